@@ -1,0 +1,216 @@
+"""What happens during a run, as plain values, in one stream with any number of sinks.
+
+An event is a fact that a user may act on. `ephemeral` ones are progress: a sink that keeps a record leaves them out.
+Values are strings, numbers, booleans and None only, never a secret.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact. `name` is what a JSON line calls it."""
+
+    name: ClassVar[str] = ""
+    ephemeral: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """First of every run."""
+
+    name = "run_started"
+    command: str
+    toolkit_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """Last of every run, also of one that failed; the error fields are None on exit 0 and 2."""
+
+    name = "run_finished"
+    exit_code: int
+    seconds: float
+    error_code: str | None = None
+    error_message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """A part of the run began: `terraform plan`, `observe`, `seed`, …"""
+
+    name = "step_started"
+    step: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Event):
+    """The part named by `step` ended well."""
+
+    name = "step_finished"
+    step: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeGiven(Event):
+    """Something to know that stops nothing."""
+
+    name = "notice_given"
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InfraChangeStarted(Event):
+    """Terraform began to change a resource; `action` is `create`, `update`, `delete`, `replace`, `import` or `read`."""
+
+    name = "infra_change_started"
+    address: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class InfraChangeProgressed(Event):
+    """A resource change is still under way."""
+
+    name = "infra_change_progressed"
+    ephemeral = True
+    address: str
+    action: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InfraChangeFinished(Event):
+    """A resource change is done."""
+
+    name = "infra_change_finished"
+    address: str
+    action: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InfraChangeFailed(Event):
+    """A resource change failed; a `diagnostic_reported` says why."""
+
+    name = "infra_change_failed"
+    address: str
+    action: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticReported(Event):
+    """Terraform's own words; `severity` is `error` or `warning`, `hint` is ours where we know the cure."""
+
+    name = "diagnostic_reported"
+    severity: str
+    summary: str
+    detail: str = ""
+    address: str = ""
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStarted(Event):
+    """An image's copy began. `image` is its key in the plan, `<repository>:<tag>`."""
+
+    name = "image_started"
+    image: str
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageProgressed(Event):
+    """Bytes of an image's blobs that are at the destination by now, moved, mounted or found there."""
+
+    name = "image_progressed"
+    ephemeral = True
+    image: str
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFinished(Event):
+    """An image stands under its tag. `moved_bytes` crossed the wire for it in this run."""
+
+    name = "image_finished"
+    image: str
+    status: str
+    digest: str
+    moved_bytes: int
+    total_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed(Event):
+    """An image's copy was given up; the others go on."""
+
+    name = "image_failed"
+    image: str
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled(Event):
+    """A request to `host` failed in a way that passes; it is sent again after `seconds`."""
+
+    name = "retry_scheduled"
+    host: str
+    reason: str
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An event with its place in the stream: `sequence` counts from 1, `time` is seconds since the epoch."""
+
+    sequence: int
+    time: float
+    event: Event
+
+
+class Sink(Protocol):
+    """Somebody who listens. Called under the stream's lock, in sequence: be quick, do not emit."""
+
+    def receive(self, stamped: Stamped) -> None:
+        """Take one event."""
+
+
+Emit = Callable[[Event], None]
+
+
+class EventStream:
+    """Numbers events and hands each to every sink; safe to share between threads."""
+
+    def __init__(self, sinks: Sequence[Sink], *, clock: Callable[[], float] = time.time) -> None:
+        self._sinks = tuple(sinks)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sequence = 0
+
+    def emit(self, event: Event) -> None:
+        """Stamp `event` and deliver it before returning."""
+        with self._lock:
+            self._sequence += 1
+            stamped = Stamped(self._sequence, self._clock(), event)
+            for sink in self._sinks:
+                sink.receive(stamped)

@@ -1,0 +1,1 @@
+"""What is wanted, what is there, and the decision between them; pure: no I/O, no clock."""

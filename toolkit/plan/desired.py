@@ -1,0 +1,114 @@
+"""What the manifest asks for with every default filled in and every name decided.
+
+`resolve` is pure and total on a loaded manifest. Repositories are in order of name, images and builds in order of the
+manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRepository:
+    """One ECR repository. `name` is whole, prefix included; `encryption_type` is `AES256` or `KMS`."""
+
+    name: str
+    tag_mutability: str = "MUTABLE"
+    scan_on_push: bool = True
+    encryption_type: str = "AES256"
+    kms_key: str | None = None
+    expire_untagged_after_days: int | None = 14
+    pull_principals: tuple[str, ...] = ()
+    organization_id: str | None = None
+    force_delete: bool = False
+
+    @property
+    def is_immutable(self) -> bool:
+        """Whether a tag, once pushed, can never point elsewhere."""
+        return self.tag_mutability == "IMMUTABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredImage:
+    """One tag to be filled.
+
+    `source` has a tag, and a digest only where the manifest pins one. `platforms` is None for the index as it is.
+    `path` is the manifest field that asked for it (`images[0]`), for messages.
+    """
+
+    source: Reference
+    repository: str
+    tag: str
+    platforms: tuple[Platform, ...] | None
+    keeps_attestations: bool
+    path: str
+
+    @property
+    def key(self) -> str:
+        """`<repository>:<tag>`, unique in a manifest."""
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildImage:
+    """A base image of a build: the name its Dockerfiles use, and where it is mirrored."""
+
+    original: str
+    repository: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredBuild:
+    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160."""
+
+    name: str
+    project_name: str
+    source_type: str
+    source_location: str
+    source_version: str | None
+    buildspec_commands: tuple[str, ...]
+    images: tuple[BuildImage, ...]
+    compute_type: str
+    environment_type: str
+    environment_image: str
+    environment_variables: Mapping[str, str]
+    timeout_minutes: int
+    log_retention_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class S3Backend:
+    """Where Terraform keeps its state; without one it is a file in the working directory."""
+
+    bucket: str
+    key: str
+    region: str
+    kms_key_id: str | None = None
+    dynamodb_table: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything a manifest asks for. `account_id` is a guard: another account is refused."""
+
+    name: str
+    region: str
+    account_id: str | None
+    resource_tags: Mapping[str, str] = field(default_factory=dict)
+    backend: S3Backend | None = None
+    repositories: tuple[DesiredRepository, ...] = ()
+    images: tuple[DesiredImage, ...] = ()
+    builds: tuple[DesiredBuild, ...] = ()
+
+    def repository(self, name: str) -> DesiredRepository:
+        """The repository called `name`; KeyError if the manifest has none."""
+        for repository in self.repositories:
+            if repository.name == name:
+                return repository
+        raise KeyError(name)

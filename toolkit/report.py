@@ -1,0 +1,55 @@
+"""What a run did, read back from the thing itself; pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from toolkit.plan.model import InfraChange, Plan
+
+
+class SeedStatus(StrEnum):
+    """How one tag ended."""
+
+    COPIED = "copied"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # not reached: interrupted, or its repository was not created
+
+
+@dataclass(frozen=True, slots=True)
+class SeedOutcome:
+    """One tag after seeding. `digest` was read back from the destination; the error fields are set on `failed`."""
+
+    key: str
+    status: SeedStatus
+    source: str
+    destination: str
+    digest: str | None = None
+    moved_bytes: int = 0
+    total_bytes: int = 0
+    moved_blobs: int = 0
+    mounted_blobs: int = 0
+    present_blobs: int = 0
+    document_reads: int = 0
+    seconds: float = 0.0
+    error_code: str | None = None
+    error_message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of `apply`, `seed` or `copy`."""
+
+    outcomes: tuple[SeedOutcome, ...]
+    seconds: float
+    infra_changes: tuple[InfraChange, ...] = ()
+    outputs: Mapping[str, object] = field(default_factory=dict)
+    plan: Plan | None = None
+
+    @property
+    def failed(self) -> tuple[SeedOutcome, ...]:
+        """The tags that are not in place."""
+        return tuple(o for o in self.outcomes if o.status in (SeedStatus.FAILED, SeedStatus.SKIPPED))
