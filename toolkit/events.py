@@ -44,11 +44,12 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """A part of the run began: `terraform plan`, `observe`, `seed`, …"""
+    """A part of the run began: `terraform plan`, `observe`, `seed`, …; `total` is how many things it handles, if known."""
 
     name = "step_started"
     step: str
     detail: str = ""
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
