@@ -44,7 +44,10 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """A part of the run began: `terraform plan`, `observe`, `seed`, …; `total` is how many things it handles, if known."""
+    """A part of the run began: `terraform plan`, `observe`, `seed`, …
+
+    `total` is how many things it handles, where that is known.
+    """
 
     name = "step_started"
     step: str

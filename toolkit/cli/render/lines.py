@@ -1,0 +1,132 @@
+"""What every text renderer is made of: escaped words, wrapped sentences, tables, colour, and a stream to write to.
+
+The renderers' own words are ASCII, because a pipeline's log may have any encoding.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TextIO
+
+MINIMUM_WIDTH = 40
+
+_STYLES: Mapping[str, str] = MappingProxyType(
+    {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+)
+
+# A pipe without a reader, or a terminal that has hung up.
+_READER_IS_GONE = frozenset({errno.EPIPE, errno.EIO})
+
+
+def visible(text: str) -> str:
+    """`text` with everything that could move a cursor, hide or reorder letters written as an escape (`\\x1b`).
+
+    Registries, Terraform and manifests decide what is in these texts; a terminal must not obey them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def visible_lines(text: str) -> list[str]:
+    """The lines of `text`, each made visible, without empty ones at either end."""
+    return [visible(line.expandtabs(4)).rstrip() for line in text.strip("\r\n").replace("\r\n", "\n").split("\n")]
+
+
+def wrap(text: str, *, width: int, indent: str, first: str | None = None) -> list[str]:
+    """`text` made visible, in lines of at most `width`; words stay whole, since names and digests get copied."""
+    return textwrap.wrap(
+        visible(text),
+        max(width, MINIMUM_WIDTH),
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """Colour by ANSI codes; without colour a text stays as it is."""
+
+    has_colour: bool
+
+    def __call__(self, style: str, text: str) -> str:
+        """`text` in `style`, a name of the table above, or "" for none."""
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.has_colour and style else text
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table; its first cell is shown in `style`."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+
+
+def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str = "  ") -> list[str]:
+    """Aligned columns where every row fits into `width`.
+
+    Otherwise each row is a line of its first two cells, and the others follow beneath, wrapped: a long name never
+    breaks the columns of its neighbours, since there are none.
+    """
+    shown = [[visible(cell) for cell in row.cells] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    fits = len(indent) + sum(widths) + 2 * (len(widths) - 1) <= max(width, MINIMUM_WIDTH)
+    lines = []
+    for (first, *others), row in zip(shown, rows, strict=True):
+        start = indent + paint(row.style, first.ljust(widths[0]))
+        if fits:
+            padded = [cell.ljust(size) for cell, size in zip(others, widths[1:], strict=True)]
+            lines.append("  ".join([start, *padded]).rstrip())
+            continue
+        lines.append(f"{start}  {others[0]}")
+        rest = "  ".join(cell for cell in others[1:] if cell)
+        lines += wrap(rest, width=width, indent=indent + " " * (widths[0] + 2))
+    return lines
+
+
+class LineWriter:
+    """Writes whole lines to a stream, each flushed.
+
+    When the reader has gone (`| head`, a closed terminal) the lines are dropped: the run changes real things and must
+    not stop half-way because nobody watches.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._has_reader = True
+
+    def write(self, *lines: str) -> None:
+        """Write `lines` and their line ends at once."""
+        if not self._has_reader or self._stream.closed:
+            return
+        try:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except OSError as error:
+            if not reader_is_gone(error):
+                raise
+            self._has_reader = False
+            _send_to_nowhere(self._stream)
+
+
+def reader_is_gone(error: OSError) -> bool:
+    """Whether writing failed only because nobody reads any more."""
+    return error.errno in _READER_IS_GONE
+
+
+def _send_to_nowhere(stream: TextIO) -> None:
+    """Let the null device have what is buffered: else the interpreter's last flush fails and changes the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)

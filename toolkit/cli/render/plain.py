@@ -1,0 +1,147 @@
+"""Events as lines of text: one a fact, for a pipeline's log. The live display prints its facts in the same words."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from toolkit import events
+from toolkit.cli.render.amounts import format_duration, format_size
+from toolkit.cli.render.lines import LineWriter, visible, visible_lines
+
+# Terraform tells of a running change every 10 s, give or take: a threshold of 10 would drop every other one.
+_PROGRESS_SECONDS = 9.5
+
+_LABEL_WIDTH = len("unchanged")
+
+
+class PlainSink:
+    """Writes every fact at once, and of long work one line in ten seconds for each image or resource.
+
+    `verbose` adds the begin of each resource change and Terraform's reads. Time is the events' own.
+    """
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self._writer = LineWriter(stream)
+        self._verbose = verbose
+        self._last_spoken: dict[str, float] = {}
+
+    def receive(self, stamped: events.Stamped) -> None:
+        """Write the lines of one event, if it is due."""
+        event = stamped.event
+        if event.ephemeral and not self._is_due(event, stamped.time):
+            return
+        self._note_time(event, stamped.time)
+        if self._verbose or not is_detail(event):
+            self._writer.write(*fact_lines(event))
+
+    def _is_due(self, event: events.Event, now: float) -> bool:
+        return now - self._last_spoken.setdefault(_subject(event), now) >= _PROGRESS_SECONDS
+
+    def _note_time(self, event: events.Event, now: float) -> None:
+        match event:
+            case events.ImageFinished() | events.ImageFailed():
+                self._last_spoken.pop(event.image, None)
+            case events.InfraChangeFinished() | events.InfraChangeFailed():
+                self._last_spoken.pop(event.address, None)
+            case _ if subject := _subject(event):
+                self._last_spoken[subject] = now
+
+
+def is_detail(event: events.Event) -> bool:
+    """Whether `event` is left out of a log that was not asked to be verbose."""
+    match event:
+        case events.InfraChangeStarted():
+            return True
+        case events.InfraChangeProgressed() | events.InfraChangeFinished():
+            return event.action == "read"
+    return False
+
+
+def fact_lines(event: events.Event) -> list[str]:
+    """The words for `event`: a label of fixed width, its object, the facts; errors, warnings and hints go by name."""
+    match event:
+        case events.RunStarted():
+            return [_labelled("run", f"toolkit {event.toolkit_version}: {event.command}")]
+        case events.RunFinished():
+            return _run_finished(event)
+        case events.StepStarted():
+            total = f" ({event.total})" if event.total is not None else ""
+            return [_labelled("start", f"{event.step}{total}{_after_colon(event.detail)}")]
+        case events.StepFinished():
+            return [_labelled("done", f"{event.step} in {format_duration(event.seconds)}{_after_colon(event.detail)}")]
+        case events.NoticeGiven():
+            return [f"notice: {visible(event.message)} [{visible(event.code)}]", *_hint(event.hint)]
+        case events.DiagnosticReported():
+            return _diagnostic(event)
+        case events.RetryScheduled():
+            due = f"{event.host} in {format_duration(event.seconds)} (attempt {event.attempt}): {event.reason}"
+            return [_labelled("retry", due)]
+    return _infra_change(event) or _image(event)
+
+
+def _infra_change(event: events.Event) -> list[str]:
+    match event:
+        case events.InfraChangeStarted():
+            return [_labelled(event.action, f"{event.address} started")]
+        case events.InfraChangeProgressed():
+            return [_labelled(event.action, f"{event.address} under way for {format_duration(event.seconds)}")]
+        case events.InfraChangeFinished():
+            return [_labelled(event.action, f"{event.address} done in {format_duration(event.seconds)}")]
+        case events.InfraChangeFailed():
+            after = format_duration(event.seconds)
+            return [f"error: {visible(event.action)} of `{visible(event.address)}` failed after {after}"]
+    return []
+
+
+def _image(event: events.Event) -> list[str]:
+    match event:
+        case events.ImageStarted():
+            return [_labelled("copy", f"{event.image} from {event.source} to {event.destination}")]
+        case events.ImageProgressed():
+            done, total = event.done_bytes, event.total_bytes
+            share = f"{100 * done // total}% " if total else ""
+            return [_labelled("copy", f"{event.image} {share}({format_size(done)} of {format_size(total)})")]
+        case events.ImageFinished():
+            amount = f"{format_size(event.moved_bytes)} of {format_size(event.total_bytes)} moved"
+            facts = f"{amount} in {format_duration(event.seconds)}" if event.total_bytes else ""
+            return [_labelled(event.status, f"{event.image} {event.digest} {facts}".rstrip())]
+        case events.ImageFailed():
+            failure = f"error: {visible(event.image)}: {visible(event.message)} [{visible(event.code)}]"
+            return [failure, *_hint(event.hint)]
+    raise TypeError(f"no words for `{event.name}`")
+
+
+def _run_finished(event: events.RunFinished) -> list[str]:
+    lines = []
+    if event.error_message is not None:
+        code = f" [{visible(event.error_code)}]" if event.error_code else ""
+        lines = [f"error: {visible(event.error_message)}{code}", *_hint(event.hint)]
+    return [*lines, _labelled("finished", f"exit {event.exit_code} after {format_duration(event.seconds)}")]
+
+
+def _diagnostic(event: events.DiagnosticReported) -> list[str]:
+    address = f" ({visible(event.address)})" if event.address else ""
+    detail = [f"  {line}".rstrip() for line in visible_lines(event.detail)] if event.detail else []
+    return [f"{visible(event.severity)}: {visible(event.summary)}{address}", *detail, *_hint(event.hint)]
+
+
+def _hint(hint: str | None) -> list[str]:
+    return [f"hint: {visible(hint)}"] if hint else []
+
+
+def _labelled(label: str, facts: str) -> str:
+    return f"{visible(label):<{_LABEL_WIDTH}} {visible(facts)}"
+
+
+def _after_colon(detail: str) -> str:
+    return f": {detail}" if detail else ""
+
+
+def _subject(event: events.Event) -> str:
+    """The image or resource whose progress is told; "" for other events."""
+    match event:
+        case events.ImageStarted() | events.ImageProgressed():
+            return event.image
+        case events.InfraChangeStarted() | events.InfraChangeProgressed():
+            return event.address
+    return ""
