@@ -1,0 +1,208 @@
+variable "name" {
+  description = "Name of the CodeBuild project; the log group and the role are named after it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$", var.name))
+    error_message = "The project name `${var.name}` must have 2 to 150 letters, digits, `-` or `_`, and start with a letter or digit."
+  }
+}
+
+variable "description" {
+  description = "What the project builds, for people."
+  type        = string
+  default     = "Builds with base images from Amazon ECR"
+  nullable    = false
+
+  validation {
+    condition     = length(var.description) <= 255
+    error_message = "The project description must have at most 255 characters."
+  }
+}
+
+variable "source_code" {
+  description = <<-EOT
+    Where the code to build is:
+    - `type`: `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3` or `NO_SOURCE`;
+    - `location`: clone URL, or `<bucket>/<key>` for S3; null for `NO_SOURCE` only;
+    - `version`: branch, tag, commit or S3 object version; null for the default;
+    - `git_clone_depth`: number of commits to fetch; null or 0 for the whole history.
+  EOT
+  type = object({
+    type            = string
+    location        = optional(string)
+    version         = optional(string)
+    git_clone_depth = optional(number)
+  })
+  nullable = false
+
+  # CODEPIPELINE is left out: such a project takes its artifacts, and its role's rights to them, from the pipeline.
+  validation {
+    condition = contains(
+      ["GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED", "BITBUCKET", "CODECOMMIT", "S3", "NO_SOURCE"],
+      var.source_code.type,
+    )
+    error_message = "The source type `${var.source_code.type}` must be `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3` or `NO_SOURCE`."
+  }
+
+  validation {
+    condition     = (var.source_code.type == "NO_SOURCE") == (var.source_code.location == null)
+    error_message = "The source needs a `location`, and `NO_SOURCE` must not have one."
+  }
+
+  validation {
+    condition     = var.source_code.type != "CODECOMMIT" || can(regex("^https://git-codecommit(-fips)?[.][a-z0-9-]+[.][a-z0-9.]+/v1/repos/[A-Za-z0-9._-]+$", var.source_code.location))
+    error_message = "The location of a `CODECOMMIT` source must be its HTTPS clone URL, `https://git-codecommit.<region>.amazonaws.com/v1/repos/<name>`."
+  }
+
+  validation {
+    condition     = var.source_code.type != "S3" || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$", var.source_code.location))
+    error_message = "The location of an `S3` source must be `<bucket>/<key>`, with a `/` at the end for a folder."
+  }
+
+  validation {
+    condition     = var.source_code.git_clone_depth == null ? true : var.source_code.git_clone_depth >= 0 && floor(var.source_code.git_clone_depth) == var.source_code.git_clone_depth && !contains(["S3", "NO_SOURCE"], var.source_code.type)
+    error_message = "The `git_clone_depth` must be a whole number, 0 or more, of a Git source."
+  }
+}
+
+variable "buildspec" {
+  description = "Text of the buildspec."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = trimspace(var.buildspec) != ""
+    error_message = "The buildspec must not be empty."
+  }
+}
+
+variable "repository_arns" {
+  description = "ARNs of the ECR repositories that the build may pull from, and no others."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for arn in var.repository_arns :
+      can(regex("^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/[a-z0-9][a-z0-9._/-]+$", arn))
+    ])
+    error_message = "Every repository ARN must be that of one ECR repository, without wildcards."
+  }
+}
+
+variable "compute_type" {
+  description = "Size of the build machine."
+  type        = string
+  default     = "BUILD_GENERAL1_SMALL"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^BUILD_GENERAL1_(SMALL|MEDIUM|LARGE|XLARGE|2XLARGE)$", var.compute_type))
+    error_message = "The compute type `${var.compute_type}` must be `BUILD_GENERAL1_` and `SMALL`, `MEDIUM`, `LARGE`, `XLARGE` or `2XLARGE`."
+  }
+}
+
+variable "environment_type" {
+  description = "Kind of build container; only those that can run Docker."
+  type        = string
+  default     = "LINUX_CONTAINER"
+  nullable    = false
+
+  validation {
+    condition     = contains(["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"], var.environment_type)
+    error_message = "The environment type `${var.environment_type}` must be `LINUX_CONTAINER`, `LINUX_GPU_CONTAINER` or `ARM_CONTAINER`."
+  }
+}
+
+variable "environment_image" {
+  description = "Image that the build runs in. Names that begin with `aws/codebuild/` are CodeBuild's own; any other is pulled with the project's role, so name its repository in `repository_arns` too when it is in ECR."
+  type        = string
+  default     = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[^[:space:]]+$", var.environment_image))
+    error_message = "The environment image `${var.environment_image}` must be an image name without spaces."
+  }
+}
+
+variable "environment_variables" {
+  description = "Environment of the build, in plain text: anybody who may read the project can read it, so no secrets."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.environment_variables) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) && !startswith(name, "CODEBUILD_")
+    ])
+    error_message = "Every environment variable must be named with letters, digits and `_`, not begin with a digit, and not with `CODEBUILD_`, which is AWS's."
+  }
+}
+
+variable "privileged_mode" {
+  description = "Whether the build container is privileged, which the Docker daemon in it needs."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "build_timeout_minutes" {
+  description = "Minutes after which a build that is not done is stopped."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.build_timeout_minutes >= 5 && var.build_timeout_minutes <= 2160 && floor(var.build_timeout_minutes) == var.build_timeout_minutes
+    error_message = "The build timeout must be a whole number of minutes, 5 to 2160."
+  }
+}
+
+variable "queued_timeout_minutes" {
+  description = "Minutes after which a build that has not begun is given up."
+  type        = number
+  default     = 480
+  nullable    = false
+
+  validation {
+    condition     = var.queued_timeout_minutes >= 5 && var.queued_timeout_minutes <= 480 && floor(var.queued_timeout_minutes) == var.queued_timeout_minutes
+    error_message = "The queued timeout must be a whole number of minutes, 5 to 480."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the build's logs; 0 for ever."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days,
+    )
+    error_message = "CloudWatch keeps logs for 0 (ever), 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 days."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that bounds the role's permissions. Null means none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary))
+    error_message = "The permissions boundary `${coalesce(var.permissions_boundary, "null")}` must be the ARN of an IAM policy."
+  }
+}
+
+variable "tags" {
+  description = "AWS resource tags of the project, its role and its log group."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
