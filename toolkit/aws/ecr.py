@@ -1,0 +1,73 @@
+"""What ECR says of repositories and images, by its own API: no registry request, no pull."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from toolkit.aws.explain import explained
+from toolkit.aws.session import AwsSession
+from toolkit.oci.digest import Digest
+
+# BatchGetImage takes 100 ids a call; without the media types it converts to schema 2, or fails, for newer documents.
+_IDS_A_CALL = 100
+_MEDIA_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EcrImage:
+    """One tag: the digest it points to, and the document's raw bytes as ECR returned them."""
+
+    digest: Digest
+    raw: bytes
+
+
+class EcrService:
+    """ECR of the session's account and region. Every method raises AccessDenied or Refused when AWS says no."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+
+    def registry_host(self) -> str:
+        """The host of the account's registry as ECR names it, in whatever partition."""
+        client = self._session.client("ecr")
+        with explained():
+            endpoint = client.get_authorization_token()["authorizationData"][0]["proxyEndpoint"]
+        return endpoint.split("://", 1)[-1].rstrip("/")
+
+    def repositories(self) -> Mapping[str, str]:
+        """Name -> ARN of every repository there is."""
+        client = self._session.client("ecr")
+        with explained():
+            pages = client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000})
+            return {r["repositoryName"]: r["repositoryArn"] for page in pages for r in page["repositories"]}
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        """The AWS resource tags of a repository."""
+        client = self._session.client("ecr")
+        with explained():
+            return {tag["Key"]: tag["Value"] for tag in client.list_tags_for_resource(resourceArn=arn)["tags"]}
+
+    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, EcrImage] | None:
+        """The image under each of `tags`, absent ones left out; None when there is no such repository."""
+        client = self._session.client("ecr")
+        found: dict[str, EcrImage] = {}
+        with explained():
+            for start in range(0, len(tags), _IDS_A_CALL):
+                ids = [{"imageTag": tag} for tag in tags[start : start + _IDS_A_CALL]]
+                try:
+                    answer = client.batch_get_image(
+                        repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(_MEDIA_TYPES)
+                    )
+                except client.exceptions.RepositoryNotFoundException:
+                    return None
+                for image in answer["images"]:
+                    found[image["imageId"]["imageTag"]] = EcrImage(
+                        Digest.parse(image["imageId"]["imageDigest"]), image["imageManifest"].encode()
+                    )
+        return found

@@ -1,0 +1,61 @@
+"""botocore's failures in our words: one table, a test per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as boto
+
+from toolkit.errors import AccessDenied, Refused, ToolkitError
+
+# AWS's error code -> (our code, hint). Everything here is a matter of who is asking.
+_DENIED = {
+    "ExpiredToken": ("aws.credentials_expired", "renew the session (`aws sso login`, or a new role session) and run again"),
+    "ExpiredTokenException": ("aws.credentials_expired", "renew the session (`aws sso login`, or a new role session) and run again"),
+    "RequestExpired": ("aws.credentials_expired", "check this machine's clock, then renew the session"),
+    "InvalidClientTokenId": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
+    "UnrecognizedClientException": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
+    "SignatureDoesNotMatch": ("aws.credentials_invalid", "check AWS_SECRET_ACCESS_KEY"),
+    "AuthFailure": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
+    "AccessDenied": ("aws.access_denied", "grant the action named above to this role"),
+    "AccessDeniedException": ("aws.access_denied", "grant the action named above to this role"),
+    "UnauthorizedOperation": ("aws.access_denied", "grant the action named above to this role"),
+    "OptInRequired": ("aws.access_denied", "enable the region for this account"),
+}
+
+
+def explain(error: boto.BotoCoreError | boto.ClientError) -> ToolkitError:
+    """Our error for a failure of botocore; an unknown one keeps AWS's own words."""
+    if isinstance(error, boto.ClientError):
+        code = str(error.response.get("Error", {}).get("Code", "unknown"))
+        words = str(error.response.get("Error", {}).get("Message", "")).strip() or "no message"
+        action = f"`{error.operation_name}`"
+        if code in _DENIED:
+            ours, hint = _DENIED[code]
+            return AccessDenied(ours, f"AWS refused {action}: {words}", hint=hint)
+        return Refused("aws.request_failed", f"AWS answered {action} with `{code}`: {words}")
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return AccessDenied(
+            "aws.no_credentials",
+            "no AWS credentials were found",
+            hint='set AWS_PROFILE or AWS_ACCESS_KEY_ID, or try it without an account: `eval "$(toolkit sandbox env)"`',
+        )
+    if isinstance(error, boto.ProfileNotFound):
+        return AccessDenied("aws.no_profile", str(error), hint="check AWS_PROFILE")
+    if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.CredentialRetrievalError)):
+        return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws sso login`")
+    if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
+        return Refused(
+            "aws.unreachable", f"AWS cannot be reached: {error}", hint="check the network, the region and AWS_ENDPOINT_URL"
+        )
+    return Refused("aws.request_failed", f"AWS cannot be asked: {error}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns botocore's failures inside the block into ours."""
+    try:
+        yield
+    except (boto.BotoCoreError, boto.ClientError) as error:
+        raise explain(error) from error

@@ -1,0 +1,59 @@
+"""The AWS session of a run: one region, its clients made on first use and shared by all threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+
+from toolkit.aws.explain import explained
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sts import STSClient
+
+# `standard` retries throttling and resets with back-off; the seeder's threads share one client a service.
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 6}, max_pool_connections=32, connect_timeout=10)
+
+
+class AwsSession:
+    """boto3's default credential chain, seen through one region. Clients are thread-safe, making them is not."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self._lock = threading.Lock()
+        self._session: boto3.session.Session | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    @overload
+    def client(self, service: Literal["ecr"], region: str | None = None) -> ECRClient: ...
+    @overload
+    def client(self, service: Literal["sts"], region: str | None = None) -> STSClient: ...
+    @overload
+    def client(self, service: Literal["iam"], region: str | None = None) -> IAMClient: ...
+    @overload
+    def client(self, service: Literal["logs"], region: str | None = None) -> CloudWatchLogsClient: ...
+    @overload
+    def client(self, service: Literal["codebuild"], region: str | None = None) -> CodeBuildClient: ...
+    @overload
+    def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
+    def client(self, service: Any, region: str | None = None) -> Any:
+        """The client of `service` in `region` (the session's own without one). Raises AccessDenied, Refused."""
+        key = (service, region or self.region)
+        with self._lock, explained():
+            if key not in self._clients:
+                self._session = self._session or boto3.session.Session()
+                self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)
+            return self._clients[key]
+
+    def account_id(self) -> str:
+        """The account that the credentials belong to. Raises AccessDenied, Refused."""
+        client = self.client("sts")
+        with explained():
+            return client.get_caller_identity()["Account"]
