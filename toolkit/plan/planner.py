@@ -1,0 +1,269 @@
+"""The decision, image by image: what is wanted against what is there. Pure.
+
+Terraform diffs the infrastructure; this diffs only what Terraform cannot see. The cases, first match wins:
+
+| upstream                        | ECR                              | decision                              |
+|---------------------------------|----------------------------------|---------------------------------------|
+| tag missing                     | tag there                        | keep, with a notice                   |
+| tag missing, denied, unreachable| anything else                    | refused                               |
+| another digest than pinned      | any                              | refused                               |
+| there                           | tag absent, or repository goes   | copy                                  |
+| there                           | the wanted digest, or made of it | keep                                  |
+| there                           | other content, immutable         | refused                               |
+| there                           | other content, mutable           | move                                  |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from toolkit.oci.digest import Digest
+from toolkit.oci.filtered_index import selection_text
+from toolkit.plan.desired import Desired, DesiredImage
+from toolkit.plan.model import (
+    InfraChange,
+    Notice,
+    Plan,
+    PullCost,
+    Refusal,
+    Seed,
+    SeedAction,
+)
+from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+
+_REPOSITORY_TYPE = "aws_ecr_repository"
+_INDEX_TYPES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+
+
+def make_plan(
+    desired: Desired,
+    observed: Observed,
+    infra_changes: Sequence[InfraChange],
+    account: Account,
+    *,
+    allows_destroy: bool = False,
+    creates_repositories: bool = True,
+) -> Plan:
+    """Decide on every image and on whether the whole may be applied.
+
+    `creates_repositories` is False where Terraform does not run (`toolkit seed`): then a repository that is not there
+    is refused.
+    """
+    doomed = frozenset(c.name for c in infra_changes if c.resource_type == _REPOSITORY_TYPE and c.destroys)
+    seeds: list[Seed] = []
+    refusals = [] if allows_destroy else list(_destroy_refusals(infra_changes))
+    notices: list[Notice] = []
+    for image in desired.images:
+        if not creates_repositories and image.repository not in observed.repositories:
+            refusals.append(
+                Refusal(
+                    "repository.missing",
+                    f"{image.path}: the repository `{image.repository}` does not exist",
+                    hint="create it first: `toolkit apply`",
+                )
+            )
+            continue
+        decision = _decide(desired, image, observed, is_doomed=image.repository in doomed)
+        if isinstance(decision, Refusal):
+            refusals.append(decision)
+            continue
+        seed, notice = decision
+        seeds.append(seed)
+        if notice:
+            notices.append(notice)
+    costs = _pull_costs(seeds, observed)
+    for cost in costs:
+        finding = _judge(cost)
+        if isinstance(finding, Refusal):
+            refusals.append(finding)
+        elif finding:
+            notices.append(finding)
+    return Plan(
+        name=desired.name,
+        account=account,
+        infra_changes=tuple(infra_changes),
+        seeds=tuple(seeds),
+        pull_costs=costs,
+        refusals=tuple(refusals),
+        notices=tuple(notices),
+    )
+
+
+def _destroy_refusals(changes: Iterable[InfraChange]) -> Iterable[Refusal]:
+    for change in changes:
+        if change.resource_type == _REPOSITORY_TYPE and change.destroys:
+            because = f" ({change.reason})" if change.reason else ""
+            yield Refusal(
+                "infra.destroys_repository",
+                f"Terraform would {change.action} the repository `{change.name or change.address}`{because}",
+                hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+            )
+
+
+def _decide(
+    desired: Desired, image: DesiredImage, observed: Observed, *, is_doomed: bool
+) -> tuple[Seed, Notice | None] | Refusal:
+    source = observed.sources[image.key]
+    destination = None if is_doomed else observed.destinations.get(image.key)
+    if isinstance(source, SourceFault):
+        return _without_source(image, source, destination)
+    pinned = image.source.digest
+    if pinned is not None and pinned != source.digest:
+        return Refusal(
+            "source.pin_differs",
+            f"{image.path}: `{image.source.familiar}` is `{source.digest}` upstream now, not the pinned digest",
+            hint="review the new image, then change the pin in the manifest",
+        )
+    if destination is None:
+        if is_doomed:
+            reason = "its repository is replaced"
+        elif image.repository in observed.repositories:
+            reason = "not in ECR"
+        else:
+            reason = "its repository is new"
+        return _seed(image, source, SeedAction.COPY, reason, None, observed), None
+    kept_because = _match(image, source, destination)
+    if kept_because:
+        return _seed(image, source, SeedAction.KEEP, kept_because, destination, observed), None
+    if desired.repository(image.repository).is_immutable:
+        return Refusal(
+            "tag.immutable",
+            f"{image.path}: `{image.key}` is immutable and holds `{destination.digest}`; upstream has `{source.digest}` now",
+            hint="mirror it under a new tag, pin the old digest, or make the repository mutable",
+        )
+    return _seed(image, source, SeedAction.MOVE, _moved_because(source, destination), destination, observed), None
+
+
+def _without_source(
+    image: DesiredImage, fault: SourceFault, destination: DestinationImage | None
+) -> tuple[Seed, Notice | None] | Refusal:
+    if fault.kind == "missing" and destination is not None:
+        seed = Seed(
+            key=image.key,
+            action=SeedAction.KEEP,
+            reason="gone upstream, kept in ECR",
+            source=image.source,
+            repository=image.repository,
+            tag=image.tag,
+            platforms=image.platforms,
+            keeps_attestations=image.keeps_attestations,
+            wanted_digest=destination.digest,
+            current_digest=destination.digest,
+        )
+        notice = Notice(
+            "source.missing",
+            f"{image.path}: `{image.source.familiar}` is gone upstream; ECR keeps what it has",
+            hint="move to a tag that is still published",
+        )
+        return seed, notice
+    return Refusal(
+        f"source.{fault.kind}",
+        f"{image.path}: {fault.message}",
+        hint=fault.hint,
+        kind="denied" if fault.kind == "denied" else "refused",
+    )
+
+
+def _match(image: DesiredImage, source: SourceImage, destination: DestinationImage) -> str | None:
+    """Why the destination is right as it is; None when it is not, or when that cannot be known."""
+    if source.wanted_digest is not None:
+        if destination.digest != source.wanted_digest:
+            return None
+        return "same digest" if source.wanted_digest == source.digest else "same platforms of the same index"
+    # A filtered index says itself what it was made of, so a lost cache costs no pull.
+    wanted = selection_text(image.platforms, image.keeps_attestations)
+    if destination.derived_from == source.digest and destination.selection == wanted:
+        return "same platforms of the same index"
+    return None
+
+
+def _moved_because(source: SourceImage, destination: DestinationImage) -> str:
+    if destination.derived_from == source.digest:
+        return "other platforms wanted"
+    return "upstream moved"
+
+
+def _seed(
+    image: DesiredImage,
+    source: SourceImage,
+    action: SeedAction,
+    reason: str,
+    destination: DestinationImage | None,
+    observed: Observed,
+) -> Seed:
+    is_kept = action is SeedAction.KEEP
+    counts = any(budget.registry == image.source.registry for budget in observed.budgets)
+    wanted = source.wanted_digest
+    if is_kept and destination is not None:
+        wanted = destination.digest
+    return Seed(
+        key=image.key,
+        action=action,
+        reason=reason,
+        source=image.source.with_digest(source.digest),
+        repository=image.repository,
+        tag=image.tag,
+        platforms=image.platforms,
+        keeps_attestations=image.keeps_attestations,
+        wanted_digest=wanted,
+        current_digest=destination.digest if destination else None,
+        size=source.size,
+        pulls=(0, 0) if is_kept or not counts else _pulls(image, source),
+    )
+
+
+def _pulls(image: DesiredImage, source: SourceImage) -> tuple[int, int | None]:
+    """Documents that the copy reads upstream: each GET of a manifest or an index is one counted pull."""
+    if source.documents is not None:
+        left = source.documents - source.cached_documents
+        return left, left
+    if source.media_type not in _INDEX_TYPES:
+        return 1 - source.cached_documents, 1 - source.cached_documents
+    if image.platforms is None:
+        return 2, None
+    chosen = len(image.platforms)
+    if any(platform.architecture == "arm" and not platform.variant for platform in image.platforms):
+        return 1 + chosen, None  # linux/arm means each of its variants: HEAD cannot tell how many there are
+    # Each platform may carry an attestation: HEAD cannot tell.
+    return 1 + chosen, 1 + chosen * (2 if image.keeps_attestations else 1)
+
+
+def _pull_costs(seeds: Sequence[Seed], observed: Observed) -> tuple[PullCost, ...]:
+    """The plan's counted pulls at each upstream that counts; a document that two tags share is read once."""
+    return tuple(_cost_at(budget, seeds) for budget in observed.budgets)
+
+
+def _cost_at(budget: PullBudget, seeds: Sequence[Seed]) -> PullCost:
+    lows: dict[Digest | None, int] = {}
+    highs: dict[tuple[object, ...], int | None] = {}
+    for seed in seeds:
+        if seed.source.registry == budget.registry and seed.action is not SeedAction.KEEP:
+            digest = seed.source.digest
+            lows[digest] = max(lows.get(digest, 0), seed.pulls[0])
+            highs[digest, seed.platforms, seed.keeps_attestations] = seed.pulls[1]
+    at_most = None if None in highs.values() else sum(high for high in highs.values() if high is not None)
+    return PullCost(budget.registry, at_least=sum(lows.values()), at_most=at_most, budget=budget)
+
+
+def _judge(cost: PullCost) -> Refusal | Notice | None:
+    budget = cost.budget
+    if budget is None:
+        return None
+    hours = budget.window_seconds / 3600
+    left = f"{budget.remaining} of {budget.limit} are left (a window of {hours:g} h)"
+    if cost.at_least > budget.remaining:
+        return Refusal(
+            "budget.too_small",
+            f"the copies need at least {cost.at_least} counted pulls at `{cost.registry}`, and {left}",
+            hint="wait for the window to pass, or give `registries` a credential with a larger limit",
+        )
+    if cost.at_least and (cost.at_most is None or cost.at_most > budget.remaining):
+        most = "an unknown number of" if cost.at_most is None else f"up to {cost.at_most}"
+        return Notice(
+            "budget.may_be_small",
+            f"the copies need {most} counted pulls at `{cost.registry}`, and {left}",
+            hint="what does not fit is left for the next run, nothing is lost",
+        )
+    return None
