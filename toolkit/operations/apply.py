@@ -1,0 +1,101 @@
+"""Apply: Terraform's saved plan, then the pinned digests, then a look at what is really there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from toolkit.errors import Refused, TerraformFailed, ToolkitError
+from toolkit.operations.outcomes import raise_if_incomplete, settle
+from toolkit.operations.plan import Planned, plan, refuse_if_unsafe, step
+from toolkit.operations.services import Services
+from toolkit.plan.desired import Desired
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
+from toolkit.report import Report
+from toolkit.seed.requests import requests_for
+
+_REPOSITORY_TYPE = "aws_ecr_repository"
+
+Review = Callable[[Plan], None]
+Confirm = Callable[[Plan], bool]
+Publish = Callable[[Report], None]
+
+
+def apply(
+    desired: Desired,
+    services: Services,
+    *,
+    review: Review,
+    confirm: Confirm,
+    publish: Publish,
+    allows_destroy: bool = False,
+) -> None:
+    """Plan, show it to `review`, ask `confirm`, then do exactly that and hand the report to `publish`.
+
+    The report is published also when Terraform fails half-way, when seeding is incomplete and after an interrupt;
+    then the error is raised. The caller holds the working directory's lock.
+    """
+    started = services.clock()
+    planned = plan(desired, services, allows_destroy=allows_destroy)
+    review(planned.plan)
+    refuse_if_unsafe(planned.plan)
+    if planned.plan.has_changes and not confirm(planned.plan):
+        raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
+    carry_out(planned, services, publish=publish, started=started)
+
+
+def carry_out(planned: Planned, services: Services, *, publish: Publish, started: float) -> None:
+    """Apply the saved plan while the images flow: a repository's seeding starts as soon as it exists."""
+    made = planned.plan
+    waiting: dict[str, list[Seed]] = defaultdict(list)
+    for seed in made.pending_seeds:
+        waiting[seed.repository].append(seed)
+    done: list[InfraChange] = []
+    outputs: Mapping[str, object] = {}
+    failure: BaseException | None = None
+
+    with services.seeder.open() as run:
+
+        def start(repository: str) -> None:
+            run.submit(requests_for(waiting.pop(repository, []), made.account.registry_host))
+
+        def resource_done(change: InfraChange) -> None:
+            done.append(change)
+            if change.resource_type == _REPOSITORY_TYPE:
+                start(change.name)
+
+        try:
+            for repository in sorted(set(waiting) - _repositories_to_come(made)):
+                start(repository)
+            if made.infra_changes:
+                with step(services, "terraform apply"):
+                    outputs = services.terraform.apply(planned.plan_file, on_resource=resource_done)
+            for repository in sorted(waiting):
+                start(repository)
+            outcomes = run.wait()
+        except (ToolkitError, KeyboardInterrupt) as error:
+            failure = error
+            # Terraform's failure does not spoil the repositories that stand: their images are finished.
+            if not isinstance(error, TerraformFailed):
+                run.cancel()
+            outcomes = run.wait()
+
+    report = Report(
+        outcomes=settle(made, outcomes, services.ecr),
+        seconds=round(services.clock() - started, 3),
+        infra_changes=tuple(done),
+        outputs=outputs,
+        plan=made,
+    )
+    publish(report)
+    if failure:
+        raise failure
+    raise_if_incomplete(report)
+
+
+def _repositories_to_come(made: Plan) -> frozenset[str]:
+    return frozenset(
+        change.name
+        for change in made.infra_changes
+        if change.resource_type == _REPOSITORY_TYPE and change.action in (InfraAction.CREATE, InfraAction.REPLACE)
+    )

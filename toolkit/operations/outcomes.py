@@ -1,0 +1,78 @@
+"""How every tag of a plan ended, read back from ECR where something was copied."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from toolkit.errors import SeedingIncomplete
+from toolkit.operations.services import Ecr
+from toolkit.plan.model import Plan, Seed, SeedAction
+from toolkit.report import Report, SeedOutcome, SeedStatus
+
+
+def settle(made: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedOutcome, ...]:
+    """One outcome for each seed of the plan, in its order.
+
+    `outcomes` are the seeder's; what it was never given was not reached. What it says it copied is read back by ECR's
+    own API, and a tag that does not point where it must is a failure.
+    """
+    by_key = {outcome.key: outcome for outcome in outcomes}
+    there = _read_back(made, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
+    return tuple(_settle_one(seed, made, by_key.get(seed.key), there) for seed in made.seeds)
+
+
+def raise_if_incomplete(report: Report) -> None:
+    """Raise SeedingIncomplete unless every tag is in place."""
+    if report.failed:
+        raise SeedingIncomplete(
+            "seed.incomplete",
+            f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
+            hint="run the same command again: what is there stays, only the rest is copied",
+        )
+
+
+def _read_back(made: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str]:
+    seeds = {seed.key: seed for seed in made.seeds}
+    tags: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        tags[seeds[key].repository].append(seeds[key].tag)
+    return {
+        f"{repository}:{tag}": str(image.digest)
+        for repository, names in tags.items()
+        for tag, image in (ecr.images(repository, names) or {}).items()
+    }
+
+
+def _settle_one(seed: Seed, made: Plan, outcome: SeedOutcome | None, there: Mapping[str, str]) -> SeedOutcome:
+    blank = SeedOutcome(
+        key=seed.key,
+        status=SeedStatus.UNCHANGED,
+        source=str(seed.source),
+        destination=f"{made.account.registry_host}/{seed.key}",
+        digest=str(seed.current_digest) if seed.current_digest else None,
+    )
+    if seed.action is SeedAction.KEEP:
+        return blank
+    if outcome is None:
+        return replace(
+            blank,
+            status=SeedStatus.SKIPPED,
+            error_code="seed.not_reached",
+            error_message=f"`{seed.key}` was not reached before the run ended",
+        )
+    if outcome.status is not SeedStatus.COPIED:
+        return outcome
+    expected = str(seed.wanted_digest) if seed.wanted_digest else outcome.digest
+    found = there.get(seed.key)
+    if found == expected:
+        return outcome
+    return replace(
+        outcome,
+        status=SeedStatus.FAILED,
+        digest=found,
+        error_code="destination.not_as_copied",
+        error_message=f"`{seed.key}` holds `{found or 'nothing'}` after the copy, not `{expected}`",
+        hint="something else writes to this tag: find it, then run again",
+    )

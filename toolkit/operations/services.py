@@ -1,0 +1,91 @@
+"""The ports that the use cases call, in one frozen bundle; `toolkit.cli.wiring` fills it, tests fill it with fakes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from toolkit.events import Emit
+from toolkit.oci.digest import Digest
+from toolkit.plan.model import InfraChange
+from toolkit.seed.observe import Observer
+from toolkit.seed.seeder import Seeder
+from toolkit.terraform.runner import PlanFile
+from toolkit.terraform.work_dir import WorkDir
+
+
+class StoredImage(Protocol):
+    """A tag in ECR and the raw bytes of its document."""
+
+    @property
+    def digest(self) -> Digest:
+        """What the tag points to."""
+
+    @property
+    def raw(self) -> bytes:
+        """The document, byte for byte."""
+
+
+class Ecr(Protocol):
+    """ECR's own API, without a registry request."""
+
+    def registry_host(self) -> str:
+        """The registry's host."""
+
+    def repositories(self) -> Mapping[str, str]:
+        """Name -> ARN."""
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        """AWS tags of a repository."""
+
+    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
+        """Tag -> image; None without the repository."""
+
+
+class Terraform(Protocol):
+    """Terraform in a working directory."""
+
+    def init(self, work_dir: WorkDir) -> None:
+        """Install providers and modules, open the backend."""
+
+    def managed(self, work_dir: WorkDir) -> frozenset[str]:
+        """Addresses in the state."""
+
+    def plan(self, work_dir: WorkDir) -> PlanFile:
+        """Plan and save."""
+
+    def apply(
+        self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
+    ) -> Mapping[str, object]:
+        """Apply exactly the saved plan, return the outputs."""
+
+
+class Leftovers(Protocol):
+    """Look-ups of what an interrupted apply may have left; None is "not there", else the AWS tags."""
+
+    def role_tags(self, name: str) -> Mapping[str, str] | None:
+        """Of an IAM role."""
+
+    def log_group_tags(self, name: str) -> Mapping[str, str] | None:
+        """Of a log group."""
+
+    def project_tags(self, name: str) -> Mapping[str, str] | None:
+        """Of a CodeBuild project."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a use case may touch. `account_id` asks STS, lazily."""
+
+    emit: Emit
+    account_id: Callable[[], str]
+    ecr: Ecr
+    leftovers: Leftovers
+    terraform: Terraform
+    observer: Observer
+    seeder: Seeder
+    work_path: Path
+    clock: Callable[[], float] = time.monotonic
