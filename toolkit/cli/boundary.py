@@ -1,0 +1,246 @@
+"""Where a run begins and ends: sinks are opened, every error becomes one message and one exit code.
+
+The only place that catches `Exception`: what arrives there is a bug, exit 1, with its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from toolkit import version
+from toolkit.cli.options import Format
+from toolkit.cli.render.json_lines import JsonLinesSink
+from toolkit.cli.render.plain import PlainSink
+from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
+from toolkit.events import EventStream, RunFinished, RunStarted, Sink
+
+if TYPE_CHECKING:
+    from toolkit.plan.model import Plan
+    from toolkit.report import Report
+
+_BUG = "bug"
+
+
+class ToolkitGroup(TyperGroup):
+    """Turns usage errors into exit 64: Typer's own 2 means "changes present" here."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run and return the exit code, whatever `standalone_mode` says."""
+        try:
+            code = super().main(args, prog_name or "toolkit", complete_var, False, windows_expand_args, **extra)
+        except TyperException as error:
+            return _report_usage(error, sys.argv[1:] if args is None else args)
+        except typer.Abort:
+            return Interrupted.exit_code
+        return code if isinstance(code, int) else 0
+
+
+def _report_usage(error: TyperException, arguments: Sequence[str]) -> int:
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(message + "\n")
+        return UsageError.exit_code
+    context = getattr(error, "ctx", None)
+    hint = f"see `{context.command_path if context else 'toolkit'} --help`"
+    usage = UsageError("usage", message.rstrip("."), hint=hint)
+    # The flags were not understood, so the format is read from them as they stand.
+    asked = " ".join(arguments).replace("=", " ")
+    if "--format json" in asked:
+        json.dump({"schema_version": 1, "exit_code": usage.exit_code, "error": error_document(usage)}, sys.stdout)
+        sys.stdout.write("\n")
+    _print_error(usage)
+    return usage.exit_code
+
+
+def error_document(error: ToolkitError) -> dict[str, object]:
+    """The error as data; a manifest's problems each on their own."""
+    document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, ManifestUnusable):
+        document["issues"] = [
+            {"file": issue.file, "line": issue.line, "path": issue.path, "message": issue.message}
+            for issue in error.issues
+        ]
+    return document
+
+
+def _print_error(error: ToolkitError) -> None:
+    lines = [f"error: {error.message}"]
+    if isinstance(error, ManifestUnusable):
+        lines += [f"  {issue}" for issue in error.issues]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How a run shows itself."""
+
+    format: Format = Format.TEXT
+    no_progress: bool = False
+    verbose: bool = False
+
+
+class Run:
+    """One command under way: where its events go and how its result reaches stdout."""
+
+    def __init__(self, presentation: Presentation, stack: ExitStack) -> None:
+        self.presentation = presentation
+        self._lines = JsonLinesSink(sys.stdout) if presentation.format is Format.JSON_LINES else None
+        self._live: Any = None
+        sink: Sink
+        if self._lines is not None:
+            sink = self._lines
+        elif _is_live(presentation):
+            from rich.console import Console
+
+            from toolkit.cli.render.live import LiveSink
+
+            sink = self._live = stack.enter_context(LiveSink(Console(stderr=True)))
+        else:
+            sink = PlainSink(sys.stderr, verbose=presentation.verbose)
+        self._stream = EventStream([sink])
+        self.emit = self._stream.emit
+        self.documents: dict[str, object] = {}
+
+    def show_plan(self, plan: Plan) -> None:
+        """Put the plan on stdout (json: with the end of the run)."""
+        from toolkit.cli.render.plan_view import render_plan
+        from toolkit.cli.render.serialise import plan_document
+
+        self._show("plan", lambda: plan_document(plan), lambda: render_plan(plan, width=_width(), colour=_has_colour()))
+
+    def show_report(self, report: Report) -> None:
+        """Put the report on stdout (json: with the end of the run)."""
+        from toolkit.cli.render.report_view import render_report
+        from toolkit.cli.render.serialise import report_document
+
+        self._show("report", lambda: report_document(report), lambda: render_report(report))
+
+    def show(self, kind: str, document: Mapping[str, object], text: str) -> None:
+        """Put any other result on stdout."""
+        self._show(kind, lambda: dict(document), lambda: text)
+
+    def _show(self, kind: str, document: Callable[[], Mapping[str, object]], text: Callable[[], str]) -> None:
+        if self.presentation.format is Format.JSON:
+            self.documents[kind] = document()
+        elif self._lines is not None:
+            self._lines.write_result(kind, dict(document()))
+        else:
+            with self.paused():
+                sys.stdout.write(text().rstrip("\n") + "\n")
+                sys.stdout.flush()
+
+    def paused(self) -> AbstractContextManager[object]:
+        """A block in which nothing is drawn, so that other text may be written or a question asked."""
+        return self._live.paused() if self._live is not None else nullcontext()
+
+
+def _is_live(presentation: Presentation) -> bool:
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return is_terminal and not presentation.no_progress and presentation.format is Format.TEXT
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+
+
+def _has_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def execute(command: str, presentation: Presentation, body: Callable[[Run], int]) -> None:
+    """Run `body` and leave the process with its exit code, or with that of the error it raised."""
+    started = time.monotonic()
+    error: ToolkitError | None = None
+    code = 0
+    with ExitStack() as stack:
+        stack.enter_context(_signals_interrupt())
+        run = Run(presentation, stack)
+        run.emit(RunStarted(command=command, toolkit_version=version()))
+        try:
+            code = body(run)
+        except ToolkitError as failure:
+            error = failure
+        except KeyboardInterrupt:
+            error = Interrupted("interrupted", "the run was interrupted", hint="run the same command again: it continues")
+        except BrokenPipeError:
+            # The reader of stdout has left (`toolkit plan | head`): nobody is there to be told.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        except Exception as failure:  # noqa: BLE001  the boundary
+            traceback.print_exc()
+            error = _Bug(_BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
+        if error:
+            code = error.exit_code
+        run.emit(
+            RunFinished(
+                exit_code=code,
+                seconds=round(time.monotonic() - started, 3),
+                error_code=error.code if error else None,
+                error_message=_message(error) if error else None,
+                hint=error.hint if error else None,
+            )
+        )
+    if presentation.format is Format.JSON:
+        result = {"schema_version": 1, "command": command, "exit_code": code}
+        failed = {"error": error_document(error)} if error else {}
+        sys.stdout.write(json.dumps({**result, **failed, **run.documents}, indent=2, ensure_ascii=False) + "\n")
+    if error and presentation.format is not Format.JSON_LINES:
+        _print_error(error)
+    raise typer.Exit(code)
+
+
+def _message(error: ToolkitError) -> str:
+    if isinstance(error, ManifestUnusable) and error.issues:
+        return f"{error.message}: " + "; ".join(str(issue) for issue in error.issues)
+    return error.message
+
+
+class _Bug(ToolkitError):
+    exit_code = 1
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: a pipeline that cancels a job gets the same care.
+
+    A signal that our parent set to be ignored (`nohup`) stays ignored.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,84 @@
+"""`toolkit apply`: plan, ask, let Terraform apply the saved plan, seed the pinned digests, read them back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import (
+    AllowDestroy,
+    CacheDirectory,
+    Format,
+    Jobs,
+    ManifestFile,
+    NoProgress,
+    OutputFormat,
+    TerraformBinary,
+    Verbose,
+    WorkDirectory,
+)
+from toolkit.errors import Refused
+
+if TYPE_CHECKING:
+    from toolkit.plan.model import Plan
+
+NAME = "apply"
+HELP = (
+    "Create or update the repositories and build projects, and fill the repositories. Does what the plan says, no "
+    "more; safe to run again after any failure."
+)
+EXAMPLES = "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl"
+
+
+def command(
+    file: ManifestFile = Path("images.yaml"),
+    auto_approve: Annotated[
+        bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
+    ] = False,
+    allow_destroy: AllowDestroy = False,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    work_dir: WorkDirectory = None,
+    cache_dir: CacheDirectory = None,
+    terraform_bin: TerraformBinary = "terraform",
+    jobs: Jobs = 8,
+    no_progress: NoProgress = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run `toolkit apply`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.wiring import Settings, load_desired, open_services
+        from toolkit.operations.apply import apply
+
+        can_ask = sys.stdin.isatty() and format is Format.TEXT
+        if not auto_approve and not can_ask:
+            raise Refused(
+                "apply.no_terminal",
+                "there is no terminal to approve the plan on; nothing was changed",
+                hint="review `toolkit plan`, then run with --auto-approve",
+            )
+
+        def confirm(plan: Plan) -> bool:
+            if auto_approve:
+                return True
+            with run.paused():
+                return typer.confirm("Apply this plan?", err=True)
+
+        desired = load_desired(file)
+        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        with open_services(run.emit, desired, settings) as services:
+            apply(
+                desired,
+                services,
+                review=run.show_plan,
+                confirm=confirm,
+                publish=run.show_report,
+                allows_destroy=allow_destroy,
+            )
+        return 0
+
+    execute(NAME, Presentation(format, no_progress, verbose), body)

@@ -1,0 +1,63 @@
+"""`toolkit plan`: what apply would do to the infrastructure and to the images, without doing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import (
+    AllowDestroy,
+    CacheDirectory,
+    Format,
+    Jobs,
+    ManifestFile,
+    NoProgress,
+    OutputFormat,
+    TerraformBinary,
+    Verbose,
+    WorkDirectory,
+)
+
+NAME = "plan"
+HELP = (
+    "Show what apply would do: Terraform's changes, the images to copy, and the counted Docker Hub pulls that they "
+    "cost. Changes nothing and costs no pull."
+)
+EXAMPLES = (
+    "Examples:  toolkit plan   |   toolkit plan --detailed-exitcode   (2 when anything would change)   |   "
+    "toolkit plan --format json | jq .plan.summary"
+)
+
+
+def command(
+    file: ManifestFile = Path("images.yaml"),
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
+    ] = False,
+    allow_destroy: AllowDestroy = False,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    work_dir: WorkDirectory = None,
+    cache_dir: CacheDirectory = None,
+    terraform_bin: TerraformBinary = "terraform",
+    jobs: Jobs = 8,
+    no_progress: NoProgress = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run `toolkit plan`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.wiring import Settings, load_desired, open_services
+        from toolkit.operations.plan import plan, refuse_if_unsafe
+
+        desired = load_desired(file)
+        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        with open_services(run.emit, desired, settings) as services:
+            planned = plan(desired, services, allows_destroy=allow_destroy)
+        run.show_plan(planned.plan)
+        refuse_if_unsafe(planned.plan)
+        return 2 if detailed_exitcode and planned.plan.has_changes else 0
+
+    execute(NAME, Presentation(format, no_progress, verbose), body)

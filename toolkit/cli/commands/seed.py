@@ -1,0 +1,34 @@
+"""`toolkit seed`: the image part of apply, for repositories that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import CacheDirectory, Format, Jobs, ManifestFile, NoProgress, OutputFormat, Verbose
+
+NAME = "seed"
+HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."
+EXAMPLES = "Example:  toolkit seed --format json | jq '.report.outcomes[].digest'"
+
+
+def command(
+    file: ManifestFile = Path("images.yaml"),
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    cache_dir: CacheDirectory = None,
+    jobs: Jobs = 8,
+    no_progress: NoProgress = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run `toolkit seed`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.wiring import Settings, load_desired, open_services
+        from toolkit.operations.seed import seed
+
+        desired = load_desired(file)
+        with open_services(run.emit, desired, Settings(cache_dir=cache_dir, jobs=jobs), locks=False) as services:
+            seed(desired, services, review=run.show_plan, publish=run.show_report)
+        return 0
+
+    execute(NAME, Presentation(format, no_progress, verbose), body)

@@ -1,0 +1,27 @@
+"""`toolkit validate`: read the manifest, say everything that is wrong with it, change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import Format, ManifestFile, OutputFormat
+
+NAME = "validate"
+HELP = "Check the manifest: every problem at once, with its line. Needs no network and no credentials."
+EXAMPLES = "Examples:  toolkit validate   |   toolkit validate -f infra/images.yaml --format json"
+
+
+def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name
+    """Run `toolkit validate`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.wiring import load_desired
+
+        desired = load_desired(file)
+        counts = {"repositories": len(desired.repositories), "images": len(desired.images), "builds": len(desired.builds)}
+        text = f"{file} is valid: " + ", ".join(f"{number} {what}" for what, number in counts.items())
+        run.show("manifest", {"file": str(file), "name": desired.name, **counts}, text)
+        return 0
+
+    execute(NAME, Presentation(format), body)
