@@ -1,0 +1,264 @@
+"""Events on a terminal: facts scroll by, and what is under way moves below them. The one module that imports rich.
+
+Nothing but the cursor's visibility is changed on the terminal, and leaving the context gives it back. Output of others
+is not captured: stdout may be a file, and rich would send it to the terminal instead.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from toolkit import events
+from toolkit.cli.render.amounts import format_count, format_duration, format_size
+from toolkit.cli.render.lines import reader_is_gone, visible
+from toolkit.cli.render.plain import fact_lines, is_detail
+
+# The steps whose `total` counts images.
+IMAGE_STEPS = frozenset({"seed", "copy"})
+
+_FRAMES = "-\\|/"
+_FRAMES_PER_SECOND = 8
+_RATE_SECONDS = 10.0
+_BAR_WIDTH = 24
+_AMOUNT_WIDTH = 20
+_STYLES = {
+    "error:": "bold red",
+    "warning:": "yellow",
+    "notice:": "yellow",
+    "hint:": "cyan",
+    "retry": "yellow",
+    "delete": "red",
+    "replace": "red",
+    "create": "green",
+    "copied": "green",
+}
+
+
+class LiveSink:
+    """Prints finished facts above and draws running steps, resource changes and images below.
+
+    Made for a console that is a terminal and not a dumb one. rich obeys `NO_COLOR` by itself.
+    """
+
+    def __init__(self, console: Console, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._board = Board(clock)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Without the moving part, so that a question can be asked or stdout be written to the same terminal."""
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def receive(self, stamped: events.Stamped) -> None:
+        """Draw or print one event."""
+        event = stamped.event
+        self._board.take(event)
+        if event.ephemeral or isinstance(event, events.StepStarted | events.ImageStarted | events.InfraChangeStarted):
+            return
+        if self._verbose or not is_detail(event):
+            self._print([_styled(line) for line in fact_lines(event)])
+
+    def _start(self) -> None:
+        self._live = Live(
+            console=self._console,
+            get_renderable=lambda: self._board,
+            refresh_per_second=_FRAMES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _print(self, lines: Sequence[Text]) -> None:
+        try:
+            self._console.print(Text("\n").join(lines), soft_wrap=True)
+        except OSError as error:
+            if not reader_is_gone(error):
+                raise
+            # A terminal that hung up: the run goes on unwatched.
+            self._console.quiet = True
+
+
+def _styled(line: str) -> Text:
+    label = line.split(" ", 1)[0]
+    text = Text(line)
+    text.stylize(_STYLES.get(label, "dim"), 0, len(label))
+    return text
+
+
+@dataclass(slots=True)
+class _Running:
+    """Something under way since `started`; `total` and `done` are bytes of an image, or things of a step."""
+
+    label: str
+    started: float
+    total: int = 0
+    done: int = 0
+
+    @property
+    def share(self) -> float:
+        return min(self.done / self.total, 1.0) if self.total else 0.0
+
+
+class Board:
+    """What is under way, drawn anew for the size of the moment; threads may tell it while another draws."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._steps: dict[str, _Running] = {}
+        self._changes: dict[str, _Running] = {}
+        self._images: dict[str, _Running] = {}
+        self._ended_images = 0
+        self._ended_bytes = 0
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def take(self, event: events.Event) -> None:
+        """Learn from one event what began, went on or ended."""
+        with self._lock:
+            now = self._clock()
+            match event:
+                case events.StepStarted():
+                    label = f"{event.step}: {event.detail}" if event.detail else event.step
+                    self._steps[event.step] = _Running(label, now, event.total or 0)
+                case events.StepFinished():
+                    self._steps.pop(event.step, None)
+                case events.InfraChangeStarted():
+                    self._changes[event.address] = _Running(f"{event.action} {event.address}", now)
+                case events.InfraChangeFinished() | events.InfraChangeFailed():
+                    self._changes.pop(event.address, None)
+                case events.RunFinished():
+                    self._steps.clear()
+                    self._changes.clear()
+                    self._images.clear()
+                case _:
+                    self._take_image(event, now)
+
+    def _take_image(self, event: events.Event, now: float) -> None:
+        match event:
+            case events.ImageStarted():
+                self._images[event.image] = _Running(event.image, now)
+            case events.ImageProgressed() if event.image in self._images:
+                image = self._images[event.image]
+                image.done, image.total = event.done_bytes, event.total_bytes
+            case events.ImageFinished():
+                if self._images.pop(event.image, None):
+                    self._ended_bytes += event.total_bytes
+                self._ended_images += 1
+            case events.ImageFailed():
+                self._images.pop(event.image, None)
+                self._ended_images += 1
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with self._lock:
+            drawing = self._draw(options.max_width, max(3, console.height // 4))
+        yield from drawing
+
+    def _draw(self, width: int, limit: int) -> list[RenderableType]:
+        """Steps, resource changes, images, then all images together; at most `limit` lines of a kind."""
+        now = self._clock()
+        frame = _FRAMES[int(now * _FRAMES_PER_SECOND) % len(_FRAMES)]
+        drawing: list[RenderableType] = []
+        for running in [*self._steps.values(), *_first(self._changes, limit)]:
+            elapsed = format_duration(now - running.started)
+            drawing.append(_one_line(f"{frame} {_shorten(running.label, width - len(elapsed) - 4)}  {elapsed}"))
+        drawing += _left_out(self._changes, limit, "resource")
+        if self._images:
+            drawing.append(_bars([_image_row(image) for image in _first(self._images, limit)], width))
+            drawing += _left_out(self._images, limit, "image")
+        asked_for = [step.total for name, step in self._steps.items() if name in IMAGE_STEPS]
+        if expected := max([len(self._images), *asked_for]):
+            drawing.append(_bars([self._total_row(expected, now)], width))
+        return drawing
+
+    def _total_row(self, expected: int, now: float) -> tuple[str, float, str]:
+        expected = max(expected, self._ended_images + len(self._images))
+        share = (self._ended_images + sum(image.share for image in self._images.values())) / expected
+        bytes_done = self._ended_bytes + sum(image.done for image in self._images.values())
+        rate = format_size(round(self._rate(now, bytes_done)))
+        return (
+            f"{self._ended_images} of {format_count(expected, 'image')}",
+            share,
+            f"{format_size(bytes_done)}, {rate}/s",
+        )
+
+    def _rate(self, now: float, bytes_done: int) -> float:
+        """Bytes in a second over the last drawings; a failed image takes its bytes away, which is no negative speed."""
+        self._samples.append((now, bytes_done))
+        while now - self._samples[0][0] > _RATE_SECONDS:
+            self._samples.popleft()
+        then, bytes_then = self._samples[0]
+        return max(0.0, (bytes_done - bytes_then) / (now - then)) if now > then else 0.0
+
+
+def _image_row(image: _Running) -> tuple[str, float, str]:
+    amount = f"{format_size(image.done)} of {format_size(image.total)}" if image.total else ""
+    return image.label, image.share, amount
+
+
+def _bars(rows: Sequence[tuple[str, float, str]], width: int) -> Table:
+    """A line for each name, share and amount, in columns that do not move; a narrow terminal goes without bars."""
+    bar_width = _BAR_WIDTH if width >= 2 * _BAR_WIDTH + _AMOUNT_WIDTH + 8 else 0
+    name_width = max(10, width - _AMOUNT_WIDTH - 4 - 2 * 3 - bar_width)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=min(name_width, 60), no_wrap=True)
+    if bar_width:
+        table.add_column(width=bar_width)
+    table.add_column(width=4, justify="right", no_wrap=True)
+    table.add_column(width=_AMOUNT_WIDTH, no_wrap=True, overflow="crop")
+    for name, share, amount in rows:
+        bar = [ProgressBar(total=1.0, completed=share, width=bar_width)] if bar_width else []
+        table.add_row(_one_line(_shorten(name, min(name_width, 60))), *bar, f"{int(share * 100)}%", amount)
+    return table
+
+
+def _first(running: dict[str, _Running], limit: int) -> list[_Running]:
+    return list(running.values())[:limit]
+
+
+def _left_out(running: dict[str, _Running], limit: int, noun: str) -> list[Text]:
+    more = len(running) - limit
+    return [_one_line(f"  and {format_count(more, 'more ' + noun)}")] if more > 0 else []
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="crop")
+
+
+def _shorten(name: str, width: int) -> str:
+    """The end of a long name, which tells more than its beginning."""
+    shown = visible(name)
+    return shown if len(shown) <= width else "..." + shown[-max(width - 3, 1) :]
