@@ -1,0 +1,130 @@
+"""`toolkit copy`: the seeding engine alone, registry to registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import CacheDirectory, Format, Jobs, NoProgress, OutputFormat, Verbose
+from toolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from toolkit.operations.copy import Pair
+
+T = TypeVar("T")
+NAME = "copy"
+HELP = (
+    "Copy images from registry to registry, byte for byte, without Docker, Terraform or a manifest. ECR hosts get "
+    "their token from AWS credentials, others theirs from the Docker config."
+)
+EXAMPLES = (
+    "Examples:  toolkit copy nginx:1.16 localhost:5000/nginx:1.16   |   toolkit copy --list images.txt   |   "
+    "toolkit copy --platform linux/arm64 alpine:3.20 123456789012.dkr.ecr.eu-west-1.amazonaws.com/alpine:3.20"
+)
+
+
+def command(
+    references: Annotated[
+        list[str] | None, typer.Argument(metavar="[SRC DST]...", help="Pairs of references, source first.")
+    ] = None,
+    list_file: Annotated[
+        Path | None, typer.Option("--list", help="A file with two references a line; `#` begins a comment.")
+    ] = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option("--platform", "-p", help="Copy this platform only, such as linux/arm64; may be repeated. [default: all]"),
+    ] = None,
+    drop_attestations: Annotated[
+        bool, typer.Option("--drop-attestations", help="Leave provenance and SBOM attestations behind.")
+    ] = False,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    cache_dir: CacheDirectory = None,
+    jobs: Jobs = 8,
+    no_progress: NoProgress = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run `toolkit copy`."""
+
+    def body(run: Run) -> int:
+        from toolkit.aws.session import AwsSession
+        from toolkit.cli.wiring import open_cache, open_client
+        from toolkit.oci.descriptor import Platform
+        from toolkit.operations.copy import copy
+        from toolkit.seed.observe import Observer
+        from toolkit.seed.seeder import Seeder
+
+        pairs = _read_pairs(references or [], list_file)
+        platforms = tuple(_parsed(Platform.parse, text, "--platform") for text in platform or []) or None
+        # A destination says its own region; the session's is never asked for anything else here.
+        client = open_client(run.emit, AwsSession("us-east-1"), {}, jobs=jobs)
+        cache = open_cache(cache_dir)
+        copy(
+            pairs,
+            Observer(client, lambda repository, tags: None, run.emit, cache=cache),
+            Seeder(client, client, run.emit, jobs=jobs, cache=cache),
+            platforms=platforms,
+            keeps_attestations=not drop_attestations,
+            publish=run.show_report,
+        )
+        return 0
+
+    execute(NAME, Presentation(format, no_progress, verbose), body)
+
+
+def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
+    """The pairs of the command line and of the list; all problems at once. Raises UsageError."""
+    from toolkit.oci.errors import OciError
+    from toolkit.oci.reference import Reference
+    from toolkit.operations.copy import Pair
+
+    rows = [("the arguments", arguments[i : i + 2]) for i in range(0, len(arguments), 2)]
+    if list_file is not None:
+        rows += _read_list(list_file)
+    if not rows:
+        raise UsageError("usage.no_pairs", "there is nothing to copy", hint="give SRC DST, or --list FILE")
+    pairs: list[Pair] = []
+    problems: list[str] = []
+    targets: dict[Reference, str] = {}
+    for where, texts in rows:
+        if len(texts) != 2:
+            problems.append(f"{where}: a source and a destination are needed, not `{' '.join(texts)}`")
+            continue
+        try:
+            pair = Pair(Reference.parse(texts[0]), Reference.parse(texts[1]))
+        except OciError as error:
+            problems.append(f"{where}: {error.message}")
+            continue
+        if pair.source.tag is None and pair.source.digest is None:
+            problems.append(f"{where}: `{texts[0]}` has no tag; write `{texts[0]}:latest` if that is meant")
+        elif pair.destination.tag is None or pair.destination.digest is not None:
+            problems.append(f"{where}: the destination `{texts[1]}` needs a tag and no digest")
+        elif pair.destination in targets:
+            problems.append(f"{where}: `{texts[1]}` is filled twice, also by {targets[pair.destination]}")
+        else:
+            targets[pair.destination] = where
+            pairs.append(pair)
+    if problems:
+        raise UsageError("usage.pairs", "; ".join(problems))
+    return pairs
+
+
+def _read_list(path: Path) -> list[tuple[str, list[str]]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("usage.list_unreadable", f"`{path}` cannot be read: {error}") from error
+    rows = ((number, line.split("#", 1)[0].split()) for number, line in enumerate(lines, 1))
+    return [(f"{path}:{number}", texts) for number, texts in rows if texts]
+
+
+def _parsed(parse: Callable[[str], T], text: str, option: str) -> T:
+    from toolkit.oci.errors import OciError
+
+    try:
+        return parse(text)
+    except OciError as error:
+        raise UsageError("usage.value", f"{option}: {error.message}", hint=error.hint) from error

@@ -1,0 +1,135 @@
+"""Builds what a command needs from the manifest, its flags and the environment. The only place that reads the latter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials
+from toolkit.aws.ecr import EcrService
+from toolkit.aws.leftovers import LeftoverService
+from toolkit.aws.session import AwsSession
+from toolkit.errors import AccessDenied, UsageError
+from toolkit.events import Emit, RetryScheduled
+from toolkit.manifest.loader import load
+from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
+from toolkit.oci.client import RegistryClient
+from toolkit.oci.docker_config import DockerConfigCredentials
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.endpoints import Endpoints
+from toolkit.oci.errors import OciError
+from toolkit.oci.transport import Transport
+from toolkit.operations.services import Services
+from toolkit.plan.desired import Desired, DesiredRegistry
+from toolkit.plan.resolve import resolve
+from toolkit.seed.observe import Observer
+from toolkit.seed.seeder import Seeder
+from toolkit.terraform.provider_mirror import find
+from toolkit.terraform.runner import TerraformRunner
+from toolkit.terraform.work_dir import WorkDir
+
+_ENDPOINTS_VARIABLE = "TOOLKIT_REGISTRY_ENDPOINTS"
+# ECR allows 10 PutImage a second in a region; another tool may want one or two of them.
+_ECR_PUTS_PER_SECOND = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The flags that shape services rather than the run."""
+
+    work_dir: Path | None = None
+    cache_dir: Path | None = None
+    terraform_bin: str = "terraform"
+    jobs: int = 8
+
+
+def load_desired(file: Path) -> Desired:
+    """The manifest with every default filled in. Raises ManifestUnusable with all of its problems."""
+    return resolve(load(file))
+
+
+@contextmanager
+def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
+    """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
+    session = AwsSession(desired.region)
+    cache = open_cache(settings.cache_dir)
+    client = open_client(emit, session, desired.registries, jobs=settings.jobs)
+    ecr = EcrService(session)
+    work_path = settings.work_dir or Path(".toolkit") / desired.name
+    services = Services(
+        emit=emit,
+        account_id=session.account_id,
+        ecr=ecr,
+        leftovers=LeftoverService(session),
+        terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, Path.home())),
+        observer=Observer(client, ecr.images, emit, cache=cache),
+        seeder=Seeder(client, client, emit, jobs=settings.jobs, cache=cache, puts_per_second=_ECR_PUTS_PER_SECOND),
+        work_path=work_path,
+    )
+    if not locks:
+        yield services
+        return
+    with WorkDir(work_path).locked():
+        yield services
+
+
+def open_cache(folder: Path | None) -> DocumentCache:
+    """The registry documents of earlier runs."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return DocumentCache(folder or home / "base-image-toolkit")
+
+
+def open_client(
+    emit: Emit, session: AwsSession, registries: Mapping[str, DesiredRegistry], *, jobs: int
+) -> RegistryClient:
+    """A registry client with every credential that this run may use, each for its own registry."""
+
+    def retried(host: str, reason: str, attempt: int, seconds: float) -> None:
+        emit(RetryScheduled(host, reason, attempt, round(seconds, 3)))
+
+    secrets = {host: registry.secret_arn for host, registry in registries.items() if registry.secret_arn}
+    providers: list[CredentialProvider] = [
+        EnvironmentCredentials(registries, os.environ),
+        SecretsManagerCredentials(session, secrets),
+        EcrCredentials(session),
+        DockerConfigCredentials(),
+    ]
+    return RegistryClient(
+        credentials=ChainedCredentials(*providers),
+        endpoints=_endpoints(registries),
+        transport=Transport(pool_size=jobs + 4, on_retry=retried),
+    )
+
+
+def _endpoints(registries: Mapping[str, DesiredRegistry]) -> Endpoints:
+    """The environment's rules before the manifest's: a sandbox or a mirror can be put under any manifest."""
+    try:
+        rules = Endpoints.parse(os.environ.get(_ENDPOINTS_VARIABLE, "")).rules
+    except OciError as error:
+        raise UsageError("usage.endpoints", f"`{_ENDPOINTS_VARIABLE}`: {error.message}", hint=error.hint) from error
+    return Endpoints((*rules, *((host, r.endpoint) for host, r in registries.items() if r.endpoint)))
+
+
+class EnvironmentCredentials:
+    """The credentials that a manifest takes from environment variables."""
+
+    def __init__(self, registries: Mapping[str, DesiredRegistry], environment: Mapping[str, str]) -> None:
+        self._registries = registries
+        self._environment = environment
+
+    def credential_for(self, registry: str) -> Credential | None:
+        """The registry's credential; None where the manifest names no variables. Raises AccessDenied."""
+        asked = self._registries.get(registry)
+        if asked is None or asked.username_env is None or asked.password_env is None:
+            return None
+        missing = [name for name in (asked.username_env, asked.password_env) if not self._environment.get(name)]
+        if missing:
+            raise AccessDenied(
+                "registry.credential_missing",
+                f"the manifest takes the credential of `{registry}` from `{'` and `'.join(missing)}`, which is not set",
+                hint="set it in the pipeline's secrets, or remove the credential to pull anonymously",
+            )
+        return Credential(self._environment[asked.username_env], self._environment[asked.password_env])

@@ -1,0 +1,166 @@
+"""What is there, on both sides at once: HEAD at the sources, ECR's own listing at the destination. No counted pull.
+
+Its threads live in this package as the seeder's do; they only ever read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from toolkit.events import Emit, StepFinished, StepStarted
+from toolkit.oci.client import ManifestHead
+from toolkit.oci.digest import Digest
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.errors import Denied, OciError, Unauthorized
+from toolkit.oci.filtered_index import read_provenance
+from toolkit.oci.reference import Reference
+from toolkit.plan.desired import DesiredImage
+from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.seed.preview import preview
+
+# HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
+_THREADS = 16
+
+
+class Heads(Protocol):
+    """The one registry request that observing needs."""
+
+    def head_manifest(self, ref: Reference) -> ManifestHead | None:
+        """The tag's descriptor and pull limit; None when it is not there."""
+
+
+class StoredImage(Protocol):
+    """A tag in ECR and the raw bytes of its document."""
+
+    @property
+    def digest(self) -> Digest:
+        """What the tag points to."""
+
+    @property
+    def raw(self) -> bytes:
+        """The document, byte for byte."""
+
+
+StoredImages = Callable[[str, Sequence[str]], Mapping[str, StoredImage] | None]
+Head = ManifestHead | SourceFault
+
+
+class Observation:
+    """An observation under way."""
+
+    def __init__(
+        self,
+        heads: Mapping[Reference, Future[Head]],
+        stored: Mapping[str, Future[Mapping[str, StoredImage] | None]],
+        finish: Callable[[Mapping[Reference, Head], Mapping[str, Mapping[str, StoredImage] | None]], Observed],
+    ) -> None:
+        self._heads = heads
+        self._stored = stored
+        self._finish = finish
+
+    def result(self) -> Observed:
+        """Wait for both sides. Raises AccessDenied or Refused when ECR says no; sources fail one by one."""
+        return self._finish(
+            {reference: future.result() for reference, future in self._heads.items()},
+            {repository: future.result() for repository, future in self._stored.items()},
+        )
+
+
+class Observer:
+    """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository."""
+
+    def __init__(
+        self, heads: Heads, stored_images: StoredImages, emit: Emit, *, cache: DocumentCache | None = None
+    ) -> None:
+        self._heads = heads
+        self._stored_images = stored_images
+        self._emit = emit
+        self._cache = cache
+
+    @contextmanager
+    def start(self, images: Sequence[DesiredImage], repositories: frozenset[str]) -> Iterator[Observation]:
+        """Look at all `images` in the background; `repositories` are the ones that exist.
+
+        Leaving the block early drops the requests that have not begun.
+        """
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for image in images:
+            if image.repository in repositories:
+                wanted[image.repository].append(image.tag)
+        self._emit(StepStarted("observe", f"{len(images)} images"))
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="observe")
+        try:
+            stored = {name: pool.submit(self._stored_images, name, tags) for name, tags in wanted.items()}
+            heads = {source: pool.submit(self._head, source) for source in dict.fromkeys(map(_by_tag, images))}
+            yield Observation(heads, stored, lambda h, s: self._compose(images, repositories, h, s))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def pin(self, sources: Iterable[Reference]) -> Mapping[Reference, Reference | SourceFault]:
+        """Each source with the digest that it has now."""
+        unique = list(dict.fromkeys(sources))
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="observe") as pool:
+            heads = list(pool.map(self._head, unique))
+        return {
+            source: head if isinstance(head, SourceFault) else source.with_digest(head.descriptor.digest)
+            for source, head in zip(unique, heads, strict=True)
+        }
+
+    def _head(self, source: Reference) -> Head:
+        try:
+            head = self._heads.head_manifest(source)
+        except (Unauthorized, Denied) as error:
+            return SourceFault("denied", error.message, error.hint)
+        except OciError as error:
+            return SourceFault("unreachable", error.message, error.hint)
+        if head is None:
+            return SourceFault(
+                "missing", f"`{source.familiar}` does not exist upstream", hint="check its name and tag at the registry"
+            )
+        return head
+
+    def _compose(
+        self,
+        images: Sequence[DesiredImage],
+        repositories: frozenset[str],
+        heads: Mapping[Reference, Head],
+        stored: Mapping[str, Mapping[str, StoredImage] | None],
+    ) -> Observed:
+        destinations = {}
+        for image in images:
+            there = (stored.get(image.repository) or {}).get(image.tag)
+            if there is not None:
+                derived_from, selection = read_provenance(there.raw) or (None, None)
+                destinations[image.key] = DestinationImage(there.digest, derived_from, selection)
+        sources = {image.key: self._source(image, heads[_by_tag(image)]) for image in images}
+        self._emit(StepFinished("observe", 0.0, f"{len(destinations)} of {len(images)} images are in ECR"))
+        return Observed(sources, destinations, repositories, _budgets(heads))
+
+    def _source(self, image: DesiredImage, head: Head) -> SourceImage | SourceFault:
+        if isinstance(head, SourceFault):
+            return head
+        return preview(head.descriptor, image.platforms, image.keeps_attestations, self._cache)
+
+
+def _by_tag(image: DesiredImage) -> Reference:
+    """What to ask upstream: the tag, also for a pinned image, so that a pin that no longer holds is seen."""
+    return replace(image.source, digest=None)
+
+
+def _budgets(heads: Mapping[Reference, Head]) -> tuple[PullBudget, ...]:
+    """An upstream's lowest word on what is left; one that sends none does not count this pull."""
+    lowest: dict[str, PullBudget] = {}
+    for reference, head in heads.items():
+        if isinstance(head, SourceFault) or head.pull_limit is None:
+            continue
+        limit = head.pull_limit
+        budget = PullBudget(reference.registry, limit.limit, limit.remaining, limit.window_seconds)
+        known = lowest.get(reference.registry)
+        if known is None or budget.remaining < known.remaining:
+            lowest[reference.registry] = budget
+    return tuple(lowest[registry] for registry in sorted(lowest))
