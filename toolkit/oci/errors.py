@@ -1,0 +1,195 @@
+"""What can go wrong with a registry or its documents, one class for each way to react.
+
+Every error has a stable dotted `code`, one sentence as `message` and at most one `hint`. No text carries a header, a
+query string or a secret: what a registry says is cut and cleaned by `registry_words`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import ClassVar
+
+_LONGEST_WORDS = 300
+
+
+class OciError(Exception):
+    """Anything that this package raises on purpose."""
+
+    default_code: ClassVar[str] = "oci.failed"
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.default_code
+        self.message = message
+        self.hint = hint
+
+
+class InvalidReference(OciError):
+    """A text that names no image."""
+
+    default_code = "oci.invalid_reference"
+
+
+class InvalidDigest(OciError):
+    """A text that is no content digest of a known algorithm."""
+
+    default_code = "oci.invalid_digest"
+
+
+class InvalidPlatform(OciError):
+    """A text that is no `os/architecture[/variant]`."""
+
+    default_code = "oci.invalid_platform"
+
+
+class InvalidEndpoints(OciError):
+    """A list of registry endpoints that cannot be read."""
+
+    default_code = "oci.invalid_endpoints"
+
+
+class InvalidDocument(OciError):
+    """A manifest or index that breaks its own format."""
+
+    default_code = "oci.invalid_document"
+
+
+class UnsupportedDocument(OciError):
+    """A document of a kind that cannot be copied."""
+
+    default_code = "oci.unsupported_document"
+
+
+class MissingPlatform(OciError):
+    """An index lacks a wanted platform; `offered` names those that it has."""
+
+    default_code = "oci.missing_platform"
+
+    def __init__(self, message: str, *, offered: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.offered = offered
+
+
+class DigestMismatch(OciError):
+    """Content that is not what its digest says. Transfers are worth another attempt, a second time it is damaged."""
+
+    default_code = "oci.digest_mismatch"
+
+
+class SizeMismatch(OciError):
+    """Content that is longer or shorter than its descriptor says."""
+
+    default_code = "oci.size_mismatch"
+
+
+class CredentialUnusable(OciError):
+    """A stored credential, or the program that should give one, is there and does not work."""
+
+    default_code = "oci.credential_unusable"
+
+
+class ConnectionFailed(OciError):
+    """No whole answer came from `host`. `is_temporary` is False where no retry helps: a bad certificate."""
+
+    default_code = "oci.connection_failed"
+
+    def __init__(
+        self, message: str, *, host: str, is_temporary: bool = True, hint: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.host = host
+        self.is_temporary = is_temporary
+
+
+class RegistryError(OciError):
+    """A registry answered, and not as asked. `error_codes` are those of its JSON body, in upper case."""
+
+    default_code = "oci.registry_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        host: str,
+        error_codes: tuple[str, ...] = (),
+        hint: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.status = status
+        self.host = host
+        self.error_codes = error_codes
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may succeed later; two tables decide, never the text."""
+        return self.status in TEMPORARY_STATUSES or any(c in TEMPORARY_CODES for c in self.error_codes)
+
+
+class NotFound(RegistryError):
+    """The repository, tag or content is not there. `NAME_UNKNOWN` among the codes: the repository itself."""
+
+    default_code = "oci.not_found"
+
+
+class Unauthorized(RegistryError):
+    """The registry wants other credentials than it got."""
+
+    default_code = "oci.unauthorized"
+
+
+class Denied(RegistryError):
+    """The registry knows who asks and refuses."""
+
+    default_code = "oci.denied"
+
+
+class TagImmutable(RegistryError):
+    """The tag exists and can never be written again, not even with the same digest."""
+
+    default_code = "oci.tag_immutable"
+
+
+class TooManyRequests(RegistryError):
+    """The registry wants fewer requests.
+
+    `is_pull_limit`: the counted pulls of hours are used up, so waiting within a run is of no use. Otherwise a short
+    pause cures it.
+    """
+
+    default_code = "oci.too_many_requests"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str,
+        is_pull_limit: bool = False,
+        status: int = 429,
+        error_codes: tuple[str, ...] = (),
+        hint: str | None = None,
+    ) -> None:
+        code = "oci.pull_limit_reached" if is_pull_limit else None
+        super().__init__(message, status=status, host=host, error_codes=error_codes, hint=hint, code=code)
+        self.is_pull_limit = is_pull_limit
+
+    @property
+    def is_temporary(self) -> bool:
+        """True unless the pull limit is reached."""
+        return not self.is_pull_limit
+
+
+# The same request may succeed when sent again.
+TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Registries that say so by code under another status. BLOB_UPLOAD_*: the session is lost, a new one may do.
+TEMPORARY_CODES = frozenset({"TOOMANYREQUESTS", "UNAVAILABLE", "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
+
+
+def registry_words(words: Iterable[str]) -> str:
+    """What a registry said, fit for a terminal and a log: one line, cut, URLs without their query strings."""
+    text = " ".join(" ".join(words).split())
+    text = re.sub(r"(https?://[^\s?\"'`]*)\?[^\s\"'`]*", r"\1", text)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"

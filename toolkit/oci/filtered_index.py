@@ -1,0 +1,130 @@
+"""An index cut down to some platforms, the same bytes every time, and what such an index says of its own origin.
+
+Always an OCI index, for a Docker manifest list too, because only OCI's has room for annotations. The kept children are
+the source's own JSON objects in the source's order. Two annotations of ours name the source's digest and the selection,
+so that a later run sees from the destination alone, with no counted pull, what the index was made from.
+
+Readers outside of `toolkit.oci` take `Document` from here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import OCI_INDEX, Document, ImageIndex, parse, read_object
+from toolkit.oci.errors import InvalidDigest, InvalidDocument, MissingPlatform, UnsupportedDocument
+
+__all__ = [
+    "SELECTION",
+    "SOURCE_DIGEST",
+    "Document",
+    "filter_index",
+    "is_attestation",
+    "read_provenance",
+    "select_children",
+    "selection_text",
+]
+
+SOURCE_DIGEST = "io.base-image-toolkit.source.digest"
+SELECTION = "io.base-image-toolkit.selection"
+
+_REFERENCE_TYPE = "vnd.docker.reference.type"
+_REFERENCE_DIGEST = "vnd.docker.reference.digest"
+
+
+def filter_index(
+    document: Document, platforms: Sequence[Platform] | None, keeps_attestations: bool, source_digest: Digest
+) -> Document:
+    """The index in `document` with only what is wanted; `platforms` None keeps all of them.
+
+    MissingPlatform when the source lacks a wanted one. A `subject` is not taken over: the new index describes itself.
+    """
+    index = parse(document)
+    if not isinstance(index, ImageIndex):
+        raise UnsupportedDocument("an image for a single platform has no platforms to choose from")
+    kept = select_children(index, platforms, keeps_attestations)
+    found = read_object(document.raw)
+    children = found["manifests"]
+    if not isinstance(children, list):  # `parse` has checked it
+        raise InvalidDocument("`manifests` is no list")
+    own = {SOURCE_DIGEST: str(source_digest), SELECTION: selection_text(platforms, keeps_attestations)}
+    filtered: dict[str, object] = {"schemaVersion": 2, "mediaType": OCI_INDEX}
+    if index.artifact_type:
+        filtered["artifactType"] = index.artifact_type
+    filtered["manifests"] = [children[position] for position in kept]
+    filtered["annotations"] = {key: value for key, value in index.annotations if key not in own} | own
+    try:
+        # ASCII only: a lone surrogate, which JSON can spell, has no UTF-8.
+        raw = json.dumps(filtered, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    except ValueError:
+        raise InvalidDocument("an index has a number that JSON cannot spell") from None
+    return Document(OCI_INDEX, raw.encode("ascii"))
+
+
+def select_children(
+    index: ImageIndex, platforms: Sequence[Platform] | None, keeps_attestations: bool
+) -> tuple[int, ...]:
+    """The positions in `index.manifests` of what is wanted."""
+    if platforms is not None:
+        _check_offer(index, platforms)
+    images = {
+        child.digest
+        for child in index.manifests
+        if not is_attestation(child) and (platforms is None or _matches_any(child, platforms))
+    }
+
+    def is_kept(child: Descriptor) -> bool:
+        if not is_attestation(child):
+            return child.digest in images and (platforms is None or _matches_any(child, platforms))
+        return keeps_attestations and child.annotation(_REFERENCE_DIGEST) in {str(digest) for digest in images}
+
+    return tuple(position for position, child in enumerate(index.manifests) if is_kept(child))
+
+
+def selection_text(platforms: Iterable[Platform] | None, keeps_attestations: bool) -> str:
+    """The selection in one comparable line, whatever the order: `linux/amd64,linux/arm64;attestations=keep`."""
+    chosen = "all" if platforms is None else ",".join(sorted({str(platform) for platform in platforms}))
+    return f"{chosen};attestations={'keep' if keeps_attestations else 'drop'}"
+
+
+def read_provenance(raw: bytes) -> tuple[Digest, str] | None:
+    """The source digest and the selection that a filtered index of ours names; None for anything else."""
+    try:
+        annotations = read_object(raw).get("annotations")
+        if not isinstance(annotations, dict):
+            return None
+        selection = annotations.get(SELECTION)
+        digest = annotations.get(SOURCE_DIGEST)
+        if not isinstance(selection, str) or not isinstance(digest, str):
+            return None
+        return Digest.parse(digest), selection
+    except (InvalidDocument, InvalidDigest):
+        return None
+
+
+def is_attestation(child: Descriptor) -> bool:
+    """Whether a child of an index is BuildKit's attestation of another child."""
+    return child.annotation(_REFERENCE_TYPE) == "attestation-manifest"
+
+
+def _matches_any(child: Descriptor, platforms: Sequence[Platform]) -> bool:
+    platform = child.platform
+    return platform is not None and any(platform.matches(wanted) for wanted in platforms)
+
+
+def _check_offer(index: ImageIndex, platforms: Sequence[Platform]) -> None:
+    offered = [c.platform for c in index.manifests if c.platform is not None and not is_attestation(c)]
+    missing = [str(wanted) for wanted in platforms if not any(platform.matches(wanted) for platform in offered)]
+    if not missing:
+        return
+    names = tuple(dict.fromkeys(str(platform) for platform in offered))
+    raise MissingPlatform(
+        f"the index has no image for {_list(missing)}; it offers {_list(names) if names else 'none'}", offered=names
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
