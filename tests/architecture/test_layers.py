@@ -1,0 +1,22 @@
+"""The layers of the design hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_imports_go_down_only() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_command_line_starts_without_heavy_libraries() -> None:
+    code = "import sys, toolkit.cli.main; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    heavy = {"boto3", "botocore", "jinja2", "pydantic", "ruamel.yaml", "rich", "urllib3", "python_terraform", "moto"}
+    assert heavy & set(loaded.split()) == set()

@@ -1,0 +1,205 @@
+"""The planner as a table: what is upstream, what is in ECR, what is decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.digest import Digest
+from toolkit.oci.filtered_index import selection_text
+from toolkit.oci.reference import Reference
+from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
+from toolkit.plan.model import InfraAction, InfraChange, Plan, SeedAction
+from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.plan.planner import make_plan
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+SINGLE = "application/vnd.oci.image.manifest.v1+json"
+AMD64 = (Platform("linux", "amd64"),)
+OLD, NEW, FILTERED = Digest.of(b"old"), Digest.of(b"new"), Digest.of(b"filtered")
+ACCOUNT = Account("123456789012", "eu-west-1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com")
+REPOSITORY = "docker-hub/library/nginx"
+IMAGE = DesiredImage(Reference.parse("nginx:1.16"), REPOSITORY, "1.16", None, True, "images[0]")
+KEY = IMAGE.key
+HUB = PullBudget("docker.io", 100, 90, 21600)
+
+
+def desired(image: DesiredImage = IMAGE, *, mutability: str = "MUTABLE") -> Desired:
+    return Desired(
+        name="platform",
+        region="eu-west-1",
+        account_id=None,
+        repositories=(DesiredRepository(REPOSITORY, tag_mutability=mutability),),
+        images=(image,),
+    )
+
+
+def plan_of(
+    source: SourceImage | SourceFault,
+    destination: DestinationImage | None = None,
+    *,
+    image: DesiredImage = IMAGE,
+    mutability: str = "MUTABLE",
+    budgets: tuple[PullBudget, ...] = (),
+    changes: tuple[InfraChange, ...] = (),
+    repositories: frozenset[str] = frozenset({REPOSITORY}),
+    **options: bool,
+) -> Plan:
+    observed = Observed({KEY: source}, {KEY: destination} if destination else {}, repositories, budgets)
+    return make_plan(desired(image, mutability=mutability), observed, changes, ACCOUNT, **options)
+
+
+WHOLE = SourceImage(NEW, INDEX, wanted_digest=NEW)
+UNKNOWN = SourceImage(NEW, INDEX, wanted_digest=None)
+CHOSEN = replace(IMAGE, platforms=AMD64)
+SELECTION = selection_text(AMD64, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "image", "action", "reason"),
+    [
+        (WHOLE, None, IMAGE, SeedAction.COPY, "not in ECR"),
+        (WHOLE, DestinationImage(NEW), IMAGE, SeedAction.KEEP, "same digest"),
+        (WHOLE, DestinationImage(OLD), IMAGE, SeedAction.MOVE, "upstream moved"),
+        (UNKNOWN, None, CHOSEN, SeedAction.COPY, "not in ECR"),
+        (UNKNOWN, DestinationImage(FILTERED, NEW, SELECTION), CHOSEN, SeedAction.KEEP, "same platforms of the same index"),
+        (UNKNOWN, DestinationImage(FILTERED, OLD, SELECTION), CHOSEN, SeedAction.MOVE, "upstream moved"),
+        (UNKNOWN, DestinationImage(FILTERED, NEW, "linux/arm64;attestations=keep"), CHOSEN, SeedAction.MOVE, "other platforms wanted"),
+        (UNKNOWN, DestinationImage(NEW), CHOSEN, SeedAction.MOVE, "upstream moved"),
+        (replace(UNKNOWN, wanted_digest=FILTERED), DestinationImage(FILTERED), CHOSEN, SeedAction.KEEP, "same platforms of the same index"),
+        (replace(UNKNOWN, wanted_digest=FILTERED), DestinationImage(OLD, NEW, SELECTION), CHOSEN, SeedAction.MOVE, "other platforms wanted"),
+        (SourceFault("missing", "gone"), DestinationImage(OLD), IMAGE, SeedAction.KEEP, "gone upstream, kept in ECR"),
+    ],
+)
+def test_decides_by_what_is_upstream_and_in_ecr(
+    source: SourceImage | SourceFault,
+    destination: DestinationImage | None,
+    image: DesiredImage,
+    action: SeedAction,
+    reason: str,
+) -> None:
+    plan = plan_of(source, destination, image=image)
+    assert [(seed.action, seed.reason) for seed in plan.seeds] == [(action, reason)]
+    assert plan.refusals == ()
+    assert plan.has_changes == (action is not SeedAction.KEEP)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "image", "mutability", "code", "kind"),
+    [
+        (SourceFault("missing", "gone"), None, IMAGE, "MUTABLE", "source.missing", "refused"),
+        (SourceFault("denied", "no"), DestinationImage(OLD), IMAGE, "MUTABLE", "source.denied", "denied"),
+        (SourceFault("unreachable", "down"), DestinationImage(OLD), IMAGE, "MUTABLE", "source.unreachable", "refused"),
+        (WHOLE, None, replace(IMAGE, source=IMAGE.source.with_digest(OLD)), "MUTABLE", "source.pin_differs", "refused"),
+        (WHOLE, DestinationImage(OLD), IMAGE, "IMMUTABLE", "tag.immutable", "refused"),
+    ],
+)
+def test_refuses_what_cannot_be_right(
+    source: SourceImage | SourceFault,
+    destination: DestinationImage | None,
+    image: DesiredImage,
+    mutability: str,
+    code: str,
+    kind: str,
+) -> None:
+    plan = plan_of(source, destination, image=image, mutability=mutability)
+    assert [(refusal.code, refusal.kind) for refusal in plan.refusals] == [(code, kind)]
+    assert plan.pending_seeds == ()
+
+
+def test_keeps_an_immutable_tag_that_is_right() -> None:
+    assert plan_of(WHOLE, DestinationImage(NEW), mutability="IMMUTABLE").refusals == ()
+
+
+def test_pins_the_source_digest_that_was_seen() -> None:
+    (seed,) = plan_of(WHOLE).seeds
+    assert seed.source.digest == NEW
+    assert seed.source.tag == "1.16"
+
+
+def test_says_when_the_repository_is_new() -> None:
+    (seed,) = plan_of(WHOLE, repositories=frozenset()).seeds
+    assert seed.reason == "its repository is new"
+
+
+@pytest.mark.parametrize("action", [InfraAction.DELETE, InfraAction.REPLACE])
+def test_refuses_to_destroy_a_repository_unless_asked(action: InfraAction) -> None:
+    change = InfraChange("module.repositories", "aws_ecr_repository", action, name=REPOSITORY)
+    assert [r.code for r in plan_of(WHOLE, changes=(change,)).refusals] == ["infra.destroys_repository"]
+    assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
+
+
+def test_destroying_anything_else_is_not_refused() -> None:
+    change = InfraChange("module.builds", "aws_iam_role_policy", InfraAction.REPLACE, name="web")
+    assert plan_of(WHOLE, changes=(change,)).refusals == ()
+
+
+def test_copies_again_what_a_replaced_repository_loses() -> None:
+    change = InfraChange("x", "aws_ecr_repository", InfraAction.REPLACE, name=REPOSITORY)
+    (seed,) = plan_of(WHOLE, DestinationImage(NEW), changes=(change,), allows_destroy=True).seeds
+    assert (seed.action, seed.reason) == (SeedAction.COPY, "its repository is replaced")
+
+
+def test_seed_alone_refuses_a_repository_that_is_not_there() -> None:
+    plan = plan_of(WHOLE, repositories=frozenset(), creates_repositories=False)
+    assert [r.code for r in plan.refusals] == ["repository.missing"]
+    assert plan.seeds == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "image", "pulls"),
+    [
+        (replace(WHOLE, media_type=SINGLE), IMAGE, (1, 1)),
+        (replace(WHOLE, media_type=SINGLE, cached_documents=1), IMAGE, (0, 0)),
+        (WHOLE, IMAGE, (2, None)),
+        (UNKNOWN, CHOSEN, (2, 3)),
+        (UNKNOWN, replace(CHOSEN, keeps_attestations=False), (2, 2)),
+        (UNKNOWN, replace(CHOSEN, platforms=(Platform("linux", "arm"),)), (2, None)),
+        (UNKNOWN, replace(CHOSEN, platforms=(Platform("linux", "arm", "v7"),)), (2, 3)),
+        (replace(UNKNOWN, documents=5, cached_documents=2), CHOSEN, (3, 3)),
+    ],
+)
+def test_counts_the_pulls_of_a_copy(source: SourceImage, image: DesiredImage, pulls: tuple[int, int | None]) -> None:
+    plan = plan_of(source, image=image, budgets=(HUB,))
+    assert plan.seeds[0].pulls == pulls
+    (cost,) = plan.pull_costs
+    assert (cost.at_least, cost.at_most) == pulls
+
+
+def test_an_upstream_that_sends_no_limit_costs_nothing() -> None:
+    assert plan_of(WHOLE).seeds[0].pulls == (0, 0)
+
+
+def test_nothing_to_do_costs_no_pull() -> None:
+    plan = plan_of(WHOLE, DestinationImage(NEW), budgets=(replace(HUB, remaining=0),))
+    assert [(c.at_least, c.at_most) for c in plan.pull_costs] == [(0, 0)]
+    assert plan.refusals == ()
+
+
+def test_two_tags_of_one_digest_are_read_once() -> None:
+    other = replace(IMAGE, tag="stable", path="images[1]")
+    wanted = replace(desired(), images=(IMAGE, other))
+    source = replace(WHOLE, media_type=SINGLE)
+    observed = Observed({KEY: source, other.key: source}, {}, frozenset({REPOSITORY}), (HUB,))
+    (cost,) = make_plan(wanted, observed, (), ACCOUNT).pull_costs
+    assert (cost.at_least, cost.at_most) == (1, 1)
+
+
+def test_refuses_when_the_budget_cannot_suffice() -> None:
+    plan = plan_of(UNKNOWN, image=CHOSEN, budgets=(replace(HUB, remaining=1),))
+    (refusal,) = plan.refusals
+    assert refusal.code == "budget.too_small"
+    assert "at least 2" in refusal.message
+    assert "1 of 100" in refusal.message
+
+
+def test_warns_when_the_budget_may_not_suffice() -> None:
+    plan = plan_of(UNKNOWN, image=CHOSEN, budgets=(replace(HUB, remaining=2),))
+    assert plan.refusals == ()
+    assert [notice.code for notice in plan.notices] == ["budget.may_be_small"]
+
+
+def test_equal_inputs_make_equal_plans() -> None:
+    assert plan_of(WHOLE, budgets=(HUB,)) == plan_of(WHOLE, budgets=(HUB,))
