@@ -1,0 +1,90 @@
+mock_provider "aws" {}
+
+# A run starts the provider anew, about a second of CPU; so one run spoils several variables, and each must be refused.
+variables {
+  name        = "web"
+  buildspec   = "version: 0.2\n"
+  source_code = { type = "GITHUB", location = "https://github.com/acme/web.git" }
+}
+
+run "what_is_too_short_or_unknown_is_refused" {
+  command = plan
+
+  variables {
+    name                   = "a"
+    description            = join("", [for i in range(256) : "a"])
+    source_code            = { type = "CODEPIPELINE", location = "x" }
+    buildspec              = " \n"
+    repository_arns        = ["arn:aws:ecr:eu-west-1:123456789012:repository/*"]
+    compute_type           = "small"
+    environment_type       = "LINUX_LAMBDA_CONTAINER"
+    environment_image      = ""
+    environment_variables  = { "1ST" = "x" }
+    build_timeout_minutes  = 4
+    queued_timeout_minutes = 4
+    log_retention_days     = 2
+    permissions_boundary   = "boundary"
+  }
+
+  expect_failures = [var.name, var.description, var.source_code, var.buildspec, var.repository_arns, var.compute_type, var.environment_type, var.environment_image, var.environment_variables, var.build_timeout_minutes, var.queued_timeout_minutes, var.log_retention_days, var.permissions_boundary]
+}
+
+run "what_is_too_long_or_too_much_is_refused" {
+  command = plan
+
+  variables {
+    name                   = join("", [for i in range(151) : "a"])
+    source_code            = { type = "GITHUB" }
+    repository_arns        = ["arn:aws:s3:::bucket"]
+    environment_image      = "an image"
+    environment_variables  = { CODEBUILD_SRC_DIR = "x" }
+    build_timeout_minutes  = 2161
+    queued_timeout_minutes = 481
+  }
+
+  expect_failures = [var.name, var.source_code, var.repository_arns, var.environment_image, var.environment_variables, var.build_timeout_minutes, var.queued_timeout_minutes]
+}
+
+run "a_name_with_a_slash_halves_of_minutes_and_a_codecommit_name_are_refused" {
+  command = plan
+
+  variables {
+    name                   = "team/web"
+    source_code            = { type = "CODECOMMIT", location = "web" }
+    build_timeout_minutes  = 5.5
+    queued_timeout_minutes = 5.5
+  }
+
+  expect_failures = [var.name, var.source_code, var.build_timeout_minutes, var.queued_timeout_minutes]
+}
+
+run "a_bucket_without_a_key_is_refused" {
+  command = plan
+
+  variables {
+    source_code = { type = "S3", location = "acme-code" }
+  }
+
+  expect_failures = [var.source_code]
+}
+
+run "a_location_without_a_source_is_refused" {
+  command = plan
+
+  variables {
+    source_code = { type = "NO_SOURCE", location = "x" }
+  }
+
+  expect_failures = [var.source_code]
+}
+
+run "a_clone_depth_without_git_is_refused" {
+  command = plan
+
+  variables {
+    source_code = { type = "S3", location = "acme-code/web.zip", git_clone_depth = 1 }
+  }
+
+  expect_failures = [var.source_code]
+}
+

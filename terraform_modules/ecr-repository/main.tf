@@ -1,0 +1,84 @@
+locals {
+  pull_actions = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+  ]
+
+  # An account's root ARN and its bare id mean the same; one spelling, once and in order, keeps the second plan empty.
+  pull_principals = distinct(sort([
+    for principal in var.pull_principals : replace(principal, "/^arn:[^:]+:iam::([0-9]{12}):root$/", "$1")
+  ]))
+
+  principal_statements = length(var.pull_principals) == 0 ? [] : [{
+    Sid       = "PullByPrincipals"
+    Effect    = "Allow"
+    Principal = { AWS = local.pull_principals }
+    Action    = local.pull_actions
+  }]
+
+  organization_statements = var.organization_id == null ? [] : [{
+    Sid       = "PullByOrganization"
+    Effect    = "Allow"
+    Principal = { AWS = "*" }
+    Action    = local.pull_actions
+    Condition = { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } }
+  }]
+}
+
+resource "aws_ecr_repository" "this" {
+  name                 = var.name
+  image_tag_mutability = var.tag_mutability
+  force_delete         = var.force_delete
+  tags                 = var.tags
+
+  encryption_configuration {
+    encryption_type = var.encryption_type
+    kms_key         = var.kms_key
+  }
+
+  image_scanning_configuration {
+    scan_on_push = var.scan_on_push
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.kms_key == null || var.encryption_type == "KMS"
+      error_message = "The repository `${var.name}` has a `kms_key`, so its encryption type must be `KMS`."
+    }
+  }
+}
+
+# Untagged images only: ECR's rules by count would count an index's children too, and tear seeded images apart.
+resource "aws_ecr_lifecycle_policy" "this" {
+  for_each = toset(var.expire_untagged_after_days == null ? [] : ["this"])
+
+  repository = aws_ecr_repository.this.name
+
+  # Encoded here and not by a data source, for one provider call less and to be the same text every time.
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "Expire untagged images after ${var.expire_untagged_after_days} days"
+      selection = {
+        tagStatus   = "untagged"
+        countType   = "sinceImagePushed"
+        countUnit   = "days"
+        countNumber = var.expire_untagged_after_days
+      }
+      action = { type = "expire" }
+    }]
+  })
+}
+
+resource "aws_ecr_repository_policy" "this" {
+  # The number of principals is known at plan time even when their ARNs are not yet.
+  for_each = toset(length(var.pull_principals) > 0 || var.organization_id != null ? ["this"] : [])
+
+  repository = aws_ecr_repository.this.name
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat(local.principal_statements, local.organization_statements)
+  })
+}
