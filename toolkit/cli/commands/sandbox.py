@@ -1,0 +1,136 @@
+"""`toolkit sandbox`: AWS, Docker Hub and ECR on loopback, to see the whole product without an account."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import Format, OutputFormat
+from toolkit.errors import Refused
+
+if TYPE_CHECKING:
+    from toolkit.sandbox.process import SandboxStatus
+
+app = typer.Typer(
+    help=(
+        "AWS and the registries on loopback: a moto server, a stand-in for Docker Hub with token login and pull limit, "
+        "and one for ECR. After `eval \"$(toolkit sandbox env)\"` every command runs against it, unchanged."
+    ),
+    epilog="Example:  toolkit sandbox up -f images.yaml && eval \"$(toolkit sandbox env)\" && toolkit apply --auto-approve",
+    rich_markup_mode=None,
+    no_args_is_help=False,
+)
+
+Folder = Annotated[
+    Path, typer.Option("--folder", envvar="TOOLKIT_SANDBOX", help="Where the sandbox keeps its state, one sandbox a folder.")
+]
+_FOLDER = Path(".toolkit/sandbox")
+
+
+@app.callback(invoke_without_command=True)
+def _sandbox(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(64)
+
+
+@app.command(help="Start the sandbox, or add the manifest's images to one that runs.")
+def up(
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="Make an upstream image for every reference of this manifest. [default: images.yaml if there]"),
+    ] = None,
+    folder: Folder = _FOLDER,
+    pull_limit: Annotated[
+        int, typer.Option("--pull-limit", min=0, help="Counted pulls that the Docker Hub stand-in grants in six hours.")
+    ] = 100,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+) -> None:
+    """Run `toolkit sandbox up`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.wiring import load_desired
+        from toolkit.sandbox import process
+
+        manifest = file or (Path("images.yaml") if Path("images.yaml").exists() else None)
+        where = {}
+        references: list[str] = []
+        if manifest is not None:
+            desired = load_desired(manifest)
+            references = sorted({str(image.source) for image in desired.images})
+            where = {"region": desired.region} | ({"account_id": desired.account_id} if desired.account_id else {})
+        status = process.up(folder, references, upstream_limit=pull_limit, **where)
+        run.show("sandbox", _document(status), _text(status))
+        return 0
+
+    execute("sandbox up", Presentation(format), body)
+
+
+@app.command(help="Stop the sandbox. Its folder stays; what was in AWS is gone.")
+def down(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name
+    """Run `toolkit sandbox down`."""
+
+    def body(run: Run) -> int:
+        from toolkit.sandbox import process
+
+        was_running = process.down(folder)
+        run.show("sandbox", {"was_running": was_running}, "sandbox stopped" if was_running else "no sandbox was running")
+        return 0
+
+    execute("sandbox down", Presentation(format), body)
+
+
+@app.command(help="Print the shell commands that point AWS and the registries at the sandbox.")
+def env(folder: Folder = _FOLDER) -> None:
+    """Run `toolkit sandbox env`."""
+
+    def body(run: Run) -> int:
+        from toolkit.sandbox import process
+
+        status = _running(folder)
+        lines = [
+            f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
+            for name, value in process.environment(status).items()
+        ]
+        run.show("environment", {}, "\n".join(lines))
+        return 0
+
+    execute("sandbox env", Presentation(), body)
+
+
+@app.command(help="Say where the sandbox listens, what it holds, and how many counted pulls were made.")
+def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name
+    """Run `toolkit sandbox status`."""
+
+    def body(run: Run) -> int:
+        found = _running(folder)
+        run.show("sandbox", _document(found), _text(found))
+        return 0
+
+    execute("sandbox status", Presentation(format), body)
+
+
+def _running(folder: Path) -> SandboxStatus:
+    from toolkit.sandbox import process
+
+    found = process.status(folder)
+    if found is None:
+        raise Refused(
+            "sandbox.not_running", f"no sandbox runs in `{folder}`", hint="start one: `toolkit sandbox up -f images.yaml`"
+        )
+    return found
+
+
+def _document(status: SandboxStatus) -> dict[str, object]:
+    import dataclasses
+    import json
+
+    return dict(json.loads(json.dumps(dataclasses.asdict(status), default=str)))
+
+
+def _text(status: SandboxStatus) -> str:
+    return "\n".join(f"{name:<20} {value}" for name, value in _document(status).items())
