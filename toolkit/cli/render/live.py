@@ -32,6 +32,7 @@ IMAGE_STEPS = frozenset({"seed", "copy"})
 _FRAMES = "-\\|/"
 _FRAMES_PER_SECOND = 8
 _RATE_SECONDS = 10.0
+_NAME_WIDTH = 60
 _BAR_WIDTH = 24
 _AMOUNT_WIDTH = 20
 _STYLES = {
@@ -98,17 +99,23 @@ class LiveSink:
         self._live.start()
 
     def _stop(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live is not None:
+            with self._unwatched_if_hung_up():
+                live.stop()
 
     def _print(self, lines: Sequence[Text]) -> None:
-        try:
+        with self._unwatched_if_hung_up():
             self._console.print(Text("\n").join(lines), soft_wrap=True)
+
+    @contextmanager
+    def _unwatched_if_hung_up(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             if not reader_is_gone(error):
                 raise
-            # A terminal that hung up: the run goes on unwatched.
+            # The terminal hung up; the run goes on.
             self._console.quiet = True
 
 
@@ -230,18 +237,26 @@ def _image_row(image: _Running) -> tuple[str, float, str]:
 
 
 def _bars(rows: Sequence[tuple[str, float, str]], width: int) -> Table:
-    """A line for each name, share and amount, in columns that do not move; a narrow terminal goes without bars."""
-    bar_width = _BAR_WIDTH if width >= 2 * _BAR_WIDTH + _AMOUNT_WIDTH + 8 else 0
-    name_width = max(10, width - _AMOUNT_WIDTH - 4 - 2 * 3 - bar_width)
+    """A line for each name, share and amount, in columns that do not move; a narrow terminal goes without some."""
+    has_amounts = width >= 2 * _AMOUNT_WIDTH + 8
+    has_bars = width >= 2 * _AMOUNT_WIDTH + 8 + _BAR_WIDTH
+    taken = 4 + has_amounts * (_AMOUNT_WIDTH + 2) + has_bars * (_BAR_WIDTH + 2)
+    name_width = min(width - taken - 2, _NAME_WIDTH)
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=min(name_width, 60), no_wrap=True)
-    if bar_width:
-        table.add_column(width=bar_width)
+    table.add_column(width=name_width, no_wrap=True)
+    if has_bars:
+        table.add_column(width=_BAR_WIDTH)
     table.add_column(width=4, justify="right", no_wrap=True)
-    table.add_column(width=_AMOUNT_WIDTH, no_wrap=True, overflow="crop")
+    if has_amounts:
+        table.add_column(width=_AMOUNT_WIDTH, no_wrap=True, overflow="crop")
     for name, share, amount in rows:
-        bar = [ProgressBar(total=1.0, completed=share, width=bar_width)] if bar_width else []
-        table.add_row(_one_line(_shorten(name, min(name_width, 60))), *bar, f"{int(share * 100)}%", amount)
+        cells: list[RenderableType] = [_one_line(_shorten(name, name_width))]
+        if has_bars:
+            cells.append(ProgressBar(total=1.0, completed=share, width=_BAR_WIDTH))
+        cells.append(f"{int(share * 100)}%")
+        if has_amounts:
+            cells.append(_one_line(amount))
+        table.add_row(*cells)
     return table
 
 
