@@ -1,7 +1,6 @@
 """What the manifest asks for with every default filled in and every name decided.
 
-`resolve` is pure and total on a loaded manifest. Repositories are in order of name, images and builds in order of the
-manifest.
+Made by `toolkit.plan.resolve.resolve`. Repositories are in order of name, images and builds in order of the manifest.
 """
 
 from __future__ import annotations
@@ -80,6 +79,22 @@ class DesiredBuild:
     environment_variables: Mapping[str, str]
     timeout_minutes: int
     log_retention_days: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRegistry:
+    """How an upstream is reached: names and addresses, never a secret.
+
+    `credential_kind` is `docker-config`, `env` or `secretsmanager`; the other two's fields are None.
+    """
+
+    host: str
+    endpoint: str | None = None
+    credential_kind: str = "docker-config"
+    username_env: str | None = None
+    password_env: str | None = None
+    secret_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,10 @@ class S3Backend:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything a manifest asks for. `account_id` is a guard: another account is refused."""
+    """Everything a manifest asks for. `account_id` is a guard: another account is refused.
+
+    `registries` has those that the manifest says something about, by canonical host.
+    """
 
     name: str
     region: str
@@ -105,6 +123,7 @@ class Desired:
     repositories: tuple[DesiredRepository, ...] = ()
     images: tuple[DesiredImage, ...] = ()
     builds: tuple[DesiredBuild, ...] = ()
+    registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""

@@ -1,0 +1,131 @@
+"""What no single field can show: names that meet, images that builds need, parts that contradict each other.
+
+Works on whatever of the document is well-formed, so that a typing error in one image does not hide a collision of two
+others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from toolkit.manifest.destinations import Destination, destinations_of, repository_name, settings_of
+from toolkit.manifest.document import Finding, Path
+from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host, listed, quoted
+from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
+from toolkit.manifest.readable import Readable
+from toolkit.oci.reference import Reference
+
+LONGEST_REPOSITORY_NAME = 255
+"""ECR takes 256, Docker's references 255."""
+
+
+def check(readable: Readable) -> Iterator[Finding]:
+    """Every contradiction, in no particular order."""
+    yield from _check_encryption_keys(readable)
+    yield from _check_registries(readable)
+    yield from _check_resource_tags(readable)
+    for number, image in readable.images.items():
+        yield from _check_tags(image, number)
+        yield from _check_platforms(image.platforms, ("images", number, "platforms"))
+        yield from _check_repository_name(image, number, readable)
+    yield from _check_platforms(readable.platforms, ("platforms",))
+    yield from _check_collisions(readable)
+    yield from _check_settings(readable)
+
+
+def destinations(readable: Readable) -> list[Destination]:
+    """Every tag that the well-formed images ask for."""
+    return [
+        destination
+        for number, image in readable.images.items()
+        for destination in destinations_of(image, number, readable.repositories.prefix)
+    ]
+
+
+def _check_tags(image: ImageSpec, number: int) -> Iterator[Finding]:
+    source = Reference.parse(image.source)
+    path = ("images", number, "source")
+    if source.tag is not None and image.tags:
+        yield Finding(path, f"{quoted(image.source)} has a tag and `tags` beside it: keep one of them")
+    elif source.tag is None and not image.tags:
+        name, at, _ = image.source.partition("@")
+        if at:
+            yield Finding(path, f"{quoted(name)} is pinned but has no tag: write `{name}:TAG@sha256:…`")
+        else:
+            yield Finding(path, f"{quoted(name)} has no tag: add one, `{name}:latest` if that is what you mean")
+
+
+def _check_platforms(platforms: Platforms | None, path: Path) -> Iterator[Finding]:
+    if platforms is None or platforms == "all":
+        return
+    for position, text in enumerate(platforms):
+        if text in platforms[:position]:
+            yield Finding((*path, position), f"`{text}` is listed twice")
+
+
+def _check_repository_name(image: ImageSpec, number: int, readable: Readable) -> Iterator[Finding]:
+    name = repository_name(image, readable.repositories.prefix)
+    path = ("images", number, "repository" if image.repository else "source")
+    if not 2 <= len(name) <= LONGEST_REPOSITORY_NAME:
+        limits = f"2 to {LONGEST_REPOSITORY_NAME}"
+        yield Finding(path, f"the repository {quoted(name)} has {len(name)} characters, ECR takes {limits}")
+    elif not re.fullmatch(REPOSITORY_NAME, name):
+        yield Finding(path, f"{quoted(name)} is not a repository name that ECR accepts: set `repository`")
+
+
+def _check_collisions(readable: Readable) -> Iterator[Finding]:
+    taken: dict[tuple[str, str], Destination] = {}
+    for destination in destinations(readable):
+        first = taken.setdefault((destination.repository, destination.tag), destination)
+        if first is destination:
+            continue
+        there = readable.where(first.path)
+        if first.source.name == destination.source.name:
+            yield Finding(destination.path, f"`{destination.source.familiar}` is asked for by {there} already")
+        else:
+            place = f"`{destination.repository}:{destination.tag}`"
+            yield Finding(destination.path, f"lands on {place}, as {there} does: give one of them another `repository`")
+
+
+def _check_settings(readable: Readable) -> Iterator[Finding]:
+    seen: dict[str, tuple[int, RepositorySettingsSpec]] = {}
+    for number, image in readable.images.items():
+        name = repository_name(image, readable.repositories.prefix)
+        settings = settings_of(image, readable.repositories)
+        first, known = seen.setdefault(name, (number, settings))
+        other = [
+            field for field in RepositorySettingsSpec.model_fields if getattr(settings, field) != getattr(known, field)
+        ]
+        if other:
+            there = readable.where(("images", first))
+            message = f"{there} wants another {listed(other)} for the same repository `{name}`: say the same in both"
+            yield Finding(("images", number, "repository_settings"), message)
+
+
+def _check_encryption_keys(readable: Readable) -> Iterator[Finding]:
+    keys: dict[Path, str | None] = {("repositories",): readable.repositories.encryption.kms_key}
+    for number, image in readable.images.items():
+        keys["images", number, "repository_settings"] = image.repository_settings.encryption.kms_key
+    for path, key in keys.items():
+        region = key.split(":")[3] if key else readable.region
+        if readable.region is not None and region != readable.region:
+            message = f"the key is in `{region}`, the repositories are in `{readable.region}`: ECR needs one of there"
+            yield Finding((*path, "encryption", "kms_key"), message)
+
+
+def _check_registries(readable: Readable) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for host in readable.registry_hosts:
+        first = seen.setdefault(canonical_host(host), host)
+        if first != host:
+            yield Finding(("registries", host), f"is the same registry as {readable.where(('registries', first))}")
+
+
+def _check_resource_tags(readable: Readable) -> Iterator[Finding]:
+    """IAM takes two keys that differ in case for one, and refuses the role."""
+    seen: dict[str, str] = {}
+    for key in readable.resource_tag_keys:
+        first = seen.setdefault(key.lower(), key)
+        if first != key:
+            yield Finding(("aws", "resource_tags", key), f"is the same key as `{first}` to IAM, which ignores case")

@@ -1,0 +1,88 @@
+"""Where the images of a manifest go: repository names, tags and the settings of each repository.
+
+Repositories are named as ECR's pull-through cache names them, an alias of the upstream and the canonical path, because
+Docker's `hosts.toml` and BuildKit's mirrors can then be pointed at the registry without a table of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from toolkit.manifest.document import Path
+from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec, RepositorySpec
+from toolkit.oci.reference import Reference, Repository
+
+ALIASES = {
+    "docker.io": "docker-hub",
+    "quay.io": "quay",
+    "ghcr.io": "github",
+    "registry.k8s.io": "kubernetes",
+    "public.ecr.aws": "ecr-public",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One tag to be filled, asked for by `images[number]`; `path` is the very field."""
+
+    number: int
+    source: Reference
+    repository: str
+    tag: str
+    path: Path
+
+
+UpstreamTag = tuple[Repository, str]
+Mirrors = dict[UpstreamTag, Destination]
+
+
+def default_repository(source: Reference) -> str:
+    """The name without a prefix: `docker-hub/library/nginx`. A port is joined by `-`, for ECR takes no colon."""
+    alias = ALIASES.get(source.registry) or source.registry.replace(":", "-")
+    return f"{alias}/{source.repository}"
+
+
+def repository_name(image: ImageSpec, prefix: str) -> str:
+    """The whole name of the image's repository."""
+    name = image.repository or default_repository(Reference.parse(image.source))
+    return f"{prefix}/{name}" if prefix else name
+
+
+def destinations_of(image: ImageSpec, number: int, prefix: str) -> list[Destination]:
+    """Every tag that `images[number]` asks for; none where it names no tag, or names them twice over."""
+    source = Reference.parse(image.source)
+    repository = repository_name(image, prefix)
+    if not image.tags:
+        return [Destination(number, source, repository, source.tag, ("images", number))] if source.tag else []
+    if source.tag is not None:
+        return []
+    paths: list[Path] = [("images", number, "tags", position) for position in range(len(image.tags))]
+    return [
+        Destination(number, Reference(source.registry, source.repository, tag, source.digest), repository, tag, path)
+        for tag, path in zip(image.tags, paths, strict=True)
+    ]
+
+
+def upstream_tag(original: str) -> UpstreamTag:
+    """What a Dockerfile's `original` means; without a tag that is `latest`."""
+    reference = Reference.parse(original)
+    return reference.name, reference.tag or "latest"
+
+
+def mirrors_of(destinations: Iterable[Destination]) -> Mirrors:
+    """Where each upstream tag is mirrored; the first place of several."""
+    mirrors: Mirrors = {}
+    for destination in destinations:
+        mirrors.setdefault((destination.source.name, destination.tag), destination)
+    return mirrors
+
+
+def settings_of(image: ImageSpec, defaults: RepositorySpec) -> RepositorySettingsSpec:
+    """The settings of the image's repository: its own where it has any, else `defaults`."""
+    own = image.repository_settings
+    values = {
+        name: getattr(own if name in own.model_fields_set else defaults, name)
+        for name in RepositorySettingsSpec.model_fields
+    }
+    return RepositorySettingsSpec.model_validate(values)

@@ -1,0 +1,252 @@
+"""What a single text of the manifest may look like: one annotated type each, with the sentence for those that do not.
+
+AWS refuses most of these late and in its own words, some it accepts and then nothing works, and Terraform's provider
+checks few, so they are checked here, before anything runs.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.errors import OciError
+from toolkit.oci.reference import Reference
+
+REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
+"""ECR's own."""
+TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+
+_ARN = r"arn:aws[a-z-]*"
+_ACCOUNT = r"[0-9]{12}"
+
+
+def quoted(text: str) -> str:
+    """`text` in backticks, on one line, cut where it is too long to read."""
+    if not text:
+        return "an empty text"
+    line = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return f"`{line if len(line) <= 120 else line[:119] + '…'}`"
+
+
+def listed(words: Sequence[str], conjunction: str = "and") -> str:
+    """Words in backticks as a sentence lists them."""
+    shown = [f"`{word}`" for word in words]
+    return f"{', '.join(shown[:-1])} {conjunction} {shown[-1]}" if len(shown) > 1 else shown[0]
+
+
+def canonical_host(host: str) -> str:
+    """The registry that `host` is a name of: `docker.io` for `index.docker.io`. ValueError if it is none."""
+    try:
+        reference = Reference.parse(f"{host}/a/b")
+    except OciError:
+        reference = None
+    if reference is None or reference.repository != "a/b" or reference.tag or reference.digest:
+        raise ValueError(f"{quoted(host)} is not the host of a registry, such as `docker.io`")
+    return reference.registry
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A regular expression that a text has to match as a whole, and the predicate of the sentence otherwise.
+
+    `echoes` is False where people paste secrets by mistake: the text is then not repeated.
+    """
+
+    pattern: str
+    predicate: str
+    echoes: bool = True
+
+    def check(self, text: str) -> str:
+        """`text` itself; ValueError with a sentence if it does not match."""
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(f"{quoted(text) if self.echoes else 'the text here'} {self.predicate}")
+        return text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+
+def _reference(text: str) -> str:
+    try:
+        Reference.parse(text)
+    except OciError as error:
+        raise ValueError(_one_sentence(error)) from error
+    return text
+
+
+def _registry_host(text: str) -> str:
+    canonical_host(text)
+    return text
+
+
+def _platform(text: str) -> str:
+    try:
+        Platform.parse(text)
+    except OciError as error:
+        raise ValueError(_one_sentence(error)) from error
+    return text
+
+
+def _one_sentence(error: OciError) -> str:
+    """An issue has no room for a hint of its own."""
+    hint = f"; {error.hint[:1].lower()}{error.hint[1:].rstrip('.')}" if error.hint else ""
+    return f"{error.message}{hint}"
+
+
+class _Platforms:
+    """Makes of `"all"` or a list what would be a union, whose faults are reported once for every alternative."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        items = handler.generate_schema(Annotated[tuple[PlatformText, ...], Field(strict=False, min_length=1)])
+        return core_schema.no_info_wrap_validator_function(self._read, items)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        array = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {"anyOf": [{"const": "all"}, array]}
+
+    @staticmethod
+    def _read(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> object:
+        if value == "all":
+            return value
+        if isinstance(value, str):
+            raise ValueError(f"must be `all` or a list of platforms: write `[{value}]`")
+        if isinstance(value, list) and "all" in value:
+            raise ValueError("`all` stands alone: write `platforms: all`")
+        return handler(value)
+
+
+def _endpoint(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError("must be the address of a registry, such as `https://mirror.example.com`")
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not carry a user or password: give a `credential`")
+    if url.query or url.fragment:
+        raise ValueError("must be an address without `?` and `#`")
+    return text
+
+
+def _tag_characters(text: str) -> str:
+    """AWS: letters, numbers and spaces of any script, and a few signs."""
+    for character in text:
+        if character not in "_.:/=+-@" and unicodedata.category(character)[0] not in "LNZ":
+            raise ValueError(f"{quoted(text)} has a character that AWS does not allow in resource tags: {character!r}")
+    return text
+
+
+def _tag_key(text: str) -> str:
+    if not 1 <= len(text) <= 128:
+        raise ValueError(f"{quoted(text)} is not a resource tag's key: these have 1 to 128 characters")
+    if text.lower().startswith(("aws:", "toolkit:")):
+        raise ValueError(f"{quoted(text)} is reserved: keys with `aws:` are AWS's, those with `toolkit:` are ours")
+    return _tag_characters(text)
+
+
+def _tag_value(text: str) -> str:
+    if len(text) > 256:
+        raise ValueError("is too long: a resource tag's value has at most 256 characters")
+    return _tag_characters(text)
+
+
+Name = Annotated[
+    str,
+    Grammar(
+        r"(?=.{2,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        "is not a name: 2 to 40 lower-case letters and digits, single hyphens between them, a letter first",
+    ),
+]
+BuildName = Annotated[
+    str,
+    Grammar(
+        r"(?=.{2,100}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        "is not a name: 2 to 100 lower-case letters and digits, single hyphens between them, a letter first",
+    ),
+]
+RegistryHost = Annotated[str, AfterValidator(_registry_host)]
+ReferenceText = Annotated[str, AfterValidator(_reference)]
+PlatformText = Annotated[str, AfterValidator(_platform)]
+Platforms = Annotated[Literal["all"] | tuple[str, ...], _Platforms()]
+TagText = Annotated[
+    str,
+    Grammar(TAG, "is not an image tag: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first"),
+]
+RepositoryName = Annotated[
+    str,
+    Grammar(
+        REPOSITORY_NAME,
+        "is not a repository name that ECR accepts: lower-case letters and digits, single `.`, `_` or `-` between "
+        "them, `/` between the parts",
+    ),
+]
+Prefix = Annotated[
+    str,
+    Grammar(
+        f"({REPOSITORY_NAME})?",
+        "is not a prefix of repository names that ECR accepts: lower-case letters and digits, single `.`, `_` or `-` "
+        "between them, no `/` at the ends",
+    ),
+]
+Region = Annotated[
+    str, Grammar(r"[a-z]{2,5}(-[a-z]+){1,3}-[0-9]{1,2}", "is not an AWS region, such as `ap-northeast-1`")
+]
+AccountId = Annotated[str, Grammar(_ACCOUNT, "is not an AWS account id: these have 12 digits")]
+Principal = Annotated[
+    str,
+    Grammar(
+        rf"{_ACCOUNT}|{_ARN}:iam::{_ACCOUNT}:(root|(user|role)/[A-Za-z0-9_+=,.@/-]+)"
+        rf"|{_ARN}:sts::{_ACCOUNT}:(assumed-role|federated-user)/[A-Za-z0-9_+=,.@/-]+",
+        "is nobody who can be let in: give a 12-digit account id or the ARN of an IAM principal, without wildcards",
+    ),
+]
+OrganizationId = Annotated[
+    str, Grammar(r"o-[a-z0-9]{10,32}", "is not the id of an organisation, such as `o-a1b2c3d4e5`")
+]
+KmsKeyArn = Annotated[
+    str,
+    Grammar(
+        rf"{_ARN}:kms:[a-z0-9-]+:{_ACCOUNT}:key/[A-Za-z0-9-]+",
+        "is not the ARN of a KMS key (`arn:aws:kms:…:key/…`; ECR answers with it whatever alias was given)",
+    ),
+]
+SecretArn = Annotated[
+    str,
+    Grammar(
+        rf"{_ARN}:secretsmanager:[a-z0-9-]+:{_ACCOUNT}:secret:[A-Za-z0-9/_+=.@-]+",
+        "is not the ARN of a Secrets Manager secret",
+        echoes=False,
+    ),
+]
+VariableName = Annotated[
+    str, Grammar(r"[A-Za-z_][A-Za-z0-9_]*", "is not the name of an environment variable", echoes=False)
+]
+EnvironmentVariableName = Annotated[
+    str,
+    Grammar(
+        r"(?!CODEBUILD_|AWS_ACCESS_KEY_ID$|AWS_SECRET_ACCESS_KEY$)[A-Za-z_][A-Za-z0-9_]*",
+        "cannot be set for a build: letters, digits and `_`; `CODEBUILD_…` is AWS's, and keys come from the role",
+    ),
+]
+EnvironmentImage = Annotated[str, Grammar(r"\S+", "is not the name of an image")]
+BucketName = Annotated[str, Grammar(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is not the name of an S3 bucket")]
+StateKey = Annotated[
+    str, Grammar(r"[^/\s]([^\n\r]{0,1022}[^/\s])?", "is not the key of an object: it has no `/` or space at the ends")
+]
+TableName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{3,255}", "is not the name of a DynamoDB table")]
+EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
+ResourceTagKey = Annotated[str, AfterValidator(_tag_key)]
+ResourceTagValue = Annotated[str, AfterValidator(_tag_value)]

@@ -1,0 +1,325 @@
+"""What `images.yaml` may say: one frozen model for each mapping in it, unknown keys refused.
+
+Values stay as the user wrote them, only known to be well-formed; `toolkit.plan.resolve` fills in what was left out and
+decides names. Descriptions are what `toolkit schema` shows in an editor.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic_core import CoreSchema
+
+from toolkit.manifest.grammar import (
+    AccountId,
+    BucketName,
+    BuildName,
+    EndpointUrl,
+    EnvironmentImage,
+    EnvironmentVariableName,
+    KmsKeyArn,
+    Name,
+    OrganizationId,
+    Platforms,
+    Prefix,
+    Principal,
+    ReferenceText,
+    Region,
+    RegistryHost,
+    RepositoryName,
+    ResourceTagKey,
+    ResourceTagValue,
+    SecretArn,
+    StateKey,
+    TableName,
+    TagText,
+    VariableName,
+    quoted,
+)
+
+LOG_RETENTION_DAYS = (
+    *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
+    *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""What CloudWatch knows; 0 is for ever."""
+
+Attestations = Literal["keep", "drop"]
+
+
+class Spec(BaseModel):
+    """A mapping of the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class AwsSpec(Spec):
+    """Where to work."""
+
+    region: Region = Field(description="Region of the repositories and projects.", examples=["ap-northeast-1"])
+    account_id: AccountId | None = Field(
+        None, description="Guard: with credentials for any other account, nothing is done. In quotes."
+    )
+    resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
+        default_factory=dict,
+        max_length=48,
+        description="AWS resource tags (not image tags) of everything that is created; at most 48, two are ours.",
+    )
+
+
+class S3BackendSpec(Spec):
+    """Terraform's state in an S3 bucket, locked by a lock file beside it."""
+
+    bucket: BucketName = Field(description="Bucket; it has to exist.")
+    key: StateKey = Field(description="Object that holds the state.", examples=["toolkit/platform.tfstate"])
+    region: Region | None = Field(None, description="Region of the bucket; default: that of `aws`.")
+    kms_key_id: KmsKeyArn | None = Field(None, description="ARN of the KMS key that encrypts the state.")
+    dynamodb_table: TableName | None = Field(
+        None, description="DynamoDB table to lock as well, while older tools still lock there."
+    )
+
+
+class BackendSpec(Spec):
+    """One kind of backend."""
+
+    s3: S3BackendSpec = Field(description="State in S3.")
+
+
+class TerraformSpec(Spec):
+    """How Terraform works."""
+
+    backend: BackendSpec | None = Field(
+        None, description="Where Terraform keeps its state; default: a file in the working directory."
+    )
+
+
+class EncryptionSpec(Spec):
+    """Encryption at rest. ECR cannot change it later: another value would replace the repository."""
+
+    type: Literal["AES256", "KMS"] = Field("AES256", description="Who holds the key: S3, or KMS.")
+    kms_key: KmsKeyArn | None = Field(
+        None, description="ARN of the KMS key; default: the key that AWS manages for ECR. With `type: KMS` only."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_key_for_kms_only(self) -> EncryptionSpec:
+        if self.type == "AES256" and self.kms_key is not None:
+            raise ValueError("a `kms_key` needs `type: KMS`")
+        return self
+
+
+class RepositorySettingsSpec(Spec):
+    """What can be said of a repository."""
+
+    tag_mutability: Literal["mutable", "immutable"] = Field(
+        "mutable", description="Whether a tag may move when it moved upstream."
+    )
+    scan_on_push: bool = Field(True, description="Scan each image for vulnerabilities when it arrives.")
+    encryption: EncryptionSpec = Field(
+        default_factory=EncryptionSpec, description="Encryption at rest; fixed once the repository exists."
+    )
+    expire_untagged_after_days: int | None = Field(
+        14, ge=1, description="Delete images that have had no tag for so many days; null: never."
+    )
+    pull_principals: tuple[Principal, ...] = Field(
+        (), strict=False, description="Who else may pull: account ids (in quotes) or ARNs of IAM principals."
+    )
+    organization_id: OrganizationId | None = Field(
+        None, description="An AWS organisation, all of whose accounts may pull.", examples=["o-a1b2c3d4e5"]
+    )
+    force_delete: bool = Field(False, description="Let a repository be deleted with the images in it.")
+
+
+class RepositorySpec(RepositorySettingsSpec):
+    """Defaults for every repository."""
+
+    prefix: Prefix = Field("", description="Put before every repository's name, with a `/`.", examples=["mirror"])
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
+class RepositoryOverrideSpec(RepositorySettingsSpec):
+    """What is different for one image's repository; fields that are left out are as in `repositories`."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+
+class ImageSpec(Spec):
+    """An upstream image to be mirrored; `nginx:1.16` is short for `{source: nginx:1.16}`."""
+
+    source: ReferenceText = Field(
+        description="Upstream image: with its tag, or with `tags` beside it; a digest pins what the tag must be.",
+        examples=["nginx:1.16", "quay.io/prometheus/node-exporter:v1.8.2"],
+    )
+    tags: tuple[TagText, ...] = Field(
+        (), strict=False, description="Several tags of one source. In quotes: `3.10` is the number 3.1 otherwise."
+    )
+    platforms: Platforms | None = Field(
+        None, description="Platforms to copy, or `all` for the index as it is; default: those of the manifest."
+    )
+    attestations: Attestations | None = Field(
+        None, description="Whether provenance and SBOMs of the platforms come along; default: as the manifest says."
+    )
+    repository: RepositoryName | None = Field(
+        None,
+        description="Name of the ECR repository, after the prefix; default: as ECR's pull-through cache names it.",
+        examples=["base/python"],
+    )
+    repository_settings: RepositoryOverrideSpec = Field(
+        default_factory=RepositoryOverrideSpec, description="What is different for this image's repository."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_form(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"source": value}
+        if isinstance(value, dict | ImageSpec):
+            return value
+        raise ValueError("must be an image such as `nginx:1.16`, or a mapping with `source`")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        mapping = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [{"type": "string", "description": "The source, with its tag."}, mapping]}
+
+
+class EnvCredentialSpec(Spec):
+    """The names of two environment variables; what they hold is never in the manifest."""
+
+    username: VariableName = Field(description="Variable that holds the user's name.", examples=["HUB_USER"])
+    password: VariableName = Field(description="Variable that holds the password or token.", examples=["HUB_TOKEN"])
+
+
+class CredentialSpec(Spec):
+    """Where a registry's credential comes from: `docker-config`, or one of these fields."""
+
+    env: EnvCredentialSpec | None = Field(None, description="Two environment variables of the run.")
+    secretsmanager: SecretArn | None = Field(
+        None, description='ARN of a secret that is `{"username": …, "password": …}`.'
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_docker_config(cls, value: object) -> object:
+        if isinstance(value, CredentialSpec):
+            return value
+        if value == "docker-config":
+            return {}
+        if not isinstance(value, dict) or not value:
+            raise ValueError("must be `docker-config`, or a mapping with `env` or `secretsmanager`")
+        if {"env", "secretsmanager"} <= value.keys():
+            raise ValueError("has both `env` and `secretsmanager`: keep one")
+        empty = [key for key in ("env", "secretsmanager") if key in value and value[key] is None]
+        if empty:
+            raise ValueError(f"`{empty[0]}` is empty: fill it in or take it away")
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        mapping = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [{"const": "docker-config"}, {**mapping, "minProperties": 1, "maxProperties": 1}]}
+
+
+class RegistrySpec(Spec):
+    """How an upstream registry is reached."""
+
+    credential: CredentialSpec = Field(
+        default_factory=CredentialSpec.model_construct,  # its validator reads the short forms, `{}` is none
+        description="Where the credential comes from; default: the docker configuration of whoever runs the toolkit.",
+    )
+    endpoint: EndpointUrl | None = Field(
+        None, description="Where the registry's API is really served: a corporate mirror, for example."
+    )
+
+
+class SourceSpec(Spec):
+    """What CodeBuild builds."""
+
+    type: Literal["GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET", "CODECOMMIT", "S3", "NO_SOURCE"] = Field(
+        description="CodeBuild's kind of source."
+    )
+    location: str | None = Field(
+        None,
+        min_length=1,
+        description="URL of the Git repository, or `bucket/key` for S3; nothing for `NO_SOURCE`.",
+        examples=["https://github.com/acme/web.git"],
+    )
+    version: str | None = Field(
+        None, min_length=1, description="Branch, tag, commit or S3 version; default: the default branch."
+    )
+
+
+class BuildProjectSpec(Spec):
+    """A CodeBuild project whose Dockerfiles start from mirrored images."""
+
+    name: BuildName = Field(description="Name; the project is called `<name of the manifest>-<this>`.")
+    description: str = Field("", max_length=255, description="For people.")
+    source: SourceSpec = Field(description="What is built.")
+    images: tuple[ReferenceText, ...] = Field(
+        min_length=1,
+        strict=False,
+        description="What its Dockerfiles start from, spelled as there; each must be in `images`.",
+    )
+    commands: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        ("docker build .",),
+        min_length=1,
+        strict=False,
+        description="Commands of the build phase; the base images are there by then.",
+    )
+    environment_type: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"] = Field(
+        "LINUX_CONTAINER", description="Kind of build machine."
+    )
+    compute_type: Literal[
+        "BUILD_GENERAL1_SMALL",
+        "BUILD_GENERAL1_MEDIUM",
+        "BUILD_GENERAL1_LARGE",
+        "BUILD_GENERAL1_XLARGE",
+        "BUILD_GENERAL1_2XLARGE",
+    ] = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
+    environment_image: EnvironmentImage | None = Field(
+        None,
+        description="Image that the build itself runs in; default: AWS's Amazon Linux image for the machine.",
+    )
+    environment_variables: dict[EnvironmentVariableName, str] = Field(
+        default_factory=dict, description="Plain variables of the build: no secrets, everybody may read them."
+    )
+    timeout_minutes: int = Field(60, ge=5, le=2160, description="When a build is given up.")
+    log_retention_days: int = Field(
+        30,
+        description="Days that CloudWatch keeps the logs; 0 is for ever.",
+        json_schema_extra={"enum": list(LOG_RETENTION_DAYS)},
+    )
+
+    @field_validator("log_retention_days")
+    @classmethod
+    def _is_known_to_cloudwatch(cls, days: int) -> int:
+        if days not in LOG_RETENTION_DAYS:
+            nearest = min(LOG_RETENTION_DAYS[1:], key=lambda known: abs(known - days))
+            raise ValueError(f"{quoted(str(days))} is no retention that CloudWatch knows; the nearest is `{nearest}`")
+        return days
+
+
+class Manifest(Spec):
+    """Base images to keep in Amazon ECR, and the builds that start from them."""
+
+    version: Literal[1] = Field(description="Version of this format.")
+    name: Name = Field(description="Prefixes roles, projects and log groups.", examples=["platform"])
+    aws: AwsSpec = Field(description="Where to work.")
+    terraform: TerraformSpec = Field(default_factory=TerraformSpec, description="How Terraform works.")
+    repositories: RepositorySpec = Field(
+        default_factory=RepositorySpec,
+        description="Defaults for every repository; `repository_settings` of an image overrides single fields.",
+    )
+    platforms: Platforms = Field(("linux/amd64",), description="Default for every image.")
+    attestations: Attestations = Field("keep", description="Default for every image.")
+    images: tuple[ImageSpec, ...] = Field(
+        min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
+    )
+    registries: dict[RegistryHost, RegistrySpec] = Field(
+        default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]
+    )
+    builds: tuple[BuildProjectSpec, ...] = Field((), strict=False, description="CodeBuild projects.")

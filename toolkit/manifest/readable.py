@@ -1,0 +1,111 @@
+"""What of a document is well-formed, part by part, so that a fault in one part leaves the others to be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from toolkit.manifest.document import Document, Path, format_path
+from toolkit.manifest.grammar import Platforms, Region, RegistryHost, ResourceTagKey
+from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RepositorySpec
+from toolkit.oci.errors import OciError
+from toolkit.oci.reference import Reference, Repository
+
+T = TypeVar("T")
+
+_CHECKED_OF_BUILDS = frozenset({"name", "source", "images", "commands", "environment_type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What of a document is well-formed, defaults for the rest; images and builds by their place in the manifest.
+
+    `doubtful` are the upstream repositories of images that are not: they may be what a build needs.
+    """
+
+    document: Document
+    region: str | None
+    repositories: RepositorySpec
+    platforms: Platforms
+    images: Mapping[int, ImageSpec]
+    doubtful: frozenset[Repository]
+    registry_hosts: tuple[str, ...]
+    resource_tag_keys: tuple[str, ...]
+    builds: Mapping[int, BuildProjectSpec]
+
+    def where(self, path: Path) -> str:
+        """`path` for a sentence: `images[0]` on line 9."""
+        return f"`{format_path(self.document.trimmed(path))}` on line {self.document.place(path).line}"
+
+
+def read_parts(document: Document) -> Readable:
+    """Every part of `document` that is well-formed by itself."""
+    data = _mapping(document.data)
+    aws = _mapping(data.get("aws"))
+    images = _well_formed(TypeAdapter(ImageSpec), _entries(data.get("images")))
+    broken = {number: entry for number, entry in _entries(data.get("images")).items() if number not in images}
+    vague = [image.source for image in images.values() if _names_no_tag(image)]
+    return Readable(
+        document=document,
+        region=_well_formed(TypeAdapter(Region), {0: aws.get("region")}).get(0),
+        repositories=_one(TypeAdapter(RepositorySpec), data.get("repositories"), RepositorySpec()),
+        platforms=_one(TypeAdapter(Platforms), data.get("platforms"), Manifest.model_fields["platforms"].default),
+        images=images,
+        doubtful=_repositories([*vague, *map(_source_of, broken.values())]),
+        registry_hosts=tuple(_well_formed(TypeAdapter(RegistryHost), _keys(data.get("registries"))).values()),
+        resource_tag_keys=tuple(_well_formed(TypeAdapter(ResourceTagKey), _keys(aws.get("resource_tags"))).values()),
+        builds=_well_formed(TypeAdapter(BuildProjectSpec), _builds(data.get("builds"))),
+    )
+
+
+def _names_no_tag(image: ImageSpec) -> bool:
+    return (Reference.parse(image.source).tag is None) is not bool(image.tags)
+
+
+def _source_of(entry: object) -> object:
+    return entry.get("source") if isinstance(entry, dict) else entry
+
+
+def _repositories(sources: list[Any]) -> frozenset[Repository]:
+    found = set()
+    for source in sources:
+        try:
+            found.add(Reference.parse(str(source)).name)
+        except OciError:
+            continue
+    return frozenset(found)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _entries(value: object) -> Mapping[int, object]:
+    return dict(enumerate(value)) if isinstance(value, list) else {}
+
+
+def _builds(value: object) -> Mapping[int, object]:
+    """The entries with the fields that the checks look at: a fault in any other hides nothing."""
+    entries = {number: _mapping(entry) for number, entry in _entries(value).items()}
+    return {number: {key: entry[key] for key in _CHECKED_OF_BUILDS & entry.keys()} for number, entry in entries.items()}
+
+
+def _keys(value: object) -> Mapping[int, object]:
+    return dict(enumerate(_mapping(value)))
+
+
+def _well_formed(adapter: TypeAdapter[T], entries: Mapping[int, object]) -> dict[int, T]:
+    found: dict[int, T] = {}
+    for number, entry in entries.items():
+        try:
+            found[number] = adapter.validate_python(entry)
+        except ValidationError:
+            continue
+    return found
+
+
+def _one(adapter: TypeAdapter[T], value: object, default: T) -> T:
+    return _well_formed(adapter, {0: value}).get(0, default)

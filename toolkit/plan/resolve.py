@@ -1,0 +1,133 @@
+"""From a manifest to what it asks for: defaults filled in, names decided, spellings made canonical.
+
+Pure, and total on a manifest that the loader let through.
+"""
+
+from __future__ import annotations
+
+from toolkit.manifest.destinations import (
+    Destination,
+    Mirrors,
+    destinations_of,
+    mirrors_of,
+    repository_name,
+    settings_of,
+    upstream_tag,
+)
+from toolkit.manifest.document import format_path
+from toolkit.manifest.grammar import Platforms, canonical_host
+from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.oci.descriptor import Platform
+from toolkit.plan.desired import (
+    BuildImage,
+    Desired,
+    DesiredBuild,
+    DesiredImage,
+    DesiredRegistry,
+    DesiredRepository,
+    S3Backend,
+)
+
+ENVIRONMENT_IMAGES = {
+    "LINUX_CONTAINER": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+    "LINUX_GPU_CONTAINER": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+    "ARM_CONTAINER": "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+}
+"""AWS's own for each kind of machine: they bring Docker, and cost no pull at Docker Hub."""
+
+
+def resolve(manifest: Manifest) -> Desired:
+    """What `manifest` asks for."""
+    prefix = manifest.repositories.prefix
+    destinations = [
+        destination
+        for number, image in enumerate(manifest.images)
+        for destination in destinations_of(image, number, prefix)
+    ]
+    repositories = {
+        repository_name(image, prefix): settings_of(image, manifest.repositories) for image in manifest.images
+    }
+    mirrors = mirrors_of(destinations)
+    return Desired(
+        name=manifest.name,
+        region=manifest.aws.region,
+        account_id=manifest.aws.account_id,
+        resource_tags=dict(manifest.aws.resource_tags),
+        backend=_backend(manifest),
+        repositories=tuple(_repository(name, settings) for name, settings in sorted(repositories.items())),
+        images=tuple(_image(manifest, manifest.images[found.number], found) for found in destinations),
+        builds=tuple(_build(manifest.name, build, mirrors) for build in manifest.builds),
+        registries={
+            canonical_host(host): _registry(canonical_host(host), registry)
+            for host, registry in manifest.registries.items()
+        },
+    )
+
+
+def _backend(manifest: Manifest) -> S3Backend | None:
+    if manifest.terraform.backend is None:
+        return None
+    s3 = manifest.terraform.backend.s3
+    return S3Backend(s3.bucket, s3.key, s3.region or manifest.aws.region, s3.kms_key_id, s3.dynamodb_table)
+
+
+def _repository(name: str, settings: RepositorySettingsSpec) -> DesiredRepository:
+    return DesiredRepository(
+        name=name,
+        tag_mutability=settings.tag_mutability.upper(),
+        scan_on_push=settings.scan_on_push,
+        encryption_type=settings.encryption.type,
+        kms_key=settings.encryption.kms_key,
+        expire_untagged_after_days=settings.expire_untagged_after_days,
+        pull_principals=settings.pull_principals,
+        organization_id=settings.organization_id,
+        force_delete=settings.force_delete,
+    )
+
+
+def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> DesiredImage:
+    return DesiredImage(
+        source=destination.source,
+        repository=destination.repository,
+        tag=destination.tag,
+        platforms=_platforms(manifest.platforms if image.platforms is None else image.platforms),
+        keeps_attestations=(image.attestations or manifest.attestations) == "keep",
+        path=format_path(destination.path),
+    )
+
+
+def _platforms(platforms: Platforms) -> tuple[Platform, ...] | None:
+    return None if platforms == "all" else tuple(Platform.parse(text) for text in platforms)
+
+
+def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBuild:
+    found = [(original, mirrors[upstream_tag(original)]) for original in build.images]
+    return DesiredBuild(
+        name=build.name,
+        project_name=f"{prefix}-{build.name}",
+        source_type=build.source.type,
+        source_location=build.source.location or "",
+        source_version=build.source.version,
+        buildspec_commands=build.commands,
+        images=tuple(BuildImage(original, mirror.repository, mirror.tag) for original, mirror in found),
+        compute_type=build.compute_type,
+        environment_type=build.environment_type,
+        environment_image=build.environment_image or ENVIRONMENT_IMAGES[build.environment_type],
+        environment_variables=dict(build.environment_variables),
+        timeout_minutes=build.timeout_minutes,
+        log_retention_days=build.log_retention_days,
+        description=build.description,
+    )
+
+
+def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
+    credential = registry.credential
+    kind = "env" if credential.env else "secretsmanager" if credential.secretsmanager else "docker-config"
+    return DesiredRegistry(
+        host=host,
+        endpoint=registry.endpoint,
+        credential_kind=kind,
+        username_env=credential.env.username if credential.env else None,
+        password_env=credential.env.password if credential.env else None,
+        secret_arn=credential.secretsmanager,
+    )
