@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterable
 
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from toolkit.errors import Refused
 from toolkit.plan.desired import BuildImage, DesiredBuild
@@ -64,10 +64,9 @@ def render_buildspec(build: DesiredBuild) -> str:
     """
     phases: dict[str, object] = {}
     if build.images:
-        phases["pre_build"] = {"commands": [LiteralScalarString(_pre_build_script(build))]}
+        phases["pre_build"] = {"commands": [_yaml_text(_pre_build_script(build))]}
     commands = build.buildspec_commands or (_default_command(build),)
-    # A plain `yes` or `1:30` is text to one YAML version and not to another; a literal block is text to all.
-    phases["build"] = {"commands": [LiteralScalarString(command) for command in commands]}
+    phases["build"] = {"commands": [_yaml_text(command) for command in commands]}
     return _HEADER + _dump({"version": 0.2, "phases": phases})
 
 
@@ -92,6 +91,13 @@ def _default_command(build: DesiredBuild) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", build.project_name.lower()).strip("-")
     # A source without versions, such as a plain S3 object, resolves to nothing.
     return f'docker build --tag {shlex.quote(name)}:"${{CODEBUILD_RESOLVED_SOURCE_VERSION:-latest}}" .'
+
+
+def _yaml_text(text: str) -> object:
+    """A literal block where one can hold `text`; never plain, for some YAML versions read `yes` or `1:30` as no text."""
+    # ruamel.yaml 0.19 writes any character and any first line into a block, also those that end or unindent it.
+    fits_a_block = all(line.isprintable() for line in text.split("\n")) and not text.startswith((" ", "\n"))
+    return LiteralScalarString(text) if fits_a_block else DoubleQuotedScalarString(text)
 
 
 def _dump(document: object) -> str:
