@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 from toolkit.oci.digest import Digest
 
+INDEX_TYPES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -37,7 +41,7 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class SourceFault:
-    """Why an upstream tag could not be observed; `kind` is `missing`, `denied` or `unreachable`."""
+    """Why an upstream tag cannot be copied; `kind` is `missing`, `denied`, `unreachable` or `unusable`."""
 
     kind: str
     message: str

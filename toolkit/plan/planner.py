@@ -5,7 +5,7 @@ Terraform diffs the infrastructure; this diffs only what Terraform cannot see. T
 | upstream                        | ECR                              | decision                              |
 |---------------------------------|----------------------------------|---------------------------------------|
 | tag missing                     | tag there                        | keep, with a notice                   |
-| tag missing, denied, unreachable| anything else                    | refused                               |
+| missing, denied, unreachable, … | anything else                    | refused                               |
 | another digest than pinned      | any                              | refused                               |
 | there                           | tag absent, or repository goes   | copy                                  |
 | there                           | the wanted digest, or made of it | keep                                  |
@@ -29,12 +29,9 @@ from toolkit.plan.model import (
     Seed,
     SeedAction,
 )
-from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.plan.observed import INDEX_TYPES, Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 
 _REPOSITORY_TYPE = "aws_ecr_repository"
-_INDEX_TYPES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)
 
 
 def make_plan(
@@ -219,7 +216,7 @@ def _pulls(image: DesiredImage, source: SourceImage) -> tuple[int, int | None]:
     if source.documents is not None:
         left = source.documents - source.cached_documents
         return left, left
-    if source.media_type not in _INDEX_TYPES:
+    if source.media_type not in INDEX_TYPES:
         return 1 - source.cached_documents, 1 - source.cached_documents
     if image.platforms is None:
         return 2, None
