@@ -93,6 +93,16 @@ def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str =
     return lines
 
 
+def format_remark(word: str, text: str, hint: str | None, *, style: str, width: int, paint: Paint) -> list[str]:
+    """`word: text` with `word` in `style`, and the hint beneath, both wrapped."""
+    lines = []
+    for first_word, sentence, colour in ((word, text, style), ("hint", hint, "cyan")):
+        if sentence:
+            first, *others = wrap(f"{first_word}: {sentence}", width=width, indent="    ", first="")
+            lines += [paint(colour, first_word) + first.removeprefix(first_word), *others]
+    return lines
+
+
 class LineWriter:
     """Writes whole lines to a stream, each flushed.
 

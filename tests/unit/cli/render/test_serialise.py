@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.support import plan_samples
+from tests.support.golden import assert_golden
+from tests.support.plan_samples import plans
+from toolkit.cli.render.serialise import plan_document, plan_from_document, report_document
+from toolkit.errors import Refused
+from toolkit.plan.model import Plan
+from toolkit.report import Report, SeedOutcome, SeedStatus
+
+
+@given(plans)
+def test_a_plan_reads_back_exactly(plan: Plan) -> None:
+    assert plan_from_document(json.loads(json.dumps(plan_document(plan), allow_nan=False))) == plan
+
+
+def test_a_plan_is_written_as_reviewed() -> None:
+    assert_golden("render/plan_mixed.json", json.dumps(plan_document(plan_samples.MIXED), indent=2) + "\n")
+
+
+def test_derived_words_tell_what_a_pipeline_asks() -> None:
+    document: Any = plan_document(plan_samples.EVERYTHING_NEW)
+    assert document["has_changes"] is True
+    assert document["is_refused"] is False
+    assert document["totals"] == {
+        "resources": {"create": 10, "update": 0, "replace": 0, "delete": 0, "forget": 0, "import": 0},
+        "images": {"copy": 4, "move": 0, "keep": 0},
+        "bytes_to_copy_at_most": 1_174_830_000,
+        "images_of_unknown_size": 2,
+        "pulls": {"at_least": 6, "at_most": 7},
+    }
+    document = plan_document(plan_samples.NO_CHANGES)
+    assert document["has_changes"] is False
+    assert document["totals"]["pulls"] == {"at_least": 0, "at_most": 0}
+    document = plan_document(plan_samples.MIXED)
+    assert document["is_refused"] is True
+    assert document["totals"]["pulls"] == {"at_least": 7, "at_most": None}
+
+
+def changed(path: str, value: object) -> object:
+    document: Any = json.loads(json.dumps(plan_document(plan_samples.MIXED)))
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    place = document
+    for part in parents:
+        place = place[part]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("schema_version", 2, "its `schema_version` is 2, and this version of the toolkit reads 1"),
+        ("schema_version", True, "`plan.schema_version` is missing or of the wrong type"),
+        ("name", ..., "`plan.name` is missing or of the wrong type"),
+        ("seeds", {}, "`plan.seeds` is missing or of the wrong type"),
+        ("seeds.1", "x", "`plan.seeds[1]` is not an object"),
+        ("seeds.1.action", "delete", "`plan.seeds[1].action`: 'delete' is not a valid SeedAction"),
+        ("seeds.0.wanted_digest", "sha256:ab", "`plan.seeds[0].wanted_digest`: `sha256:ab` is no digest"),
+        ("seeds.0.wanted_digest", ..., "`plan.seeds[0].wanted_digest` is missing"),
+        ("seeds.0.source.repository", "UP", "`plan.seeds[0].source`: "),
+        ("seeds.1.platforms", ["linux"], "`plan.seeds[1].platforms`: `linux` is no platform"),
+        ("seeds.1.platforms", [1], "`plan.seeds[1].platforms` is not a text"),
+        ("seeds.1.size", 1.5, "`plan.seeds[1].size` is missing or of the wrong type"),
+        ("seeds.1.keeps_attestations", 1, "`plan.seeds[1].keeps_attestations` is missing or of the wrong type"),
+        ("pull_costs.0.budget.remaining", "3", "`plan.pull_costs[0].budget.remaining` is missing or of the wrong type"),
+        ("account", None, "`plan.account` is not an object"),
+    ],
+)
+def test_a_document_that_is_no_plan_is_refused_with_the_field(path: str, value: object, words: str) -> None:
+    with pytest.raises(Refused) as caught:
+        plan_from_document(changed(path, value))
+    assert caught.value.code == "plan.unreadable"
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("document", [None, [], "plan", 3])
+def test_something_else_than_an_object_is_refused(document: object) -> None:
+    with pytest.raises(Refused, match="`plan` is not an object"):
+        plan_from_document(document)
+
+
+def test_a_report_is_written_with_its_totals_and_its_plan() -> None:
+    outcomes = (
+        SeedOutcome(
+            "a:1",
+            SeedStatus.COPIED,
+            "s",
+            "d",
+            digest="sha256:ab",
+            moved_bytes=5,
+            total_bytes=9,
+            moved_blobs=1,
+            mounted_blobs=2,
+            present_blobs=3,
+            document_reads=4,
+            seconds=0.5,
+        ),
+        SeedOutcome(
+            "b:1", SeedStatus.FAILED, "s", "d", moved_bytes=2, error_code="x.y", error_message="no", hint="try"
+        ),
+    )
+    report = Report(outcomes, 3.0, MIXED_CHANGE, {"repository_urls": {"a": "host/a"}}, plan_samples.MIXED)
+    document: Any = json.loads(json.dumps(report_document(report)))
+    assert document["plan"] == json.loads(json.dumps(plan_document(plan_samples.MIXED)))
+    del document["plan"]
+    assert_golden("render/report.json", json.dumps(document, indent=2) + "\n")
+
+
+MIXED_CHANGE = plan_samples.MIXED.infra_changes[:1]
+
+
+def test_a_report_without_failures_is_complete() -> None:
+    done = report_document(Report((SeedOutcome("a:1", SeedStatus.UNCHANGED, "s", "d"),), 1.0))
+    assert (done["is_complete"], done["plan"], done["outputs"]) == (True, None, {})
+    assert report_document(Report((SeedOutcome("a:1", SeedStatus.SKIPPED, "s", "d"),), 1.0))["is_complete"] is False

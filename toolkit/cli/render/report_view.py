@@ -1,0 +1,85 @@
+"""A report as one text: how each tag ended, what is not in place and why, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from toolkit.cli.render.amounts import format_count, format_duration, format_size
+from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, wrap
+from toolkit.cli.render.totals import sum_report
+from toolkit.plan.model import InfraAction
+from toolkit.report import Report, SeedOutcome, SeedStatus
+
+_STYLES = {
+    SeedStatus.COPIED: "green",
+    SeedStatus.UNCHANGED: "dim",
+    SeedStatus.FAILED: "red",
+    SeedStatus.SKIPPED: "yellow",
+}
+# Blobs are counted as moved/mounted/present, the order of the last lines.
+_HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "BLOBS", "TIME"), "bold")
+_DONE_WORDS = {
+    InfraAction.CREATE: "created",
+    InfraAction.UPDATE: "updated",
+    InfraAction.REPLACE: "replaced",
+    InfraAction.DELETE: "destroyed",
+    InfraAction.IMPORT: "imported",
+    InfraAction.FORGET: "let go",
+}
+
+
+def render_report(report: Report, *, width: int = 100, colour: bool = False) -> str:
+    """The text of `report`; `width` bounds sentences and tables, names stay whole."""
+    paint = Paint(colour)
+    rows = [Row(_cells(outcome), _STYLES[outcome.status]) for outcome in report.outcomes]
+    sections = [
+        format_table([_HEADER, *rows], width=width, paint=paint, indent="") if rows else [],
+        _failure_section(report, width, paint),
+        [line for total in _totals(report) for line in wrap(total, width=width, indent="")],
+        ["Run the same command again: it continues where this one stopped."] if report.failed else [],
+    ]
+    return "\n".join("\n".join([*section, ""]) for section in sections if section)
+
+
+def _cells(outcome: SeedOutcome) -> tuple[str, ...]:
+    digits = (outcome.digest or "").partition(":")[2]
+    was_reached = outcome.status is not SeedStatus.SKIPPED
+    blobs = (outcome.moved_blobs, outcome.mounted_blobs, outcome.present_blobs)
+    return (
+        outcome.status.value,
+        outcome.key,
+        digits[:12],
+        f"{format_size(outcome.moved_bytes)} of {format_size(outcome.total_bytes)}" if outcome.total_bytes else "",
+        "/".join(map(str, blobs)) if any(blobs) else "",
+        format_duration(outcome.seconds) if was_reached else "",
+    )
+
+
+def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
+    """Why tags are not in place; one that was not reached has no error of its own."""
+    lines = []
+    for outcome in report.failed:
+        if outcome.error_message is not None:
+            code = f" [{outcome.error_code}]" if outcome.error_code else ""
+            text = f"{outcome.key}: {outcome.error_message}{code}"
+            lines += format_remark("error", text, outcome.hint, style="red", width=width, paint=paint)
+    return lines
+
+
+def _totals(report: Report) -> list[str]:
+    totals = sum_report(report)
+    lines = []
+    if report.infra_changes:
+        counts = Counter(change.action for change in report.infra_changes)
+        changes = ", ".join(f"{counts[action]} {word}" for action, word in _DONE_WORDS.items() if counts[action])
+        lines.append(f"Infrastructure: {changes}.")
+    images = ", ".join(f"{count} {status.value}" for status, count in totals.images.items() if count)
+    lines.append(f"Images: {images or 'none to seed'}.")
+    if totals.document_reads or totals.moved_blobs or totals.mounted_blobs:
+        lines.append(
+            f"Blobs: {totals.moved_blobs} moved ({format_size(totals.moved_bytes)}), "
+            f"{totals.mounted_blobs} mounted, {totals.present_blobs} present before; "
+            f"{format_count(totals.document_reads, 'manifest read')} upstream."
+        )
+    verdict = "Not finished" if report.failed else "Done"
+    return [*lines, f"{verdict} after {format_duration(report.seconds)}."]
