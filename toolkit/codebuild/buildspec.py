@@ -94,7 +94,7 @@ def _default_command(build: DesiredBuild) -> str:
 
 
 def _yaml_text(text: str) -> object:
-    """A literal block where one can hold `text`; never plain, for some YAML versions read `yes` or `1:30` as no text."""
+    """A literal block where one can hold `text`; never plain, since YAML 1.1 reads `yes` and `1:30` as no text."""
     # ruamel.yaml 0.19 writes any character and any first line into a block, also those that end or unindent it.
     fits_a_block = all(line.isprintable() for line in text.split("\n")) and not text.startswith((" ", "\n"))
     return LiteralScalarString(text) if fits_a_block else DoubleQuotedScalarString(text)
