@@ -63,7 +63,8 @@ def fact_lines(event: events.Event) -> list[str]:
         case events.RunStarted():
             return [_labelled("run", f"toolkit {event.toolkit_version}: {event.command}")]
         case events.RunFinished():
-            return _run_finished(event)
+            # Its error is the boundary's to tell, in full and last.
+            return [_labelled("finished", f"exit {event.exit_code} after {format_duration(event.seconds)}")]
         case events.StepStarted():
             total = f" ({event.total})" if event.total is not None else ""
             return [_labelled("start", f"{event.step}{total}{_after_colon(event.detail)}")]
@@ -109,14 +110,6 @@ def _image(event: events.Event) -> list[str]:
             failure = f"error: {visible(event.image)}: {visible(event.message)} [{visible(event.code)}]"
             return [failure, *_hint(event.hint)]
     raise TypeError(f"no words for `{event.name}`")
-
-
-def _run_finished(event: events.RunFinished) -> list[str]:
-    lines = []
-    if event.error_message is not None:
-        code = f" [{visible(event.error_code)}]" if event.error_code else ""
-        lines = [f"error: {visible(event.error_message)}{code}", *_hint(event.hint)]
-    return [*lines, _labelled("finished", f"exit {event.exit_code} after {format_duration(event.seconds)}")]
 
 
 def _diagnostic(event: events.DiagnosticReported) -> list[str]:

@@ -83,13 +83,8 @@ def test_control_characters_of_others_never_reach_the_log(event: events.Event) -
     hostile = {name: f"\x1b[31m{value}\r\u202e" if isinstance(value, str) else value for name, value in values.items()}
     lines = fact_lines(replace(event, **hostile))
     assert all(line.isprintable() for line in lines)
-    assert any(r"\x1b[31m" in line for line in lines)
+    assert any(r"\x1b[31m" in line for line in lines) or isinstance(event, events.RunFinished)
 
 
-def test_a_failed_run_ends_with_its_error_its_hint_and_its_exit_code() -> None:
-    assert fact_lines(SAMPLES[-1]) == [
-        "error: 1 of 3 images is not in place [seed.incomplete]",
-        "hint: run the same command again",
-        "finished  exit 6 after 21 s",
-    ]
-    assert fact_lines(events.RunFinished(0, 0.5)) == ["finished  exit 0 after 0.5 s"]
+def test_a_run_ends_with_its_exit_code_and_leaves_the_error_to_the_boundary() -> None:
+    assert fact_lines(SAMPLES[-1]) == ["finished  exit 6 after 21 s"]
