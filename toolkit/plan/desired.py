@@ -131,3 +131,8 @@ class Desired:
             if repository.name == name:
                 return repository
         raise KeyError(name)
+
+
+def ownership_tags(name: str) -> dict[str, str]:
+    """The resource tags by which everything made from the manifest `name` is known as ours."""
+    return {"toolkit:managed-by": "base-image-toolkit", "toolkit:manifest": name}
