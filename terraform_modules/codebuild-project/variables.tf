@@ -47,7 +47,7 @@ variable "source_code" {
   }
 
   validation {
-    condition     = (var.source_code.type == "NO_SOURCE") == (var.source_code.location == null)
+    condition     = (var.source_code.type != "NO_SOURCE") == try(length(var.source_code.location) > 0, false)
     error_message = "The source needs a `location`, and `NO_SOURCE` must not have one."
   }
 

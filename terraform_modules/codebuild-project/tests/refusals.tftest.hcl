@@ -34,7 +34,7 @@ run "what_is_too_long_or_too_much_is_refused" {
 
   variables {
     name                   = join("", [for i in range(151) : "a"])
-    source_code            = { type = "GITHUB" }
+    source_code            = { type = "GITHUB", location = "" }
     repository_arns        = ["arn:aws:s3:::bucket"]
     environment_image      = "an image"
     environment_variables  = { CODEBUILD_SRC_DIR = "x" }
