@@ -24,6 +24,7 @@ from typer.exceptions import TyperException
 from toolkit import version
 from toolkit.cli.options import Format
 from toolkit.cli.render.json_lines import JsonLinesSink
+from toolkit.cli.render.lines import LineWriter, visible
 from toolkit.cli.render.plain import PlainSink
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink
@@ -59,9 +60,6 @@ class ToolkitGroup(TyperGroup):
 
 def _report_usage(error: TyperException, arguments: Sequence[str]) -> int:
     message = error.format_message()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(message + "\n")
-        return UsageError.exit_code
     context = getattr(error, "ctx", None)
     hint = f"see `{context.command_path if context else 'toolkit'} --help`"
     usage = UsageError("usage", message.rstrip("."), hint=hint)
@@ -86,12 +84,12 @@ def error_document(error: ToolkitError) -> dict[str, object]:
 
 
 def _print_error(error: ToolkitError) -> None:
-    lines = [f"error: {error.message}"]
+    lines = [f"error: {visible(error.message)}"]
     if isinstance(error, ManifestUnusable):
-        lines += [f"  {issue}" for issue in error.issues]
+        lines += [f"  {visible(str(issue))}" for issue in error.issues]
     if error.hint:
-        lines.append(f"hint: {error.hint}")
-    sys.stderr.write("\n".join(lines) + "\n")
+        lines.append(f"hint: {visible(error.hint)}")
+    LineWriter(sys.stderr).write("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +108,7 @@ class Run:
         self.presentation = presentation
         self._lines = JsonLinesSink(sys.stdout) if presentation.format is Format.JSON_LINES else None
         self._live: Any = None
+        self._out = LineWriter(sys.stdout)
         sink: Sink
         if self._lines is not None:
             sink = self._lines
@@ -118,7 +117,7 @@ class Run:
 
             from toolkit.cli.render.live import LiveSink
 
-            sink = self._live = stack.enter_context(LiveSink(Console(stderr=True)))
+            sink = self._live = stack.enter_context(LiveSink(Console(stderr=True), verbose=presentation.verbose))
         else:
             sink = PlainSink(sys.stderr, verbose=presentation.verbose)
         self._stream = EventStream([sink])
@@ -137,7 +136,7 @@ class Run:
         from toolkit.cli.render.report_view import render_report
         from toolkit.cli.render.serialise import report_document
 
-        self._show("report", lambda: report_document(report), lambda: render_report(report))
+        self._show("report", lambda: report_document(report), lambda: render_report(report, width=_width(), colour=_has_colour()))
 
     def show(self, kind: str, document: Mapping[str, object], text: str) -> None:
         """Put any other result on stdout."""
@@ -150,8 +149,7 @@ class Run:
             self._lines.write_result(kind, dict(document()))
         else:
             with self.paused():
-                sys.stdout.write(text().rstrip("\n") + "\n")
-                sys.stdout.flush()
+                self._out.write(text())
 
     def paused(self) -> AbstractContextManager[object]:
         """A block in which nothing is drawn, so that other text may be written or a question asked."""
@@ -188,10 +186,6 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
             error = failure
         except KeyboardInterrupt:
             error = Interrupted("interrupted", "the run was interrupted", hint="run the same command again: it continues")
-        except BrokenPipeError:
-            # The reader of stdout has left (`toolkit plan | head`): nobody is there to be told.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 1
         except Exception as failure:  # noqa: BLE001  the boundary
             traceback.print_exc()
             error = _Bug(_BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
@@ -209,7 +203,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
     if presentation.format is Format.JSON:
         result = {"schema_version": 1, "command": command, "exit_code": code}
         failed = {"error": error_document(error)} if error else {}
-        sys.stdout.write(json.dumps({**result, **failed, **run.documents}, indent=2, ensure_ascii=False) + "\n")
+        LineWriter(sys.stdout).write(json.dumps({**result, **failed, **run.documents}, indent=2))
     if error and presentation.format is not Format.JSON_LINES:
         _print_error(error)
     raise typer.Exit(code)

@@ -60,7 +60,7 @@ def _builds(desired: Desired, managed: frozenset[str], services: Services) -> It
     look_ups = services.leftovers
     for build in desired.builds:
         for what, address, name, tags_of in (
-            ("IAM role", role_address(build), build.role_name, look_ups.role_tags),
+            ("IAM role", role_address(build), build.role_name(desired.region), look_ups.role_tags),
             ("log group", log_group_address(build), build.log_group_name, look_ups.log_group_tags),
             ("CodeBuild project", project_address(build), build.project_name, look_ups.project_tags),
         ):

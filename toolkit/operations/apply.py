@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.operations.outcomes import raise_if_incomplete, settle
-from toolkit.operations.plan import Planned, plan, refuse_if_unsafe, step
-from toolkit.operations.services import Services
+from toolkit.operations.plan import Planned, plan, refuse_if_unsafe
+from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
 from toolkit.report import Report
@@ -54,10 +54,13 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
     outputs: Mapping[str, object] = {}
     failure: BaseException | None = None
 
-    with services.seeder.open() as run:
+    to_come = _repositories_to_come(made)
+
+    with step(services.emit, "seed", total=len(made.pending_seeds)), services.seeder.open() as run:
 
         def start(repository: str) -> None:
-            run.submit(requests_for(waiting.pop(repository, []), made.account.registry_host))
+            seeds = waiting.pop(repository, [])
+            run.submit(requests_for(seeds, made.account.registry_host, new_repositories=to_come))
 
         def resource_done(change: InfraChange) -> None:
             done.append(change)
@@ -65,10 +68,10 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
                 start(change.name)
 
         try:
-            for repository in sorted(set(waiting) - _repositories_to_come(made)):
+            for repository in sorted(set(waiting) - to_come):
                 start(repository)
             if made.infra_changes:
-                with step(services, "terraform apply"):
+                with step(services.emit, "terraform apply"):
                     outputs = services.terraform.apply(planned.plan_file, on_resource=resource_done)
             for repository in sorted(waiting):
                 start(repository)

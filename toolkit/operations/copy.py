@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from toolkit.events import Emit
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference
 from toolkit.operations.outcomes import raise_if_incomplete
 from toolkit.operations.seed import run_seeder
+from toolkit.operations.services import step
 from toolkit.plan.observed import SourceFault
 from toolkit.report import Report, SeedOutcome, SeedStatus
 from toolkit.seed.observe import Observer
@@ -29,6 +31,7 @@ def copy(
     pairs: Sequence[Pair],
     observer: Observer,
     seeder: Seeder,
+    emit: Emit,
     *,
     platforms: tuple[Platform, ...] | None,
     keeps_attestations: bool,
@@ -53,7 +56,8 @@ def copy(
                     keeps_attestations=keeps_attestations,
                 )
             )
-    outcomes, interrupt = run_seeder(seeder, requests)
+    with step(emit, "copy", total=len(requests)):
+        outcomes, interrupt = run_seeder(seeder, requests)
     report = Report((*outcomes, *lost), round(clock() - started, 3))
     publish(report)
     if interrupt:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from toolkit.errors import AccessDenied, Refused
-from toolkit.events import StepFinished, StepStarted
 from toolkit.operations.adopt import find_adoptions
-from toolkit.operations.services import Services
+from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.observed import Account
@@ -45,12 +42,12 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False) 
     existing = services.ecr.repositories()
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
-        with step(services, "terraform init"):
+        with step(services.emit, "terraform init"):
             services.terraform.init(work_dir)
         adoptions, conflicts = find_adoptions(desired, existing, work_dir, services)
         if adoptions:
             work_dir = write(render(desired, adopt=adoptions), services.work_path)
-        with step(services, "terraform plan"):
+        with step(services.emit, "terraform plan"):
             plan_file = services.terraform.plan(work_dir)
         observed = observation.result()
     made = make_plan(desired, observed, plan_file.changes, account, allows_destroy=allows_destroy)
@@ -80,11 +77,3 @@ def refuse_if_unsafe(made: Plan) -> None:
         hint="mend them and plan again",
     )
 
-
-@contextmanager
-def step(services: Services, name: str) -> Iterator[None]:
-    """Tell when a part of the run begins and ends."""
-    services.emit(StepStarted(name))
-    started = services.clock()
-    yield
-    services.emit(StepFinished(name, round(services.clock() - started, 3)))

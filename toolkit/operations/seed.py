@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from toolkit.oci.copy import CopyRequest
 from toolkit.operations.outcomes import raise_if_incomplete, settle
-from toolkit.operations.plan import plan_images, refuse_if_unsafe, step
-from toolkit.operations.services import Services
+from toolkit.operations.plan import plan_images, refuse_if_unsafe
+from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.report import Report, SeedOutcome
@@ -24,11 +24,12 @@ def seed(
 ) -> None:
     """Plan the images, show the plan to `review`, copy, and hand the report to `publish` before raising."""
     started = services.clock()
-    with step(services, "observe"):
-        made = plan_images(desired, services)
+    made = plan_images(desired, services)
     review(made)
     refuse_if_unsafe(made)
-    outcomes, interrupt = run_seeder(services.seeder, requests_for(made.pending_seeds, made.account.registry_host))
+    requests = requests_for(made.pending_seeds, made.account.registry_host)
+    with step(services.emit, "seed", total=len(requests)):
+        outcomes, interrupt = run_seeder(services.seeder, requests)
     report = Report(settle(made, outcomes, services.ecr), round(services.clock() - started, 3), plan=made)
     publish(report)
     if interrupt:

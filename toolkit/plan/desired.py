@@ -5,6 +5,7 @@ Made by `toolkit.plan.resolve.resolve`. Repositories are in order of name, image
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -80,6 +81,16 @@ class DesiredBuild:
     timeout_minutes: int
     log_retention_days: int
     description: str = ""
+
+    @property
+    def log_group_name(self) -> str:
+        """As the module `codebuild-project` names it."""
+        return f"/aws/codebuild/{self.project_name}"
+
+    def role_name(self, region: str) -> str:
+        """As the module `codebuild-project` names it: IAM has 64 characters, a hash keeps two long names apart."""
+        name = f"{self.project_name}-codebuild-{region}"
+        return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

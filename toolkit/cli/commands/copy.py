@@ -66,6 +66,7 @@ def command(
             pairs,
             Observer(client, lambda repository, tags: None, run.emit, cache=cache),
             Seeder(client, client, run.emit, jobs=jobs, cache=cache),
+            run.emit,
             platforms=platforms,
             keeps_attestations=not drop_attestations,
             publish=run.show_report,
