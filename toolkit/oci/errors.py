@@ -90,14 +90,25 @@ class CredentialUnusable(OciError):
 
 
 class ConnectionFailed(OciError):
-    """No whole answer came from `host`. `is_temporary` is False where no retry helps: a bad certificate."""
+    """No whole answer came from `host`; `reason` says why in two words.
+
+    `is_temporary` is False where no retry helps: a bad certificate.
+    """
 
     default_code = "oci.connection_failed"
 
     def __init__(
-        self, message: str, *, host: str, is_temporary: bool = True, hint: str | None = None, code: str | None = None
+        self,
+        message: str,
+        *,
+        host: str,
+        reason: str = "connection failed",
+        is_temporary: bool = True,
+        hint: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, code=code)
+        self.reason = reason
         self.host = host
         self.is_temporary = is_temporary
 

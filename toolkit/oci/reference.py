@@ -166,7 +166,9 @@ def _check_name(registry: str, path: str) -> None:
     if registry in _HUB_ALIASES and (registry != DOCKER_HUB or "/" not in path):
         raise InvalidReference(f"`{registry}/{path}` is not spelled canonically", hint="Use `Reference.parse`.")
     if path != path.lower():
-        raise InvalidReference("a repository name is in lower case", hint=f"Write `{path.lower()}`.")
+        raise InvalidReference(
+            "a repository name is in lower case", hint=f"Write `{path.lower().removeprefix(_OFFICIAL)}`."
+        )
     if not _PATH.fullmatch(path):
         raise InvalidReference(
             f"`{path}` is no repository name: lower-case letters and digits, with one `.`, "

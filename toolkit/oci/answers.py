@@ -1,0 +1,110 @@
+"""What a registry answered, and what that means as an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from toolkit.oci.errors import Denied, NotFound, RegistryError, TooManyRequests, Unauthorized, registry_words
+
+# A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
+# request limits of other registries pass in a minute.
+_SHORT_WINDOW_SECONDS = 900
+_LIMIT = re.compile(r"\s*(\d+)\s*;\s*w=(\d+)")
+_SIGN_IN_HINT = "Check the name, and sign in if the repository is private."
+_ABUSE_HINT = "Run with fewer parallel copies."
+_PULL_HINT = "Wait until the limit's window has passed, sign in, or copy from a mirror such as `public.ecr.aws`."
+
+
+class Headers(Protocol):
+    """Response headers; names are matched without regard to case."""
+
+    def get(self, name: str, /) -> str | None:
+        """The value of `name`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PullLimit:
+    """A registry's own word on counted pulls."""
+
+    limit: int
+    remaining: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with its whole body. `host` gave it, with its port, after any redirect."""
+
+    method: str
+    host: str
+    status: int
+    headers: Headers
+    body: bytes = field(default=b"", repr=False)
+    challenges: tuple[str, ...] = ()
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300
+
+
+def read_pull_limit(headers: Headers) -> PullLimit | None:
+    """The limit in `ratelimit-limit: 100;w=21600` and `ratelimit-remaining`; None where pulls are not counted."""
+    limit = _LIMIT.match(headers.get("ratelimit-limit") or "")
+    remaining = _LIMIT.match(headers.get("ratelimit-remaining") or "")
+    if not limit or not remaining:
+        return None
+    return PullLimit(int(limit[1]), int(remaining[1]), int(remaining[2]))
+
+
+def refusal(answer: Answer, subject: str) -> RegistryError:
+    """The error that `answer` is; `subject` is the object in question, ready for a sentence."""
+    entries = _entries(answer.body)
+    codes = tuple(dict.fromkeys(code for code, _ in entries))
+    words = registry_words(f"{code}: {said}" if said else code for code, said in entries)
+    message = f"`{answer.host}` answered {answer.status} to {answer.method} of {subject}"
+    if words:
+        message = f"{message}: {words}"
+    status = answer.status
+    if status == 429 or "TOOMANYREQUESTS" in codes:
+        is_pull_limit = _is_pull_limit(answer, entries)
+        advice = _PULL_HINT if is_pull_limit else _ABUSE_HINT
+        return TooManyRequests(
+            message, host=answer.host, error_codes=codes, status=status, is_pull_limit=is_pull_limit, hint=advice
+        )
+    kind = {401: Unauthorized, 403: Denied, 404: NotFound}.get(status, RegistryError)
+    hint = _SIGN_IN_HINT if status == 401 else None
+    return kind(message, status=status, host=answer.host, error_codes=codes, hint=hint)
+
+
+def _is_pull_limit(answer: Answer, entries: list[tuple[str, str]]) -> bool:
+    """Docker Hub's two 429s have no code of their own: the counted one shows its counter or names itself.
+
+    The other, against abuse, is a bare text, and ECR's throttling says `Rate exceeded`.
+    """
+    counted = read_pull_limit(answer.headers)
+    if counted is not None and counted.remaining == 0 and counted.window_seconds > _SHORT_WINDOW_SECONDS:
+        return True
+    return any(code == "TOOMANYREQUESTS" and "pull rate limit" in said.lower() for code, said in entries)
+
+
+def _entries(body: bytes) -> list[tuple[str, str]]:
+    """Code, in upper case, and message of each error in a registry's JSON body; nothing of any other body."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    errors = found.get("errors") if isinstance(found, Mapping) else None
+    if not isinstance(errors, list):
+        return []
+    entries = []
+    for error in errors:
+        if isinstance(error, Mapping):
+            said = error.get("message")
+            entries.append((str(error.get("code") or "UNKNOWN").upper(), said if isinstance(said, str) else ""))
+    return entries

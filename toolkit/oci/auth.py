@@ -1,0 +1,147 @@
+"""Credentials for registries: what they are, who is asked for them, and who may be given them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+from toolkit.oci.endpoints import is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret for one registry; never shown.
+
+    With `is_identity_token` the password is an OAuth2 refresh token. `realm_hosts` are token servers that its owner
+    trusts with it beside those that belong to the registry by name.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    is_identity_token: bool = False
+    realm_hosts: tuple[str, ...] = ()
+
+
+class CredentialProvider(Protocol):
+    """Somebody who knows credentials. Asked from many threads, and often: cache inside."""
+
+    def credential_for(self, registry: str) -> Credential | None:
+        """The credential for `registry` (`docker.io`, `quay.io`), None where there is none."""
+        ...
+
+
+@runtime_checkable
+class ForgetfulProvider(Protocol):
+    """A provider that can be told that its credential was refused, so that it asks its own source again."""
+
+    def forget(self, registry: str) -> None:
+        """Drop what is cached for `registry`."""
+        ...
+
+
+class NoCredentials:
+    """Anonymous everywhere."""
+
+    def credential_for(self, registry: str) -> Credential | None:
+        """None."""
+        return None
+
+
+class ChainedCredentials:
+    """The first provider that has a credential wins."""
+
+    def __init__(self, *providers: CredentialProvider) -> None:
+        self._providers = providers
+
+    def credential_for(self, registry: str) -> Credential | None:
+        """The first credential found, in the order of the providers."""
+        for provider in self._providers:
+            credential = provider.credential_for(registry)
+            if credential is not None:
+                return credential
+        return None
+
+    def forget(self, registry: str) -> None:
+        """Tell every provider that can forget."""
+        for provider in self._providers:
+            if isinstance(provider, ForgetfulProvider):
+                provider.forget(registry)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a 401 asks for: `scheme` is `bearer` or `basic`, in lower case like the parameter names."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PARAMETER = re.compile(rf"\s*,?\s*({_WORD})\s*=\s*({_QUOTED}|{_WORD})")
+_SCHEME = re.compile(rf"[\s,]*({_WORD})(?=[\s,]|$)")
+
+
+def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
+    """The challenges in `WWW-Authenticate` headers; what cannot be read is left out."""
+    return tuple(challenge for header in headers for challenge in _parse_header(header))
+
+
+def _parse_header(header: str) -> Iterable[Challenge]:
+    position = 0
+    while scheme := _SCHEME.match(header, position):
+        position = scheme.end()
+        parameters: dict[str, str] = {}
+        while parameter := _PARAMETER.match(header, position):
+            name, value = parameter.groups()
+            if value.startswith('"'):
+                value = re.sub(r"\\(.)", r"\1", value[1:-1])
+            parameters.setdefault(name.lower(), value)
+            position = parameter.end()
+        yield Challenge(scheme.group(1).lower(), parameters)
+
+
+def may_receive(realm: str, credential: Credential, registry_urls: Iterable[str]) -> bool:
+    """Whether a token server belongs to the registry that is served at `registry_urls`.
+
+    It does on the same host, or on the domain directly above it, or on a sibling below that domain: `auth.docker.io`
+    and `registry-1.docker.io`, `gitlab.com` and `registry.gitlab.com`. Over plain HTTP only on a registry's own host,
+    and when the registry is served that way itself.
+    """
+    parts = urlsplit(realm)
+    host = parts.hostname or ""
+    if parts.scheme == "https" and host in credential.realm_hosts:
+        return True
+    for url in registry_urls:
+        registry = urlsplit(url)
+        registry_host = registry.hostname or ""
+        if host == registry_host and parts.scheme in ("https", registry.scheme):
+            return True
+        parent = _parent_domain(registry_host)
+        if parts.scheme == "https" and parent and (host == parent or host.endswith(f".{parent}")):
+            return True
+    return False
+
+
+def is_safe_realm(realm: str, registry_url: str) -> bool:
+    """Whether a token may be asked for there at all: never in the clear for a registry that is served over TLS."""
+    try:
+        parts = urlsplit(realm)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if not host or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and urlsplit(registry_url).scheme == "http")
+
+
+def _parent_domain(host: str) -> str:
+    """The domain above `host`, if it is somebody's own: not `io`, not `co.uk`, nothing above an address."""
+    labels = host.split(".")
+    parent = labels[1:]
+    is_address = labels[-1].isdigit() or ":" in host or is_loopback(host)
+    is_public = len(parent) < 2 or (len(parent) == 2 and len(parent[0]) <= 3 and len(parent[1]) == 2)
+    return "" if is_address or is_public else ".".join(parent)

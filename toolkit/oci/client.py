@@ -1,0 +1,318 @@
+"""The registry API as calls on our values. Safe to share between threads; keeps nothing but tokens and connections.
+
+Each request carries credentials for exactly the scopes that it needs, and only to the registry's own address. A refused
+header is renewed once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
+
+from toolkit.oci.answers import Answer, Headers, PullLimit, read_pull_limit, refusal
+from toolkit.oci.auth import CredentialProvider, NoCredentials
+from toolkit.oci.descriptor import Descriptor
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import ACCEPT, Document, media_type_of, read_object
+from toolkit.oci.endpoints import Endpoints, origin
+from toolkit.oci.errors import (
+    ConnectionFailed,
+    DigestMismatch,
+    InvalidDigest,
+    InvalidDocument,
+    OciError,
+    RegistryError,
+    SizeMismatch,
+    TagImmutable,
+)
+from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.token_exchange import Authorizer, Scopes
+from toolkit.oci.transport import Transport
+
+__all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
+
+_TAGS_A_PAGE = 1000
+_NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+_RANGE_START = re.compile(r"bytes\s+(\d+)-")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestHead:
+    """What a tag or digest points to, without its content; `pull_limit` where the registry counts pulls."""
+
+    descriptor: Descriptor
+    pull_limit: PullLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An open upload session for one PUT. Its location may carry the registry's own secrets, so it is not shown."""
+
+    repository: Repository
+    location: str = field(repr=False)
+    scopes: Scopes = field(default=(), repr=False)
+
+
+class RegistryClient:
+    """Talks to every registry that a reference may name."""
+
+    def __init__(
+        self,
+        *,
+        credentials: CredentialProvider | None = None,
+        endpoints: Endpoints | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._endpoints = endpoints or Endpoints()
+        self._transport = transport or Transport()
+        self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints)
+
+    def ping(self, registry: str) -> None:
+        """Raise unless `registry` speaks the registry API and accepts our credential."""
+        answer = self._send("GET", registry, f"{self._endpoints.base_url(registry)}/v2/", ())
+        if not answer.is_success:
+            raise refusal(answer, f"`{registry}`")
+
+    def head_manifest(self, ref: Reference, *, allow_get: bool = False) -> ManifestHead | None:
+        """What `ref` points to; None when tag or repository are not there. Never a counted pull.
+
+        A registry that gives no digest on HEAD is asked by GET where `allow_get` says so.
+        """
+        answer = self._send("HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
+        if answer.status == 404:
+            return None
+        if not answer.is_success:
+            raise refusal(answer, f"`{ref}`")
+        limit = read_pull_limit(answer.headers)
+        digest = ref.digest or _digest_header(answer.headers)
+        size = answer.headers.get("Content-Length") or ""
+        media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
+        if digest is not None and size.isdecimal() and media_type:
+            return ManifestHead(Descriptor(media_type, digest, int(size)), limit)
+        if allow_get:
+            return ManifestHead(self.get_manifest(ref).descriptor, limit)
+        raise OciError(
+            f"`{answer.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
+        )
+
+    def get_manifest(self, ref: Reference) -> Document:
+        """The document that `ref` points to, checked against its digest. May be a counted pull."""
+        answer = self._send("GET", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
+        if not answer.is_success:
+            raise refusal(answer, f"`{ref}`")
+        wanted = ref.digest or _digest_header(answer.headers)
+        if wanted is not None:
+            found = Digest.of(answer.body, wanted.algorithm)
+            if found != wanted:
+                raise DigestMismatch(f"`{ref}` came with other content than `{wanted}`: its digest is `{found}`")
+        return Document(media_type_of(answer.headers.get("Content-Type"), answer.body), answer.body)
+
+    def put_manifest(self, ref: Reference, document: Document) -> None:
+        """Store `document` under the digest of `ref`, or else its tag, byte for byte."""
+        headers = {"Content-Type": document.media_type}
+        answer = self._send(
+            "PUT", ref.registry, self._manifest_url(ref), _push(ref.name), headers=headers, body=document.raw
+        )
+        if not answer.is_success:
+            raise _put_refusal(answer, ref)
+        found = _digest_header(answer.headers)
+        if found is not None and found != Digest.of(document.raw, found.algorithm):
+            raise DigestMismatch(f"`{answer.host}` stored `{ref}` as `{found}`, which is not what it was given")
+
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Whether `repository` itself has the blob."""
+        answer = self._send("HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), _pull(repository))
+        if answer.status == 404:
+            return False
+        if not answer.is_success:
+            raise refusal(answer, f"blob `{digest}` of `{repository}`")
+        return True
+
+    @contextmanager
+    def open_blob(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """The blob's bytes from `offset` on, as they come: neither decoded nor verified."""
+        url = self._url(repository, f"blobs/{descriptor.digest}")
+        scopes = _pull(repository)
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        header = self._authorizer.header(repository.registry, scopes)
+        with ExitStack() as stack:
+            answer, chunks = stack.enter_context(self._transport.open(url, _with(headers, header)))
+            renewed = self._renewed(repository.registry, scopes, answer, header)
+            if renewed is not None:
+                answer, chunks = stack.enter_context(self._transport.open(url, _with(headers, renewed)))
+            if not answer.is_success:
+                raise refusal(answer, f"blob `{descriptor.digest}` of `{repository}`")
+            yield _from_offset(answer, chunks, offset, descriptor)
+
+    def begin_upload(
+        self, repository: Repository, digest: Digest, mount_from: Repository | None = None
+    ) -> Upload | None:
+        """A session for one blob; None when the registry could link it from `mount_from` instead."""
+        url = self._url(repository, "blobs/uploads/")
+        scopes = _push(repository)
+        if mount_from is not None:
+            if mount_from.registry != repository.registry:
+                raise ValueError(f"{mount_from} and {repository} are on different registries")
+            url = f"{url}?{urlencode({'mount': str(digest), 'from': mount_from.path})}"
+            if mount_from != repository:
+                scopes += _pull(mount_from)
+        answer = self._send("POST", repository.registry, url, scopes)
+        if answer.status == 201 and mount_from is not None:
+            return None
+        location = answer.headers.get("Location")
+        if answer.status != 202 or not location:
+            raise refusal(answer, f"an upload to `{repository}`")
+        return Upload(repository, self._absolute(repository.registry, url, location), scopes)
+
+    def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
+        """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload."""
+        joint = "&" if urlsplit(upload.location).query else "?"
+        url = f"{upload.location}{joint}{urlencode({'digest': str(descriptor.digest)})}"
+        registry = upload.repository.registry
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
+        header = self._header_for(registry, url, upload.scopes)
+        answer = self._transport.upload(url, _with(headers, header), chunks)
+        if answer.status == 201:
+            return
+        error = refusal(answer, f"blob `{descriptor.digest}` to `{upload.repository}`")
+        if self._renewed(registry, upload.scopes, answer, header) is not None:
+            # The bytes are gone, but the next attempt has a header that is good again.
+            raise ConnectionFailed(error.message, host=answer.host, reason="token expired") from error
+        raise error
+
+    def cancel_upload(self, upload: Upload) -> None:
+        """Tell the registry that nothing more will come.
+
+        Errors are nobody's concern: registries drop sessions by themselves, and some know no cancelling.
+        """
+        try:
+            header = self._header_for(upload.repository.registry, upload.location, upload.scopes)
+            self._transport.send_once("DELETE", upload.location, _with({}, header))
+        except OciError:
+            return
+
+    def list_tags(self, repository: Repository) -> Iterator[str]:
+        """Every tag, in the registry's order, page by page."""
+        base = self._endpoints.base_url(repository.registry)
+        url: str | None = f"{self._url(repository, 'tags/list')}?n={_TAGS_A_PAGE}"
+        seen: set[str] = set()
+        while url is not None and url not in seen:
+            seen.add(url)
+            answer = self._send("GET", repository.registry, url, _pull(repository))
+            if not answer.is_success:
+                raise refusal(answer, f"the tags of `{repository}`")
+            yield from _tags(answer, repository)
+            link = _NEXT_LINK.search(answer.headers.get("Link") or "")
+            url = self._absolute(repository.registry, url, link[1]) if link else None
+            if url is not None and origin(url) != origin(base):
+                raise RegistryError(
+                    f"`{answer.host}` lists the tags of `{repository}` on another host",
+                    status=answer.status,
+                    host=answer.host,
+                )
+
+    def _send(
+        self,
+        method: str,
+        registry: str,
+        url: str,
+        scopes: Scopes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        header = self._authorizer.header(registry, scopes)
+        answer = self._transport.send(method, url, _with(headers or {}, header), body)
+        renewed = self._renewed(registry, scopes, answer, header)
+        if renewed is None:
+            return answer
+        return self._transport.send(method, url, _with(headers or {}, renewed), body)
+
+    def _renewed(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
+        if answer.status not in (401, 403) or answer.host != urlsplit(self._endpoints.base_url(registry)).netloc:
+            return None  # fine, or storage's refusal behind a redirect, which is not about our header
+        return self._authorizer.renewed_header(registry, scopes, answer, rejected)
+
+    def _header_for(self, registry: str, url: str, scopes: Scopes) -> str | None:
+        """The header for an address that the registry gave us: none where that is not its own."""
+        if origin(url) != origin(self._endpoints.base_url(registry)):
+            return None
+        return self._authorizer.header(registry, scopes)
+
+    def _url(self, repository: Repository, rest: str) -> str:
+        return f"{self._endpoints.base_url(repository.registry)}/v2/{repository.path}/{rest}"
+
+    def _manifest_url(self, ref: Reference) -> str:
+        return self._url(ref.name, f"manifests/{quote(ref.target, safe=':')}")
+
+    def _absolute(self, registry: str, url: str, location: str) -> str:
+        """`location` as a whole URL. A registry behind a TLS proxy may think that it is served in the clear."""
+        try:
+            parts = urlsplit(urljoin(url, location))
+            base = urlsplit(self._endpoints.base_url(registry))
+            if parts.scheme == "http" and base.scheme == "https" and parts.hostname == base.hostname:
+                parts = parts._replace(scheme=base.scheme, netloc=base.netloc)
+            is_usable = parts.scheme in ("http", "https") and (parts.scheme == "https" or base.scheme == "http")
+            found = urlunsplit(parts) if is_usable and origin(urlunsplit(parts))[1] else None
+        except ValueError:
+            found = None
+        if found is None:
+            raise ConnectionFailed(f"`{registry}` gave an unusable address", host=registry, is_temporary=False)
+        return found
+
+
+def _pull(repository: Repository) -> Scopes:
+    return (f"repository:{repository.path}:pull",)
+
+
+def _push(repository: Repository) -> Scopes:
+    return (f"repository:{repository.path}:pull,push",)
+
+
+def _with(headers: Mapping[str, str], authorization: str | None) -> Mapping[str, str]:
+    return headers if authorization is None else {**headers, "Authorization": authorization}
+
+
+def _digest_header(headers: Headers) -> Digest | None:
+    try:
+        return Digest.parse(headers.get("Docker-Content-Digest") or "")
+    except InvalidDigest:
+        return None
+
+
+def _put_refusal(answer: Answer, ref: Reference) -> RegistryError:
+    """ECR says `TAG_INVALID` of a tag that may not move, and Harbor 412; a tag that is no tag never gets here."""
+    error = refusal(answer, f"`{ref}`")
+    is_tag = ref.digest is None
+    if is_tag and ((answer.status == 400 and "TAG_INVALID" in error.error_codes) or answer.status == 412):
+        return TagImmutable(error.message, status=error.status, host=error.host, error_codes=error.error_codes)
+    return error
+
+
+def _from_offset(answer: Answer, chunks: Iterator[bytes], offset: int, descriptor: Descriptor) -> Iterator[bytes]:
+    """The chunks from `offset` on, whether or not the registry knows ranges."""
+    if answer.status == 206:
+        start = _RANGE_START.match(answer.headers.get("Content-Range") or "")
+        if start is None or int(start[1]) != offset:
+            raise SizeMismatch(f"`{answer.host}` sent another part of `{descriptor.digest}` than was asked for")
+        return chunks
+    return _skip(chunks, offset) if offset else chunks
+
+
+def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        if count >= len(chunk):
+            count -= len(chunk)
+        else:
+            yield chunk[count:] if count else chunk
+            count = 0
+
+
+def _tags(answer: Answer, repository: Repository) -> list[str]:
+    tags = read_object(answer.body).get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidDocument(f"`{answer.host}` gave no list of the tags of `{repository}`")
+    return tags

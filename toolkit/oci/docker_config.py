@@ -1,0 +1,174 @@
+"""Credentials that `docker login` has stored: in the config file itself, or with a credential helper."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from toolkit.oci.auth import Credential
+from toolkit.oci.errors import CredentialUnusable
+from toolkit.oci.reference import DOCKER_HUB
+
+# Docker Hub's name in config files and helpers, from the days of its first API.
+_HUB_KEY = "https://index.docker.io/v1/"
+_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+# The user name by which helpers and config files mark an identity token.
+_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - a marker, no secret
+_HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# What the helpers' protocol defines for "I have none"; it knows no other sign.
+_NOT_FOUND = "credentials not found in native keychain"
+_HELPER_SECONDS = 30.0
+
+
+class DockerConfigCredentials:
+    """The credentials of `$DOCKER_CONFIG/config.json`, or of `path`.
+
+    Read when first asked and once per registry, helpers included, until a credential is refused.
+    """
+
+    def __init__(self, path: Path | None = None, *, helper_seconds: float = _HELPER_SECONDS) -> None:
+        self._path = path or _default_path()
+        self._helper_seconds = helper_seconds
+        self._lock = threading.Lock()
+        self._found: dict[str, Credential | None] = {}
+
+    def credential_for(self, registry: str) -> Credential | None:
+        """What `docker pull` would use for `registry`."""
+        with self._lock:
+            if registry not in self._found:
+                self._found[registry] = self._look_up(registry)
+            return self._found[registry]
+
+    def forget(self, registry: str) -> None:
+        """Read file and helper again the next time."""
+        with self._lock:
+            self._found.pop(registry, None)
+
+    def _look_up(self, registry: str) -> Credential | None:
+        config = self._read()
+        helper = self._helper(config, registry)
+        if helper:
+            credential = self._ask_helper(helper, registry)
+            if credential is not None:
+                return credential
+        for key, entry in _mapping(config, "auths").items():
+            if _host(key) == _host(registry) and isinstance(entry, Mapping):
+                credential = self._read_entry(key, entry)
+                if credential is not None:
+                    return credential
+        return None
+
+    def _read(self) -> Mapping[str, object]:
+        try:
+            config = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise self._unusable(f"cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            raise self._unusable("is no JSON") from None
+        if not isinstance(config, dict):
+            raise self._unusable("is no JSON object")
+        return config
+
+    def _helper(self, config: Mapping[str, object], registry: str) -> str:
+        """The helper for `registry`: its own, else the one for all."""
+        for key, name in _mapping(config, "credHelpers").items():
+            if _host(key) == _host(registry):
+                return self._helper_name(name)
+        store = config.get("credsStore")
+        return self._helper_name(store) if store else ""
+
+    def _helper_name(self, name: object) -> str:
+        if name == "":
+            return ""
+        if not isinstance(name, str) or not _HELPER_NAME.fullmatch(name):
+            raise self._unusable("names a credential helper that cannot be a program")
+        return f"docker-credential-{name}"
+
+    def _ask_helper(self, helper: str, registry: str) -> Credential | None:
+        server = _HUB_KEY if registry in _HUB_HOSTS else registry
+        try:
+            answer = subprocess.run(
+                [helper, "get"],
+                input=f"{server}\n".encode(),
+                capture_output=True,
+                timeout=self._helper_seconds,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise CredentialUnusable(
+                f"the credential helper `{helper}` that `{self._path}` names is not installed",
+                hint=f"Install `{helper}`, or remove it from the file and run `docker login` again.",
+            ) from None
+        except OSError as error:
+            raise CredentialUnusable(f"the credential helper `{helper}` cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise CredentialUnusable(
+                f"the credential helper `{helper}` gave no answer for `{registry}` in {self._helper_seconds:g} seconds"
+            ) from None
+        if answer.returncode != 0:
+            if answer.stdout.decode("utf-8", "replace").strip() == _NOT_FOUND:
+                return None
+            raise CredentialUnusable(
+                f"the credential helper `{helper}` failed for `{registry}` with exit status {answer.returncode}",
+                hint=f"Run `echo {server} | {helper} get >/dev/null` to see why.",
+            )
+        try:
+            found = json.loads(answer.stdout)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise CredentialUnusable(f"the credential helper `{helper}` gave no JSON object for `{registry}`")
+        return _credential(found.get("Username"), found.get("Secret"))
+
+    def _read_entry(self, key: str, entry: Mapping[str, object]) -> Credential | None:
+        username, password = entry.get("username"), entry.get("password")
+        auth = entry.get("auth")
+        if isinstance(auth, str) and auth:
+            try:
+                pair = base64.b64decode(auth, validate=True).decode("utf-8")
+            except (binascii.Error, ValueError):
+                raise self._unusable(f"has no readable `auth` for `{key}`") from None
+            username, colon, password = pair.rstrip("\0").partition(":")
+            if not colon:
+                raise self._unusable(f"has no readable `auth` for `{key}`")
+        token = entry.get("identitytoken")
+        if isinstance(token, str) and token:
+            return Credential(username if isinstance(username, str) else "", token, is_identity_token=True)
+        return _credential(username, password)
+
+    def _unusable(self, what: str) -> CredentialUnusable:
+        return CredentialUnusable(f"`{self._path}` {what}", hint="Repair the file, or run `docker login` again.")
+
+
+def _credential(username: object, password: object) -> Credential | None:
+    if not isinstance(password, str) or not password or not isinstance(username, str):
+        return None
+    if username == _IDENTITY_TOKEN_USER:
+        return Credential("", password, is_identity_token=True)
+    return Credential(username, password)
+
+
+def _default_path() -> Path:
+    folder = os.environ.get("DOCKER_CONFIG")
+    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
+
+
+def _mapping(config: Mapping[str, object], key: str) -> Mapping[str, object]:
+    found = config.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _host(key: str) -> str:
+    """The registry that a key of the file means: keys may carry a scheme and the path of an API."""
+    host = key.partition("://")[2] if "://" in key else key
+    host = host.partition("/")[0].lower()
+    return DOCKER_HUB if host in _HUB_HOSTS else host

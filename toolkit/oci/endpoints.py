@@ -1,0 +1,92 @@
+"""Where a registry's API is really served: by its own host, a corporate mirror, or a stand-in on loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from toolkit.oci.errors import InvalidEndpoints
+from toolkit.oci.reference import DOCKER_HUB
+
+_DOCKER_HUB_URL = "https://registry-1.docker.io"
+_HINT = "Write `pattern=URL` pairs with spaces between them, such as `docker.io=http://127.0.0.1:5000`."
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Rules of a host pattern (`*.dkr.ecr.*`) and a URL each; the first that matches decides."""
+
+    rules: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for pattern, url in self.rules:
+            _check(pattern, url)
+
+    def __str__(self) -> str:
+        return " ".join(f"{pattern}={url}" for pattern, url in self.rules)
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoints:
+        """Read `pattern=URL` pairs, as in `TOOLKIT_REGISTRY_ENDPOINTS`."""
+        rules = []
+        for pair in text.split():
+            pattern, equals, url = pair.partition("=")
+            if not equals:
+                raise InvalidEndpoints(f"`{pair}` is no registry endpoint", hint=_HINT)
+            rules.append((pattern, url))
+        return cls(tuple(rules))
+
+    def base_url(self, registry: str) -> str:
+        """What comes before `/v2/`, without a slash at the end.
+
+        Plain HTTP only where a rule says so, and for loopback hosts, as Docker does.
+        """
+        for pattern, url in self.rules:
+            if fnmatchcase(registry, pattern.lower()):
+                return url.rstrip("/")
+        return own_url(registry)
+
+
+def own_url(registry: str) -> str:
+    """Where `registry` is served when nothing else is said."""
+    if registry == DOCKER_HUB:
+        return _DOCKER_HUB_URL
+    scheme = "http" if is_loopback(urlsplit(f"//{registry}").hostname or "") else "https"
+    return f"{scheme}://{registry}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, without a port, is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: what two addresses share that may be sent the same credential."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _check(pattern: str, url: str) -> None:
+    if not pattern:
+        raise InvalidEndpoints("a registry endpoint has no host pattern before its `=`", hint=_HINT)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        raise InvalidEndpoints(f"the endpoint of `{pattern}` is no URL", hint=_HINT) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidEndpoints(f"the endpoint of `{pattern}` is no http or https URL", hint=_HINT)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidEndpoints(
+            f"the endpoint of `{pattern}` has a user name in its URL",
+            hint="Give credentials through the docker config.",
+        )
+    if parts.query or parts.fragment:
+        raise InvalidEndpoints(f"the endpoint of `{pattern}` has a query or a fragment in its URL", hint=_HINT)

@@ -1,0 +1,199 @@
+"""The way from a 401 to an `Authorization` header, and the tokens and challenges remembered on it.
+
+A registry is asked without anything first. Its challenge is remembered, so that every later request has its header at
+once: Basic from the credential, Bearer from a token for exactly the scopes that the request needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from toolkit.oci.answers import Answer
+from toolkit.oci.auth import (
+    Challenge,
+    Credential,
+    CredentialProvider,
+    ForgetfulProvider,
+    is_safe_realm,
+    may_receive,
+    parse_challenges,
+)
+from toolkit.oci.endpoints import Endpoints, own_url
+from toolkit.oci.errors import RegistryError, Unauthorized
+from toolkit.oci.transport import Transport
+
+Scopes = tuple[str, ...]
+
+# What the token specification says where the server does not.
+_DEFAULT_LIFETIME = 60.0
+_CLIENT_ID = "base-image-toolkit"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    header: str = field(repr=False)
+    expires: float
+
+
+class Authorizer:
+    """Answers registries' challenges; safe to share between threads."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        credentials: CredentialProvider,
+        endpoints: Endpoints,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials
+        self._endpoints = endpoints
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._challenges: dict[str, Challenge] = {}
+        self._tokens: dict[tuple[str, Scopes], _Token] = {}
+        self._exchanges: dict[tuple[str, Scopes], threading.Lock] = {}
+
+    def header(self, registry: str, scopes: Scopes) -> str | None:
+        """What to send with a request, None as long as the registry has not asked for anything."""
+        challenge = self._challenges.get(registry)
+        if challenge is None:
+            return None
+        if challenge.scheme == "basic":
+            credential = self._credentials.credential_for(registry)
+            return None if credential is None else _basic(credential)
+        return self._token(registry, scopes, challenge, rejected=None)
+
+    def renewed_header(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
+        """What to send instead of the `rejected` header after `answer`; None when there is nothing else to try."""
+        challenge = _pick(answer) if answer.status == 401 else self._challenges.get(registry)
+        if challenge is None:
+            return None
+        self._challenges[registry] = challenge
+        if challenge.scheme == "bearer":
+            # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
+            return self._token(registry, scopes, challenge, rejected) if answer.status == 401 else None
+        if rejected is not None and isinstance(self._credentials, ForgetfulProvider):
+            self._credentials.forget(registry)
+        credential = self._credentials.credential_for(registry)
+        header = None if credential is None else _basic(credential)
+        return None if header == rejected else header
+
+    def _token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str:
+        key = (registry, scopes)
+        with self._lock:
+            exchange = self._exchanges.setdefault(key, threading.Lock())
+        with exchange:  # one thread asks, the others wait for what it gets
+            token = self._tokens.get(key)
+            if token is None or token.header == rejected or token.expires <= self._clock():
+                token = self._tokens[key] = self._exchange(registry, scopes, challenge)
+            return token.header
+
+    def _exchange(self, registry: str, scopes: Scopes, challenge: Challenge) -> _Token:
+        realm = challenge.parameters.get("realm", "")
+        registry_url = self._endpoints.base_url(registry)
+        if not is_safe_realm(realm, registry_url):
+            raise _unauthorized(registry, f"`{registry}` sends for tokens to no safe address")
+        credential = self._credentials.credential_for(registry)
+        realm_host = urlsplit(realm).hostname or ""
+        withheld = credential is not None and not may_receive(realm, credential, (registry_url, own_url(registry)))
+        if withheld:
+            credential = None
+        service = challenge.parameters.get("service", "")
+        asked_at = self._clock()
+        if credential is not None and credential.is_identity_token:
+            answer = self._ask_with_identity_token(realm, service, scopes, credential)
+        else:
+            answer = self._ask(realm, service, scopes, credential)
+        if answer.is_success:
+            return _read_token(registry, answer, asked_at)
+        if answer.status in (400, 401, 403):
+            raise self._refused(registry, realm_host, answer.status, credential, withheld)
+        raise RegistryError(
+            f"the token server `{realm_host}` answered {answer.status}", status=answer.status, host=realm_host
+        )
+
+    def _ask(self, realm: str, service: str, scopes: Scopes, credential: Credential | None) -> Answer:
+        parts = urlsplit(realm)
+        query = [("service", service)] if service else []
+        query += [("scope", scope) for scope in scopes]
+        joined = "&".join(text for text in (parts.query, urlencode(query)) if text)
+        headers = {} if credential is None else {"Authorization": _basic(credential)}
+        return self._transport.send("GET", urlunsplit((*parts[:3], joined, "")), headers)
+
+    def _ask_with_identity_token(self, realm: str, service: str, scopes: Scopes, credential: Credential) -> Answer:
+        form = {
+            "grant_type": "refresh_token",
+            "service": service,
+            "client_id": _CLIENT_ID,
+            "scope": " ".join(scopes),
+            "refresh_token": credential.password,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
+
+    def _refused(
+        self, registry: str, realm_host: str, status: int, credential: Credential | None, withheld: bool
+    ) -> Unauthorized:
+        if withheld:
+            return _unauthorized(
+                registry,
+                f"the token server `{realm_host}` of `{registry}` gives nothing without a credential, and the one for "
+                f"`{registry}` was not sent there because it does not belong to that host",
+                status,
+            )
+        if credential is not None:
+            if isinstance(self._credentials, ForgetfulProvider):
+                self._credentials.forget(registry)
+            who = f" of `{credential.username}`" if credential.username else ""
+            return _unauthorized(registry, f"`{registry}` refuses the credential{who}", status, "Sign in again.")
+        return _unauthorized(
+            registry, f"`{registry}` wants a credential and there is none", status, f"Run `docker login {registry}`."
+        )
+
+
+def _pick(answer: Answer) -> Challenge | None:
+    challenges = parse_challenges(answer.challenges)
+    for scheme in ("bearer", "basic"):
+        for challenge in challenges:
+            if challenge.scheme == scheme:
+                return challenge
+    return None
+
+
+def _basic(credential: Credential) -> str:
+    pair = f"{credential.username}:{credential.password}".encode()
+    return f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+
+def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        found = None
+    token = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(token, str) or not _is_header_text(token):
+        raise RegistryError(
+            f"the token server `{answer.host}` of `{registry}` answered without a token",
+            status=answer.status,
+            host=answer.host,
+        )
+    lifetime = found.get("expires_in")
+    seconds = float(lifetime) if isinstance(lifetime, int) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
+    # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.
+    return _Token(f"Bearer {token}", asked_at + seconds - min(30.0, seconds / 10))
+
+
+def _is_header_text(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+def _unauthorized(registry: str, message: str, status: int = 401, hint: str | None = None) -> Unauthorized:
+    return Unauthorized(message, status=status, host=registry, hint=hint)

@@ -1,0 +1,324 @@
+"""HTTP to registries: one pool of connections for a process, retries, pauses, redirects, proxies and TLS.
+
+Knows statuses and hosts, nothing of images. A request is sent again when its answer says that it may succeed later, or
+when no answer came; a streamed body is never replayed here. Redirects are followed by hand, so that credentials stay
+with the host that they were meant for.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.request import getproxies_environment
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from toolkit.oci.answers import Answer, refusal
+from toolkit.oci.connection_faults import connection_failed
+from toolkit.oci.endpoints import origin
+from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
+from toolkit.oci.proxies import proxy_for
+
+CHUNK_BYTES = 512 * 1024
+
+# Registries keep manifests below 4 MiB; token answers and tag pages are far smaller.
+_LONGEST_BODY = 8 * 1024 * 1024
+_MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_FIRST_PAUSE = 0.5
+_SECONDS = re.compile(r"\d+(\.\d+)?")
+
+OnRetry = Callable[[str, str, int, float], None]
+Body = bytes | Iterable[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """A response whose body is still to be read."""
+
+    raw: urllib3.BaseHTTPResponse
+    method: str
+    host: str
+
+    def read(self) -> Answer:
+        """The whole of it; the connection is free for the next request, or closed if that cannot be."""
+        is_whole = False
+        try:
+            body = self.raw.read(_LONGEST_BODY + 1, decode_content=True)
+            is_whole = len(body) <= _LONGEST_BODY
+        except HTTPError as error:
+            raise connection_failed(self.host, error) from error
+        finally:
+            self.release(is_whole)
+        if not is_whole:
+            raise ConnectionFailed(
+                f"`{self.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
+                host=self.host,
+                is_temporary=False,
+            )
+        challenges = tuple(self.raw.headers.getlist("WWW-Authenticate"))
+        return Answer(self.method, self.host, self.raw.status, self.raw.headers, body, challenges)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes as they were sent, never decoded."""
+        try:
+            while chunk := self.raw.read(CHUNK_BYTES, decode_content=False):
+                yield chunk
+        except HTTPError as error:
+            raise connection_failed(self.host, error) from error
+
+    def release(self, is_whole: bool) -> None:
+        """Give the connection back; with a body left unread it is closed first."""
+        if not is_whole:
+            self.raw.close()
+        self.raw.release_conn()
+
+
+class Transport:
+    """Sends requests; safe to share between threads, starts none.
+
+    `on_retry` is told host, reason, attempt and seconds of each pause. `pool_size` is how many connections a host keeps
+    open: at least the number of threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool_size: int = 64,
+        connect_timeout: float = 10.0,
+        read_timeout: float = 60.0,
+        upload_timeout: float = 300.0,
+        attempts: int = 6,
+        longest_pause: float = 60.0,
+        on_retry: OnRetry | None = None,
+        user_agent: str | None = None,
+        proxies: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
+        # While a body is sent urllib3 holds each write to the *connect* timeout, too short for a slow line; and a
+        # registry may take minutes to store a large blob before it answers.
+        self._upload_timeout = urllib3.Timeout(connect=upload_timeout, read=upload_timeout)
+        self._attempts = attempts
+        self._longest_pause = longest_pause
+        self._on_retry = on_retry
+        self._user_agent = user_agent or _user_agent()
+        self._proxies = dict(getproxies_environment() if proxies is None else proxies)
+        self._sleep = sleep
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._random = random
+        self._pool_size = pool_size
+        self._tls = ssl.create_default_context()
+        self._lock = threading.Lock()
+        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._pauses: dict[str, float] = {}
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        """The answer, whatever its status; one that asks to come again is returned after the last attempt only."""
+        return self._persist(url, lambda: self._exchange(method, url, headers, body, self._timeout).read())
+
+    @contextmanager
+    def open(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+        """GET `url`: on a 2xx the chunks of its body, on anything else the answer with its body and no chunks.
+
+        Retried until the first byte only.
+        """
+        found: list[_Response] = []
+
+        def ask() -> Answer:
+            response = self._exchange("GET", url, headers, None, self._timeout)
+            if not 200 <= response.raw.status < 300:
+                return response.read()
+            found.append(response)
+            return Answer("GET", response.host, response.raw.status, response.raw.headers)
+
+        answer = self._persist(url, ask)
+        if not found:
+            yield answer, iter(())
+            return
+        response = found[-1]
+        try:
+            yield answer, response.chunks()
+        finally:
+            response.release(is_whole=False)  # a body read to its end gave its connection back already
+
+    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Answer:
+        """PUT a body that cannot be sent twice: one attempt. A body that fails takes its connection with it."""
+        answer = self._exchange("PUT", url, headers, body, self._upload_timeout).read()
+        if answer.status == 429:
+            self._pause(answer.host, self._seconds_to_wait(answer, 1))
+        return answer
+
+    def send_once(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
+        """One attempt, whatever comes of it."""
+        return self._exchange(method, url, headers, None, self._timeout).read()
+
+    def _persist(self, url: str, ask: Callable[[], Answer]) -> Answer:
+        attempt = 1
+        while True:
+            try:
+                answer = ask()
+            except ConnectionFailed as failure:
+                if not failure.is_temporary or attempt >= self._attempts:
+                    raise
+                seconds = self._back_off(attempt)
+                self._tell(failure.host, failure.reason, attempt, seconds)
+                self._sleep(seconds)
+            else:
+                if not _is_worth_repeating(answer) or attempt >= self._attempts:
+                    return answer
+                seconds = self._seconds_to_wait(answer, attempt)
+                self._tell(answer.host, _status_text(answer.status), attempt, seconds)
+                if answer.status == 429:
+                    self._pause(answer.host, seconds)  # the next request waits for it, on every thread
+                else:
+                    self._sleep(seconds)
+            attempt += 1
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: urllib3.Timeout
+    ) -> _Response:
+        """One request and the redirects that follow from it."""
+        sent = {"User-Agent": self._user_agent, **headers}
+        for _ in range(_MOST_REDIRECTS + 1):
+            parts = _split(url)
+            host = parts.netloc.rpartition("@")[2]
+            self._await_pause(host)
+            try:
+                raw = self._manager(parts).request(
+                    method,
+                    url,
+                    body=body,
+                    headers=sent,
+                    timeout=timeout,
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+            except HTTPError as error:
+                raise connection_failed(host, error) from error
+            location = raw.headers.get("Location")
+            if method not in ("GET", "HEAD") or raw.status not in _REDIRECTS or not location:
+                return _Response(raw, method, host)
+            _Response(raw, method, host).read()
+            url = _follow(parts, location)
+            if origin(_split(url).geturl()) != origin(parts.geturl()):
+                sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
+        raise ConnectionFailed(f"`{host}` redirects without end", host=host, is_temporary=False)
+
+    def _manager(self, parts: SplitResult) -> urllib3.PoolManager:
+        proxy = proxy_for(parts, self._proxies)
+        with self._lock:
+            manager = self._managers.get(proxy)
+            if manager is None:
+                manager = self._managers[proxy] = self._new_manager(proxy)
+            return manager
+
+    def _new_manager(self, proxy: str) -> urllib3.PoolManager:
+        if not proxy:
+            return urllib3.PoolManager(num_pools=64, maxsize=self._pool_size, ssl_context=self._tls)
+        userinfo, at, address = urlsplit(proxy).netloc.rpartition("@")
+        headers = urllib3.make_headers(proxy_basic_auth=unquote(userinfo)) if at else None
+        return urllib3.ProxyManager(
+            f"{urlsplit(proxy).scheme}://{address}",
+            num_pools=64,
+            maxsize=self._pool_size,
+            proxy_headers=headers,
+            ssl_context=self._tls,
+        )
+
+    def _await_pause(self, host: str) -> None:
+        with self._lock:
+            seconds = self._pauses.get(host, 0.0) - self._clock()
+        if seconds > 0:
+            # A little apart, so that the threads do not come back in the same instant.
+            self._sleep(seconds * (1 + 0.1 * self._random()))
+
+    def _pause(self, host: str, seconds: float) -> None:
+        with self._lock:
+            self._pauses[host] = max(self._pauses.get(host, 0.0), self._clock() + seconds)
+
+    def _tell(self, host: str, reason: str, attempt: int, seconds: float) -> None:
+        if self._on_retry is not None:
+            self._on_retry(host, reason, attempt, seconds)
+
+    def _back_off(self, attempt: int) -> float:
+        return self._random() * float(min(self._longest_pause, _FIRST_PAUSE * 2**attempt))
+
+    def _seconds_to_wait(self, answer: Answer, attempt: int) -> float:
+        asked = _retry_after(answer.headers.get("Retry-After"), self._wall_clock())
+        return self._back_off(attempt) if asked is None else min(asked, self._longest_pause)
+
+
+def _is_worth_repeating(answer: Answer) -> bool:
+    """Whether this very request may succeed later; Docker Hub's pull limit takes hours."""
+    if answer.status < 400:
+        return False
+    error = refusal(answer, "")
+    if isinstance(error, TooManyRequests):
+        return error.is_temporary
+    return answer.status in TEMPORARY_STATUSES or "UNAVAILABLE" in error.error_codes
+
+
+def _retry_after(text: str | None, now: float) -> float | None:
+    """Seconds from a `Retry-After` in either of its forms."""
+    if not text:
+        return None
+    if _SECONDS.fullmatch(text.strip()):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        raise ConnectionFailed("a registry's URL cannot be read", host="", is_temporary=False) from None
+    return parts
+
+
+def _follow(parts: SplitResult, location: str) -> str:
+    try:
+        url = urljoin(parts.geturl(), location)
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in ("http", "https") or (parts.scheme == "https" and scheme == "http"):
+        host = parts.netloc.rpartition("@")[2]
+        raise ConnectionFailed(
+            f"`{host}` redirects to where a secure connection is not possible", host=host, is_temporary=False
+        )
+    return url
+
+
+def _status_text(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _user_agent() -> str:
+    try:
+        return f"base-image-toolkit/{version('base-image-toolkit')}"
+    except PackageNotFoundError:
+        return "base-image-toolkit"
