@@ -86,5 +86,5 @@ class SecretsManagerCredentials:
             raise AccessDenied(
                 "aws.secret_unusable",
                 f"the secret `{arn}` is not a JSON object with `username` and `password`",
-                hint="store it as {\"username\": \"…\", \"password\": \"…\"}",
+                hint='store it as {"username": "…", "password": "…"}',
             ) from None

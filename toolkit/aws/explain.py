@@ -11,8 +11,14 @@ from toolkit.errors import AccessDenied, Refused, ToolkitError
 
 # AWS's error code -> (our code, hint). Everything here is a matter of who is asking.
 _DENIED = {
-    "ExpiredToken": ("aws.credentials_expired", "renew the session (`aws sso login`, or a new role session) and run again"),
-    "ExpiredTokenException": ("aws.credentials_expired", "renew the session (`aws sso login`, or a new role session) and run again"),
+    "ExpiredToken": (
+        "aws.credentials_expired",
+        "renew the session (`aws sso login`, or a new role session) and run again",
+    ),
+    "ExpiredTokenException": (
+        "aws.credentials_expired",
+        "renew the session (`aws sso login`, or a new role session) and run again",
+    ),
     "RequestExpired": ("aws.credentials_expired", "check this machine's clock, then renew the session"),
     "InvalidClientTokenId": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
     "UnrecognizedClientException": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
@@ -47,7 +53,9 @@ def explain(error: boto.BotoCoreError | boto.ClientError) -> ToolkitError:
         return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws sso login`")
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
         return Refused(
-            "aws.unreachable", f"AWS cannot be reached: {error}", hint="check the network, the region and AWS_ENDPOINT_URL"
+            "aws.unreachable",
+            f"AWS cannot be reached: {error}",
+            hint="check the network, the region and AWS_ENDPOINT_URL",
         )
     return Refused("aws.request_failed", f"AWS cannot be asked: {error}")
 

@@ -94,11 +94,12 @@ def _print_error(error: ToolkitError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a run shows itself."""
+    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news."""
 
     format: Format = Format.TEXT
     no_progress: bool = False
     verbose: bool = False
+    is_brief: bool = False
 
 
 class Run:
@@ -109,18 +110,21 @@ class Run:
         self._lines = JsonLinesSink(sys.stdout) if presentation.format is Format.JSON_LINES else None
         self._live: Any = None
         self._out = LineWriter(sys.stdout)
-        sink: Sink
+        sinks: list[Sink] = []
         if self._lines is not None:
-            sink = self._lines
+            sinks.append(self._lines)
+        elif presentation.is_brief:
+            pass
         elif _is_live(presentation):
             from rich.console import Console
 
             from toolkit.cli.render.live import LiveSink
 
-            sink = self._live = stack.enter_context(LiveSink(Console(stderr=True), verbose=presentation.verbose))
+            self._live = stack.enter_context(LiveSink(Console(stderr=True), verbose=presentation.verbose))
+            sinks.append(self._live)
         else:
-            sink = PlainSink(sys.stderr, verbose=presentation.verbose)
-        self._stream = EventStream([sink])
+            sinks.append(PlainSink(sys.stderr, verbose=presentation.verbose))
+        self._stream = EventStream(sinks)
         self.emit = self._stream.emit
         self.documents: dict[str, object] = {}
 
@@ -136,7 +140,11 @@ class Run:
         from toolkit.cli.render.report_view import render_report
         from toolkit.cli.render.serialise import report_document
 
-        self._show("report", lambda: report_document(report), lambda: render_report(report, width=_width(), colour=_has_colour()))
+        self._show(
+            "report",
+            lambda: report_document(report),
+            lambda: render_report(report, width=_width(), colour=_has_colour()),
+        )
 
     def show(self, kind: str, document: Mapping[str, object], text: str) -> None:
         """Put any other result on stdout."""
@@ -185,10 +193,14 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         except ToolkitError as failure:
             error = failure
         except KeyboardInterrupt:
-            error = Interrupted("interrupted", "the run was interrupted", hint="run the same command again: it continues")
+            error = Interrupted(
+                "interrupted", "the run was interrupted", hint="run the same command again: it continues"
+            )
         except Exception as failure:  # noqa: BLE001  the boundary
             traceback.print_exc()
-            error = _Bug(_BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
+            error = _Bug(
+                _BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above"
+            )
         if error:
             code = error.exit_code
         run.emit(

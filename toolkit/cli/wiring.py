@@ -14,7 +14,6 @@ from toolkit.aws.leftovers import LeftoverService
 from toolkit.aws.session import AwsSession
 from toolkit.errors import AccessDenied, UsageError
 from toolkit.events import Emit, RetryScheduled
-from toolkit.manifest.loader import load
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.docker_config import DockerConfigCredentials
@@ -24,7 +23,6 @@ from toolkit.oci.errors import OciError
 from toolkit.oci.transport import Transport
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredRegistry
-from toolkit.plan.resolve import resolve
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.provider_mirror import find
@@ -44,11 +42,6 @@ class Settings:
     cache_dir: Path | None = None
     terraform_bin: str = "terraform"
     jobs: int = 8
-
-
-def load_desired(file: Path) -> Desired:
-    """The manifest with every default filled in. Raises ManifestUnusable with all of its problems."""
-    return resolve(load(file))
 
 
 @contextmanager

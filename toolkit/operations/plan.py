@@ -76,4 +76,3 @@ def refuse_if_unsafe(made: Plan) -> None:
         f"the plan is refused for {len(made.refusals)} reasons, all listed above; nothing was changed",
         hint="mend them and plan again",
     )
-

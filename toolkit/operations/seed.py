@@ -37,9 +37,7 @@ def seed(
     raise_if_incomplete(report)
 
 
-def run_seeder(
-    seeder: Seeder, requests: list[CopyRequest]
-) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+def run_seeder(seeder: Seeder, requests: list[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
     """Copy everything; an interrupt stops the copies and comes back with what was done until then."""
     with seeder.open() as run:
         try:

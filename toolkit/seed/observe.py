@@ -74,9 +74,7 @@ class Observation:
 class Observer:
     """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository."""
 
-    def __init__(
-        self, heads: Heads, stored_images: StoredImages, emit: Emit, *, cache: DocumentCache
-    ) -> None:
+    def __init__(self, heads: Heads, stored_images: StoredImages, emit: Emit, *, cache: DocumentCache) -> None:
         self._heads = heads
         self._stored_images = stored_images
         self._emit = emit

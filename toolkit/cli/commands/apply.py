@@ -51,8 +51,9 @@ def command(
     """Run `toolkit apply`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import Settings, load_desired, open_services
+        from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.apply import apply
+        from toolkit.operations.load import load_desired
 
         can_ask = sys.stdin.isatty() and format is Format.TEXT
         if not auto_approve and not can_ask:

@@ -36,7 +36,9 @@ def command(
     ] = None,
     platform: Annotated[
         list[str] | None,
-        typer.Option("--platform", "-p", help="Copy this platform only, such as linux/arm64; may be repeated. [default: all]"),
+        typer.Option(
+            "--platform", "-p", help="Copy this platform only, such as linux/arm64; may be repeated. [default: all]"
+        ),
     ] = None,
     drop_attestations: Annotated[
         bool, typer.Option("--drop-attestations", help="Leave provenance and SBOM attestations behind.")

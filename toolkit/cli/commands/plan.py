@@ -49,7 +49,8 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import Settings, load_desired, open_services
+        from toolkit.cli.wiring import Settings, open_services
+        from toolkit.operations.load import load_desired
         from toolkit.operations.plan import plan, refuse_if_unsafe
 
         desired = load_desired(file)

@@ -23,7 +23,7 @@ def command(
     """Run `toolkit render`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import load_desired
+        from toolkit.operations.load import load_desired
         from toolkit.terraform.root_module import render
         from toolkit.terraform.work_dir import write
 
@@ -33,4 +33,4 @@ def command(
         run.show("root_module", {"folder": str(work_dir.path), "files": names}, f"{out}: " + ", ".join(names))
         return 0
 
-    execute(NAME, Presentation(format), body)
+    execute(NAME, Presentation(format, is_brief=True), body)

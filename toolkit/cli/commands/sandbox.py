@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help=(
         "AWS and the registries on loopback: a moto server, a stand-in for Docker Hub with token login and pull limit, "
-        "and one for ECR. After `eval \"$(toolkit sandbox env)\"` every command runs against it, unchanged."
+        'and one for ECR. After `eval "$(toolkit sandbox env)"` every command runs against it, unchanged.'
     ),
-    epilog="Example:  toolkit sandbox up -f images.yaml && eval \"$(toolkit sandbox env)\" && toolkit apply --auto-approve",
+    epilog='Example:  toolkit sandbox up -f images.yaml && eval "$(toolkit sandbox env)" && toolkit apply --auto-approve',
     rich_markup_mode=None,
     no_args_is_help=False,
 )
 
 Folder = Annotated[
-    Path, typer.Option("--folder", envvar="TOOLKIT_SANDBOX", help="Where the sandbox keeps its state, one sandbox a folder.")
+    Path,
+    typer.Option("--folder", envvar="TOOLKIT_SANDBOX", help="Where the sandbox keeps its state, one sandbox a folder."),
 ]
 _FOLDER = Path(".toolkit/sandbox")
 
@@ -42,7 +43,11 @@ def _sandbox(context: typer.Context) -> None:
 def up(
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", help="Make an upstream image for every reference of this manifest. [default: images.yaml if there]"),
+        typer.Option(
+            "--file",
+            "-f",
+            help="Make an upstream image for every reference of this manifest. [default: images.yaml if there]",
+        ),
     ] = None,
     folder: Folder = _FOLDER,
     pull_limit: Annotated[
@@ -53,7 +58,7 @@ def up(
     """Run `toolkit sandbox up`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import load_desired
+        from toolkit.operations.load import load_desired
         from toolkit.sandbox import process
 
         manifest = file or (Path("images.yaml") if Path("images.yaml").exists() else None)
@@ -67,7 +72,7 @@ def up(
         run.show("sandbox", _document(status), _text(status))
         return 0
 
-    execute("sandbox up", Presentation(format), body)
+    execute("sandbox up", Presentation(format, is_brief=True), body)
 
 
 @app.command(help="Stop the sandbox. Its folder stays; what was in AWS is gone.")
@@ -78,10 +83,12 @@ def down(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None: 
         from toolkit.sandbox import process
 
         was_running = process.down(folder)
-        run.show("sandbox", {"was_running": was_running}, "sandbox stopped" if was_running else "no sandbox was running")
+        run.show(
+            "sandbox", {"was_running": was_running}, "sandbox stopped" if was_running else "no sandbox was running"
+        )
         return 0
 
-    execute("sandbox down", Presentation(format), body)
+    execute("sandbox down", Presentation(format, is_brief=True), body)
 
 
 @app.command(help="Print the shell commands that point AWS and the registries at the sandbox.")
@@ -99,7 +106,7 @@ def env(folder: Folder = _FOLDER) -> None:
         run.show("environment", {}, "\n".join(lines))
         return 0
 
-    execute("sandbox env", Presentation(), body)
+    execute("sandbox env", Presentation(is_brief=True), body)
 
 
 @app.command(help="Say where the sandbox listens, what it holds, and how many counted pulls were made.")
@@ -111,7 +118,7 @@ def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None
         run.show("sandbox", _document(found), _text(found))
         return 0
 
-    execute("sandbox status", Presentation(format), body)
+    execute("sandbox status", Presentation(format, is_brief=True), body)
 
 
 def _running(folder: Path) -> SandboxStatus:
@@ -120,7 +127,9 @@ def _running(folder: Path) -> SandboxStatus:
     found = process.status(folder)
     if found is None:
         raise Refused(
-            "sandbox.not_running", f"no sandbox runs in `{folder}`", hint="start one: `toolkit sandbox up -f images.yaml`"
+            "sandbox.not_running",
+            f"no sandbox runs in `{folder}`",
+            hint="start one: `toolkit sandbox up -f images.yaml`",
         )
     return found
 

@@ -23,7 +23,8 @@ def command(
     """Run `toolkit seed`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import Settings, load_desired, open_services
+        from toolkit.cli.wiring import Settings, open_services
+        from toolkit.operations.load import load_desired
         from toolkit.operations.seed import seed
 
         desired = load_desired(file)

@@ -16,12 +16,16 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
     """Run `toolkit validate`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import load_desired
+        from toolkit.operations.load import load_desired
 
         desired = load_desired(file)
-        counts = {"repositories": len(desired.repositories), "images": len(desired.images), "builds": len(desired.builds)}
+        counts = {
+            "repositories": len(desired.repositories),
+            "images": len(desired.images),
+            "builds": len(desired.builds),
+        }
         text = f"{file} is valid: " + ", ".join(f"{number} {what}" for what, number in counts.items())
         run.show("manifest", {"file": str(file), "name": desired.name, **counts}, text)
         return 0
 
-    execute(NAME, Presentation(format), body)
+    execute(NAME, Presentation(format, is_brief=True), body)
