@@ -1,0 +1,284 @@
+"""The copy engine: how one document or one blob gets from a source to a target, and is known to be right there.
+
+No HTTP and no threads: `Source` and `Target` are all that it sees, and who calls decides what happens at a time. Bytes
+are checked before the target can have all of them; documents travel as they are; nothing is believed to be at the
+target because something else is. Every error names its side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from toolkit.oci.descriptor import Descriptor, Platform, verify
+from toolkit.oci.digest import Digest
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.documents import Document
+from toolkit.oci.errors import (
+    ConnectionFailed,
+    InvalidDocument,
+    OciError,
+    RegistryError,
+    SizeMismatch,
+    TagImmutable,
+)
+from toolkit.oci.filtered_index import read_provenance, selection_text
+from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.tree import ImageTree, check_platform
+
+if TYPE_CHECKING:
+    from toolkit.oci.client import ManifestHead, Upload
+
+# How often a download that breaks off goes on from where it was.
+_RESUMES = 5
+# An image's configuration is some kilobytes of JSON.
+_LARGEST_CONFIG = 4 * 2**20
+
+Watch = Callable[[int], None]
+"""Told after each chunk how much of the blob has been read; raises to stop the transfer."""
+
+
+class Source(Protocol):
+    """Where images come from."""
+
+    def get_manifest(self, ref: Reference) -> Document:
+        """The document. May be a counted pull."""
+
+    def open_blob(
+        self, repository: Repository, descriptor: Descriptor, offset: int = 0
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The blob's bytes from `offset` on."""
+
+
+class Target(Protocol):
+    """Where images go."""
+
+    def get_manifest(self, ref: Reference) -> Document:
+        """The document that is there; NotFound when it is not."""
+
+    def head_manifest(self, ref: Reference) -> ManifestHead | None:
+        """What a tag or digest points to; None when it is not there."""
+
+    def put_manifest(self, ref: Reference, document: Document) -> None:
+        """Store a document under a tag or under its digest."""
+
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Whether the repository itself has the blob."""
+
+    def begin_upload(
+        self, repository: Repository, digest: Digest, mount_from: Repository | None = None
+    ) -> Upload | None:
+        """A session for one blob; None when it could be linked from `mount_from` instead."""
+
+    def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
+        """Send all bytes and complete the upload."""
+
+    def cancel_upload(self, upload: Upload) -> None:
+        """Give the session up. Never raises: one that is not given up expires by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """One tag to be filled. `source` has a digest, `destination` a tag and none.
+
+    `destination_is_new`: the repository was created for this run and is empty, so nothing is looked for in it.
+    `trusts_tag`: a tag that points to what is wanted already is believed to have its content, and costs one request;
+    otherwise all of that content is looked at.
+    """
+
+    key: str
+    source: Reference
+    destination: Reference
+    platforms: tuple[Platform, ...] | None = None
+    keeps_attestations: bool = True
+    destination_is_new: bool = False
+    trusts_tag: bool = False
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether the destination gets the source's own digest, also of an index."""
+        return self.platforms is None and self.keeps_attestations
+
+
+class CopyError(OciError):
+    """A copy failed at one `side`, `source` or `destination`; `code` and `hint` are those of the `cause`."""
+
+    def __init__(self, side: str, key: str, cause: OciError) -> None:
+        super().__init__(f"{side}: {cause.message}", hint=cause.hint, code=cause.code)
+        self.side = side
+        self.key = key
+        self.cause = cause
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same may succeed later."""
+        return isinstance(self.cause, (ConnectionFailed, RegistryError)) and self.cause.is_temporary
+
+
+class Lookup(Enum):
+    """How to find out whether a repository has a blob already."""
+
+    NOT = "not"  # it is new
+    BY_HEAD = "head"
+    BY_MOUNT = "mount"  # from itself: one request says so or opens the upload, where `mounts_from_itself`
+
+
+class BlobFate(Enum):
+    """How a blob came to be where it is wanted."""
+
+    PRESENT = "present"
+    MOUNTED = "mounted"
+    MOVED = "moved"
+
+
+class CopyEngine:
+    """The steps of copying an image from `source` to `target`; holds no state but the cache, so threads may share it.
+
+    The order is the caller's: documents are read, blobs placed, children put, the tag put and read back.
+    """
+
+    def __init__(self, source: Source, target: Target, cache: DocumentCache) -> None:
+        self._source = source
+        self._target = target
+        self._cache = cache
+
+    def read_document(self, request: CopyRequest, digest: Digest) -> tuple[Document, bool]:
+        """A document of the source, and whether the source had to be asked."""
+        reference = request.source.name.with_digest(digest)
+        with _at("source", request.key):
+            return self._cache.get_or_read(digest, lambda: self._source.get_manifest(reference))
+
+    def digest_in_place(self, request: CopyRequest) -> Digest | None:
+        """What the tag points to if that is what is wanted, found out without asking the source."""
+        with _at("destination", request.key):
+            found = self._tag_digest(request)
+            if found is None or request.takes_all:
+                return found if found == request.source.digest else None
+            document = self._target.get_manifest(request.destination.name.with_digest(found))
+            if not document.is_index:
+                return found if found == request.source.digest else None
+            wanted = (request.source.digest, selection_text(request.platforms, request.keeps_attestations))
+            return found if read_provenance(document.raw) == wanted else None
+
+    def check_config(self, request: CopyRequest, config: Descriptor) -> None:
+        """MissingPlatform unless the image with this configuration is what is wanted. Blobs are never counted."""
+        with _at("source", request.key):
+            if config.size > _LARGEST_CONFIG:
+                raise InvalidDocument(f"the image's configuration has {config.size} bytes")
+            with closing(self._download(request, config, lambda _: None)) as chunks:
+                content = b"".join(verify(chunks, config))
+            check_platform(content, request.platforms or ())
+
+    def begin_blob(
+        self, request: CopyRequest, blob: Descriptor, lookup: Lookup, mount_from: Repository | None
+    ) -> BlobFate | Upload:
+        """Have `blob` at the destination without moving it, or a session in which to send it."""
+        repository = request.destination.name
+        with _at("destination", request.key):
+            if lookup is Lookup.BY_HEAD and self._target.has_blob(repository, blob.digest):
+                return BlobFate.PRESENT
+            itself = repository if lookup is Lookup.BY_MOUNT else None
+            upload = self._target.begin_upload(repository, blob.digest, mount_from or itself)
+        if upload is not None:
+            return upload
+        return BlobFate.MOUNTED if mount_from else BlobFate.PRESENT
+
+    def mounts_from_itself(self, repository: Repository, blob: Descriptor) -> bool:
+        """Whether `repository`, which has `blob`, says so when asked to mount it from itself.
+
+        docker-registry does; ECR does not unless its account says so and a manifest refers to the blob.
+        """
+        with suppress(OciError):  # an optimisation: what cannot be found out is not relied on
+            upload = self._target.begin_upload(repository, blob.digest, repository)
+            if upload is None:
+                return True
+            self._target.cancel_upload(upload)
+        return False
+
+    def send_blob(self, request: CopyRequest, blob: Descriptor, upload: Upload, watch: Watch) -> None:
+        """Stream `blob` into `upload`. The last chunk leaves only when size and digest are right."""
+        faults: list[CopyError] = []
+        with closing(self._checked_download(request, blob, watch, faults)) as chunks:
+            try:
+                self._target.put_blob(upload, blob, chunks)
+            except OciError as error:
+                if not faults:
+                    raise CopyError("destination", request.key, error) from error
+                self._target.cancel_upload(upload)
+                raise faults[0] from error
+
+    def put_child(self, request: CopyRequest, digest: Digest, document: Document, *, may_be_there: bool) -> bool:
+        """Make sure that the destination has a document that others point to; whether it had to be put."""
+        reference = request.destination.name.with_digest(digest)
+        with _at("destination", request.key):
+            if may_be_there and self._target.head_manifest(reference) is not None:
+                return False
+            self._target.put_manifest(reference, document)
+        return True
+
+    def put_tag(self, request: CopyRequest, tree: ImageTree, *, may_be_there: bool) -> bool:
+        """Point the tag to the image, whose content must all be there, and read it back; whether that changed anything.
+
+        An immutable tag refuses even what it has already, so the refusal says nothing before another look.
+        """
+        with _at("destination", request.key):
+            if may_be_there and self._tag_digest(request) == tree.digest:
+                return False
+            try:
+                self._target.put_manifest(request.destination, tree.documents[tree.digest])
+            except TagImmutable:
+                if self._tag_digest(request) != tree.digest:
+                    raise
+                return False
+            found = self._tag_digest(request)
+            if found != tree.digest:
+                raise OciError(
+                    f"`{request.destination}` points to `{found or 'nothing'}` after `{tree.digest}` was put",
+                    code="oci.not_as_copied",
+                )
+        return True
+
+    def _tag_digest(self, request: CopyRequest) -> Digest | None:
+        head = self._target.head_manifest(request.destination)
+        return None if head is None else head.descriptor.digest
+
+    def _checked_download(
+        self, request: CopyRequest, blob: Descriptor, watch: Watch, faults: list[CopyError]
+    ) -> Generator[bytes]:
+        """Verified bytes; what went wrong at the source is left in `faults`, whatever it turns into on its way up."""
+        try:
+            with _at("source", request.key), closing(self._download(request, blob, watch)) as chunks:
+                yield from verify(chunks, blob)
+        except CopyError as error:
+            faults.append(error)
+            raise
+
+    def _download(self, request: CopyRequest, blob: Descriptor, watch: Watch) -> Generator[bytes]:
+        """The blob's bytes, unverified; where the stream breaks off the next one goes on."""
+        received = 0
+        for attempt in range(_RESUMES + 1):
+            try:
+                with self._source.open_blob(request.source.name, blob, received) as chunks:
+                    for chunk in chunks:
+                        received += len(chunk)
+                        watch(received)
+                        yield chunk
+            except (ConnectionFailed, RegistryError, SizeMismatch) as error:
+                is_cut = isinstance(error, SizeMismatch) or error.is_temporary
+                if not is_cut or received > blob.size or attempt == _RESUMES:
+                    raise
+            if received >= blob.size:
+                return
+
+
+@contextmanager
+def _at(side: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except CopyError:
+        raise
+    except OciError as error:
+        raise CopyError(side, key, error) from error

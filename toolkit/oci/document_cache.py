@@ -1,0 +1,140 @@
+"""Documents by digest, kept so that none is read twice: a read may be a counted pull.
+
+In memory for the run, and in a directory for the next one if there is a directory. What is on disk is only ever a copy:
+each file is checked against its name when it is read, written under another name first, and may be deleted, damaged or
+unwritable at any moment without more harm than another read.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import Document
+from toolkit.oci.errors import DigestMismatch
+
+_IN_MEMORY = 8 * 2**20
+_ON_DISK = 64 * 2**20
+# A full directory is emptied to this share, so that not every write has to look at all files.
+_KEPT_SHARE = 0.75
+
+
+class DocumentCache:
+    """Safe to share between threads, and its directory between processes. Limits are in bytes."""
+
+    def __init__(self, directory: Path | None = None, *, limit: int = _ON_DISK, memory_limit: int = _IN_MEMORY) -> None:
+        self._directory = directory
+        self._limit = limit
+        self._memory_limit = memory_limit
+        self._memory: OrderedDict[Digest, Document] = OrderedDict()
+        self._memory_size = 0
+        self._disk_size: int | None = None
+        self._lock = threading.Lock()
+        self._reading: dict[Digest, threading.Lock] = {}
+
+    def get(self, digest: Digest) -> Document | None:
+        """The document, if it is kept."""
+        with self._lock:
+            document = self._memory.get(digest)
+            if document is not None:
+                self._memory.move_to_end(digest)
+                return document
+        document = self._read_file(digest)
+        if document is not None:
+            self._remember(digest, document)
+        return document
+
+    def put(self, digest: Digest, document: Document) -> None:
+        """Keep `document`; DigestMismatch if it is not what `digest` says."""
+        _check(digest, document.raw)
+        self._remember(digest, document)
+        self._write_file(digest, document)
+
+    def get_or_read(self, digest: Digest, read: Callable[[], Document]) -> tuple[Document, bool]:
+        """The document, and whether `read` had to be called for it: once, also when many threads ask at a time.
+
+        Threads that ask for the same document wait for the one that reads; an error goes to that one alone.
+        """
+        with self._lock:
+            reading = self._reading.setdefault(digest, threading.Lock())
+        with reading:
+            document = self.get(digest)
+            if document is not None:
+                return document, False
+            document = read()
+            self.put(digest, document)
+        with self._lock:
+            self._reading.pop(digest, None)
+        return document, True
+
+    def _remember(self, digest: Digest, document: Document) -> None:
+        with self._lock:
+            before = self._memory.pop(digest, None)
+            self._memory[digest] = document
+            self._memory_size += len(document.raw) - (len(before.raw) if before else 0)
+            while self._memory_size > self._memory_limit and len(self._memory) > 1:
+                self._memory_size -= len(self._memory.popitem(last=False)[1].raw)
+
+    def _read_file(self, digest: Digest) -> Document | None:
+        path = self._path(digest)
+        if path is None:
+            return None
+        try:
+            media_type, _, raw = path.read_bytes().partition(b"\n")
+            _check(digest, raw)
+            os.utime(path)  # the longest unused goes first
+            return Document(media_type.decode("ascii"), raw)
+        except (DigestMismatch, UnicodeDecodeError):
+            with suppress(OSError):
+                path.unlink()
+            return None
+        except OSError:
+            return None  # not there, or not readable: the same as never kept
+
+    def _write_file(self, digest: Digest, document: Document) -> None:
+        path = self._path(digest)
+        if path is None:
+            return
+        content = document.media_type.encode("ascii", "replace") + b"\n" + document.raw
+        with suppress(OSError):  # a full or read-only disk costs the next run a read, and this one nothing
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            temporary = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            self._make_room(path.parent, len(content))
+
+    def _path(self, digest: Digest) -> Path | None:
+        return None if self._directory is None else self._directory / f"{digest.algorithm}-{digest.hex}"
+
+    def _make_room(self, directory: Path, added: int) -> None:
+        with self._lock:
+            if self._disk_size is not None:
+                self._disk_size += added
+                if self._disk_size <= self._limit:
+                    return
+            files = [(entry.stat().st_mtime_ns, entry.stat().st_size, entry.path) for entry in os.scandir(directory)]
+            total = sum(size for _, size, _ in files)
+            if total > self._limit:
+                for _, size, name in sorted(files):
+                    if total <= self._limit * _KEPT_SHARE:
+                        break
+                    Path(name).unlink(missing_ok=True)
+                    total -= size
+            self._disk_size = total
+
+
+def _check(digest: Digest, raw: bytes) -> None:
+    found = Digest.of(raw, digest.algorithm)
+    if found != digest:
+        raise DigestMismatch(f"the document `{digest}` has other content: its digest is `{found}`")

@@ -1,0 +1,143 @@
+"""What an image is made of: its documents from the top down, and the blobs that they name.
+
+`TreeReader` does no I/O: it says which documents it needs next and takes them in any order, so that they may be read
+side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse, read_object
+from toolkit.oci.errors import InvalidDocument, MissingPlatform
+from toolkit.oci.filtered_index import filter_index
+
+# An index that points to indexes is rare, deeper is an attack.
+_DEEPEST = 4
+
+_IMAGE_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTree:
+    """A whole image. `digest` is what a tag at the destination has to point to.
+
+    `levels` are the digests of the documents, children before what points to them; the last level is `digest` alone.
+    `config` is set where only the configuration tells the platform: see `check_platform`.
+    """
+
+    digest: Digest
+    documents: dict[Digest, Document] = field(repr=False)
+    levels: tuple[tuple[Digest, ...], ...]
+    blobs: tuple[Descriptor, ...]
+    config: Descriptor | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs."""
+        return sum(blob.size for blob in self.blobs)
+
+
+class TreeReader:
+    """Collects the documents of one image; not for use by two threads at a time."""
+
+    def __init__(self, digest: Digest, platforms: Sequence[Platform] | None, *, keeps_attestations: bool) -> None:
+        self._source_digest = digest
+        self._digest = digest
+        self._platforms = platforms
+        self._keeps_attestations = keeps_attestations
+        self._documents: dict[Digest, Document] = {}
+        self._parsed: dict[Digest, ImageManifest | ImageIndex] = {}
+        self._wanted = {digest}
+        self._depths = {digest: 0}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self._wanted
+
+    @property
+    def missing(self) -> frozenset[Digest]:
+        """What is to be read yet, as far as the documents taken so far tell."""
+        return frozenset(self._wanted)
+
+    @property
+    def digest(self) -> Digest:
+        """What a tag at the destination has to point to; right as soon as the top document was taken."""
+        return self._digest
+
+    def add(self, digest: Digest, document: Document) -> tuple[Digest, ...]:
+        """Take a document that was asked for; which to read next because of it.
+
+        The first to add is the source's top document. OciError if it cannot be copied.
+        """
+        self._wanted.discard(digest)
+        depth = self._depths[digest]
+        parsed = parse(document)
+        if digest == self._source_digest and isinstance(parsed, ImageIndex) and not self._takes_all:
+            document = filter_index(document, self._platforms, self._keeps_attestations, digest)
+            digest = self._digest = document.digest
+            parsed = parse(document)
+        self._documents[digest] = document
+        self._parsed[digest] = parsed
+        if not isinstance(parsed, ImageIndex):
+            return ()
+        children = tuple(dict.fromkeys(child.digest for child in parsed.manifests))
+        if children and depth == _DEEPEST:
+            raise InvalidDocument(f"indexes point to indexes more than {_DEEPEST} deep")
+        missing = tuple(d for d in children if d not in self._depths)
+        self._depths.update(dict.fromkeys(missing, depth + 1))
+        self._wanted.update(missing)
+        return missing
+
+    def tree(self) -> ImageTree:
+        """The image; all documents must be there."""
+        blobs = {b.digest: b for p in self._parsed.values() if isinstance(p, ImageManifest) for b in p.blobs}
+        top = self._parsed[self._digest]
+        config = top.config if isinstance(top, ImageManifest) and self._platforms is not None else None
+        return ImageTree(
+            digest=self._digest,
+            documents=self._documents,
+            levels=self._levels(),
+            blobs=tuple(blobs.values()),
+            config=config if config is not None and config.media_type in _IMAGE_CONFIGS else None,
+        )
+
+    @property
+    def _takes_all(self) -> bool:
+        return self._platforms is None and self._keeps_attestations
+
+    def _levels(self) -> tuple[tuple[Digest, ...], ...]:
+        """Longest way from the top decides, so that a child comes before everything that points to it."""
+        depths: dict[Digest, int] = {}
+        frontier = [self._digest]
+        depth = 0
+        while frontier:  # ends: content that is named by its hash cannot contain itself
+            depths.update(dict.fromkeys(frontier, depth))
+            frontier = list(dict.fromkeys(child for digest in frontier for child in self._children(digest)))
+            depth += 1
+        return tuple(tuple(d for d, at in depths.items() if at == level) for level in range(depth - 1, -1, -1))
+
+    def _children(self, digest: Digest) -> tuple[Digest, ...]:
+        parsed = self._parsed[digest]
+        return tuple(child.digest for child in parsed.manifests) if isinstance(parsed, ImageIndex) else ()
+
+
+def check_platform(config: bytes, platforms: Sequence[Platform]) -> None:
+    """MissingPlatform unless the image with this configuration is all that is wanted."""
+    found = read_object(config)
+    system, architecture, variant = (found.get(key) for key in ("os", "architecture", "variant"))
+    if not isinstance(system, str) or not isinstance(architecture, str):
+        raise InvalidDocument("the image's configuration names no platform")
+    platform = Platform(system, architecture, variant if isinstance(variant, str) else "")
+    missing = [str(wanted) for wanted in platforms if not platform.matches(wanted)]
+    if missing:
+        raise MissingPlatform(
+            f"the image is for `{platform}` only, not for {', '.join(f'`{name}`' for name in missing)}",
+            offered=(str(platform),),
+        )

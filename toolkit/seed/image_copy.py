@@ -1,0 +1,112 @@
+"""One image on its way: what has come of it so far. The run changes it, under its lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from toolkit.errors import ToolkitError
+from toolkit.oci.copy import BlobFate, CopyRequest
+from toolkit.oci.digest import Digest
+from toolkit.oci.tree import ImageTree, TreeReader
+from toolkit.report import SeedOutcome, SeedStatus
+from toolkit.seed.blob_schedule import Need
+
+
+@dataclass(slots=True, eq=False)
+class ImageCopy:
+    """State of one request; `number` is its place in the run.
+
+    `needs` are the blobs still to come, `under_way` the bytes read of those that this image moves now. `is_changed`:
+    something had to be moved, linked or put for it. `unput` counts the documents of `level` that are not there yet.
+    """
+
+    request: CopyRequest
+    number: int
+    source_digest: Digest
+    reader: TreeReader
+    tree: ImageTree | None = None
+    status: SeedStatus | None = None
+    failure: ToolkitError | None = None
+    digest: Digest | None = None
+    started: float = 0.0
+    seconds: float = 0.0
+    needs: dict[Digest, Need] = field(default_factory=dict)
+    under_way: dict[Digest, int] = field(default_factory=dict)
+    is_changed: bool = False
+    level: int = 0
+    unput: int = 0
+    total_bytes: int = 0
+    done_bytes: int = 0
+    moved_bytes: int = 0
+    fates: dict[BlobFate, int] = field(default_factory=lambda: dict.fromkeys(BlobFate, 0))
+    document_reads: int = 0
+    progress_told: float = 0.0
+
+    @classmethod
+    def of(cls, request: CopyRequest, number: int) -> ImageCopy:
+        """A copy that has not begun."""
+        digest = request.source.digest
+        if digest is None or request.destination.tag is None or request.destination.digest is not None:
+            raise ValueError(f"`{request.key}`: a copy goes from a digest to a tag")
+        reader = TreeReader(digest, request.platforms, keeps_attestations=request.keeps_attestations)
+        return cls(request, number, digest, reader)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.status is not None
+
+    @property
+    def may_be_there(self) -> bool:
+        """Whether its documents may be at the destination already, as far as one can see."""
+        return not self.is_changed and not self.request.destination_is_new
+
+    @property
+    def arrived_bytes(self) -> int:
+        """Bytes at the destination and on the way there."""
+        return self.done_bytes + sum(self.under_way.values())
+
+    def plan(self, tree: ImageTree) -> None:
+        """Know what the image is made of."""
+        self.tree = tree
+        self.total_bytes = tree.size
+        source, destination = self.request.source.name, self.request.destination.name
+        self.needs = {blob.digest: Need(self.number, blob, source, destination) for blob in tree.blobs}
+
+    def met(self, need: Need, fate: BlobFate) -> None:
+        """A blob is where it is needed."""
+        del self.needs[need.blob.digest]
+        self.under_way.pop(need.blob.digest, None)
+        self.done_bytes += need.blob.size
+        self.fates[fate] += 1
+        self.is_changed = self.is_changed or fate is not BlobFate.PRESENT
+        if fate is BlobFate.MOVED:
+            self.moved_bytes += need.blob.size
+
+    def end(self, status: SeedStatus, now: float) -> None:
+        """Keep the result and let go of the content."""
+        self.status = status
+        self.seconds = round(now - self.started, 3)
+        self.tree = None
+        del self.reader
+
+    def outcome(self) -> SeedOutcome:
+        """The copy as a value; one that is not over was not reached."""
+        failure = self.failure
+        return SeedOutcome(
+            key=self.request.key,
+            status=self.status or SeedStatus.SKIPPED,
+            source=str(self.request.source),
+            destination=str(self.request.destination),
+            digest=str(self.digest) if self.digest else None,
+            moved_bytes=self.moved_bytes,
+            total_bytes=self.total_bytes,
+            moved_blobs=self.fates[BlobFate.MOVED],
+            mounted_blobs=self.fates[BlobFate.MOUNTED],
+            present_blobs=self.fates[BlobFate.PRESENT],
+            document_reads=self.document_reads,
+            seconds=self.seconds,
+            error_code=failure.code if failure else None,
+            error_message=failure.message if failure else None,
+            hint=failure.hint if failure else None,
+        )

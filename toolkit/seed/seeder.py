@@ -1,0 +1,47 @@
+"""Seeding: many images at once, each unique blob once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from toolkit.events import Emit
+from toolkit.oci.copy import CopyEngine, CopyRequest, Source, Target
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.report import SeedOutcome
+from toolkit.seed.pace import Pace
+from toolkit.seed.run import SeedRun
+
+
+class Seeder:
+    """Copies images from `source` to `target`, up to `jobs` requests and transfers at a time.
+
+    `puts_per_second` keeps to a registry's quota for documents (ECR's PutImage: 10); `cache` saves reads across runs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: Target,
+        emit: Emit,
+        *,
+        jobs: int = 8,
+        cache: DocumentCache | None = None,
+        puts_per_second: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = CopyEngine(source, target, cache or DocumentCache())
+        self._emit = emit
+        self._jobs = jobs
+        self._pace = Pace(puts_per_second, clock=clock)
+        self._clock = clock
+
+    def seed(self, requests: Iterable[CopyRequest]) -> list[SeedOutcome]:
+        """Copy all of them; the outcomes are in their order."""
+        with self.open() as run:
+            run.submit(requests)
+            return run.wait()
+
+    def open(self) -> SeedRun:
+        """A run that takes requests as they come; a context manager."""
+        return SeedRun(self._engine, self._emit, jobs=self._jobs, pace=self._pace, clock=self._clock)

@@ -1,0 +1,115 @@
+"""The run's threads. Small requests never wait behind big transfers, and what waits for a time holds no thread."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+Task = Callable[[], None]
+
+# From here on a transfer takes long enough to stand in others' way.
+_BIG = 2**20
+
+
+class WorkerPool:
+    """`threads` daemon threads, started with the first task.
+
+    Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one.
+    A task that raises is a bug: the pool stops, and `on_fault` is told.
+    """
+
+    def __init__(
+        self, threads: int, on_fault: Callable[[BaseException], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._on_fault = on_fault
+        self._threads = max(1, threads)
+        self._big_limit = max(1, self._threads - 1)
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._numbers = itertools.count()
+        self._requests: deque[Task] = deque()
+        self._big: list[tuple[int, int, Task]] = []
+        self._small: list[tuple[int, int, Task]] = []
+        self._later: list[tuple[float, int, Task, int | None]] = []
+        self._is_started = False
+        self._is_stopped = False
+        self._running = 0
+        self._running_big = 0
+
+    def submit(self, task: Task, *, transfer_size: int | None = None, delay: float = 0.0) -> None:
+        """Run `task` when its turn comes, after `delay` seconds at the earliest. Dropped once the pool has stopped.
+
+        `transfer_size` makes it a transfer of so many bytes.
+        """
+        with self._changed:
+            if delay > 0:
+                heapq.heappush(self._later, (self._clock() + delay, next(self._numbers), task, transfer_size))
+            elif transfer_size is None:
+                self._requests.append(task)
+            else:
+                heap = self._big if transfer_size >= _BIG else self._small
+                heapq.heappush(heap, (-transfer_size, next(self._numbers), task))
+            self._start()
+            self._changed.notify()
+
+    def stop(self, *, grace: float = 0.0) -> bool:
+        """Drop what has not begun and give what is running `grace` seconds to end; whether it did."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not self._running, grace)
+
+    def _start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            for number in range(self._threads):
+                threading.Thread(target=self._work, name=f"seed-{number}", daemon=True).start()
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            task, is_big = taken
+            try:
+                task()
+            finally:
+                fault = sys.exception()
+                with self._changed:
+                    self._running -= 1
+                    self._running_big -= is_big
+                    self._is_stopped = self._is_stopped or fault is not None
+                    self._changed.notify_all()
+                if fault is not None:
+                    self._on_fault(fault)
+
+    def _take(self) -> tuple[Task, bool] | None:
+        with self._changed:
+            while not self._is_stopped:
+                wait = self._wake_due()
+                found = self._pick()
+                if found is not None:
+                    self._running += 1
+                    self._running_big += found[1]
+                    return found
+                self._changed.wait(wait)
+            return None
+
+    def _wake_due(self) -> float | None:
+        """Queue what was waiting for its time; how long until the next one's."""
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            _, _, task, transfer_size = heapq.heappop(self._later)
+            self.submit(task, transfer_size=transfer_size)
+        return self._later[0][0] - now if self._later else None
+
+    def _pick(self) -> tuple[Task, bool] | None:
+        if self._requests:
+            return self._requests.popleft(), False
+        if self._big and self._running_big < self._big_limit:
+            return heapq.heappop(self._big)[2], True
+        if self._small:
+            return heapq.heappop(self._small)[2], False
+        return None
