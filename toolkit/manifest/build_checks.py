@@ -33,8 +33,8 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
             message = f"`{build.name}` is the name of {readable.where(('builds', first))} already"
             yield Finding((*path, "name"), message)
         yield from _check_source(build.source, (*path, "source"))
-        if build.source.type == "NO_SOURCE" and "commands" not in build.model_fields_set:
-            yield Finding(path, "without a source there is nothing for `docker build .`: give `commands`")
+        if build.source.type == "NO_SOURCE" and not build.commands:
+            yield Finding(path, "without a source there is nothing for `docker build`: give `commands`")
         yield from _check_images(build, path, readable, mirrors)
 
 

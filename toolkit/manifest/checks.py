@@ -110,7 +110,7 @@ def _check_encryption_keys(readable: Readable) -> Iterator[Finding]:
     for path, key in keys.items():
         region = key.split(":")[3] if key else readable.region
         if readable.region is not None and region != readable.region:
-            message = f"the key is in `{region}`, the repositories are in `{readable.region}`: ECR needs one of there"
+            message = f"the key is in `{region}`, but the repositories are in `{readable.region}`"
             yield Finding((*path, "encryption", "kms_key"), message)
 
 

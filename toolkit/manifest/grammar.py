@@ -11,13 +11,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from toolkit.oci.descriptor import Platform
-from toolkit.oci.errors import OciError
+from toolkit.oci.endpoints import Endpoints
+from toolkit.oci.errors import InvalidEndpoints, OciError
 from toolkit.oci.reference import Reference
 
 REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
@@ -127,17 +127,12 @@ class _Platforms:
 
 
 def _endpoint(text: str) -> str:
+    """Not repeated in the sentence: it may carry a password."""
     try:
-        url = urlsplit(text)
-        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise ValueError("must be the address of a registry, such as `https://mirror.example.com`")
-    if url.username is not None or url.password is not None:
-        raise ValueError("must not carry a user or password: give a `credential`")
-    if url.query or url.fragment:
-        raise ValueError("must be an address without `?` and `#`")
+        Endpoints((("registry", text),))
+    except InvalidEndpoints as error:
+        form = "`https://mirror.example.com`, without user, `?` and `#`"
+        raise ValueError(f"must be the address where the registry is served, such as {form}") from error
     return text
 
 

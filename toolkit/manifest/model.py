@@ -265,10 +265,11 @@ class BuildProjectSpec(Spec):
         description="What its Dockerfiles start from, spelled as there; each must be in `images`.",
     )
     commands: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        ("docker build .",),
-        min_length=1,
+        (),
         strict=False,
-        description="Commands of the build phase; the base images are there by then.",
+        description="Commands of the build phase, when the base images are there; default: `docker build` of the "
+        "source's root.",
+        examples=[["docker build --tag web ."]],
     )
     environment_type: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"] = Field(
         "LINUX_CONTAINER", description="Kind of build machine."
@@ -308,8 +309,8 @@ class Manifest(Spec):
 
     version: Literal[1] = Field(description="Version of this format.")
     name: Name = Field(description="Prefixes roles, projects and log groups.", examples=["platform"])
-    aws: AwsSpec = Field(description="Where to work.")
-    terraform: TerraformSpec = Field(default_factory=TerraformSpec, description="How Terraform works.")
+    aws: AwsSpec = Field(description="Region, account and resource tags.")
+    terraform: TerraformSpec = Field(default_factory=TerraformSpec, description="What Terraform itself needs.")
     repositories: RepositorySpec = Field(
         default_factory=RepositorySpec,
         description="Defaults for every repository; `repository_settings` of an image overrides single fields.",

@@ -25,6 +25,8 @@ def findings_of(error: ValidationError, document: Document) -> list[Finding]:
     """Every error of pydantic's as a finding, one for each place."""
     findings: dict[Path, Finding] = {}
     for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # pydantic 2.14 counts the items that were well-formed
         path = document.trimmed(_path_of(detail["loc"], document))
         findings.setdefault(path, Finding(path, _sentence(detail, path, document)))
     return list(findings.values())
@@ -47,7 +49,9 @@ def _sentence(detail: ErrorDetails, path: Path, document: Document) -> str:
     if detail["input"] is None:
         return "is empty: fill it in or remove it"
     if path == ("version",):
-        return f"is {quoted(place.text or '')}: this toolkit reads version 1, written `version: 1`"
+        shown = _kind_of(detail["input"]) if place.text is None else quoted(place.text)
+        shown = f"the text {shown}" if place.text == "1" else shown
+        return f"is {shown}: this toolkit reads version 1, written `version: 1`"
     is_private = not _PRIVATE.isdisjoint(path)
     if kind == "string_type":
         return _not_text(detail["input"], place, is_private=is_private)
