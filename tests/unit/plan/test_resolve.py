@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.manifest.loader import load, loads
+from toolkit.oci.descriptor import Platform
+from toolkit.plan.desired import BuildImage, Desired, DesiredRegistry, DesiredRepository, S3Backend
+from toolkit.plan.resolve import resolve
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
+
+
+def desired(body: str) -> Desired:
+    return resolve(loads(HEAD + body, "images.yaml"))
+
+
+def test_the_least_manifest_gets_every_default() -> None:
+    found = desired("images: [nginx:1.16]\n")
+    assert (found.name, found.region, found.account_id, found.backend) == ("platform", "eu-west-1", None, None)
+    assert found.repositories == (DesiredRepository("docker-hub/library/nginx"),)
+    [image] = found.images
+    assert str(image.source) == "docker.io/library/nginx:1.16"
+    assert (image.key, image.path) == ("docker-hub/library/nginx:1.16", "images[0]")
+    assert image.platforms == (Platform("linux", "amd64"),)
+    assert image.keeps_attestations
+    assert (found.builds, found.registries, found.resource_tags) == ((), {}, {})
+
+
+def test_images_are_in_the_manifests_order_and_repositories_in_order_of_name() -> None:
+    found = desired("images: ['zz:1', {source: aa, tags: ['2', '1']}, 'zz:0']\n")
+    assert [image.key.removeprefix("docker-hub/library/") for image in found.images] == ["zz:1", "aa:2", "aa:1", "zz:0"]
+    assert [image.path for image in found.images] == [
+        "images[0]",
+        "images[1].tags[0]",
+        "images[1].tags[1]",
+        "images[2]",
+    ]
+    assert [repository.name for repository in found.repositories] == [
+        "docker-hub/library/aa",
+        "docker-hub/library/zz",
+    ]
+
+
+def test_platforms_and_attestations_come_from_the_image_else_from_the_manifest() -> None:
+    found = desired(
+        "platforms: all\nattestations: drop\n"
+        "images: ['a:1', {source: 'b:1', platforms: [linux/arm/v7]}, {source: 'c:1', attestations: keep}]\n"
+    )
+    assert [image.platforms for image in found.images] == [None, (Platform("linux", "arm", "v7"),), None]
+    assert [image.keeps_attestations for image in found.images] == [False, False, True]
+
+
+def test_an_image_can_take_the_whole_index_where_the_manifest_chooses() -> None:
+    assert desired("images: [{source: 'a:1', platforms: all}]\n").images[0].platforms is None
+
+
+def test_repository_settings_override_single_fields() -> None:
+    found = desired(
+        "repositories: {tag_mutability: immutable, expire_untagged_after_days: null, force_delete: true, prefix: p}\n"
+        "images: ['a:1', {source: 'b:1', repository: bb, repository_settings: {tag_mutability: mutable}}]\n"
+    )
+    changed, default = found.repositories
+    assert (changed.name, changed.tag_mutability, changed.force_delete) == ("p/bb", "MUTABLE", True)
+    assert (default.name, default.is_immutable) == ("p/docker-hub/library/a", True)
+    assert default.expire_untagged_after_days is None
+
+
+def test_a_backend_is_in_the_region_of_the_manifest_unless_it_says_its_own() -> None:
+    text = "images: ['a:1']\nterraform: {backend: {s3: {bucket: states, key: a/b%s}}}\n"
+    assert desired(text % "").backend == S3Backend("states", "a/b", "eu-west-1")
+    assert desired(text % ", region: us-east-1").backend == S3Backend("states", "a/b", "us-east-1")
+
+
+def test_a_build_finds_its_images_in_ecr_under_the_names_of_its_dockerfiles() -> None:
+    found = desired(
+        "images: [nginx:1.16, {source: python, tags: ['3.12'], repository: base/python}, 'alpine:latest']\n"
+        "builds: [{name: web, source: {type: NO_SOURCE}, commands: [make], images: "
+        "[docker.io/library/nginx:1.16, 'python:3.12', alpine]}]\n"
+    )
+    [build] = found.builds
+    assert build.project_name == "platform-web"
+    assert build.images == (
+        BuildImage("docker.io/library/nginx:1.16", "docker-hub/library/nginx", "1.16"),
+        BuildImage("python:3.12", "base/python", "3.12"),
+        BuildImage("alpine", "docker-hub/library/alpine", "latest"),
+    )
+    assert (build.source_type, build.source_location, build.source_version) == ("NO_SOURCE", "", None)
+    assert build.buildspec_commands == ("make",)
+
+
+def test_a_pinned_image_serves_a_build_that_names_its_tag() -> None:
+    digest = "sha256:" + "a" * 64
+    found = desired(
+        f"images: ['alpine:3.20@{digest}']\n"
+        "builds: [{name: web, source: {type: S3, location: bucket/key}, images: ['alpine:3.20']}]\n"
+    )
+    assert str(found.images[0].source.digest) == digest
+    assert found.builds[0].images[0].tag == "3.20"
+
+
+@pytest.mark.parametrize(
+    ("machine", "image"),
+    [
+        ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:5.0"),
+        ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"),
+    ],
+)
+def test_the_environment_image_fits_the_machine(machine: str, image: str) -> None:
+    found = desired(
+        "images: ['a:1']\nplatforms: all\n"
+        f"builds: [{{name: web, source: {{type: S3, location: b.b/k}}, images: ['a:1'], environment_type: {machine}}}]\n"
+    )
+    assert found.builds[0].environment_image == image
+
+
+def test_registries_are_found_by_their_canonical_host_and_hold_no_secret() -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
+    found = desired(
+        "images: ['a:1']\nregistries:\n"
+        "  index.docker.io: {credential: {env: {username: U, password: P}}}\n"
+        f"  GHCR.io: {{credential: {{secretsmanager: '{arn}'}}}}\n"
+        "  quay.io: {credential: docker-config, endpoint: 'http://127.0.0.1:5000'}\n"
+        "  registry.k8s.io: {}\n"
+    )
+    assert found.registries == {
+        "docker.io": DesiredRegistry("docker.io", credential_kind="env", username_env="U", password_env="P"),
+        "ghcr.io": DesiredRegistry("ghcr.io", credential_kind="secretsmanager", secret_arn=arn),
+        "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
+        "registry.k8s.io": DesiredRegistry("registry.k8s.io"),
+    }
+
+
+def test_the_complete_example_resolves_to_what_it_says() -> None:
+    found = resolve(load(EXAMPLES / "complete" / "images.yaml"))
+    assert found.account_id == "123456789012"
+    assert found.backend == S3Backend(
+        bucket="acme-terraform-state",
+        key="base-images/platform.tfstate",
+        region="ap-northeast-1",
+        kms_key_id="arn:aws:kms:ap-northeast-1:123456789012:key/1f0c8a5e-2f5b-4f0e-9d3c-6a7b8c9d0e1f",
+        dynamodb_table="terraform-locks",
+    )
+    python = found.repository("mirror/base/python")
+    assert python == DesiredRepository(
+        name="mirror/base/python",
+        tag_mutability="IMMUTABLE",
+        scan_on_push=False,
+        encryption_type="AES256",
+        expire_untagged_after_days=None,
+        force_delete=True,
+    )
+    nginx = found.repository("mirror/docker-hub/library/nginx")
+    assert (nginx.encryption_type, nginx.organization_id) == ("KMS", "o-a1b2c3d4e5")
+    assert nginx.kms_key is not None
+    assert nginx.pull_principals == ("210987654321", "arn:aws:iam::345678901234:role/deploy")
+    [build] = found.builds
+    assert (build.description, build.timeout_minutes, build.log_retention_days) == ("The shop's front end", 60, 30)
+    assert build.environment_variables == {"DOCKER_BUILDKIT": "1"}
+    assert build.source_version == "main"

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from toolkit.manifest.loader import load
+from toolkit.manifest.schema import json_schema
+from toolkit.plan.resolve import resolve
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MANIFESTS = sorted(EXAMPLES.glob("*/images.yaml"))
+PIPELINES = sorted((EXAMPLES / "pipelines").glob("*.yml"))
+
+
+def parsed(path: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
+def test_every_example_manifest_is_valid(path: Path) -> None:
+    assert resolve(load(path)).images
+
+
+def test_there_are_the_examples_that_the_readme_names() -> None:
+    assert {path.parent.name for path in MANIFESTS} >= {"quickstart", "complete"}
+
+
+def schema_fields(node: Any, defs: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every field of the schema, `images[].source`; `*` for keys that users choose."""
+    if "$ref" in node:
+        yield from schema_fields(defs[node["$ref"].rpartition("/")[2]], defs, prefix)
+    for form in node.get("anyOf", ()):
+        yield from schema_fields(form, defs, prefix)
+    for name, field in node.get("properties", {}).items():
+        path = f"{prefix}.{name}" if prefix else name
+        yield path
+        yield from schema_fields(field, defs, path)
+    if "items" in node:
+        yield from schema_fields(node["items"], defs, f"{prefix}[]")
+    values = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
+    for value in values:
+        if isinstance(value, dict):
+            yield from schema_fields(value, defs, f"{prefix}.*")
+
+
+def mentioned_fields(data: object, known: frozenset[str], prefix: str = "") -> Iterator[str]:
+    """Every field that `data` mentions, in the same spelling."""
+    if isinstance(data, list):
+        for item in data:
+            yield from mentioned_fields(item, known, f"{prefix}[]")
+    if isinstance(data, dict):
+        for name, value in data.items():
+            path = f"{prefix}.{name}" if prefix else str(name)
+            path = path if path in known else f"{prefix}.*"
+            yield path
+            yield from mentioned_fields(value, known, path)
+
+
+def test_the_complete_example_mentions_every_field() -> None:
+    schema = json_schema()
+    known = frozenset(schema_fields(schema, schema["$defs"]))
+    assert {
+        "aws.region",
+        "images[].repository_settings.encryption.type",
+        "registries.*.credential.env.password",
+    } <= known
+    mentioned = frozenset(mentioned_fields(parsed(EXAMPLES / "complete" / "images.yaml"), known))
+    assert sorted(known - mentioned) == []
+    assert sorted(field for field in mentioned - known if not field.endswith(".*")) == []
+
+
+def test_the_quickstart_dockerfile_starts_from_a_mirrored_image_by_its_own_name() -> None:
+    [start] = re.findall(r"^FROM (.+)$", (EXAMPLES / "quickstart" / "Dockerfile").read_text(encoding="utf-8"), re.M)
+    [build] = resolve(load(EXAMPLES / "quickstart" / "images.yaml")).builds
+    assert start == "nginx:1.16"
+    assert start in [image.original for image in build.images]
+
+
+def shell_of(pipeline: object) -> Iterator[str]:
+    """Every text of a pipeline that a shell runs."""
+    if isinstance(pipeline, dict):
+        for key, value in pipeline.items():
+            if key in ("run", "script", "commands", "before_script"):
+                yield from [value] if isinstance(value, str) else value
+            else:
+                yield from shell_of(value)
+    if isinstance(pipeline, list):
+        for item in pipeline:
+            yield from shell_of(item)
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
+def test_every_pipeline_validates_plans_and_applies_without_a_question(path: Path) -> None:
+    shell = "\n".join(shell_of(parsed(path)))
+    assert re.search(r"\btoolkit validate\b", shell)
+    assert re.search(r"\btoolkit plan\b", shell)
+    assert re.search(r"\btoolkit apply --auto-approve\b", shell)
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
+def test_no_pipeline_has_long_lived_keys(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"access[_-]key|AKIA[0-9A-Z]{16}|secrets\.AWS", text, re.IGNORECASE)
+
+
+def test_there_is_a_pipeline_for_each_of_the_three() -> None:
+    assert [path.name for path in PIPELINES] == ["codepipeline-buildspec.yml", "github-actions.yml", "gitlab-ci.yml"]
+
+
+def test_pull_requests_never_apply() -> None:
+    github = parsed(EXAMPLES / "pipelines" / "github-actions.yml")["jobs"]
+    assert github["plan"]["if"] == "github.event_name == 'pull_request'"
+    assert github["apply"]["if"].startswith("github.event_name != 'pull_request' && ")
+    assert "apply" not in "\n".join(shell_of(github["plan"]))
+    gitlab = parsed(EXAMPLES / "pipelines" / "gitlab-ci.yml")
+    assert [rule["if"] for rule in gitlab["plan"]["rules"]] == ['$CI_PIPELINE_SOURCE == "merge_request_event"']
+    assert all('$CI_COMMIT_BRANCH == "main"' in rule["if"] for rule in gitlab["apply"]["rules"])
