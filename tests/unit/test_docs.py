@@ -1,0 +1,54 @@
+"""What README says is what the code does, where the two can be compared."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import typer
+
+from toolkit import errors
+from toolkit.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def exit_codes() -> set[int]:
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.ToolkitError)]
+    return {kind.exit_code for kind in kinds} | {0, 2}
+
+
+def test_the_table_of_exit_codes_is_complete() -> None:
+    rows = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert rows == exit_codes()
+
+
+def test_help_names_every_exit_code() -> None:
+    assert {int(code) for code in re.findall(r"(?<![\w-])(\d+) [A-Za-z]", app.info.epilog or "")} == exit_codes()
+
+
+def test_every_command_is_in_the_table() -> None:
+    group = typer.main.get_command(app)
+    for name in group.commands:  # type: ignore[attr-defined]
+        assert re.search(rf"^\| `toolkit {name}\b", README, re.MULTILINE), name
+
+
+def test_every_variable_that_the_options_read_is_in_the_table() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "toolkit").rglob("*.py"))
+    read = set(re.findall(r'"(TOOLKIT_(?!ECR_)[A-Z_]+)"', sources))
+    documented = set(re.findall(r"`(TOOLKIT_[A-Z_]+)`", README))
+    assert read <= documented, read - documented
+
+
+def test_the_quickstart_manifest_is_shown_as_it_is() -> None:
+    shown = re.search(r"<!-- quickstart -->\n```yaml\n(.*?)```\n<!-- /quickstart -->", README, re.DOTALL)
+    assert shown
+    assert shown[1] == (ROOT / "examples" / "quickstart" / "images.yaml").read_text()
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("terraform_modules/*/README.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
