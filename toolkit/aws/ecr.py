@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
 # BatchGetImage takes 100 ids a call; without the media types it converts to schema 2, or fails, for newer documents.
 _IDS_A_CALL = 100
@@ -59,7 +63,7 @@ class EcrService:
         found: dict[str, EcrImage] = {}
         with explained():
             for start in range(0, len(tags), _IDS_A_CALL):
-                ids = [{"imageTag": tag} for tag in tags[start : start + _IDS_A_CALL]]
+                ids: list[ImageIdentifierTypeDef] = [{"imageTag": tag} for tag in tags[start : start + _IDS_A_CALL]]
                 try:
                     answer = client.batch_get_image(
                         repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(_MEDIA_TYPES)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import TextIO
 
 from toolkit.cli.render.lines import LineWriter
 from toolkit.events import Stamped
@@ -33,8 +33,8 @@ class JsonLinesSink:
         if not stamped.event.ephemeral:
             self._write(stamped.event.name, stamped.time, asdict(stamped.event))
 
-    def write_result(self, kind: Literal["plan", "report"], document: Mapping[str, object]) -> None:
-        """Write `document` as a `plan_made` or `report_made` line; to be called before `run_finished` is emitted."""
+    def write_result(self, kind: str, document: Mapping[str, object]) -> None:
+        """Write `document` as a `plan_made`, `report_made`, … line; to be called before `run_finished` is emitted."""
         self._write(f"{kind}_made", self._clock(), {kind: document})
 
     def _write(self, type_: str, seconds: float, fields: Mapping[str, object]) -> None:
