@@ -1,4 +1,4 @@
-"""Builds what a command needs from the manifest, its flags and the environment. The only place that reads the latter."""
+"""Builds what a command needs from the manifest, its flags and the environment."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ app = typer.Typer(
         "AWS and the registries on loopback: a moto server, a stand-in for Docker Hub with token login and pull limit, "
         'and one for ECR. After `eval "$(toolkit sandbox env)"` every command runs against it, unchanged.'
     ),
-    epilog='Example:  toolkit sandbox up -f images.yaml && eval "$(toolkit sandbox env)" && toolkit apply --auto-approve',
+    epilog='Example:  toolkit sandbox up && eval "$(toolkit sandbox env)" && toolkit apply --auto-approve',
     rich_markup_mode=None,
     no_args_is_help=False,
 )
