@@ -1,0 +1,64 @@
+"""Just enough of manifests and indexes for a registry: what they point to, and which one a client can read.
+
+Apart from `toolkit.oci.documents` on purpose: a stand-in that shared the product's reader would share its faults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from werkzeug.datastructures import MIMEAccept
+
+from toolkit.sandbox.faults import RegistryFault
+from toolkit.sandbox.store import StoredDocument
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
+MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+
+
+def read_links(document: StoredDocument) -> list[str]:
+    """Digests of the children of an index, or of the blobs of a manifest; RegistryFault if it is neither."""
+    found = _read(document)
+    try:
+        if document.media_type in INDEX_TYPES:
+            return [child["digest"] for child in found["manifests"]]
+        # Layers with `urls` live with their owner.
+        return [found["config"]["digest"], *(layer["digest"] for layer in found["layers"] if not layer.get("urls"))]
+    except (KeyError, TypeError):
+        raise RegistryFault(400, "MANIFEST_INVALID", "manifest invalid") from None
+
+
+def choose(
+    document: StoredDocument, accept: MIMEAccept, find: Callable[[str], StoredDocument | None]
+) -> StoredDocument | None:
+    """What a client that accepts `accept` gets for a tag.
+
+    As registries do for old clients, an index that it cannot read is answered with the image for linux/amd64; hence
+    another digest under the same tag.
+    """
+    if not accept or accept.best_match([document.media_type]) is not None:
+        return document
+    if document.media_type in INDEX_TYPES:
+        for child in _read(document)["manifests"]:
+            platform = child.get("platform", {})
+            if (platform.get("os"), platform.get("architecture")) == ("linux", "amd64"):
+                return choose(found, accept, find) if (found := find(child["digest"])) else None
+    return None
+
+
+def _read(document: StoredDocument) -> dict[str, Any]:
+    if document.media_type not in INDEX_TYPES | MANIFEST_TYPES:
+        raise RegistryFault(400, "MANIFEST_INVALID", f"manifests of type `{document.media_type}` are not accepted")
+    try:
+        found = json.loads(document.raw)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("mediaType", document.media_type) != document.media_type:
+        raise RegistryFault(400, "MANIFEST_INVALID", "manifest invalid")
+    return found

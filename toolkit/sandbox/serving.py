@@ -1,0 +1,109 @@
+"""HTTP for the stand-ins: werkzeug's threaded server on loopback, with connections that stay open.
+
+Werkzeug closes after every answer, because a request body that the application left unread would be taken for the next
+request. Here the body is read to its end before the answer goes out, so client and server stay in step.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+LOOPBACK = "127.0.0.1"
+_CHUNK = 1 << 20
+
+
+class SizedBody(io.RawIOBase):
+    """A request body of a known length; ends there, and says so when the client went away before."""
+
+    def __init__(self, stream: io.BufferedIOBase, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` with what is left, at most."""
+        data = self._stream.read(min(len(buffer), self._left))
+        if not data and self._left and len(buffer):
+            raise ClientDisconnected
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+
+class KeepAliveHandler(WSGIRequestHandler):
+    """Answers any number of requests on a connection. Applications must give a Content-Length with every body."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Run the application on one request."""
+        self.environ = environ = self.make_environ()
+        chunked = bool(environ.get("wsgi.input_terminated"))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if self.headers.get("Expect", "").lower() == "100-continue" and (chunked or length):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body: io.RawIOBase = environ["wsgi.input"] if chunked else SizedBody(self.rfile, length)
+        environ["wsgi.input"] = body
+        environ["wsgi.input_terminated"] = True
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
+            started[:] = [(status, headers)]
+
+        answer = self.server.app(environ, start_response)
+        try:
+            self._send(*started[0], answer, body)
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+
+    def _send(self, status: str, headers: list[tuple[str, str]], answer: Iterable[bytes], body: io.RawIOBase) -> None:
+        try:
+            while body.read(_CHUNK):
+                pass
+        except (ClientDisconnected, OSError):
+            self.close_connection = True
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        for data in answer:
+            self.wfile.write(data)
+        self.wfile.flush()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing: the registries keep an access log of their own."""
+
+
+def open_server(app: WSGIApplication, handler: type[WSGIRequestHandler] = KeepAliveHandler) -> BaseWSGIServer:
+    """A server for `app` that is bound to a free port of loopback, and does not answer yet."""
+    return make_server(LOOPBACK, 0, app, threaded=True, request_handler=handler)
+
+
+def serve(server: BaseWSGIServer) -> threading.Thread:
+    """Answer requests from now on, in a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    return thread
+
+
+def address_of(server: BaseWSGIServer) -> str:
+    """The URL of the server's root, without a slash at the end."""
+    return f"http://{LOOPBACK}:{server.port}"
