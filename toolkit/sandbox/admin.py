@@ -1,0 +1,116 @@
+"""The sandbox's own pages, under `/sandbox` beside the upstream stand-ins.
+
+| request | does |
+|---|---|
+| `GET /sandbox/status` | what there is: images of each stand-in, pulls used and left |
+| `GET /sandbox/pulls` | counted pulls of Docker Hub, by source and by reference |
+| `DELETE /sandbox/pulls` | forget them |
+| `POST /sandbox/images` | JSON `{"references": […], "upstream_limit": n}`: make what is missing, set the limit |
+| `POST /sandbox/bump?reference=nginx:1.16` | move a tag to another image |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Request, Response
+
+from toolkit.oci.errors import OciError
+from toolkit.oci.reference import DOCKER_HUB, Reference
+from toolkit.sandbox.docker_hub import DockerHubPolicy
+from toolkit.sandbox.stock import Stock
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Admin:
+    """Answers for the whole sandbox, whichever port it is asked at."""
+
+    def __init__(
+        self, hub: Stock, others: Stock, hub_policy: DockerHubPolicy, ecr_references: Callable[[], list[str]]
+    ) -> None:
+        self._hub = hub
+        self._others = others
+        self._policy = hub_policy
+        self._ecr_references = ecr_references
+        self._notices: dict[str, str] = {}
+
+    def answer(self, request: Request) -> Response:
+        """One request."""
+        match request.method, request.path:
+            case "GET", "/sandbox/status":
+                return _json(self._status())
+            case "GET", "/sandbox/pulls":
+                return _json(self._pulls())
+            case "DELETE", "/sandbox/pulls":
+                self._policy.pulls.reset()
+                return _json(self._pulls())
+            case "POST", "/sandbox/images":
+                asked = request.get_json()
+                return self._provide(asked.get("references", ()), asked.get("upstream_limit"))
+            case "POST", "/sandbox/bump":
+                return self._bump(request.args.get("reference", ""))
+        return _json({"error": "no such page"}, 404)
+
+    def _status(self) -> dict[str, object]:
+        images = {
+            "docker_hub": self._hub.documents.references(),
+            "upstream": self._others.documents.references(),
+            "ecr": self._ecr_references(),
+        }
+        return {"images": images, "pulls": self._pulls(), "notices": list(self._notices.values())}
+
+    def _pulls(self) -> dict[str, object]:
+        used = self._policy.pulls.used("127.0.0.1")
+        limit = self._policy.limit or 0
+        return self._policy.pulls.snapshot() | {"limit": limit, "used": used, "left": max(limit - used, 0)}
+
+    def _provide(self, texts: Iterable[str], limit: int | None) -> Response:
+        if limit is not None:
+            self._policy.limit = limit
+        try:
+            references = [Reference.parse(text) for text in texts]
+        except OciError as fault:
+            return _json({"error": fault.message}, 400)
+        for reference in references:
+            name = str(reference)
+            bare = reference.tag is None and reference.digest is None
+            if self._stock_of(reference).provide(reference.with_tag("latest") if bare else reference):
+                self._notices.pop(name, None)
+            else:
+                self._notices[name] = f"`{name}` is not served: content for its digest cannot be made up"
+        return _json(self._status())
+
+    def _bump(self, text: str) -> Response:
+        try:
+            reference = Reference.parse(text)
+            if reference.tag is None:
+                return _json({"error": f"`{text}` has no tag"}, 400)
+            digest = self._stock_of(reference).bump(reference)
+        except OciError as fault:
+            return _json({"error": fault.message}, 400)
+        return _json({"reference": str(reference), "digest": str(digest)})
+
+    def _stock_of(self, reference: Reference) -> Stock:
+        return self._hub if reference.registry == DOCKER_HUB else self._others
+
+
+def route(registry: WSGIApplication, policy: DockerHubPolicy, admin: Admin) -> WSGIApplication:
+    """A stand-in's whole port: its registry, its token server, the sandbox's pages."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/token":
+            return policy.grant(Request(environ))(environ, start_response)
+        if path.startswith("/sandbox/"):
+            return admin.answer(Request(environ))(environ, start_response)
+        return registry(environ, start_response)
+
+    return app
+
+
+def _json(document: object, status: int = 200) -> Response:
+    return Response(json.dumps(document), status, content_type="application/json")

@@ -1,0 +1,55 @@
+"""The made-up images that one upstream stand-in has, and how often each tag has moved."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+from toolkit.oci.digest import Digest
+from toolkit.oci.reference import Reference
+from toolkit.sandbox.images import make_image
+from toolkit.sandbox.store import BlobStore, DiskDocuments, StoredDocument, write_atomically
+
+
+class Stock:
+    """Images of a stand-in, on disk in `folder`; safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.blobs = BlobStore(folder)
+        self.documents = DiskDocuments(folder)
+        self._file = folder / "generations.json"
+        self._generations: dict[str, int] = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self._lock = threading.Lock()
+
+    def provide(self, reference: Reference) -> bool:
+        """Make the image of a reference that is not there yet; False if it pins content that cannot be made up."""
+        repository, tag = reference.repository, reference.tag
+        with self._lock:
+            if tag is not None and self.documents.find(repository, tag) is None:
+                self._make(reference, tag, self._generations.get(f"{repository}:{tag}", 0))
+        return reference.digest is None or self.documents.find(repository, str(reference.digest)) is not None
+
+    def bump(self, reference: Reference) -> Digest:
+        """Let the tag move to another image; the one that it had stays, by digest."""
+        if reference.tag is None:
+            raise ValueError(f"`{reference}` has no tag")
+        name = f"{reference.repository}:{reference.tag}"
+        with self._lock:
+            generation = self._generations.get(name, 0) + 1
+            digest = self._make(reference, reference.tag, generation)
+            self._generations[name] = generation
+            write_atomically(self._file, json.dumps(self._generations).encode())
+            return digest
+
+    def _make(self, reference: Reference, tag: str, generation: int) -> Digest:
+        repository = reference.repository
+
+        def keep_document(document: StoredDocument) -> None:
+            self.documents.put(repository, document, None)
+
+        made = make_image(
+            reference.with_tag(tag), lambda blob: self.blobs.put(repository, blob), keep_document, generation
+        )
+        self.documents.put(repository, made, tag)
+        return made.digest
