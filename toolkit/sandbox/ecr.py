@@ -1,0 +1,112 @@
+"""What makes a registry ECR: AWS's token, repositories that must exist, tags that may be immutable, and its quirks.
+
+What there is, is moto's to say; only blobs are kept here, and a repository made anew in AWS begins without any.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Request, Response
+
+from toolkit.sandbox.faults import RegistryFault
+from toolkit.sandbox.moto_ecr import EcrToken, EcrTokens, MotoDocuments
+from toolkit.sandbox.registry import Access, Policy, RegistryApp
+from toolkit.sandbox.store import BlobStore
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class EcrPolicy(Policy):
+    """The rules of ECR in one region. `mounts_blobs` is the account setting BLOB_MOUNTING."""
+
+    names_digest_on_get = False
+    locates_documents = False
+    patch_status = 201
+    resumes_without_range = False
+
+    def __init__(self, documents: MotoDocuments, blobs: BlobStore, account_id: str, mounts_blobs: bool = False) -> None:
+        self._documents = documents
+        self._blobs = blobs
+        self._account_id = account_id
+        self._known: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self.mounts_blobs = mounts_blobs
+
+    def admit(self, request: Request, access: Access) -> None:
+        """Refuse what concerns a repository that does not exist, and deletions."""
+        if not access.repository:
+            return
+        if access.action == "delete":
+            raise RegistryFault(405, "UNSUPPORTED", "The operation is unsupported.")
+        repository = self._documents.repository(access.repository)
+        if repository is None:
+            message = (
+                f"The repository with name '{access.repository}' does not exist "
+                f"in the registry with id '{self._account_id}'"
+            )
+            raise RegistryFault(404, "NAME_UNKNOWN", message)
+        with self._lock:
+            known = self._known.setdefault(access.repository, repository)
+            if known is not repository:
+                self._blobs.forget(access.repository)
+                self._known[access.repository] = repository
+
+    def check_tag(self, repository: str, tag: str) -> None:
+        """An immutable tag that exists is refused, for the digest that it has too."""
+        if self._documents.repository(repository).is_tag_immutable() and self._documents.find(repository, tag):
+            message = (
+                f"The image tag '{tag}' already exists in the '{repository}' repository "
+                "and cannot be overwritten because the tag is immutable."
+            )
+            raise RegistryFault(400, "TAG_INVALID", message)
+
+
+class EcrApp:
+    """The registries of an account in every region: the token of a request says which."""
+
+    def __init__(
+        self,
+        tokens: EcrTokens,
+        make_app: Callable[[str], RegistryApp],
+        log: Callable[[Request, Response], None] | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._make_app = make_app
+        self._log = log
+        self._apps: dict[str, RegistryApp] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        try:
+            token = self._authenticate(request)
+        except RegistryFault as fault:
+            response = fault.response()
+            if self._log is not None:
+                self._log(request, response)
+            return response(environ, start_response)
+        with self._lock:
+            app = self._apps.get(token.region)
+            if app is None:
+                app = self._apps[token.region] = self._make_app(token.region)
+        return app(environ, start_response)
+
+    def _authenticate(self, request: Request) -> EcrToken:
+        given = request.authorization
+        token = None
+        if given is not None and given.type == "basic" and given.username == "AWS":
+            token = self._tokens.find(given.password or "")
+        if token is None:
+            challenge: Mapping[str, str] = {
+                "WWW-Authenticate": f'Basic realm="{request.host_url}",service="ecr.amazonaws.com"'
+            }
+            raise RegistryFault(401, "UNAUTHORIZED", "Not Authorized", headers=challenge)
+        if token.expires <= self._tokens.clock():
+            message = "Your authorization token has expired. Reauthenticate and try again."
+            raise RegistryFault(403, "DENIED", message)
+        return token

@@ -1,0 +1,180 @@
+"""moto's ECR, completed where a registry hangs on it, and read as the place where ECR's documents are.
+
+Changed on moto's own classes, for the server process only: tokens are random and end after twelve hours,
+`BatchGetImage` names the tag that was asked for, an image's digest and size are those of its bytes, and repository
+names are what AWS takes.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import datetime
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecr import models, responses
+from moto.ecr.exceptions import RepositoryNotFoundException
+
+from toolkit.sandbox.store import StoredDocument
+
+TOKEN_SECONDS = 12 * 3600
+_NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
+
+
+@dataclass(frozen=True, slots=True)
+class EcrToken:
+    """Where a password opens the registry, and until when."""
+
+    account_id: str
+    region: str
+    expires: float
+
+
+class EcrTokens:
+    """The passwords that GetAuthorizationToken handed out."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self._tokens: dict[str, EcrToken] = {}
+
+    def issue(self, account_id: str, region: str) -> tuple[str, EcrToken]:
+        """A new password."""
+        password = secrets.token_urlsafe(96)
+        token = EcrToken(account_id, region, self.clock() + TOKEN_SECONDS)
+        self._tokens[password] = token
+        return password, token
+
+    def find(self, password: str) -> EcrToken | None:
+        """What a password opens, expired or not."""
+        return self._tokens.get(password)
+
+
+def complete_ecr(tokens: EcrTokens) -> None:
+    """Change moto's classes; `tokens` gets every password that is handed out."""
+
+    def get_authorization_token(response: Any) -> Any:
+        password, token = tokens.issue(response.current_account, response.region)
+        data = {
+            "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+            "expiresAt": datetime.datetime.fromtimestamp(token.expires, datetime.UTC),
+            "proxyEndpoint": f"https://{token.account_id}.dkr.ecr.{token.region}.{_suffix(token.region)}",
+        }
+        return ActionResult({"authorizationData": [data]})
+
+    models.ECR_REPOSITORY_NAME_PATTERN = _NAME_PATTERN
+    models.Image._create_digest = _create_digest
+    models.Image.get_image_size_in_bytes = _size_in_bytes
+    models.ECRBackend.batch_get_image = _batch_get_image
+    responses.ECRResponse.get_authorization_token = get_authorization_token
+
+
+class MotoDocuments:
+    """The images of moto's ECR as a registry's documents, in one account and region."""
+
+    def __init__(self, account_id: str, region: str) -> None:
+        self._backend = models.ecr_backends[account_id][region]
+        self._lock = threading.Lock()
+
+    def repository(self, name: str) -> Any:
+        """moto's repository, None if there is none."""
+        return self._backend.repositories.get(name)
+
+    def find(self, repository: str, target: str) -> StoredDocument | None:
+        """The document, None if there is none."""
+        image = self._image(repository, target)
+        return None if image is None else StoredDocument(image.image_manifest_media_type, image.image_manifest.encode())
+
+    def put(self, repository: str, document: StoredDocument, tag: str | None) -> None:
+        """Keep `document`, and let `tag` point to it; what it pointed to stays, as in ECR."""
+        digest = str(document.digest)
+        with self._lock:
+            images = self.repository(repository).images
+            image = self._image(repository, digest)
+            if image is None:
+                image = models.Image(
+                    self._backend.account_id, None, document.raw.decode(), repository, document.media_type, digest
+                )
+                images.append(image)
+            if tag is None:
+                return
+            for other in images:
+                if tag in other.image_tags:
+                    other.remove_tag(tag)
+                    other.image_tag = other.image_tags[-1] if other.image_tags else None
+            image.update_tag(tag)
+
+    def delete(self, repository: str, target: str) -> bool:
+        """Always False: ECR's registry API deletes nothing."""
+        return False
+
+    def tags(self, repository: str) -> list[str]:
+        """In alphabetical order."""
+        return sorted(tag for image in self.repository(repository).images for tag in image.image_tags)
+
+    def _image(self, repository: str, target: str) -> Any:
+        images = getattr(self.repository(repository), "images", ())
+        by_digest = ":" in target
+        return next(
+            (i for i in tuple(images) if (i.get_image_digest() == target if by_digest else target in i.image_tags)),
+            None,
+        )
+
+
+def ecr_references(account_id: str) -> list[str]:
+    """`<repository>:<tag>` of every tag in every region, in alphabetical order."""
+    repositories = [r for backend in models.ecr_backends[account_id].values() for r in backend.repositories.values()]
+    return sorted(f"{r.name}:{tag}" for r in repositories for image in tuple(r.images) for tag in image.image_tags)
+
+
+def _suffix(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+
+
+def _create_digest(image: Any) -> None:
+    image._image_digest = "sha256:" + hashlib.sha256(image.image_manifest.encode()).hexdigest()
+
+
+def _size_in_bytes(image: Any) -> int | None:
+    document = json.loads(image.image_manifest)
+    if "layers" not in document:
+        return None
+    return sum(int(part["size"]) for part in (document["config"], *document["layers"]))
+
+
+def _batch_get_image(
+    backend: Any, repository_name: str, registry_id: str | None = None, image_ids: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    repository = backend.repositories.get(repository_name)
+    if repository is None:
+        raise RepositoryNotFoundException(repository_name, registry_id or backend.account_id)
+    found, failures = [], []
+    for image_id in image_ids or ():
+        digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
+        image = next(
+            (
+                i
+                for i in tuple(repository.images)
+                if digest in (None, i.get_image_digest()) and (tag is None or tag in i.image_tags)
+            ),
+            None,
+        )
+        if image is None:
+            failure = {
+                "imageId": image_id,
+                "failureCode": "ImageNotFound",
+                "failureReason": "Requested image not found",
+            }
+            failures.append(failure)
+        else:
+            shown = copy.copy(image)
+            shown.image_tag = tag
+            found.append(shown)
+    return {"images": found, "failures": failures}
