@@ -1,0 +1,107 @@
+"""The sandbox's one process: AWS, Docker Hub, the other public registries and ECR, each on a port of its own.
+
+Started by `toolkit.sandbox.process`, told to go by SIGTERM, and gone by itself when its folder is. What AWS knows lives
+in memory and ends with the process, ECR's content with it. The upstreams' images and the pull counter stay on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import threading
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.sandbox import aws
+from toolkit.sandbox.access_log import AccessLog
+from toolkit.sandbox.admin import Admin, route
+from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
+from toolkit.sandbox.ecr import EcrApp, EcrPolicy
+from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, ecr_references
+from toolkit.sandbox.record import Record, is_recorded, sign_lock, write_record
+from toolkit.sandbox.registry import RegistryApp
+from toolkit.sandbox.serving import address_of, open_server, serve
+from toolkit.sandbox.stock import Stock
+from toolkit.sandbox.store import BlobStore
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+# An account that the Docker Hub stand-in knows, so that signing in can be tried.
+DOCKER_HUB_ACCOUNT = ("sandbox", "sandbox")
+_LOOK_SECONDS = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to go. Whoever starts this has locked the folder, and this process inherited the lock."""
+    parser = argparse.ArgumentParser(prog="toolkit.sandbox.server")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--account-id", required=True)
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--upstream-limit", type=int, required=True)
+    options = parser.parse_args(arguments)
+    gone = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: gone.set())
+    folder: Path = options.folder
+    sign_lock(folder)
+    write_record(folder, start(folder, options.account_id, options.region, options.upstream_limit))
+    while not gone.wait(_LOOK_SECONDS) and is_recorded(folder, os.getpid()):
+        pass
+    return 0
+
+
+def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Record:
+    """Start every stand-in, in threads; they answer when this returns."""
+    # Where moto reads them, at every request and when IAM is first asked.
+    os.environ["MOTO_ACCOUNT_ID"] = account_id
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    tokens = EcrTokens()
+    aws_app = aws.make_aws(tokens)
+    shutil.rmtree(folder / "ecr", ignore_errors=True)
+    ecr_log = AccessLog(folder / "ecr.access.jsonl")
+
+    def make_ecr(ecr_region: str) -> RegistryApp:
+        documents = MotoDocuments(account_id, ecr_region)
+        blobs = BlobStore(folder / "ecr" / ecr_region)
+        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, account_id), ecr_log)
+
+    hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
+    others, others_policy = _upstream(folder, "upstream", None)
+    admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id))
+    servers = {
+        "aws": open_server(aws_app, aws.AWS_HANDLER),
+        "docker_hub": open_server(route(_app(folder, "docker-hub", hub, hub_policy), hub_policy, admin)),
+        "upstream": open_server(route(_app(folder, "upstream", others, others_policy), others_policy, admin)),
+        "ecr": open_server(EcrApp(tokens, make_ecr, ecr_log)),
+    }
+    for server in servers.values():
+        serve(server)
+    endpoints = {f"{name}_endpoint": address_of(server) for name, server in servers.items()}
+    _ask_aws(endpoints["aws_endpoint"])
+    return Record(pid=os.getpid(), account_id=account_id, region=region, **endpoints)
+
+
+def _ask_aws(endpoint: str) -> None:
+    """Who am I? The first question of every AWS client makes moto load what most of them need."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(endpoint, b"Action=GetCallerIdentity&Version=2011-06-15", timeout=60) as answer:
+        answer.read()
+
+
+def _upstream(folder: Path, name: str, limit: int | None) -> tuple[Stock, DockerHubPolicy]:
+    stock = Stock(folder / name)
+    pulls = PullCounter(folder / f"{name}.pulls.json")
+    accounts = dict([DOCKER_HUB_ACCOUNT]) if limit is not None else {}
+    return stock, DockerHubPolicy(stock.documents.has_repository, pulls, limit, accounts)
+
+
+def _app(folder: Path, name: str, stock: Stock, policy: DockerHubPolicy) -> WSGIApplication:
+    return RegistryApp(stock.blobs, stock.documents, policy, AccessLog(folder / f"{name}.access.jsonl"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
