@@ -20,7 +20,7 @@ class WorkerPool:
     """`threads` daemon threads, started with the first task.
 
     Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one.
-    A task that raises is a bug: the pool stops, and `on_fault` is told.
+    A task that raises is a bug, and `on_fault` is told.
     """
 
     def __init__(
@@ -30,7 +30,9 @@ class WorkerPool:
         self._threads = max(1, threads)
         self._big_limit = max(1, self._threads - 1)
         self._clock = clock
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._queued = threading.Condition(self._lock)
+        self._ended = threading.Condition(self._lock)
         self._numbers = itertools.count()
         self._requests: deque[Task] = deque()
         self._big: list[tuple[int, int, Task]] = []
@@ -46,7 +48,7 @@ class WorkerPool:
 
         `transfer_size` makes it a transfer of so many bytes.
         """
-        with self._changed:
+        with self._lock:
             if delay > 0:
                 heapq.heappush(self._later, (self._clock() + delay, next(self._numbers), task, transfer_size))
             elif transfer_size is None:
@@ -55,14 +57,14 @@ class WorkerPool:
                 heap = self._big if transfer_size >= _BIG else self._small
                 heapq.heappush(heap, (-transfer_size, next(self._numbers), task))
             self._start()
-            self._changed.notify()
+            self._queued.notify()
 
     def stop(self, *, grace: float = 0.0) -> bool:
         """Drop what has not begun and give what is running `grace` seconds to end; whether it did."""
-        with self._changed:
+        with self._lock:
             self._is_stopped = True
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._running, grace)
+            self._queued.notify_all()
+            return self._ended.wait_for(lambda: not self._running, grace)
 
     def _start(self) -> None:
         if not self._is_started:
@@ -77,24 +79,24 @@ class WorkerPool:
                 task()
             finally:
                 fault = sys.exception()
-                with self._changed:
+                with self._lock:
                     self._running -= 1
                     self._running_big -= is_big
-                    self._is_stopped = self._is_stopped or fault is not None
-                    self._changed.notify_all()
+                    self._ended.notify_all()
                 if fault is not None:
                     self._on_fault(fault)
 
     def _take(self) -> tuple[Task, bool] | None:
-        with self._changed:
+        with self._lock:
             while not self._is_stopped:
                 wait = self._wake_due()
                 found = self._pick()
                 if found is not None:
                     self._running += 1
                     self._running_big += found[1]
+                    self._queued.notify()  # what is left, or has its time later, is another thread's
                     return found
-                self._changed.wait(wait)
+                self._queued.wait(wait)
             return None
 
     def _wake_due(self) -> float | None:
