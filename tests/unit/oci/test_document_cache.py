@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from toolkit.oci.digest import Digest
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.documents import OCI_MANIFEST, Document
+from toolkit.oci.errors import DigestMismatch, NotFound
+
+
+def made(text: str) -> Document:
+    return Document(OCI_MANIFEST, text.encode())
+
+
+def never() -> Document:
+    raise AssertionError("read again")
+
+
+def test_a_document_is_read_once() -> None:
+    cache, document = DocumentCache(), made("{}")
+    assert cache.get(document.digest) is None
+    assert cache.get_or_read(document.digest, lambda: document) == (document, True)
+    assert cache.get_or_read(document.digest, never) == (document, False)
+
+
+def test_the_next_run_finds_it_in_the_directory(tmp_path: Path) -> None:
+    document = made('{"a": "\\n"}\n')
+    DocumentCache(tmp_path / "deep" / "cache").put(document.digest, document)
+    assert DocumentCache(tmp_path / "deep" / "cache").get(document.digest) == document
+
+
+def test_a_sha512_document_is_kept_too(tmp_path: Path) -> None:
+    document = made("{}")
+    digest = Digest.of(document.raw, "sha512")
+    DocumentCache(tmp_path).put(digest, document)
+    assert DocumentCache(tmp_path).get(digest) == document
+
+
+def test_a_document_that_is_not_what_its_digest_says_is_refused(tmp_path: Path) -> None:
+    cache = DocumentCache(tmp_path)
+    with pytest.raises(DigestMismatch):
+        cache.get_or_read(made("wanted").digest, lambda: made("other"))
+    assert cache.get(made("wanted").digest) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"application/json\nother", b"\xff\nx", b"no newline"])
+def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: bytes) -> None:
+    document = made("{}")
+    DocumentCache(tmp_path).put(document.digest, document)
+    [file] = tmp_path.iterdir()
+    file.write_bytes(damage)
+    assert DocumentCache(tmp_path).get(document.digest) is None
+    assert not file.exists()
+
+
+def test_a_directory_deleted_in_the_middle_is_no_matter(tmp_path: Path) -> None:
+    cache, first, second = DocumentCache(tmp_path / "c"), made("1"), made("2")
+    cache.put(first.digest, first)
+    for file in (tmp_path / "c").iterdir():
+        file.unlink()
+    (tmp_path / "c").rmdir()
+    assert cache.get(first.digest) == first
+    cache.put(second.digest, second)
+    assert DocumentCache(tmp_path / "c").get(second.digest) == second
+
+
+def test_a_directory_that_cannot_be_written_costs_nothing_in_this_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache, document = DocumentCache(tmp_path / "file"), made("{}")
+    cache.put(document.digest, document)
+    assert cache.get(document.digest) == document
+
+
+def test_the_directory_stays_within_its_limit_and_the_longest_unused_goes(tmp_path: Path) -> None:
+    documents = [made(f"{number:02}" + "x" * 998) for number in range(12)]
+    cache = DocumentCache(tmp_path, limit=8_000, memory_limit=0)
+    for document in documents:
+        cache.put(document.digest, document)
+        cache.get(documents[0].digest)
+        assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 8_000
+    later = DocumentCache(tmp_path, limit=8_000)
+    assert later.get(documents[-1].digest) is not None
+    assert later.get(documents[0].digest) is not None
+    assert later.get(documents[1].digest) is None
+
+
+def test_memory_is_bounded() -> None:
+    cache = DocumentCache(memory_limit=2_500)
+    documents = [made(f"{number}" + "x" * 999) for number in range(4)]
+    for document in documents:
+        cache.put(document.digest, document)
+    assert [cache.get(document.digest) is not None for document in documents] == [False, False, True, True]
+
+
+def test_many_threads_that_want_the_same_document_read_it_once() -> None:
+    cache, document = DocumentCache(), made("{}")
+    reads: list[int] = []
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def read() -> Document:
+        reads.append(1)
+        is_reading.set()
+        may_end.wait(5)
+        return document
+
+    found: list[tuple[Document, bool]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.get_or_read(document.digest, read))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    assert is_reading.wait(5)
+    may_end.set()
+    for thread in threads:
+        thread.join(5)
+    assert len(reads) == 1
+    assert sorted(was_read for _, was_read in found) == [False, False, False, True]
+
+
+def test_a_failed_read_leaves_the_next_one_a_chance() -> None:
+    cache, document = DocumentCache(), made("{}")
+
+    def missing() -> Document:
+        raise NotFound("gone", status=404, host="x")
+
+    with pytest.raises(NotFound):
+        cache.get_or_read(document.digest, missing)
+    assert cache.get_or_read(document.digest, lambda: document) == (document, True)
