@@ -127,7 +127,7 @@ def _decide(
     if desired.repository(image.repository).is_immutable:
         return Refusal(
             "tag.immutable",
-            f"{image.path}: `{image.key}` is immutable and holds `{destination.digest}`, upstream has `{source.digest}`",
+            f"{image.path}: the immutable `{image.key}` holds `{destination.digest}`, upstream has `{source.digest}`",
             hint="mirror it under a new tag, pin the old digest, or make the repository mutable",
         )
     return _seed(image, source, SeedAction.MOVE, _moved_because(source, destination), destination, observed), None
