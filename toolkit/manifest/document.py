@@ -116,8 +116,7 @@ def _compose(text: str) -> Node | None:
         raise NotYaml(f"the character U+{_code_point(error.character):04X} is not allowed in YAML", line) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = min(mark.line, text.count("\n")) + 1 if mark else 1
-        raise NotYaml(_syntax_sentence(error), line) from error
+        raise NotYaml(_syntax_sentence(error), mark.line + 1 if mark else 1) from error
     except YAMLError as error:
         raise NotYaml(str(error), 1) from error
     except RecursionError as error:

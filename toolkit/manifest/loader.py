@@ -35,7 +35,7 @@ def loads(text: str, file: str) -> Manifest:
     if len(text) > MAX_BYTES:
         raise _too_large(file)
     try:
-        document = read_document(text.removeprefix("\ufeff"))
+        document = read_document(text)
     except NotYaml as error:
         issue = Issue(file, error.line, "", error.message)
         raise ManifestUnusable("manifest.not_yaml", f"`{file}` is not YAML", [issue]) from error

@@ -27,7 +27,7 @@ def findings_of(error: ValidationError, document: Document) -> list[Finding]:
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
             continue  # pydantic 2.14 counts the items that were well-formed
-        path = document.trimmed(_path_of(detail["loc"], document))
+        path = _path_of(detail["loc"], document)
         findings.setdefault(path, Finding(path, _sentence(detail, path, document)))
     return list(findings.values())
 
