@@ -25,9 +25,6 @@ from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredRegistry
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
-from toolkit.terraform.provider_mirror import find
-from toolkit.terraform.runner import TerraformRunner
-from toolkit.terraform.work_dir import WorkDir
 
 _ENDPOINTS_VARIABLE = "TOOLKIT_REGISTRY_ENDPOINTS"
 # ECR allows 10 PutImage a second in a region; another tool may want one or two of them.
@@ -47,6 +44,10 @@ class Settings:
 @contextmanager
 def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
     """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
+    from toolkit.terraform.provider_mirror import find
+    from toolkit.terraform.runner import TerraformRunner
+    from toolkit.terraform.work_dir import WorkDir
+
     session = AwsSession(desired.region)
     cache = open_cache(settings.cache_dir)
     client = open_client(emit, session, desired.registries, jobs=settings.jobs)

@@ -41,10 +41,12 @@ class Endpoints:
     def base_url(self, registry: str) -> str:
         """What comes before `/v2/`, without a slash at the end.
 
-        Plain HTTP only where a rule says so, and for loopback hosts, as Docker does.
+        Plain HTTP only where a rule says so, and for loopback hosts, as Docker does. The pattern `*` leaves loopback
+        hosts alone: whoever names one means the port that it names.
         """
+        is_local = is_loopback(urlsplit(f"//{registry}").hostname or "")
         for pattern, url in self.rules:
-            if fnmatchcase(registry, pattern.lower()):
+            if fnmatchcase(registry, pattern.lower()) and not (is_local and pattern == "*"):
                 return url.rstrip("/")
         return own_url(registry)
 

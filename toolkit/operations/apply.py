@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
+from toolkit.operations.guards import refuse_if_unsafe
 from toolkit.operations.outcomes import raise_if_incomplete, settle
-from toolkit.operations.plan import Planned, plan, refuse_if_unsafe
+from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed

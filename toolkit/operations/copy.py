@@ -10,8 +10,7 @@ from toolkit.events import Emit
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference
-from toolkit.operations.outcomes import raise_if_incomplete
-from toolkit.operations.seed import run_seeder
+from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
 from toolkit.operations.services import step
 from toolkit.plan.observed import SourceFault
 from toolkit.report import Report, SeedOutcome, SeedStatus

@@ -1,4 +1,4 @@
-"""How every tag of a plan ended, read back from ECR where something was copied."""
+"""The seeder's run, and how every tag of a plan ended: read back from ECR where something was copied."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.errors import SeedingIncomplete
+from toolkit.oci.copy import CopyRequest
 from toolkit.operations.services import Ecr
 from toolkit.plan.model import Plan, Seed, SeedAction
 from toolkit.report import Report, SeedOutcome, SeedStatus
+from toolkit.seed.seeder import Seeder
+
+
+def run_seeder(seeder: Seeder, requests: list[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+    """Copy everything; an interrupt stops the copies and comes back with what was done until then."""
+    with seeder.open() as run:
+        try:
+            run.submit(requests)
+            return run.wait(), None
+        except KeyboardInterrupt as interrupt:
+            run.cancel()
+            return run.wait(), interrupt
 
 
 def settle(made: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedOutcome, ...]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from toolkit.oci.copy import CopyRequest
-from toolkit.operations.outcomes import raise_if_incomplete, settle
-from toolkit.operations.plan import plan_images, refuse_if_unsafe
+from toolkit.operations.guards import find_account, refuse_if_unsafe
+from toolkit.operations.outcomes import raise_if_incomplete, run_seeder, settle
 from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
-from toolkit.report import Report, SeedOutcome
+from toolkit.plan.planner import make_plan
+from toolkit.report import Report
 from toolkit.seed.requests import requests_for
-from toolkit.seed.seeder import Seeder
 
 
 def seed(
@@ -37,12 +36,10 @@ def seed(
     raise_if_incomplete(report)
 
 
-def run_seeder(seeder: Seeder, requests: list[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
-    """Copy everything; an interrupt stops the copies and comes back with what was done until then."""
-    with seeder.open() as run:
-        try:
-            run.submit(requests)
-            return run.wait(), None
-        except KeyboardInterrupt as interrupt:
-            run.cancel()
-            return run.wait(), interrupt
+def plan_images(desired: Desired, services: Services) -> Plan:
+    """The image part alone, for repositories that exist."""
+    account = find_account(desired, services)
+    existing = frozenset(services.ecr.repositories())
+    with services.observer.start(desired.images, existing) as observation:
+        observed = observation.result()
+    return make_plan(desired, observed, (), account, creates_repositories=False)

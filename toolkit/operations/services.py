@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import InfraChange
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
-from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.work_dir import WorkDir
+
+if TYPE_CHECKING:
+    from toolkit.terraform.runner import PlanFile
+    from toolkit.terraform.work_dir import WorkDir
 
 
 class StoredImage(Protocol):

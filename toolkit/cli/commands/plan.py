@@ -50,8 +50,9 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
+        from toolkit.operations.guards import refuse_if_unsafe
         from toolkit.operations.load import load_desired
-        from toolkit.operations.plan import plan, refuse_if_unsafe
+        from toolkit.operations.plan import plan
 
         desired = load_desired(file)
         settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
