@@ -1,0 +1,145 @@
+"""Every ending of a run is one message and one exit code, in the format that was asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from tests.support.toolkit_run import Toolkit
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import Format
+from toolkit.errors import (
+    AccessDenied,
+    Interrupted,
+    Issue,
+    ManifestUnusable,
+    Refused,
+    SeedingIncomplete,
+    TerraformFailed,
+    ToolkitError,
+)
+
+MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
+
+
+def end_of(body: object, form: Format = Format.TEXT) -> int:
+    with pytest.raises(typer.Exit) as ending:
+        execute("test", Presentation(form, no_progress=True), body)  # type: ignore[arg-type]
+    return ending.value.exit_code
+
+
+def raising(error: BaseException) -> object:
+    def body(run: Run) -> int:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ManifestUnusable("manifest.invalid", "`x` has 1 problem", (Issue("x", 3, "name", "is wrong"),)), 3),
+        (AccessDenied("aws.no_credentials", "none"), 4),
+        (TerraformFailed("terraform.failed", "no"), 5),
+        (SeedingIncomplete("seed.incomplete", "no"), 6),
+        (Refused("tag.immutable", "no", hint="do not"), 7),
+        (Interrupted("interrupted", "stop"), 130),
+        (KeyboardInterrupt(), 130),
+        (ValueError("oops"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_its_exit_code(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_of(raising(error)) == code
+    assert "error: " in capsys.readouterr().err
+
+
+def test_json_has_the_error_and_its_issues_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ManifestUnusable("manifest.invalid", "`x` has 1 problem", (Issue("x", 3, "name", "is wrong"),))
+    assert end_of(raising(error), Format.JSON) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == 3
+    assert document["error"]["code"] == "manifest.invalid"
+    assert document["error"]["issues"] == [{"file": "x", "line": 3, "path": "name", "message": "is wrong"}]
+
+
+def test_json_lines_end_with_run_finished_also_after_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    end_of(raising(Refused("a.b", "no", hint="do not")), Format.JSON_LINES)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["type"] == "run_started"
+    assert lines[0]["schema_version"] == 1
+    assert lines[-1]["type"] == "run_finished"
+    assert (lines[-1]["exit_code"], lines[-1]["error_code"], lines[-1]["hint"]) == (7, "a.b", "do not")
+
+
+def test_a_bug_shows_its_traceback_on_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
+    end_of(raising(ValueError("oops")))
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert captured.out == ""
+
+
+def test_what_would_move_the_cursor_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    end_of(raising(ToolkitError("x.y", "bad \x1b[31m text", hint="a\x07b")))
+    assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("plan", "--bogus"), "--bogus"),
+        (("nonsense",), "nonsense"),
+        (("plan", "--format", "xml"), "xml"),
+        (("apply", "--jobs", "0"), "--jobs"),
+        (("copy", "nginx:1.16"), "a source and a destination"),
+        (("copy", "nginx", "localhost:1/nginx:1"), "has no tag"),
+        (("copy", "a:1", "localhost:1/x:1", "b:1", "localhost:1/x:1"), "filled twice"),
+        (("copy", "a:1", "localhost:1/x"), "needs a tag"),
+        (("copy", "--platform", "!", "a:1", "localhost:1/x:1"), "--platform"),
+        (("copy", "--list", "absent.txt"), "absent.txt"),
+        (("copy",), "nothing to copy"),
+    ],
+)
+def test_a_wrong_command_line_is_64(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = Toolkit(tmp_path).run(*arguments).expect(64)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_usage_error_comes_in_the_format_asked_for(tmp_path: Path) -> None:
+    done = Toolkit(tmp_path).run("plan", "--format=json", "--bogus").expect(64)
+    assert done.document["error"]["code"] == "usage"
+
+
+def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
+    assert "Usage: toolkit" in Toolkit(tmp_path).run().expect(64).stderr
+
+
+def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
+    for command in ("validate", "plan", "apply", "seed", "copy", "render", "schema", "sandbox"):
+        text = Toolkit(tmp_path).run(command, "--help").expect(0).stdout
+        assert "Example" in text, command
+
+
+def test_a_missing_manifest_is_3_and_names_the_file(tmp_path: Path) -> None:
+    done = Toolkit(tmp_path).run("plan").expect(3)
+    assert "images.yaml" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_validate_counts_what_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "images.yaml").write_text(MANIFEST)
+    assert "1 images" in Toolkit(tmp_path).run("validate").expect(0).stdout
+
+
+def test_unusable_endpoints_are_a_usage_error(tmp_path: Path) -> None:
+    toolkit = Toolkit(tmp_path, {"TOOLKIT_REGISTRY_ENDPOINTS": "docker.io"})
+    done = toolkit.run("copy", "a:1", "localhost:1/x:1").expect(64)
+    assert "TOOLKIT_REGISTRY_ENDPOINTS" in done.stderr
+
+
+def test_the_schema_is_json(tmp_path: Path) -> None:
+    assert "properties" in json.loads(Toolkit(tmp_path).run("schema").expect(0).stdout)
