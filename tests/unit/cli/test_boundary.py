@@ -132,7 +132,7 @@ def test_a_missing_manifest_is_3_and_names_the_file(tmp_path: Path) -> None:
 
 def test_validate_counts_what_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "images.yaml").write_text(MANIFEST)
-    assert "1 images" in Toolkit(tmp_path).run("validate").expect(0).stdout
+    assert "1 image," in Toolkit(tmp_path).run("validate").expect(0).stdout
 
 
 def test_unusable_endpoints_are_a_usage_error(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -134,7 +135,7 @@ def _running(folder: Path) -> SandboxStatus:
     return found
 
 
-def _document(status: SandboxStatus) -> dict[str, object]:
+def _document(status: SandboxStatus) -> dict[str, Any]:
     import dataclasses
     import json
 
@@ -142,4 +143,20 @@ def _document(status: SandboxStatus) -> dict[str, object]:
 
 
 def _text(status: SandboxStatus) -> str:
-    return "\n".join(f"{name:<20} {value}" for name, value in _document(status).items())
+    def names(images: Sequence[str]) -> str:
+        return "".join(f"\n  {name}" for name in images) or " none"
+
+    images = _document(status)["images"]
+    return "\n".join(
+        (
+            f"sandbox in {status.folder}, process {status.pid}, account {status.account_id}, region {status.region}",
+            f"AWS         {status.aws_endpoint}",
+            f"Docker Hub  {status.docker_hub_endpoint}, {status.pulls_used} counted pulls, {status.pulls_left} left",
+            f"upstreams   {status.upstream_endpoint} (every other registry)",
+            f"ECR         {status.ecr_endpoint}",
+            f"images on Docker Hub:{names(images['docker_hub'])}",
+            f"images on other upstreams:{names(images['upstream'])}",
+            f"images in ECR:{names(images['ecr'])}",
+            *status.notices,
+        )
+    )

@@ -16,6 +16,7 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
     """Run `toolkit validate`."""
 
     def body(run: Run) -> int:
+        from toolkit.cli.render.amounts import format_count
         from toolkit.operations.load import load_desired
 
         desired = load_desired(file)
@@ -24,8 +25,14 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
             "images": len(desired.images),
             "builds": len(desired.builds),
         }
-        text = f"{file} is valid: " + ", ".join(f"{number} {what}" for what, number in counts.items())
-        run.show("manifest", {"file": str(file), "name": desired.name, **counts}, text)
+        found = ", ".join(
+            (
+                format_count(counts["repositories"], "repository", "repositories"),
+                format_count(counts["images"], "image"),
+                format_count(counts["builds"], "build"),
+            )
+        )
+        run.show("manifest", {"file": str(file), "name": desired.name, **counts}, f"{file} is valid: {found}")
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)
