@@ -26,6 +26,8 @@ MAX_VALUES = 200_000
 
 _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset({"true", "yes", "on", "y"})
+# Only YAML's escapes (`"\0"`) can write these; no shell, HCL or AWS API takes them.
+_UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:/+-]+")
 
 
@@ -181,12 +183,14 @@ class _Reading:
             elif str(key.tag) == f"{_TAG}merge":
                 merged.extend(value.value if isinstance(value, SequenceNode) else [value])
             elif key.value in lines:
-                message = f"`{key.value}` is given twice: line {lines[key.value]} has it too"
-                self.findings.append(Finding((*path, key.value), message, place))
+                name = _UNUSABLE.sub("?", key.value)
+                message = f"`{name}` is given twice: line {lines[key.value]} has it too"
+                self.findings.append(Finding((*path, name), message, place))
             else:
                 lines[key.value] = place.line
-                if key.value not in data:
-                    data[key.value] = self.value(value, (*path, key.value), depth + 1, key)
+                name = self._usable(key.value, path, place)
+                if name not in data:
+                    data[name] = self.value(value, (*path, name), depth + 1, key)
         for source in merged:
             if isinstance(source, MappingNode):
                 self._fill(data, source, path, depth + 1)
@@ -207,12 +211,19 @@ class _Reading:
                 case "float":
                     return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
                 case "str" | "timestamp" | "value" | "merge":
-                    return text
+                    return self._usable(text, path, _place_of(node))
         except ValueError:
-            self.findings.append(Finding(path, f"`{text}` is not a number"))
+            self.findings.append(Finding(path, f"`{_UNUSABLE.sub('?', text)}` is not a number"))
             return None
         self._refuse_tag(node, path)
         return None
+
+    def _usable(self, text: str, path: Path, place: Place) -> str:
+        """`text` with `?` for what cannot be used, which is a finding."""
+        unusable = _UNUSABLE.search(text)
+        if unusable:
+            self.findings.append(Finding(path, f"the character U+{ord(unusable.group()):04X} cannot be used", place))
+        return _UNUSABLE.sub("?", text)
 
     def _refuse_tag(self, node: Node, path: Path) -> None:
         tag = str(node.tag)

@@ -232,8 +232,9 @@ VariableName = Annotated[
 EnvironmentVariableName = Annotated[
     str,
     Grammar(
-        r"(?!CODEBUILD_|AWS_ACCESS_KEY_ID$|AWS_SECRET_ACCESS_KEY$)[A-Za-z_][A-Za-z0-9_]*",
-        "cannot be set for a build: letters, digits and `_`; `CODEBUILD_…` is AWS's, and keys come from the role",
+        r"(?!CODEBUILD_|AWS_ACCESS_KEY_ID$|AWS_SECRET_ACCESS_KEY$|TOOLKIT_ECR_REGISTRY$)[A-Za-z_][A-Za-z0-9_]*",
+        "cannot be set for a build: letters, digits and `_`; `CODEBUILD_…` is AWS's, `TOOLKIT_ECR_REGISTRY` ours, "
+        "and keys come from the role",
     ),
 ]
 EnvironmentImage = Annotated[str, Grammar(r"\S+", "is not the name of an image")]

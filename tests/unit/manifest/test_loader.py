@@ -244,6 +244,7 @@ SCALARS = (
     | st.integers(-5, 5000)
     | st.floats()
     | st.text(max_size=6)
+    | st.sampled_from(["\0", "a\x1b", "\x85", "\u2028", "\ud800"])
     | FIELDS
     | st.sampled_from(
         ["all", "linux/arm64", "nginx", "nginx:1.16", "nginx:1@x", "GITHUB", "NO_SOURCE", "docker-config", "KMS"]
@@ -274,7 +275,7 @@ def assert_loads_or_explains(text: str) -> None:
     except ManifestUnusable as error:
         assert all(1 <= issue.line <= lines for issue in error.issues)
         assert [issue.line for issue in error.issues] == sorted(issue.line for issue in error.issues)
-        assert all(issue.message for issue in error.issues)
+        assert all(str(issue).encode("utf-8") for issue in error.issues)
         assert len(set(error.issues)) == len(error.issues)
         assert error.issues or error.code in ("manifest.empty", "manifest.too_large")
 
