@@ -9,6 +9,7 @@ from toolkit.operations.guards import find_account
 from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
+from toolkit.plan.observed import Observed
 from toolkit.plan.planner import make_plan
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
@@ -23,8 +24,12 @@ class Planned:
     plan_file: PlanFile
 
 
-def plan(desired: Desired, services: Services, *, allows_destroy: bool = False) -> Planned:
-    """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock."""
+def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, reads_sizes: bool = False) -> Planned:
+    """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
+
+    `reads_sizes` reads the documents of what is to be copied, so that the plan is exact: counted pulls, kept in the
+    cache for the copy.
+    """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
     with services.observer.start(desired.images, frozenset(existing)) as observation:
@@ -37,5 +42,13 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False) 
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.plan(work_dir)
         observed = observation.result()
-    made = make_plan(desired, observed, plan_file.changes, account, allows_destroy=allows_destroy)
+
+    def decide(seen: Observed) -> Plan:
+        return make_plan(desired, seen, plan_file.changes, account, allows_destroy=allows_destroy)
+
+    made = decide(observed)
+    if reads_sizes and made.pending_seeds:
+        services.observer.read(made.pending_seeds)
+        with services.observer.start(desired.images, frozenset(existing)) as observation:
+            made = decide(observation.result())
     return Planned(replace(made, refusals=(*conflicts, *made.refusals)), plan_file)

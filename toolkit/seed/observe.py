@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from toolkit.events import Emit, StepFinished, StepStarted
+from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import Denied, OciError, Unauthorized
-from toolkit.oci.filtered_index import read_provenance
+from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference
+from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.plan.desired import DesiredImage
+from toolkit.plan.model import Seed
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.seed.preview import preview
 
@@ -27,11 +29,14 @@ from toolkit.seed.preview import preview
 _THREADS = 16
 
 
-class Heads(Protocol):
-    """The one registry request that observing needs."""
+class Upstream(Protocol):
+    """The registry requests that observing needs."""
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """The tag's descriptor and pull limit; None when it is not there."""
+
+    def get_manifest(self, ref: Reference) -> Document:
+        """The document; may be a counted pull."""
 
 
 class StoredImage(Protocol):
@@ -109,9 +114,33 @@ class Observer:
             for source, head in zip(unique, heads, strict=True)
         }
 
+    def read(self, seeds: Sequence[Seed]) -> None:
+        """Read the documents of `seeds` into the cache: counted pulls, which the copies save later.
+
+        What cannot be read is told and left to the copy.
+        """
+        self._emit(StepStarted("read sizes", total=len(seeds)))
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="observe") as pool:
+            list(pool.map(self._read, seeds))
+        self._emit(StepFinished("read sizes", 0.0))
+
+    def _read(self, seed: Seed) -> None:
+        def read(digest: Digest) -> Document:
+            name = seed.source.name
+            return self._cache.get_or_read(digest, lambda: self._upstream.get_manifest(name.with_digest(digest)))[0]
+
+        top = seed.source.digest
+        assert top is not None  # a plan pins every source
+        try:
+            read_tree(TreeReader(top, seed.platforms, keeps_attestations=seed.keeps_attestations), top, read)
+        except OciError as error:
+            self._emit(
+                NoticeGiven("source.unread", f"the size of `{seed.key}` stays unknown: {error.message}", error.hint)
+            )
+
     def _head(self, source: Reference) -> Head:
         try:
-            head = self._heads.head_manifest(source)
+            head = self._upstream.head_manifest(source)
         except (Unauthorized, Denied) as error:
             return SourceFault("denied", error.message, error.hint)
         except OciError as error:

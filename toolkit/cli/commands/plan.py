@@ -37,6 +37,10 @@ def command(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
     ] = False,
+    sizes: Annotated[
+        bool,
+        typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
+    ] = False,
     allow_destroy: AllowDestroy = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
@@ -57,7 +61,7 @@ def command(
         desired = load_desired(file)
         settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
         with open_services(run.emit, desired, settings) as services:
-            planned = plan(desired, services, allows_destroy=allow_destroy)
+            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes)
         run.show_plan(planned.plan)
         refuse_if_unsafe(planned.plan)
         return 2 if detailed_exitcode and planned.plan.has_changes else 0
