@@ -1,12 +1,12 @@
 """What an image is made of: its documents from the top down, and the blobs that they name.
 
 `TreeReader` does no I/O: it says which documents it needs next and takes them in any order, so that they may be read
-side by side.
+side by side, or one after the other by `read_tree`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from toolkit.oci.descriptor import Descriptor, Platform
@@ -126,6 +126,15 @@ class TreeReader:
     def _children(self, digest: Digest) -> tuple[Digest, ...]:
         parsed = self._parsed[digest]
         return tuple(child.digest for child in parsed.manifests) if isinstance(parsed, ImageIndex) else ()
+
+
+def read_tree(reader: TreeReader, top: Digest, read: Callable[[Digest], Document]) -> ImageTree:
+    """The image, its documents read one after the other."""
+    pending = [top]
+    while pending:
+        digest = pending.pop()
+        pending.extend(reader.add(digest, read(digest)))
+    return reader.tree()
 
 
 def check_platform(config: bytes, platforms: Sequence[Platform]) -> None:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from toolkit.oci.copy import CopyError
 from toolkit.oci.errors import DigestMismatch, NotFound, SizeMismatch
 from toolkit.oci.reference import Repository
 from toolkit.seed.blob_schedule import Need
 
-# A broken upload begins again in a new session.
-_UPLOAD_PAUSES = (0.5, 2.0, 5.0)
-# ECR shows a repository some moments after it was created.
-_MISSING_PATIENCE = 6.0
-_MISSING_PAUSE = 0.5
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Seconds. A broken upload begins again after each of `upload`, in a new session.
+
+    A repository that is not there is asked for again each `missing` until `missing_limit`: ECR shows one some moments
+    after it was created.
+    """
+
+    upload: tuple[float, ...] = (0.5, 2.0, 5.0)
+    missing: float = 0.5
+    missing_limit: float = 6.0
 
 
 class Patience:
     """What has been tried so far; used under the run's lock."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, pauses: Pauses, clock: Callable[[], float]) -> None:
+        self._pauses = pauses
         self._clock = clock
         self._attempts: Counter[Need] = Counter()
         self._missing_since: dict[Repository, float] = {}
@@ -38,9 +47,9 @@ class Patience:
             is_damaged = isinstance(error.cause, (DigestMismatch, SizeMismatch))
             return 0.0 if is_damaged and not attempts else None
         if error.is_temporary:
-            return _UPLOAD_PAUSES[attempts] if attempts < len(_UPLOAD_PAUSES) else None
+            return self._pauses.upload[attempts] if attempts < len(self._pauses.upload) else None
         if isinstance(error.cause, NotFound):
             now = self._clock()
             since = self._missing_since.setdefault(need.destination, now)
-            return _MISSING_PAUSE if now - since < _MISSING_PATIENCE else None
+            return self._pauses.missing if now - since < self._pauses.missing_limit else None
         return None

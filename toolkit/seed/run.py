@@ -24,7 +24,7 @@ from toolkit.seed.blob_schedule import BlobSchedule, Need, Place, Step
 from toolkit.seed.explain import explain
 from toolkit.seed.image_copy import ImageCopy
 from toolkit.seed.pace import Pace
-from toolkit.seed.patience import Patience
+from toolkit.seed.patience import Patience, Pauses
 from toolkit.seed.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ _GRACE = 5.0
 class SeedRun:
     """Images under way. Leaving the block stops what is not finished."""
 
-    def __init__(self, engine: CopyEngine, emit: Emit, *, jobs: int, pace: Pace, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: CopyEngine, emit: Emit, *, jobs: int, pace: Pace, pauses: Pauses, clock: Callable[[], float]
+    ) -> None:
         self._engine = engine
         self._emit = emit
         self._pace = pace
@@ -52,7 +54,7 @@ class SeedRun:
         self._schedule = BlobSchedule()
         self._put: set[tuple[Repository, Digest]] = set()
         self._mounts_from_itself: dict[str, bool] = {}
-        self._patience = Patience(clock)
+        self._patience = Patience(pauses, clock)
         self._is_stopped = False
         self._is_closed = False
         self._fault: BaseException | None = None

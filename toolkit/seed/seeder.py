@@ -10,6 +10,7 @@ from toolkit.oci.copy import CopyEngine, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.report import SeedOutcome
 from toolkit.seed.pace import Pace
+from toolkit.seed.patience import Pauses
 from toolkit.seed.run import SeedRun
 
 
@@ -28,12 +29,14 @@ class Seeder:
         jobs: int = 8,
         cache: DocumentCache | None = None,
         puts_per_second: float | None = None,
+        pauses: Pauses | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = CopyEngine(source, target, cache or DocumentCache())
         self._emit = emit
         self._jobs = jobs
         self._pace = Pace(puts_per_second, clock=clock)
+        self._pauses = pauses or Pauses()
         self._clock = clock
 
     def seed(self, requests: Iterable[CopyRequest]) -> list[SeedOutcome]:
@@ -44,4 +47,6 @@ class Seeder:
 
     def open(self) -> SeedRun:
         """A run that takes requests as they come; a context manager."""
-        return SeedRun(self._engine, self._emit, jobs=self._jobs, pace=self._pace, clock=self._clock)
+        return SeedRun(
+            self._engine, self._emit, jobs=self._jobs, pace=self._pace, pauses=self._pauses, clock=self._clock
+        )

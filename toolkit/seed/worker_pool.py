@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from types import TracebackType
 
 Task = Callable[[], None]
 
@@ -75,16 +75,12 @@ class WorkerPool:
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             task, is_big = taken
-            try:
+            with _HandedOver(self._on_fault):
                 task()
-            finally:
-                fault = sys.exception()
-                with self._lock:
-                    self._running -= 1
-                    self._running_big -= is_big
-                    self._ended.notify_all()
-                if fault is not None:
-                    self._on_fault(fault)
+            with self._lock:
+                self._running -= 1
+                self._running_big -= is_big
+                self._ended.notify_all()
 
     def _take(self) -> tuple[Task, bool] | None:
         with self._lock:
@@ -115,3 +111,20 @@ class WorkerPool:
         if self._small:
             return heapq.heappop(self._small)[2], False
         return None
+
+
+class _HandedOver:
+    """Whatever is raised inside goes to who waits for the run, as a Future's would; this thread is not the place."""
+
+    def __init__(self, tell: Callable[[BaseException], None]) -> None:
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if fault is not None:
+            self._tell(fault)
+        return True

@@ -7,7 +7,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import DOCKER_SCHEMA_1, Document
 from toolkit.oci.errors import InvalidDocument, MissingPlatform, UnsupportedDocument
-from toolkit.oci.tree import ImageTree, TreeReader, check_platform
+from toolkit.oci.tree import ImageTree, TreeReader, check_platform, read_tree
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 
@@ -21,13 +21,9 @@ def contents(made: MadeImage) -> dict[Digest, Document]:
 
 def read(made: MadeImage, platforms: tuple[Platform, ...] | None = None, *, attestations: bool = True) -> ImageTree:
     reader = TreeReader(made.digest, platforms, keeps_attestations=attestations)
-    documents, pending = contents(made), [made.digest]
-    while pending:
-        digest = pending.pop()
-        assert digest in reader.missing
-        pending += reader.add(digest, documents[digest])
+    tree = read_tree(reader, made.digest, contents(made).__getitem__)
     assert reader.is_complete
-    return reader.tree()
+    return tree
 
 
 def test_an_image_is_one_document_and_its_blobs() -> None:
@@ -57,6 +53,9 @@ def test_a_child_named_twice_is_asked_for_once() -> None:
     top = index(("linux/amd64", leaf), ("linux/amd64", leaf))
     reader = TreeReader(top.digest, None, keeps_attestations=True)
     assert reader.add(top.digest, top.document) == (leaf.digest,)
+    assert reader.missing == {leaf.digest}
+    assert reader.add(leaf.digest, leaf.document) == ()
+    assert reader.is_complete
 
 
 def test_a_platform_subset_is_another_index_and_reads_its_children_only() -> None:

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from toolkit.oci.copy import CopyError
+from toolkit.oci.descriptor import Descriptor
+from toolkit.oci.digest import Digest
+from toolkit.oci.errors import ConnectionFailed, Denied, DigestMismatch, NotFound, OciError, RegistryError, SizeMismatch
+from toolkit.oci.reference import Repository
+from toolkit.seed.blob_schedule import Need
+from toolkit.seed.patience import Patience, Pauses
+
+NEED = Need(0, Descriptor("layer", Digest.of(b"x"), 1), Repository("s.test", "a"), Repository("t.test", "a"))
+BROKEN = ConnectionFailed("broke", host="h")
+NO_REPOSITORY = NotFound("no", status=404, host="h", error_codes=("NAME_UNKNOWN",))
+LOST_SESSION = NotFound("no", status=404, host="h", error_codes=("BLOB_UPLOAD_UNKNOWN",))
+
+
+def attempts(side: str, cause: OciError, limit: int = 50) -> list[float]:
+    """The pauses until it is given up, by a clock that moves with them."""
+    now = 0.0
+    patience = Patience(Pauses(), lambda: now)
+    pauses: list[float] = []
+    while len(pauses) < limit:
+        again = patience.next_attempt(NEED, CopyError(side, "k", cause))
+        if again is None:
+            return pauses
+        assert again[0] == len(pauses) + 1
+        pauses.append(again[1])
+        now += again[1]
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize(
+    ("side", "cause", "count", "seconds"),
+    [
+        ("destination", BROKEN, 3, 7.5),
+        ("destination", RegistryError("x", status=503, host="h"), 3, 7.5),
+        ("destination", LOST_SESSION, 3, 7.5),
+        ("destination", NO_REPOSITORY, 12, 6.0),
+        ("destination", Denied("x", status=403, host="h"), 0, 0),
+        ("source", DigestMismatch("x"), 1, 0),
+        ("source", SizeMismatch("x"), 1, 0),
+        ("source", BROKEN, 0, 0),
+        ("source", NO_REPOSITORY, 0, 0),
+    ],
+)
+def test_what_is_tried_again_and_for_how_long(side: str, cause: OciError, count: int, seconds: float) -> None:
+    pauses = attempts(side, cause)
+    assert (len(pauses), sum(pauses)) == (count, seconds)

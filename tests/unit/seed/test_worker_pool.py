@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from toolkit.seed.worker_pool import WorkerPool
+
+MIB = 2**20
+
+
+def no_fault(fault: BaseException) -> None:
+    raise AssertionError(fault)
+
+
+class Recorder:
+    """Tasks that write their name down; `wait` until so many have."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._written = threading.Condition()
+
+    def task(self, name: str) -> Callable[[], None]:
+        def run() -> None:
+            with self._written:
+                self.names.append(name)
+                self._written.notify_all()
+
+        return run
+
+    def wait(self, count: int) -> list[str]:
+        with self._written:
+            assert self._written.wait_for(lambda: len(self.names) >= count, 5), self.names
+            return self.names
+
+
+def blocked(pool: WorkerPool, size: int | None = None) -> threading.Event:
+    """Occupy one thread until the event is set."""
+    started, end = threading.Event(), threading.Event()
+
+    def run() -> None:
+        started.set()
+        end.wait(5)
+
+    pool.submit(run, transfer_size=size)
+    assert started.wait(5)
+    return end
+
+
+def test_requests_go_first_then_the_largest_transfer() -> None:
+    pool, seen = WorkerPool(1, no_fault), Recorder()
+    end = blocked(pool)
+    for name, size in (("small", 10), ("big", 5 * MIB), ("bigger", 9 * MIB), ("smaller", 5)):
+        pool.submit(seen.task(name), transfer_size=size)
+    pool.submit(seen.task("request"))
+    end.set()
+    assert seen.wait(5) == ["request", "bigger", "big", "small", "smaller"]
+    pool.stop()
+
+
+def test_big_transfers_leave_one_thread_to_the_others() -> None:
+    pool, seen = WorkerPool(2, no_fault), Recorder()
+    end = blocked(pool, MIB)
+    pool.submit(seen.task("big"), transfer_size=MIB)
+    pool.submit(seen.task("small"), transfer_size=MIB - 1)
+    pool.submit(seen.task("request"))
+    assert sorted(seen.wait(2)) == ["request", "small"]
+    end.set()
+    assert seen.wait(3)[-1] == "big"
+    pool.stop()
+
+
+def test_what_waits_for_its_time_holds_no_thread() -> None:
+    pool, seen = WorkerPool(1, no_fault), Recorder()
+    pool.submit(seen.task("later"), delay=0.15)
+    pool.submit(seen.task("now"))
+    assert seen.wait(2) == ["now", "later"]
+    pool.stop()
+
+
+def test_a_time_that_comes_while_a_thread_is_busy_is_kept_by_another() -> None:
+    pool, seen = WorkerPool(2, no_fault), Recorder()
+    for _ in range(20):
+        pool.submit(seen.task("warm"))
+    seen.wait(20)
+    pool.submit(seen.task("later"), delay=0.1)
+    end = blocked(pool)
+    began = time.monotonic()
+    seen.wait(21)
+    assert time.monotonic() - began < 2
+    end.set()
+    pool.stop()
+
+
+def test_stopping_drops_what_has_not_begun_and_waits_for_what_has() -> None:
+    pool, seen = WorkerPool(1, no_fault), Recorder()
+    end = blocked(pool)
+    pool.submit(seen.task("never"))
+    assert pool.stop(grace=0.05) is False
+    end.set()
+    assert pool.stop(grace=5) is True
+    pool.submit(seen.task("too late"))
+    time.sleep(0.05)
+    assert seen.names == []
+
+
+def test_a_bug_in_a_task_is_told() -> None:
+    told: list[BaseException] = []
+    is_told = threading.Event()
+
+    def tell(fault: BaseException) -> None:
+        told.append(fault)
+        is_told.set()
+
+    def bug() -> None:
+        raise KeyError("bug")
+
+    pool = WorkerPool(1, tell)
+    pool.submit(bug)
+    assert is_told.wait(5)
+    assert isinstance(told[0], KeyError)
+    assert pool.stop(grace=5) is True
