@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
@@ -79,8 +80,8 @@ class Observation:
 class Observer:
     """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository."""
 
-    def __init__(self, heads: Heads, stored_images: StoredImages, emit: Emit, *, cache: DocumentCache) -> None:
-        self._heads = heads
+    def __init__(self, upstream: Upstream, stored_images: StoredImages, emit: Emit, *, cache: DocumentCache) -> None:
+        self._upstream = upstream
         self._stored_images = stored_images
         self._emit = emit
         self._cache = cache
@@ -125,18 +126,19 @@ class Observer:
         self._emit(StepFinished("read sizes", 0.0))
 
     def _read(self, seed: Seed) -> None:
-        def read(digest: Digest) -> Document:
-            name = seed.source.name
-            return self._cache.get_or_read(digest, lambda: self._upstream.get_manifest(name.with_digest(digest)))[0]
-
         top = seed.source.digest
-        assert top is not None  # a plan pins every source
+        if top is None:  # a plan pins every source that it copies
+            return
+
+        def read(digest: Digest) -> Document:
+            reference = seed.source.name.with_digest(digest)
+            return self._cache.get_or_read(digest, partial(self._upstream.get_manifest, reference))[0]
+
         try:
             read_tree(TreeReader(top, seed.platforms, keeps_attestations=seed.keeps_attestations), top, read)
         except OciError as error:
-            self._emit(
-                NoticeGiven("source.unread", f"the size of `{seed.key}` stays unknown: {error.message}", error.hint)
-            )
+            message = f"the size of `{seed.key}` stays unknown: {error.message}"
+            self._emit(NoticeGiven("source.unread", message, error.hint))
 
     def _head(self, source: Reference) -> Head:
         try:
