@@ -1,0 +1,203 @@
+"""Terraform's complaints in our words: one table, a test per row; first match wins.
+
+AWS's failures come through the provider or the backend as prose, so they are matched as prose, to explain them and for
+nothing else: no decision to try again hangs on it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from toolkit.errors import AccessDenied, Refused, TerraformFailed, ToolkitError
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What Terraform says is wrong; `severity` is `error` or `warning`, `address` a resource's, if it is about one."""
+
+    severity: str
+    summary: str
+    detail: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A cause: `message` and `hint` may use the pattern's named groups; without a message Terraform's own stands."""
+
+    pattern: str
+    kind: type[ToolkitError]
+    code: str
+    hint: str
+    message: str | None = None
+
+
+_LOCKED = r"Error acquiring the state lock"
+
+_TABLE = (
+    _Row(
+        r"AWS account ID not allowed: (?P<account>\d+)",
+        Refused,
+        "aws.wrong_account",
+        "switch the profile or role, or correct `aws.account_id`",
+        "these credentials belong to account `{account}`, which the manifest does not allow",
+    ),
+    _Row(
+        r"\bExpiredToken(Exception)?\b|\bRequestExpired\b|token.* (has|is) expired",
+        AccessDenied,
+        "aws.credentials_expired",
+        "renew the session (`aws sso login`, or a new role session) and run again",
+    ),
+    _Row(
+        r"\b(InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|AuthFailure|InvalidAccessKeyId)\b",
+        AccessDenied,
+        "aws.credentials_invalid",
+        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE",
+    ),
+    _Row(
+        r"No valid credential sources found",
+        AccessDenied,
+        "aws.no_credentials",
+        "set AWS_PROFILE or AWS_ACCESS_KEY_ID",
+        "Terraform found no AWS credentials",
+    ),
+    _Row(
+        r"not authorized to perform: (?P<action>[\w:-]+)( on resource: (?P<resource>\S+))?",
+        AccessDenied,
+        "aws.access_denied",
+        "allow `{action}` for this role",
+    ),
+    _Row(
+        r"operation error (?P<service>[\w ]+): (?P<operation>\w+),[^\n]*\bAccessDenied",
+        AccessDenied,
+        "aws.access_denied",
+        "allow it for this role",
+        "AWS refused `{operation}` of {service} to these credentials",
+    ),
+    _Row(
+        _LOCKED + r"[\s\S]*\bID: +(?P<id>\S+)[\s\S]*\bWho: +(?P<who>\S+)[\s\S]*\bCreated: +(?P<when>\S+ [\d:]+)",
+        TerraformFailed,
+        "terraform.state_locked",
+        "wait for that run; if it died, run `terraform force-unlock {id}` in the working directory",
+        "the state is locked by `{who}` since {when} (lock `{id}`)",
+    ),
+    _Row(
+        _LOCKED,
+        TerraformFailed,
+        "terraform.state_locked",
+        "look whether another run holds it, and whether these credentials may write there",
+    ),
+    _Row(
+        r"Backend configuration changed|Backend configuration block has changed|approval for state migration",
+        TerraformFailed,
+        "terraform.backend_changed",
+        "run `terraform init -migrate-state` in the working directory, or restore `terraform.backend`, then run again",
+        "the manifest names another place for Terraform's state than the last run used",
+    ),
+    _Row(
+        r'S3 bucket "(?P<bucket>[^"]*)" does not exist',
+        TerraformFailed,
+        "terraform.bucket_missing",
+        "create it first, with versioning, or correct `terraform.backend.s3`",
+        "the bucket `{bucket}` for Terraform's state does not exist",
+    ),
+    _Row(
+        r"was not found in any of the search locations",
+        TerraformFailed,
+        "terraform.provider_not_found",
+        "add the AWS provider (5.80 or newer, below 7) to the mirror, or unset TOOLKIT_PROVIDER_MIRROR",
+    ),
+    _Row(
+        r"Failed to query available provider packages|Failed to install provider|could not connect to registry",
+        TerraformFailed,
+        "terraform.registry_unreachable",
+        "allow access to the Terraform registry, or name a provider mirror in TOOLKIT_PROVIDER_MIRROR",
+        "Terraform cannot get the AWS provider from its registry",
+    ),
+    _Row(
+        r"Required plugins are not installed|Inconsistent dependency lock file|Module not installed",
+        TerraformFailed,
+        "terraform.not_initialised",
+        "remove `.terraform` in the working directory and run again",
+    ),
+    _Row(
+        r"Unsupported (Terraform|OpenTofu) Core version",
+        TerraformFailed,
+        "terraform.too_old",
+        "install Terraform 1.6 or newer, for state in S3 1.10, or name another with --terraform-bin",
+    ),
+    _Row(
+        r"RepositoryAlreadyExistsException: The repository with name '(?P<name>[^']*)'",
+        TerraformFailed,
+        "terraform.repository_exists",
+        "run again: what carries this manifest's tags is adopted",
+        "the repository `{name}` exists already and is not in Terraform's state",
+    ),
+    _Row(
+        r"RepositoryNotEmptyException[^\n]*?'(?P<name>[^']*)'",
+        TerraformFailed,
+        "terraform.repository_not_empty",
+        "keep it in the manifest with `force_delete: true`, apply, and then remove it",
+        "the repository `{name}` holds images, so AWS does not delete it",
+    ),
+    _Row(
+        r"\b(EntityAlreadyExists|ResourceAlreadyExistsException)\b",
+        TerraformFailed,
+        "terraform.resource_exists",
+        "run again: what carries this manifest's tags is adopted; else choose another name",
+    ),
+    _Row(
+        r"Cannot import non-existent remote object",
+        TerraformFailed,
+        "terraform.adoption_gone",
+        "run again: it was deleted between the look and the plan",
+    ),
+    _Row(
+        r"Saved plan is stale",
+        TerraformFailed,
+        "terraform.plan_stale",
+        "run again: somebody else changed the state after this plan was made",
+    ),
+    _Row(
+        r"request send failed|no such host|connection refused",
+        TerraformFailed,
+        "terraform.aws_unreachable",
+        "check the network, the region and AWS_ENDPOINT_URL",
+    ),
+)
+_COMPILED = tuple((re.compile(row.pattern), row) for row in _TABLE)
+
+# What only AWS's support wants to know, in the middle of the sentence.
+_TRANSPORT = re.compile(r"https response error StatusCode: \d+, RequestID: [^,]*, (HostID: [^,]*, )?(api error )?")
+
+
+def hint_for(diagnostic: Diagnostic) -> str | None:
+    """Our cure, where we know one; never for a warning."""
+    found = _find(diagnostic) if diagnostic.severity == "error" else None
+    return found[0].hint.format(**found[1]) if found else None
+
+
+def explain(diagnostic: Diagnostic) -> ToolkitError:
+    """Our error for one of Terraform's; an unknown one keeps Terraform's own words."""
+    found = _find(diagnostic)
+    words = _sentence(diagnostic)
+    if found is None:
+        return TerraformFailed("terraform.failed", words)
+    row, groups = found
+    message = row.message.format(**groups) if row.message else words
+    return row.kind(row.code, message, hint=row.hint.format(**groups))
+
+
+def _find(diagnostic: Diagnostic) -> tuple[_Row, dict[str, str]] | None:
+    text = f"{diagnostic.summary}\n{diagnostic.detail}"
+    for pattern, row in _COMPILED:
+        match = pattern.search(text)
+        if match:
+            return row, {name: value or "" for name, value in match.groupdict().items()}
+    return None
+
+
+def _sentence(diagnostic: Diagnostic) -> str:
+    summary = _TRANSPORT.sub("", diagnostic.summary.strip().split("\n\n")[0]).replace("\n", " ").rstrip(".")
+    return f"`{diagnostic.address}`: {summary}" if diagnostic.address else summary

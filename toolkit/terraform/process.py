@@ -1,0 +1,248 @@
+"""Starts Terraform: the one place that does.
+
+A Terraform whose terminal, pipe or parent goes away dies with an empty state file and a held lock. So it gets a
+session of its own, no stdin, and files for its output, which we read while they grow: when we are killed, it finishes
+and saves its state. An interrupt is forwarded once and then awaited. `survivor` finds a Terraform that outlived its
+run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, BinaryIO
+
+from toolkit.errors import Interrupted
+
+_KEPT_RUNS = 20
+# Variables that bend what Terraform does or prints; what it needs of these we pass as flags.
+_BENDING = ("TF_DATA_DIR", "TF_WORKSPACE", "TF_REATTACH_PROVIDERS", "TF_CLI_ARGS", "TF_LOG", "TF_VAR_")
+_RUNNING = "running"
+_CLI_CONFIG = "TF_CLI_CONFIG_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A short command that ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class Listener:
+    """Who listens to a running Terraform; methods do nothing unless overridden."""
+
+    def wrote(self, line: str) -> None:
+        """A line on its stdout."""
+
+    def complained(self, line: str) -> None:
+        """A line on its stderr."""
+
+    def interrupted(self, times: int) -> None:
+        """An interrupt was forwarded; `times` is 1, or 2 when it was told to abort."""
+
+
+def scrub(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without what bends Terraform, and with what keeps it quiet.
+
+    A CLI configuration file that is not there is dropped: Terraform would warn, in text, before every answer.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith(_BENDING)}
+    if _CLI_CONFIG in kept and not Path(kept[_CLI_CONFIG]).is_file():
+        del kept[_CLI_CONFIG]
+    return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+
+def capture(argv: Sequence[str], *, cwd: Path | None, environment: Mapping[str, str]) -> Captured:
+    """Run a command that only reads, and whose output must not reach the disk. Raises OSError if it cannot start."""
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        start_new_session=True,
+        check=False,
+    )
+    return Captured(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    logs: Path,
+    listener: Listener,
+    poll_seconds: float = 0.05,
+    abort_seconds: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Run to the end and return the exit code; `listener` hears every line as it comes, in this thread.
+
+    Raises Interrupted after Terraform has ended when an interrupt came, and OSError if it cannot start. A second
+    interrupt aborts Terraform; `abort_seconds` later it is left to itself. When `listener` raises, Terraform is
+    interrupted and awaited first.
+    """
+    stdout_path, stderr_path = _new_logs(logs, argv[1])
+    with (
+        stdout_path.open("wb") as stdout,
+        stderr_path.open("wb") as stderr,
+        stdout_path.open("rb") as stdout_tail,
+        stderr_path.open("rb") as stderr_tail,
+        _Interrupts() as interrupts,
+    ):
+        process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        running = logs / _RUNNING
+        running.write_bytes(f"{process.pid}\0".encode() + _command_line(argv))
+        tails = (_Tail(stdout_tail, listener.wrote), _Tail(stderr_tail, listener.complained))
+        try:
+            _follow(process, tails, interrupts, listener, poll_seconds, abort_seconds, clock)
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+        finally:
+            if process.returncode is not None:
+                running.unlink(missing_ok=True)
+    if interrupts.count == 0:
+        return process.returncode
+    if interrupts.count == 1:
+        raise Interrupted(
+            "interrupted", "the run was interrupted; Terraform has saved its state", hint="run the same command again"
+        )
+    raise Interrupted(
+        "interrupted.twice",
+        "the run was interrupted twice; Terraform was aborted and may not know all that it made",
+        hint="run the same command again: it adopts what is left behind",
+    )
+
+
+def survivor(logs: Path) -> int | None:
+    """The process id of a Terraform that still runs though the run that started it, with these logs, was killed."""
+    try:
+        number, arguments = (logs / _RUNNING).read_bytes().split(b"\0", 1)
+        os.kill(int(number), 0)
+    except (FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
+        return None
+    # The number may be another process's by now. Where the system shows no command lines, it is believed.
+    command_line = Path(f"/proc/{int(number)}/cmdline")
+    if command_line.exists() and not command_line.read_bytes().endswith(arguments):
+        return None
+    return int(number)
+
+
+def _command_line(argv: Sequence[str]) -> bytes:
+    """As `/proc` shows it, without the program: a wrapper may have started another under the same arguments."""
+    return b"".join(argument.encode() + b"\0" for argument in argv[1:])
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    tails: Sequence[_Tail],
+    interrupts: _Interrupts,
+    listener: Listener,
+    poll_seconds: float,
+    abort_seconds: float,
+    clock: Callable[[], float],
+) -> None:
+    """Read along until the process has ended, or `abort_seconds` after the second interrupt."""
+    forwarded = 0
+    deadline = float("inf")
+    while True:
+        ended = _has_ended(process, poll_seconds) or clock() > deadline
+        for tail in tails:
+            tail.read(is_last=ended)
+        if ended:
+            return
+        if interrupts.count > forwarded and forwarded < 2:
+            forwarded += 1
+            process.send_signal(signal.SIGINT)
+            listener.interrupted(forwarded)
+            if forwarded == 2:
+                deadline = clock() + abort_seconds
+
+
+def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+class _Tail:
+    """Lines of a file that another process is writing."""
+
+    def __init__(self, file: BinaryIO, on_line: Callable[[str], None]) -> None:
+        self._file = file
+        self._on_line = on_line
+        self._rest = b""
+
+    def read(self, *, is_last: bool) -> None:
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        if is_last and self._rest:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._on_line(line.decode(errors="replace"))
+
+
+class _Interrupts:
+    """Counts the signals that would raise here, so that none of them tears a line or a wait apart.
+
+    Signals that are ignored or deadly stay so. Outside the main thread Python delivers none, and nothing is counted.
+    """
+
+    _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._NUMBERS:
+                if callable(signal.getsignal(number)):
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def _new_logs(folder: Path, command: str) -> tuple[Path, Path]:
+    """Two new files, numbered on from the last; the oldest of many are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = sorted(folder.glob("[0-9]*-*.stdout"), key=_number)
+    for old in runs[: max(0, len(runs) - _KEPT_RUNS + 1)]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".stderr").unlink(missing_ok=True)
+    stem = f"{_number(runs[-1]) + 1 if runs else 1:04}-{command}"
+    return folder / f"{stem}.stdout", folder / f"{stem}.stderr"
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split("-")[0])

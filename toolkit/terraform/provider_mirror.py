@@ -1,0 +1,59 @@
+"""Where the AWS provider can be had without a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from toolkit.errors import TerraformFailed
+
+_VARIABLE = "TOOLKIT_PROVIDER_MIRROR"
+_REGISTRY = "registry.terraform.io"
+_REGISTRY_OF_OPENTOFU = "registry.opentofu.org"
+
+
+def find(environment: Mapping[str, str], home: Path, *, root: Path = Path("/")) -> Path | None:
+    """The mirror to install the AWS provider from; None leaves it to Terraform: its configuration, or the registry.
+
+    `TOOLKIT_PROVIDER_MIRROR` comes first, and must hold the provider (TerraformFailed). A CLI configuration that says
+    how to install providers stands. Then the places that Terraform knows itself, and the folders of `/opt`.
+    """
+    named = environment.get(_VARIABLE)
+    if named:
+        mirror = Path(named).expanduser().absolute()
+        if not _holds_provider(mirror, _REGISTRY) and not _holds_provider(mirror, _REGISTRY_OF_OPENTOFU):
+            raise TerraformFailed(
+                "terraform.mirror_without_provider",
+                f"the provider mirror `{named}` has no `{_REGISTRY}/hashicorp/aws`",
+                hint=f"correct {_VARIABLE}, or fill the folder: `terraform providers mirror {named}`",
+            )
+        return mirror
+    if _says_how_to_install(environment, home):
+        return None
+    return next((folder for folder in _usual_places(home, root) if _holds_provider(folder, _REGISTRY)), None)
+
+
+def serves(mirror: Path, program: str) -> bool:
+    """Whether `mirror` has the provider under the registry that `program` looks in: OpenTofu has its own."""
+    is_opentofu = "tofu" in Path(program).name
+    return _holds_provider(mirror, _REGISTRY_OF_OPENTOFU if is_opentofu else _REGISTRY)
+
+
+def _holds_provider(folder: Path, registry: str) -> bool:
+    provider = folder / registry / "hashicorp" / "aws"
+    return provider.is_dir() and any(provider.iterdir())
+
+
+def _says_how_to_install(environment: Mapping[str, str], home: Path) -> bool:
+    for file in (environment.get("TF_CLI_CONFIG_FILE"), home / ".terraformrc", home / ".tofurc"):
+        if file and Path(file).is_file():
+            return "provider_installation" in Path(file).read_text(encoding="utf-8", errors="replace")
+    return False
+
+
+def _usual_places(home: Path, root: Path) -> Iterable[Path]:
+    yield home / ".terraform.d" / "plugins"
+    yield home / ".local" / "share" / "terraform" / "plugins"
+    yield root / "usr" / "local" / "share" / "terraform" / "plugins"
+    yield root / "usr" / "share" / "terraform" / "plugins"
+    yield from sorted((root / "opt").glob("*/"))

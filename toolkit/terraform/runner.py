@@ -1,0 +1,347 @@
+"""Drives Terraform through python-terraform: init, plan into a file, apply exactly that file, look into the state.
+
+python-terraform makes the command lines; the processes are ours (`process`), because it reads output only at the end,
+and writes variables to temporary files, parses states and answers any method name, none of which we want.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import python_terraform
+from python_terraform import IsFlagged, IsNotFlagged
+
+from toolkit.errors import TerraformFailed
+from toolkit.events import DiagnosticReported, Emit, Event, InfraChangeFinished, NoticeGiven
+from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.terraform import process, ui_messages
+from toolkit.terraform.explain import Diagnostic, explain
+from toolkit.terraform.provider_mirror import serves
+from toolkit.terraform.state import managed_addresses
+from toolkit.terraform.work_dir import WorkDir
+
+_OLDEST = (1, 6)
+_SURVIVOR_SECONDS = 120.0
+# Expected where a mirror is used: the lock file is this working directory's alone.
+_EXPECTED_WARNINGS = frozenset({"Incomplete lock file information for providers"})
+
+Outputs = Mapping[str, object]
+OnResource = Callable[[InfraChange], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """Terraform's saved plan and what it says. `applyable` is False when there is nothing to apply."""
+
+    path: Path
+    work_dir: WorkDir
+    changes: tuple[InfraChange, ...]
+    has_changes: bool
+
+    @property
+    def applyable(self) -> bool:
+        """Whether apply accepts the file: Terraform's own word, its exit code 2 of a plan without errors."""
+        return self.has_changes
+
+
+class TerraformRunner:
+    """Terraform, or OpenTofu, as `binary` names it; a path is taken from the current directory.
+
+    `mirror` is where providers are installed from; None leaves that to Terraform. Methods raise TerraformFailed,
+    AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has ended.
+    """
+
+    def __init__(
+        self,
+        binary: str,
+        emit: Emit,
+        *,
+        mirror: Path | None = None,
+        lock_timeout: str = "120s",
+        environment: Mapping[str, str] = os.environ,
+        survivor_seconds: float = _SURVIVOR_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._binary = binary
+        self._emit = emit
+        self._mirror = mirror if mirror and serves(mirror, binary) else None
+        self._lock_timeout = lock_timeout
+        self._environment = process.scrub(environment)
+        self._survivor_seconds = survivor_seconds
+        self._clock = clock
+        self._sleep = sleep
+
+    def version(self) -> str:
+        """Terraform's version. Raises TerraformFailed when it is not there or too old."""
+        done = _capture([self._program(), "version", "-json"], None, self._environment)
+        try:
+            version = str(json.loads(done.stdout)["terraform_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise TerraformFailed(
+                "terraform.not_terraform",
+                f"`{self._binary}` does not answer like Terraform",
+                hint="name Terraform or OpenTofu with --terraform-bin",
+            ) from error
+        numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+        if numbers < _OLDEST:
+            raise TerraformFailed(
+                "terraform.too_old",
+                f"`{self._binary}` is version {version}",
+                hint="install Terraform 1.6 or newer, or name another with --terraform-bin",
+            )
+        return version
+
+    def init(self, work_dir: WorkDir) -> None:
+        """Install providers and modules and open the backend, unless nothing that matters changed since the last time.
+
+        A Terraform that outlived a killed run is given time to end first.
+        """
+        self._await_survivor(work_dir)
+        if _initialised(work_dir) == self._fingerprint(work_dir):
+            return
+        self.version()
+        _fingerprint_path(work_dir).unlink(missing_ok=True)
+        options = {"plugin_dir": str(self._mirror)} if self._mirror else {}
+        call = self._call(work_dir)
+        code = call.terraform.init(
+            reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=self._lock_timeout, **options
+        )
+        call.raise_for(code, ok=(0,))
+        _fingerprint_path(work_dir).parent.mkdir(exist_ok=True)
+        _fingerprint_path(work_dir).write_text(self._fingerprint(work_dir), encoding="utf-8")
+
+    def plan(self, work_dir: WorkDir) -> PlanFile:
+        """Plan and save the plan."""
+        work_dir.plan_path.unlink(missing_ok=True)  # a plan that fails is saved too
+        call = self._call(work_dir)
+        code = call.terraform.plan(
+            var=None, json=IsFlagged, lock_timeout=self._lock_timeout, out=work_dir.plan_path.name
+        )
+        call.raise_for(code, ok=(0, 2))
+        return PlanFile(work_dir.plan_path, work_dir, tuple(call.changes), has_changes=code == 2)
+
+    def apply(self, plan_file: PlanFile, *, on_resource: OnResource | None = None) -> Outputs:
+        """Apply exactly the saved plan and return the root module's outputs, without sensitive ones.
+
+        `on_resource` is told of each planned change once it is done, in this thread: of a replacement when the new
+        one stands, of an import at the end, because Terraform tells nothing of it.
+        """
+        pending = {change.address: change for change in plan_file.changes}
+
+        def finished(event: Event) -> None:
+            change = pending.get(event.address) if isinstance(event, InfraChangeFinished) else None
+            if change is None or not isinstance(event, InfraChangeFinished):
+                return
+            if change.action is InfraAction.REPLACE and event.action == "delete":
+                return
+            del pending[change.address]
+            if on_resource:
+                on_resource(change)
+
+        call = self._call(plan_file.work_dir, finished)
+        code = call.terraform.apply(
+            plan_file.path.name, skip_plan=True, var=None, json=IsFlagged, lock_timeout=self._lock_timeout
+        )
+        call.raise_for(code, ok=(0,))
+        for change in list(pending.values()):
+            event = InfraChangeFinished(change.address, change.action.value, 0.0)
+            self._emit(event)
+            finished(event)
+        return call.outputs
+
+    def managed(self, work_dir: WorkDir) -> frozenset[str]:
+        """Addresses of the resources in the state."""
+        argv = [self._program(), "state", "pull"]
+        done = _capture(argv, work_dir.path, self._environment)
+        if done.exit_code != 0:
+            raise explain(_diagnostic_in([done.stderr, done.stdout], argv, done.exit_code))
+        return managed_addresses(done.stdout)
+
+    def _call(self, work_dir: WorkDir, on_event: Callable[[Event], None] | None = None) -> _Call:
+        return _Call(self._program(), work_dir, self._environment, self._emit, on_event)
+
+    def _program(self) -> str:
+        found = shutil.which(self._binary, path=self._environment.get("PATH"))
+        if found is None:
+            raise TerraformFailed(
+                "terraform.not_found",
+                f"there is no program `{self._binary}`",
+                hint="install Terraform (or OpenTofu), or name it with --terraform-bin",
+            )
+        return str(
+            Path(found).absolute()
+        )  # Terraform runs in the working directory, where a relative path means another
+
+    def _await_survivor(self, work_dir: WorkDir) -> None:
+        deadline = self._clock() + self._survivor_seconds
+        was_told = False
+        while self._clock() < deadline and (number := process.survivor(work_dir.logs_path)) is not None:
+            if not was_told:
+                self._emit(
+                    NoticeGiven(
+                        "terraform.still_running",
+                        f"the Terraform of a run that was killed is still at work (process {number}); waiting for it",
+                    )
+                )
+                was_told = True
+            self._sleep(0.2)
+
+    def _fingerprint(self, work_dir: WorkDir) -> str:
+        """What `init` depends on: the program, the mirror, the folder, the sources, the providers."""
+        program = Path(self._program())
+        about = program.stat()
+        seen = hashlib.sha256()
+        seen.update(
+            f"{program}\n{about.st_size}\n{about.st_mtime_ns}\n{self._mirror}\n{work_dir.path.absolute()}\n".encode()
+        )
+        sources = [*sorted(work_dir.path.glob("*.tf")), *sorted(work_dir.path.glob("modules/*/*.tf"))]
+        for source in (*sources, work_dir.path / ".terraform.lock.hcl"):
+            if source.name != "imports.tf" and source.is_file():
+                seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
+        for made in ("providers", "modules/modules.json"):
+            seen.update(f"{made} {(work_dir.path / '.terraform' / made).exists()}\n".encode())
+        return seen.hexdigest()
+
+
+def _fingerprint_path(work_dir: WorkDir) -> Path:
+    return work_dir.path / ".terraform" / "toolkit-initialised"
+
+
+def _initialised(work_dir: WorkDir) -> str | None:
+    try:
+        return _fingerprint_path(work_dir).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+@dataclass
+class _Call(process.Listener):
+    """One Terraform command: what it says is told on, and kept as far as the answer needs it."""
+
+    program: str
+    work_dir: WorkDir
+    environment: Mapping[str, str]
+    emit: Emit
+    on_event: Callable[[Event], None] | None = None
+    changes: list[InfraChange] = field(default_factory=list)
+    outputs: dict[str, object] = field(default_factory=dict)
+    _errors: list[Diagnostic] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _argv: Sequence[str] = ()
+
+    @property
+    def terraform(self) -> _Terraform:
+        """python-terraform for this call; one for each, as it keeps what it was told."""
+        return _Terraform(self._run, self.program)
+
+    def _run(self, argv: Sequence[str]) -> int:
+        self._argv = argv
+        with _startable(argv[0]):
+            return process.run(
+                argv,
+                cwd=self.work_dir.path,
+                environment=self.environment,
+                logs=self.work_dir.logs_path,
+                listener=self,
+            )
+
+    def wrote(self, line: str) -> None:
+        """Take a JSON line, or text."""
+        message = ui_messages.read(line)
+        if message is None:
+            self._text.append(line)
+            return
+        change = ui_messages.change_of(message)
+        if change:
+            self.changes.append(change)
+        if message.type == "outputs":
+            self.outputs = dict(ui_messages.outputs_of(message))
+        event = ui_messages.event_of(message)
+        if event is None:
+            return
+        if isinstance(event, DiagnosticReported):
+            if event.severity == "error":
+                self._errors.append(ui_messages.diagnostic_of(message))
+            elif event.summary in _EXPECTED_WARNINGS:
+                return
+        self.emit(event)
+        if self.on_event:
+            self.on_event(event)
+
+    def complained(self, line: str) -> None:
+        """Keep text for the case that Terraform fails without another word."""
+        self._text.append(line)
+
+    def interrupted(self, times: int) -> None:
+        """Say that the interrupt has arrived."""
+        if times == 1:
+            message = "interrupted: Terraform finishes what is under way and saves its state"
+            self.emit(NoticeGiven("terraform.interrupted", message, hint="wait; a second interrupt aborts it"))
+        else:
+            self.emit(NoticeGiven("terraform.aborted", "interrupted again: Terraform was told to abort"))
+
+    def raise_for(self, code: int, *, ok: Sequence[int]) -> None:
+        """Raise what Terraform complained about, unless it ended well."""
+        if code in ok:
+            return
+        if not self._errors:
+            self._errors.append(_diagnostic_in(["\n".join(self._text)], self._argv, code))
+        raise explain(self._errors[0])
+
+
+class _Terraform(python_terraform.Terraform):  # type: ignore[misc]  # the library has no types
+    """python-terraform as far as it makes argument lists; `init`, `plan` and `apply` return the exit code."""
+
+    def __init__(self, run: Callable[[Sequence[str]], int], program: str) -> None:
+        logging.getLogger("python_terraform").disabled = True  # it logs arguments and output
+        self._run = run
+        super().__init__(terraform_bin_path=program)
+
+    def read_state_file(self, file_path: str | None = None) -> None:
+        """Do nothing: the library would fail on an empty state, and we ask Terraform."""
+
+    def cmd(self, cmd: str, *args: str, **options: Any) -> int:
+        """Run by our means what the library wants to run."""
+        return self._run(self.generate_cmd_string(cmd, *args, **options))
+
+    def __getattr__(self, item: str) -> Any:
+        # The library would run `terraform <item>`.
+        raise AttributeError(item)
+
+
+def _capture(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> process.Captured:
+    with _startable(argv[0]):
+        return process.capture(argv, cwd=cwd, environment=environment)
+
+
+@contextmanager
+def _startable(program: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TerraformFailed(
+            "terraform.not_runnable",
+            f"`{program}` cannot be run: {error.strerror}",
+            hint="name Terraform or OpenTofu with --terraform-bin",
+        ) from error
+
+
+def _diagnostic_in(texts: Sequence[str], argv: Sequence[str], code: int) -> Diagnostic:
+    for text in texts:
+        diagnostic = ui_messages.diagnostic_in(text)
+        if diagnostic:
+            return diagnostic
+    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return Diagnostic("error", f"`terraform {argv[1]}` {ended} and said nothing")

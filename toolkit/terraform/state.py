@@ -1,0 +1,25 @@
+"""Terraform's state, as far as we look into it; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def managed_addresses(text: str) -> frozenset[str]:
+    """Addresses of the resources in a state as `terraform state pull` prints it; no text is an empty state."""
+    state = json.loads(text) if text.strip() else {}
+    return frozenset(
+        _address(resource, instance)
+        for resource in state.get("resources", [])
+        if resource["mode"] == "managed"
+        for instance in resource["instances"]
+        if "deposed" not in instance
+    )
+
+
+def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
+    module = f"{resource['module']}." if "module" in resource else ""
+    key = f"[{json.dumps(instance['index_key'], ensure_ascii=False)}]" if "index_key" in instance else ""
+    return f"{module}{resource['type']}.{resource['name']}{key}"

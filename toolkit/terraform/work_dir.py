@@ -1,0 +1,165 @@
+"""The directory that Terraform runs in: generated files, the modules beside them, Terraform's own files.
+
+Generated files are listed in `.toolkit-files`; only what is listed there is ever overwritten or removed. Terraform's
+state and lock file and the user's own files are never touched. `.gitignore` names what belongs to one machine; a local
+state is not in it, so that it is not lost unseen.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import toolkit
+from toolkit.errors import Refused, ToolkitError
+from toolkit.terraform.root_module import MODULES, RootModule
+
+_LISTING = ".toolkit-files"
+_LOCK = ".toolkit-lock"
+_GITIGNORE = "# Written by `toolkit`: what belongs to one machine.\n.terraform/\n.toolkit-lock\nlogs/\ntoolkit.tfplan\n"
+_HALF_WRITTEN = ".toolkit-new"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDir:
+    """A directory that Terraform runs in; it may be there or not."""
+
+    path: Path
+
+    @property
+    def plan_path(self) -> Path:
+        """Where the saved plan goes."""
+        return self.path / "toolkit.tfplan"
+
+    @property
+    def logs_path(self) -> Path:
+        """What Terraform said in the last runs."""
+        return self.path / "logs"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for one run. Raises Refused when another run holds it."""
+        _refuse_foreign(self.path)
+        _make_folder(self.path)
+        with (self.path / _LOCK).open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Refused(
+                    "terraform.work_dir_busy",
+                    f"another run is at work in `{self.path}`",
+                    hint="wait for it to end, then run again",
+                ) from error
+            yield
+
+
+def write(root_module: RootModule, path: Path) -> WorkDir:
+    """Make `path` hold `root_module` and its modules; what is right already stays untouched.
+
+    Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
+    """
+    _refuse_foreign(path)
+    files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files()}
+    before = _listed(path)
+    for name, text in files.items():
+        if name not in before and _text(path / name) not in (None, text):
+            raise Refused(
+                "terraform.file_not_ours",
+                f"`{path / name}` is not ours and would be overwritten",
+                hint="move it away or rename it",
+            )
+    _make_folder(path)
+    # Listed before it is written: a run that is killed half-way leaves nothing that the next does not know as ours.
+    _write(path / _LISTING, _lines(before | set(files)))
+    for name, text in files.items():
+        _write(path / name, text)
+    for name in before - set(files):
+        _remove(path, name)
+    _write(path / _LISTING, _lines(set(files)))
+    return WorkDir(path)
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise Refused("terraform.work_dir_not_ours", f"`{path}` is not a directory", hint="name another one")
+    if path.is_dir() and not (path / _LISTING).exists() and {entry.name for entry in path.iterdir()} - {_LOCK}:
+        raise Refused(
+            "terraform.work_dir_not_ours",
+            f"`{path}` holds files that `toolkit` did not write",
+            hint="name an empty or a new directory",
+        )
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            "terraform.work_dir_unusable",
+            f"the directory `{path}` cannot be made: {error.strerror}",
+            hint="name another one",
+        ) from error
+
+
+def _module_files() -> Mapping[str, str]:
+    """The modules without their tests and without what Terraform leaves in them."""
+    files = {}
+    for module in MODULES:
+        folder = _modules_folder() / module
+        for file in sorted(folder.rglob("*")):
+            parts = file.relative_to(folder).parts
+            if file.is_file() and parts[0] != "tests" and not any(part.startswith(".") for part in parts):
+                files["/".join(("modules", module, *parts))] = file.read_text(encoding="utf-8")
+    return files
+
+
+def _modules_folder() -> Path:
+    """In the wheel the modules are inside the package, in a checkout beside it."""
+    package = Path(toolkit.__file__).parent
+    for folder in (package / "terraform_modules", package.parent / "terraform_modules"):
+        if folder.is_dir():
+            return folder
+    raise ToolkitError(
+        "terraform.modules_missing", "the Terraform modules are not installed with `toolkit`", hint="install it again"
+    )
+
+
+def _listed(path: Path) -> set[str]:
+    text = _text(path / _LISTING) or ""
+    return {line for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def _lines(names: set[str]) -> str:
+    header = "# Written by `toolkit`, which removes what it no longer needs of these.\n"
+    return header + "".join(f"{name}\n" for name in sorted(names))
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, text: str) -> None:
+    if _text(path) == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + _HALF_WRITTEN)
+    new.write_bytes(text.encode())
+    new.replace(path)
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Remove a file of ours and the folders that it leaves empty; a listing that points elsewhere is not followed."""
+    file = folder / name
+    if not file.resolve().is_relative_to(folder.resolve()):
+        return
+    file.unlink(missing_ok=True)
+    for parent in file.parents:
+        if parent == folder or any(parent.iterdir()):
+            return
+        parent.rmdir()
