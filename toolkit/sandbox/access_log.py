@@ -1,4 +1,4 @@
-"""What was asked of a stand-in: a JSON line a request, without queries and headers, so without secrets."""
+"""What was asked of the sandbox: a JSON line a request, without queries and headers, so without secrets."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ class AccessLog:
         self._file = file.open("a", buffering=1)
         self._lock = threading.Lock()
 
-    def __call__(self, request: Request, response: Response) -> None:
-        """Write down one request with its answer's status."""
-        line = {
-            "time": round(time.time(), 3),
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
-            "bytes": request.content_length or 0,
-            "agent": request.headers.get("User-Agent", ""),
-        }
+    def registry_request(self, request: Request, response: Response) -> None:
+        """Write down a request to a registry, with its answer's status."""
+        self._write(
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            bytes=request.content_length or 0,
+            agent=request.headers.get("User-Agent", ""),
+        )
+
+    def aws_call(self, action: str, path: str, status: int) -> None:
+        """Write down a call to AWS."""
+        self._write(action=action, path=path, status=status)
+
+    def _write(self, **fields: object) -> None:
+        line = json.dumps({"time": round(time.time(), 3)} | fields)
         with self._lock:
-            self._file.write(json.dumps(line) + "\n")
+            self._file.write(line + "\n")

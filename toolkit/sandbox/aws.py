@@ -1,11 +1,15 @@
-"""AWS: moto's server application, completed where the product needs more.
+"""AWS: moto's server application, completed where the product needs more, with a log of the calls made.
 
 Importing this module imports moto, which takes most of a second; only the server process does.
 """
 
 from __future__ import annotations
 
+import io
+import logging
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
@@ -13,15 +17,39 @@ from toolkit.sandbox.moto_codebuild import complete_codebuild
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from werkzeug.serving import WSGIRequestHandler
 
 AWS_HANDLER = cast("type[WSGIRequestHandler]", MotoRequestHandler)
 
 
-def make_aws(tokens: EcrTokens) -> WSGIApplication:
-    """The application; `tokens` learns what GetAuthorizationToken hands out."""
+def make_aws(tokens: EcrTokens, log: Callable[[str, str, int], None]) -> WSGIApplication:
+    """The application; `tokens` learns what GetAuthorizationToken hands out, `log` gets action, path and status."""
     complete_ecr(tokens)
     complete_codebuild()
-    app: Any = DomainDispatcherApplication(create_backend_app)
-    return cast("WSGIApplication", app)
+    # A line a request, all of them `POST /`, in colour: `log` says more. Errors are still written.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    moto: Any = DomainDispatcherApplication(create_backend_app)
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        action = _action(environ)
+
+        def logged(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            log(action, environ["PATH_INFO"], int(status.partition(" ")[0]))
+            return start_response(status, headers, exc_info)
+
+        return cast("Iterable[bytes]", moto(environ, logged))
+
+    return app
+
+
+def _action(environ: WSGIEnvironment) -> str:
+    """`GetCallerIdentity`, or the method where neither header nor body names an action."""
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target:
+        return str(target).rpartition(".")[2]
+    if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return str(parse_qs(body.decode(errors="replace")).get("Action", [""])[0])
+    return str(environ["REQUEST_METHOD"])

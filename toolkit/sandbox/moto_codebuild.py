@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moto.codebuild import exceptions, responses
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import unix_time
 from moto.utilities.utils import get_partition
 
@@ -22,6 +22,7 @@ _SOURCES = frozenset(
     {"BITBUCKET", "CODECOMMIT", "GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED", "S3"}
     | _WITHOUT_LOCATION
 )
+_NOT_AS_SENT = frozenset({"badgeEnabled", "environment", "name"})
 # What AWS fills in for a project that does not say.
 _DEFAULTS: Mapping[str, Any] = {
     "timeoutInMinutes": 60,
@@ -45,6 +46,7 @@ def complete_codebuild() -> None:
     responses._validate_required_params_project_name = _check_name
     responses.CodeBuildResponse.create_project = _create_project
     responses.CodeBuildResponse.update_project = _update_project
+    responses.CodeBuildResponse.delete_project = _delete_project
 
 
 def _create_project(response: Any) -> Any:
@@ -78,24 +80,30 @@ def _create_project(response: Any) -> Any:
 
 def _update_project(response: Any) -> Any:
     asked = json.loads(response.body)
-    project = response.codebuild_backend.codebuild_projects.get(asked["name"])
+    name = _bare(asked["name"])
+    project = response.codebuild_backend.codebuild_projects.get(name)
     if project is None:
-        region, account, name = response.region, response.current_account, asked["name"]
+        region, account = response.region, response.current_account
         arn = f"arn:{get_partition(region)}:codebuild:{region}:{account}:project/{name}"
         raise exceptions.ResourceNotFoundException(f"Project cannot be found: {arn}")
     _check(response, asked)
     return _keep(response, project, asked)
 
 
+def _delete_project(response: Any) -> Any:
+    response.codebuild_backend.delete_project(_bare(json.loads(response.body)["name"]))
+    return EmptyResult()
+
+
 def _keep(response: Any, project: Any, asked: Mapping[str, Any]) -> Any:
     """Let `project` have every field that was sent; those that were not stay as they are."""
     kept = project.project_metadata
     # A fresh dictionary: others may be reading the old one.
-    fresh = kept | {name: value for name, value in asked.items() if name not in ("badgeEnabled", "environment")}
+    fresh = kept | {name: value for name, value in asked.items() if name not in _NOT_AS_SENT}
     if "environment" in asked:
         fresh["environment"] = _ENVIRONMENT_DEFAULTS | asked["environment"]
     if "badgeEnabled" in asked:
-        fresh["badge"] = _badge(response.region, asked["name"], asked["badgeEnabled"])
+        fresh["badge"] = _badge(response.region, fresh["name"], asked["badgeEnabled"])
     fresh = {name: value for name, value in fresh.items() if value != ""}  # an empty text takes a field back
     if "encryptionKey" not in fresh:
         region, account = response.region, response.current_account
@@ -140,6 +148,11 @@ def _check(response: Any, asked: Mapping[str, Any]) -> None:
             raise exceptions.InvalidInputException(f"Invalid {name}: must be between {least} and {most}")
 
 
+def _bare(name: str) -> str:
+    """AWS takes a project's ARN for its name."""
+    return name.rpartition(":project/")[2]
+
+
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(_bare(name)):
         raise exceptions.InvalidInputException("Only alphanumeric characters, dash, and underscore are supported")

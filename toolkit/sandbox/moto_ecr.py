@@ -119,6 +119,10 @@ class MotoDocuments:
         """In alphabetical order."""
         return sorted(tag for image in self.repository(repository).images for tag in image.image_tags)
 
+    def has_repository(self, repository: str) -> bool:
+        """Whether AWS has it."""
+        return self.repository(repository) is not None
+
     def _image(self, repository: str, target: str) -> Any:
         images = getattr(self.repository(repository), "images", ())
         by_digest = ":" in target

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, RequestedRangeNotSatisfiable
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import wrap_file
 
@@ -95,6 +95,8 @@ class RegistryApp:
             response = fault.response()
         except ClientDisconnected:
             response = RegistryFault(400, "SIZE_INVALID", "the body ended early").response()
+        except RequestedRangeNotSatisfiable:
+            response = RegistryFault(416, "SIZE_INVALID", "the blob ends before this range").response()
         response.headers.setdefault("Docker-Distribution-Api-Version", "registry/2.0")
         if self._log is not None:
             self._log(request, response)
@@ -264,6 +266,8 @@ class RegistryApp:
         return Response(status=202)
 
     def _tags_get(self, request: Request, repository: str) -> Response:
+        if not self._documents.has_repository(repository):
+            raise RegistryFault(404, "NAME_UNKNOWN", "repository name not known to registry", {"name": repository})
         tags = self._documents.tags(repository)
         limit = request.args.get("n", type=int)
         last = request.args.get("last", "")

@@ -60,9 +60,9 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     os.environ["MOTO_ACCOUNT_ID"] = account_id
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     tokens = EcrTokens()
-    aws_app = aws.make_aws(tokens)
+    aws_app = aws.make_aws(tokens, AccessLog(folder / "aws.access.jsonl").aws_call)
     shutil.rmtree(folder / "ecr", ignore_errors=True)
-    ecr_log = AccessLog(folder / "ecr.access.jsonl")
+    ecr_log = AccessLog(folder / "ecr.access.jsonl").registry_request
 
     def make_ecr(ecr_region: str) -> RegistryApp:
         documents = MotoDocuments(account_id, ecr_region)
@@ -100,7 +100,8 @@ def _upstream(folder: Path, name: str, limit: int | None) -> tuple[Stock, Docker
 
 
 def _app(folder: Path, name: str, stock: Stock, policy: DockerHubPolicy) -> WSGIApplication:
-    return RegistryApp(stock.blobs, stock.documents, policy, AccessLog(folder / f"{name}.access.jsonl"))
+    log = AccessLog(folder / f"{name}.access.jsonl").registry_request
+    return RegistryApp(stock.blobs, stock.documents, policy, log)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,10 @@ class Documents(Protocol):
         """In alphabetical order."""
         ...
 
+    def has_repository(self, repository: str) -> bool:
+        """Whether the repository exists; without tags it may be empty."""
+        ...
+
 
 class BlobStore:
     """Blobs and unfinished uploads in `folder`; safe to share between threads."""
