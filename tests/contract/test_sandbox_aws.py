@@ -1,0 +1,415 @@
+"""The sandbox's AWS as its real clients see it: Terraform with the AWS provider, boto3, and skopeo at the registries."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.plain_http import PlainHttp, plain_http
+from tests.support.real_parts import missing, require
+from tests.support.sandbox import RunningSandbox, running_sandbox
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+ALL_TYPES = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    f"application/vnd.docker.distribution.manifest.list.v2+json, {DOCKER_MANIFEST}"
+)
+REGION = "us-east-1"
+
+pytestmark = pytest.mark.xdist_group("sandbox_aws")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox"), ["nginx:1.16", "python:3.12-slim"]) as sandbox:
+        yield sandbox
+
+
+def client(sandbox: RunningSandbox, service: str, region: str = REGION) -> Any:
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # a name that is not a literal
+        region_name=region,
+        endpoint_url=sandbox.status.aws_endpoint,
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+
+
+def password(sandbox: RunningSandbox, region: str = REGION) -> str:
+    data = client(sandbox, "ecr", region).get_authorization_token()["authorizationData"][0]
+    user, _, word = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    assert user == "AWS"
+    return word
+
+
+@pytest.fixture
+def registry(sandbox: RunningSandbox) -> Iterator[PlainHttp]:
+    with ecr_registry(sandbox) as http:
+        yield http
+
+
+def ecr_registry(sandbox: RunningSandbox, region: str = REGION) -> Any:
+    login = base64.b64encode(f"AWS:{password(sandbox, region)}".encode()).decode()
+    return plain_http(sandbox.status.ecr_endpoint, {"Authorization": f"Basic {login}", "Accept": ALL_TYPES})
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def push_blob(http: PlainHttp, repository: str, content: bytes) -> dict[str, object]:
+    location = http.ask("POST", f"/v2/{repository}/blobs/uploads/").headers["location"]
+    assert http.ask("PUT", f"{location}&digest={digest_of(content)}", content).status == 201
+    return {"mediaType": "application/octet-stream", "digest": digest_of(content), "size": len(content)}
+
+
+def push_image(http: PlainHttp, repository: str, tag: str, note: str = "") -> bytes:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": push_blob(http, repository, f'{{"note": "{note}"}}'.encode()),
+        "layers": [push_blob(http, repository, b"layer")],
+    }
+    raw = json.dumps(document, indent=3).encode()
+    answer = put(http, repository, tag, raw)
+    assert answer.status == 201, answer.body
+    return raw
+
+
+def put(http: PlainHttp, repository: str, tag: str, raw: bytes) -> Any:
+    return http.ask("PUT", f"/v2/{repository}/manifests/{tag}", raw, {"Content-Type": DOCKER_MANIFEST})
+
+
+def test_token_lasts_twelve_hours_and_names_the_account_s_own_registry(sandbox: RunningSandbox) -> None:
+    first, second = (
+        client(sandbox, "ecr", "ap-northeast-1").get_authorization_token()["authorizationData"][0] for _ in range(2)
+    )
+    assert 11.9 * 3600 < first["expiresAt"].timestamp() - time.time() <= 12 * 3600
+    assert first["proxyEndpoint"] == "https://123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
+    assert first["authorizationToken"] != second["authorizationToken"]
+
+
+def test_registry_lets_nobody_in_without_the_token(sandbox: RunningSandbox) -> None:
+    wrong = base64.b64encode(b"AWS:123456789012-auth-token").decode()
+    for headers in ({}, {"Authorization": f"Basic {wrong}"}):
+        with plain_http(sandbox.status.ecr_endpoint, headers) as http:
+            answer = http.ask("GET", "/v2/")
+            assert (answer.status, answer.headers["www-authenticate"].split()[0]) == (401, "Basic")
+
+
+def test_repository_must_exist_in_the_region_of_the_token(sandbox: RunningSandbox, registry: PlainHttp) -> None:
+    path = "/v2/only/in-tokyo/blobs/uploads/"
+    answer = registry.ask("POST", path)
+    assert (answer.status, answer.codes) == (404, ["NAME_UNKNOWN"])
+    client(sandbox, "ecr", "ap-northeast-1").create_repository(repositoryName="only/in-tokyo")
+    assert registry.ask("POST", path).status == 404
+    with ecr_registry(sandbox, "ap-northeast-1") as tokyo:
+        assert tokyo.ask("POST", path).status == 202
+
+
+def test_aws_knows_every_image_that_was_pushed(sandbox: RunningSandbox, registry: PlainHttp) -> None:
+    ecr = client(sandbox, "ecr")
+    ecr.create_repository(repositoryName="seen")
+    raw, other = push_image(registry, "seen", "1.0", "one"), push_image(registry, "seen", "2.0", "two")
+    assert put(registry, "seen", "latest", raw).status == 201
+    asked = [{"imageTag": tag} for tag in ("1.0", "2.0", "latest", "none")]
+    answer = ecr.batch_get_image(repositoryName="seen", imageIds=asked)
+    found = {i["imageId"]["imageTag"]: (i["imageId"]["imageDigest"], i["imageManifest"]) for i in answer["images"]}
+    one, two = ((digest_of(r), r.decode()) for r in (raw, other))
+    assert found == {"1.0": one, "2.0": two, "latest": one}
+    assert {i["imageManifestMediaType"] for i in answer["images"]} == {DOCKER_MANIFEST}
+    assert [f["imageId"] for f in answer["failures"]] == [{"imageTag": "none"}]
+    details = {d["imageDigest"]: d for d in ecr.describe_images(repositoryName="seen")["imageDetails"]}
+    assert sorted(details[digest_of(raw)]["imageTags"]) == ["1.0", "latest"]
+    assert details[digest_of(raw)]["imageSizeInBytes"] == len('{"note": "one"}') + len("layer")
+    assert {i.get("imageTag") for i in ecr.list_images(repositoryName="seen")["imageIds"]} == {"1.0", "2.0", "latest"}
+
+
+def test_moved_tag_leaves_the_old_image_without_a_tag(sandbox: RunningSandbox, registry: PlainHttp) -> None:
+    ecr = client(sandbox, "ecr")
+    ecr.create_repository(repositoryName="moving")
+    old, new = push_image(registry, "moving", "1.0", "old"), push_image(registry, "moving", "1.0", "new")
+    details = {
+        d["imageDigest"]: d.get("imageTags") for d in ecr.describe_images(repositoryName="moving")["imageDetails"]
+    }
+    assert details == {digest_of(old): None, digest_of(new): ["1.0"]}
+    assert registry.ask("GET", "/v2/moving/manifests/1.0").body == new
+    assert registry.ask("GET", f"/v2/moving/manifests/{digest_of(old)}").body == old
+    (image,) = ecr.batch_get_image(repositoryName="moving", imageIds=[{"imageDigest": digest_of(old)}])["images"]
+    assert image["imageManifest"].encode() == old
+
+
+def test_immutable_tag_is_refused_even_for_the_digest_it_has(sandbox: RunningSandbox, registry: PlainHttp) -> None:
+    client(sandbox, "ecr").create_repository(repositoryName="fixed", imageTagMutability="IMMUTABLE")
+    raw = push_image(registry, "fixed", "1.0")
+    again = put(registry, "fixed", "1.0", raw)
+    assert (again.status, again.codes) == (400, ["TAG_INVALID"])
+    assert put(registry, "fixed", digest_of(raw), raw).status == 201
+    assert put(registry, "fixed", "1.1", raw).status == 201
+
+
+def test_registry_has_ecr_s_own_ways(sandbox: RunningSandbox, registry: PlainHttp) -> None:
+    for name in ("ways", "ways/other"):
+        client(sandbox, "ecr").create_repository(repositoryName=name)
+    raw = push_image(registry, "ways", "1.0")
+    get, head = registry.ask("GET", "/v2/ways/manifests/1.0"), registry.ask("HEAD", "/v2/ways/manifests/1.0")
+    assert ("docker-content-digest" in get.headers, head.headers["docker-content-digest"]) == (False, digest_of(raw))
+    assert "location" not in put(registry, "ways", "1.0", raw).headers
+    mount = registry.ask("POST", f"/v2/ways/other/blobs/uploads/?mount={digest_of(b'layer')}&from=ways")
+    assert mount.status == 202
+    first = registry.ask("PATCH", mount.headers["location"], b"lay")
+    assert first.status == 201
+    assert registry.ask("PUT", f"{first.headers['location']}&digest={digest_of(b'layer')}", b"layer").status == 416
+    assert registry.ask("DELETE", f"/v2/ways/manifests/{digest_of(raw)}").status == 405
+
+
+def test_what_aws_deletes_is_gone_from_the_registry(sandbox: RunningSandbox, registry: PlainHttp) -> None:
+    ecr = client(sandbox, "ecr")
+    ecr.create_repository(repositoryName="brief")
+    raw = push_image(registry, "brief", "1.0")
+    ecr.batch_delete_image(repositoryName="brief", imageIds=[{"imageTag": "1.0"}])
+    assert registry.ask("HEAD", f"/v2/brief/manifests/{digest_of(raw)}").status == 404
+    push_image(registry, "brief", "1.0")
+    ecr.delete_repository(repositoryName="brief", force=True)
+    assert registry.ask("HEAD", "/v2/brief/manifests/1.0").status == 404
+    ecr.create_repository(repositoryName="brief")
+    assert registry.ask("HEAD", "/v2/brief/manifests/1.0").status == 404
+    assert registry.ask("HEAD", f"/v2/brief/blobs/{digest_of(b'layer')}").status == 404
+
+
+def test_skopeo_copies_every_image_of_an_index_between_the_stand_ins(sandbox: RunningSandbox) -> None:
+    skopeo = require("skopeo")
+    for name, tag in (("nginx", "1.16"), ("python", "3.12-slim")):
+        client(sandbox, "ecr").create_repository(repositoryName=f"docker-hub/library/{name}")
+        source = f"docker://{sandbox.status.docker_hub_endpoint[7:]}/library/{name}:{tag}"
+        target = f"docker://{sandbox.status.ecr_endpoint[7:]}/docker-hub/library/{name}:{tag}"
+        flags = ["--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"]
+        login = f"--dest-creds=AWS:{password(sandbox)}"
+        done = subprocess.run([skopeo, "copy", *flags, login, source, target], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        images = client(sandbox, "ecr").batch_get_image(
+            repositoryName=f"docker-hub/library/{name}", imageIds=[{"imageTag": tag}]
+        )["images"]
+        raw = subprocess.run(
+            [skopeo, "inspect", "--raw", "--tls-verify=false", source], capture_output=True, check=True
+        ).stdout
+        assert [image["imageManifest"].encode() for image in images] == [raw]
+    assert f"docker-hub/library/{name}:{tag}" in sandbox_images(sandbox)
+
+
+def sandbox_images(sandbox: RunningSandbox) -> list[str]:
+    with plain_http(sandbox.status.upstream_endpoint) as http:
+        return list(http.ask("GET", "/sandbox/status").document["images"]["ecr"])
+
+
+def test_builds_of_an_updated_project_can_be_started(sandbox: RunningSandbox) -> None:
+    builds = client(sandbox, "codebuild")
+    project = {
+        "source": {"type": "GITHUB", "location": "https://github.com/acme/web.git"},
+        "artifacts": {"type": "NO_ARTIFACTS"},
+        "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"},
+        "serviceRole": "arn:aws:iam::123456789012:role/web",
+    }
+    created = builds.create_project(name="web-2", **project)["project"]
+    assert (created["timeoutInMinutes"], created["queuedTimeoutInMinutes"]) == (60, 480)
+    updated = builds.update_project(name=created["arn"], timeoutInMinutes=5)["project"]
+    assert (updated["timeoutInMinutes"], updated["source"]) == (5, project["source"])
+    assert builds.batch_get_projects(names=["web-2"])["projects"][0]["timeoutInMinutes"] == 5
+    assert builds.start_build(projectName="web-2")["build"]["projectName"] == "web-2"
+    with pytest.raises(builds.exceptions.InvalidInputException):
+        builds.update_project(name="web-2", source={"type": "GITHUB"})
+    with pytest.raises(builds.exceptions.ResourceAlreadyExistsException):
+        builds.create_project(name="web-2", **project)
+    with pytest.raises(builds.exceptions.ResourceNotFoundException):
+        builds.update_project(name="web-3", timeoutInMinutes=5)
+    builds.delete_project(name=created["arn"])
+    assert builds.list_projects()["projects"] == []
+
+
+CONFIGURATION = """
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+
+provider "aws" {
+  max_retries = 2
+  default_tags { tags = { team = "platform", "toolkit:manifest" = "x" } }
+}
+
+variable "description" { default = "first" }
+variable "timeout" { default = 30 }
+variable "value" { default = "one" }
+variable "mutability" { default = "MUTABLE" }
+
+resource "aws_ecr_repository" "this" {
+  for_each             = toset(["docker-hub/library/nginx-1", "a__b/c--d"])
+  name                 = each.key
+  image_tag_mutability = var.mutability
+  encryption_configuration { encryption_type = "AES256" }
+  image_scanning_configuration { scan_on_push = true }
+  tags = { own = "x" }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  for_each   = aws_ecr_repository.this
+  repository = each.key
+  policy = jsonencode({ rules = [{
+    rulePriority = 1
+    description  = "Expire untagged images"
+    selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
+    action       = { type = "expire" }
+  }] })
+}
+
+resource "aws_ecr_repository_policy" "this" {
+  for_each   = aws_ecr_repository.this
+  repository = each.key
+  policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Sid       = "Pull"
+    Effect    = "Allow"
+    Principal = { AWS = ["210987654321"] }
+    Action    = ["ecr:BatchGetImage"]
+  }] })
+}
+
+resource "aws_iam_role" "this" {
+  name = "web"
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect    = "Allow"
+    Principal = { Service = "codebuild.amazonaws.com" }
+    Action    = "sts:AssumeRole"
+  }] })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "build"
+  role = aws_iam_role.this.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect   = "Allow"
+    Action   = ["ecr:BatchGetImage"]
+    Resource = [for r in aws_ecr_repository.this : r.arn]
+  }] })
+}
+
+resource "aws_iam_role_policy_attachment" "managed" {
+  role       = aws_iam_role.this.name
+  policy_arn = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly"
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/codebuild/web"
+  retention_in_days = 30
+}
+
+resource "aws_codebuild_project" "this" {
+  for_each = {
+    web  = { type = "GITHUB", location = "https://github.com/acme/web.git" }
+    lab  = { type = "GITLAB", location = "https://gitlab.com/acme/web.git" }
+    bare = { type = "NO_SOURCE", location = null }
+    pipe = { type = "CODEPIPELINE", location = null }
+  }
+
+  name           = each.key
+  description    = var.description
+  service_role   = aws_iam_role.this.arn
+  build_timeout  = var.timeout
+  queued_timeout = 60
+  encryption_key = each.key == "web" ? "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" : null
+  badge_enabled  = each.key == "web"
+  artifacts { type = each.key == "pipe" ? "CODEPIPELINE" : "NO_ARTIFACTS" }
+
+  environment {
+    compute_type                = "BUILD_GENERAL1_XLARGE"
+    image                       = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+    type                        = "LINUX_CONTAINER"
+    image_pull_credentials_type = each.key == "web" ? "SERVICE_ROLE" : "CODEBUILD"
+    privileged_mode             = true
+
+    environment_variable {
+      name  = "PLAIN"
+      value = var.value
+    }
+
+    environment_variable {
+      name  = "KEPT"
+      value = "/a/parameter"
+      type  = "PARAMETER_STORE"
+    }
+  }
+
+  logs_config {
+    cloudwatch_logs { group_name = aws_cloudwatch_log_group.this.name }
+  }
+
+  source {
+    type      = each.value.type
+    location  = each.value.location
+    buildspec = "version: 0.2\\nphases: {build: {commands: [true]}}\\n"
+  }
+}
+"""
+
+
+class Terraform:
+    """The real one, in a folder, in the sandbox's environment."""
+
+    def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
+        self._program = require("terraform")
+        self._folder = folder
+        self._environment = sandbox.environment() | {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+        for name in ("AWS_CA_BUNDLE", "TF_CLI_CONFIG_FILE"):
+            self._environment.pop(name, None)
+
+    def run(self, *arguments: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        flags = [f"-var={name}={value}" for name, value in (variables or {}).items()]
+        return subprocess.run(
+            [self._program, *arguments, *flags],
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def expect(self, code: int, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
+        done = self.run(*arguments, "-input=false", "-no-color", variables=variables)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.mark.slow
+def test_terraform_settles_updates_and_destroys(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(CONFIGURATION)
+    terraform = Terraform(tmp_path, sandbox)
+    mirror = os.environ.get("TOOLKIT_PROVIDER_MIRROR")
+    init = terraform.run("init", "-input=false", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else []))
+    if init.returncode != 0 and not mirror:
+        missing(f"the AWS provider is not to be had, set TOOLKIT_PROVIDER_MIRROR: {init.stderr}")
+    assert init.returncode == 0, init.stderr
+
+    assert "14 added, 0 changed, 0 destroyed" in terraform.expect(0, "apply", "-auto-approve")
+    terraform.expect(0, "plan", "-detailed-exitcode")
+
+    changed = {"description": "second", "timeout": "45", "value": "two", "mutability": "IMMUTABLE"}
+    assert "0 added, 6 changed, 0 destroyed" in terraform.expect(0, "apply", "-auto-approve", variables=changed)
+    terraform.expect(0, "plan", "-detailed-exitcode", variables=changed)
+    (project,) = client(sandbox, "codebuild").batch_get_projects(names=["bare"])["projects"]
+    assert (project["description"], project["timeoutInMinutes"]) == ("second", 45)
+    variables = {v["name"]: v["value"] for v in project["environment"]["environmentVariables"]}
+    assert variables == {"PLAIN": "two", "KEPT": "/a/parameter"}
+
+    assert "14 destroyed" in terraform.expect(0, "destroy", "-auto-approve", variables=changed)
+    assert client(sandbox, "codebuild").list_projects()["projects"] == []
+    failed = [line for line in sandbox.accesses("aws") if line["status"] >= 500]
+    assert failed == []
