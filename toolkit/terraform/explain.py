@@ -48,12 +48,14 @@ _TABLE = (
         AccessDenied,
         "aws.credentials_expired",
         "renew the session (`aws sso login`, or a new role session) and run again",
+        "the AWS credentials have expired",
     ),
     _Row(
         r"\b(InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|AuthFailure|InvalidAccessKeyId)\b",
         AccessDenied,
         "aws.credentials_invalid",
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE",
+        "AWS does not accept these credentials",
     ),
     _Row(
         r"No valid credential sources found",
@@ -69,14 +71,14 @@ _TABLE = (
         "allow `{action}` for this role",
     ),
     _Row(
-        r"operation error (?P<service>[\w ]+): (?P<operation>\w+),[^\n]*\bAccessDenied",
+        r"operation error (?P<service>[\w ]+): (?P<operation>\w+),.*\bAccessDenied",
         AccessDenied,
         "aws.access_denied",
         "allow it for this role",
         "AWS refused `{operation}` of {service} to these credentials",
     ),
     _Row(
-        _LOCKED + r"[\s\S]*\bID: +(?P<id>\S+)[\s\S]*\bWho: +(?P<who>\S+)[\s\S]*\bCreated: +(?P<when>\S+ [\d:]+)",
+        _LOCKED + r".* ID: (?P<id>\S+).* Who: (?P<who>\S+).* Created: (?P<when>\S+ [\d:]+)",
         TerraformFailed,
         "terraform.state_locked",
         "wait for that run; if it died, run `terraform force-unlock {id}` in the working directory",
@@ -107,6 +109,7 @@ _TABLE = (
         TerraformFailed,
         "terraform.provider_not_found",
         "add the AWS provider (5.80 or newer, below 7) to the mirror, or unset TOOLKIT_PROVIDER_MIRROR",
+        "the provider mirror does not hold an AWS provider that fits",
     ),
     _Row(
         r"Failed to query available provider packages|Failed to install provider|could not connect to registry",
@@ -120,12 +123,14 @@ _TABLE = (
         TerraformFailed,
         "terraform.not_initialised",
         "remove `.terraform` in the working directory and run again",
+        "Terraform's working directory is not as `init` left it",
     ),
     _Row(
         r"Unsupported (Terraform|OpenTofu) Core version",
         TerraformFailed,
         "terraform.too_old",
         "install Terraform 1.6 or newer, for state in S3 1.10, or name another with --terraform-bin",
+        "this Terraform is too old for what the manifest asks",
     ),
     _Row(
         r"RepositoryAlreadyExistsException: The repository with name '(?P<name>[^']*)'",
@@ -135,7 +140,7 @@ _TABLE = (
         "the repository `{name}` exists already and is not in Terraform's state",
     ),
     _Row(
-        r"RepositoryNotEmptyException[^\n]*?'(?P<name>[^']*)'",
+        r"RepositoryNotEmptyException: The repository with name '(?P<name>[^']*)'",
         TerraformFailed,
         "terraform.repository_not_empty",
         "keep it in the manifest with `force_delete: true`, apply, and then remove it",
@@ -152,12 +157,14 @@ _TABLE = (
         TerraformFailed,
         "terraform.adoption_gone",
         "run again: it was deleted between the look and the plan",
+        "a resource to be adopted is gone",
     ),
     _Row(
         r"Saved plan is stale",
         TerraformFailed,
         "terraform.plan_stale",
         "run again: somebody else changed the state after this plan was made",
+        "the plan is stale and was not applied",
     ),
     _Row(
         r"request send failed|no such host|connection refused",
@@ -190,7 +197,8 @@ def explain(diagnostic: Diagnostic) -> ToolkitError:
 
 
 def _find(diagnostic: Diagnostic) -> tuple[_Row, dict[str, str]] | None:
-    text = f"{diagnostic.summary}\n{diagnostic.detail}"
+    # As text, Terraform wraps its words.
+    text = " ".join(f"{diagnostic.summary} {diagnostic.detail}".split())
     for pattern, row in _COMPILED:
         match = pattern.search(text)
         if match:
@@ -200,4 +208,5 @@ def _find(diagnostic: Diagnostic) -> tuple[_Row, dict[str, str]] | None:
 
 def _sentence(diagnostic: Diagnostic) -> str:
     summary = _TRANSPORT.sub("", diagnostic.summary.strip().split("\n\n")[0]).replace("\n", " ").rstrip(".")
-    return f"`{diagnostic.address}`: {summary}" if diagnostic.address else summary
+    about_resource = diagnostic.address and not diagnostic.address.startswith("provider[")
+    return f"`{diagnostic.address}`: {summary}" if about_resource else summary

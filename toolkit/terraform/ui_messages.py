@@ -57,7 +57,7 @@ def read(line: str) -> Message | None:
 
 
 def event_of(message: Message) -> Event | None:
-    """What `message` tells a user; None for what nobody acts on."""
+    """What `message` tells a user; None for what nobody acts on, such as a data source that was read."""
     if message.type == "diagnostic":
         diagnostic = diagnostic_of(message)
         return DiagnosticReported(
@@ -70,6 +70,8 @@ def event_of(message: Message) -> Event | None:
     hook = _mapping(message.body, "hook")
     address = _text(_mapping(hook, "resource"), "addr")
     action = _text(hook, "action")
+    if action == "read" and message.type != "apply_errored":
+        return None
     seconds = hook.get("elapsed_seconds")
     elapsed = float(seconds) if isinstance(seconds, (int, float)) else 0.0
     match message.type:

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import AccessDenied, Refused, TerraformFailed, ToolkitError
+from toolkit.terraform import explain as module
+from toolkit.terraform.explain import Diagnostic, explain, hint_for
+
+
+def _recorded() -> dict[str, Diagnostic]:
+    """What the real Terraform 1.11 and AWS provider 5.100 said, by the name of what was wrong."""
+    diagnostics = {}
+    for line in (Path(__file__).parent / "recorded" / "diagnostics.jsonl").read_text(encoding="utf-8").splitlines():
+        fields = json.loads(line)
+        name = fields.pop("name")
+        diagnostics[name] = Diagnostic(**fields)
+    return diagnostics
+
+
+RECORDED = _recorded()
+MIGRATE = "run `terraform init -migrate-state` in the working directory, or restore `terraform.backend`, then run again"
+MOVED = "the manifest names another place for Terraform's state than the last run used"
+REMOVE = "remove `.terraform` in the working directory and run again"
+NOT_AS_LEFT = "Terraform's working directory is not as `init` left it"
+
+ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
+    (
+        "wrong_account",
+        Refused,
+        "aws.wrong_account",
+        "these credentials belong to account `123456789012`, which the manifest does not allow",
+        "switch the profile or role, or correct `aws.account_id`",
+    ),
+    (
+        "expired",
+        AccessDenied,
+        "aws.credentials_expired",
+        "the AWS credentials have expired",
+        "renew the session (`aws sso login`, or a new role session) and run again",
+    ),
+    (
+        "invalid",
+        AccessDenied,
+        "aws.credentials_invalid",
+        "AWS does not accept these credentials",
+        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE",
+    ),
+    (
+        "denied_iam",
+        AccessDenied,
+        "aws.access_denied",
+        (
+            "`aws_iam_role.this`: creating IAM Role (r): operation error IAM: CreateRole, AccessDenied: "
+            "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole on "
+            "resource: arn:aws:iam::123456789012:role/r because no identity-based policy allows the "
+            "iam:CreateRole action"
+        ),
+        "allow `iam:CreateRole` for this role",
+    ),
+    (
+        "denied_ecr",
+        AccessDenied,
+        "aws.access_denied",
+        (
+            "`aws_ecr_repository.this`: creating ECR Repository (a/b): operation error ECR: "
+            "CreateRepository, AccessDeniedException: User: arn:aws:iam::123456789012:user/x is not "
+            "authorized to perform: ecr:CreateRepository on resource: "
+            "arn:aws:ecr:ap-northeast-1:123456789012:repository/a because no identity-based policy allows "
+            "the ecr:CreateRepository action"
+        ),
+        "allow `ecr:CreateRepository` for this role",
+    ),
+    (
+        "no_credentials",
+        AccessDenied,
+        "aws.no_credentials",
+        "Terraform found no AWS credentials",
+        "set AWS_PROFILE or AWS_ACCESS_KEY_ID",
+    ),
+    (
+        "repository_exists",
+        TerraformFailed,
+        "terraform.repository_exists",
+        "the repository `a/b` exists already and is not in Terraform's state",
+        "run again: what carries this manifest's tags is adopted",
+    ),
+    (
+        "role_exists",
+        TerraformFailed,
+        "terraform.resource_exists",
+        (
+            "`aws_iam_role.this`: creating IAM Role (r): operation error IAM: CreateRole, "
+            "EntityAlreadyExists: Role with name r already exists"
+        ),
+        "run again: what carries this manifest's tags is adopted; else choose another name",
+    ),
+    (
+        "endpoint_unreachable",
+        TerraformFailed,
+        "terraform.aws_unreachable",
+        (
+            "Retrieving AWS account details: validating provider credentials: retrieving caller identity "
+            "from STS: operation error STS: GetCallerIdentity, exceeded maximum number of attempts, 1, "
+            'request send failed, Post "http://127.0.0.1:5999/": dial tcp 127.0.0.1:5999: connect: '
+            "connection refused"
+        ),
+        "check the network, the region and AWS_ENDPOINT_URL",
+    ),
+    ("backend_changed_at_init", TerraformFailed, "terraform.backend_changed", MOVED, MIGRATE),
+    (
+        "bucket_missing",
+        TerraformFailed,
+        "terraform.bucket_missing",
+        "the bucket `nope` for Terraform's state does not exist",
+        "create it first, with versioning, or correct `terraform.backend.s3`",
+    ),
+    ("backend_changed_at_plan", TerraformFailed, "terraform.backend_changed", MOVED, MIGRATE),
+    (
+        "state_locked_s3",
+        TerraformFailed,
+        "terraform.state_locked",
+        ("the state is locked by `ci@runner` since 2026-11-23 23:00:00 (lock `2f5c4a1e-0000-0000-0000-000000000000`)"),
+        (
+            "wait for that run; if it died, run `terraform force-unlock "
+            "2f5c4a1e-0000-0000-0000-000000000000` in the working directory"
+        ),
+    ),
+    (
+        "state_denied_s3",
+        AccessDenied,
+        "aws.access_denied",
+        "AWS refused `PutObject` of S3 to these credentials",
+        "allow it for this role",
+    ),
+    (
+        "state_locked_local",
+        TerraformFailed,
+        "terraform.state_locked",
+        (
+            "the state is locked by `somebody@somewhere` since 2026-11-23 23:17:54 (lock "
+            "`c6870386-ac6f-c401-8839-ee1281620e36`)"
+        ),
+        (
+            "wait for that run; if it died, run `terraform force-unlock "
+            "c6870386-ac6f-c401-8839-ee1281620e36` in the working directory"
+        ),
+    ),
+    ("state_migration", TerraformFailed, "terraform.backend_changed", MOVED, MIGRATE),
+    (
+        "registry_unreachable",
+        TerraformFailed,
+        "terraform.registry_unreachable",
+        "Terraform cannot get the AWS provider from its registry",
+        "allow access to the Terraform registry, or name a provider mirror in TOOLKIT_PROVIDER_MIRROR",
+    ),
+    (
+        "mirror_without",
+        TerraformFailed,
+        "terraform.provider_not_found",
+        "the provider mirror does not hold an AWS provider that fits",
+        "add the AWS provider (5.80 or newer, below 7) to the mirror, or unset TOOLKIT_PROVIDER_MIRROR",
+    ),
+    (
+        "terraform_too_old",
+        TerraformFailed,
+        "terraform.too_old",
+        "this Terraform is too old for what the manifest asks",
+        "install Terraform 1.6 or newer, for state in S3 1.10, or name another with --terraform-bin",
+    ),
+    ("not_initialised_lock_file", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
+    (
+        "repository_not_empty",
+        TerraformFailed,
+        "terraform.repository_not_empty",
+        "the repository `full/one` holds images, so AWS does not delete it",
+        "keep it in the manifest with `force_delete: true`, apply, and then remove it",
+    ),
+    (
+        "log_group_exists",
+        TerraformFailed,
+        "terraform.resource_exists",
+        (
+            "`aws_cloudwatch_log_group.this`: creating CloudWatch Logs Log Group (/x): operation error "
+            "CloudWatch Logs: CreateLogGroup, ResourceAlreadyExistsException: The specified log group "
+            "already exists"
+        ),
+        "run again: what carries this manifest's tags is adopted; else choose another name",
+    ),
+    (
+        "plan_stale",
+        TerraformFailed,
+        "terraform.plan_stale",
+        "the plan is stale and was not applied",
+        "run again: somebody else changed the state after this plan was made",
+    ),
+    ("not_initialised_module", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
+    ("not_initialised_plugins", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
+    (
+        "provisioner_failed",
+        TerraformFailed,
+        "terraform.failed",
+        "`terraform_data.slow2`: local-exec provisioner error",
+        None,
+    ),
+    (
+        "adoption_gone",
+        TerraformFailed,
+        "terraform.adoption_gone",
+        "a resource to be adopted is gone",
+        "run again: it was deleted between the look and the plan",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "code", "message", "hint"), ROWS, ids=[row[0] for row in ROWS])
+def test_a_cause_is_named_with_its_cure(
+    name: str, kind: type[ToolkitError], code: str, message: str, hint: str | None
+) -> None:
+    error = explain(RECORDED[name])
+    assert (type(error), error.code, error.message, error.hint) == (kind, code, message, hint)
+    assert hint_for(RECORDED[name]) == hint
+
+
+def test_every_recording_has_its_test() -> None:
+    assert sorted(RECORDED) == sorted(row[0] for row in ROWS)
+
+
+def test_every_row_of_the_table_is_the_first_match_of_something() -> None:
+    hit = {module._find(diagnostic)[0] for diagnostic in RECORDED.values() if module._find(diagnostic)}
+    hit.add(module._find(WITHOUT_LOCK_INFO)[0])
+    assert set(module._TABLE) - hit == set()
+
+
+WITHOUT_LOCK_INFO = Diagnostic("error", "Error acquiring the state lock", "Error message: 503 Slow Down")
+
+
+def test_a_lock_that_names_nobody_is_still_a_lock() -> None:
+    error = explain(WITHOUT_LOCK_INFO)
+    assert isinstance(error, TerraformFailed)
+    assert error.code == "terraform.state_locked"
+    assert error.message == "Error acquiring the state lock"
+
+
+def test_text_that_terraform_wrapped_is_understood() -> None:
+    wrapped = Diagnostic(
+        "error", "creating a thing", "User x is not authorized to\nperform: ecr:ListTagsForResource on\nresource: y"
+    )
+    assert hint_for(wrapped) == "allow `ecr:ListTagsForResource` for this role"
+
+
+def test_a_warning_gets_no_cure() -> None:
+    assert hint_for(Diagnostic("warning", "RequestExpired")) is None
+
+
+def test_an_unknown_complaint_keeps_its_first_sentence() -> None:
+    error = explain(Diagnostic("error", "Something new.\n\nWith a long story", "and details", "a.b"))
+    assert (error.code, error.message, error.hint) == ("terraform.failed", "`a.b`: Something new", None)
