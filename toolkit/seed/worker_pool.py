@@ -90,7 +90,8 @@ class WorkerPool:
                 if found is not None:
                     self._running += 1
                     self._running_big += found[1]
-                    self._queued.notify()  # what is left, or has its time later, is another thread's
+                    if self._later:
+                        self._queued.notify()  # another thread minds their time
                     return found
                 self._queued.wait(wait)
             return None

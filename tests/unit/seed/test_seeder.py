@@ -125,6 +125,12 @@ def test_a_registry_that_mounts_from_itself_is_asked_for_blobs_by_head_only_unti
     assert registry.count("begin_upload") == 20 + 1 + 1 + 19  # layers, config, one to find out, config links
 
 
+def test_documents_are_not_looked_for_where_a_blob_was_missing() -> None:
+    registry = MemoryRegistry()
+    seeded(registry, [request(registry, multi_arch("a"), "lib/a:v1")])
+    assert registry.count("head_manifest", TARGET) == 1  # the tag, read back
+
+
 def test_the_second_time_nothing_moves() -> None:
     registry = MemoryRegistry()
     wanted = [request(registry, multi_arch(str(n)), f"lib/image{n}:v1") for n in range(3)]
@@ -388,6 +394,7 @@ def test_cancelling_stops_transfers_and_skips_the_rest() -> None:
     assert set(statuses(outcomes)) == {SeedStatus.SKIPPED}
     assert not any(isinstance(event, (ImageFinished, ImageFailed)) for event in events)
     assert not any(registry.tags[one.destination.name] for one in wanted)
+    assert not any(registry.blobs[one.destination.name] for one in wanted)
     assert set(statuses(seeded(registry, wanted))) == {SeedStatus.COPIED}
 
 
