@@ -281,7 +281,7 @@ def test_body_is_sent_after_the_server_says_continue(http: PlainHttp, repository
     http.connection.putheader("Content-Length", str(len(CONTENT)))
     http.connection.putheader("Expect", "100-continue")
     http.connection.endheaders()
-    assert http.connection.sock.recv(64).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert http.connection.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"
     http.connection.send(CONTENT)
     answer = http.connection.getresponse()
     assert answer.read() == b""

@@ -144,7 +144,7 @@ class DockerHubPolicy(Policy):
         granted = frozenset(self._granted(request.args.getlist("scope"), account))
         word = secrets.token_urlsafe(48)
         now = self.clock()
-        for stale in [w for w, token in self._tokens.items() if token.expires <= now]:
+        for stale in [w for w, token in list(self._tokens.items()) if token.expires <= now]:
             self._tokens.pop(stale, None)
         self._tokens[word] = Token(account, granted, now + TOKEN_SECONDS)
         issued = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))

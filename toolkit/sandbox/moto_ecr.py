@@ -134,7 +134,8 @@ class MotoDocuments:
 
 def ecr_references(account_id: str) -> list[str]:
     """`<repository>:<tag>` of every tag in every region, in alphabetical order."""
-    repositories = [r for backend in models.ecr_backends[account_id].values() for r in backend.repositories.values()]
+    backends = tuple(models.ecr_backends[account_id].values())
+    repositories = [r for backend in backends for r in tuple(backend.repositories.values())]
     return sorted(f"{r.name}:{tag}" for r in repositories for image in tuple(r.images) for tag in image.image_tags)
 
 

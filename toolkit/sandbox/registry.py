@@ -159,8 +159,11 @@ class RegistryApp:
         if not self._policy.mounts_blobs:
             return False
         source = request.args.get("from")
-        if source is not None:
-            self._policy.admit(request, Access(source, "pull"))
+        try:
+            if source is not None:
+                self._policy.admit(request, Access(source, "pull"))
+        except RegistryFault:
+            return False  # no reason to refuse the upload that the client falls back to
         there = self._blobs.exists(digest) if source is None else self._blobs.find(source, digest) is not None
         if there:
             self._blobs.link(repository, digest)

@@ -52,10 +52,12 @@ class KeepAliveHandler(WSGIRequestHandler):
         """Run the application on one request."""
         self.environ = environ = self.make_environ()
         chunked = bool(environ.get("wsgi.input_terminated"))
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if self.headers.get("Expect", "").lower() == "100-continue" and (chunked or length):
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body: io.RawIOBase = environ["wsgi.input"] if chunked else SizedBody(self.rfile, length)
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal():
+            self.close_connection = True
+            self.send_error(400)
+            return
+        body: io.RawIOBase = environ["wsgi.input"] if chunked else SizedBody(self.rfile, int(length))
         environ["wsgi.input"] = body
         environ["wsgi.input_terminated"] = True
         started: list[tuple[str, list[tuple[str, str]]]] = []

@@ -100,3 +100,13 @@ def test_content_outlives_the_server(tmp_path: Path) -> None:
         digest = push_blob(http, "a/b", b"content")
     with stand_in_registry(tmp_path / "kept") as url, plain_http(url) as http:
         assert http.ask("GET", f"/v2/a/b/blobs/{digest}").body == b"content"
+
+
+@pytest.mark.parametrize("length", ["-5", "ten", "1e3"])
+def test_length_that_is_no_number_is_refused(url: str, length: str) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            f"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+        )
+        assert connection.recv(64).startswith(b"HTTP/1.1 400")
