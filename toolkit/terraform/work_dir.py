@@ -42,9 +42,11 @@ class WorkDir:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for one run. Raises Refused when another run holds it."""
-        _refuse_foreign(self.path)
-        _make_folder(self.path)
-        with (self.path / _LOCK).open("wb") as file:
+        with _usable(self.path):
+            _refuse_foreign(self.path)
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / _LOCK).open("wb")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -61,25 +63,38 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
 
     Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
     """
-    _refuse_foreign(path)
     files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files()}
-    before = _listed(path)
-    for name, text in files.items():
-        if name not in before and _text(path / name) not in (None, text):
-            raise Refused(
-                "terraform.file_not_ours",
-                f"`{path / name}` is not ours and would be overwritten",
-                hint="move it away or rename it",
-            )
-    _make_folder(path)
-    # Listed before it is written: a run that is killed half-way leaves nothing that the next does not know as ours.
-    _write(path / _LISTING, _lines(before | set(files)))
-    for name, text in files.items():
-        _write(path / name, text)
-    for name in before - set(files):
-        _remove(path, name)
-    _write(path / _LISTING, _lines(set(files)))
+    with _usable(path):
+        _refuse_foreign(path)
+        path.mkdir(parents=True, exist_ok=True)
+        before = _listed(path)
+        for name, text in files.items():
+            if name not in before and _text(path / name) not in (None, text):
+                raise Refused(
+                    "terraform.file_not_ours",
+                    f"`{path / name}` is not ours and would be overwritten",
+                    hint="move it away or rename it",
+                )
+        # Listed before it is written: a run that is killed half-way leaves nothing that the next does not know as ours.
+        _write(path / _LISTING, _lines(before | set(files)))
+        for name, text in files.items():
+            _write(path / name, text)
+        for name in before - set(files):
+            _remove(path, name)
+        _write(path / _LISTING, _lines(set(files)))
     return WorkDir(path)
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            "terraform.work_dir_unusable",
+            f"the directory `{path}` cannot be used: {error.strerror}",
+            hint="make it writable, or name another one",
+        ) from error
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -91,17 +106,6 @@ def _refuse_foreign(path: Path) -> None:
             f"`{path}` holds files that `toolkit` did not write",
             hint="name an empty or a new directory",
         )
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(
-            "terraform.work_dir_unusable",
-            f"the directory `{path}` cannot be made: {error.strerror}",
-            hint="name another one",
-        ) from error
 
 
 def _module_files() -> Mapping[str, str]:

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.terraform_samples import DESIRED
+from toolkit.errors import Refused
+from toolkit.terraform.root_module import RootModule, render
+from toolkit.terraform.work_dir import WorkDir, write
+
+ROOT = Path(__file__).parents[3]
+ONE = RootModule({"main.tf": "# one\n", "buildspecs/web.yml": "version: 0.2\n"})
+
+
+def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_root_module_is_written_with_its_modules_beside_it(tmp_path: Path) -> None:
+    work_dir = write(render(DESIRED), tmp_path / "a" / "b")
+    assert work_dir == WorkDir(tmp_path / "a" / "b")
+    for file, text in render(DESIRED).files.items():
+        assert (work_dir.path / file).read_text(encoding="utf-8") == text
+    assert (work_dir.path / "modules/ecr-repository/main.tf").read_bytes() == (
+        ROOT / "terraform_modules/ecr-repository/main.tf"
+    ).read_bytes()
+    assert not list(work_dir.path.glob("modules/*/tests"))
+    assert not list(work_dir.path.rglob("*.toolkit-new"))
+
+
+def test_writing_the_same_again_touches_nothing(tmp_path: Path) -> None:
+    write(ONE, tmp_path)
+    before = _snapshot(tmp_path)
+    write(ONE, tmp_path)
+    assert _snapshot(tmp_path) == before
+
+
+def test_only_what_differs_is_written_anew(tmp_path: Path) -> None:
+    write(ONE, tmp_path)
+    before = _snapshot(tmp_path)
+    write(RootModule({**ONE.files, "main.tf": "# two\n"}), tmp_path)
+    after = _snapshot(tmp_path)
+    assert {path for path in before if before[path] != after[path]} == {str(tmp_path / "main.tf")}
+    assert (tmp_path / "main.tf").read_text() == "# two\n"
+
+
+def test_what_is_no_longer_needed_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    write(RootModule({**ONE.files, "imports.tf": "# x\n"}), tmp_path)
+    theirs = ["notes.txt", "terraform.tfstate", ".terraform.lock.hcl", ".terraform/providers/x", "modules/own/main.tf"]
+    for file in theirs:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("theirs")
+    write(RootModule({"main.tf": "# one\n"}), tmp_path)
+    assert not (tmp_path / "imports.tf").exists()
+    assert not (tmp_path / "buildspecs").exists()
+    assert [(tmp_path / file).read_text() for file in theirs] == ["theirs"] * len(theirs)
+
+
+def test_a_run_that_was_killed_half_way_leaves_nothing_behind_for_ever(tmp_path: Path) -> None:
+    write(ONE, tmp_path)
+    listing = tmp_path / ".toolkit-files"
+    # As after a kill between the listing and the files: named, and not there.
+    listing.write_text(listing.read_text() + "imports.tf\nbuildspecs/gone.yml\n")
+    (tmp_path / "imports.tf").write_text("half")
+    (tmp_path / "main.tf.toolkit-new").write_text("ha")
+    (tmp_path / "main.tf").unlink()
+    write(ONE, tmp_path)
+    assert not (tmp_path / "imports.tf").exists()
+    assert not (tmp_path / "main.tf.toolkit-new").exists()
+    assert "gone.yml" not in listing.read_text()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text("theirs")
+    with pytest.raises(Refused) as refused:
+        write(ONE, tmp_path)
+    assert refused.value.code == "terraform.work_dir_not_ours"
+    with pytest.raises(Refused), WorkDir(tmp_path).locked():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["main.tf"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("theirs")
+    for path in (tmp_path / "x", tmp_path / "x" / "y"):
+        with pytest.raises(Refused, match="director"):
+            write(ONE, path)
+        with pytest.raises(Refused, match="director"), WorkDir(path).locked():
+            pass
+
+
+def test_a_file_of_the_users_in_our_folder_is_not_overwritten(tmp_path: Path) -> None:
+    write(ONE, tmp_path)
+    (tmp_path / "imports.tf").write_text("theirs")
+    with pytest.raises(Refused) as refused:
+        write(RootModule({**ONE.files, "main.tf": "# two\n", "imports.tf": "ours"}), tmp_path)
+    assert refused.value.code == "terraform.file_not_ours"
+    assert (tmp_path / "imports.tf").read_text() == "theirs"
+    assert (tmp_path / "main.tf").read_text() == "# one\n"
+
+
+def test_a_listing_that_points_outside_is_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("theirs")
+    write(ONE, tmp_path / "dir")
+    listing = tmp_path / "dir" / ".toolkit-files"
+    listing.write_text(listing.read_text() + f"../outside\n{outside}\n")
+    write(ONE, tmp_path / "dir")
+    assert outside.exists()
+
+
+def test_a_local_state_is_not_hidden_from_git(tmp_path: Path) -> None:
+    write(ONE, tmp_path)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for file in ("terraform.tfstate", "toolkit.tfplan", ".toolkit-lock", ".terraform/x", "logs/y"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("")
+    shown = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "terraform.tfstate" in shown
+    assert not {"toolkit.tfplan", ".toolkit-lock", ".terraform/x", "logs/y"} & set(shown)
+
+
+def test_a_second_run_in_the_same_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    work_dir = WorkDir(tmp_path / "new")
+    code = (
+        "import sys; from pathlib import Path; from toolkit.terraform.work_dir import WorkDir\n"
+        "with WorkDir(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(work_dir.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    ) as other:
+        assert other.stdout and other.stdin
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Refused) as refused, work_dir.locked():
+            pass
+        assert refused.value.code == "terraform.work_dir_busy"
+        other.kill()
+    with work_dir.locked():
+        write(ONE, work_dir.path)
+
+
+def test_a_lock_alone_does_not_make_the_folder_ours(tmp_path: Path) -> None:
+    with WorkDir(tmp_path).locked():
+        pass
+    (tmp_path / "notes.txt").write_text("theirs")
+    with pytest.raises(Refused):
+        write(ONE, tmp_path)
+
+
+_names = st.dictionaries(
+    st.from_regex(r"[a-c]{1,2}(/[a-c])?\.tf", fullmatch=True),
+    st.text(st.characters(exclude_categories=("Cs",))),
+    max_size=5,
+)
+
+
+@given(steps=st.lists(_names, min_size=1, max_size=4))
+def test_after_any_history_the_folder_holds_the_last_root_module(
+    steps: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("history")
+    for files in steps:
+        write(RootModule(files), folder)
+    found = {
+        str(path.relative_to(folder)): path.read_bytes().decode()
+        for path in folder.rglob("*.tf")
+        if path.relative_to(folder).parts[0] != "modules"
+    }
+    assert found == steps[-1]
