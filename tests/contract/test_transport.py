@@ -1,0 +1,411 @@
+"""The transport against a server that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.support.clocks import FakeTime
+from tests.support.faulty_registry import FaultyRegistry, Reply, faulty_registry, refused
+from tests.support.real_parts import require
+from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.transport import CHUNK_BYTES, Transport
+
+OK = Reply(200, {}, b"fine")
+BUSY = Reply(503)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyRegistry]:
+    with faulty_registry() as running:
+        yield running
+
+
+class Retries:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, int, float]] = []
+
+    def __call__(self, host: str, reason: str, attempt: int, seconds: float) -> None:
+        self.told.append((host, reason, attempt, seconds))
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def retries() -> Retries:
+    return Retries()
+
+
+@pytest.fixture
+def transport(time: FakeTime, retries: Retries) -> Transport:
+    return Transport(
+        read_timeout=2,
+        sleep=time.sleep,
+        clock=time.clock,
+        wall_clock=time.clock,
+        random=lambda: 1.0,
+        on_retry=retries,
+        user_agent="tests",
+        proxies={},
+    )
+
+
+def test_every_request_says_who_asks(server: FaultyRegistry) -> None:
+    server.on("GET", "/x", OK)
+
+    Transport(proxies={}).send("GET", f"{server.url}/x", {})
+
+    assert server.seen[0].headers["user-agent"].startswith("base-image-toolkit")
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_passing_refusal_is_asked_again_with_growing_pauses(
+    server: FaultyRegistry, transport: Transport, time: FakeTime, retries: Retries, status: int
+) -> None:
+    server.on("GET", "/x", Reply(status), Reply(status), OK)
+
+    assert transport.send("GET", f"{server.url}/x", {}).body == b"fine"
+
+    assert len(server.seen) == 3
+    assert [round(seconds) for seconds in time.slept] == [1, 2]
+    assert [(host, attempt) for host, _, attempt, _ in retries.told] == [(server.host, 1), (server.host, 2)]
+    assert str(status) in retries.told[0][1]
+
+
+def test_pauses_are_jittered_down_to_nothing_and_never_longer_than_the_longest(server: FaultyRegistry) -> None:
+    for share, expected in ((0.0, [0.0] * 3), (1.0, [1.0, 2.0, 2.5])):
+        time = FakeTime()
+        server.on("GET", "/x", BUSY, BUSY, BUSY, OK)
+        Transport(
+            sleep=time.sleep, clock=time.clock, random=lambda share=share: share, longest_pause=2.5, proxies={}
+        ).send("GET", f"{server.url}/x", {})
+        assert time.slept == expected
+
+
+def test_the_last_refusal_is_the_answer(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/x", BUSY)
+
+    assert transport.send("GET", f"{server.url}/x", {}).status == 503
+    assert len(server.seen) == 6
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 416, 501])
+def test_a_lasting_refusal_is_not_asked_again(server: FaultyRegistry, transport: Transport, status: int) -> None:
+    server.on("GET", "/x", refused(status, "NO"))
+
+    assert transport.send("GET", f"{server.url}/x", {}).status == status
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("in_words", [False, True])
+def test_retry_after_is_obeyed_in_both_of_its_forms(
+    server: FaultyRegistry, transport: Transport, time: FakeTime, in_words: bool
+) -> None:
+    text = formatdate(time.now + 7, usegmt=True) if in_words else "7"
+    server.on("GET", "/x", Reply(503, {"Retry-After": text}), OK)
+
+    transport.send("GET", f"{server.url}/x", {})
+
+    assert time.slept == [7.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "slept"), [("86400", 60.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", 1.0), ("-5", 1.0)]
+)
+def test_a_retry_after_of_no_use_is_capped_or_replaced(
+    server: FaultyRegistry, transport: Transport, time: FakeTime, text: str, slept: float
+) -> None:
+    server.on("GET", "/x", Reply(503, {"Retry-After": text}), OK)
+
+    transport.send("GET", f"{server.url}/x", {})
+
+    assert time.slept == [slept]
+
+
+def test_a_429_pauses_every_request_to_that_host_and_no_other(
+    server: FaultyRegistry, transport: Transport, time: FakeTime
+) -> None:
+    server.on("PUT", "/upload", Reply(429, {"Retry-After": "9"}))
+    server.on("GET", "/x", OK)
+
+    transport.upload(f"{server.url}/upload", {"Content-Length": "0"}, [])
+    transport.send("GET", f"{server.foreign_url}/x", {})
+    assert time.slept == []
+    transport.send("GET", f"{server.url}/x", {})
+
+    assert time.slept == pytest.approx([9.9])  # with a tenth of jitter on top
+
+
+def test_the_pull_limit_is_answered_at_once(server: FaultyRegistry, transport: Transport, time: FakeTime) -> None:
+    server.on("GET", "/x", refused(429, "TOOMANYREQUESTS", "You have reached your pull rate limit."), OK)
+
+    assert transport.send("GET", f"{server.url}/x", {}).status == 429
+    assert time.slept == []
+
+
+def test_a_hang_up_is_asked_again(server: FaultyRegistry, transport: Transport, retries: Retries) -> None:
+    server.on("POST", "/x", Reply(drops=True), Reply(200, {}, b"0123456789", sends=3), OK)
+
+    assert transport.send("POST", f"{server.url}/x", {}, b"again").body == b"fine"
+    assert [seen.body for seen in server.seen] == [b"again"] * 3
+    assert [reason for _, reason, _, _ in retries.told] == ["connection broke"] * 2
+
+
+def test_silence_is_given_up_after_the_timeout(time: FakeTime) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = f"127.0.0.1:{mute.getsockname()[1]}"
+        impatient = Transport(read_timeout=0.1, attempts=2, sleep=time.sleep, proxies={})
+        with pytest.raises(ConnectionFailed, match="did not answer in time") as caught:
+            impatient.send("GET", f"http://{host}/x?token=hunter2", {})
+
+    assert caught.value.is_temporary
+    assert "hunter2" not in str(caught.value)
+    assert len(time.slept) == 1
+
+
+def test_a_closed_port_is_named(time: FakeTime) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        host = f"127.0.0.1:{closing.getsockname()[1]}"
+
+    with pytest.raises(ConnectionFailed, match=f"no connection to `{host}`: Connection refused"):
+        Transport(attempts=1, sleep=time.sleep, proxies={}).send("GET", f"http://{host}/", {})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_credentials_do_not_follow_to_another_host(server: FaultyRegistry, transport: Transport, status: int) -> None:
+    server.on("GET", "/x", Reply(status, {"Location": f"{server.foreign_url}/y?sig=1"}))
+    server.on("GET", "/y", OK)
+
+    answer = transport.send("GET", f"{server.url}/x", {"Authorization": "Bearer hunter2", "Accept": "a/b"})
+
+    first, second = server.seen
+    assert (first.authorization, second.authorization) == ("Bearer hunter2", None)
+    assert second.headers["accept"] == "a/b"
+    assert answer.body == b"fine"
+
+
+def test_credentials_do_not_follow_to_another_port(server: FaultyRegistry, transport: Transport) -> None:
+    with faulty_registry() as other:
+        server.on("HEAD", "/x", Reply(307, {"Location": f"{other.url}/y"}))
+        other.on("HEAD", "/y", Reply(200))
+        transport.send("HEAD", f"{server.url}/x", {"authorization": "Basic hunter2"})
+
+        assert other.seen[0].authorization is None
+
+
+def test_credentials_stay_on_the_same_host_and_never_come_back(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/a", Reply(307, {"Location": "/b"}))
+    server.on("GET", "/b", Reply(307, {"Location": f"{server.foreign_url}/c"}))
+    server.on("GET", "/c", Reply(307, {"Location": f"{server.url}/d"}))
+    server.on("GET", "/d", OK)
+
+    transport.send("GET", f"{server.url}/a", {"Authorization": "x"})
+
+    assert [seen.authorization for seen in server.seen] == ["x", "x", None, None]
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/x", "file:///etc/passwd", "http://["])
+def test_a_redirect_to_nowhere_is_refused(server: FaultyRegistry, transport: Transport, location: str) -> None:
+    server.on("GET", "/x", Reply(302, {"Location": location}))
+
+    with pytest.raises(ConnectionFailed) as caught:
+        transport.send("GET", f"{server.url}/x", {})
+
+    assert not caught.value.is_temporary
+
+
+def test_redirects_end(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/x", Reply(302, {"Location": "/x"}))
+
+    with pytest.raises(ConnectionFailed, match="without end"):
+        transport.send("GET", f"{server.url}/x", {})
+
+    assert len(server.seen) == 6
+
+
+def test_what_is_sent_is_not_redirected(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("PUT", "/x", Reply(307, {"Location": "/y"}))
+
+    assert transport.send("PUT", f"{server.url}/x", {}, b"body").status == 307
+    assert len(server.seen) == 1
+
+
+def test_a_streamed_body_comes_in_chunks_as_it_was_sent(server: FaultyRegistry, transport: Transport) -> None:
+    packed = gzip.compress(os.urandom(3 * CHUNK_BYTES))
+    server.on("GET", "/x", BUSY, Reply(200, {"Content-Encoding": "gzip"}, packed))
+
+    with transport.open(f"{server.url}/x", {}) as (answer, chunks):
+        received = list(chunks)
+
+    assert answer.status == 200
+    assert b"".join(received) == packed
+    assert max(map(len, received)) <= CHUNK_BYTES
+
+
+def test_a_stream_that_is_cut_is_an_error_of_the_source_host(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/x", Reply(200, {}, b"x" * 1000, sends=600))
+
+    received = []
+    with pytest.raises(ConnectionFailed, match="broke") as caught, transport.open(f"{server.url}/x", {}) as (_, chunks):
+        received.extend(chunks)
+
+    assert caught.value.host == server.host
+    assert caught.value.is_temporary
+    assert len(server.seen) == 1
+
+
+def test_a_stream_left_early_spoils_nothing(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/big", Reply(200, {}, b"x" * (8 * CHUNK_BYTES)))
+    server.on("GET", "/x", OK)
+
+    for _ in range(3):
+        with transport.open(f"{server.url}/big", {}) as (_, chunks):
+            next(chunks)
+        assert transport.send("GET", f"{server.url}/x", {}).body == b"fine"
+
+
+def test_a_refused_stream_has_the_registrys_words(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/x", refused(404, "BLOB_UNKNOWN"))
+
+    with transport.open(f"{server.url}/x", {}) as (answer, chunks):
+        assert (answer.status, list(chunks)) == (404, [])
+        assert b"BLOB_UNKNOWN" in answer.body
+
+
+def test_a_document_without_end_is_refused(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/x", Reply(200, {}, b"x" * (8 * 1024 * 1024 + 1)))
+
+    with pytest.raises(ConnectionFailed, match="more than") as caught:
+        transport.send("GET", f"{server.url}/x", {})
+
+    assert not caught.value.is_temporary
+
+
+def test_connections_are_kept_and_shared_between_threads(transport: Transport) -> None:
+    class Counting(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            ports.add(self.client_address)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    ports: set[object] = set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Counting) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        for _ in range(5):
+            assert transport.send("GET", url, {}).body == b"ok"
+        with transport.open(url, {}) as (_, chunks):
+            assert b"".join(chunks) == b"ok"
+        transport.send("GET", url, {})
+        server.shutdown()
+
+    assert len(ports) == 1
+
+
+def test_a_body_whose_source_fails_is_sent_once_and_takes_its_connection_along(
+    server: FaultyRegistry, transport: Transport
+) -> None:
+    server.on("GET", "/x", OK)
+
+    def failing() -> Iterator[bytes]:
+        yield b"half"
+        raise ConnectionFailed("the source broke", host="source")
+
+    with pytest.raises(ConnectionFailed, match="the source broke"):
+        transport.upload(f"{server.url}/upload", {"Content-Length": "8"}, failing())
+
+    assert transport.send("GET", f"{server.url}/x", {}).body == b"fine"
+
+
+def test_a_proxy_is_used_with_its_own_credentials_which_are_never_shown(server: FaultyRegistry, time: FakeTime) -> None:
+    seen = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers["Proxy-Authorization"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"proxied")
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        address = f"127.0.0.1:{proxy.server_address[1]}"
+        through = Transport(proxies={"http": f"http://me:p%40ss@{address}"}, attempts=1, sleep=time.sleep)
+        assert through.send("GET", "http://registry.invalid/v2/", {}).body == b"proxied"
+        server.on("GET", "/x", OK)
+        assert through.send("GET", f"{server.url}/x", {}).body == b"fine"  # loopback goes straight
+        proxy.shutdown()
+    with pytest.raises(ConnectionFailed, match="through the proxy") as caught:
+        through.send("GET", "http://registry.invalid/v2/", {})
+
+    assert seen == [("http://registry.invalid/v2/", "Basic bWU6cEBzcw==")]
+    assert "p@ss" not in caught.value.message
+    assert "p%40ss" not in caught.value.message
+
+
+def test_a_certificate_of_nobody_is_refused_once_with_the_cure(tmp_path: Path, time: FakeTime) -> None:
+    openssl = require("openssl")
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"),
+            *("-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client hangs up, as it should
+        with pytest.raises(ConnectionFailed, match="is not trusted") as caught:
+            Transport(sleep=time.sleep, proxies={}).send("GET", f"https://localhost:{server.server_address[1]}/", {})
+
+    assert caught.value.code == "oci.certificate_untrusted"
+    assert "SSL_CERT_FILE" in (caught.value.hint or "")
+    assert time.slept == []
+
+
+def test_plain_http_where_tls_is_expected_is_named_with_the_cure(server: FaultyRegistry, time: FakeTime) -> None:
+    with pytest.raises(ConnectionFailed, match="does not speak TLS") as caught:
+        Transport(sleep=time.sleep, proxies={}).send("GET", f"https://{server.host}/", {})
+
+    assert caught.value.hint
+    assert time.slept == []
+
+
+def test_nothing_is_logged_above_debug(
+    server: FaultyRegistry, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on("GET", "/x", Reply(drops=True), BUSY, OK)
+
+    with caplog.at_level(logging.INFO):
+        transport.send("GET", f"{server.url}/x?token=hunter2", {})
+
+    assert caplog.records == []

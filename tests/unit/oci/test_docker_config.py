@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.oci.auth import Credential
+from toolkit.oci.docker_config import DockerConfigCredentials
+from toolkit.oci.errors import CredentialUnusable
+
+
+def basic(pair: str) -> dict[str, str]:
+    return {"auth": base64.b64encode(pair.encode()).decode()}
+
+
+def written(folder: Path, **config: object) -> DockerConfigCredentials:
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    return DockerConfigCredentials(path, helper_seconds=5)
+
+
+@pytest.fixture
+def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`docker-credential-fake`, which runs the script that a test writes and logs what it is asked for."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder / "docker-credential-fake"
+
+
+def install(helper: Path, script: str) -> Path:
+    log = helper.parent / "log"
+    helper.write_text(f'#!/bin/sh\nread server\necho "$1 $server" >>{log}\n{script}\n')
+    helper.chmod(0o755)
+    return log
+
+
+@pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "docker.io", "index.docker.io"])
+def test_docker_hub_is_found_under_each_of_its_names(tmp_path: Path, key: str) -> None:
+    credentials = written(tmp_path, auths={"quay.io": basic("no:no"), key: basic("me:pa:ss")})
+
+    assert credentials.credential_for("docker.io") == Credential("me", "pa:ss")
+
+
+@pytest.mark.parametrize("key", ["quay.io", "https://quay.io", "https://quay.io/v2/", "QUAY.io"])
+def test_a_registry_is_found_under_each_spelling(tmp_path: Path, key: str) -> None:
+    assert written(tmp_path, auths={key: basic("me:x")}).credential_for("quay.io") == Credential("me", "x")
+
+
+def test_a_port_makes_another_registry(tmp_path: Path) -> None:
+    assert written(tmp_path, auths={"quay.io": basic("me:x")}).credential_for("quay.io:8443") is None
+
+
+def test_plain_fields_and_identity_tokens_are_read(tmp_path: Path) -> None:
+    credentials = written(
+        tmp_path,
+        auths={
+            "a.io": {"username": "me", "password": "x"},
+            "b.io": {**basic("me:"), "identitytoken": "refresh"},
+            "c.io": {},
+            "d.io": "nonsense",
+        },
+    )
+
+    assert credentials.credential_for("a.io") == Credential("me", "x")
+    assert credentials.credential_for("b.io") == Credential("me", "refresh", is_identity_token=True)
+    assert credentials.credential_for("c.io") is None
+    assert credentials.credential_for("d.io") is None
+
+
+def test_without_a_file_everybody_is_anonymous(tmp_path: Path) -> None:
+    assert DockerConfigCredentials(tmp_path / "none.json").credential_for("docker.io") is None
+
+
+def test_the_file_is_where_docker_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, auths={"a.io": basic("me:x")})
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert DockerConfigCredentials().credential_for("a.io") == Credential("me", "x")
+
+    monkeypatch.delenv("DOCKER_CONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / ".docker").mkdir(parents=True)
+    written(tmp_path / "home" / ".docker", auths={"a.io": basic("you:y")})
+    assert DockerConfigCredentials().credential_for("a.io") == Credential("you", "y")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"auths": {"a.io": {"auth": "hunter2!"}}}', '{"auths": {"a.io": {"auth": "aHVudGVyMg=="}}}'],
+)
+def test_a_damaged_file_is_named_and_never_quoted(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+
+    with pytest.raises(CredentialUnusable) as caught:
+        DockerConfigCredentials(path).credential_for("a.io")
+
+    assert str(path) in caught.value.message
+    assert "hunter2" not in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_helper_is_asked_once_by_the_name_that_it_knows(tmp_path: Path, helper: Path) -> None:
+    log = install(helper, """echo '{"ServerURL": "x", "Username": "me", "Secret": "s3"}'""")
+    credentials = written(tmp_path, credsStore="fake")
+
+    for _ in range(3):
+        assert credentials.credential_for("docker.io") == Credential("me", "s3")
+    assert credentials.credential_for("quay.io") == Credential("me", "s3")
+    assert log.read_text() == "get https://index.docker.io/v1/\nget quay.io\n"
+
+    credentials.forget("quay.io")
+    credentials.credential_for("quay.io")
+    assert log.read_text().count("quay.io") == 2
+
+
+def test_a_registrys_own_helper_comes_before_the_common_one(tmp_path: Path, helper: Path) -> None:
+    log = install(helper, """echo '{"Username": "<token>", "Secret": "refresh"}'""")
+    credentials = written(tmp_path, credHelpers={"a.io": "fake"}, auths={"b.io": basic("me:x")})
+
+    assert credentials.credential_for("a.io") == Credential("", "refresh", is_identity_token=True)
+    assert credentials.credential_for("b.io") == Credential("me", "x")
+    assert log.read_text() == "get a.io\n"
+
+
+def test_a_helper_that_has_nothing_leaves_the_file_to_answer(tmp_path: Path, helper: Path) -> None:
+    install(helper, "echo 'credentials not found in native keychain'; exit 1")
+    credentials = written(tmp_path, credsStore="fake", auths={"a.io": basic("me:x"), "b.io": {}})
+
+    assert credentials.credential_for("a.io") == Credential("me", "x")
+    assert credentials.credential_for("b.io") is None
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo locked hunter2; exit 1", "exit status 1"),
+        ("echo hunter2", "no JSON object"),
+    ],
+)
+def test_a_helper_that_fails_is_named_and_its_words_are_not_passed_on(
+    tmp_path: Path, helper: Path, script: str, why: str
+) -> None:
+    install(helper, script)
+
+    with pytest.raises(CredentialUnusable, match=why) as caught:
+        written(tmp_path, credsStore="fake").credential_for("a.io")
+
+    assert "docker-credential-fake" in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_helper_that_hangs_is_given_up(tmp_path: Path, helper: Path) -> None:
+    install(helper, "exec sleep 60")
+    path = tmp_path / "config.json"
+    path.write_text('{"credsStore": "fake"}')
+
+    with pytest.raises(CredentialUnusable, match="no answer"):
+        DockerConfigCredentials(path, helper_seconds=0.2).credential_for("a.io")
+
+
+def test_a_helper_that_is_not_installed_is_named_with_the_cure(tmp_path: Path, helper: Path) -> None:
+    with pytest.raises(CredentialUnusable, match=r"`docker-credential-fake`.*not installed") as caught:
+        written(tmp_path, credsStore="fake").credential_for("a.io")
+
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["../../bin/sh", "a b", 5, ["x"], "-x"])
+def test_a_helper_that_is_no_program_name_is_never_run(tmp_path: Path, name: object) -> None:
+    with pytest.raises(CredentialUnusable, match="cannot be a program"):
+        written(tmp_path, credHelpers={"a.io": name}).credential_for("a.io")
