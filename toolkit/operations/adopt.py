@@ -1,7 +1,9 @@
-"""Self-healing: what an interrupted apply created and Terraform's state does not know is imported, not fought.
+"""Self-healing after an interrupted apply: what it created is imported or kept, not fought.
 
-Ours is what carries the ownership tags of this manifest. What exists, is not in the state and is not ours is a
-conflict: Terraform would fail on it half-way, so the plan refuses it before anything moves.
+Terraform 1.11 leaves such a resource in one of two ways. Where its state has lost it, it is imported if it carries the
+ownership tags of this manifest; what is not ours is a conflict, on which Terraform would fail half-way, so the plan
+refuses it before anything moves. Where the state has it as tainted, Terraform would replace it: for a repository, which
+may hold images by now, the mark is taken back, and the plan shows whatever is still to be set.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from toolkit.events import NoticeGiven
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.model import Refusal
@@ -32,19 +35,41 @@ class _Found:
     tags: Mapping[str, str]
 
 
-def find_adoptions(
-    desired: Desired, existing: Mapping[str, str], work_dir: WorkDir, services: Services
-) -> tuple[tuple[Adoption, ...], tuple[Refusal, ...]]:
-    """What to import, and what stands in the way. `existing` maps names of repositories to ARNs."""
-    candidates = [r.name for r in desired.repositories if r.name in existing]
+@dataclass(frozen=True, slots=True)
+class Healing:
+    """What to import, and what stands in the way."""
+
+    adoptions: tuple[Adoption, ...] = ()
+    conflicts: tuple[Refusal, ...] = ()
+
+
+def heal(
+    desired: Desired, existing: Mapping[str, str], work_dir: WorkDir, services: Services, *, keeps_tainted: bool
+) -> Healing:
+    """Compare AWS with the state; `existing` maps names of repositories to ARNs.
+
+    With `keeps_tainted` Terraform's state is changed where it has an existing repository as tainted; nothing in AWS is.
+    """
+    candidates = [repository.name for repository in desired.repositories if repository.name in existing]
     if not candidates and not desired.builds:
-        return (), ()
-    managed = services.terraform.managed(work_dir)
-    found = [*_repositories(candidates, existing, managed, services), *_builds(desired, managed, services)]
+        return Healing()
+    state = services.terraform.state(work_dir)
+    if keeps_tainted:
+        _keep_tainted(candidates, state.tainted, work_dir, services)
+    found = [*_repositories(candidates, existing, state.managed, services), *_builds(desired, state.managed, services)]
     owner = ownership_tags(desired.name).items()
-    ours = [resource for resource in found if owner <= resource.tags.items()]
-    theirs = [resource for resource in found if not owner <= resource.tags.items()]
-    return tuple(Adoption(r.address, r.id) for r in ours), tuple(_conflict(desired, r) for r in theirs)
+    return Healing(
+        tuple(Adoption(lost.address, lost.id) for lost in found if owner <= lost.tags.items()),
+        tuple(_conflict(desired, foreign) for foreign in found if not owner <= foreign.tags.items()),
+    )
+
+
+def _keep_tainted(names: Iterable[str], tainted: frozenset[str], work_dir: WorkDir, services: Services) -> None:
+    for name in names:
+        if repository_address(name) in tainted:
+            services.terraform.untaint(work_dir, repository_address(name))
+            message = f"an interrupted apply had left the repository `{name}` half recorded; it is kept"
+            services.emit(NoticeGiven("infra.untainted", message))
 
 
 def _repositories(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from toolkit.operations.adopt import find_adoptions
+from toolkit.operations.adopt import heal
 from toolkit.operations.guards import find_account
 from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
@@ -36,9 +36,9 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, 
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
             services.terraform.init(work_dir)
-        adoptions, conflicts = find_adoptions(desired, existing, work_dir, services)
-        if adoptions:
-            work_dir = write(render(desired, adopt=adoptions), services.work_path)
+        healing = heal(desired, existing, work_dir, services, keeps_tainted=not allows_destroy)
+        if healing.adoptions:
+            work_dir = write(render(desired, adopt=healing.adoptions), services.work_path)
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.plan(work_dir)
         observed = observation.result()
@@ -51,4 +51,4 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, 
         services.observer.read(made.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             made = decide(observation.result())
-    return Planned(replace(made, refusals=(*conflicts, *made.refusals)), plan_file)
+    return Planned(replace(made, refusals=(*healing.conflicts, *made.refusals)), plan_file)

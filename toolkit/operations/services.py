@@ -17,6 +17,7 @@ from toolkit.seed.seeder import Seeder
 
 if TYPE_CHECKING:
     from toolkit.terraform.runner import PlanFile
+    from toolkit.terraform.state import State
     from toolkit.terraform.work_dir import WorkDir
 
 
@@ -54,8 +55,11 @@ class Terraform(Protocol):
     def init(self, work_dir: WorkDir) -> None:
         """Install providers and modules, open the backend."""
 
-    def managed(self, work_dir: WorkDir) -> frozenset[str]:
-        """Addresses in the state."""
+    def state(self, work_dir: WorkDir) -> State:
+        """What the state holds."""
+
+    def untaint(self, work_dir: WorkDir, address: str) -> None:
+        """Take back the resolve to replace a resource."""
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save."""

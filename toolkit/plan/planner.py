@@ -80,7 +80,8 @@ def make_plan(
     return Plan(
         name=desired.name,
         account=account,
-        infra_changes=tuple(infra_changes),
+        # Terraform names them in the order in which it thought of them.
+        infra_changes=tuple(sorted(infra_changes, key=lambda change: change.address)),
         seeds=tuple(seeds),
         pull_costs=costs,
         refusals=tuple(refusals),

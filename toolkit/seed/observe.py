@@ -5,13 +5,14 @@ Its threads live in this package as the seeder's do; they only ever read.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
@@ -54,6 +55,8 @@ class StoredImage(Protocol):
 
 StoredImages = Callable[[str, Sequence[str]], Mapping[str, StoredImage] | None]
 Head = ManifestHead | SourceFault
+_Heads = Mapping[Reference, Head]
+_Stored = Mapping[str, Mapping[str, StoredImage] | None]
 
 
 class Observation:
@@ -63,7 +66,7 @@ class Observation:
         self,
         heads: Mapping[Reference, Future[Head]],
         stored: Mapping[str, Future[Mapping[str, StoredImage] | None]],
-        finish: Callable[[Mapping[Reference, Head], Mapping[str, Mapping[str, StoredImage] | None]], Observed],
+        finish: Callable[[_Heads, _Stored], Observed],
     ) -> None:
         self._heads = heads
         self._stored = stored
@@ -80,8 +83,17 @@ class Observation:
 class Observer:
     """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository."""
 
-    def __init__(self, upstream: Upstream, stored_images: StoredImages, emit: Emit, *, cache: DocumentCache) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        stored_images: StoredImages,
+        emit: Emit,
+        *,
+        cache: DocumentCache,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._upstream = upstream
+        self._clock = clock
         self._stored_images = stored_images
         self._emit = emit
         self._cache = cache
@@ -97,11 +109,23 @@ class Observer:
             if image.repository in repositories:
                 wanted[image.repository].append(image.tag)
         self._emit(StepStarted("observe", f"{len(images)} images"))
+        started = self._clock()
+        ended = [started]
+
+        def compose(heads: _Heads, stored: _Stored) -> Observed:
+            observed = self._compose(images, repositories, heads, stored)
+            there = f"{len(observed.destinations)} of {len(images)} images are in ECR"
+            self._emit(StepFinished("observe", round(max(ended) - started, 3), there))
+            return observed
+
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="observe")
         try:
             stored = {name: pool.submit(self._stored_images, name, tags) for name, tags in wanted.items()}
             heads = {source: pool.submit(self._head, source) for source in dict.fromkeys(map(_by_tag, images))}
-            yield Observation(heads, stored, lambda h, s: self._compose(images, repositories, h, s))
+            futures: list[Future[Any]] = [*stored.values(), *heads.values()]
+            for future in futures:
+                future.add_done_callback(lambda _: ended.append(self._clock()))
+            yield Observation(heads, stored, compose)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -121,9 +145,10 @@ class Observer:
         What cannot be read is told and left to the copy.
         """
         self._emit(StepStarted("read sizes", total=len(seeds)))
+        started = self._clock()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="observe") as pool:
             list(pool.map(self._read, seeds))
-        self._emit(StepFinished("read sizes", 0.0))
+        self._emit(StepFinished("read sizes", round(self._clock() - started, 3)))
 
     def _read(self, seed: Seed) -> None:
         top = seed.source.digest
@@ -157,8 +182,8 @@ class Observer:
         self,
         images: Sequence[DesiredImage],
         repositories: frozenset[str],
-        heads: Mapping[Reference, Head],
-        stored: Mapping[str, Mapping[str, StoredImage] | None],
+        heads: _Heads,
+        stored: _Stored,
     ) -> Observed:
         destinations = {}
         for image in images:
@@ -167,7 +192,6 @@ class Observer:
                 derived_from, selection = read_provenance(there.raw) or (None, None)
                 destinations[image.key] = DestinationImage(there.digest, derived_from, selection)
         sources = {image.key: self._source(image, heads[_by_tag(image)]) for image in images}
-        self._emit(StepFinished("observe", 0.0, f"{len(destinations)} of {len(images)} images are in ECR"))
         return Observed(sources, destinations, repositories, _budgets(heads))
 
     def _source(self, image: DesiredImage, head: Head) -> SourceImage | SourceFault:
@@ -181,7 +205,7 @@ def _by_tag(image: DesiredImage) -> Reference:
     return replace(image.source, digest=None)
 
 
-def _budgets(heads: Mapping[Reference, Head]) -> tuple[PullBudget, ...]:
+def _budgets(heads: _Heads) -> tuple[PullBudget, ...]:
     """An upstream's lowest word on what is left; one that sends none does not count this pull."""
     lowest: dict[str, PullBudget] = {}
     for reference, head in heads.items():

@@ -23,18 +23,19 @@ import python_terraform
 from python_terraform import IsFlagged, IsNotFlagged
 
 from toolkit.errors import TerraformFailed
-from toolkit.events import DiagnosticReported, Emit, Event, InfraChangeFinished, NoticeGiven
+from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process, ui_messages
 from toolkit.terraform.explain import Diagnostic, explain
 from toolkit.terraform.provider_mirror import serves
-from toolkit.terraform.state import managed_addresses
+from toolkit.terraform.state import State, read_state
 from toolkit.terraform.work_dir import WorkDir
 
 _OLDEST = (1, 6)
 _SURVIVOR_SECONDS = 120.0
-# Expected where a mirror is used: the lock file is this working directory's alone.
-_EXPECTED_WARNINGS = frozenset({"Incomplete lock file information for providers"})
+# The first comes with every mirror, and the lock file is this working directory's alone; the second is Terraform's
+# echo of an interrupt, once for each resource.
+_NOT_NEWS = frozenset({"Incomplete lock file information for providers", "execution halted"})
 
 Outputs = Mapping[str, object]
 OnResource = Callable[[InfraChange], None]
@@ -163,11 +164,23 @@ class TerraformRunner:
 
     def managed(self, work_dir: WorkDir) -> frozenset[str]:
         """Addresses of the resources in the state."""
-        argv = [self._program(), "state", "pull"]
+        return self.state(work_dir).managed
+
+    def state(self, work_dir: WorkDir) -> State:
+        """What the state holds; costs no provider start."""
+        return read_state(self._ask(work_dir, "state", "pull"))
+
+    def untaint(self, work_dir: WorkDir, address: str) -> None:
+        """Take back Terraform's resolve to replace a resource whose creation broke off."""
+        self._ask(work_dir, "untaint", f"-lock-timeout={self._lock_timeout}", address)
+
+    def _ask(self, work_dir: WorkDir, *arguments: str) -> str:
+        """The stdout of a command that is over at once."""
+        argv = [self._program(), *arguments]
         done = _capture(argv, work_dir.path, self._environment)
         if done.exit_code != 0:
             raise explain(_diagnostic_in([done.stderr, done.stdout], argv, done.exit_code))
-        return managed_addresses(done.stdout)
+        return done.stdout
 
     def _call(self, work_dir: WorkDir, on_event: Callable[[Event], None] | None = None) -> _Call:
         return _Call(self._program(), work_dir, self._environment, self._emit, on_event)
@@ -268,17 +281,17 @@ class _Call(process.Listener):
             self.changes.append(change)
         if message.type == "outputs":
             self.outputs = dict(ui_messages.outputs_of(message))
-        event = ui_messages.event_of(message)
-        if event is None:
-            return
-        if isinstance(event, DiagnosticReported):
-            if event.severity == "error":
-                self._errors.append(ui_messages.diagnostic_of(message))
-            elif event.summary in _EXPECTED_WARNINGS:
+        if message.type == "diagnostic":
+            diagnostic = ui_messages.diagnostic_of(message)
+            if diagnostic.severity == "error":
+                self._errors.append(diagnostic)
+            if diagnostic.summary in _NOT_NEWS:
                 return
-        self.emit(event)
-        if self.on_event:
-            self.on_event(event)
+        event = ui_messages.event_of(message)
+        if event:
+            self.emit(event)
+            if self.on_event:
+                self.on_event(event)
 
     def complained(self, line: str) -> None:
         """Keep text for the case that Terraform fails without another word."""
