@@ -13,9 +13,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,14 @@ from python_terraform import IsFlagged, IsNotFlagged
 from toolkit.errors import TerraformFailed
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
-from toolkit.terraform import process, ui_messages
-from toolkit.terraform.explain import Diagnostic, explain
+from toolkit.terraform import process
+from toolkit.terraform.call import Call, ask, startable
 from toolkit.terraform.provider_mirror import serves
 from toolkit.terraform.state import State, read_state
 from toolkit.terraform.work_dir import WorkDir
 
 _OLDEST = (1, 6)
 _SURVIVOR_SECONDS = 120.0
-# The first comes with every mirror, and the lock file is this working directory's alone; the second is Terraform's
-# echo of an interrupt, once for each resource.
-_NOT_NEWS = frozenset({"Incomplete lock file information for providers", "execution halted"})
 
 Outputs = Mapping[str, object]
 OnResource = Callable[[InfraChange], None]
@@ -86,7 +82,9 @@ class TerraformRunner:
 
     def version(self) -> str:
         """Terraform's version. Raises TerraformFailed when it is not there or too old."""
-        done = _capture([self._program(), "version", "-json"], None, self._environment)
+        program = self._program()
+        with startable(program):
+            done = process.capture([program, "version", "-json"], cwd=None, environment=self._environment)
         try:
             version = str(json.loads(done.stdout)["terraform_version"])
         except (ValueError, KeyError, TypeError) as error:
@@ -116,7 +114,7 @@ class TerraformRunner:
         _fingerprint_path(work_dir).unlink(missing_ok=True)
         options = {"plugin_dir": str(self._mirror)} if self._mirror else {}
         call = self._call(work_dir)
-        code = call.terraform.init(
+        code = self._terraform(call).init(
             reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=self._lock_timeout, **options
         )
         call.raise_for(code, ok=(0,))
@@ -127,7 +125,7 @@ class TerraformRunner:
         """Plan and save the plan."""
         work_dir.plan_path.unlink(missing_ok=True)  # a plan that fails is saved too
         call = self._call(work_dir)
-        code = call.terraform.plan(
+        code = self._terraform(call).plan(
             var=None, json=IsFlagged, lock_timeout=self._lock_timeout, out=work_dir.plan_path.name
         )
         call.raise_for(code, ok=(0, 2))
@@ -152,7 +150,7 @@ class TerraformRunner:
                 on_resource(change)
 
         call = self._call(plan_file.work_dir, finished)
-        code = call.terraform.apply(
+        code = self._terraform(call).apply(
             plan_file.path.name, skip_plan=True, var=None, json=IsFlagged, lock_timeout=self._lock_timeout
         )
         call.raise_for(code, ok=(0,))
@@ -168,22 +166,20 @@ class TerraformRunner:
 
     def state(self, work_dir: WorkDir) -> State:
         """What the state holds; costs no provider start."""
-        return read_state(self._ask(work_dir, "state", "pull"))
+        return read_state(ask([self._program(), "state", "pull"], work_dir.path, self._environment))
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         """Take back Terraform's resolve to replace a resource whose creation broke off."""
-        self._ask(work_dir, "untaint", f"-lock-timeout={self._lock_timeout}", address)
+        call = self._call(work_dir)
+        code = self._terraform(call).cmd("untaint", address, lock_timeout=self._lock_timeout, no_color=IsFlagged)
+        call.raise_for(code, ok=(0,))
 
-    def _ask(self, work_dir: WorkDir, *arguments: str) -> str:
-        """The stdout of a command that is over at once."""
-        argv = [self._program(), *arguments]
-        done = _capture(argv, work_dir.path, self._environment)
-        if done.exit_code != 0:
-            raise explain(_diagnostic_in([done.stderr, done.stdout], argv, done.exit_code))
-        return done.stdout
+    def _terraform(self, call: Call) -> _Terraform:
+        """python-terraform for one call: it keeps what it was told."""
+        return _Terraform(call.run, self._program())
 
-    def _call(self, work_dir: WorkDir, on_event: Callable[[Event], None] | None = None) -> _Call:
-        return _Call(self._program(), work_dir, self._environment, self._emit, on_event)
+    def _call(self, work_dir: WorkDir, on_event: Callable[[Event], None] | None = None) -> Call:
+        return Call(work_dir, self._environment, self._emit, on_event)
 
     def _program(self) -> str:
         found = shutil.which(self._binary, path=self._environment.get("PATH"))
@@ -193,9 +189,7 @@ class TerraformRunner:
                 f"there is no program `{self._binary}`",
                 hint="install Terraform (or OpenTofu), or name it with --terraform-bin",
             )
-        return str(
-            Path(found).absolute()
-        )  # Terraform runs in the working directory, where a relative path means another
+        return str(Path(found).absolute())  # in the working directory a relative path would mean another
 
     def _await_survivor(self, work_dir: WorkDir) -> None:
         deadline = self._clock() + self._survivor_seconds
@@ -239,81 +233,6 @@ def _initialised(work_dir: WorkDir) -> str | None:
         return None
 
 
-@dataclass
-class _Call(process.Listener):
-    """One Terraform command: what it says is told on, and kept as far as the answer needs it."""
-
-    program: str
-    work_dir: WorkDir
-    environment: Mapping[str, str]
-    emit: Emit
-    on_event: Callable[[Event], None] | None = None
-    changes: list[InfraChange] = field(default_factory=list)
-    outputs: dict[str, object] = field(default_factory=dict)
-    _errors: list[Diagnostic] = field(default_factory=list)
-    _text: list[str] = field(default_factory=list)
-    _argv: Sequence[str] = ()
-
-    @property
-    def terraform(self) -> _Terraform:
-        """python-terraform for this call; one for each, as it keeps what it was told."""
-        return _Terraform(self._run, self.program)
-
-    def _run(self, argv: Sequence[str]) -> int:
-        self._argv = argv
-        with _startable(argv[0]):
-            return process.run(
-                argv,
-                cwd=self.work_dir.path,
-                environment=self.environment,
-                logs=self.work_dir.logs_path,
-                listener=self,
-            )
-
-    def wrote(self, line: str) -> None:
-        """Take a JSON line, or text."""
-        message = ui_messages.read(line)
-        if message is None:
-            self._text.append(line)
-            return
-        change = ui_messages.change_of(message)
-        if change:
-            self.changes.append(change)
-        if message.type == "outputs":
-            self.outputs = dict(ui_messages.outputs_of(message))
-        if message.type == "diagnostic":
-            diagnostic = ui_messages.diagnostic_of(message)
-            if diagnostic.severity == "error":
-                self._errors.append(diagnostic)
-            if diagnostic.summary in _NOT_NEWS:
-                return
-        event = ui_messages.event_of(message)
-        if event:
-            self.emit(event)
-            if self.on_event:
-                self.on_event(event)
-
-    def complained(self, line: str) -> None:
-        """Keep text for the case that Terraform fails without another word."""
-        self._text.append(line)
-
-    def interrupted(self, times: int) -> None:
-        """Say that the interrupt has arrived."""
-        if times == 1:
-            message = "interrupted: Terraform finishes what is under way and saves its state"
-            self.emit(NoticeGiven("terraform.interrupted", message, hint="wait; a second interrupt aborts it"))
-        else:
-            self.emit(NoticeGiven("terraform.aborted", "interrupted again: Terraform was told to abort"))
-
-    def raise_for(self, code: int, *, ok: Sequence[int]) -> None:
-        """Raise what Terraform complained about, unless it ended well."""
-        if code in ok:
-            return
-        if not self._errors:
-            self._errors.append(_diagnostic_in(["\n".join(self._text)], self._argv, code))
-        raise explain(self._errors[0])
-
-
 class _Terraform(python_terraform.Terraform):  # type: ignore[misc]  # the library has no types
     """python-terraform as far as it makes argument lists; `init`, `plan` and `apply` return the exit code."""
 
@@ -332,29 +251,3 @@ class _Terraform(python_terraform.Terraform):  # type: ignore[misc]  # the libra
     def __getattr__(self, item: str) -> Any:
         # The library would run `terraform <item>`.
         raise AttributeError(item)
-
-
-def _capture(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> process.Captured:
-    with _startable(argv[0]):
-        return process.capture(argv, cwd=cwd, environment=environment)
-
-
-@contextmanager
-def _startable(program: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TerraformFailed(
-            "terraform.not_runnable",
-            f"`{program}` cannot be run: {error.strerror}",
-            hint="name Terraform or OpenTofu with --terraform-bin",
-        ) from error
-
-
-def _diagnostic_in(texts: Sequence[str], argv: Sequence[str], code: int) -> Diagnostic:
-    for text in texts:
-        diagnostic = ui_messages.diagnostic_in(text)
-        if diagnostic:
-            return diagnostic
-    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return Diagnostic("error", f"`terraform {argv[1]}` {ended} and said nothing")

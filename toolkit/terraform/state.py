@@ -32,11 +32,6 @@ def read_state(text: str) -> State:
     )
 
 
-def managed_addresses(text: str) -> frozenset[str]:
-    """Addresses of the resources in a state as `terraform state pull` prints it; no text is an empty state."""
-    return read_state(text).managed
-
-
 def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
     module = f"{resource['module']}." if "module" in resource else ""
     key = f"[{json.dumps(instance['index_key'], ensure_ascii=False)}]" if "index_key" in instance else ""

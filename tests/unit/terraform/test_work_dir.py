@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.terraform_samples import DESIRED
@@ -165,6 +165,7 @@ _names = st.dictionaries(
 )
 
 
+@settings(max_examples=30, deadline=None)
 @given(steps=st.lists(_names, min_size=1, max_size=4))
 def test_after_any_history_the_folder_holds_the_last_root_module(
     steps: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory

@@ -1,0 +1,116 @@
+"""One Terraform command under way: what it says is told on as events, and kept as far as the answer needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.errors import TerraformFailed
+from toolkit.events import Emit, Event, NoticeGiven
+from toolkit.plan.model import InfraChange
+from toolkit.terraform import process, ui_messages
+from toolkit.terraform.explain import Diagnostic, explain
+from toolkit.terraform.work_dir import WorkDir
+
+# The first comes with every mirror, and the lock file is this working directory's alone; the second is Terraform's
+# echo of an interrupt, once for each resource.
+_NOT_NEWS = frozenset({"Incomplete lock file information for providers", "execution halted"})
+
+
+@dataclass
+class Call(process.Listener):
+    """One Terraform command: what it says is told on, and kept as far as the answer needs it."""
+
+    work_dir: WorkDir
+    environment: Mapping[str, str]
+    emit: Emit
+    on_event: Callable[[Event], None] | None = None
+    changes: list[InfraChange] = field(default_factory=list)
+    outputs: dict[str, object] = field(default_factory=dict)
+    _errors: list[Diagnostic] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _argv: Sequence[str] = ()
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Run to the end and return the exit code. Raises Interrupted."""
+        self._argv = argv
+        with startable(argv[0]):
+            return process.run(
+                argv,
+                cwd=self.work_dir.path,
+                environment=self.environment,
+                logs=self.work_dir.logs_path,
+                listener=self,
+            )
+
+    def wrote(self, line: str) -> None:
+        """Take a JSON line, or text."""
+        message = ui_messages.read(line)
+        if message is None:
+            self._text.append(line)
+            return
+        change = ui_messages.change_of(message)
+        if change:
+            self.changes.append(change)
+        if message.type == "outputs":
+            self.outputs = dict(ui_messages.outputs_of(message))
+        if message.type == "diagnostic":
+            diagnostic = ui_messages.diagnostic_of(message)
+            if diagnostic.severity == "error":
+                self._errors.append(diagnostic)
+            if diagnostic.summary in _NOT_NEWS:
+                return
+        event = ui_messages.event_of(message)
+        if event:
+            self.emit(event)
+            if self.on_event:
+                self.on_event(event)
+
+    def complained(self, line: str) -> None:
+        """Keep text for the case that Terraform fails without another word."""
+        self._text.append(line)
+
+    def interrupted(self, times: int) -> None:
+        """Say that the interrupt has arrived."""
+        if times == 1:
+            message = "interrupted: Terraform finishes what is under way and saves its state"
+            self.emit(NoticeGiven("terraform.interrupted", message, hint="wait; a second interrupt aborts it"))
+        else:
+            self.emit(NoticeGiven("terraform.aborted", "interrupted again: Terraform was told to abort"))
+
+    def raise_for(self, code: int, *, ok: Sequence[int]) -> None:
+        """Raise what Terraform complained about, unless it ended well."""
+        if code in ok:
+            return
+        if not self._errors:
+            self._errors.append(_failure_in("\n".join(self._text), self._argv, code))
+        raise explain(self._errors[0])
+
+
+def ask(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str:
+    """What a command that only reads prints. Raises what it complains about."""
+    with startable(argv[0]):
+        done = process.capture(argv, cwd=cwd, environment=environment)
+    if done.exit_code != 0:
+        raise explain(_failure_in(f"{done.stderr}\n{done.stdout}", argv, done.exit_code))
+    return done.stdout
+
+
+@contextmanager
+def startable(program: str) -> Iterator[None]:
+    """Turns a program that cannot be started into our error."""
+    try:
+        yield
+    except OSError as error:
+        raise TerraformFailed(
+            "terraform.not_runnable",
+            f"`{program}` cannot be run: {error.strerror}",
+            hint="name Terraform or OpenTofu with --terraform-bin",
+        ) from error
+
+
+def _failure_in(text: str, argv: Sequence[str], code: int) -> Diagnostic:
+    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return ui_messages.diagnostic_in(text) or Diagnostic("error", f"`terraform {argv[1]}` {ended} and said nothing")
