@@ -7,7 +7,8 @@ header is renewed once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
@@ -34,6 +35,8 @@ from toolkit.oci.transport import Transport
 
 __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
+# From nothing to a header, and from a header that has expired to a good one.
+_MOST_RENEWALS = 2
 _TAGS_A_PAGE = 1000
 _NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 _RANGE_START = re.compile(r"bytes\s+(\d+)-")
@@ -65,10 +68,11 @@ class RegistryClient:
         credentials: CredentialProvider | None = None,
         endpoints: Endpoints | None = None,
         transport: Transport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoints = endpoints or Endpoints()
         self._transport = transport or Transport()
-        self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints)
+        self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints, clock=clock)
 
     def ping(self, registry: str) -> None:
         """Raise unless `registry` speaks the registry API and accepts our credential."""
@@ -139,10 +143,12 @@ class RegistryClient:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         header = self._authorizer.header(repository.registry, scopes)
         with ExitStack() as stack:
-            answer, chunks = stack.enter_context(self._transport.open(url, _with(headers, header)))
-            renewed = self._renewed(repository.registry, scopes, answer, header)
-            if renewed is not None:
-                answer, chunks = stack.enter_context(self._transport.open(url, _with(headers, renewed)))
+            for _ in range(_MOST_RENEWALS + 1):
+                answer, chunks = stack.enter_context(self._transport.open(url, _with(headers, header)))
+                renewed = self._renewed(repository.registry, scopes, answer, header)
+                if renewed is None:
+                    break
+                header = renewed
             if not answer.is_success:
                 raise refusal(answer, f"blob `{descriptor.digest}` of `{repository}`")
             yield _from_offset(answer, chunks, offset, descriptor)
@@ -225,11 +231,13 @@ class RegistryClient:
         body: bytes | None = None,
     ) -> Answer:
         header = self._authorizer.header(registry, scopes)
-        answer = self._transport.send(method, url, _with(headers or {}, header), body)
-        renewed = self._renewed(registry, scopes, answer, header)
-        if renewed is None:
-            return answer
-        return self._transport.send(method, url, _with(headers or {}, renewed), body)
+        for _ in range(_MOST_RENEWALS):
+            answer = self._transport.send(method, url, _with(headers or {}, header), body)
+            renewed = self._renewed(registry, scopes, answer, header)
+            if renewed is None:
+                return answer
+            header = renewed
+        return self._transport.send(method, url, _with(headers or {}, header), body)
 
     def _renewed(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
         if answer.status not in (401, 403) or answer.host != urlsplit(self._endpoints.base_url(registry)).netloc:

@@ -32,12 +32,16 @@ Scopes = tuple[str, ...]
 
 # What the token specification says where the server does not.
 _DEFAULT_LIFETIME = 60.0
+# A token that is refused so soon lacks a right; another one would lack it too.
+_FRESH_SECONDS = 5.0
+_REFUSALS = frozenset({400, 401, 403})
 _CLIENT_ID = "base-image-toolkit"
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
     header: str = field(repr=False)
+    obtained: float
     expires: float
 
 
@@ -79,12 +83,16 @@ class Authorizer:
         self._challenges[registry] = challenge
         if challenge.scheme == "bearer":
             # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
-            return self._token(registry, scopes, challenge, rejected) if answer.status == 401 else None
-        if rejected is not None and isinstance(self._credentials, ForgetfulProvider):
-            self._credentials.forget(registry)
-        credential = self._credentials.credential_for(registry)
+            return self._renewed_token(registry, scopes, challenge, rejected) if answer.status == 401 else None
+        credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
         header = None if credential is None else _basic(credential)
         return None if header == rejected else header
+
+    def _renewed_token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str | None:
+        known = self._tokens.get((registry, scopes))
+        if known is not None and known.header == rejected and self._clock() < known.obtained + _FRESH_SECONDS:
+            return None  # its age is not the reason
+        return self._token(registry, scopes, challenge, rejected)
 
     def _token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str:
         key = (registry, scopes)
@@ -97,30 +105,43 @@ class Authorizer:
             return token.header
 
     def _exchange(self, registry: str, scopes: Scopes, challenge: Challenge) -> _Token:
-        realm = challenge.parameters.get("realm", "")
         registry_url = self._endpoints.base_url(registry)
+        realm = challenge.parameters.get("realm", "")
         if not is_safe_realm(realm, registry_url):
             raise _unauthorized(registry, f"`{registry}` sends for tokens to no safe address")
-        credential = self._credentials.credential_for(registry)
-        realm_host = urlsplit(realm).hostname or ""
-        withheld = credential is not None and not may_receive(realm, credential, (registry_url, own_url(registry)))
-        if withheld:
-            credential = None
         service = challenge.parameters.get("service", "")
+
+        def is_trusted(credential: Credential) -> bool:
+            return may_receive(realm, credential, (registry_url, own_url(registry)))
+
+        known = self._credentials.credential_for(registry)
+        sent = known if known is not None and is_trusted(known) else None
         asked_at = self._clock()
-        if credential is not None and credential.is_identity_token:
-            answer = self._ask_with_identity_token(realm, service, scopes, credential)
-        else:
-            answer = self._ask(realm, service, scopes, credential)
+        answer = self._ask(realm, service, scopes, sent)
+        if sent is not None and answer.status in _REFUSALS:
+            other = self._other_credential(registry)
+            if other is not None and other != sent and is_trusted(other):
+                sent = other
+                answer = self._ask(realm, service, scopes, sent)
         if answer.is_success:
             return _read_token(registry, answer, asked_at)
-        if answer.status in (400, 401, 403):
-            raise self._refused(registry, realm_host, answer.status, credential, withheld)
+        if answer.status in _REFUSALS:
+            raise _refused(registry, answer, sent, is_withheld=known is not None and sent is None)
         raise RegistryError(
-            f"the token server `{realm_host}` answered {answer.status}", status=answer.status, host=realm_host
+            f"the token server `{answer.host}` of `{registry}` answered {answer.status}",
+            status=answer.status,
+            host=answer.host,
         )
 
+    def _other_credential(self, registry: str) -> Credential | None:
+        """What the provider says once it knows that its credential was refused."""
+        if isinstance(self._credentials, ForgetfulProvider):
+            self._credentials.forget(registry)
+        return self._credentials.credential_for(registry)
+
     def _ask(self, realm: str, service: str, scopes: Scopes, credential: Credential | None) -> Answer:
+        if credential is not None and credential.is_identity_token:
+            return self._ask_with_identity_token(realm, service, scopes, credential)
         parts = urlsplit(realm)
         query = [("service", service)] if service else []
         query += [("scope", scope) for scope in scopes]
@@ -139,24 +160,21 @@ class Authorizer:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
 
-    def _refused(
-        self, registry: str, realm_host: str, status: int, credential: Credential | None, withheld: bool
-    ) -> Unauthorized:
-        if withheld:
-            return _unauthorized(
-                registry,
-                f"the token server `{realm_host}` of `{registry}` gives nothing without a credential, and the one for "
-                f"`{registry}` was not sent there because it does not belong to that host",
-                status,
-            )
-        if credential is not None:
-            if isinstance(self._credentials, ForgetfulProvider):
-                self._credentials.forget(registry)
-            who = f" of `{credential.username}`" if credential.username else ""
-            return _unauthorized(registry, f"`{registry}` refuses the credential{who}", status, "Sign in again.")
+
+def _refused(registry: str, answer: Answer, sent: Credential | None, *, is_withheld: bool) -> Unauthorized:
+    """Why there is no token; the credential may have been withheld from a token server that it does not belong to."""
+    if is_withheld:
         return _unauthorized(
-            registry, f"`{registry}` wants a credential and there is none", status, f"Run `docker login {registry}`."
+            registry,
+            f"the token server `{answer.host}` of `{registry}` gives nothing without a credential, and the one for "
+            f"`{registry}` was not sent there because it does not belong to that host",
+            answer.status,
         )
+    if sent is None:
+        hint = f"Run `docker login {registry}`."
+        return _unauthorized(registry, f"`{registry}` wants a credential and there is none", answer.status, hint)
+    who = f" of `{sent.username}`" if sent.username else ""
+    return _unauthorized(registry, f"`{registry}` refuses the credential{who}", answer.status, "Sign in again.")
 
 
 def _pick(answer: Answer) -> Challenge | None:
@@ -188,7 +206,7 @@ def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
     lifetime = found.get("expires_in")
     seconds = float(lifetime) if isinstance(lifetime, int) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
     # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.
-    return _Token(f"Bearer {token}", asked_at + seconds - min(30.0, seconds / 10))
+    return _Token(f"Bearer {token}", asked_at, asked_at + seconds - min(30.0, seconds / 10))
 
 
 def _is_header_text(token: str) -> bool:
