@@ -204,7 +204,7 @@ def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
             host=answer.host,
         )
     lifetime = found.get("expires_in")
-    seconds = float(lifetime) if isinstance(lifetime, int) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
+    seconds = float(lifetime) if isinstance(lifetime, int | float) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
     # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.
     return _Token(f"Bearer {token}", asked_at, asked_at + seconds - min(30.0, seconds / 10))
 

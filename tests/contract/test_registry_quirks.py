@@ -1,0 +1,352 @@
+"""The client against what registries are known to do and docker-registry does not, played by a scripted server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.clocks import FakeTime
+from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, as_json, faulty_registry, refused
+from toolkit.oci.auth import Credential
+from toolkit.oci.client import PullLimit, RegistryClient, Upload
+from toolkit.oci.descriptor import Descriptor
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import ACCEPT, DOCKER_MANIFEST, OCI_MANIFEST, Document
+from toolkit.oci.endpoints import Endpoints
+from toolkit.oci.errors import (
+    ConnectionFailed,
+    DigestMismatch,
+    InvalidDocument,
+    OciError,
+    RegistryError,
+    SizeMismatch,
+    TagImmutable,
+    TooManyRequests,
+)
+from toolkit.oci.reference import Reference
+from toolkit.oci.transport import Transport
+
+NGINX = Reference.parse("nginx:1.16")
+MANIFEST = "/v2/library/nginx/manifests/1.16"
+UPLOADS = "/v2/library/nginx/blobs/uploads/"
+RAW = b'{"schemaVersion": 2}'
+BLOB = Descriptor("application/octet-stream", Digest.of(b"0123456789"), 10)
+BLOB_PATH = f"/v2/library/nginx/blobs/{BLOB.digest}"
+
+
+def document_reply(**headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(200, {"Content-Type": OCI_MANIFEST, "Docker-Content-Digest": str(Digest.of(RAW)), **named}, RAW)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyRegistry]:
+    with faulty_registry() as running:
+        yield running
+
+
+class Login:
+    def credential_for(self, registry: str) -> Credential | None:
+        return Credential("me", "hunter2")
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def client(server: FaultyRegistry, time: FakeTime) -> RegistryClient:
+    return RegistryClient(
+        credentials=Login(),
+        endpoints=Endpoints((("docker.io", server.url),)),
+        transport=Transport(sleep=time.sleep, clock=time.clock, random=lambda: 1.0, proxies={}),
+    )
+
+
+def test_head_reads_the_pull_limit_and_asks_for_every_kind(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", MANIFEST, document_reply(ratelimit_limit="100;w=21600", ratelimit_remaining="42;w=21600"))
+
+    head = client.head_manifest(NGINX)
+
+    assert head is not None
+    assert head.pull_limit == PullLimit(100, 42, 21600)
+    assert head.descriptor == Descriptor(OCI_MANIFEST, Digest.of(RAW), len(RAW))
+    assert server.seen[0].headers["accept"] == ACCEPT
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:nonsense"])
+def test_head_without_a_digest_costs_a_get_only_where_that_is_allowed(
+    server: FaultyRegistry, client: RegistryClient, digest: str
+) -> None:
+    server.on("HEAD", MANIFEST, document_reply(Docker_Content_Digest=digest))
+    server.on("GET", MANIFEST, document_reply(Docker_Content_Digest=digest))
+
+    with pytest.raises(OciError) as caught:
+        client.head_manifest(NGINX)
+    assert caught.value.code == "oci.no_digest_on_head"
+    assert server.asked("GET", MANIFEST) == []
+
+    head = client.head_manifest(NGINX, allow_get=True)
+    assert head is not None
+    assert head.descriptor.digest == Digest.of(RAW)
+
+
+def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", MANIFEST, Reply(200, {"Content-Type": f"{DOCKER_MANIFEST}; charset=utf-8"}, RAW))
+
+    assert client.get_manifest(NGINX) == Document(DOCKER_MANIFEST, RAW)
+
+
+def test_other_content_than_the_digest_says_is_refused(server: FaultyRegistry, client: RegistryClient) -> None:
+    pinned = NGINX.with_digest(Digest.of(b"reviewed"))
+    server.on("GET", f"/v2/library/nginx/manifests/{pinned.digest}", document_reply())
+    server.on("GET", MANIFEST, document_reply(Docker_Content_Digest=str(Digest.of(b"other"))))
+
+    for reference in (pinned, NGINX):
+        with pytest.raises(DigestMismatch, match="other content"):
+            client.get_manifest(reference)
+
+
+def test_the_pull_limit_is_an_error_of_its_own_at_once(
+    server: FaultyRegistry, client: RegistryClient, time: FakeTime
+) -> None:
+    server.on("GET", MANIFEST, refused(429, "TOOMANYREQUESTS", "You have reached your pull rate limit."))
+
+    with pytest.raises(TooManyRequests) as caught:
+        client.get_manifest(NGINX)
+
+    assert caught.value.is_pull_limit
+    assert caught.value.code == "oci.pull_limit_reached"
+    assert (len(server.seen), time.slept) == (1, [])
+
+
+def test_throttling_is_waited_for(server: FaultyRegistry, client: RegistryClient, time: FakeTime) -> None:
+    server.on("PUT", MANIFEST, refused(429, "TOOMANYREQUESTS", "Rate exceeded"), Reply(201))
+
+    client.put_manifest(NGINX, Document(OCI_MANIFEST, RAW))
+
+    assert [seen.body for seen in server.seen] == [RAW, RAW]
+    assert len(time.slept) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (refused(400, "TAG_INVALID", "The image tag '1.16' already exists and is immutable."), TagImmutable),
+        (refused(412, "PRECONDITION", "configured as immutable"), TagImmutable),
+        (refused(400, "MANIFEST_INVALID"), RegistryError),
+        (refused(405, "UNSUPPORTED"), RegistryError),
+    ],
+)
+def test_a_tag_that_cannot_move_is_told_from_other_refusals(
+    server: FaultyRegistry, client: RegistryClient, reply: Reply, expected: type[RegistryError]
+) -> None:
+    server.on("PUT", MANIFEST, reply)
+
+    with pytest.raises(RegistryError) as caught:
+        client.put_manifest(NGINX, Document(OCI_MANIFEST, RAW))
+
+    assert type(caught.value) is expected
+    assert not caught.value.is_temporary
+
+
+def test_a_put_sends_the_type_and_distrusts_another_digest(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("PUT", MANIFEST, Reply(201, {"Docker-Content-Digest": str(Digest.of(b"other"))}))
+
+    with pytest.raises(DigestMismatch, match="not what it was given"):
+        client.put_manifest(NGINX, Document(DOCKER_MANIFEST, RAW))
+
+    assert server.seen[0].headers["content-type"] == DOCKER_MANIFEST
+
+
+def test_a_range_that_is_ignored_is_skipped(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", BLOB_PATH, Reply(200, {}, b"0123456789"))
+
+    with client.open_blob(NGINX.name, BLOB, 4) as chunks:
+        assert b"".join(chunks) == b"456789"
+    assert server.seen[0].headers["range"] == "bytes=4-"
+
+
+@pytest.mark.parametrize("content_range", ["bytes 0-9/10", "", "bytes */10"])
+def test_another_part_than_asked_for_is_refused(
+    server: FaultyRegistry, client: RegistryClient, content_range: str
+) -> None:
+    server.on("GET", BLOB_PATH, Reply(206, {"Content-Range": content_range}, b"0123456789"))
+
+    with pytest.raises(SizeMismatch, match="another part"), client.open_blob(NGINX.name, BLOB, 4):
+        pass
+
+
+def test_a_blob_comes_from_storage_without_credentials(server: FaultyRegistry, client: RegistryClient) -> None:
+    def guard(seen: Seen) -> Reply:
+        if seen.authorization is None:
+            return Reply(401, {"WWW-Authenticate": "Basic realm=x"})
+        return Reply(307, {"Location": f"{server.foreign_url}/storage?signature=1"})
+
+    server.on("GET", BLOB_PATH, guard)
+    server.on("GET", "/storage", Reply(206, {"Content-Range": "bytes 4-9/10"}, b"456789"))
+
+    with client.open_blob(NGINX.name, BLOB, 4) as chunks:
+        assert b"".join(chunks) == b"456789"
+
+    (stored,) = server.asked("GET", "/storage")
+    assert stored.authorization is None
+    assert stored.headers["range"] == "bytes=4-"
+
+
+@pytest.mark.parametrize("base", ["", "{url}"])
+@pytest.mark.parametrize("query", ["", "?_state=a%2Fb"])
+def test_an_upload_goes_where_the_registry_says(
+    server: FaultyRegistry, client: RegistryClient, base: str, query: str
+) -> None:
+    server.on("POST", UPLOADS, Reply(202, {"Location": f"{base.format(url=server.url)}/session/1{query}"}))
+    server.on("PUT", "/session/1", Reply(201))
+
+    upload = client.begin_upload(NGINX.name, BLOB.digest)
+    assert upload is not None
+    client.put_blob(upload, BLOB, [b"01234", b"56789"])
+
+    (put,) = server.asked("PUT", "/session/1")
+    assert put.body == b"0123456789"
+    assert put.headers["content-length"] == "10"
+    assert put.query == {"digest": [str(BLOB.digest)]} | ({"_state": ["a/b"]} if query else {})
+    assert "state" not in repr(upload)
+
+
+def test_an_upload_to_another_host_gets_no_credential(server: FaultyRegistry, client: RegistryClient) -> None:
+    def guard(seen: Seen) -> Reply:
+        if seen.authorization is None:
+            return Reply(401, {"WWW-Authenticate": "Basic realm=x"})
+        return Reply(202, {"Location": f"{server.foreign_url}/session/1"})
+
+    server.on("POST", UPLOADS, guard)
+    server.on("PUT", "/session/1", Reply(201))
+    server.on("DELETE", "/session/1", Reply(204))
+
+    upload = client.begin_upload(NGINX.name, BLOB.digest)
+    assert upload is not None
+    client.put_blob(upload, BLOB, [b"0123456789"])
+    client.cancel_upload(upload)
+
+    assert [seen.authorization for seen in server.asked("PUT", "/session/1")] == [None]
+    assert [seen.authorization for seen in server.asked("DELETE", "/session/1")] == [None]
+
+
+@pytest.mark.parametrize(
+    ("base", "location", "expected"),
+    [
+        ("https://r.example.com", "http://r.example.com/u/1?s=2", "https://r.example.com/u/1?s=2"),
+        ("https://r.example.com:8443", "http://r.example.com/u/1", "https://r.example.com:8443/u/1"),
+        ("https://r.example.com/prefix", "/v2/u/1", "https://r.example.com/v2/u/1"),
+        ("https://r.example.com", "https://other.example.com/u", "https://other.example.com/u"),
+        ("https://r.example.com", "http://other.example.com/u", None),
+        ("https://r.example.com", "ftp://r.example.com/u", None),
+        ("https://r.example.com", "https://[", None),
+    ],
+)
+def test_a_location_is_never_followed_into_the_clear(base: str, location: str, expected: str | None) -> None:
+    client = RegistryClient(endpoints=Endpoints((("*", base),)))
+    if expected is None:
+        with pytest.raises(ConnectionFailed, match="unusable address"):
+            client._absolute("r.example.com", f"{base}/v2/a/blobs/uploads/", location)
+    else:
+        assert client._absolute("r.example.com", f"{base}/v2/a/blobs/uploads/", location) == expected
+
+
+def test_a_mount_that_is_answered_201_needs_no_upload(server: FaultyRegistry, client: RegistryClient) -> None:
+    other = Reference.parse("python").name
+    server.on("POST", UPLOADS, Reply(201))
+
+    assert client.begin_upload(NGINX.name, BLOB.digest, other) is None
+    assert server.seen[0].query == {"mount": [str(BLOB.digest)], "from": ["library/python"]}
+
+
+@pytest.mark.parametrize("reply", [Reply(202), Reply(201), Reply(200, {"Location": "/x"}), refused(405, "UNSUPPORTED")])
+def test_an_upload_that_does_not_begin_is_an_error(
+    server: FaultyRegistry, client: RegistryClient, reply: Reply
+) -> None:
+    server.on("POST", UPLOADS, reply)
+
+    with pytest.raises(RegistryError, match=r"an upload to `docker\.io/library/nginx`"):
+        client.begin_upload(NGINX.name, BLOB.digest)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 416, 500])
+def test_only_201_completes_an_upload_and_it_is_tried_once(
+    server: FaultyRegistry, client: RegistryClient, status: int
+) -> None:
+    server.on("PUT", "/session", Reply(status))
+
+    with pytest.raises(RegistryError, match=f"answered {status}"):
+        client.put_blob(Upload(NGINX.name, f"{server.url}/session"), BLOB, [b"0123456789"])
+
+    assert len(server.seen) == 1
+
+
+def test_cancelling_never_fails(server: FaultyRegistry, client: RegistryClient, time: FakeTime) -> None:
+    server.on("DELETE", "/session", Reply(drops=True))
+
+    client.cancel_upload(Upload(NGINX.name, f"{server.url}/session"))
+
+    assert (len(server.seen), time.slept) == (1, [])
+
+
+def test_tags_come_page_by_page(server: FaultyRegistry, client: RegistryClient) -> None:
+    path = "/v2/library/nginx/tags/list"
+
+    def page(seen: Seen) -> Reply:
+        last = seen.query.get("last", [""])[0]
+        tags, link = {"": (["a", "b"], "b"), "b": (["c"], "c"), "c": (None, "")}[last]
+        headers = {"Link": f'</v2/library/nginx/tags/list?n=2&last={link}>; rel="next"'} if link else {}
+        return Reply(200, headers, json.dumps({"name": "x", "tags": tags}).encode())
+
+    server.on("GET", path, page)
+
+    assert list(client.list_tags(NGINX.name)) == ["a", "b", "c"]
+    assert len(server.asked("GET", path)) == 3
+
+
+def test_pages_that_turn_in_a_circle_end(server: FaultyRegistry, client: RegistryClient) -> None:
+    path = "/v2/library/nginx/tags/list"
+    server.on("GET", path, Reply(200, {"Link": f"<{path}?n=1000>; rel=next"}, b'{"tags": ["a"]}'))
+
+    assert list(client.list_tags(NGINX.name)) == ["a"]
+
+
+def test_pages_of_another_host_are_refused(server: FaultyRegistry, client: RegistryClient) -> None:
+    path = "/v2/library/nginx/tags/list"
+    server.on("GET", path, Reply(200, {"Link": f"<{server.foreign_url}{path}>; rel=next"}, b'{"tags": []}'))
+
+    with pytest.raises(RegistryError, match="on another host"):
+        list(client.list_tags(NGINX.name))
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"tags": "a"}', b'{"tags": [1]}', b"<html>"])
+def test_what_is_no_list_of_tags_is_an_error(server: FaultyRegistry, client: RegistryClient, body: bytes) -> None:
+    server.on("GET", "/v2/library/nginx/tags/list", Reply(200, {}, body))
+
+    with pytest.raises(InvalidDocument):
+        list(client.list_tags(NGINX.name))
+
+
+def test_a_manifest_that_is_cut_is_read_again(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", MANIFEST, Reply(200, {"Content-Type": OCI_MANIFEST}, RAW, sends=5), document_reply())
+
+    assert client.get_manifest(NGINX).raw == RAW
+
+
+def test_a_blob_check_that_fails_is_not_taken_for_absence(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", BLOB_PATH, Reply(400))
+
+    with pytest.raises(RegistryError):
+        client.has_blob(NGINX.name, BLOB.digest)
+
+
+def test_a_registry_that_is_none_fails_the_ping(server: FaultyRegistry, client: RegistryClient) -> None:
+    with pytest.raises(RegistryError, match=r"`docker\.io`"):
+        client.ping("docker.io")
+    server.on("GET", "/v2/", as_json({}))
+    client.ping("docker.io")
