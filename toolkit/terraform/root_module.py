@@ -160,7 +160,6 @@ def _build_values(build: DesiredBuild) -> dict[str, object]:
     return {
         "project_name": build.project_name,
         "description": build.description or None,  # null is the module's own
-        "description": build.description or None,
         "repositories": _in_order(image.repository for image in build.images),
         "compute_type": build.compute_type,
         "environment_type": build.environment_type,
