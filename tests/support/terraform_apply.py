@@ -1,6 +1,6 @@
 """A run of its own to be interrupted and killed: applies what is in argv[1]; each event is a line on stdout.
 
-The last line says how it ended. `--` and more: `ignore-sigint`, as a shell does to what it puts in the background.
+The last line says how it ended. With `ignore-sigint` it is as a shell starts what runs in the background.
 """
 
 from __future__ import annotations

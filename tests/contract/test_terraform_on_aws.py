@@ -1,0 +1,175 @@
+"""The rendered root module on the real Terraform and the real AWS provider, against the sandbox's AWS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.real_parts import missing, require
+from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.terraform_samples import DESIRED, DOCS, NGINX, WEB
+from toolkit.errors import Refused, TerraformFailed
+from toolkit.events import Event, InfraChangeFinished
+from toolkit.plan.desired import Desired, S3Backend, ownership_tags
+from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.terraform.provider_mirror import find
+from toolkit.terraform.root_module import (
+    Adoption,
+    log_group_address,
+    project_address,
+    render,
+    repository_address,
+    role_address,
+)
+from toolkit.terraform.runner import PlanFile, TerraformRunner
+from toolkit.terraform.work_dir import WorkDir, write
+
+pytestmark = pytest.mark.xdist_group("terraform_on_aws")
+
+MADE = [
+    *(repository_address(repository.name) for repository in DESIRED.repositories),
+    *(address(build) for build in DESIRED.builds for address in (role_address, log_group_address, project_address)),
+]
+ADOPTIONS = [
+    *(Adoption(repository_address(repository.name), repository.name) for repository in DESIRED.repositories),
+    *(Adoption(role_address(build), build.role_name(DESIRED.region)) for build in DESIRED.builds),
+    *(Adoption(log_group_address(build), build.log_group_name) for build in DESIRED.builds),
+    *(Adoption(project_address(build), build.project_name) for build in DESIRED.builds),
+]
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    require("terraform")
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        yield sandbox
+
+
+def _runner(aws: RunningSandbox, events: list[Event]) -> TerraformRunner:
+    mirror = find(os.environ, Path.home())
+    return TerraformRunner("terraform", events.append, mirror=mirror, environment=aws.environment())
+
+
+def _plan(runner: TerraformRunner, path: Path, desired: Desired, adopt: list[Adoption] | None = None) -> PlanFile:
+    work_dir = write(render(desired, adopt=adopt or ()), path)
+    try:
+        runner.init(work_dir)
+    except TerraformFailed as error:
+        if error.code == "terraform.registry_unreachable":
+            missing("the AWS provider cannot be had: name a mirror in TOOLKIT_PROVIDER_MIRROR")
+        raise
+    return runner.plan(work_dir)
+
+
+def _client(aws: RunningSandbox, service: str) -> Any:
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # a name that is not a literal
+        region_name=DESIRED.region,
+        endpoint_url=aws.status.aws_endpoint,
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+
+
+@pytest.mark.slow
+def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: RunningSandbox, tmp_path: Path) -> None:
+    events: list[Event] = []
+    runner = _runner(aws, events)
+    work_dir = WorkDir(tmp_path / "first")
+
+    planned = _plan(runner, work_dir.path, DESIRED)
+    assert {change.action for change in planned.changes} == {InfraAction.CREATE}
+    assert {change.address for change in planned.changes} >= set(MADE)
+    assert {change.name for change in planned.changes} == {NGINX, "base/python", "web", "docs"}
+    assert InfraChange(repository_address(NGINX), "aws_ecr_repository", InfraAction.CREATE, NGINX) in planned.changes
+
+    outputs = runner.apply(planned)
+    host = f"{DESIRED.account_id}.dkr.ecr.{DESIRED.region}.amazonaws.com"
+    arn = f"arn:aws:ecr:{DESIRED.region}:{DESIRED.account_id}:repository"
+    assert outputs["repositories"] == {
+        name: {"arn": f"{arn}/{name}", "url": f"{host}/{name}"} for name in ("base/python", NGINX)
+    }
+    assert set(outputs["builds"]) == {"web", "docs"}  # type: ignore[call-overload]  # an output is any value
+    assert runner.managed(work_dir) >= set(MADE)
+    _look_at(aws, host)
+    assert not _plan(runner, work_dir.path, DESIRED).has_changes
+
+    # Another folder is a state that was lost: everything is there, and Terraform knows nothing of it.
+    planned = _plan(runner, tmp_path / "second", DESIRED, ADOPTIONS)
+    # `force_delete` is Terraform's own, so a repository that has it is imported and then "changed".
+    adopted = {change.address: change for change in planned.changes if change.address in MADE}
+    assert set(adopted) == set(MADE)
+    assert {address for address, change in adopted.items() if change.reason == "imported"} == {
+        repository_address("base/python")
+    }
+    assert {change.action for change in adopted.values()} == {InfraAction.IMPORT, InfraAction.UPDATE}
+    by_address = {change.address: change.action for change in planned.changes}
+    assert not any(change.destroys for change in planned.changes)
+    events.clear()
+    done: list[InfraChange] = []
+    runner.apply(planned, on_resource=done.append)
+    assert sorted(change.address for change in done) == sorted(by_address)
+    assert {event.address for event in events if isinstance(event, InfraChangeFinished)} == set(by_address)
+    assert not _plan(runner, tmp_path / "second", DESIRED, ADOPTIONS).has_changes  # what is known is not adopted again
+
+
+def _look_at(aws: RunningSandbox, host: str) -> None:
+    """What AWS has is what was asked for, its tags and its text as they were written."""
+    tags = {**DESIRED.resource_tags, **ownership_tags(DESIRED.name)}
+    ecr = _client(aws, "ecr")
+    for repository in ecr.describe_repositories()["repositories"]:
+        found = ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+        assert {tag["Key"]: tag["Value"] for tag in found} == tags
+    names = [build.project_name for build in DESIRED.builds]
+    projects = {
+        project["name"]: project for project in _client(aws, "codebuild").batch_get_projects(names=names)["projects"]
+    }
+    assert {tag["key"]: tag["value"] for tag in projects[WEB.project_name]["tags"]} == tags
+    assert projects[WEB.project_name]["source"]["buildspec"] == render(DESIRED).files["buildspecs/web.yml"]
+    variables = {
+        name: {variable["name"]: variable["value"] for variable in project["environment"]["environmentVariables"]}
+        for name, project in projects.items()
+    }
+    assert variables == {
+        WEB.project_name: {**WEB.environment_variables, "TOOLKIT_ECR_REGISTRY": host},
+        DOCS.project_name: {},
+    }
+
+
+def test_credentials_of_another_account_are_refused(aws: RunningSandbox, tmp_path: Path) -> None:
+    runner = _runner(aws, [])
+    with pytest.raises(Refused) as refused:
+        _plan(runner, tmp_path, Desired(name="x", region=DESIRED.region, account_id="999999999999"))
+    assert refused.value.code == "aws.wrong_account"
+
+
+def test_state_in_a_bucket_that_is_not_there_is_one_clear_sentence(aws: RunningSandbox, tmp_path: Path) -> None:
+    with pytest.raises(TerraformFailed) as failed:
+        _plan(_runner(aws, []), tmp_path, replace(DESIRED, backend=S3Backend("absent-bucket", "k", DESIRED.region)))
+    assert failed.value.code == "terraform.bucket_missing"
+
+
+@pytest.mark.slow
+def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path: Path) -> None:
+    s3 = _client(aws, "s3")
+    s3.create_bucket(Bucket="acme-state", CreateBucketConfiguration={"LocationConstraint": DESIRED.region})
+    desired = Desired("s3", DESIRED.region, None, backend=S3Backend("acme-state", "a/b.tfstate", DESIRED.region))
+    runner = _runner(aws, [])
+    planned = _plan(runner, tmp_path, desired)
+    s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=b'{"ID": "1-2", "Who": "ci@runner"}')
+    impatient = TerraformRunner("terraform", print, lock_timeout="0s", environment=aws.environment())
+    with pytest.raises(TerraformFailed) as failed:
+        impatient.plan(planned.work_dir)
+    assert failed.value.code == "terraform.state_locked"
+    assert failed.value.hint and "force-unlock 1-2" in failed.value.hint
+    s3.delete_object(Bucket="acme-state", Key="a/b.tfstate.tflock")
+    runner.apply(runner.plan(planned.work_dir))
+    assert [found["Key"] for found in s3.list_objects_v2(Bucket="acme-state")["Contents"]] == ["a/b.tfstate"]
+    assert not (tmp_path / "terraform.tfstate").exists()
+    assert runner.managed(planned.work_dir) == frozenset()
