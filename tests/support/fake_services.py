@@ -1,0 +1,175 @@
+"""A whole world for the use cases: Terraform, AWS and registries with memory, no process and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.made_images import image
+from tests.support.memory_registry import MemoryRegistry
+from toolkit.events import Event
+from toolkit.oci.digest import Digest
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.reference import Reference, Repository
+from toolkit.operations.services import Services, StoredImage
+from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
+from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.seed.observe import Observer
+from toolkit.seed.seeder import Seeder
+from toolkit.terraform.root_module import repository_address
+from toolkit.terraform.runner import PlanFile
+from toolkit.terraform.state import State
+from toolkit.terraform.work_dir import WorkDir
+
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+NAMES = ("one", "two", "three")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tag as ECR's API shows it."""
+
+    digest: Digest
+    raw: bytes
+
+
+def desired(*names: str) -> Desired:
+    """One image and one repository for each name."""
+    return Desired(
+        name="shop",
+        region="eu-west-1",
+        account_id=None,
+        repositories=tuple(DesiredRepository(name) for name in sorted(names)),
+        images=tuple(
+            DesiredImage(Reference.parse(f"upstream.test/{name}:1"), name, "1", None, True, f"images[{number}]")
+            for number, name in enumerate(names)
+        ),
+    )
+
+
+class World:
+    """What there is, and what was done to it. `repositories` maps the names of what exists in AWS to AWS tags."""
+
+    def __init__(self, folder: Path, names: Sequence[str] = NAMES) -> None:
+        self.registry = MemoryRegistry(repositories_exist=False)
+        self.names = tuple(names)
+        self.repositories: dict[str, dict[str, str]] = {}
+        self.state: set[str] = set()
+        self.tainted: set[str] = set()
+        self.log: list[str] = []
+        self.events: list[Event] = []
+        self.fails_after: tuple[int, BaseException] | None = None
+        self.lies_about: set[str] = set()
+        self.account = "123456789012"
+        for name in names:
+            repository = Repository("upstream.test", name)
+            self.registry.existing.add(repository)
+            made = image([name.encode() * 50])
+            self.registry.blobs[repository].update(made.blobs)
+            self.registry.documents[repository][made.digest] = made.document
+            self.registry.tags[repository]["1"] = made.digest
+        cache = DocumentCache()
+        self.services = Services(
+            emit=self.events.append,
+            account_id=lambda: self.account,
+            ecr=_Ecr(self),
+            leftovers=_Leftovers(),
+            terraform=_Terraform(self),
+            observer=Observer(self.registry, _Ecr(self).images, self.events.append, cache=cache),
+            seeder=Seeder(self.registry, self.registry, self.events.append, jobs=2, cache=cache),
+            work_path=folder / "work",
+        )
+
+    def create(self, name: str, tags: Mapping[str, str] | None = None) -> None:
+        """Make a repository in AWS; ours unless `tags` say otherwise."""
+        self.repositories[name] = dict(ownership_tags("shop") if tags is None else tags)
+        self.registry.existing.add(Repository(HOST, name))
+
+    def stored(self, name: str) -> Digest | None:
+        """What tag 1 of a repository in ECR points to."""
+        return self.registry.tags[Repository(HOST, name)].get("1")
+
+
+class _Ecr:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def registry_host(self) -> str:
+        return HOST
+
+    def repositories(self) -> Mapping[str, str]:
+        return {name: f"arn:{name}" for name in self._world.repositories}
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        return self._world.repositories[arn.removeprefix("arn:")]
+
+    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
+        if repository not in self._world.repositories:
+            return None
+        name = Repository(HOST, repository)
+        found = {tag: self._world.registry.tags[name][tag] for tag in tags if tag in self._world.registry.tags[name]}
+        lie = Stored(Digest.of(b"somebody else's"), b"{}")
+        return {
+            tag: lie if repository in self._world.lies_about else Stored(digest, self._world.registry.documents[name][digest].raw)
+            for tag, digest in found.items()
+        }
+
+
+@dataclass
+class _Leftovers:
+    """No build was ever made."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def role_tags(self, name: str) -> Mapping[str, str] | None:
+        return self.asked.append(name)
+
+    def log_group_tags(self, name: str) -> Mapping[str, str] | None:
+        return self.asked.append(name)
+
+    def project_tags(self, name: str) -> Mapping[str, str] | None:
+        return self.asked.append(name)
+
+
+class _Terraform:
+    """Creates what the manifest wants and the state lacks, in order of name."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def init(self, work_dir: WorkDir) -> None:
+        self._world.log.append("init")
+
+    def state(self, work_dir: WorkDir) -> State:
+        return State(frozenset(self._world.state), frozenset(self._world.tainted))
+
+    def untaint(self, work_dir: WorkDir, address: str) -> None:
+        self._world.tainted.discard(address)
+
+    def plan(self, work_dir: WorkDir) -> PlanFile:
+        self._world.log.append("plan")
+        imports = work_dir.path / "imports.tf"
+        adopted = imports.read_text() if imports.exists() else ""
+        changes = []
+        for name in sorted(self._world.names):
+            address = repository_address(name)
+            if address in self._world.tainted:
+                changes.append(InfraChange(address, "aws_ecr_repository", InfraAction.REPLACE, name))
+            elif address not in self._world.state:
+                action = InfraAction.IMPORT if address in adopted else InfraAction.CREATE
+                changes.append(InfraChange(address, "aws_ecr_repository", action, name))
+        return PlanFile(work_dir.plan_path, work_dir, tuple(changes), has_changes=bool(changes))
+
+    def apply(
+        self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
+    ) -> Mapping[str, object]:
+        self._world.log.append("apply")
+        for number, change in enumerate(plan_file.changes):
+            if self._world.fails_after and self._world.fails_after[0] == number:
+                raise self._world.fails_after[1]
+            self._world.create(change.name)
+            self._world.state.add(change.address)
+            if on_resource:
+                on_resource(change)
+        return {"repositories": {}}
