@@ -32,7 +32,13 @@ builds:
     source: {type: GITHUB, location: "https://github.com/acme/web.git"}
     images: [nginx:1.16]
 """
-UPSTREAM = ("library/nginx:1.16", "library/python:3.12-slim", "library/python:3.13-slim", "library/alpine:3.20", "library/redis:7")
+UPSTREAM = (
+    "library/nginx:1.16",
+    "library/python:3.12-slim",
+    "library/python:3.13-slim",
+    "library/alpine:3.20",
+    "library/redis:7",
+)
 
 
 @dataclass(frozen=True)
@@ -155,9 +161,7 @@ def test_the_second_plan_changes_nothing_and_reads_nothing(story: Story, applied
     assert len(story.upstream.manifest_gets()) == before
 
 
-def test_a_fresh_machine_without_a_cache_sees_it_too(
-    story: Story, applied: dict[str, object], tmp_path: Path
-) -> None:
+def test_a_fresh_machine_without_a_cache_sees_it_too(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
     before = len(story.upstream.manifest_gets())
     story.toolkit.run("plan", "--detailed-exitcode", "--cache-dir", str(tmp_path / "empty")).expect(0)
     assert len(story.upstream.manifest_gets()) == before
@@ -170,9 +174,7 @@ def test_a_second_apply_does_nothing(story: Story, applied: dict[str, object]) -
 
 
 def test_seed_alone_copies_what_is_missing(story: Story, applied: dict[str, object]) -> None:
-    story.ecr(
-        "batch_delete_image", repositoryName="docker-hub/library/alpine", imageIds=[{"imageTag": "3.20"}]
-    )
+    story.ecr("batch_delete_image", repositoryName="docker-hub/library/alpine", imageIds=[{"imageTag": "3.20"}])
     report = story.toolkit.run("seed", "--format", "json").expect(0).document["report"]
     changed = [o["key"] for o in report["outcomes"] if o["status"] == "copied"]
     assert changed == ["docker-hub/library/alpine:3.20"]
@@ -185,7 +187,9 @@ def test_a_wrong_account_is_refused(story: Story, applied: dict[str, object], tm
     assert "`999999999999`" in done.stderr
 
 
-def test_removing_a_repository_is_refused_unless_asked(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+def test_removing_a_repository_is_refused_unless_asked(
+    story: Story, applied: dict[str, object], tmp_path: Path
+) -> None:
     smaller = tmp_path / "images.yaml"
     smaller.write_text("".join(line for line in MANIFEST.splitlines(keepends=True) if "redis" not in line))
     done = story.toolkit.run("apply", "--auto-approve", "-f", str(smaller), "--work-dir", ".toolkit/shop").expect(7)

@@ -111,7 +111,9 @@ class _Ecr:
         found = {tag: self._world.registry.tags[name][tag] for tag in tags if tag in self._world.registry.tags[name]}
         lie = Stored(Digest.of(b"somebody else's"), b"{}")
         return {
-            tag: lie if repository in self._world.lies_about else Stored(digest, self._world.registry.documents[name][digest].raw)
+            tag: lie
+            if repository in self._world.lies_about
+            else Stored(digest, self._world.registry.documents[name][digest].raw)
             for tag, digest in found.items()
         }
 
