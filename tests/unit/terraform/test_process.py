@@ -192,6 +192,7 @@ def test_only_the_last_logs_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"x", b"not-a-number\0plan\0", b"999999999\0plan\0", f"{os.getpid()}\0another command\0".encode()],
+    ids=["empty", "short", "no number", "no process", "another process"],
 )
 def test_a_trace_of_something_else_is_no_survivor(tmp_path: Path, content: bytes) -> None:
     assert survivor(tmp_path) is None
