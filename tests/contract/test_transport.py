@@ -150,6 +150,25 @@ def test_a_429_pauses_every_request_to_that_host_and_no_other(
     assert time.slept == pytest.approx([9.9])  # with a tenth of jitter on top
 
 
+def test_a_request_that_comes_while_another_waits_out_a_429_waits_too(server: FaultyRegistry) -> None:
+    time = FakeTime()
+    waiting: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waiting.append(seconds)
+        if len(waiting) == 1:
+            transport.send("GET", f"{server.url}/other", {})
+        time.sleep(seconds)
+
+    transport = Transport(sleep=sleep, clock=time.clock, random=lambda: 0.0, proxies={})
+    server.on("GET", "/x", Reply(429, {"Retry-After": "9"}), OK)
+    server.on("GET", "/other", OK)
+
+    transport.send("GET", f"{server.url}/x", {})
+
+    assert waiting == [9.0, 9.0]
+
+
 def test_the_pull_limit_is_answered_at_once(server: FaultyRegistry, transport: Transport, time: FakeTime) -> None:
     server.on("GET", "/x", refused(429, "TOOMANYREQUESTS", "You have reached your pull rate limit."), OK)
 
