@@ -69,6 +69,11 @@ resource "aws_ecr_lifecycle_policy" "this" {
       action = { type = "expire" }
     }]
   })
+
+  # The name outlives a replaced repository, so nothing else would tell that the policy went with the old one.
+  lifecycle {
+    replace_triggered_by = [aws_ecr_repository.this.id]
+  }
 }
 
 resource "aws_ecr_repository_policy" "this" {
@@ -81,4 +86,9 @@ resource "aws_ecr_repository_policy" "this" {
     Version   = "2012-10-17"
     Statement = concat(local.principal_statements, local.organization_statements)
   })
+
+  # As above: it went with the old repository.
+  lifecycle {
+    replace_triggered_by = [aws_ecr_repository.this.id]
+  }
 }

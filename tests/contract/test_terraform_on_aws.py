@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -96,7 +97,7 @@ def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: Run
         name: {"arn": f"{arn}/{name}", "url": f"{host}/{name}"} for name in ("base/python", NGINX)
     }
     assert set(outputs["builds"]) == {"web", "docs"}  # type: ignore[call-overload]  # an output is any value
-    assert runner.managed(work_dir) >= set(MADE)
+    assert runner.state(work_dir).managed >= set(MADE)
     _look_at(aws, host)
     assert not _plan(runner, work_dir.path, DESIRED).has_changes
 
@@ -117,6 +118,28 @@ def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: Run
     assert sorted(change.address for change in done) == sorted(by_address)
     assert {event.address for event in events if isinstance(event, InfraChangeFinished)} == set(by_address)
     assert not _plan(runner, tmp_path / "second", DESIRED, ADOPTIONS).has_changes  # what is known is not adopted again
+    _replace_repositories(aws, runner, tmp_path / "second")
+
+
+def _replace_repositories(aws: RunningSandbox, runner: TerraformRunner, path: Path) -> None:
+    """A repository goes with its policies, and its replacement has them again after one apply."""
+    ecr = _client(aws, "ecr")
+
+    def policies() -> list[object]:
+        lifecycle = ecr.get_lifecycle_policy(repositoryName=NGINX)["lifecyclePolicyText"]
+        access = ecr.get_repository_policy(repositoryName="base/python")["policyText"]
+        return [json.loads(lifecycle), json.loads(access)]
+
+    before = policies()
+    encrypted = tuple(replace(repository, encryption_type="KMS") for repository in DESIRED.repositories)
+    planned = _plan(runner, path, replace(DESIRED, repositories=encrypted))
+    assert {change.resource_type for change in planned.changes if change.destroys} == {
+        "aws_ecr_repository",
+        "aws_ecr_lifecycle_policy",
+        "aws_ecr_repository_policy",
+    }
+    runner.apply(planned)
+    assert policies() == before
 
 
 def _look_at(aws: RunningSandbox, host: str) -> None:
@@ -172,4 +195,4 @@ def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path:
     runner.apply(runner.plan(planned.work_dir))
     assert [found["Key"] for found in s3.list_objects_v2(Bucket="acme-state")["Contents"]] == ["a/b.tfstate"]
     assert not (tmp_path / "terraform.tfstate").exists()
-    assert runner.managed(planned.work_dir) == frozenset()
+    assert runner.state(planned.work_dir).managed == frozenset()
