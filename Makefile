@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help check test demo format clean
+.PHONY: help check test test-slow demo format clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("make: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": set PYTHON=…") if sys.version_info < (3, 11) else 0'
@@ -24,8 +24,11 @@ check: $(STAMP) ## formatting, lint, types, layers, terraform fmt
 	$(BIN)/lint-imports --no-cache
 	terraform fmt -check -recursive terraform_modules
 
-test: $(STAMP) ## all tests, on every core
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+test: $(STAMP) ## the tests, on every core; under five minutes on two
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow'
+
+test-slow: $(STAMP) ## the long stories with real Terraform: killed runs, README's day, lost state
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
 demo: $(STAMP) ## the main job on the embedded sandbox: no AWS account, no Docker Hub
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/quickstart/demo.sh

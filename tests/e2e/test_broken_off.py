@@ -26,6 +26,7 @@ in_terraform = ("infra_change_finished", "in Terraform")
 while_seeding = ("image_finished", "while seeding")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [in_terraform, while_seeding], ids=lambda moment: moment[1])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
 def test_the_next_apply_converges(

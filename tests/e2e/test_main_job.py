@@ -18,6 +18,9 @@ from tests.support.registry import RunningRegistry, running_registry
 from tests.support.toolkit_run import Toolkit
 from toolkit.oci.digest import Digest
 
+# One story, told by one worker: the tests share its laptop.
+pytestmark = pytest.mark.xdist_group("main job")
+
 MANIFEST = """\
 version: 1
 name: shop

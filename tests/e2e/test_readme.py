@@ -35,6 +35,7 @@ def test_pip_installs_what_the_project_is_called() -> None:
     assert 'name = "base-image-toolkit"' in (ROOT / "pyproject.toml").read_text()
 
 
+@pytest.mark.slow
 def test_the_days_work_runs_as_written(tmp_path: Path) -> None:
     require("terraform")
     folder = tmp_path / "quickstart"
