@@ -7,17 +7,22 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
-from toolkit.errors import AccessDenied
+from toolkit.errors import ToolkitError
 from toolkit.oci.auth import Credential
+from toolkit.oci.errors import CredentialUnusable
 
 # The host names its region in every partition and in the dual-stack form (`dkr-ecr`).
 _ECR_HOST = re.compile(r"^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")
 # The token lives 12 h; a copy may well start one minute before it ends and then upload for an hour.
 _RENEW_BEFORE_SECONDS = 3600.0
+# Who is refused with a newer token lacks a right. AWS is not asked again by every request, nor after a no of its own.
+_FRESH_SECONDS = 60.0
 
 
 def ecr_region(registry: str) -> str | None:
@@ -26,33 +31,55 @@ def ecr_region(registry: str) -> str | None:
     return match.group(1) if match else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What AWS said: a token, or why there is none."""
+
+    credential: Credential | CredentialUnusable
+    obtained: float
+    expires: float
+
+
 class EcrCredentials:
-    """ECR's token for every `*.dkr.ecr.*` host, one a region, renewed an hour before it ends; thread-safe."""
+    """ECR's token for every `*.dkr.ecr.*` host, one a region, renewed an hour before it ends; thread-safe.
+
+    A token that was refused is renewed too, unless it is so new that another one would be refused as well.
+    """
 
     def __init__(self, session: AwsSession, *, clock: Callable[[], float] = time.time) -> None:
         self._session = session
         self._clock = clock
         self._lock = threading.Lock()
-        self._tokens: dict[str, tuple[Credential, float]] = {}
+        self._answers: dict[str, _Answer] = {}
 
     def credential_for(self, registry: str) -> Credential | None:
-        """User `AWS` and the token; None for a host that is not ECR. Raises AccessDenied, Refused."""
+        """User `AWS` and the token; None for a host that is not ECR. Raises CredentialUnusable."""
         region = ecr_region(registry)
         if region is None:
             return None
         with self._lock:
-            known = self._tokens.get(region)
-            if known is None or known[1] - _RENEW_BEFORE_SECONDS <= self._clock():
-                known = self._fetch(region)
-                self._tokens[region] = known
-            return known[0]
+            known = self._answers.get(region)
+            if known is None or known.expires - _RENEW_BEFORE_SECONDS <= self._clock():
+                known = self._answers[region] = self._fetch(region)
+            return _usable(known.credential)
 
-    def _fetch(self, region: str) -> tuple[Credential, float]:
-        client = self._session.client("ecr", region)
-        with explained():
-            data = client.get_authorization_token()["authorizationData"][0]
+    def forget(self, registry: str) -> None:
+        """Ask for another token the next time."""
+        region = ecr_region(registry)
+        with self._lock:
+            known = self._answers.get(region or "")
+            if known is not None and self._clock() >= known.obtained + _FRESH_SECONDS:
+                del self._answers[region or ""]
+
+    def _fetch(self, region: str) -> _Answer:
+        obtained = self._clock()
+        try:
+            with _unusable_unless_answered():
+                data = self._session.client("ecr", region).get_authorization_token()["authorizationData"][0]
+        except CredentialUnusable as fault:
+            return _Answer(fault, obtained, obtained + _FRESH_SECONDS + _RENEW_BEFORE_SECONDS)
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return Credential(username, password), data["expiresAt"].timestamp()
+        return _Answer(Credential(username, password), obtained, data["expiresAt"].timestamp())
 
 
 class SecretsManagerCredentials:
@@ -62,29 +89,48 @@ class SecretsManagerCredentials:
         self._session = session
         self._secrets = dict(secrets)
         self._lock = threading.Lock()
-        self._known: dict[str, Credential] = {}
+        self._known: dict[str, Credential | CredentialUnusable] = {}
 
     def credential_for(self, registry: str) -> Credential | None:
-        """The credential in the registry's secret; None where none is named. Raises AccessDenied, Refused."""
+        """The credential in the registry's secret; None where none is named. Raises CredentialUnusable."""
         arn = self._secrets.get(registry)
         if arn is None:
             return None
         with self._lock:
             if registry not in self._known:
-                self._known[registry] = self._fetch(arn)
-            return self._known[registry]
+                try:
+                    self._known[registry] = self._fetch(arn)
+                except CredentialUnusable as fault:
+                    self._known[registry] = fault
+            return _usable(self._known[registry])
 
     def _fetch(self, arn: str) -> Credential:
-        client = self._session.client("secretsmanager", arn.split(":")[3])
-        with explained():
+        with _unusable_unless_answered():
+            client = self._session.client("secretsmanager", arn.split(":")[3])
             text = client.get_secret_value(SecretId=arn).get("SecretString", "")
         try:
             document = json.loads(text)
             return Credential(str(document["username"]), str(document["password"]))
         except (ValueError, KeyError, TypeError):
             # The secret's text must not reach the message, not even through a chained error.
-            raise AccessDenied(
-                "aws.secret_unusable",
+            raise CredentialUnusable(
                 f"the secret `{arn}` is not a JSON object with `username` and `password`",
                 hint='store it as {"username": "…", "password": "…"}',
+                code="aws.secret_unusable",
             ) from None
+
+
+def _usable(found: Credential | CredentialUnusable) -> Credential:
+    if isinstance(found, CredentialUnusable):
+        raise found
+    return found
+
+
+@contextmanager
+def _unusable_unless_answered() -> Iterator[None]:
+    """AWS's no as the registry client's own error: it is the end of the images that need it, not of the run."""
+    try:
+        with explained():
+            yield
+    except ToolkitError as error:
+        raise CredentialUnusable(error.message, hint=error.hint, code=error.code) from error

@@ -12,14 +12,14 @@ from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials
 from toolkit.aws.ecr import EcrService
 from toolkit.aws.leftovers import LeftoverService
 from toolkit.aws.session import AwsSession
-from toolkit.errors import AccessDenied, UsageError
+from toolkit.errors import UsageError
 from toolkit.events import Emit, RetryScheduled
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.docker_config import DockerConfigCredentials
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
-from toolkit.oci.errors import OciError
+from toolkit.oci.errors import CredentialUnusable, OciError
 from toolkit.oci.transport import Transport
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredRegistry
@@ -115,15 +115,15 @@ class EnvironmentCredentials:
         self._environment = environment
 
     def credential_for(self, registry: str) -> Credential | None:
-        """The registry's credential; None where the manifest names no variables. Raises AccessDenied."""
+        """The registry's credential; None where the manifest names no variables. Raises CredentialUnusable."""
         asked = self._registries.get(registry)
         if asked is None or asked.username_env is None or asked.password_env is None:
             return None
         missing = [name for name in (asked.username_env, asked.password_env) if not self._environment.get(name)]
         if missing:
-            raise AccessDenied(
-                "registry.credential_missing",
+            raise CredentialUnusable(
                 f"the manifest takes the credential of `{registry}` from `{'` and `'.join(missing)}`, which is not set",
                 hint="set it in the pipeline's secrets, or remove the credential to pull anonymously",
+                code="registry.credential_missing",
             )
         return Credential(self._environment[asked.username_env], self._environment[asked.password_env])

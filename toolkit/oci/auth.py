@@ -26,7 +26,10 @@ class Credential:
 
 
 class CredentialProvider(Protocol):
-    """Somebody who knows credentials. Asked from many threads, and often: cache inside."""
+    """Somebody who knows credentials. Asked from many threads, and often: cache inside.
+
+    One that is there and does not work raises CredentialUnusable: the end of the request, not of the run.
+    """
 
     def credential_for(self, registry: str) -> Credential | None:
         """The credential for `registry` (`docker.io`, `quay.io`), None where there is none."""

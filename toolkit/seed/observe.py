@@ -18,7 +18,7 @@ from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import Denied, OciError, Unauthorized
+from toolkit.oci.errors import CredentialUnusable, Denied, OciError, Unauthorized
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference
 from toolkit.oci.tree import TreeReader, read_tree
@@ -168,7 +168,7 @@ class Observer:
     def _head(self, source: Reference) -> Head:
         try:
             head = self._upstream.head_manifest(source)
-        except (Unauthorized, Denied) as error:
+        except (Unauthorized, Denied, CredentialUnusable) as error:
             return SourceFault("denied", error.message, error.hint)
         except OciError as error:
             return SourceFault("unreachable", error.message, error.hint)
