@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
+from toolkit.errors import ToolkitError
 from toolkit.events import Event
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
@@ -61,6 +62,7 @@ class World:
         self.events: list[Event] = []
         self.fails_after: tuple[int, BaseException] | None = None
         self.lies_about: set[str] = set()
+        self.ecr_refuses: ToolkitError | None = None
         self.account = "123456789012"
         for name in names:
             repository = Repository("upstream.test", name)
@@ -105,6 +107,8 @@ class _Ecr:
         return self._world.repositories[arn.removeprefix("arn:")]
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
+        if self._world.ecr_refuses:
+            raise self._world.ecr_refuses
         if repository not in self._world.repositories:
             return None
         name = Repository(HOST, repository)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.operations.guards import refuse_if_unsafe
-from toolkit.operations.outcomes import raise_if_incomplete, settle
+from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
@@ -54,7 +54,6 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
     done: list[InfraChange] = []
     outputs: Mapping[str, object] = {}
     failure: BaseException | None = None
-
     to_come = _repositories_to_come(made)
 
     with step(services.emit, "seed", total=len(made.pending_seeds)), services.seeder.open() as run:
@@ -78,11 +77,11 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
                 start(repository)
             outcomes = run.wait()
         except (ToolkitError, KeyboardInterrupt) as error:
-            failure = error
             # Terraform's failure does not spoil the repositories that stand: their images are finished.
             if not isinstance(error, TerraformFailed):
                 run.cancel()
-            outcomes = run.wait()
+            outcomes, interrupt = finish(run)
+            failure = interrupt or error
 
     report = Report(
         outcomes=settle(made, outcomes, services.ecr),

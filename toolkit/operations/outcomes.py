@@ -6,23 +6,29 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.errors import SeedingIncomplete
+from toolkit.errors import SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
 from toolkit.operations.services import Ecr
 from toolkit.plan.model import Plan, Seed, SeedAction
 from toolkit.report import Report, SeedOutcome, SeedStatus
+from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
 
-def run_seeder(seeder: Seeder, requests: list[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+def run_seeder(seeder: Seeder, requests: Sequence[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
     """Copy everything; an interrupt stops the copies and comes back with what was done until then."""
     with seeder.open() as run:
-        try:
-            run.submit(requests)
-            return run.wait(), None
-        except KeyboardInterrupt as interrupt:
-            run.cancel()
-            return run.wait(), interrupt
+        return finish(run, requests)
+
+
+def finish(run: SeedRun, requests: Sequence[CopyRequest] = ()) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+    """See a run to its end, with `requests` as its last; an interrupt as for `run_seeder`."""
+    try:
+        run.submit(requests)
+        return run.wait(), None
+    except KeyboardInterrupt as interrupt:
+        run.cancel()
+        return run.wait(), interrupt
 
 
 def settle(made: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedOutcome, ...]:
@@ -46,19 +52,26 @@ def raise_if_incomplete(report: Report) -> None:
         )
 
 
-def _read_back(made: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str]:
+def _read_back(made: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | ToolkitError]:
+    """By key: the digest, or why it cannot be known; what was done must be reported all the same."""
     seeds = {seed.key: seed for seed in made.seeds}
     tags: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         tags[seeds[key].repository].append(seeds[key].tag)
-    return {
-        f"{repository}:{tag}": str(image.digest)
-        for repository, names in tags.items()
-        for tag, image in (ecr.images(repository, names) or {}).items()
-    }
+    found: dict[str, str | ToolkitError] = {}
+    for repository, names in tags.items():
+        try:
+            images = ecr.images(repository, names) or {}
+        except ToolkitError as error:
+            found |= {f"{repository}:{tag}": error for tag in names}
+        else:
+            found |= {f"{repository}:{tag}": str(image.digest) for tag, image in images.items()}
+    return found
 
 
-def _settle_one(seed: Seed, made: Plan, outcome: SeedOutcome | None, there: Mapping[str, str]) -> SeedOutcome:
+def _settle_one(
+    seed: Seed, made: Plan, outcome: SeedOutcome | None, there: Mapping[str, str | ToolkitError]
+) -> SeedOutcome:
     blank = SeedOutcome(
         key=seed.key,
         status=SeedStatus.UNCHANGED,
@@ -81,6 +94,14 @@ def _settle_one(seed: Seed, made: Plan, outcome: SeedOutcome | None, there: Mapp
     found = there.get(seed.key)
     if found == expected:
         return outcome
+    if isinstance(found, ToolkitError):
+        return replace(
+            outcome,
+            status=SeedStatus.FAILED,
+            error_code=found.code,
+            error_message=f"`{seed.key}` was copied, but cannot be read back: {found.message}",
+            hint=found.hint,
+        )
     return replace(
         outcome,
         status=SeedStatus.FAILED,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +12,9 @@ import pytest
 
 from tests.support.fake_services import NAMES, World, desired
 from tests.support.made_images import image
-from toolkit.errors import Interrupted, Refused, SeedingIncomplete, TerraformFailed
-from toolkit.oci.errors import RegistryError
+from tests.support.memory_registry import Call
+from toolkit.errors import AccessDenied, Interrupted, Refused, SeedingIncomplete, TerraformFailed
+from toolkit.oci.errors import CredentialUnusable, RegistryError
 from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply
 from toolkit.operations.plan import plan
@@ -141,6 +145,60 @@ def test_what_ecr_shows_afterwards_decides(tmp_path: Path) -> None:
         audience.run(world)
     (failed,) = audience.reports[-1].failed
     assert failed.error_code == "destination.not_as_copied"
+
+
+def test_what_was_done_is_reported_when_it_cannot_be_read_back(tmp_path: Path) -> None:
+    world, audience = World(tmp_path), Audience()
+
+    def approves(_: Plan) -> bool:
+        world.ecr_refuses = AccessDenied("aws.credentials_expired", "the session has ended", hint="sign in again")
+        return True
+
+    with pytest.raises(SeedingIncomplete):
+        apply(
+            desired(*NAMES),
+            world.services,
+            review=lambda _: None,
+            confirm=approves,
+            publish=audience.reports.append,
+        )
+    (report,) = audience.reports
+    assert len(report.infra_changes) == 3
+    assert {(o.error_code, o.hint) for o in report.failed} == {("aws.credentials_expired", "sign in again")}
+    world.ecr_refuses = None
+    audience.run(world)
+    assert set(audience.statuses.values()) == {SeedStatus.UNCHANGED}
+
+
+def test_an_interrupt_after_a_terraform_failure_still_reports(tmp_path: Path) -> None:
+    world, audience = World(tmp_path), Audience()
+    world.fails_after = (1, TerraformFailed("terraform.failed", "quota"))
+    interrupted = threading.Event()
+
+    def interrupts(call: Call) -> None:
+        if call.operation == "open_blob" and not interrupted.is_set():
+            interrupted.set()
+            while "apply" not in world.log:
+                time.sleep(0.001)
+            time.sleep(0.1)  # Terraform has failed, and the main thread waits for this copy
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    world.registry.faults = interrupts
+    with pytest.raises(KeyboardInterrupt):
+        audience.run(world)
+    assert len(audience.reports[-1].outcomes) == 3
+
+
+def test_a_credential_that_does_not_work_is_a_matter_of_access(tmp_path: Path) -> None:
+    world, audience = World(tmp_path), Audience()
+    world.registry.faults = lambda call: (
+        CredentialUnusable("the secret is not there") if call.repository.path == "two" else None
+    )
+    with pytest.raises(AccessDenied) as denied:
+        audience.run(world)
+    assert denied.value.code == "source.denied"
+    assert [refusal.code for refusal in audience.plans[-1].refusals] == ["source.denied"]
+    assert world.repositories == {}
 
 
 def test_what_the_state_has_lost_is_imported(tmp_path: Path) -> None:
