@@ -54,10 +54,10 @@ def test_a_plan_is_saved_applied_and_empty_afterwards(tmp_path: Path) -> None:
     secret = 'output "secret" {\nvalue = "hunter2"\nsensitive = true\n}\noutput "open" {\nvalue = ["a"]\n}\n'
     work_dir = _written(tmp_path, _data("a") + _data("b") + secret)
     runner.init(work_dir)
-    assert runner.managed(work_dir) == frozenset()
+    assert runner.state(work_dir).managed == frozenset()
 
     planned = runner.plan(work_dir)
-    assert planned.has_changes and planned.applyable
+    assert planned.has_changes
     assert sorted(planned.changes, key=lambda change: change.address) == [
         _change("a", InfraAction.CREATE),
         _change("b", InfraAction.CREATE),
@@ -69,10 +69,10 @@ def test_a_plan_is_saved_applied_and_empty_afterwards(tmp_path: Path) -> None:
         "terraform_data.a",
         "terraform_data.b",
     }
-    assert runner.managed(work_dir) == {"terraform_data.a", "terraform_data.b"}
+    assert runner.state(work_dir).managed == {"terraform_data.a", "terraform_data.b"}
 
     again = runner.plan(work_dir)
-    assert (again.changes, again.has_changes, again.applyable) == ((), False, False)
+    assert (again.changes, again.has_changes) == ((), False)
     assert "hunter2" not in str(events) + "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
 
 
@@ -113,7 +113,7 @@ def test_what_terraform_applies_without_a_word_is_told_of_at_the_end(tmp_path: P
     runner.apply(planned, on_resource=done.append)
     assert done == [_change("b", InfraAction.FORGET, "delete_because_no_resource_config")]
     assert events[-1] == InfraChangeFinished("terraform_data.b", "forget", 0.0)
-    assert runner.managed(work_dir) == {"terraform_data.a"}
+    assert runner.state(work_dir).managed == {"terraform_data.a"}
 
 
 def test_exactly_the_saved_plan_is_applied(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_exactly_the_saved_plan_is_applied(tmp_path: Path) -> None:
     planned = runner.plan(work_dir)
     write(RootModule({"main.tf": _data("a") + _data("sneaked_in")}), tmp_path)
     runner.apply(planned)
-    assert runner.managed(work_dir) == {"terraform_data.a"}
+    assert runner.state(work_dir).managed == {"terraform_data.a"}
     with pytest.raises(TerraformFailed) as failed:
         runner.apply(planned)
     assert failed.value.code == "terraform.plan_stale"
@@ -180,7 +180,7 @@ def test_addresses_in_the_state_are_written_as_terraform_does(tmp_path: Path) ->
     runner.init(work_dir)
     runner.apply(runner.plan(work_dir))
     module = 'module.x["a/b-c.d_e"].terraform_data'
-    assert runner.managed(work_dir) == {f"{module}.this", f"{module}.many[0]", f"{module}.many[1]"}
+    assert runner.state(work_dir).managed == {f"{module}.this", f"{module}.many[0]", f"{module}.many[1]"}
 
 
 def test_init_runs_once_until_something_that_matters_changes(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_moved_backend_is_refused_and_the_old_state_not_abandoned(tmp_path: Pa
     assert failed.value.hint and "-migrate-state" in failed.value.hint
     write(RootModule({"main.tf": backend % "one.tfstate" + _data("a")}), tmp_path)
     runner.init(work_dir)
-    assert runner.managed(work_dir) == {"terraform_data.a"}
+    assert runner.state(work_dir).managed == {"terraform_data.a"}
 
 
 def test_variables_that_bend_terraform_do_not(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_a_terraform_whose_run_is_killed_finishes_and_the_next_run_waits_for_it(
         assert (tmp_path / "slow-is-done").exists()
         assert [event.code for event in events if isinstance(event, NoticeGiven)] == ["terraform.still_running"]
         assert survivor(work_dir.logs_path) is None
-        assert runner.managed(work_dir) == {f"terraform_data.{name}" for name in ("fast", "slow", "after")}
+        assert runner.state(work_dir).managed == {f"terraform_data.{name}" for name in ("fast", "slow", "after")}
         planned = runner.plan(work_dir)  # no lock of Terraform's is left either
     assert not planned.has_changes
 

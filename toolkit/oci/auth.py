@@ -15,14 +15,12 @@ from toolkit.oci.endpoints import is_loopback
 class Credential:
     """A secret for one registry; never shown.
 
-    With `is_identity_token` the password is an OAuth2 refresh token. `realm_hosts` are token servers that its owner
-    trusts with it beside those that belong to the registry by name.
+    With `is_identity_token` the password is an OAuth2 refresh token.
     """
 
     username: str
     password: str = field(repr=False)
     is_identity_token: bool = False
-    realm_hosts: tuple[str, ...] = ()
 
 
 class CredentialProvider(Protocol):
@@ -107,8 +105,8 @@ def _parse_header(header: str) -> Iterable[Challenge]:
         yield Challenge(scheme.group(1).lower(), parameters)
 
 
-def may_receive(realm: str, credential: Credential, registry_urls: Iterable[str]) -> bool:
-    """Whether a token server belongs to the registry that is served at `registry_urls`.
+def may_receive(realm: str, registry_urls: Iterable[str]) -> bool:
+    """Whether a token server may be sent a credential: it belongs to the registry that is served at `registry_urls`.
 
     It does on the same host, or on the domain directly above it, or on a sibling below that domain: `auth.docker.io`
     and `registry-1.docker.io`, `gitlab.com` and `registry.gitlab.com`. Over plain HTTP only on a registry's own host,
@@ -116,8 +114,6 @@ def may_receive(realm: str, credential: Credential, registry_urls: Iterable[str]
     """
     parts = urlsplit(realm)
     host = parts.hostname or ""
-    if parts.scheme == "https" and host in credential.realm_hosts:
-        return True
     for url in registry_urls:
         registry = urlsplit(url)
         registry_host = registry.hostname or ""

@@ -17,13 +17,12 @@ from toolkit.oci.answers import Answer, Headers, PullLimit, read_pull_limit, ref
 from toolkit.oci.auth import CredentialProvider, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import ACCEPT, Document, media_type_of, read_object
+from toolkit.oci.documents import ACCEPT, Document, media_type_of
 from toolkit.oci.endpoints import Endpoints, origin
 from toolkit.oci.errors import (
     ConnectionFailed,
     DigestMismatch,
     InvalidDigest,
-    InvalidDocument,
     OciError,
     RegistryError,
     SizeMismatch,
@@ -37,8 +36,6 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
 # From nothing to a header, and from a header that has expired to a good one.
 _MOST_RENEWALS = 2
-_TAGS_A_PAGE = 1000
-_NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 _RANGE_START = re.compile(r"bytes\s+(\d+)-")
 
 
@@ -74,17 +71,8 @@ class RegistryClient:
         self._transport = transport or Transport()
         self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints, clock=clock)
 
-    def ping(self, registry: str) -> None:
-        """Raise unless `registry` speaks the registry API and accepts our credential."""
-        answer = self._send("GET", registry, f"{self._endpoints.base_url(registry)}/v2/", ())
-        if not answer.is_success:
-            raise refusal(answer, f"`{registry}`")
-
-    def head_manifest(self, ref: Reference, *, allow_get: bool = False) -> ManifestHead | None:
-        """What `ref` points to; None when tag or repository are not there. Never a counted pull.
-
-        A registry that gives no digest on HEAD is asked by GET where `allow_get` says so.
-        """
+    def head_manifest(self, ref: Reference) -> ManifestHead | None:
+        """What `ref` points to; None when tag or repository are not there. Never a counted pull."""
         answer = self._send("HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
         if answer.status == 404:
             return None
@@ -96,8 +84,6 @@ class RegistryClient:
         media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
         if digest is not None and size.isdecimal() and media_type:
             return ManifestHead(Descriptor(media_type, digest, int(size)), limit)
-        if allow_get:
-            return ManifestHead(self.get_manifest(ref).descriptor, limit)
         raise OciError(
             f"`{answer.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
         )
@@ -200,26 +186,6 @@ class RegistryClient:
         except OciError:
             return
 
-    def list_tags(self, repository: Repository) -> Iterator[str]:
-        """Every tag, in the registry's order, page by page."""
-        base = self._endpoints.base_url(repository.registry)
-        url: str | None = f"{self._url(repository, 'tags/list')}?n={_TAGS_A_PAGE}"
-        seen: set[str] = set()
-        while url is not None and url not in seen:
-            seen.add(url)
-            answer = self._send("GET", repository.registry, url, _pull(repository))
-            if not answer.is_success:
-                raise refusal(answer, f"the tags of `{repository}`")
-            yield from _tags(answer, repository)
-            link = _NEXT_LINK.search(answer.headers.get("Link") or "")
-            url = self._absolute(repository.registry, url, link[1]) if link else None
-            if url is not None and origin(url) != origin(base):
-                raise RegistryError(
-                    f"`{answer.host}` lists the tags of `{repository}` on another host",
-                    status=answer.status,
-                    host=answer.host,
-                )
-
     def _send(
         self,
         method: str,
@@ -317,10 +283,3 @@ def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
         else:
             yield chunk[count:] if count else chunk
             count = 0
-
-
-def _tags(answer: Answer, repository: Repository) -> list[str]:
-    tags = read_object(answer.body).get("tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise InvalidDocument(f"`{answer.host}` gave no list of the tags of `{repository}`")
-    return tags

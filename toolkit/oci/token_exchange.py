@@ -110,17 +110,14 @@ class Authorizer:
         if not is_safe_realm(realm, registry_url):
             raise _unauthorized(registry, f"`{registry}` sends for tokens to no safe address")
         service = challenge.parameters.get("service", "")
-
-        def is_trusted(credential: Credential) -> bool:
-            return may_receive(realm, credential, (registry_url, own_url(registry)))
-
+        is_trusted = may_receive(realm, (registry_url, own_url(registry)))
         known = self._credentials.credential_for(registry)
-        sent = known if known is not None and is_trusted(known) else None
+        sent = known if is_trusted else None
         asked_at = self._clock()
         answer = self._ask(realm, service, scopes, sent)
         if sent is not None and answer.status in _REFUSALS:
             other = self._other_credential(registry)
-            if other is not None and other != sent and is_trusted(other):
+            if other is not None and other != sent:
                 sent = other
                 answer = self._ask(realm, service, scopes, sent)
         if answer.is_success:

@@ -39,17 +39,12 @@ OnResource = Callable[[InfraChange], None]
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Terraform's saved plan and what it says. `applyable` is False when there is nothing to apply."""
+    """Terraform's saved plan and what it says. `has_changes` is Terraform's own word: its exit code was 2."""
 
     path: Path
     work_dir: WorkDir
     changes: tuple[InfraChange, ...]
     has_changes: bool
-
-    @property
-    def applyable(self) -> bool:
-        """Whether apply accepts the file: Terraform's own word, its exit code 2 of a plan without errors."""
-        return self.has_changes
 
 
 class TerraformRunner:
@@ -159,10 +154,6 @@ class TerraformRunner:
             self._emit(event)
             finished(event)
         return call.outputs
-
-    def managed(self, work_dir: WorkDir) -> frozenset[str]:
-        """Addresses of the resources in the state."""
-        return self.state(work_dir).managed
 
     def state(self, work_dir: WorkDir) -> State:
         """What the state holds; costs no provider start."""
