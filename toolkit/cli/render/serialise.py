@@ -1,21 +1,29 @@
 """Plans and reports as JSON-safe documents with keys in a stable order.
 
-A plan's document has all that the plan has, and what can be derived of it (`has_changes`, `totals`, a source's `name`)
-for those who read it with `jq`.
+A plan's document reads back exactly, so that a plan can be saved, reviewed and applied later. What can be derived
+(`has_changes`, `totals`, a source's `name`) is there for readers and ignored on reading.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import TypeVar
 
 from toolkit.cli.render.totals import PlanTotals, sum_plan, sum_report
+from toolkit.errors import Refused
+from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import InfraChange, Plan, Seed
+from toolkit.oci.errors import OciError
+from toolkit.oci.reference import Reference
+from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.observed import Account, PullBudget
 from toolkit.report import Report, SeedOutcome
 
 SCHEMA_VERSION = 1
 
 Document = dict[str, object]
+T = TypeVar("T")
 
 
 def plan_document(plan: Plan) -> Document:
@@ -100,3 +108,161 @@ def report_document(report: Report) -> Document:
 
 def _outcome_document(outcome: SeedOutcome) -> Document:
     return {**asdict(outcome), "status": outcome.status.value}
+
+
+def plan_from_document(document: object) -> Plan:
+    """The plan that `plan_document` made `document` of; Refused says what does not fit."""
+    try:
+        return _plan(_Fields(document, "plan"))
+    except _Unfit as fault:
+        raise Refused(
+            "plan.unreadable", f"the saved plan cannot be used: {fault}", hint="make a new one with `toolkit plan`"
+        ) from None
+
+
+class _Unfit(ValueError):
+    """A field that is not what `plan_document` writes."""
+
+
+class _Fields:
+    """The members of one object of the document, each read with its type checked."""
+
+    def __init__(self, document: object, path: str) -> None:
+        if not isinstance(document, Mapping):
+            raise _Unfit(f"`{path}` is not an object")
+        self._document = document
+        self._path = path
+
+    def _take(self, key: str, type_: type[T]) -> T:
+        value = self._document.get(key)
+        # In JSON a boolean is no number; in Python it is.
+        if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
+            raise _Unfit(f"`{self._path}.{key}` is missing or of the wrong type")
+        return value
+
+    def _is_null(self, key: str) -> bool:
+        return key in self._document and self._document[key] is None
+
+    def text(self, key: str) -> str:
+        return self._take(key, str)
+
+    def number(self, key: str) -> int:
+        return self._take(key, int)
+
+    def boolean(self, key: str) -> bool:
+        return self._take(key, bool)
+
+    def optional_text(self, key: str) -> str | None:
+        return None if self._is_null(key) else self.text(key)
+
+    def optional_number(self, key: str) -> int | None:
+        return None if self._is_null(key) else self.number(key)
+
+    def optional_digest(self, key: str) -> Digest | None:
+        return None if self._is_null(key) else self.parsed(key, Digest.parse)
+
+    def parsed(self, key: str, parse: Callable[[str], T]) -> T:
+        return _parse(self.text(key), parse, f"{self._path}.{key}")
+
+    def fields(self, key: str) -> _Fields:
+        return _Fields(self._document.get(key), f"{self._path}.{key}")
+
+    def optional_fields(self, key: str) -> _Fields | None:
+        return None if self._is_null(key) else self.fields(key)
+
+    def each(self, key: str, read: Callable[[_Fields], T]) -> tuple[T, ...]:
+        items = self._take(key, list)
+        return tuple(read(_Fields(item, f"{self._path}.{key}[{number}]")) for number, item in enumerate(items))
+
+    def optional_platforms(self, key: str) -> tuple[Platform, ...] | None:
+        if self._is_null(key):
+            return None
+        return tuple(_parse(item, Platform.parse, f"{self._path}.{key}") for item in self._take(key, list))
+
+    def reference(self, key: str) -> Reference:
+        part = self.fields(key)
+        name = (part.text("registry"), part.text("repository"), part.optional_text("tag"))
+        try:
+            return Reference(*name, part.optional_digest("digest"))
+        except OciError as fault:
+            raise _Unfit(f"`{self._path}.{key}`: {fault}") from None
+
+
+def _parse(text: object, parse: Callable[[str], T], path: str) -> T:
+    if not isinstance(text, str):
+        raise _Unfit(f"`{path}` is not a text")
+    try:
+        return parse(text)
+    except (OciError, ValueError) as fault:
+        raise _Unfit(f"`{path}`: {fault}") from None
+
+
+def _plan(fields: _Fields) -> Plan:
+    version = fields.number("schema_version")
+    if version != SCHEMA_VERSION:
+        raise _Unfit(f"its `schema_version` is {version}, and this version of the toolkit reads {SCHEMA_VERSION}")
+    account = fields.fields("account")
+    return Plan(
+        name=fields.text("name"),
+        account=Account(account.text("account_id"), account.text("region"), account.text("registry_host")),
+        infra_changes=fields.each("infra_changes", _infra_change),
+        seeds=fields.each("seeds", _seed),
+        pull_costs=fields.each("pull_costs", _pull_cost),
+        refusals=fields.each("refusals", _refusal),
+        notices=fields.each("notices", _notice),
+    )
+
+
+def _infra_change(fields: _Fields) -> InfraChange:
+    return InfraChange(
+        address=fields.text("address"),
+        resource_type=fields.text("resource_type"),
+        action=fields.parsed("action", InfraAction),
+        name=fields.text("name"),
+        reason=fields.text("reason"),
+    )
+
+
+def _seed(fields: _Fields) -> Seed:
+    pulls = fields.fields("pulls")
+    return Seed(
+        key=fields.text("key"),
+        action=fields.parsed("action", SeedAction),
+        reason=fields.text("reason"),
+        source=fields.reference("source"),
+        repository=fields.text("repository"),
+        tag=fields.text("tag"),
+        platforms=fields.optional_platforms("platforms"),
+        keeps_attestations=fields.boolean("keeps_attestations"),
+        wanted_digest=fields.optional_digest("wanted_digest"),
+        current_digest=fields.optional_digest("current_digest"),
+        size=fields.optional_number("size"),
+        pulls=(pulls.number("at_least"), pulls.optional_number("at_most")),
+    )
+
+
+def _pull_cost(fields: _Fields) -> PullCost:
+    budget = fields.optional_fields("budget")
+    return PullCost(
+        registry=fields.text("registry"),
+        at_least=fields.number("at_least"),
+        at_most=fields.optional_number("at_most"),
+        budget=None if budget is None else _budget(budget),
+    )
+
+
+def _budget(fields: _Fields) -> PullBudget:
+    return PullBudget(
+        registry=fields.text("registry"),
+        limit=fields.number("limit"),
+        remaining=fields.number("remaining"),
+        window_seconds=fields.number("window_seconds"),
+    )
+
+
+def _refusal(fields: _Fields) -> Refusal:
+    return Refusal(fields.text("code"), fields.text("message"), fields.optional_text("hint"), fields.text("kind"))
+
+
+def _notice(fields: _Fields) -> Notice:
+    return Notice(fields.text("code"), fields.text("message"), fields.optional_text("hint"))
