@@ -95,11 +95,6 @@ class Reference:
         return Repository(self.registry, self.repository)
 
     @property
-    def pinned(self) -> bool:
-        """Whether a digest fixes the content."""
-        return self.digest is not None
-
-    @property
     def target(self) -> str:
         """What a manifest URL ends in: the digest if there is one, else the tag."""
         if self.digest is not None:

@@ -97,12 +97,11 @@ class DesiredBuild:
 class DesiredRegistry:
     """How an upstream is reached: names and addresses, never a secret.
 
-    `credential_kind` is `docker-config`, `env` or `secretsmanager`; the other two's fields are None.
+    Its credential is in two environment variables, or in a secret; without either it is the docker configuration's.
     """
 
     host: str
     endpoint: str | None = None
-    credential_kind: str = "docker-config"
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None

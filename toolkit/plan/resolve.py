@@ -122,11 +122,9 @@ def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBui
 
 def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
     credential = registry.credential
-    kind = "env" if credential.env else "secretsmanager" if credential.secretsmanager else "docker-config"
     return DesiredRegistry(
         host=host,
         endpoint=registry.endpoint,
-        credential_kind=kind,
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,

@@ -80,9 +80,7 @@ def test_target_is_the_digest_before_the_tag() -> None:
     pinned = tagged.with_digest(Digest.parse(DIGEST))
 
     assert tagged.target == "1.16"
-    assert not tagged.pinned
     assert pinned.target == DIGEST
-    assert pinned.pinned
     assert pinned.tag == "1.16"
     assert pinned.with_tag("1.17").target == "1.17"
     with pytest.raises(InvalidReference, match="neither a tag nor a digest"):

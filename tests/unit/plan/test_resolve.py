@@ -126,8 +126,8 @@ def test_registries_are_found_by_their_canonical_host_and_hold_no_secret() -> No
         "  registry.k8s.io: {}\n"
     )
     assert found.registries == {
-        "docker.io": DesiredRegistry("docker.io", credential_kind="env", username_env="U", password_env="P"),
-        "ghcr.io": DesiredRegistry("ghcr.io", credential_kind="secretsmanager", secret_arn=arn),
+        "docker.io": DesiredRegistry("docker.io", username_env="U", password_env="P"),
+        "ghcr.io": DesiredRegistry("ghcr.io", secret_arn=arn),
         "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
         "registry.k8s.io": DesiredRegistry("registry.k8s.io"),
     }
