@@ -77,7 +77,7 @@ class NoticeGiven(Event):
 
 @dataclass(frozen=True, slots=True)
 class InfraChangeStarted(Event):
-    """Terraform began to change a resource; `action` is `create`, `update`, `delete`, `replace`, `import` or `read`."""
+    """Terraform began to change a resource; `action` is `create`, `update` or `delete`."""
 
     name = "infra_change_started"
     address: str

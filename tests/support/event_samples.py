@@ -14,7 +14,6 @@ SAMPLES: list[events.Event] = [
     events.InfraChangeStarted(REPOSITORY, "create"),
     events.InfraChangeProgressed(REPOSITORY, "create", 10.0),
     events.InfraChangeFinished(REPOSITORY, "create", 12.3),
-    events.InfraChangeFinished("data.aws_caller_identity.this", "read", 0.2),
     events.InfraChangeFailed('module.build["web"].aws_codebuild_project.this', "update", 2.0),
     events.DiagnosticReported(
         "error",

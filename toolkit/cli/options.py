@@ -24,7 +24,10 @@ OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="TOOLKIT_FORMAT", help="What stdout carries; everything else is on stderr.")
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="A line a fact on stderr, also on a terminal.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More facts on stderr: retries, resources, blobs.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="More facts on stderr: short retries, the begin of each resource change."),
+]
 WorkDirectory = Annotated[
     Path | None,
     typer.Option("--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>]"),

@@ -11,13 +11,16 @@ from toolkit.cli.render.lines import LineWriter, visible, visible_lines
 # Terraform tells of a running change every 10 s, give or take: a threshold of 10 would drop every other one.
 _PROGRESS_SECONDS = 9.5
 
+# A shorter one is over before anybody could do something about it.
+_LONG_PAUSE = 5.0
+
 _LABEL_WIDTH = len("unchanged")
 
 
 class PlainSink:
     """Writes every fact at once, and of long work one line in ten seconds for each image or resource.
 
-    `verbose` adds the begin of each resource change and Terraform's reads. Time is the events' own.
+    `verbose` adds the begin of each resource change and short pauses before a retry. Time is the events' own.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
@@ -52,8 +55,8 @@ def is_detail(event: events.Event) -> bool:
     match event:
         case events.InfraChangeStarted():
             return True
-        case events.InfraChangeProgressed() | events.InfraChangeFinished():
-            return event.action == "read"
+        case events.RetryScheduled():
+            return event.seconds < _LONG_PAUSE
     return False
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.support.event_samples import SAMPLES
 from toolkit import events
 from toolkit.cli.render.live import Board, LiveSink
-from toolkit.cli.render.plain import fact_lines
+from toolkit.cli.render.plain import fact_lines, is_detail
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
@@ -75,7 +75,7 @@ def test_only_facts_remain_on_the_screen() -> None:
             sink.receive(events.Stamped(number, 0.0, event))
     begun = (events.StepStarted, events.ImageStarted, events.InfraChangeStarted)
     facts = [event for event in SAMPLES if not event.ephemeral and not isinstance(event, begun)]
-    expected = [line for event in facts for line in fact_lines(event) if not line.startswith("read ")]
+    expected = [line for event in facts if not is_detail(event) for line in fact_lines(event)]
     assert [line for line in screen(output.getvalue()) if line] == [line for line in expected if line]
 
 

@@ -34,12 +34,21 @@ def test_every_event_has_words() -> None:
     assert all(fact_lines(event) for event in SAMPLES)
 
 
-def test_verbose_adds_the_begin_of_resource_changes_and_reads() -> None:
+def test_verbose_adds_the_begin_of_resource_changes_and_short_retries() -> None:
     quiet, verbose = sink_with_stream(), sink_with_stream(verbose=True)
     for sink, _ in (quiet, verbose):
         receive(sink, *((0.0, event) for event in SAMPLES))
     added = set(verbose[1].getvalue().splitlines()) - set(quiet[1].getvalue().splitlines())
-    assert added == {f"create    {REPOSITORY} started", "read      data.aws_caller_identity.this done in 0.2 s"}
+    assert added == {
+        f"create    {REPOSITORY} started",
+        "retry     registry-1.docker.io in 1.5 s (attempt 2): 503 Service Unavailable",
+    }
+
+
+def test_a_long_pause_is_news_to_everybody() -> None:
+    sink, stream = sink_with_stream()
+    receive(sink, (0.0, events.RetryScheduled("registry-1.docker.io", "429 Too Many Requests", 1, 60.0)))
+    assert stream.getvalue() == "retry     registry-1.docker.io in 1 min (attempt 1): 429 Too Many Requests\n"
 
 
 def test_an_image_speaks_of_its_progress_every_ten_seconds_at_most() -> None:
