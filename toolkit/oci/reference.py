@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest, InvalidReference
@@ -156,7 +157,7 @@ def _split_registry(name: str) -> tuple[str, str]:
 
 
 def _check_name(registry: str, path: str) -> None:
-    if not _HOST.fullmatch(registry):
+    if not _HOST.fullmatch(registry) or not _has_usable_address(registry):
         raise InvalidReference(f"`{registry}` is no registry host")
     if registry in _HUB_ALIASES and (registry != DOCKER_HUB or "/" not in path):
         raise InvalidReference(f"`{registry}/{path}` is not spelled canonically", hint="Use `Reference.parse`.")
@@ -171,3 +172,11 @@ def _check_name(registry: str, path: str) -> None:
         )
     if len(path) > _LONGEST_PATH:
         raise InvalidReference(f"a repository name of {len(path)} characters is longer than {_LONGEST_PATH}")
+
+
+def _has_usable_address(registry: str) -> bool:
+    try:
+        _ = urlsplit(f"//{registry}").port
+    except ValueError:  # an IPv6 address or a port that cannot be
+        return False
+    return True

@@ -65,6 +65,8 @@ def test_names_are_read_as_docker_reads_them(text: str, canonical: str, familiar
         ("nginx@sha256:abc", "64 lower-case hex digits"),
         (f"nginx@{DIGEST}@{DIGEST}", "hex digits"),
         ("f" * 64, "image's id"),
+        ("[1::2::3]:5000/a", "no registry host"),
+        ("localhost:99999/a", "no registry host"),
         ("quay.io/" + "a/" * 130 + "a", "longer than 255"),
     ],
 )
