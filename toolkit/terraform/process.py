@@ -142,10 +142,12 @@ def survivor(logs: Path) -> int | None:
     except (FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         return None
     # The number may be another process's by now. Where the system shows no command lines, it is believed.
-    command_line = Path(f"/proc/{int(number)}/cmdline")
-    if command_line.exists() and not command_line.read_bytes().endswith(arguments):
+    if not Path("/proc/self/cmdline").exists():
+        return int(number)
+    try:
+        return int(number) if Path(f"/proc/{int(number)}/cmdline").read_bytes().endswith(arguments) else None
+    except OSError:  # it has ended since
         return None
-    return int(number)
 
 
 def _command_line(argv: Sequence[str]) -> bytes:
