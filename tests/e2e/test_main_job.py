@@ -105,8 +105,9 @@ def planned(story: Story) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def applied(story: Story, planned: dict[str, object]) -> dict[str, object]:
-    """The first apply."""
-    return story.toolkit.run("apply", "--auto-approve", "--format", "json").expect(0).document
+    """The first apply: of a plan that was saved for review."""
+    story.toolkit.run("plan", "--out", "plan.json").expect(0)
+    return story.toolkit.run("apply", "plan.json", "--format", "json").expect(0).document
 
 
 def test_the_plan_names_every_image_with_its_upstream_digest(story: Story, planned: dict[str, object]) -> None:
@@ -174,6 +175,26 @@ def test_a_second_apply_does_nothing(story: Story, applied: dict[str, object]) -
     report = story.toolkit.run("apply", "--auto-approve", "--format", "json").expect(0).document["report"]
     assert {outcome["status"] for outcome in report["outcomes"]} == {"unchanged"}
     assert report["infra_changes"] == []
+
+
+def test_a_saved_plan_is_applied_once(story: Story, applied: dict[str, object]) -> None:
+    done = story.toolkit.run("apply", "plan.json").expect(7)
+    assert "plan again" in done.stderr
+
+
+def test_a_saved_plan_does_not_outlive_its_manifest(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+    changed = tmp_path / "images.yaml"
+    changed.write_text(MANIFEST.replace("alpine:3.20", "alpine:3.21"))
+    done = story.toolkit.run("apply", "plan.json", "-f", str(changed)).expect(7)
+    assert "has changed since" in done.stderr
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"schema_version": 1, "plan": {}}'])
+def test_what_is_no_saved_plan_is_refused(story: Story, tmp_path: Path, text: str | None) -> None:
+    plan = tmp_path / "plan.json"
+    if text is not None:
+        plan.write_text(text)
+    assert "plan" in story.toolkit.run("apply", str(plan)).expect(7).stderr
 
 
 def test_seed_alone_copies_what_is_missing(story: Story, applied: dict[str, object]) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
-from toolkit.operations.guards import refuse_if_unsafe
+from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, step
@@ -43,6 +43,44 @@ def apply(
     if planned.plan.has_changes and not confirm(planned.plan):
         raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
     carry_out(planned, services, publish=publish, started=started)
+
+
+def apply_saved(desired: Desired, planned: Planned, services: Services, *, review: Review, publish: Publish) -> None:
+    """Do a plan that was made and reviewed before, or refuse where ECR is not as it was then.
+
+    Terraform itself refuses its part when its state has changed since. Nobody is asked: the review was the approval.
+    """
+    started = services.clock()
+    made = planned.plan
+    account = find_account(desired, services)
+    if account != made.account:
+        raise Refused(
+            "plan.other_account",
+            f"the plan is for `{made.account.registry_host}`, these credentials are for `{account.registry_host}`",
+            hint="switch the profile or role, or plan again",
+        )
+    review(made)
+    refuse_if_unsafe(made)
+    _refuse_if_moved(made, services)
+    services.terraform.init(planned.plan_file.work_dir)
+    carry_out(planned, services, publish=publish, started=started)
+
+
+def _refuse_if_moved(made: Plan, services: Services) -> None:
+    """Raise Refused for a tag in ECR that is not what the plan was made for."""
+    tags: dict[str, list[str]] = defaultdict(list)
+    for seed in made.seeds:
+        tags[seed.repository].append(seed.tag)
+    there = {name: services.ecr.images(name, wanted) or {} for name, wanted in tags.items()}
+    for seed in made.seeds:
+        image = there[seed.repository].get(seed.tag)
+        found = image.digest if image else None
+        if found != seed.current_digest:
+            raise Refused(
+                "plan.stale",
+                f"`{seed.key}` is `{found or 'not there'}` now, not `{seed.current_digest or 'not there'}` as planned",
+                hint="plan again: `toolkit plan --out FILE`",
+            )
 
 
 def carry_out(planned: Planned, services: Services, *, publish: Publish, started: float) -> None:

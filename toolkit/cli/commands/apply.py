@@ -31,10 +31,17 @@ HELP = (
     "Create or update the repositories and build projects, and fill the repositories. Does what the plan says, no "
     "more; safe to run again after any failure."
 )
-EXAMPLES = "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl"
+EXAMPLES = (
+    "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl   |   "
+    "toolkit plan --out plan.json && toolkit apply plan.json   (exactly the plan that was reviewed)"
+)
 
 
 def command(
+    saved_plan: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A file of `toolkit plan --out`: do exactly this, without asking."),
+    ] = None,
     file: ManifestFile = Path("images.yaml"),
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
@@ -52,15 +59,15 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
-        from toolkit.operations.apply import apply
+        from toolkit.operations.apply import apply, apply_saved
         from toolkit.operations.load import load_desired
 
         can_ask = sys.stdin.isatty() and format is Format.TEXT
-        if not auto_approve and not can_ask:
+        if saved_plan is None and not auto_approve and not can_ask:
             raise Refused(
                 "apply.no_terminal",
                 "there is no terminal to approve the plan on; nothing was changed",
-                hint="review `toolkit plan`, then run with --auto-approve",
+                hint="review `toolkit plan --out plan.json` and run `toolkit apply plan.json`, or use --auto-approve",
             )
 
         def confirm(plan: Plan) -> bool:
@@ -72,6 +79,12 @@ def command(
         desired = load_desired(file)
         settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
         with open_services(run.emit, desired, settings) as services:
+            if saved_plan is not None:
+                from toolkit.cli.saved_plan import read_plan
+
+                planned = read_plan(saved_plan, file, services.work_path)
+                apply_saved(desired, planned, services, review=run.show_plan, publish=run.show_report)
+                return 0
             apply(
                 desired,
                 services,

@@ -27,8 +27,8 @@ HELP = (
     "cost. Changes nothing and costs no pull."
 )
 EXAMPLES = (
-    "Examples:  toolkit plan   |   toolkit plan --detailed-exitcode   (2 when anything would change)   |   "
-    "toolkit plan --format json | jq .plan.summary"
+    "Examples:  toolkit plan   |   toolkit plan --out plan.json && toolkit apply plan.json   |   "
+    "toolkit plan --detailed-exitcode   (2: changes)   |   toolkit plan --format json | jq .plan.totals"
 )
 
 
@@ -37,6 +37,10 @@ def command(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Save the plan here, for `toolkit apply PLAN` to do exactly that."),
+    ] = None,
     sizes: Annotated[
         bool,
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
@@ -53,6 +57,7 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
+        from toolkit.cli.saved_plan import write_plan
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.guards import refuse_if_unsafe
         from toolkit.operations.load import load_desired
@@ -62,8 +67,10 @@ def command(
         settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
         with open_services(run.emit, desired, settings) as services:
             planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes)
-        run.show_plan(planned.plan)
-        refuse_if_unsafe(planned.plan)
+            run.show_plan(planned.plan)
+            refuse_if_unsafe(planned.plan)
+            if out is not None:
+                write_plan(out, planned, file)
         return 2 if detailed_exitcode and planned.plan.has_changes else 0
 
     execute(NAME, Presentation(format, no_progress, verbose), body)
