@@ -1,6 +1,6 @@
 """What is there, on both sides at once: HEAD at the sources, ECR's own listing at the destination. No counted pull.
 
-Its threads live in this package as the seeder's do; they only ever read.
+Its threads are the seeder's kind, a `WorkerPool`; they only ever read.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from toolkit.plan.desired import DesiredImage
 from toolkit.plan.model import Seed
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.seed.preview import preview
+from toolkit.seed.worker_pool import WorkerPool
 
 # HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
 _THREADS = 16
@@ -118,22 +119,19 @@ class Observer:
             self._emit(StepFinished("observe", round(max(ended) - started, 3), there))
             return observed
 
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="observe")
-        try:
-            stored = {name: pool.submit(self._stored_images, name, tags) for name, tags in wanted.items()}
-            heads = {source: pool.submit(self._head, source) for source in dict.fromkeys(map(_by_tag, images))}
+        with _threads() as pool:
+            stored = {name: pool.ask(partial(self._stored_images, name, tags)) for name, tags in wanted.items()}
+            heads = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(map(_by_tag, images))}
             futures: list[Future[Any]] = [*stored.values(), *heads.values()]
             for future in futures:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
             yield Observation(heads, stored, compose)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def pin(self, sources: Iterable[Reference]) -> Mapping[Reference, Reference | SourceFault]:
         """Each source with the digest that it has now."""
         unique = list(dict.fromkeys(sources))
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="observe") as pool:
-            heads = list(pool.map(self._head, unique))
+        with _threads() as pool:
+            heads = [answer.result() for answer in [pool.ask(partial(self._head, source)) for source in unique]]
         return {
             source: head if isinstance(head, SourceFault) else source.with_digest(head.descriptor.digest)
             for source, head in zip(unique, heads, strict=True)
@@ -146,8 +144,9 @@ class Observer:
         """
         self._emit(StepStarted("read sizes", total=len(seeds)))
         started = self._clock()
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="observe") as pool:
-            list(pool.map(self._read, seeds))
+        with _threads() as pool:
+            for done in [pool.ask(partial(self._read, seed)) for seed in seeds]:
+                done.result()
         self._emit(StepFinished("read sizes", round(self._clock() - started, 3)))
 
     def _read(self, seed: Seed) -> None:
@@ -198,6 +197,16 @@ class Observer:
         if isinstance(head, SourceFault):
             return head
         return preview(head.descriptor, image.platforms, image.keeps_attestations, self._cache)
+
+
+@contextmanager
+def _threads() -> Iterator[WorkerPool]:
+    """Leaving the block waits for nothing: a silent registry must not hold up an error or an interrupt."""
+    pool = WorkerPool(_THREADS)
+    try:
+        yield pool
+    finally:
+        pool.stop()
 
 
 def _by_tag(image: DesiredImage) -> Reference:

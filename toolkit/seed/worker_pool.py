@@ -1,4 +1,7 @@
-"""The run's threads. Small requests never wait behind big transfers, and what waits for a time holds no thread."""
+"""Threads of an observation and of a run, and the only ones that there are.
+
+Small requests never wait behind big transfers, what waits for a time holds no thread, and none keeps the process alive.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
+from typing import TypeVar
 
 Task = Callable[[], None]
+T = TypeVar("T")
 
 # From here on a transfer takes long enough to stand in others' way.
 _BIG = 2**20
@@ -20,11 +26,15 @@ class WorkerPool:
     """`threads` daemon threads, started with the first task.
 
     Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one.
-    A task that raises is a bug, and `on_fault` is told.
+    A submitted task that raises is a bug, and `on_fault` is told; a question's fault goes to who asked.
     """
 
     def __init__(
-        self, threads: int, on_fault: Callable[[BaseException], None], *, clock: Callable[[], float] = time.monotonic
+        self,
+        threads: int,
+        on_fault: Callable[[BaseException], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_fault = on_fault
         self._threads = max(1, threads)
@@ -58,6 +68,17 @@ class WorkerPool:
                 heapq.heappush(heap, (-transfer_size, next(self._numbers), task))
             self._start()
             self._queued.notify()
+
+    def ask(self, question: Callable[[], T]) -> Future[T]:
+        """Ask `question` as a request; what it answers or raises. A pool that was stopped may never answer."""
+        answer: Future[T] = Future()
+
+        def task() -> None:
+            with _HandedOver(answer.set_exception):
+                answer.set_result(question())
+
+        self.submit(task)
+        return answer
 
     def stop(self, *, grace: float = 0.0) -> bool:
         """Drop what has not begun and give what is running `grace` seconds to end; whether it did."""
@@ -115,9 +136,9 @@ class WorkerPool:
 
 
 class _HandedOver:
-    """Whatever is raised inside goes to who waits for the run, as a Future's would; this thread is not the place."""
+    """Whatever is raised inside goes to who waits for it; this thread is not the place."""
 
-    def __init__(self, tell: Callable[[BaseException], None]) -> None:
+    def __init__(self, tell: Callable[[BaseException], None] | None) -> None:
         self._tell = tell
 
     def __enter__(self) -> None:
@@ -126,6 +147,6 @@ class _HandedOver:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if fault is not None:
+        if fault is not None and self._tell is not None:
             self._tell(fault)
-        return True
+        return self._tell is not None

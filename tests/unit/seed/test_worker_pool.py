@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
 from toolkit.seed.worker_pool import WorkerPool
 
 MIB = 2**20
@@ -120,3 +122,12 @@ def test_a_bug_in_a_task_is_told() -> None:
     assert is_told.wait(5)
     assert isinstance(told[0], KeyError)
     assert pool.stop(grace=5) is True
+
+
+def test_a_question_brings_its_answer_or_its_fault() -> None:
+    pool = WorkerPool(2)
+    assert [pool.ask(lambda n=n: n * n).result(5) for n in range(5)] == [0, 1, 4, 9, 16]
+    with pytest.raises(KeyError, match="gone"):
+        pool.ask(lambda: {}["gone"]).result(5)
+    assert pool.ask(lambda: "still there").result(5) == "still there"
+    assert pool.stop(grace=5)
