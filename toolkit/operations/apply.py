@@ -67,12 +67,16 @@ def apply_saved(desired: Desired, planned: Planned, services: Services, *, revie
 
 
 def _refuse_if_moved(made: Plan, services: Services) -> None:
-    """Raise Refused for a tag in ECR that is not what the plan was made for."""
+    """Raise Refused for a tag in ECR that is not what the plan was made for, unless it is to go with its repository."""
+    doomed = {
+        change.name for change in made.infra_changes if change.resource_type == _REPOSITORY_TYPE and change.destroys
+    }
+    staying = [seed for seed in made.seeds if seed.repository not in doomed]
     tags: dict[str, list[str]] = defaultdict(list)
-    for seed in made.seeds:
+    for seed in staying:
         tags[seed.repository].append(seed.tag)
     there = {name: services.ecr.images(name, wanted) or {} for name, wanted in tags.items()}
-    for seed in made.seeds:
+    for seed in staying:
         image = there[seed.repository].get(seed.tag)
         found = image.digest if image else None
         if found != seed.current_digest:

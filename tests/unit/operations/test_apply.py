@@ -271,6 +271,15 @@ def test_a_saved_plan_is_refused_when_ecr_has_moved_on(tmp_path: Path) -> None:
     assert world.log.count("apply") == 1
 
 
+def test_a_saved_plan_may_replace_a_repository_with_what_is_in_it(tmp_path: Path) -> None:
+    world, audience = World(tmp_path), Audience()
+    audience.run(world)
+    world.tainted = {repository_address("one")}
+    planned = plan(desired(*NAMES), world.services, allows_destroy=True)
+    apply_saved(desired(*NAMES), planned, world.services, review=audience.plans.append, publish=audience.reports.append)
+    assert [change.action for change in audience.reports[-1].infra_changes] == [InfraAction.REPLACE]
+
+
 def test_a_saved_plan_is_refused_in_another_account(tmp_path: Path) -> None:
     world = World(tmp_path)
     planned = plan(desired(*NAMES), world.services)

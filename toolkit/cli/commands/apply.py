@@ -21,7 +21,7 @@ from toolkit.cli.options import (
     Verbose,
     WorkDirectory,
 )
-from toolkit.errors import Refused
+from toolkit.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan
@@ -62,6 +62,12 @@ def command(
         from toolkit.operations.apply import apply, apply_saved
         from toolkit.operations.load import load_desired
 
+        if saved_plan is not None and allow_destroy:
+            raise UsageError(
+                "usage.saved_plan",
+                f"what `{saved_plan}` may destroy was decided when it was made",
+                hint="make another: `toolkit plan --allow-destroy --out FILE`",
+            )
         can_ask = sys.stdin.isatty() and format is Format.TEXT
         if saved_plan is None and not auto_approve and not can_ask:
             raise Refused(
