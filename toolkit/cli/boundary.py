@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, visible
 from toolkit.cli.render.plain import PlainSink
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
-from toolkit.events import EventStream, RunFinished, RunStarted, Sink
+from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan
@@ -63,13 +64,20 @@ def _report_usage(error: TyperException, arguments: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
     hint = f"see `{context.command_path if context else 'toolkit'} --help`"
     usage = UsageError("usage", message.rstrip("."), hint=hint)
-    # The flags were not understood, so the format is read from them as they stand.
-    asked = " ".join(arguments).replace("=", " ")
-    if "--format json" in asked:
-        json.dump({"schema_version": 1, "exit_code": usage.exit_code, "error": error_document(usage)}, sys.stdout)
-        sys.stdout.write("\n")
+    match _asked_format(arguments):
+        case Format.JSON:
+            document = {"schema_version": 1, "exit_code": usage.exit_code, "error": error_document(usage)}
+            LineWriter(sys.stdout).write(json.dumps(document))
+        case Format.JSON_LINES:
+            JsonLinesSink(sys.stdout).receive(Stamped(1, time.time(), _end_of_run(usage.exit_code, 0.0, usage)))
     _print_error(usage)
     return usage.exit_code
+
+
+def _asked_format(arguments: Sequence[str]) -> str:
+    """The flags were not understood, so the format is read from them as they stand."""
+    found = re.search(r"(?:^| )--format[ =](\S+)", " ".join(arguments))
+    return found[1] if found else os.environ.get("TOOLKIT_FORMAT", "")
 
 
 def error_document(error: ToolkitError) -> dict[str, object]:
@@ -203,15 +211,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
             )
         if error:
             code = error.exit_code
-        run.emit(
-            RunFinished(
-                exit_code=code,
-                seconds=round(time.monotonic() - started, 3),
-                error_code=error.code if error else None,
-                error_message=_message(error) if error else None,
-                hint=error.hint if error else None,
-            )
-        )
+        run.emit(_end_of_run(code, time.monotonic() - started, error))
     if presentation.format is Format.JSON:
         result = {"schema_version": 1, "command": command, "exit_code": code}
         failed = {"error": error_document(error)} if error else {}
@@ -219,6 +219,16 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
     if error and presentation.format is not Format.JSON_LINES:
         _print_error(error)
     raise typer.Exit(code)
+
+
+def _end_of_run(code: int, seconds: float, error: ToolkitError | None) -> RunFinished:
+    return RunFinished(
+        exit_code=code,
+        seconds=round(seconds, 3),
+        error_code=error.code if error else None,
+        error_message=_message(error) if error else None,
+        hint=error.hint if error else None,
+    )
 
 
 def _message(error: ToolkitError) -> str:

@@ -109,6 +109,17 @@ def test_a_wrong_command_line_is_64(tmp_path: Path, arguments: tuple[str, ...], 
     assert "Traceback" not in done.stderr
 
 
+def test_a_usage_error_in_a_stream_is_its_last_line(tmp_path: Path) -> None:
+    done = Toolkit(tmp_path).run("plan", "--format=json-lines", "--nope").expect(64)
+    (line,) = [json.loads(text) for text in done.stdout.splitlines()]
+    assert (line["schema_version"], line["type"], line["exit_code"]) == (1, "run_finished", 64)
+
+
+def test_a_saved_plan_takes_no_flag_of_the_plan(tmp_path: Path) -> None:
+    done = Toolkit(tmp_path).run("apply", "plan.json", "--allow-destroy").expect(64)
+    assert "toolkit plan --allow-destroy" in done.stderr
+
+
 def test_a_usage_error_comes_in_the_format_asked_for(tmp_path: Path) -> None:
     done = Toolkit(tmp_path).run("plan", "--format=json", "--bogus").expect(64)
     assert done.document["error"]["code"] == "usage"

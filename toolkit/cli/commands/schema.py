@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
+
+from toolkit.cli.boundary import Presentation, Run, execute
 
 NAME = "schema"
 HELP = "Print the manifest's JSON Schema (draft 2020-12)."
@@ -12,6 +13,11 @@ EXAMPLES = "Example:  toolkit schema > images.schema.json   (then `# yaml-langua
 
 def command() -> None:
     """Run `toolkit schema`."""
-    from toolkit.manifest.schema import json_schema
 
-    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+    def body(run: Run) -> int:
+        from toolkit.manifest.schema import json_schema
+
+        run.show("schema", {}, json.dumps(json_schema(), indent=2))
+        return 0
+
+    execute(NAME, Presentation(is_brief=True), body)
