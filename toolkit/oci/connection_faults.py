@@ -17,6 +17,7 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProxyError,
+    ProxySchemeUnknown,
     ReadTimeoutError,
     SSLError,
 )
@@ -31,6 +32,13 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAIL
 
 def connection_failed(host: str, error: HTTPError) -> ConnectionFailed:
     """`error` of a request to `host` as ours."""
+    if isinstance(error, ProxySchemeUnknown):
+        return ConnectionFailed(
+            f"the proxy between here and `{host}` is of a kind that is not supported",
+            host=host,
+            is_temporary=False,
+            hint="Name an HTTP proxy in `HTTPS_PROXY`, or exempt the host in `NO_PROXY`.",
+        )
     if isinstance(error, ProxyError):
         return ConnectionFailed(
             f"no connection to `{host}` through the proxy",
