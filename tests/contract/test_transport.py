@@ -389,7 +389,7 @@ def test_a_proxy_is_used_with_its_own_credentials_which_are_never_shown(server: 
 
 def test_a_proxy_that_is_no_http_proxy_is_named_as_the_fault(time: FakeTime) -> None:
     through = Transport(proxies={"all": "socks5://127.0.0.1:1080"}, sleep=time.sleep)
-    with pytest.raises(ConnectionFailed, match="proxy .* is of a kind that is not supported") as caught:
+    with pytest.raises(ConnectionFailed, match=r"proxy .* is of a kind that is not supported") as caught:
         through.send("GET", "https://registry.invalid/v2/", {})
     assert "HTTPS_PROXY" in (caught.value.hint or "")
     assert time.slept == []
