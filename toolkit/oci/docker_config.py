@@ -37,14 +37,20 @@ class DockerConfigCredentials:
         self._path = path or _default_path()
         self._helper_seconds = helper_seconds
         self._lock = threading.Lock()
-        self._found: dict[str, Credential | None] = {}
+        self._found: dict[str, Credential | CredentialUnusable | None] = {}
 
     def credential_for(self, registry: str) -> Credential | None:
         """What `docker pull` would use for `registry`."""
         with self._lock:
             if registry not in self._found:
-                self._found[registry] = self._look_up(registry)
-            return self._found[registry]
+                try:
+                    self._found[registry] = self._look_up(registry)
+                except CredentialUnusable as fault:
+                    self._found[registry] = fault  # a helper that hangs must not do so for every image
+            found = self._found[registry]
+        if isinstance(found, CredentialUnusable):
+            raise found
+        return found
 
     def forget(self, registry: str) -> None:
         """Read file and helper again the next time."""

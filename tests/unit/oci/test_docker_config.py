@@ -152,13 +152,16 @@ def test_a_helper_that_fails_is_named_and_its_words_are_not_passed_on(
     assert "hunter2" not in caught.value.message
 
 
-def test_a_helper_that_hangs_is_given_up(tmp_path: Path, helper: Path) -> None:
-    install(helper, "exec sleep 60")
+def test_a_helper_that_hangs_is_given_up_and_not_asked_for_every_image(tmp_path: Path, helper: Path) -> None:
+    log = install(helper, "exec sleep 60")
     path = tmp_path / "config.json"
     path.write_text('{"credsStore": "fake"}')
 
-    with pytest.raises(CredentialUnusable, match="no answer"):
-        DockerConfigCredentials(path, helper_seconds=0.2).credential_for("a.io")
+    credentials = DockerConfigCredentials(path, helper_seconds=0.5)
+    for _ in range(2):
+        with pytest.raises(CredentialUnusable, match="no answer"):
+            credentials.credential_for("a.io")
+    assert log.read_text() == "get a.io\n"
 
 
 def test_a_helper_that_is_not_installed_is_named_with_the_cure(tmp_path: Path, helper: Path) -> None:
