@@ -228,8 +228,8 @@ def _request(running: Record, method: str, path: str, document: object = None) -
             found: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as fault:
         with fault:
-            words = json.load(fault).get("error", "")
-        raise Refused("sandbox.refused", f"the sandbox refused `{path}`: {words}") from None
+            words = fault.read().decode(errors="replace").strip()
+        raise Refused("sandbox.refused", f"the sandbox answered {fault.code} to `{path}`: {words[:300]}") from None
     except (OSError, ValueError) as fault:
         raise Refused("sandbox.unreachable", f"the sandbox does not answer at `{path}`: {fault}") from None
     return found

@@ -89,11 +89,11 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path) -> Record | None:
-    """What the living server said; None when none lives, or it does not answer yet."""
+    """What the living server said; None when none lives, it does not answer yet, or another version wrote it."""
     holder = lock_holder(folder)
     try:
         record = Record(**json.loads((folder / _RECORD).read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):
         return None
     return record if holder is not None and holder.pid == record.pid else None
 

@@ -122,6 +122,16 @@ def test_sandbox_that_does_not_answer_is_replaced(folder: Path) -> None:
     assert not is_alive(hung.pid)
 
 
+def test_sandbox_of_another_version_is_replaced(folder: Path) -> None:
+    old = process.up(folder)
+    record.write_in_place(
+        folder / "server.json", f'{{"pid": {old.pid}}}'.ljust((folder / "server.json").stat().st_size)
+    )
+    assert process.status(folder) is None
+    assert process.up(folder).pid != old.pid
+    assert not is_alive(old.pid)
+
+
 def test_sandbox_ends_with_its_folder(folder: Path) -> None:
     started = process.up(folder)
     shutil.rmtree(folder)
