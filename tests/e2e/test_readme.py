@@ -13,7 +13,8 @@ from tests.support.real_parts import require
 from tests.support.toolkit_run import TOOLKIT, Toolkit
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 COMMANDS = "".join(BLOCKS)
 
 
@@ -57,6 +58,9 @@ def test_the_days_work_runs_as_written(tmp_path: Path) -> None:
     finally:
         toolkit.run("sandbox", "down")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    shown = re.search(r"^\$ toolkit plan\n(.*?^Plan: .*?)$", README, re.DOTALL | re.MULTILINE)
+    assert shown
+    assert shown[1] in done.stdout, "README shows another plan than the program"
 
 
 @pytest.mark.parametrize("script", ["examples/quickstart/demo.sh", ".ci/run"])

@@ -165,7 +165,7 @@ class Run:
             self._lines.write_result(kind, dict(document()))
         else:
             with self.paused():
-                self._out.write(text())
+                self._out.write(text().rstrip("\n"))
 
     def paused(self) -> AbstractContextManager[object]:
         """A block in which nothing is drawn, so that other text may be written or a question asked."""
