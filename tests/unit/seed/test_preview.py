@@ -1,0 +1,66 @@
+"""What a HEAD and an earlier run's documents say of an image, without asking upstream."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.made_images import MadeImage, image, index
+from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.filtered_index import filter_index
+from toolkit.plan.observed import SourceFault, SourceImage
+from toolkit.seed.preview import preview
+
+AMD64, ARM64 = image([b"one" * 9]), image([b"two" * 9], "linux/arm64")
+INDEX = index(("linux/amd64", AMD64), ("linux/arm64", ARM64))
+CHOSEN = (Platform("linux", "amd64"),)
+
+
+def head_of(made: MadeImage) -> Descriptor:
+    return Descriptor(made.document.media_type, made.digest, len(made.document.raw))
+
+
+def cached(*images: MadeImage) -> DocumentCache:
+    cache = DocumentCache()
+    for made in images:
+        cache.put(made.digest, made.document)
+    return cache
+
+
+@pytest.mark.parametrize(
+    ("made", "platforms", "keeps", "wanted"),
+    [
+        (INDEX, None, True, INDEX.digest),  # as it is
+        (INDEX, None, False, None),  # without its attestations it is another index
+        (INDEX, CHOSEN, True, None),
+        (AMD64, CHOSEN, True, AMD64.digest),  # one platform is never filtered
+        (AMD64, None, False, AMD64.digest),
+    ],
+)
+def test_head_alone_tells_the_digest_only_of_what_is_copied_as_it_is(
+    made: MadeImage, platforms: tuple[Platform, ...] | None, keeps: bool, wanted: object
+) -> None:
+    found = preview(head_of(made), platforms, keeps, DocumentCache())
+    assert isinstance(found, SourceImage)
+    assert (found.wanted_digest, found.size, found.documents, found.cached_documents) == (wanted, None, None, 0)
+
+
+def test_the_index_alone_tells_the_filtered_digest_and_what_is_left_to_read() -> None:
+    found = preview(head_of(INDEX), CHOSEN, True, cached(INDEX))
+    assert isinstance(found, SourceImage)
+    assert found.wanted_digest == filter_index(INDEX.document, CHOSEN, True, INDEX.digest).digest
+    assert (found.size, found.documents, found.cached_documents) == (None, 2, 1)
+
+
+def test_all_documents_tell_the_size() -> None:
+    found = preview(head_of(INDEX), CHOSEN, True, cached(INDEX, AMD64))
+    assert isinstance(found, SourceImage)
+    assert found.size == sum(map(len, AMD64.blobs.values()))
+    assert (found.documents, found.cached_documents) == (2, 2)
+
+
+def test_a_known_index_without_the_platform_cannot_be_copied_as_wanted() -> None:
+    found = preview(head_of(INDEX), (Platform("linux", "s390x"),), True, cached(INDEX))
+    assert isinstance(found, SourceFault)
+    assert found.kind == "unusable"
+    assert "linux/s390x" in found.message
