@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from toolkit.errors import AccessDenied, Refused, ToolkitError
 
@@ -31,8 +32,14 @@ _DENIED = {
 }
 
 
-def explain(error: boto.BotoCoreError | boto.ClientError) -> ToolkitError:
+def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) -> ToolkitError:
     """Our error for a failure of botocore; an unknown one keeps AWS's own words."""
+    if isinstance(error, ResponseParserError):
+        return Refused(
+            "aws.not_aws",
+            "what answers in AWS's place does not speak its language",
+            hint="check AWS_ENDPOINT_URL, and HTTPS_PROXY and NO_PROXY: it may be a proxy's own page",
+        )
     if isinstance(error, boto.ClientError):
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         words = str(error.response.get("Error", {}).get("Message", "")).strip() or "no message"
@@ -41,7 +48,13 @@ def explain(error: boto.BotoCoreError | boto.ClientError) -> ToolkitError:
             ours, hint = _DENIED[code]
             return AccessDenied(ours, f"AWS refused {action}: {words}", hint=hint)
         return Refused("aws.request_failed", f"AWS answered {action} with `{code}`: {words}")
-    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+    if isinstance(error, boto.PartialCredentialsError):
+        return AccessDenied(
+            "aws.no_credentials",
+            f"the AWS credentials are incomplete: `{error.kwargs['cred_var']}` is missing",
+            hint="set it beside the others, or set AWS_PROFILE",
+        )
+    if isinstance(error, boto.NoCredentialsError):
         return AccessDenied(
             "aws.no_credentials",
             "no AWS credentials were found",
@@ -65,5 +78,5 @@ def explained() -> Iterator[None]:
     """Turns botocore's failures inside the block into ours."""
     try:
         yield
-    except (boto.BotoCoreError, boto.ClientError) as error:
+    except (boto.BotoCoreError, boto.ClientError, ResponseParserError) as error:
         raise explain(error) from error

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 from toolkit.aws.explain import explained
+from toolkit.errors import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
@@ -18,8 +19,17 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sts import STSClient
 
-# `standard` retries throttling and resets with back-off; the seeder's threads share one client a service.
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 6}, max_pool_connections=32, connect_timeout=10)
+# `standard` retries throttling and resets with back-off; the seeder's threads share one client a service. Every call is
+# a short one: what has not answered after these seconds is a firewall or a dead endpoint, and boto3's own minute,
+# times the attempts, would pass before a word is said.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    max_pool_connections=32,
+    connect_timeout=5,
+    read_timeout=20,
+)
+# Each run asks STS first, so it is here that a wrong network shows.
+_FIRST_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=10))
 
 
 class AwsSession:
@@ -49,8 +59,21 @@ class AwsSession:
         with self._lock, explained():
             if key not in self._clients:
                 self._session = self._session or boto3.session.Session()
-                self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)
+                self._clients[key] = self._make(self._session, *key)
             return self._clients[key]
+
+    @staticmethod
+    def _make(session: boto3.session.Session, service: Any, region: str) -> Any:
+        config = _FIRST_CONFIG if service == "sts" else _CONFIG
+        try:
+            return session.client(service, region_name=region, config=config)
+        except ValueError as error:
+            # botocore has no class of its own for an endpoint that is no address.
+            raise Refused(
+                "aws.endpoint_unusable",
+                f"no client can be made for `{service}`: {error}",
+                hint="write AWS_ENDPOINT_URL as a whole address, with `https://`, or unset it",
+            ) from error
 
     def account_id(self) -> str:
         """The account that the credentials belong to. Raises AccessDenied, Refused."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from toolkit.aws.explain import explain, explained
 from toolkit.errors import AccessDenied, Refused
@@ -37,9 +38,12 @@ def client_error(code: str, message: str = "because") -> boto.ClientError:
         (boto.EndpointConnectionError(endpoint_url="https://x"), Refused, "aws.unreachable"),
         (boto.ConnectTimeoutError(endpoint_url="https://x"), Refused, "aws.unreachable"),
         (boto.NoRegionError(), Refused, "aws.request_failed"),
+        (ResponseParserError("no XML"), Refused, "aws.not_aws"),
     ],
 )
-def test_names_the_cause(error: boto.BotoCoreError | boto.ClientError, kind: type, code: str) -> None:
+def test_names_the_cause(
+    error: boto.BotoCoreError | boto.ClientError | ResponseParserError, kind: type, code: str
+) -> None:
     ours = explain(error)
     assert type(ours) is kind
     assert ours.code == code
@@ -55,3 +59,13 @@ def test_keeps_the_action_and_the_words_of_aws() -> None:
 def test_the_block_translates() -> None:
     with pytest.raises(AccessDenied), explained():
         raise client_error("AccessDenied")
+
+
+def test_names_the_half_that_is_missing_of_a_credential() -> None:
+    ours = explain(boto.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"))
+    assert "`AWS_SECRET_ACCESS_KEY`" in ours.message
+
+
+def test_the_block_translates_an_answer_that_is_not_aws() -> None:
+    with pytest.raises(Refused), explained():
+        raise ResponseParserError("no XML")
