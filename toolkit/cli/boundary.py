@@ -167,6 +167,15 @@ class Run:
             with self.paused():
                 self._out.write(text().rstrip("\n"))
 
+    def write_document(self, document: Mapping[str, object]) -> None:
+        """Put the one JSON document of the run on stdout."""
+        self._out.write(json.dumps(document, indent=2))
+
+    @property
+    def lost_output(self) -> OSError | None:
+        """Why stdout lacks something, if it is not that nobody reads it."""
+        return self._out.failure or (self._lines.failure if self._lines is not None else None)
+
     def paused(self) -> AbstractContextManager[object]:
         """A block in which nothing is drawn, so that other text may be written or a question asked."""
         return self._live.paused() if self._live is not None else nullcontext()
@@ -215,9 +224,18 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
     if presentation.format is Format.JSON:
         result = {"schema_version": 1, "command": command, "exit_code": code}
         failed = {"error": error_document(error)} if error else {}
-        LineWriter(sys.stdout).write(json.dumps({**result, **failed, **run.documents}, indent=2))
-    if error and presentation.format is not Format.JSON_LINES:
+        run.write_document({**result, **failed, **run.documents})
+    if error and (presentation.format is not Format.JSON_LINES or run.lost_output):
         _print_error(error)
+    if run.lost_output:
+        why = run.lost_output.strerror
+        loss = _OutputLost(
+            "output.lost",
+            f"stdout cannot be written: {why}; the run went on and ended with exit code {code}",
+            hint="make room there and run again",
+        )
+        _print_error(loss)
+        code = code or loss.exit_code
     raise typer.Exit(code)
 
 
@@ -239,6 +257,26 @@ def _message(error: ToolkitError) -> str:
 
 class _Bug(ToolkitError):
     exit_code = 1
+
+
+class _OutputLost(ToolkitError):
+    """Everything was done, but a program that reads our result must not take half of it for all."""
+
+    exit_code = 1
+
+
+def open_closed_streams() -> None:
+    """Put the null device where stdin, stdout or stderr were closed (`2>&-`).
+
+    Python has None there, and the next file or socket would be opened in their place and be written to.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  a descriptor
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from toolkit import version
-from toolkit.cli.boundary import ToolkitGroup
+from toolkit.cli.boundary import ToolkitGroup, open_closed_streams
 from toolkit.cli.commands import apply, copy, plan, render, sandbox, schema, seed, validate
 
 _EPILOG = (
@@ -53,4 +53,5 @@ app.add_typer(sandbox.app, name="sandbox")
 
 def run() -> None:
     """The console script: leaves the process with the exit code."""
+    open_closed_streams()
     sys.exit(app())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 import typer
 
-from tests.support.toolkit_run import Toolkit
+from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Format
 from toolkit.errors import (
@@ -154,3 +155,32 @@ def test_unusable_endpoints_are_a_usage_error(tmp_path: Path) -> None:
 
 def test_the_schema_is_json(tmp_path: Path) -> None:
     assert "properties" in json.loads(Toolkit(tmp_path).run("schema").expect(0).stdout)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "json-lines"])
+def test_a_result_that_cannot_be_written_is_no_success(tmp_path: Path, form: str) -> None:
+    (tmp_path / "images.yaml").write_text(MANIFEST)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [TOOLKIT, "validate", "--format", form], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert "stdout cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_of_a_stream_that_cannot_be_written_is_told_on_stderr(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [TOOLKIT, "validate", "--format=json-lines"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 3
+    assert "there is no file `images.yaml`" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_nobody_listening(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "images.yaml").write_text(MANIFEST)
+    done = subprocess.run(["sh", "-c", f"{TOOLKIT} render --out out {closed}"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "main.tf").exists()

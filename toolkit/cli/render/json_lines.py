@@ -28,6 +28,11 @@ class JsonLinesSink:
         self._lock = threading.Lock()
         self._sequence = 0
 
+    @property
+    def failure(self) -> OSError | None:
+        """Why lines are missing, if it is not that nobody reads them."""
+        return self._writer.failure
+
     def receive(self, stamped: Stamped) -> None:
         """Write one event, unless it is progress."""
         if not stamped.event.ephemeral:

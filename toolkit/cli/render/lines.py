@@ -106,30 +106,29 @@ def format_remark(word: str, text: str, hint: str | None, *, style: str, width: 
 class LineWriter:
     """Writes whole lines to a stream, each flushed.
 
-    When the reader has gone (`| head`, a closed terminal) the lines are dropped: the run changes real things and must
-    not stop half-way because nobody watches.
+    From the first that cannot be written on, the lines are dropped: the run changes real things and must not stop
+    half-way because nobody watches (`| head`, a closed terminal) or a disk is full. Of the latter, `failure` tells.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._has_reader = True
+        self._is_open = True
+        self.failure: OSError | None = None
 
     def write(self, *lines: str) -> None:
         """Write `lines` and their line ends at once."""
-        if not self._has_reader or self._stream.closed:
+        if not self._is_open or self._stream.closed:
             return
         try:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
         except OSError as error:
-            if not reader_is_gone(error):
-                raise
-            self._has_reader = False
+            self._is_open = False
+            self.failure = None if _reader_is_gone(error) else error
             _send_to_nowhere(self._stream)
 
 
-def reader_is_gone(error: OSError) -> bool:
-    """Whether writing failed only because nobody reads any more."""
+def _reader_is_gone(error: OSError) -> bool:
     return error.errno in _READER_IS_GONE
 
 

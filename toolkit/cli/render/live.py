@@ -23,7 +23,7 @@ from rich.text import Text
 
 from toolkit import events
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
-from toolkit.cli.render.lines import reader_is_gone, visible
+from toolkit.cli.render.lines import visible
 from toolkit.cli.render.plain import fact_lines, is_detail
 
 # The steps whose `total` counts images.
@@ -101,20 +101,18 @@ class LiveSink:
     def _stop(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            with self._unwatched_if_hung_up():
+            with self._unwatched_if_unwritable():
                 live.stop()
 
     def _print(self, lines: Sequence[Text]) -> None:
-        with self._unwatched_if_hung_up():
+        with self._unwatched_if_unwritable():
             self._console.print(Text("\n").join(lines), soft_wrap=True)
 
     @contextmanager
-    def _unwatched_if_hung_up(self) -> Iterator[None]:
+    def _unwatched_if_unwritable(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            if not reader_is_gone(error):
-                raise
+        except OSError:
             # The terminal hung up; the run goes on.
             self._console.quiet = True
 
