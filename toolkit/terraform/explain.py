@@ -126,6 +126,21 @@ _TABLE = (
         "Terraform's working directory is not as `init` left it",
     ),
     _Row(
+        r"created by a newer version of (Terraform|OpenTofu)",
+        TerraformFailed,
+        "terraform.too_old",
+        "use the Terraform that wrote it, or name it with --terraform-bin",
+        "Terraform's state was written by a newer Terraform than this one",
+    ),
+    _Row(
+        r"Unsupported state file format|The state file could not be parsed",
+        TerraformFailed,
+        "terraform.state_unreadable",
+        "put back its last good version (`terraform.tfstate.backup`, or the bucket's); where none is left, move it "
+        "away and run again: what carries this manifest's tags is adopted",
+        "Terraform's state is damaged",
+    ),
+    _Row(
         r"Unsupported (Terraform|OpenTofu) Core version",
         TerraformFailed,
         "terraform.too_old",

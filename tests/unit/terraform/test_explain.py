@@ -24,6 +24,10 @@ RECORDED = _recorded()
 MIGRATE = "run `terraform init -migrate-state` in the working directory, or restore `terraform.backend`, then run again"
 MOVED = "the manifest names another place for Terraform's state than the last run used"
 REMOVE = "remove `.terraform` in the working directory and run again"
+RESTORE = (
+    "put back its last good version (`terraform.tfstate.backup`, or the bucket's); where none is left, move it "
+    "away and run again: what carries this manifest's tags is adopted"
+)
 NOT_AS_LEFT = "Terraform's working directory is not as `init` left it"
 
 ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
@@ -170,6 +174,15 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "this Terraform is too old for what the manifest asks",
         "install Terraform 1.6 or newer, for state in S3 1.10, or name another with --terraform-bin",
     ),
+    (
+        "state_newer",
+        TerraformFailed,
+        "terraform.too_old",
+        "Terraform's state was written by a newer Terraform than this one",
+        "use the Terraform that wrote it, or name it with --terraform-bin",
+    ),
+    ("state_garbage", TerraformFailed, "terraform.state_unreadable", "Terraform's state is damaged", RESTORE),
+    ("state_null", TerraformFailed, "terraform.state_unreadable", "Terraform's state is damaged", RESTORE),
     ("not_initialised_lock_file", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
     (
         "repository_not_empty",
