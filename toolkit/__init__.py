@@ -7,13 +7,4 @@
 below them is pure. A module imports only from layers below its own (`[tool.importlinter]` in `pyproject.toml`).
 """
 
-
-def version() -> str:
-    """The installed version; `importlib.metadata` is slow to import and rarely needed."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("base-image-toolkit")
-    except PackageNotFoundError:
-        return "0+unknown"
+__version__ = "0.1.0"

@@ -5,31 +5,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import boto3
-from botocore.config import Config
-
 from toolkit.aws.explain import explained
 from toolkit.errors import Refused
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sts import STSClient
-
-# `standard` retries throttling and resets with back-off; the seeder's threads share one client a service. Every call is
-# a short one: what has not answered after these seconds is a firewall or a dead endpoint, and boto3's own minute,
-# times the attempts, would pass before a word is said.
-_CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 5},
-    max_pool_connections=32,
-    connect_timeout=5,
-    read_timeout=20,
-)
-# Each run asks STS first, so it is here that a wrong network shows.
-_FIRST_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=10))
 
 
 class AwsSession:
@@ -55,6 +42,8 @@ class AwsSession:
     def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
     def client(self, service: Any, region: str | None = None) -> Any:
         """The client of `service` in `region` (the session's own without one). Raises AccessDenied, Refused."""
+        import boto3
+
         key = (service, region or self.region)
         with self._lock, explained():
             if key not in self._clients:
@@ -64,9 +53,8 @@ class AwsSession:
 
     @staticmethod
     def _make(session: boto3.session.Session, service: Any, region: str) -> Any:
-        config = _FIRST_CONFIG if service == "sts" else _CONFIG
         try:
-            return session.client(service, region_name=region, config=config)
+            return session.client(service, region_name=region, config=_config(service))
         except ValueError as error:
             # botocore has no class of its own for an endpoint that is no address.
             raise Refused(
@@ -80,3 +68,21 @@ class AwsSession:
         client = self.client("sts")
         with explained():
             return client.get_caller_identity()["Account"]
+
+
+def _config(service: str) -> Config:
+    """`standard` retries throttling and resets with back-off; the seeder's threads share one client a service.
+
+    Every call is a short one: what has not answered after these seconds is a firewall or a dead endpoint, and boto3's
+    own minute, times the attempts, would pass before a word is said. Each run asks STS first, so it is there that a
+    wrong network shows.
+    """
+    from botocore.config import Config
+
+    is_first = service == "sts"
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 3 if is_first else 5},
+        max_pool_connections=32,
+        connect_timeout=5,
+        read_timeout=10 if is_first else 20,
+    )

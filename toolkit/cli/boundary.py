@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from toolkit import version
+from toolkit import __version__
 from toolkit.cli.options import Format
 from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, visible
@@ -204,7 +204,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
     with ExitStack() as stack:
         stack.enter_context(_signals_interrupt())
         run = Run(presentation, stack)
-        run.emit(RunStarted(command=command, toolkit_version=version()))
+        run.emit(RunStarted(command=command, toolkit_version=__version__))
         try:
             code = body(run)
         except ToolkitError as failure:

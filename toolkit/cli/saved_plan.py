@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from toolkit import version
+from toolkit import __version__
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import Refused
 from toolkit.operations.plan import Planned
@@ -25,7 +25,7 @@ def write_plan(path: Path, planned: Planned, manifest: Path) -> None:
     """Put the plan into `path`, whole or not at all. Raises Refused when it cannot be written."""
     document = {
         "schema_version": _SCHEMA_VERSION,
-        "toolkit_version": version(),
+        "toolkit_version": __version__,
         "manifest_sha256": _sha256(manifest),
         "terraform_plan_sha256": _sha256(planned.plan_file.path),
         "plan": plan_document(planned.plan),

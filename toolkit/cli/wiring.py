@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from toolkit import __version__
 from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials
-from toolkit.aws.ecr import EcrService
-from toolkit.aws.leftovers import LeftoverService
 from toolkit.aws.session import AwsSession
 from toolkit.errors import UsageError
 from toolkit.events import Emit, RetryScheduled
@@ -21,10 +21,10 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import CredentialUnusable, OciError
 from toolkit.oci.transport import Transport
-from toolkit.operations.services import Services
-from toolkit.plan.desired import Desired, DesiredRegistry
-from toolkit.seed.observe import Observer
-from toolkit.seed.seeder import Seeder
+
+if TYPE_CHECKING:
+    from toolkit.operations.services import Services
+    from toolkit.plan.desired import Desired, DesiredRegistry
 
 _ENDPOINTS_VARIABLE = "TOOLKIT_REGISTRY_ENDPOINTS"
 # ECR allows 10 PutImage a second in a region; another tool may want one or two of them.
@@ -44,6 +44,11 @@ class Settings:
 @contextmanager
 def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
     """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
+    from toolkit.aws.ecr import EcrService
+    from toolkit.aws.leftovers import LeftoverService
+    from toolkit.operations.services import Services
+    from toolkit.seed.observe import Observer
+    from toolkit.seed.seeder import Seeder
     from toolkit.terraform.provider_mirror import find
     from toolkit.terraform.runner import TerraformRunner
     from toolkit.terraform.work_dir import WorkDir
@@ -94,7 +99,7 @@ def open_client(
     return RegistryClient(
         credentials=ChainedCredentials(*providers),
         endpoints=_endpoints(registries),
-        transport=Transport(pool_size=jobs + 4, on_retry=retried),
+        transport=Transport(pool_size=jobs + 4, on_retry=retried, user_agent=f"base-image-toolkit/{__version__}"),
     )
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.request import getproxies_environment
 
@@ -102,7 +102,7 @@ class Transport:
         attempts: int = 6,
         longest_pause: float = 60.0,
         on_retry: OnRetry | None = None,
-        user_agent: str | None = None,
+        user_agent: str = "base-image-toolkit",
         proxies: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -116,16 +116,16 @@ class Transport:
         self._attempts = attempts
         self._longest_pause = longest_pause
         self._on_retry = on_retry
-        self._user_agent = user_agent or _user_agent()
+        self._user_agent = user_agent
         self._proxies = dict(getproxies_environment() if proxies is None else proxies)
         self._sleep = sleep
         self._clock = clock
         self._wall_clock = wall_clock
         self._random = random
         self._pool_size = pool_size
-        self._tls = ssl.create_default_context()
         self._lock = threading.Lock()
-        self._managers: dict[str, urllib3.PoolManager] = {}
+        self._tls: ssl.SSLContext | None = None
+        self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
         self._pauses: dict[str, float] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
@@ -224,23 +224,22 @@ class Transport:
     def _manager(self, parts: SplitResult) -> urllib3.PoolManager:
         proxy = proxy_for(parts, self._proxies)
         with self._lock:
-            manager = self._managers.get(proxy)
+            manager = self._managers.get((parts.scheme, proxy))
             if manager is None:
-                manager = self._managers[proxy] = self._new_manager(proxy)
+                manager = self._managers[parts.scheme, proxy] = self._new_manager(parts.scheme, proxy)
             return manager
 
-    def _new_manager(self, proxy: str) -> urllib3.PoolManager:
+    def _new_manager(self, scheme: str, proxy: str) -> urllib3.PoolManager:
+        settings: dict[str, Any] = {"num_pools": 64, "maxsize": self._pool_size}
+        if "https" in (scheme, urlsplit(proxy).scheme):
+            # Not before it is needed: reading the system's certificates takes longer than some runs.
+            self._tls = self._tls or ssl.create_default_context()
+            settings["ssl_context"] = self._tls
         if not proxy:
-            return urllib3.PoolManager(num_pools=64, maxsize=self._pool_size, ssl_context=self._tls)
+            return urllib3.PoolManager(**settings)
         userinfo, at, address = urlsplit(proxy).netloc.rpartition("@")
         headers = urllib3.make_headers(proxy_basic_auth=unquote(userinfo)) if at else None
-        return urllib3.ProxyManager(
-            f"{urlsplit(proxy).scheme}://{address}",
-            num_pools=64,
-            maxsize=self._pool_size,
-            proxy_headers=headers,
-            ssl_context=self._tls,
-        )
+        return urllib3.ProxyManager(f"{urlsplit(proxy).scheme}://{address}", proxy_headers=headers, **settings)
 
     def _await_pause(self, host: str) -> None:
         with self._lock:
@@ -315,10 +314,3 @@ def _status_text(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
-
-
-def _user_agent() -> str:
-    try:
-        return f"base-image-toolkit/{version('base-image-toolkit')}"
-    except PackageNotFoundError:
-        return "base-image-toolkit"

@@ -9,7 +9,8 @@ from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan
-from toolkit.operations.services import Services, step
+from toolkit.operations.services import Services
+from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
 from toolkit.report import Report

@@ -11,7 +11,7 @@ from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
-from toolkit.operations.services import step
+from toolkit.operations.steps import step
 from toolkit.plan.observed import SourceFault
 from toolkit.report import Report, SeedOutcome, SeedStatus
 from toolkit.seed.observe import Observer

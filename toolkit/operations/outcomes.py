@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from toolkit.errors import SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
-from toolkit.operations.services import Ecr
-from toolkit.plan.model import Plan, Seed, SeedAction
 from toolkit.report import Report, SeedOutcome, SeedStatus
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
+
+if TYPE_CHECKING:
+    from toolkit.operations.services import Ecr
+    from toolkit.plan.model import Plan, Seed
 
 
 def run_seeder(seeder: Seeder, requests: Sequence[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
@@ -79,7 +82,7 @@ def _settle_one(
         destination=f"{made.account.registry_host}/{seed.key}",
         digest=str(seed.current_digest) if seed.current_digest else None,
     )
-    if seed.action is SeedAction.KEEP:
+    if not seed.is_pending:
         return blank
     if outcome is None:
         return replace(

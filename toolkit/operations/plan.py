@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from toolkit.operations.adopt import heal
 from toolkit.operations.guards import find_account
-from toolkit.operations.services import Services, step
+from toolkit.operations.services import Services
+from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.observed import Observed

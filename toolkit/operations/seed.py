@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder, settle
-from toolkit.operations.services import Services, step
+from toolkit.operations.services import Services
+from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.planner import make_plan

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from toolkit.events import Emit, StepFinished, StepStarted
+from toolkit.events import Emit
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import InfraChange
 from toolkit.seed.observe import Observer
@@ -96,12 +95,3 @@ class Services:
     seeder: Seeder
     work_path: Path
     clock: Callable[[], float] = time.monotonic
-
-
-@contextmanager
-def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
-    """Tell when a part of the run begins and ends well; `total` is how many things it handles."""
-    emit(StepStarted(name, total=total))
-    started = time.monotonic()
-    yield
-    emit(StepFinished(name, round(time.monotonic() - started, 3)))

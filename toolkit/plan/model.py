@@ -69,6 +69,11 @@ class Seed:
     size: int | None = None
     pulls: tuple[int, int | None] = (0, 0)
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is to be copied."""
+        return self.action is not SeedAction.KEEP
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -114,7 +119,7 @@ class Plan:
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:
         """The seeds that copy something."""
-        return tuple(seed for seed in self.seeds if seed.action is not SeedAction.KEEP)
+        return tuple(seed for seed in self.seeds if seed.is_pending)
 
     @property
     def has_changes(self) -> bool:

@@ -237,7 +237,7 @@ def _cost_at(budget: PullBudget, seeds: Sequence[Seed]) -> PullCost:
     lows: dict[Digest | None, int] = {}
     highs: dict[tuple[object, ...], int | None] = {}
     for seed in seeds:
-        if seed.source.registry == budget.registry and seed.action is not SeedAction.KEEP:
+        if seed.source.registry == budget.registry and seed.is_pending:
             digest = seed.source.digest
             lows[digest] = max(lows.get(digest, 0), seed.pulls[0])
             highs[digest, seed.platforms, seed.keeps_attestations] = seed.pulls[1]

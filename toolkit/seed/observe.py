@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
@@ -22,11 +22,13 @@ from toolkit.oci.errors import CredentialUnusable, Denied, OciError, Unauthorize
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference
 from toolkit.oci.tree import TreeReader, read_tree
-from toolkit.plan.desired import DesiredImage
-from toolkit.plan.model import Seed
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.seed.preview import preview
 from toolkit.seed.worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from toolkit.plan.desired import DesiredImage
+    from toolkit.plan.model import Seed
 
 # HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
 _THREADS = 16

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import Seed, SeedAction
+from toolkit.plan.model import Seed
 
 
 def requests_for(
@@ -26,5 +26,5 @@ def requests_for(
             destination_is_new=seed.repository in new_repositories,
         )
         for seed in seeds
-        if seed.action is not SeedAction.KEEP
+        if seed.is_pending
     ]
