@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from toolkit.oci.client import ManifestHead, Upload
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import Document, ImageIndex, parse
+from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse
 from toolkit.oci.errors import ConnectionFailed, NotFound, OciError, RegistryError, TagImmutable
 from toolkit.oci.reference import Reference, Repository
 
@@ -64,6 +64,7 @@ class MemoryRegistry:
     """Every registry that a reference may name. `faults` is asked at each call what goes wrong with it.
 
     `repositories_exist` False: a repository has to be added to `existing` before anything can be put there, as in ECR.
+    `mounts_unreferred` False: a blob is mounted only where a document refers to it already, as in ECR.
     `checks_content` False: it takes documents whatever they point to, so that only the one who puts them is to blame.
     """
 
@@ -73,11 +74,13 @@ class MemoryRegistry:
         *,
         chunk_bytes: int = 16,
         mounts: bool = True,
+        mounts_unreferred: bool = True,
         repositories_exist: bool = True,
         checks_content: bool = True,
     ) -> None:
         self.faults = faults
         self.mounts = mounts
+        self.mounts_unreferred = mounts_unreferred
         self.blobs: dict[Repository, dict[Digest, bytes]] = defaultdict(dict)
         self.documents: dict[Repository, dict[Digest, Document]] = defaultdict(dict)
         self.tags: dict[Repository, dict[str, Digest]] = defaultdict(dict)
@@ -151,7 +154,7 @@ class MemoryRegistry:
         self._enter("begin_upload", repository, str(digest))
         with self._lock:
             self._check_exists(repository)
-            if mount_from is not None and self.mounts and digest in self.blobs[mount_from]:
+            if mount_from is not None and self._is_mountable(mount_from, digest):
                 self.blobs[repository][digest] = self.blobs[mount_from][digest]
                 return None
         return Upload(repository, f"memory:{digest}")
@@ -183,6 +186,15 @@ class MemoryRegistry:
         if isinstance(fault, OciError):
             raise fault
         return fault
+
+    def _is_mountable(self, repository: Repository, digest: Digest) -> bool:
+        if not self.mounts or digest not in self.blobs[repository]:
+            return False
+        parsed = [parse(document) for document in self.documents[repository].values()]
+        referred = {
+            blob.digest for manifest in parsed if isinstance(manifest, ImageManifest) for blob in manifest.blobs
+        }
+        return self.mounts_unreferred or digest in referred
 
     def _find(self, ref: Reference) -> Document | None:
         digest = ref.digest or self.tags[ref.name].get(ref.tag or "")

@@ -2,6 +2,11 @@
 
 Of the images that need a blob at one registry the first moves it. The others wait, without holding a thread: those of
 the same repository then share it, those of other repositories link it from there. Who fails hands over to the next.
+
+What a registry links is found out by asking, one link at a time until the first answer. docker-registry links what it
+has; ECR, with blob mounting on, only what an image manifest refers to; without it, nothing. So a registry that declines
+is asked again from a repository whose image is complete, and after a second no never again. There an image waits only
+for images that came before it, so that no two wait for each other.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
@@ -43,61 +49,146 @@ class Share:
 Step = Place | Share
 
 
+class _Linking(Enum):
+    """What is known of a registry."""
+
+    UNKNOWN = "unknown"
+    AT_ONCE = "at once"
+    FROM_COMPLETE = "from complete images"
+    NEVER = "never"
+
+
 @dataclass(slots=True)
 class _Ledger:
-    """One blob at one registry. `holders` is in the order of arrival; `placing` are repositories under way to it."""
+    """One blob at one registry: the images that placed it, and that are about to, by their repositories.
 
-    holders: dict[Repository, None] = field(default_factory=dict)
-    placing: set[Repository] = field(default_factory=set)
+    Both in order of arrival. None in place of an image: the blob was there before this run.
+    """
+
+    holders: dict[Repository, int | None] = field(default_factory=dict)
+    placing: dict[Repository, int] = field(default_factory=dict)
     waiting: list[Need] = field(default_factory=list)
 
 
+_Key = tuple[str, Digest, int]
+
+
 class BlobSchedule:
-    """Every answer is a list of steps to take now; each `Place` is to be answered by `placed` or `failed`."""
+    """Every answer is a list of steps to take now; each `Place` is to be answered by `placed` or `failed`.
+
+    A `Place` with a `mount_from` is also to be answered by `linked`, before.
+    """
 
     def __init__(self) -> None:
-        self._ledgers: dict[tuple[str, Digest, int], _Ledger] = defaultdict(_Ledger)
+        self._ledgers: dict[_Key, _Ledger] = defaultdict(_Ledger)
+        self._linking: dict[str, _Linking] = {}
+        self._probing: dict[str, Need] = {}
+        self._complete: set[int] = set()
+        self._ended: set[int] = set()
+        self._keys_of: dict[int, list[_Key]] = defaultdict(list)
 
     def add(self, need: Need) -> list[Step]:
         """An image needs a blob."""
-        ledger = self._ledger(need)
-        ledger.waiting.append(need)
-        return list(self._next(ledger))
+        self._ledgers[_key(need)].waiting.append(need)
+        return list(self._next(_key(need)))
 
-    def placed(self, need: Need) -> list[Step]:
-        """The blob is where `need` wants it."""
-        ledger = self._ledger(need)
-        ledger.placing.discard(need.destination)
-        ledger.holders[need.destination] = None
-        return list(self._next(ledger))
+    def placed(self, need: Need, *, was_there: bool = False) -> list[Step]:
+        """The blob is where `need` wants it; `was_there`: before this run."""
+        ledger = self._ledgers[_key(need)]
+        ledger.placing.pop(need.destination, None)
+        ledger.holders[need.destination] = None if was_there else need.image
+        return self._after(need)
 
     def failed(self, need: Need) -> list[Step]:
         """It could not be put there for this image; another one may try."""
-        ledger = self._ledger(need)
-        ledger.placing.discard(need.destination)
-        return list(self._next(ledger))
+        self._ledgers[_key(need)].placing.pop(need.destination, None)
+        return self._after(need)
+
+    def linked(self, step: Place, *, is_linked: bool) -> list[Step]:
+        """What the registry said to a link; the blob of a declined one is now moved."""
+        registry = step.need.destination.registry
+        before = self._linking.get(registry, _Linking.UNKNOWN)
+        after = before
+        if before is _Linking.UNKNOWN:
+            after = _Linking.AT_ONCE if is_linked else _Linking.FROM_COMPLETE
+        holder = self._ledgers[_key(step.need)].holders.get(step.mount_from) if step.mount_from else None
+        if before is _Linking.FROM_COMPLETE and not is_linked and (holder is None or holder in self._complete):
+            after = _Linking.NEVER
+        self._probing.pop(registry, None)
+        self._linking[registry] = after
+        return [] if after is before else list(self._next_at(registry))
+
+    def ended(self, image: int, *, is_complete: bool) -> list[Step]:
+        """An image is over; if it is complete, a manifest refers to every blob of it."""
+        self._ended.add(image)
+        if is_complete:
+            self._complete.add(image)
+        return [step for key in self._keys_of.pop(image, ()) for step in self._next(key)]
 
     def withdraw(self, need: Need) -> None:
         """Wait for it no longer."""
-        ledger = self._ledger(need)
+        ledger = self._ledgers[_key(need)]
         ledger.waiting = [other for other in ledger.waiting if other.image != need.image]
 
     def waiting_for(self, need: Need) -> tuple[Need, ...]:
         """Who else waits for the blob of `need` at this registry."""
-        return tuple(self._ledger(need).waiting)
+        return tuple(self._ledgers[_key(need)].waiting)
 
-    def _ledger(self, need: Need) -> _Ledger:
-        # The size belongs to the key: a document that lies about it must not profit from one that does not.
-        return self._ledgers[need.destination.registry, need.blob.digest, need.blob.size]
+    def _after(self, need: Need) -> list[Step]:
+        registry = need.destination.registry
+        if self._probing.get(registry) == need:  # it ended without an answer to its link
+            del self._probing[registry]
+            return list(self._next_at(registry))
+        return list(self._next(_key(need)))
 
-    @staticmethod
-    def _next(ledger: _Ledger) -> Iterator[Step]:
+    def _next_at(self, registry: str) -> Iterator[Step]:
+        for key in [key for key, ledger in self._ledgers.items() if key[0] == registry and ledger.waiting]:
+            yield from self._next(key)
+
+    def _next(self, key: _Key) -> Iterator[Step]:
+        ledger = self._ledgers[key]
         waiting, ledger.waiting = ledger.waiting, []
         for need in waiting:
             if need.destination in ledger.holders:
                 yield Share(need)
-            elif ledger.placing and (need.destination in ledger.placing or not ledger.holders):
+            elif need.destination in ledger.placing or self._has_to_wait(ledger, need):
                 ledger.waiting.append(need)
             else:
-                ledger.placing.add(need.destination)
-                yield Place(need, next(iter(ledger.holders), None))
+                ledger.placing[need.destination] = need.image
+                self._keys_of[need.image].append(key)
+                yield Place(need, self._link_source(ledger, need))
+
+    def _has_to_wait(self, ledger: _Ledger, need: Need) -> bool:
+        registry = need.destination.registry
+        match self._linking.get(registry, _Linking.UNKNOWN):
+            case _Linking.NEVER:
+                return False
+            case _Linking.FROM_COMPLETE:
+                owners = [image for image in (*ledger.holders.values(), *ledger.placing.values()) if image is not None]
+                return self._complete_holder(ledger) is None and any(
+                    image < need.image and image not in self._ended for image in owners
+                )
+            case _Linking.UNKNOWN:
+                return registry in self._probing if ledger.holders else bool(ledger.placing)
+            case _Linking.AT_ONCE:
+                return not ledger.holders and bool(ledger.placing)
+
+    def _link_source(self, ledger: _Ledger, need: Need) -> Repository | None:
+        registry = need.destination.registry
+        match self._linking.get(registry, _Linking.UNKNOWN):
+            case _Linking.NEVER:
+                return None
+            case _Linking.FROM_COMPLETE:
+                return self._complete_holder(ledger)
+            case _Linking.UNKNOWN if ledger.holders:
+                self._probing[registry] = need
+        return next(iter(ledger.holders), None)
+
+    def _complete_holder(self, ledger: _Ledger) -> Repository | None:
+        holders = ledger.holders.items()
+        return next((place for place, image in holders if image is None or image in self._complete), None)
+
+
+def _key(need: Need) -> _Key:
+    # The size belongs to it: a document that lies about it must not profit from one that does not.
+    return need.destination.registry, need.blob.digest, need.blob.size

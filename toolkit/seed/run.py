@@ -157,6 +157,9 @@ class SeedRun:
         need = step.need
         image = self._images[need.image]
         got = self._engine.begin_blob(image.request, need.blob, self._lookup(image), step.mount_from)
+        if step.mount_from is not None and got is not BlobFate.PRESENT:
+            with self._lock:
+                self._take(self._schedule.linked(step, is_linked=got is BlobFate.MOUNTED))
         if isinstance(got, BlobFate):
             self._placed(need, got)
         elif step.mount_from is None:
@@ -190,7 +193,7 @@ class SeedRun:
     def _placed(self, need: Need, fate: BlobFate) -> None:
         with self._lock:
             self._met(need, fate)
-            self._take(self._schedule.placed(need))
+            self._take(self._schedule.placed(need, was_there=fate is BlobFate.PRESENT))
 
     def _met(self, need: Need, fate: BlobFate) -> None:
         image = self._images[need.image]
@@ -327,6 +330,7 @@ class SeedRun:
 
     def _over(self, image: ImageCopy, status: SeedStatus) -> None:
         image.end(status, self._clock())
+        self._take(self._schedule.ended(image.number, is_complete=status is not SeedStatus.FAILED))
         self._unfinished -= 1
         self._ended.notify_all()
 

@@ -30,8 +30,9 @@ def test_what_arrived_is_shared_in_its_repository_and_linked_into_others_at_once
     waiting = [need(2, A), need(3, B), need(4, C), need(5, B)]
     for other in waiting:
         schedule.add(other)
-    steps = schedule.placed(first)
-    assert steps == [Share(waiting[0]), Place(waiting[1], A), Place(waiting[2], A)]
+    probe = Place(waiting[1], A)
+    assert schedule.placed(first) == [Share(waiting[0]), probe]
+    assert schedule.linked(probe, is_linked=True) == [Place(waiting[2], A)]
     assert schedule.placed(waiting[1]) == [Share(waiting[3])]
 
 
@@ -71,3 +72,76 @@ def test_a_descriptor_that_lies_about_the_size_shares_nothing() -> None:
     liar = need(2, A, Descriptor("layer", BLOB.digest, 6))
     schedule.add(need(1, A))
     assert schedule.add(liar) == [Place(liar, None)]
+
+
+OTHER = Descriptor("layer", Digest.of(b"other"), 5)
+D = Repository("target.test", "d")
+
+
+def declined(schedule: BlobSchedule, *, by_complete: bool = False) -> None:
+    """Let the registry decline a link of another blob."""
+    first, second = need(90, A, OTHER), need(91, B, OTHER)
+    schedule.add(first)
+    schedule.placed(first)
+    if by_complete:
+        schedule.ended(90, is_complete=True)
+    schedule.linked(Place(second, A), is_linked=False)
+
+
+def test_one_link_is_tried_before_all_others() -> None:
+    schedule = BlobSchedule()
+    for other in (need(1, A), need(2, B), need(3, C)):
+        schedule.add(other)
+    probe = Place(need(2, B), A)
+    assert schedule.placed(need(1, A)) == [probe]
+    assert schedule.linked(probe, is_linked=True) == [Place(need(3, C), A)]
+    assert schedule.add(need(4, D)) == [Place(need(4, D), A)]
+
+
+def test_a_trial_that_ends_without_an_answer_is_followed_by_another() -> None:
+    schedule = BlobSchedule()
+    for other in (need(1, A), need(2, B), need(3, C)):
+        schedule.add(other)
+    schedule.placed(need(1, A))
+    assert schedule.failed(need(2, B)) == [Place(need(3, C), A)]
+
+
+def test_after_a_no_a_link_is_asked_for_from_a_complete_image_only() -> None:
+    schedule = BlobSchedule()
+    declined(schedule)
+    for other in (need(1, A), need(2, B), need(3, B)):
+        schedule.add(other)
+    assert schedule.placed(need(1, A)) == []
+    assert schedule.ended(1, is_complete=True) == [Place(need(2, B), A)]
+
+
+def test_a_blob_of_an_image_that_failed_is_moved_by_the_next() -> None:
+    schedule = BlobSchedule()
+    declined(schedule)
+    for other in (need(1, A), need(2, B)):
+        schedule.add(other)
+    schedule.placed(need(1, A))
+    assert schedule.ended(1, is_complete=False) == [Place(need(2, B), None)]
+
+
+def test_nobody_waits_for_the_completion_of_an_image_that_came_later() -> None:
+    schedule = BlobSchedule()
+    declined(schedule)
+    schedule.add(need(2, B))
+    assert schedule.add(need(1, A)) == [Place(need(1, A), None)]
+
+
+def test_what_was_there_before_is_linked_without_waiting() -> None:
+    schedule = BlobSchedule()
+    declined(schedule)
+    schedule.add(need(1, A))
+    schedule.placed(need(1, A), was_there=True)
+    assert schedule.add(need(2, B)) == [Place(need(2, B), A)]
+
+
+def test_after_a_second_no_every_repository_gets_its_own_copy_at_once() -> None:
+    schedule = BlobSchedule()
+    declined(schedule)
+    declined(schedule, by_complete=True)
+    schedule.add(need(1, A))
+    assert schedule.add(need(2, B)) == [Place(need(2, B), None)]

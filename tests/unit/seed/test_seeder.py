@@ -108,6 +108,18 @@ def test_where_mounting_is_declined_the_session_is_used(jobs: int) -> None:
     assert registry.count("begin_upload") == registry.count("put_blob") == 10
 
 
+@both_job_counts
+def test_where_only_what_a_manifest_refers_to_is_mounted_the_first_images_move_it_and_the_others_link(jobs: int) -> None:
+    registry = MemoryRegistry(mounts_unreferred=False)
+    base = b"the base layer that all of them share" * 10
+    wanted = [request(registry, image([base, f"own {n}".encode()]), f"lib/image{n}:v1", is_new=True) for n in range(24)]
+    outcomes = seeded(registry, wanted, jobs=jobs)
+    assert set(statuses(outcomes)) == {SeedStatus.COPIED}
+    assert all(whole(registry, one.destination) for one in wanted)
+    assert sum(outcome.mounted_blobs for outcome in outcomes) >= len(wanted)  # each has two blobs that all share
+    assert registry.sent_bytes < len(wanted) * len(base) / 2
+
+
 def test_a_new_repository_is_not_looked_into() -> None:
     registry = MemoryRegistry()
     seeded(registry, [request(registry, multi_arch("a"), "lib/a:v1", is_new=True)])
