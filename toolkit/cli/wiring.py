@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import __version__
-from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials
+from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials, ecr_region
 from toolkit.aws.session import AwsSession
 from toolkit.errors import UsageError
 from toolkit.events import Emit, RetryScheduled
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from toolkit.plan.desired import Desired, DesiredRegistry
 
 _ENDPOINTS_VARIABLE = "TOOLKIT_REGISTRY_ENDPOINTS"
-# ECR allows 10 PutImage a second in a region; another tool may want one or two of them.
-_ECR_PUTS_PER_SECOND = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Settings:
     work_dir: Path | None = None
     cache_dir: Path | None = None
     terraform_bin: str = "terraform"
-    jobs: int = 8
+    jobs: int = 32
 
 
 @contextmanager
@@ -65,7 +63,14 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         leftovers=LeftoverService(session),
         terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, Path.home())),
         observer=Observer(client, ecr.images, emit, cache=cache),
-        seeder=Seeder(client, client, emit, jobs=settings.jobs, cache=cache, puts_per_second=_ECR_PUTS_PER_SECOND),
+        seeder=Seeder(
+            client,
+            client,
+            emit,
+            jobs=settings.jobs,
+            cache=cache,
+            puts_per_second=ecr_puts_per_second(desired.put_image_per_second),
+        ),
         work_path=work_path,
     )
     if not locks:
@@ -73,6 +78,11 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         return
     with WorkDir(work_path).locked():
         yield services
+
+
+def ecr_puts_per_second(rate: float) -> Callable[[str], float | None]:
+    """The pace of image manifests: ECR has a quota, of other registries none is known."""
+    return lambda registry: rate if ecr_region(registry) else None
 
 
 def open_cache(folder: Path | None) -> DocumentCache:
@@ -99,7 +109,11 @@ def open_client(
     return RegistryClient(
         credentials=ChainedCredentials(*providers),
         endpoints=_endpoints(registries),
-        transport=Transport(pool_size=jobs + 4, on_retry=retried, user_agent=f"base-image-toolkit/{__version__}"),
+        transport=Transport(
+            pool_size=max(jobs, 16) + 4,  # looking at both sides has 16 threads of its own
+            on_retry=retried,
+            user_agent=f"base-image-toolkit/{__version__}",
+        ),
     )
 
 

@@ -60,6 +60,12 @@ class AwsSpec(Spec):
     account_id: AccountId | None = Field(
         None, description="Guard: with credentials for any other account, nothing is done. In quotes."
     )
+    put_image_per_second: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Image manifests written to ECR in a second; its quota is 10 in a region, for everybody together.",
+    )
     resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
         default_factory=dict,
         max_length=48,

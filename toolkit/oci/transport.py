@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -28,6 +28,7 @@ from toolkit.oci.answers import Answer, refusal
 from toolkit.oci.connection_faults import connection_failed
 from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
+from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.proxies import proxy_for
 
 CHUNK_BYTES = 512 * 1024
@@ -89,7 +90,7 @@ class Transport:
     """Sends requests; safe to share between threads, starts none.
 
     `on_retry` is told host, reason, attempt and seconds of each pause. `pool_size` is how many connections a host keeps
-    open: at least the number of threads.
+    open, and how many reads and writes it gets at a time unless it wants fewer: at least the number of threads.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Transport:
         self._wall_clock = wall_clock
         self._random = random
         self._pool_size = pool_size
+        self._limits = HostLimits(pool_size)
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
         self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
@@ -130,7 +132,7 @@ class Transport:
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """The answer, whatever its status; one that asks to come again is returned after the last attempt only."""
-        return self._persist(url, lambda: self._exchange(method, url, headers, body, self._timeout).read())
+        return self._persist(url, lambda: self._ask(method, url, headers, body, self._timeout))
 
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
@@ -138,35 +140,42 @@ class Transport:
 
         Retried until the first byte only.
         """
-        found: list[_Response] = []
+        with ExitStack() as stack:
+            found: list[_Response] = []
 
-        def ask() -> Answer:
-            response = self._exchange("GET", url, headers, None, self._timeout)
-            if not 200 <= response.raw.status < 300:
-                return response.read()
-            found.append(response)
-            return Answer("GET", response.host, response.raw.status, response.raw.headers)
+            def ask() -> Answer:
+                with ExitStack() as turn:
+                    tell = turn.enter_context(self._limits.turn(_host(url), writes=False))
+                    response = self._exchange("GET", url, headers, None, self._timeout)
+                    tell(response.raw.status)
+                    if not 200 <= response.raw.status < 300:
+                        return response.read()
+                    found.append(response)
+                    stack.push(turn.pop_all())
+                    # A body read to its end will have given its connection back already.
+                    stack.callback(response.release, is_whole=False)
+                return Answer("GET", response.host, response.raw.status, response.raw.headers)
 
-        answer = self._persist(url, ask)
-        if not found:
-            yield answer, iter(())
-            return
-        response = found[-1]
-        try:
-            yield answer, response.chunks()
-        finally:
-            response.release(is_whole=False)  # a body read to its end gave its connection back already
+            answer = self._persist(url, ask)
+            yield answer, found[-1].chunks() if found else iter(())
 
     def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Answer:
         """PUT a body that cannot be sent twice: one attempt. A body that fails takes its connection with it."""
-        answer = self._exchange("PUT", url, headers, body, self._upload_timeout).read()
+        answer = self._ask("PUT", url, headers, body, self._upload_timeout)
         if answer.status == 429:
             self._pause(answer.host, self._seconds_to_wait(answer, 1))
         return answer
 
     def send_once(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
         """One attempt, whatever comes of it."""
-        return self._exchange(method, url, headers, None, self._timeout).read()
+        return self._ask(method, url, headers, None, self._timeout)
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: urllib3.Timeout) -> Answer:
+        """One attempt, as soon as its host takes it."""
+        with self._limits.turn(_host(url), writes=method not in ("GET", "HEAD")) as tell:
+            answer = self._exchange(method, url, headers, body, timeout).read()
+            tell(answer.status)
+            return answer
 
     def _persist(self, url: str, ask: Callable[[], Answer]) -> Answer:
         attempt = 1
@@ -197,7 +206,7 @@ class Transport:
         sent = {"User-Agent": self._user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
             parts = _split(url)
-            host = parts.netloc.rpartition("@")[2]
+            host = _host(url)
             self._await_pause(host)
             try:
                 raw = self._manager(parts).request(
@@ -293,6 +302,11 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         raise ConnectionFailed("a registry's URL cannot be read", host="", is_temporary=False) from None
     return parts
+
+
+def _host(url: str) -> str:
+    """With its port, and without a user."""
+    return _split(url).netloc.rpartition("@")[2]
 
 
 def _follow(parts: SplitResult, location: str) -> str:

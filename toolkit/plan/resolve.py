@@ -52,6 +52,7 @@ def resolve(manifest: Manifest) -> Desired:
         name=manifest.name,
         region=manifest.aws.region,
         account_id=manifest.aws.account_id,
+        put_image_per_second=manifest.aws.put_image_per_second,
         resource_tags=dict(manifest.aws.resource_tags),
         backend=_backend(manifest),
         repositories=tuple(_repository(name, settings) for name, settings in sorted(repositories.items())),

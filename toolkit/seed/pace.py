@@ -1,4 +1,4 @@
-"""A rate that several threads keep together."""
+"""A rate for each registry, which all threads keep together."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from collections.abc import Callable
 
 
 class Pace:
-    """At most `per_second` turns a second; None for as many as come."""
+    """At most `per_second(registry)` turns a second at a registry; None for as many as come."""
 
-    def __init__(self, per_second: float | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval = 1 / per_second if per_second else 0.0
+    def __init__(
+        self, per_second: Callable[[str], float | None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_second = per_second
         self._clock = clock
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._next: dict[str, float] = {}
 
-    def next_turn(self) -> float:
+    def next_turn(self, registry: str) -> float:
         """Take a turn; in how many seconds it comes."""
+        rate = self._per_second(registry)
+        if rate is None:
+            return 0.0
         with self._lock:
             now = self._clock()
-            turn = max(now, self._next)
-            self._next = turn + self._interval
+            turn = max(now, self._next.get(registry, now))
+            self._next[registry] = turn + 1 / rate
             return turn - now

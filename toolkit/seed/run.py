@@ -222,12 +222,13 @@ class SeedRun:
     def _put_level(self, image: ImageCopy, tree: ImageTree) -> None:
         """The next level of documents: each only when all that it points to is there."""
         level = tree.levels[image.level]
+        registry = image.request.destination.registry
         if level == tree.levels[-1]:
-            self._go(image, partial(self._put_tag, image, tree), delay=self._pace.next_turn())
+            self._go(image, partial(self._put_tag, image, tree), delay=self._pace.next_turn(registry))
             return
         image.unput = len(level)
         for digest in level:
-            self._go(image, partial(self._put_child, image, tree, digest), delay=self._pace.next_turn())
+            self._go(image, partial(self._put_child, image, tree, digest), delay=self._pace.next_turn(registry))
 
     def _put_child(self, image: ImageCopy, tree: ImageTree, digest: Digest) -> None:
         place = (image.request.destination.name, digest)

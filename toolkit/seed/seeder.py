@@ -17,7 +17,7 @@ from toolkit.seed.run import SeedRun
 class Seeder:
     """Copies images from `source` to `target`, up to `jobs` requests and transfers at a time.
 
-    `puts_per_second` keeps to a registry's quota for documents (ECR's PutImage: 10); `cache` saves reads across runs.
+    `puts_per_second` is a registry's quota for documents, where it has one; `cache` saves reads across runs.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Seeder:
         *,
         jobs: int = 8,
         cache: DocumentCache | None = None,
-        puts_per_second: float | None = None,
+        puts_per_second: Callable[[str], float | None] = lambda registry: None,
         pauses: Pauses | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

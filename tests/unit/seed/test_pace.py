@@ -5,12 +5,12 @@ from toolkit.seed.pace import Pace
 
 def test_turns_are_an_interval_apart_and_unused_ones_are_not_saved_up() -> None:
     now = 100.0
-    pace = Pace(4, clock=lambda: now)
-    assert [pace.next_turn() for _ in range(3)] == [0.0, 0.25, 0.5]
+    pace = Pace({"ecr": 4}.get, clock=lambda: now)
+    assert [pace.next_turn("ecr") for _ in range(3)] == [0.0, 0.25, 0.5]
     now = 200.0
-    assert [pace.next_turn() for _ in range(2)] == [0.0, 0.25]
+    assert [pace.next_turn("ecr") for _ in range(2)] == [0.0, 0.25]
 
 
-def test_without_a_rate_every_turn_is_now() -> None:
-    pace = Pace(None)
-    assert [pace.next_turn() for _ in range(3)] == [0.0, 0.0, 0.0]
+def test_where_there_is_no_rate_every_turn_is_now() -> None:
+    pace = Pace({"ecr": 4}.get)
+    assert [pace.next_turn("other") for _ in range(3)] == [0.0, 0.0, 0.0]

@@ -109,7 +109,9 @@ def test_where_mounting_is_declined_the_session_is_used(jobs: int) -> None:
 
 
 @both_job_counts
-def test_where_only_what_a_manifest_refers_to_is_mounted_the_first_images_move_it_and_the_others_link(jobs: int) -> None:
+def test_where_only_what_a_manifest_refers_to_is_mounted_the_first_images_move_it_and_the_others_link(
+    jobs: int,
+) -> None:
     registry = MemoryRegistry(mounts_unreferred=False)
     base = b"the base layer that all of them share" * 10
     wanted = [request(registry, image([base, f"own {n}".encode()]), f"lib/image{n}:v1", is_new=True) for n in range(24)]
@@ -324,7 +326,7 @@ def test_documents_are_put_at_a_pace() -> None:
     registry = MemoryRegistry()
     wanted = [request(registry, image([b"%d" % n]), f"lib/a:v{n}") for n in range(5)]
     began = time.monotonic()
-    Seeder(registry, registry, [].append, puts_per_second=20).seed(wanted)
+    Seeder(registry, registry, [].append, puts_per_second=lambda _: 20).seed(wanted)
     assert time.monotonic() - began >= 4 / 20
 
 

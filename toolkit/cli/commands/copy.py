@@ -45,7 +45,7 @@ def command(
     ] = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
-    jobs: Jobs = 8,
+    jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -53,7 +53,7 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.aws.session import AwsSession
-        from toolkit.cli.wiring import open_cache, open_client
+        from toolkit.cli.wiring import ecr_puts_per_second, open_cache, open_client
         from toolkit.oci.descriptor import Platform
         from toolkit.operations.copy import copy
         from toolkit.seed.observe import Observer
@@ -67,7 +67,7 @@ def command(
         copy(
             pairs,
             Observer(client, lambda repository, tags: None, run.emit, cache=cache),
-            Seeder(client, client, run.emit, jobs=jobs, cache=cache),
+            Seeder(client, client, run.emit, jobs=jobs, cache=cache, puts_per_second=ecr_puts_per_second(8)),
             run.emit,
             platforms=platforms,
             keeps_attestations=not drop_attestations,

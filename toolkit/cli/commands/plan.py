@@ -50,7 +50,7 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
-    jobs: Jobs = 8,
+    jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:

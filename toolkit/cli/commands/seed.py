@@ -16,7 +16,7 @@ def command(
     file: ManifestFile = Path("images.yaml"),
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
-    jobs: Jobs = 8,
+    jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:

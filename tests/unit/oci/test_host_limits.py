@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+
+from toolkit.oci.host_limits import HostLimits
+
+
+def fits(limits: HostLimits, host: str = "a", *, writes: bool = False) -> int:
+    """How many turns there are at a time now, up to 20."""
+    taken = threading.Semaphore(0)
+    end = threading.Event()
+
+    def take() -> None:
+        with limits.turn(host, writes=writes):
+            taken.release()
+            end.wait(5)
+
+    threads = [threading.Thread(target=take, daemon=True) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    count = 0
+    while taken.acquire(timeout=0.1):
+        count += 1
+    end.set()
+    for thread in threads:
+        thread.join(5)
+    return count
+
+
+def answer(limits: HostLimits, status: int, times: int = 1) -> None:
+    for _ in range(times):
+        with limits.turn("a", writes=False) as tell:
+            tell(status)
+
+
+def test_a_429_halves_what_a_host_gets_at_a_time_and_good_answers_bring_it_back() -> None:
+    limits = HostLimits(8)
+    answer(limits, 200)
+    assert fits(limits) == 8
+    answer(limits, 429)
+    assert fits(limits) == 4
+    answer(limits, 200, 4)
+    assert fits(limits) == 5
+    answer(limits, 404, 5 + 6 + 7)
+    answer(limits, 200, 50)
+    assert fits(limits) == 8
+
+
+def test_refusals_of_requests_that_ran_together_count_once() -> None:
+    limits = HostLimits(8)
+    with ExitStack() as stack:
+        tells = [stack.enter_context(limits.turn("a", writes=False)) for _ in range(8)]
+        for tell in tells:
+            tell(429)
+    assert fits(limits) == 4
+
+
+def test_one_request_is_always_left() -> None:
+    limits = HostLimits(2)
+    answer(limits, 429, 5)
+    assert fits(limits) == 1
+
+
+def test_hosts_and_directions_are_apart() -> None:
+    limits = HostLimits(4)
+    answer(limits, 429, 2)
+    assert fits(limits) == 1
+    assert fits(limits, writes=True) == 4
+    assert fits(limits, "b") == 4

@@ -1,0 +1,64 @@
+"""How many requests a host gets at a time, learned from its answers.
+
+Reads and writes count apart: a transfer inside one registry holds one of each, and could wait for itself otherwise. A
+429 halves the number; as many other answers as are allowed at a time raise it by one again, up to `most` (additive
+increase, multiplicative decrease, as TCP does it).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(slots=True)
+class _Lane:
+    limit: int
+    running: int = 0
+    answered: int = 0
+    halvings: int = 0
+
+
+class HostLimits:
+    """Safe to share between threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._changed = threading.Condition()
+        self._lanes: dict[tuple[str, bool], _Lane] = {}
+
+    @contextmanager
+    def turn(self, host: str, *, writes: bool) -> Iterator[Callable[[int], None]]:
+        """Wait until `host` takes another request; the block is that request, and tells the status that it got."""
+        with self._changed:
+            lane = self._lanes.setdefault((host, writes), _Lane(self._most))
+            self._changed.wait_for(lambda: lane.running < lane.limit)
+            lane.running += 1
+            halvings = lane.halvings
+
+        def tell(status: int) -> None:
+            with self._changed:
+                if status != _TOO_MANY_REQUESTS:
+                    self._grow(lane)
+                elif halvings == lane.halvings:  # else it set out when there were too many, which is known by now
+                    lane.limit = max(1, lane.limit // 2)
+                    lane.halvings += 1
+                    lane.answered = 0
+
+        try:
+            yield tell
+        finally:
+            with self._changed:
+                lane.running -= 1
+                self._changed.notify_all()
+
+    def _grow(self, lane: _Lane) -> None:
+        if lane.limit < self._most:
+            lane.answered += 1
+            if lane.answered >= lane.limit:
+                lane.limit += 1
+                lane.answered = 0
