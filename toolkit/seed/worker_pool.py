@@ -27,8 +27,9 @@ _ENOUGH_BIG = 8
 class WorkerPool:
     """`threads` daemon threads, started with the first task.
 
-    Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one
-    and, of many threads, on a quarter. A submitted task that raises is a bug, and `on_fault` is told; a question's fault goes to who asked.
+    Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one,
+    and of many threads on a quarter. A submitted task that raises is a bug, and `on_fault` is told; a question's fault
+    goes to who asked.
     """
 
     def __init__(
