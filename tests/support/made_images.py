@@ -60,6 +60,20 @@ def index(*children: tuple[str, MadeImage], note: str = "") -> MadeImage:
     return MadeImage(Document(OCI_INDEX, json.dumps(document).encode()), {}, tuple(child for _, child in children))
 
 
+def referrer(subject: MadeImage, content: bytes, artifact_type: str = "application/vnd.test.sbom") -> MadeImage:
+    """A document that refers to `subject`, as OCI 1.1 has it: the image of no platform."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [descriptor("application/octet-stream", content)],
+        "subject": descriptor(subject.document.media_type, subject.document.raw),
+    }
+    contents = {Digest.of(part): part for part in (b"{}", content)}
+    return MadeImage(Document(OCI_MANIFEST, json.dumps(document).encode()), contents)
+
+
 def descriptor(media_type: str, content: bytes) -> dict[str, object]:
     """The JSON that points to `content`."""
     return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}

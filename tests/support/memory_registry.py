@@ -9,7 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.oci.client import ManifestHead, Upload
 from toolkit.oci.descriptor import Descriptor
@@ -66,6 +66,7 @@ class MemoryRegistry:
     `repositories_exist` False: a repository has to be added to `existing` before anything can be put there, as in ECR.
     `mounts_unreferred` False: a blob is mounted only where a document refers to it already, as in ECR.
     `checks_content` False: it takes documents whatever they point to, so that only the one who puts them is to blame.
+    `lists_referrers` False: it is from before OCI 1.1.
     """
 
     def __init__(
@@ -77,10 +78,12 @@ class MemoryRegistry:
         mounts_unreferred: bool = True,
         repositories_exist: bool = True,
         checks_content: bool = True,
+        lists_referrers: bool = True,
     ) -> None:
         self.faults = faults
         self.mounts = mounts
         self.mounts_unreferred = mounts_unreferred
+        self.lists_referrers = lists_referrers
         self.blobs: dict[Repository, dict[Digest, bytes]] = defaultdict(dict)
         self.documents: dict[Repository, dict[Digest, Document]] = defaultdict(dict)
         self.tags: dict[Repository, dict[str, Digest]] = defaultdict(dict)
@@ -113,6 +116,18 @@ class MemoryRegistry:
         if document is None:
             raise _refused(404, ref.name, "MANIFEST_UNKNOWN")
         return document
+
+    def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
+        self._enter("list_referrers", repository, str(subject))
+        if not self.lists_referrers:
+            return None
+        with self._lock:
+            found = [(document, parse(document)) for document in self.documents[repository].values()]
+        return tuple(
+            replace(document.descriptor, artifact_type=parsed.artifact_type, annotations=parsed.annotations)
+            for document, parsed in found
+            if parsed.subject is not None and parsed.subject.digest == subject
+        )
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
         self._enter("put_manifest", ref.name, ref.target)

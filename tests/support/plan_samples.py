@@ -92,6 +92,7 @@ plans = st.builds(
             current_digest=st.none() | digests,
             size=st.none() | counts,
             pulls=pulls,
+            subject=st.none() | digests,
         ),
         max_size=3,
     ).map(tuple),

@@ -45,6 +45,7 @@ LOG_RETENTION_DAYS = (
 """What CloudWatch knows; 0 is for ever."""
 
 Attestations = Literal["keep", "drop"]
+Signatures = Literal["keep", "drop"]
 
 
 class Spec(BaseModel):
@@ -168,6 +169,9 @@ class ImageSpec(Spec):
     )
     attestations: Attestations | None = Field(
         None, description="Whether provenance and SBOMs of the platforms come along; default: as the manifest says."
+    )
+    signatures: Signatures | None = Field(
+        None, description="Whether cosign's tags and OCI referrers come along; default: as the manifest says."
     )
     repository: RepositoryName | None = Field(
         None,
@@ -323,6 +327,7 @@ class Manifest(Spec):
     )
     platforms: Platforms = Field(("linux/amd64",), description="Default for every image.")
     attestations: Attestations = Field("keep", description="Default for every image.")
+    signatures: Signatures = Field("drop", description="Default for every image.")
     images: tuple[ImageSpec, ...] = Field(
         min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
     )

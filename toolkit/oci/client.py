@@ -17,7 +17,7 @@ from toolkit.oci.answers import Answer, Headers, PullLimit, read_pull_limit, ref
 from toolkit.oci.auth import CredentialProvider, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import ACCEPT, Document, media_type_of
+from toolkit.oci.documents import ACCEPT, OCI_INDEX, Document, ImageIndex, media_type_of, parse
 from toolkit.oci.endpoints import Endpoints, origin
 from toolkit.oci.errors import (
     ConnectionFailed,
@@ -26,6 +26,7 @@ from toolkit.oci.errors import (
     OciError,
     RegistryError,
     SizeMismatch,
+    SubjectRefused,
     TagImmutable,
 )
 from toolkit.oci.reference import Reference, Repository
@@ -37,6 +38,11 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 # From nothing to a header, and from a header that has expired to a good one.
 _MOST_RENEWALS = 2
 _RANGE_START = re.compile(r"bytes\s+(\d+)-")
+_NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
+# How registries that do not list referrers say so; 404 is the standard's way.
+_NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
+# A registry whose pages never end is broken.
+_MOST_PAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,31 @@ class RegistryClient:
                 raise DigestMismatch(f"`{ref}` came with other content than `{wanted}`: its digest is `{found}`")
         return Document(media_type_of(answer.headers.get("Content-Type"), answer.body), answer.body)
 
+    def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
+        """The documents in `repository` that name `subject` as theirs, as the registry lists them.
+
+        None where the registry does not list them, or answers with something else. Never a counted pull.
+        """
+        url = self._url(repository, f"referrers/{subject}")
+        found: list[Descriptor] = []
+        for page in range(_MOST_PAGES):
+            answer = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": OCI_INDEX})
+            if not page and answer.status in _NO_REFERRERS_STATUSES:
+                return None
+            if not answer.is_success:
+                raise refusal(answer, f"the referrers of `{repository}@{subject}`")
+            if (answer.headers.get("Content-Type") or "").partition(";")[0].strip() != OCI_INDEX:
+                return None
+            index = parse(Document(OCI_INDEX, answer.body))
+            found += index.manifests if isinstance(index, ImageIndex) else ()
+            link = _NEXT_PAGE.search(answer.headers.get("Link") or "")
+            if link is None:
+                return tuple(found)
+            url = self._own(repository.registry, self._absolute(repository.registry, url, link[1]))
+        raise OciError(
+            f"`{repository.registry}` does not come to an end with the referrers of `{repository}@{subject}`"
+        )
+
     def put_manifest(self, ref: Reference, document: Document) -> None:
         """Store `document` under the digest of `ref`, or else its tag, byte for byte."""
         headers = {"Content-Type": document.media_type}
@@ -107,7 +138,7 @@ class RegistryClient:
             "PUT", ref.registry, self._manifest_url(ref), _push(ref.name), headers=headers, body=document.raw
         )
         if not answer.is_success:
-            raise _put_refusal(answer, ref)
+            raise _put_refusal(answer, ref, document)
         found = _digest_header(answer.headers)
         if found is not None and found != Digest.of(document.raw, found.algorithm):
             raise DigestMismatch(f"`{answer.host}` stored `{ref}` as `{found}`, which is not what it was given")
@@ -216,6 +247,12 @@ class RegistryClient:
             return None
         return self._authorizer.header(registry, scopes)
 
+    def _own(self, registry: str, url: str) -> str:
+        """`url`, where a credential may go because it is the registry's own."""
+        if origin(url) != origin(self._endpoints.base_url(registry)):
+            raise ConnectionFailed(f"`{registry}` gave an unusable address", host=registry, is_temporary=False)
+        return url
+
     def _url(self, repository: Repository, rest: str) -> str:
         return f"{self._endpoints.base_url(repository.registry)}/v2/{repository.path}/{rest}"
 
@@ -257,13 +294,26 @@ def _digest_header(headers: Headers) -> Digest | None:
         return None
 
 
-def _put_refusal(answer: Answer, ref: Reference) -> RegistryError:
-    """ECR says `TAG_INVALID` of a tag that may not move, and Harbor 412; a tag that is no tag never gets here."""
+def _put_refusal(answer: Answer, ref: Reference, document: Document) -> RegistryError:
+    """ECR says `TAG_INVALID` of a tag that may not move, and Harbor 412; a tag that is no tag never gets here.
+
+    Registries before OCI 1.1 say 405 to what they do not know in a document.
+    """
     error = refusal(answer, f"`{ref}`")
     is_tag = ref.digest is None
+    kind: type[RegistryError]
     if is_tag and ((answer.status == 400 and "TAG_INVALID" in error.error_codes) or answer.status == 412):
-        return TagImmutable(error.message, status=error.status, host=error.host, error_codes=error.error_codes)
-    return error
+        kind = TagImmutable
+    elif answer.status == 405 and _needs_oci_1_1(document):
+        kind = SubjectRefused
+    else:
+        return error
+    return kind(error.message, status=error.status, host=error.host, error_codes=error.error_codes)
+
+
+def _needs_oci_1_1(document: Document) -> bool:
+    found = parse(document)
+    return found.subject is not None or found.artifact_type is not None
 
 
 def _from_offset(answer: Answer, chunks: Iterator[bytes], offset: int, descriptor: Descriptor) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from toolkit.oci.companions import referrers_index, referrers_tag
 from toolkit.oci.descriptor import Descriptor, Platform, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
@@ -21,6 +22,7 @@ from toolkit.oci.errors import (
     ConnectionFailed,
     InvalidDocument,
     OciError,
+    ReferrersChanged,
     RegistryError,
     SizeMismatch,
     TagImmutable,
@@ -46,6 +48,9 @@ class Source(Protocol):
 
     def get_manifest(self, ref: Reference) -> Document:
         """The document. May be a counted pull."""
+
+    def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
+        """The documents that refer to `subject`; None where the registry cannot list them. Never a counted pull."""
 
     def open_blob(
         self, repository: Repository, descriptor: Descriptor, offset: int = 0
@@ -87,6 +92,8 @@ class CopyRequest:
     `destination_is_new`: the repository was created for this run and is empty, so nothing is looked for in it.
     `trusts_tag`: a tag that points to what is wanted already is believed to have its content, and costs one request;
     otherwise all of that content is looked at.
+    `subject`: this is a companion of that digest. An index of referrers may be a registry's list that the registry has
+    no document for; it is made anew where the cache has lost it.
     """
 
     key: str
@@ -96,6 +103,7 @@ class CopyRequest:
     keeps_attestations: bool = True
     destination_is_new: bool = False
     trusts_tag: bool = False
+    subject: Digest | None = None
 
     @property
     def takes_all(self) -> bool:
@@ -147,9 +155,19 @@ class CopyEngine:
 
     def read_document(self, request: CopyRequest, digest: Digest) -> tuple[Document, bool]:
         """A document of the source, and whether the source had to be asked."""
-        reference = request.source.name.with_digest(digest)
         with _at("source", request.key):
-            return self._cache.get_or_read(digest, lambda: self._source.get_manifest(reference))
+            return self._cache.get_or_read(digest, lambda: self._read(request, digest))
+
+    def _read(self, request: CopyRequest, digest: Digest) -> Document:
+        source, subject = request.source, request.subject
+        if subject is not None and digest == source.digest and source.tag == referrers_tag(subject):
+            referrers = self._source.list_referrers(source.name, subject)
+            if referrers is not None:
+                document = referrers_index(referrers)
+                if document.digest != digest:
+                    raise ReferrersChanged(f"`{source.name}` lists other referrers of `{subject}` than it did before")
+                return document
+        return self._source.get_manifest(source.name.with_digest(digest))
 
     def digest_in_place(self, request: CopyRequest) -> Digest | None:
         """What the tag points to if that is what is wanted, found out without asking the source."""

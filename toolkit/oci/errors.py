@@ -77,6 +77,12 @@ class DigestMismatch(OciError):
     default_code = "oci.digest_mismatch"
 
 
+class ReferrersChanged(OciError):
+    """A registry lists other referrers of an image than it did when the index of them was pinned."""
+
+    default_code = "oci.referrers_changed"
+
+
 class SizeMismatch(OciError):
     """Content that is longer or shorter than its descriptor says."""
 
@@ -161,6 +167,12 @@ class TagImmutable(RegistryError):
     """The tag exists and can never be written again, not even with the same digest."""
 
     default_code = "oci.tag_immutable"
+
+
+class SubjectRefused(RegistryError):
+    """The registry knows no OCI 1.1 and refuses a document with `subject` or `artifactType`."""
+
+    default_code = "oci.subject_refused"
 
 
 class TooManyRequests(RegistryError):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.oci.descriptor import Platform
+from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 
 
@@ -38,7 +39,8 @@ class DesiredImage:
     """One tag to be filled.
 
     `source` has a tag, and a digest only where the manifest pins one. `platforms` is None for the index as it is.
-    `path` is the manifest field that asked for it (`images[0]`), for messages.
+    `path` is the manifest field that asked for it (`images[0]`), for messages. `subject` is set on a companion, a tag
+    that holds the signatures or referrers of that digest: no manifest names it, it is found upstream.
     """
 
     source: Reference
@@ -47,6 +49,8 @@ class DesiredImage:
     platforms: tuple[Platform, ...] | None
     keeps_attestations: bool
     path: str
+    keeps_signatures: bool = False
+    subject: Digest | None = None
 
     @property
     def key(self) -> str:

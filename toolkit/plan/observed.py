@@ -1,4 +1,7 @@
-"""What is there: at the source by HEAD, at the destination by ECR's own listing. Nothing here costs a counted pull."""
+"""What is there: at the source by HEAD, at the destination by ECR's own listing.
+
+Nothing here costs a counted pull but an index that was never read and whose signatures are to be kept.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.oci.digest import Digest
+from toolkit.plan.desired import DesiredImage
 
 INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
@@ -73,9 +77,14 @@ class PullBudget:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Both sides, by image key. A key missing from `destinations` is absent there, its repository perhaps too."""
+    """Both sides, by image key. A key missing from `destinations` is absent there, its repository perhaps too.
+
+    `companions` has what belongs to an image that keeps its signatures, by that image's key; each of them has a key of
+    its own in `sources`, and the companion of two images is in both lists.
+    """
 
     sources: Mapping[str, SourceImage | SourceFault] = field(default_factory=dict)
     destinations: Mapping[str, DestinationImage] = field(default_factory=dict)
     repositories: frozenset[str] = frozenset()
     budgets: tuple[PullBudget, ...] = ()
+    companions: Mapping[str, tuple[DesiredImage, ...]] = field(default_factory=dict)

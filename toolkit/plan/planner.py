@@ -11,12 +11,17 @@ Terraform diffs the infrastructure; this diffs only what Terraform cannot see. T
 | there                           | the wanted digest, or made of it | keep                                  |
 | there                           | other content, immutable         | refused                               |
 | there                           | other content, mutable           | move                                  |
+
+The companions of an image, its signatures and referrers, follow it and are decided by the same table but for one row:
+one that has moved and cannot in an immutable repository is kept with a notice. Upstream may sign an image again at any
+time, and that must not stop the images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.plan.desired import Desired, DesiredImage
@@ -52,8 +57,10 @@ def make_plan(
     seeds: list[Seed] = []
     refusals = [] if allows_destroy else list(_destroy_refusals(infra_changes))
     notices: list[Notice] = []
-    for image in desired.images:
+    for image in _with_companions(desired.images, observed):
         if not creates_repositories and image.repository not in observed.repositories:
+            if image.subject:  # the image itself is refused
+                continue
             refusals.append(
                 Refusal(
                     "repository.missing",
@@ -87,6 +94,17 @@ def make_plan(
         refusals=tuple(refusals),
         notices=tuple(notices),
     )
+
+
+def _with_companions(images: Sequence[DesiredImage], observed: Observed) -> Iterator[DesiredImage]:
+    """Each image and then its companions, each once; a tag that the manifest asks for itself is no companion."""
+    taken = {image.key for image in images}
+    for image in images:
+        yield image
+        for companion in observed.companions.get(image.key, ()):
+            if companion.key not in taken:
+                taken.add(companion.key)
+                yield companion
 
 
 def _destroy_refusals(changes: Iterable[InfraChange]) -> Iterable[Refusal]:
@@ -126,6 +144,13 @@ def _decide(
     if kept_because:
         return _seed(image, source, SeedAction.KEEP, kept_because, destination, observed), None
     if desired.repository(image.repository).is_immutable:
+        if image.subject:
+            notice = Notice(
+                "signature.immutable",
+                f"{image.path}: the immutable `{image.key}` keeps what it has; upstream has `{source.digest}` now",
+                hint="make the repository mutable if it should follow",
+            )
+            return _seed(image, source, SeedAction.KEEP, "immutable, kept in ECR", destination, observed), notice
         return Refusal(
             "tag.immutable",
             f"{image.path}: the immutable `{image.key}` holds `{destination.digest}`, upstream has `{source.digest}`",
@@ -199,7 +224,7 @@ def _seed(
     return Seed(
         key=image.key,
         action=action,
-        reason=reason,
+        reason=f"{kind_of(image.tag)} of {image.subject.short}: {reason}" if image.subject else reason,
         source=image.source.with_digest(source.digest),
         repository=image.repository,
         tag=image.tag,
@@ -208,6 +233,7 @@ def _seed(
         wanted_digest=wanted,
         current_digest=destination.digest if destination else None,
         size=source.size,
+        subject=image.subject,
         pulls=(0, 0) if is_kept or not counts else _pulls(image, source),
     )
 

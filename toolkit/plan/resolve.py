@@ -94,6 +94,7 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         platforms=_platforms(manifest.platforms if image.platforms is None else image.platforms),
         keeps_attestations=(image.attestations or manifest.attestations) == "keep",
         path=format_path(destination.path),
+        keeps_signatures=(image.signatures or manifest.signatures) == "keep",
     )
 
 

@@ -1,5 +1,6 @@
-"""What is there, on both sides at once: HEAD at the sources, ECR's own listing at the destination. No counted pull.
+"""What is there, on both sides at once: HEAD at the sources, ECR's own listing at the destination.
 
+No counted pull, but for an index that was never read and whose signatures are wanted: see `toolkit.seed.companions`.
 Its threads are the seeder's kind, a `WorkerPool`; they only ever read.
 """
 
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,11 +19,12 @@ from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import CredentialUnusable, Denied, OciError, Unauthorized
+from toolkit.oci.errors import OciError
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.seed.companions import Companion, CompanionSearch, Found, Upstream, fault_of
 from toolkit.seed.preview import preview
 from toolkit.seed.worker_pool import WorkerPool
 
@@ -32,16 +34,6 @@ if TYPE_CHECKING:
 
 # HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
 _THREADS = 16
-
-
-class Upstream(Protocol):
-    """The registry requests that observing needs."""
-
-    def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """The tag's descriptor and pull limit; None when it is not there."""
-
-    def get_manifest(self, ref: Reference) -> Document:
-        """The document; may be a counted pull."""
 
 
 class StoredImage(Protocol):
@@ -62,6 +54,17 @@ _Heads = Mapping[Reference, Head]
 _Stored = Mapping[str, Mapping[str, StoredImage] | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """The companions of one image, and which of their tags are at the destination."""
+
+    found: Found = field(default_factory=Found)
+    stored: Mapping[str, StoredImage] = field(default_factory=dict)
+
+
+_Companies = Mapping[str, _Company]
+
+
 class Observation:
     """An observation under way."""
 
@@ -69,10 +72,12 @@ class Observation:
         self,
         heads: Mapping[Reference, Future[Head]],
         stored: Mapping[str, Future[Mapping[str, StoredImage] | None]],
-        finish: Callable[[_Heads, _Stored], Observed],
+        companies: Mapping[str, Future[_Company]],
+        finish: Callable[[_Heads, _Stored, _Companies], Observed],
     ) -> None:
         self._heads = heads
         self._stored = stored
+        self._companies = companies
         self._finish = finish
 
     def result(self) -> Observed:
@@ -80,6 +85,7 @@ class Observation:
         return self._finish(
             {reference: future.result() for reference, future in self._heads.items()},
             {repository: future.result() for repository, future in self._stored.items()},
+            {key: future.result() for key, future in self._companies.items()},
         )
 
 
@@ -100,6 +106,7 @@ class Observer:
         self._stored_images = stored_images
         self._emit = emit
         self._cache = cache
+        self._search = CompanionSearch(upstream, cache)
 
     @contextmanager
     def start(self, images: Sequence[DesiredImage], repositories: frozenset[str]) -> Iterator[Observation]:
@@ -115,19 +122,27 @@ class Observer:
         started = self._clock()
         ended = [started]
 
-        def compose(heads: _Heads, stored: _Stored) -> Observed:
-            observed = self._compose(images, repositories, heads, stored)
-            there = f"{len(observed.destinations)} of {len(images)} images are in ECR"
+        def compose(heads: _Heads, stored: _Stored, companies: _Companies) -> Observed:
+            observed = self._compose(images, repositories, heads, stored, companies)
+            there = f"{sum(image.key in observed.destinations for image in images)} of {len(images)} images are in ECR"
             self._emit(StepFinished("observe", round(max(ended) - started, 3), there))
             return observed
 
         with _threads() as pool:
             stored = {name: pool.ask(partial(self._stored_images, name, tags)) for name, tags in wanted.items()}
             heads = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(map(_by_tag, images))}
-            futures: list[Future[Any]] = [*stored.values(), *heads.values()]
+            # Requests run in order of arrival, so what these wait for has begun before them.
+            companies = {
+                image.key: pool.ask(
+                    partial(self._companions, image, heads[_by_tag(image)], stored.get(image.repository))
+                )
+                for image in images
+                if image.keeps_signatures
+            }
+            futures: list[Future[Any]] = [*stored.values(), *heads.values(), *companies.values()]
             for future in futures:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
-            yield Observation(heads, stored, compose)
+            yield Observation(heads, stored, companies, compose)
 
     def pin(self, sources: Iterable[Reference]) -> Mapping[Reference, Reference | SourceFault]:
         """Each source with the digest that it has now."""
@@ -169,15 +184,29 @@ class Observer:
     def _head(self, source: Reference) -> Head:
         try:
             head = self._upstream.head_manifest(source)
-        except (Unauthorized, Denied, CredentialUnusable) as error:
-            return SourceFault("denied", error.message, error.hint)
         except OciError as error:
-            return SourceFault("unreachable", error.message, error.hint)
+            return fault_of(error)
         if head is None:
             return SourceFault(
                 "missing", f"`{source.familiar}` does not exist upstream", hint="check its name and tag at the registry"
             )
         return head
+
+    def _companions(
+        self,
+        image: DesiredImage,
+        head: Future[Head],
+        stored: Future[Mapping[str, StoredImage] | None] | None,
+    ) -> _Company:
+        top = head.result()
+        if isinstance(top, SourceFault):
+            return _Company()
+        there = ((stored.result() if stored else None) or {}).get(image.tag)
+        found = self._search.find(
+            _by_tag(image), top.descriptor, image.platforms, image.keeps_attestations, there.raw if there else None
+        )
+        tags = [companion.tag for companion in found.companions]
+        return _Company(found, (self._stored_images(image.repository, tags) if stored and tags else None) or {})
 
     def _compose(
         self,
@@ -185,6 +214,7 @@ class Observer:
         repositories: frozenset[str],
         heads: _Heads,
         stored: _Stored,
+        companies: _Companies,
     ) -> Observed:
         destinations = {}
         for image in images:
@@ -193,7 +223,26 @@ class Observer:
                 derived_from, selection = read_provenance(there.raw) or (None, None)
                 destinations[image.key] = DestinationImage(there.digest, derived_from, selection)
         sources = {image.key: self._source(image, heads[_by_tag(image)]) for image in images}
-        return Observed(sources, destinations, repositories, _budgets(heads))
+        companions: dict[str, tuple[DesiredImage, ...]] = {}
+        counted = list(heads.items())
+        for image in images:
+            company = companies.get(image.key)
+            if company is None:
+                continue
+            if company.found.recount:
+                counted.append((image.source, company.found.recount))
+            wanted = []
+            for companion in company.found.companions:
+                one = _companion_image(image, companion)
+                wanted.append(one)
+                counted.append((one.source, companion.head))
+                if one.key not in sources:  # the first to ask for a tag is the one that is served
+                    sources[one.key] = self._source(one, companion.head)
+                    there = company.stored.get(one.tag)
+                    if there is not None:
+                        destinations[one.key] = DestinationImage(there.digest)
+            companions[image.key] = tuple(wanted)
+        return Observed(sources, destinations, repositories, _budgets(counted), companions)
 
     def _source(self, image: DesiredImage, head: Head) -> SourceImage | SourceFault:
         if isinstance(head, SourceFault):
@@ -216,10 +265,23 @@ def _by_tag(image: DesiredImage) -> Reference:
     return replace(image.source, digest=None)
 
 
-def _budgets(heads: _Heads) -> tuple[PullBudget, ...]:
+def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:
+    """A companion as a tag to be filled: as it is upstream, beside its image."""
+    return replace(
+        image,
+        source=image.source.name.with_tag(companion.tag),
+        tag=companion.tag,
+        platforms=None,
+        keeps_attestations=True,
+        keeps_signatures=False,
+        subject=companion.subject,
+    )
+
+
+def _budgets(heads: Iterable[tuple[Reference, Head]]) -> tuple[PullBudget, ...]:
     """An upstream's lowest word on what is left; one that sends none does not count this pull."""
     lowest: dict[str, PullBudget] = {}
-    for reference, head in heads.items():
+    for reference, head in heads:
         if isinstance(head, SourceFault) or head.pull_limit is None:
             continue
         limit = head.pull_limit

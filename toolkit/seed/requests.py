@@ -24,6 +24,7 @@ def requests_for(
             platforms=seed.platforms,
             keeps_attestations=seed.keeps_attestations,
             destination_is_new=seed.repository in new_repositories,
+            subject=seed.subject,
         )
         for seed in seeds
         if seed.is_pending

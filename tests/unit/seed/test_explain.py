@@ -35,6 +35,8 @@ CASES: list[tuple[str, oci.OciError, str, type[ToolkitError], str]] = [
     ("source", answered(oci.Denied, 403), "source.denied", AccessDenied, "credential"),
     ("destination", answered(oci.Denied, 403), "destination.denied", AccessDenied, "ecr:PutImage"),
     ("destination", answered(oci.TagImmutable, 400), "destination.tag_immutable", Refused, "new tag"),
+    ("destination", answered(oci.SubjectRefused, 405), "destination.subject_refused", Refused, "`signatures: drop`"),
+    ("source", oci.ReferrersChanged("other"), "source.referrers_changed", Refused, "new plan"),
     ("source", oci.CredentialUnusable("bad", hint="mend it"), "source.credential_unusable", AccessDenied, "mend it"),
     ("source", oci.MissingPlatform("no arm64"), "source.platform_missing", Refused, "`all`"),
     ("source", oci.UnsupportedDocument("schema 1", hint="newer"), "source.unsupported_document", Refused, "newer"),

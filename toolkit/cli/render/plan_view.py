@@ -108,7 +108,7 @@ def _pending_facts(seed: Seed) -> Iterator[str]:
     elif seed.platforms is not None and seed.wanted_digest != seed.source.digest:
         yield f"in ECR {_short(seed.wanted_digest)}, with the chosen platforms only"
     chosen = "all platforms" if seed.platforms is None else ", ".join(str(platform) for platform in seed.platforms)
-    facts = [chosen if seed.keeps_attestations else f"{chosen} without attestations"]
+    facts = [] if seed.subject else [chosen if seed.keeps_attestations else f"{chosen} without attestations"]
     facts.append("size unknown until read" if seed.size is None else format_size(seed.size))
     if seed.pulls != (0, 0):
         facts.append(f"counted pulls: {format_range(*seed.pulls)}")

@@ -75,6 +75,7 @@ def _seed_document(seed: Seed) -> Document:
         "keeps_attestations": seed.keeps_attestations,
         "wanted_digest": _text_or_none(seed.wanted_digest),
         "current_digest": _text_or_none(seed.current_digest),
+        "subject": _text_or_none(seed.subject),
         "size": seed.size,
         "pulls": {"at_least": seed.pulls[0], "at_most": seed.pulls[1]},
     }
@@ -236,6 +237,7 @@ def _seed(fields: _Fields) -> Seed:
         keeps_attestations=fields.boolean("keeps_attestations"),
         wanted_digest=fields.optional_digest("wanted_digest"),
         current_digest=fields.optional_digest("current_digest"),
+        subject=fields.optional_digest("subject"),
         size=fields.optional_number("size"),
         pulls=(pulls.number("at_least"), pulls.optional_number("at_most")),
     )

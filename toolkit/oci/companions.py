@@ -1,0 +1,92 @@
+"""What is kept beside an image: signatures, attestations and SBOMs under cosign's digest tags, and OCI 1.1 referrers.
+
+cosign names its tags after the digest that they are about. Referrers are documents with a `subject`; the registry lists
+them, or, where it has no such API, their publisher keeps an index of them under the *referrers tag*. A copy always gets
+that index and that tag: it serves readers of both kinds, and what a tagged index points to is not "untagged".
+
+An index of our own, made from a registry's list, has the same bytes for the same list in any order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import INDEX_TYPES, OCI_INDEX, Document, media_type_of
+from toolkit.oci.filtered_index import read_provenance, selection_text
+from toolkit.oci.tree import TreeReader
+
+_KINDS = {".sig": "signature", ".att": "attestations", ".sbom": "SBOM"}
+_LONGEST_HEX = 64  # the standard cuts what would be too long for a tag
+
+
+def referrers_tag(subject: Digest) -> str:
+    """The tag of the index of the documents that refer to `subject`."""
+    return f"{subject.algorithm}-{subject.hex[:_LONGEST_HEX]}"
+
+
+def cosign_tags(subject: Digest) -> tuple[str, ...]:
+    """The tags that cosign may have made for `subject`; none for a digest that has no room in a tag."""
+    if len(subject.hex) > _LONGEST_HEX:
+        return ()
+    return tuple(f"{referrers_tag(subject)}{suffix}" for suffix in _KINDS)
+
+
+def kind_of(tag: str) -> str:
+    """What is under a companion's tag, in a word for readers."""
+    return next((kind for suffix, kind in _KINDS.items() if tag.endswith(suffix)), "referrers")
+
+
+def referrers_index(referrers: Iterable[Descriptor]) -> Document:
+    """The index of `referrers`, whatever their order."""
+    unique = {referrer.digest: referrer for referrer in referrers}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [_fields(unique[digest]) for digest in sorted(unique)],
+    }
+    return Document(OCI_INDEX, json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode("ascii"))
+
+
+def find_subjects(
+    source: Descriptor,
+    platforms: Sequence[Platform] | None,
+    keeps_attestations: bool,
+    stored: bytes | None,
+    read: Callable[[], Document],
+) -> tuple[Digest, ...]:
+    """The digests of a copy of `source` that upstream's signatures can be about.
+
+    Those are the document itself, unless an index is cut down to some platforms, which gives it another digest, and
+    the children that are kept. The children are always in: if they were only where they happen to be known, a second
+    plan would find what the first one could not. They are in `stored`, the destination's document, where that was made
+    of `source`; otherwise `read` is called for the source's index. OciError as for a copy.
+    """
+    if source.media_type not in INDEX_TYPES:
+        return (source.digest,)
+    takes_all = platforms is None and keeps_attestations
+    reader = TreeReader(source.digest, platforms, keeps_attestations=keeps_attestations)
+    wanted = (source.digest, selection_text(platforms, keeps_attestations))
+    if stored is not None and takes_all and Digest.of(stored, source.digest.algorithm) == source.digest:
+        children = reader.add(source.digest, Document(source.media_type, stored))
+    elif stored is not None and not takes_all and read_provenance(stored) == wanted:
+        document = Document(media_type_of(None, stored), stored)
+        children = TreeReader(document.digest, None, keeps_attestations=True).add(document.digest, document)
+    else:
+        children = reader.add(source.digest, read())
+    return (source.digest, *children) if takes_all else children
+
+
+def _fields(referrer: Descriptor) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "mediaType": referrer.media_type,
+        "digest": str(referrer.digest),
+        "size": referrer.size,
+    }
+    if referrer.annotations:
+        fields["annotations"] = dict(sorted(referrer.annotations))
+    if referrer.artifact_type:
+        fields["artifactType"] = referrer.artifact_type
+    return fields

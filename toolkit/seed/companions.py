@@ -1,0 +1,121 @@
+"""Finds what upstream keeps beside an image: cosign's tags by HEAD, the referrers by the registry's list of them.
+
+None of this is a counted pull. What is looked for depends on the children of an index, though, and an index that no run
+has read yet is read here: one counted pull, which the copy then saves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from toolkit.oci.client import ManifestHead
+from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, referrers_tag
+from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.digest import Digest
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.errors import CredentialUnusable, Denied, OciError, Unauthorized
+from toolkit.oci.filtered_index import Document
+from toolkit.oci.reference import Reference, Repository
+from toolkit.plan.observed import SourceFault
+
+
+class Upstream(Protocol):
+    """The registry requests that observing needs."""
+
+    def head_manifest(self, ref: Reference) -> ManifestHead | None:
+        """The tag's descriptor and pull limit; None when it is not there."""
+
+    def get_manifest(self, ref: Reference) -> Document:
+        """The document; may be a counted pull."""
+
+    def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
+        """The documents that refer to `subject`; None where the registry does not list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A tag that belongs to the digest `subject`, or why it cannot be known whether there is one."""
+
+    subject: Digest
+    tag: str
+    head: ManifestHead | SourceFault
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What belongs to one image. `recount` is a HEAD of the image made after its index was read, for what is left."""
+
+    companions: tuple[Companion, ...] = ()
+    recount: ManifestHead | None = None
+
+
+class CompanionSearch:
+    """Looks upstream. An index of referrers that it composes goes into `cache`: the registry has no such document."""
+
+    def __init__(self, upstream: Upstream, cache: DocumentCache) -> None:
+        self._upstream = upstream
+        self._cache = cache
+
+    def find(
+        self,
+        source: Reference,
+        descriptor: Descriptor,
+        platforms: tuple[Platform, ...] | None,
+        keeps_attestations: bool,
+        stored: bytes | None = None,
+    ) -> Found:
+        """The companions of the image `descriptor` at the tag `source`; `stored` is what the destination tag holds now.
+
+        What fails is a companion with a fault: a copy that should keep signatures must not lose them silently.
+        """
+        was_read = False
+
+        def read() -> Document:
+            nonlocal was_read
+            reference = source.name.with_digest(descriptor.digest)
+            document, was_read = self._cache.get_or_read(
+                descriptor.digest, lambda: self._upstream.get_manifest(reference)
+            )
+            return document
+
+        try:
+            subjects = find_subjects(descriptor, platforms, keeps_attestations, stored, read)
+            recount = self._upstream.head_manifest(source) if was_read else None
+        except OciError as error:
+            tag = referrers_tag(descriptor.digest)
+            return Found((Companion(descriptor.digest, tag, fault_of(error)),))
+        found = [companion for subject in subjects for companion in self._companions(source.name, subject)]
+        return Found(tuple(found), recount)
+
+    def _companions(self, repository: Repository, subject: Digest) -> list[Companion]:
+        found = []
+        for tag in (*cosign_tags(subject), referrers_tag(subject)):
+            head: ManifestHead | SourceFault | None
+            try:
+                if tag == referrers_tag(subject):
+                    head = self._referrers(repository, subject)
+                else:
+                    head = self._upstream.head_manifest(repository.with_tag(tag))
+            except OciError as error:
+                head = fault_of(error)
+            if head is not None:
+                found.append(Companion(subject, tag, head))
+        return found
+
+    def _referrers(self, repository: Repository, subject: Digest) -> ManifestHead | None:
+        """The index of the referrers: composed where the registry lists them, otherwise what its publisher keeps."""
+        referrers = self._upstream.list_referrers(repository, subject)
+        if referrers is None:
+            return self._upstream.head_manifest(repository.with_tag(referrers_tag(subject)))
+        if not referrers:
+            return None
+        index = referrers_index(referrers)
+        self._cache.put(index.digest, index)
+        return ManifestHead(index.descriptor)
+
+
+def fault_of(error: OciError) -> SourceFault:
+    """Why upstream cannot be asked."""
+    is_denied = isinstance(error, (Unauthorized, Denied, CredentialUnusable))
+    return SourceFault("denied" if is_denied else "unreachable", error.message, error.hint)
