@@ -17,7 +17,7 @@ from toolkit.oci.answers import Answer, Headers, PullLimit, read_pull_limit, ref
 from toolkit.oci.auth import CredentialProvider, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import ACCEPT, OCI_INDEX, Document, ImageIndex, media_type_of, parse
+from toolkit.oci.documents import ACCEPT, OCI_INDEX, Document, ImageIndex, media_type_of, parse, read_object
 from toolkit.oci.endpoints import Endpoints, origin
 from toolkit.oci.errors import (
     ConnectionFailed,
@@ -42,7 +42,7 @@ _NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 # How registries that do not list referrers say so; 404 is the standard's way.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 # A registry whose pages never end is broken.
-_MOST_PAGES = 1000
+_MOST_PAGES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,16 +304,11 @@ def _put_refusal(answer: Answer, ref: Reference, document: Document) -> Registry
     kind: type[RegistryError]
     if is_tag and ((answer.status == 400 and "TAG_INVALID" in error.error_codes) or answer.status == 412):
         kind = TagImmutable
-    elif answer.status == 405 and _needs_oci_1_1(document):
+    elif answer.status == 405 and read_object(document.raw).keys() & {"subject", "artifactType"}:
         kind = SubjectRefused
     else:
         return error
     return kind(error.message, status=error.status, host=error.host, error_codes=error.error_codes)
-
-
-def _needs_oci_1_1(document: Document) -> bool:
-    found = parse(document)
-    return found.subject is not None or found.artifact_type is not None
 
 
 def _from_offset(answer: Answer, chunks: Iterator[bytes], offset: int, descriptor: Descriptor) -> Iterator[bytes]:

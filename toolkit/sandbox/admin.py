@@ -57,8 +57,8 @@ class Admin:
 
     def _status(self) -> dict[str, object]:
         images = {
-            "docker_hub": self._hub.documents.references(),
-            "upstream": self._others.documents.references(),
+            "docker_hub": _images(self._hub),
+            "upstream": _images(self._others),
             "ecr": self._ecr_references(),
         }
         return {"images": images, "pulls": self._pulls(), "notices": list(self._notices.values())}
@@ -110,6 +110,11 @@ def route(registry: WSGIApplication, policy: DockerHubPolicy, admin: Admin) -> W
         return registry(environ, start_response)
 
     return app
+
+
+def _images(stock: Stock) -> list[str]:
+    """What can be asked for; signatures come with their images."""
+    return [name for name in stock.documents.references() if ":sha256-" not in name]
 
 
 def _json(document: object, status: int = 200) -> Response:

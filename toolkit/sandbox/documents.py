@@ -34,6 +34,25 @@ def read_links(document: StoredDocument) -> list[str]:
         raise RegistryFault(400, "MANIFEST_INVALID", "manifest invalid") from None
 
 
+def read_subject(document: StoredDocument) -> str | None:
+    """The digest of the document that this one refers to."""
+    subject = _read(document).get("subject")
+    return subject.get("digest") if isinstance(subject, dict) else None
+
+
+def describe_referrer(document: StoredDocument) -> dict[str, object]:
+    """How the list of referrers shows a document."""
+    found = _read(document)
+    kind = found.get("artifactType") or found.get("config", {}).get("mediaType")
+    return {
+        "mediaType": document.media_type,
+        "digest": str(document.digest),
+        "size": len(document.raw),
+        **({"artifactType": kind} if kind else {}),
+        **({"annotations": found["annotations"]} if found.get("annotations") else {}),
+    }
+
+
 def choose(
     document: StoredDocument, accept: MIMEAccept, find: Callable[[str], StoredDocument | None]
 ) -> StoredDocument | None:

@@ -111,6 +111,11 @@ class MotoDocuments:
                     other.image_tag = other.image_tags[-1] if other.image_tags else None
             image.update_tag(tag)
 
+    def all(self, repository: str) -> list[StoredDocument]:
+        """Every document of the repository, in any order."""
+        images = tuple(getattr(self.repository(repository), "images", ()))
+        return [StoredDocument(image.image_manifest_media_type, image.image_manifest.encode()) for image in images]
+
     def delete(self, repository: str, target: str) -> bool:
         """Always False: ECR's registry API deletes nothing."""
         return False

@@ -1,7 +1,7 @@
 """A registry: the OCI distribution API over a store, as a WSGI application.
 
 What is particular to Docker Hub or to ECR is in a `Policy`; `Policy` itself is an open registry without quirks.
-Referrers, the catalogue and conversion to old formats are not here.
+The catalogue and conversion to old formats are not here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from werkzeug.wsgi import wrap_file
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest
-from toolkit.sandbox.documents import INDEX_TYPES, choose, read_links
+from toolkit.sandbox.documents import INDEX_TYPES, OCI_INDEX, choose, describe_referrer, read_links, read_subject
 from toolkit.sandbox.faults import RegistryFault
 from toolkit.sandbox.store import BlobStore, Documents, StoredDocument, WrongDigest
 
@@ -38,6 +38,7 @@ _ROUTES = tuple(
         (r"/blobs/uploads/(?P<target>[^/]+)", "upload"),
         (r"/blobs/(?P<target>[^/]+)", "blob"),
         (r"/manifests/(?P<target>[^/]+)", "document"),
+        (r"/referrers/(?P<target>[^/]+)", "referrers"),
         (r"/tags/list", "tags"),
     )
 )
@@ -244,6 +245,9 @@ class RegistryApp:
             self._policy.check_tag(repository, tag)
         self._documents.put(repository, document, tag)
         response = Response(status=201, headers={"Docker-Content-Digest": str(document.digest)})
+        subject = read_subject(document)
+        if subject is not None:
+            response.headers["OCI-Subject"] = subject
         if self._policy.locates_documents:
             response.location = f"{request.host_url}v2/{repository}/manifests/{document.digest}"
         return response
@@ -267,6 +271,13 @@ class RegistryApp:
         if not self._documents.delete(repository, target):
             raise RegistryFault(404, "MANIFEST_UNKNOWN", "manifest unknown", {"target": target})
         return Response(status=202)
+
+    def _referrers_get(self, request: Request, repository: str, target: str) -> Response:
+        subject = str(parse_digest(target))
+        found = [document for document in self._documents.all(repository) if read_subject(document) == subject]
+        manifests = [describe_referrer(document) for document in found]
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+        return Response(json.dumps(index), content_type=OCI_INDEX)
 
     def _tags_get(self, request: Request, repository: str) -> Response:
         if not self._documents.has_repository(repository):

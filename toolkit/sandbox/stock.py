@@ -1,4 +1,7 @@
-"""The made-up images that one upstream stand-in has, and how often each tag has moved."""
+"""The made-up images that one upstream stand-in has, and how often each tag has moved.
+
+Those that come with attestations are signed too, every document of them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from pathlib import Path
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
-from toolkit.sandbox.images import make_image
+from toolkit.sandbox.images import Shape, make_image, shape_of
+from toolkit.sandbox.signatures import make_sbom, make_signature
 from toolkit.sandbox.store import BlobStore, DiskDocuments, StoredDocument, write_atomically
 
 
@@ -45,11 +49,20 @@ class Stock:
     def _make(self, reference: Reference, tag: str, generation: int) -> Digest:
         repository = reference.repository
 
+        kept: list[StoredDocument] = []
+
+        def keep_blob(blob: bytes) -> Digest:
+            return self.blobs.put(repository, blob)
+
         def keep_document(document: StoredDocument) -> None:
             self.documents.put(repository, document, None)
+            kept.append(document)
 
-        made = make_image(
-            reference.with_tag(tag), lambda blob: self.blobs.put(repository, blob), keep_document, generation
-        )
+        made = make_image(reference.with_tag(tag), keep_blob, keep_document, generation)
+        if shape_of(reference.with_tag(tag)) is Shape.OCI_WITH_ATTESTATIONS:
+            for document in (*kept, made):
+                signature_tag, signature = make_signature(reference, document, keep_blob)
+                self.documents.put(repository, signature, signature_tag)
+                self.documents.put(repository, make_sbom(document, keep_blob), None)
         self.documents.put(repository, made, tag)
         return made.digest

@@ -45,6 +45,10 @@ class Documents(Protocol):
         """Keep `document`, and let `tag` point to it."""
         ...
 
+    def all(self, repository: str) -> list[StoredDocument]:
+        """Every document of the repository, in any order."""
+        ...
+
     def delete(self, repository: str, target: str) -> bool:
         """Forget a tag, or a document with all of its tags; False if it is not there."""
         ...
@@ -188,6 +192,12 @@ class DiskDocuments:
                 if tag.read_text() == target:
                     tag.unlink()
             return True
+
+    def all(self, repository: str) -> list[StoredDocument]:
+        """Every document of the repository, in any order."""
+        paths = (self._repositories / repository / "_documents").glob("*:*")
+        found = (self.find(repository, path.name) for path in paths if not path.name.startswith("."))
+        return [document for document in found if document is not None]
 
     def tags(self, repository: str) -> list[str]:
         """In alphabetical order."""

@@ -137,6 +137,66 @@ def test_keeps_an_immutable_tag_that_is_right() -> None:
     assert plan_of(WHOLE, DestinationImage(NEW), mutability="IMMUTABLE").refusals == ()
 
 
+SIGNATURE = replace(IMAGE, source=Reference.parse("nginx:sha256-0.sig"), tag="sha256-0.sig", subject=NEW)
+
+
+def plan_of_signed(
+    source: SourceImage | SourceFault, destination: DestinationImage | None, *, mutability: str = "MUTABLE"
+) -> Plan:
+    """An image that is in ECR as it is upstream, and its signature."""
+    observed = Observed(
+        {KEY: WHOLE, SIGNATURE.key: source},
+        {KEY: DestinationImage(NEW)} | ({SIGNATURE.key: destination} if destination else {}),
+        frozenset({REPOSITORY}),
+        (HUB,),
+        {KEY: (SIGNATURE,)},
+    )
+    return make_plan(desired(mutability=mutability), observed, (), ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("destination", "mutability", "action", "reason", "notices", "pulls"),
+    [
+        (None, "MUTABLE", SeedAction.COPY, "not in ECR", [], (1, 1)),
+        (DestinationImage(NEW), "MUTABLE", SeedAction.KEEP, "same digest", [], (0, 0)),
+        (DestinationImage(OLD), "MUTABLE", SeedAction.MOVE, "upstream moved", [], (1, 1)),
+        (None, "IMMUTABLE", SeedAction.COPY, "not in ECR", [], (1, 1)),
+        (DestinationImage(NEW), "IMMUTABLE", SeedAction.KEEP, "same digest", [], (0, 0)),
+        (
+            DestinationImage(OLD),
+            "IMMUTABLE",
+            SeedAction.KEEP,
+            "immutable, kept in ECR",
+            ["signature.immutable"],
+            (0, 0),
+        ),
+    ],
+)
+def test_a_signature_is_decided_as_an_image_is_but_never_stops_one(
+    destination: DestinationImage | None,
+    mutability: str,
+    action: SeedAction,
+    reason: str,
+    notices: list[str],
+    pulls: tuple[int, int],
+) -> None:
+    found = SourceImage(NEW, SINGLE, wanted_digest=NEW)
+    plan = plan_of_signed(found, destination, mutability=mutability)
+    image, signature = plan.seeds
+    assert (image.subject, image.action) == (None, SeedAction.KEEP)
+    assert (signature.subject, signature.action, signature.pulls) == (NEW, action, pulls)
+    assert signature.reason == f"signature of {NEW.short}: {reason}"
+    assert [notice.code for notice in plan.notices] == notices
+    assert plan.refusals == ()
+
+
+def test_a_signature_that_cannot_be_looked_for_refuses_the_plan() -> None:
+    plan = plan_of_signed(SourceFault("unreachable", "no answer"), None)
+    assert [(refusal.code, refusal.message) for refusal in plan.refusals] == [
+        ("source.unreachable", "images[0]: no answer")
+    ]
+
+
 def test_pins_the_source_digest_that_was_seen() -> None:
     (seed,) = plan_of(WHOLE).seeds
     assert seed.source.digest == NEW

@@ -26,6 +26,7 @@ def test_the_least_manifest_gets_every_default() -> None:
     assert (image.key, image.path) == ("docker-hub/library/nginx:1.16", "images[0]")
     assert image.platforms == (Platform("linux", "amd64"),)
     assert image.keeps_attestations
+    assert not image.keeps_signatures
     assert (found.builds, found.registries, found.resource_tags) == ((), {}, {})
 
 
@@ -51,6 +52,11 @@ def test_platforms_and_attestations_come_from_the_image_else_from_the_manifest()
     )
     assert [image.platforms for image in found.images] == [None, (Platform("linux", "arm", "v7"),), None]
     assert [image.keeps_attestations for image in found.images] == [False, False, True]
+
+
+def test_signatures_come_from_the_image_else_from_the_manifest() -> None:
+    found = desired("signatures: keep\nimages: ['a:1', {source: 'b:1', signatures: drop}]\n")
+    assert [image.keeps_signatures for image in found.images] == [True, False]
 
 
 def test_an_image_can_take_the_whole_index_where_the_manifest_chooses() -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.support.plain_http import PlainHttp, plain_http
 from tests.support.sandbox import stand_in_registry
 
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -42,6 +43,28 @@ def test_part_that_leaves_a_gap_is_refused(http: PlainHttp) -> None:
     location = http.ask("POST", "/v2/a/blobs/uploads/").headers["location"]
     answer = http.ask("PATCH", location, b"later", {"Content-Range": "10-14"})
     assert (answer.status, answer.codes) == (416, ["BLOB_UPLOAD_INVALID"])
+
+
+def test_who_puts_a_referrer_is_told_that_it_was_understood(http: PlainHttp) -> None:
+    subject = digest_of(b"not there yet")
+    document = {
+        "schemaVersion": 2,
+        "config": {"mediaType": "application/json", "digest": push_blob(http, "a", b"{}"), "size": 2},
+        "layers": [],
+        "subject": {"mediaType": OCI_MANIFEST, "digest": subject, "size": 13},
+    }
+    raw = json.dumps(document).encode()
+    put = http.ask("PUT", f"/v2/a/manifests/{digest_of(raw)}", raw, {"Content-Type": OCI_MANIFEST})
+    assert (put.status, put.headers["oci-subject"]) == (201, subject)
+    listed = http.ask("GET", f"/v2/a/referrers/{subject}").document["manifests"]
+    assert listed == [
+        {
+            "mediaType": OCI_MANIFEST,
+            "digest": digest_of(raw),
+            "size": len(raw),
+            "artifactType": "application/json",  # the configuration's, where the document has none
+        }
+    ]
 
 
 def test_range_after_the_end_is_refused(http: PlainHttp) -> None:

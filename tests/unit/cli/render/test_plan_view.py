@@ -116,6 +116,20 @@ def test_a_tag_that_two_names_share_counts_its_bytes_once() -> None:
     assert "Together at most 500 B;" in render_plan(replace(plan_samples.EMPTY, seeds=twice))
 
 
+def test_a_companion_says_what_it_is_and_nothing_of_platforms() -> None:
+    signature = seed(
+        SeedAction.COPY,
+        "nginx:sha256-0.sig",
+        "base/nginx",
+        "signature of 0123456789ab: not in ECR",
+        platforms=None,
+        subject=plan_samples.digest("b"),
+    )
+    text = render_plan(replace(plan_samples.EMPTY, seeds=(signature,)))
+    assert "signature of 0123456789ab: not in ECR" in text
+    assert "platforms" not in text
+
+
 def test_a_refused_plan_without_changes_is_not_called_a_match() -> None:
     plan = replace(plan_samples.NO_CHANGES, refusals=plan_samples.MIXED.refusals[:1])
     last = render_plan(plan).splitlines()[-1]
