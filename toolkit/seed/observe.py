@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
+from toolkit.oci.companions import referrers_tag
+from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import OciError
@@ -153,6 +155,21 @@ class Observer:
             source: head if isinstance(head, SourceFault) else source.with_digest(head.descriptor.digest)
             for source, head in zip(unique, heads, strict=True)
         }
+
+    def companions(
+        self, sources: Iterable[Reference], platforms: tuple[Platform, ...] | None, keeps_attestations: bool
+    ) -> Mapping[Reference, tuple[Companion, ...]]:
+        """What upstream keeps beside each of the pinned `sources`, which are copied with that selection."""
+
+        def find(source: Reference) -> tuple[Companion, ...]:
+            head = self._head(source)
+            if not isinstance(head, SourceFault):
+                return self._search.find(source, head.descriptor, platforms, keeps_attestations).companions
+            return (Companion(source.digest, referrers_tag(source.digest), head),) if source.digest else ()
+
+        with _threads() as pool:
+            asked = {source: pool.ask(partial(find, source)) for source in sources}
+            return {source: answer.result() for source, answer in asked.items()}
 
     def read(self, seeds: Sequence[Seed]) -> None:
         """Read the documents of `seeds` into the cache: counted pulls, which the copies save later.

@@ -43,6 +43,9 @@ def command(
     drop_attestations: Annotated[
         bool, typer.Option("--drop-attestations", help="Leave provenance and SBOM attestations behind.")
     ] = False,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="Copy cosign's signature tags and the OCI referrers too.")
+    ] = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
@@ -71,6 +74,7 @@ def command(
             run.emit,
             platforms=platforms,
             keeps_attestations=not drop_attestations,
+            keeps_signatures=signatures,
             publish=run.show_report,
         )
         return 0

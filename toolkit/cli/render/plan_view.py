@@ -102,7 +102,9 @@ def _image_section(plan: Plan, totals: PlanTotals, width: int, paint: Paint) -> 
 
 def _pending_facts(seed: Seed) -> Iterator[str]:
     """The lines below an image that is copied: from where, to what, which parts, how much, and why."""
-    yield f"from {replace(seed.source, digest=None)} {_short(seed.source.digest)}"
+    # A companion's own tag is in its key already, and too long to be read twice.
+    source = seed.source.name if seed.subject else replace(seed.source, digest=None)
+    yield f"from {source} {_short(seed.source.digest)}"
     if seed.action is SeedAction.MOVE:
         yield f"tag now {_short(seed.current_digest)} -> {_short(seed.wanted_digest)}"
     elif seed.platforms is not None and seed.wanted_digest != seed.source.digest:

@@ -1,0 +1,91 @@
+"""Copying pairs with what upstream keeps beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.made_images import image, index, referrer, store, whole
+from tests.support.memory_registry import MemoryRegistry
+from toolkit.errors import SeedingIncomplete
+from toolkit.oci.companions import cosign_tags, referrers_tag
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.reference import Reference
+from toolkit.operations.copy import Pair, copy
+from toolkit.report import Report, SeedStatus
+from toolkit.seed.observe import Observer
+from toolkit.seed.seeder import Seeder
+
+SOURCE, TARGET = Reference.parse("source.test/a:1"), Reference.parse("target.test/b:1")
+AMD64, ARM64 = image([b"amd64"]), image([b"arm64"], "linux/arm64")
+INDEX = index(("linux/amd64", AMD64), ("linux/arm64", ARM64))
+SIGNATURE = image([b"signature"])
+
+
+def copied(
+    registry: MemoryRegistry,
+    *pairs: Pair,
+    keeps_signatures: bool = True,
+    platforms: tuple[Platform, ...] | None = None,
+) -> dict[str, SeedStatus]:
+    """How each tag ended, in order."""
+    reports: list[Report] = []
+    cache = DocumentCache()
+    copy(
+        pairs or [Pair(SOURCE, TARGET)],
+        Observer(registry, lambda repository, tags: None, lambda event: None, cache=cache),
+        Seeder(registry, registry, lambda event: None, cache=cache),
+        lambda event: None,
+        platforms=platforms,
+        keeps_attestations=True,
+        keeps_signatures=keeps_signatures,
+        publish=reports.append,
+    )
+    return {outcome.key.rpartition(":")[2]: outcome.status for outcome in reports[0].outcomes}
+
+
+def signed_registry() -> MemoryRegistry:
+    """An index whose image for amd64 has a signature and a referrer."""
+    registry = MemoryRegistry()
+    store(registry, INDEX, str(SOURCE))
+    store(registry, SIGNATURE, f"{SOURCE.name}:{cosign_tags(AMD64.digest)[0]}")
+    store(registry, referrer(AMD64, b"sbom"), str(SOURCE.name))
+    return registry
+
+
+SIGNED = dict.fromkeys(("1", cosign_tags(AMD64.digest)[0], referrers_tag(AMD64.digest)))
+
+
+@pytest.mark.parametrize("platforms", [None, (Platform("linux", "amd64"),)], ids=["all", "one"])
+def test_signatures_and_referrers_go_with_their_image(platforms: tuple[Platform, ...] | None) -> None:
+    registry = signed_registry()
+    assert copied(registry, platforms=platforms) == dict.fromkeys(SIGNED, SeedStatus.COPIED)
+    assert all(whole(registry, TARGET.name.with_tag(tag)) for tag in SIGNED)
+    assert copied(registry, platforms=platforms) == dict.fromkeys(SIGNED, SeedStatus.UNCHANGED)
+
+
+def test_signatures_of_another_platform_stay_behind() -> None:
+    assert copied(signed_registry(), platforms=(Platform("linux", "arm64"),)) == {"1": SeedStatus.COPIED}
+
+
+def test_signatures_stay_behind_unless_they_are_asked_for() -> None:
+    registry = signed_registry()
+    assert copied(registry, keeps_signatures=False) == {"1": SeedStatus.COPIED}
+    assert registry.count("list_referrers") == 0
+
+
+def test_a_signature_of_two_tags_is_copied_once() -> None:
+    registry = signed_registry()
+    second = Pair(SOURCE, TARGET.name.with_tag("2"))
+    assert copied(registry, Pair(SOURCE, TARGET), second) == dict.fromkeys(("1", "2", *SIGNED), SeedStatus.COPIED)
+
+
+def test_a_signature_that_cannot_be_looked_for_is_told_and_the_image_copied() -> None:
+    registry = signed_registry()
+    registry.faults = lambda call: (
+        ConnectionFailed("no answer", host="source.test") if call.operation == "list_referrers" else None
+    )
+    with pytest.raises(SeedingIncomplete):
+        copied(registry)
+    assert whole(registry, TARGET)
