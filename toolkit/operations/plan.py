@@ -1,4 +1,7 @@
-"""Plan: what apply will do, found out without changing anything and without one counted pull."""
+"""Plan: what apply will do, found out without changing anything.
+
+Nor does it cost a counted pull, unless sizes are asked for, or the signatures of an index that was never read.
+"""
 
 from __future__ import annotations
 

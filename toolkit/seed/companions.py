@@ -6,6 +6,7 @@ has read yet is read here: one counted pull, which the copy then saves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,7 +68,8 @@ class CompanionSearch:
     ) -> Found:
         """The companions of the image `descriptor` at the tag `source`; `stored` is what the destination tag holds now.
 
-        What fails is a companion with a fault: a copy that should keep signatures must not lose them silently.
+        What fails is a companion with a fault, the last one: a copy that should keep signatures must not lose them
+        silently, and a registry that does not answer is not asked again and again.
         """
         was_read = False
 
@@ -85,23 +87,21 @@ class CompanionSearch:
         except OciError as error:
             tag = referrers_tag(descriptor.digest)
             return Found((Companion(descriptor.digest, tag, fault_of(error)),))
-        found = [companion for subject in subjects for companion in self._companions(source.name, subject)]
-        return Found(tuple(found), recount)
+        return Found(tuple(self._companions(source.name, subjects)), recount)
 
-    def _companions(self, repository: Repository, subject: Digest) -> list[Companion]:
-        found = []
-        for tag in (*cosign_tags(subject), referrers_tag(subject)):
-            head: ManifestHead | SourceFault | None
+    def _companions(self, repository: Repository, subjects: Iterable[Digest]) -> Iterator[Companion]:
+        tags = [(subject, tag) for subject in subjects for tag in (*cosign_tags(subject), referrers_tag(subject))]
+        for subject, tag in tags:
             try:
                 if tag == referrers_tag(subject):
                     head = self._referrers(repository, subject)
                 else:
                     head = self._upstream.head_manifest(repository.with_tag(tag))
             except OciError as error:
-                head = fault_of(error)
+                yield Companion(subject, tag, fault_of(error))
+                return
             if head is not None:
-                found.append(Companion(subject, tag, head))
-        return found
+                yield Companion(subject, tag, head)
 
     def _referrers(self, repository: Repository, subject: Digest) -> ManifestHead | None:
         """The index of the referrers: composed where the registry lists them, otherwise what its publisher keeps."""

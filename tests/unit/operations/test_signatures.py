@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import MadeImage, image, index, referrer, store, whole
+from tests.support.memory_registry import Call
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete
 from toolkit.oci.client import ManifestHead, PullLimit
@@ -199,6 +200,22 @@ def test_signatures_are_never_lost_silently(
     assert "images[0]" in str(refusal.value)
 
 
+def test_a_registry_that_does_not_answer_is_not_asked_for_every_tag(tmp_path: Path) -> None:
+    world, top = signed_world(tmp_path, INDEX)
+    asked = []
+
+    def silent(call: Call) -> OciError | None:
+        if call.subject not in ("1", str(top)):
+            asked.append(call.subject)
+            return ConnectionFailed("no answer", host="upstream.test")
+        return None
+
+    world.registry.faults = silent
+    made = plan(keeping(), world.services).plan
+    assert [refusal.code for refusal in made.refusals] == ["source.unreachable"]
+    assert asked == [cosign_tags(top)[0]]
+
+
 def test_an_index_that_cannot_be_read_is_a_refusal(tmp_path: Path) -> None:
     world, _ = signed_world(tmp_path, INDEX)
     world.registry.faults = lambda call: (
@@ -217,6 +234,19 @@ def test_a_tag_that_the_manifest_asks_for_itself_is_no_companion(tmp_path: Path)
     twin = replace(wanted.images[0], tag="2")
     made, _ = applied(world, replace(wanted, images=(*wanted.images, twin, explicit)))
     assert [(seed.tag, seed.subject) for seed in made.seeds] == [("1", None), ("2", None), (signature, None)]
+
+
+def test_of_two_upstreams_with_the_same_image_the_first_one_signs(tmp_path: Path) -> None:
+    world, top = signed_world(tmp_path)
+    other, signature = Repository("other.test", "one"), cosign_tags(top)[0]
+    store(world.registry, SIGNATURE, f"{UPSTREAM}:{signature}")
+    store(world.registry, replace(made_of(world, top), blobs=dict(world.registry.blobs[UPSTREAM])), f"{other}:1")
+    store(world.registry, image([b"signed by somebody else"]), f"{other}:{signature}")
+    wanted = keeping()
+    twin = replace(wanted.images[0], source=other.with_tag("1"), tag="2")
+    made, _ = applied(world, replace(wanted, images=(*wanted.images, twin)))
+    assert [seed.tag for seed in made.seeds] == ["1", signature, "2"]
+    assert world.registry.tags[ECR][signature] == SIGNATURE.digest
 
 
 def test_seeding_alone_brings_signatures_too_and_names_a_missing_repository_once(tmp_path: Path) -> None:
@@ -290,10 +320,14 @@ class Hub:
         return self._world.registry.open_blob(repository, descriptor, offset)
 
 
-def test_the_plan_counts_the_pull_that_it_made_and_those_that_are_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("is_signed", "needed"), [(True, 3), (False, 1)])
+def test_the_plan_counts_the_pull_that_it_made_and_those_that_are_left(
+    tmp_path: Path, is_signed: bool, needed: int
+) -> None:
     world, _ = signed_world(tmp_path, INDEX)
-    store(world.registry, SIGNATURE, f"{UPSTREAM}:{cosign_tags(AMD64.digest)[0]}")
-    store(world.registry, referrer(AMD64, b"sbom"), str(UPSTREAM))
+    if is_signed:
+        store(world.registry, SIGNATURE, f"{UPSTREAM}:{cosign_tags(AMD64.digest)[0]}")
+        store(world.registry, referrer(AMD64, b"sbom"), str(UPSTREAM))
     hub, cache = Hub(world), DocumentCache()
     services = world.services
     world.services = replace(
@@ -305,8 +339,8 @@ def test_the_plan_counts_the_pull_that_it_made_and_those_that_are_left(tmp_path:
     (cost,) = made.pull_costs
     assert cost.budget is not None
     assert cost.budget.remaining == 99  # the index was read to see what can be signed
-    assert (cost.at_least, cost.at_most) == (3, 3)  # the image for amd64, its signature, its SBOM
-    assert hub.left == 96
+    assert (cost.at_least, cost.at_most) == (needed, needed)  # the image for amd64, its signature, its SBOM
+    assert hub.left == 99 - needed
 
 
 @pytest.mark.parametrize("lists", [True, False])

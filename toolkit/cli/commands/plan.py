@@ -24,7 +24,7 @@ from toolkit.cli.options import (
 NAME = "plan"
 HELP = (
     "Show what apply would do: Terraform's changes, the images to copy, and the counted Docker Hub pulls that they "
-    "cost. Changes nothing in AWS, and costs no pull without --sizes."
+    "cost. Changes nothing in AWS, and costs no pull without --sizes or `signatures: keep`."
 )
 EXAMPLES = (
     "Examples:  toolkit plan   |   toolkit plan --out plan.json && toolkit apply plan.json   |   "
