@@ -18,6 +18,16 @@ import pytest
 from tests.support.plain_http import PlainHttp, plain_http
 from tests.support.real_parts import missing, require
 from tests.support.sandbox import RunningSandbox, running_sandbox
+from toolkit.oci.auth import Credential
+from toolkit.oci.client import RegistryClient
+from toolkit.oci.digest import Digest
+from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.endpoints import Endpoints
+from toolkit.oci.reference import Reference
+from toolkit.operations.copy import Pair, copy
+from toolkit.report import Report, SeedStatus
+from toolkit.seed.observe import Observer
+from toolkit.seed.seeder import Seeder
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ALL_TYPES = (
@@ -205,6 +215,44 @@ def test_skopeo_copies_every_image_of_an_index_between_the_stand_ins(sandbox: Ru
         ).stdout
         assert [image["imageManifest"].encode() for image in images] == [raw]
     assert f"docker-hub/library/{name}:{tag}" in sandbox_images(sandbox)
+
+
+class EcrLogin:
+    """What the AWS credentials give for ECR; nothing anywhere else."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def credential_for(self, registry: str) -> Credential | None:
+        return Credential("AWS", self._word) if registry == "ecr.test" else None
+
+
+def test_a_signed_image_reaches_ecr_with_all_that_signs_it(sandbox: RunningSandbox) -> None:
+    client(sandbox, "ecr").create_repository(repositoryName="signed")
+    endpoints = Endpoints(
+        (("docker.io", sandbox.status.docker_hub_endpoint), ("ecr.test", sandbox.status.ecr_endpoint))
+    )
+    registries = RegistryClient(credentials=EcrLogin(password(sandbox)), endpoints=endpoints)
+    cache = DocumentCache()
+    source, target = Reference.parse("python:3.12-slim"), Reference.parse("ecr.test/signed:3.12-slim")
+    reports: list[Report] = []
+    copy(
+        [Pair(source, target)],
+        Observer(registries, lambda repository, tags: None, lambda event: None, cache=cache),
+        Seeder(registries, registries, lambda event: None, cache=cache),
+        lambda event: None,
+        platforms=None,
+        keeps_attestations=True,
+        keeps_signatures=True,
+        publish=reports.append,
+    )
+    # The index, three platforms and their attestations: each with a signature and a referrer.
+    assert [outcome.status for outcome in reports[0].outcomes] == [SeedStatus.COPIED] * 15
+    top = Digest.parse(reports[0].outcomes[0].digest or "")
+    listed = registries.list_referrers(target.name, top)
+    assert listed
+    assert listed == registries.list_referrers(source.name, top)
+    assert f"signed:{top.algorithm}-{top.hex}.sig" in sandbox_images(sandbox)
 
 
 def sandbox_images(sandbox: RunningSandbox) -> list[str]:

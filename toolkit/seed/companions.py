@@ -104,7 +104,10 @@ class CompanionSearch:
                 yield Companion(subject, tag, head)
 
     def _referrers(self, repository: Repository, subject: Digest) -> ManifestHead | None:
-        """The index of the referrers: composed where the registry lists them, otherwise what its publisher keeps."""
+        """The index of the referrers: composed where the registry lists them, otherwise what its publisher keeps.
+
+        The list decides where there is one: publishers keep no index then, and one from before would be out of date.
+        """
         referrers = self._upstream.list_referrers(repository, subject)
         if referrers is None:
             return self._upstream.head_manifest(repository.with_tag(referrers_tag(subject)))
