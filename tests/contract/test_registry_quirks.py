@@ -20,6 +20,7 @@ from toolkit.oci.errors import (
     OciError,
     RegistryError,
     SizeMismatch,
+    SubjectRefused,
     TagImmutable,
     TooManyRequests,
 )
@@ -88,6 +89,15 @@ def test_head_without_a_digest_is_an_error_and_costs_no_get(
     assert server.asked("GET", MANIFEST) == []
 
 
+def test_head_whose_answer_was_cut_off_is_asked_once_more(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", MANIFEST, Reply(200, {"Content-Type": OCI_MANIFEST}), document_reply())
+
+    head = client.head_manifest(NGINX)
+
+    assert head is not None
+    assert head.descriptor.digest == Digest.of(RAW)
+
+
 def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", MANIFEST, Reply(200, {"Content-Type": f"{DOCKER_MANIFEST}; charset=utf-8"}, RAW))
 
@@ -145,6 +155,16 @@ def test_a_tag_that_cannot_move_is_told_from_other_refusals(
 
     assert type(caught.value) is expected
     assert not caught.value.is_temporary
+
+
+@pytest.mark.parametrize("reply", [Reply(405), refused(400, "UNSUPPORTED")])
+def test_a_registry_that_takes_no_subject_is_told_from_other_refusals(
+    server: FaultyRegistry, client: RegistryClient, reply: Reply
+) -> None:
+    server.on("PUT", MANIFEST, reply)
+
+    with pytest.raises(SubjectRefused):
+        client.put_manifest(NGINX, Document(OCI_MANIFEST, b'{"schemaVersion": 2, "subject": {}}'))
 
 
 def test_a_put_sends_the_type_and_distrusts_another_digest(server: FaultyRegistry, client: RegistryClient) -> None:

@@ -79,17 +79,18 @@ class RegistryClient:
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """What `ref` points to; None when tag or repository are not there. Never a counted pull."""
-        answer = self._send("HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
-        if answer.status == 404:
-            return None
-        if not answer.is_success:
-            raise refusal(answer, f"`{ref}`")
-        limit = read_pull_limit(answer.headers)
-        digest = ref.digest or _digest_header(answer.headers)
-        size = answer.headers.get("Content-Length") or ""
-        media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
-        if digest is not None and size.isdecimal() and media_type:
-            return ManifestHead(Descriptor(media_type, digest, int(size)), limit)
+        url, scopes = self._manifest_url(ref), _pull(ref.name)
+        for _ in range(2):  # a connection that ended within the headers looks like a whole answer that lacks some
+            answer = self._send("HEAD", ref.registry, url, scopes, headers={"Accept": ACCEPT})
+            if answer.status == 404:
+                return None
+            if not answer.is_success:
+                raise refusal(answer, f"`{ref}`")
+            digest = ref.digest or _digest_header(answer.headers)
+            size = answer.headers.get("Content-Length") or ""
+            media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
+            if digest is not None and size.isdecimal() and media_type:
+                return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(answer.headers))
         raise OciError(
             f"`{answer.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
         )
@@ -297,18 +298,21 @@ def _digest_header(headers: Headers) -> Digest | None:
 def _put_refusal(answer: Answer, ref: Reference, document: Document) -> RegistryError:
     """ECR says `TAG_INVALID` of a tag that may not move, and Harbor 412; a tag that is no tag never gets here.
 
-    Registries before OCI 1.1 say 405 to what they do not know in a document.
+    A registry without OCI 1.1 says 405 or `UNSUPPORTED` to what it does not know in a document.
     """
     error = refusal(answer, f"`{ref}`")
-    is_tag = ref.digest is None
-    kind: type[RegistryError]
+    kind, is_tag = type(error), ref.digest is None
     if is_tag and ((answer.status == 400 and "TAG_INVALID" in error.error_codes) or answer.status == 412):
         kind = TagImmutable
-    elif answer.status == 405 and read_object(document.raw).keys() & {"subject", "artifactType"}:
+    elif (answer.status == 405 or "UNSUPPORTED" in error.error_codes) and _is_new(document):
         kind = SubjectRefused
     else:
         return error
     return kind(error.message, status=error.status, host=error.host, error_codes=error.error_codes)
+
+
+def _is_new(document: Document) -> bool:
+    return not read_object(document.raw).keys().isdisjoint({"subject", "artifactType"})
 
 
 def _from_offset(answer: Answer, chunks: Iterator[bytes], offset: int, descriptor: Descriptor) -> Iterator[bytes]:

@@ -89,6 +89,16 @@ class SizeMismatch(OciError):
     default_code = "oci.size_mismatch"
 
 
+class NotAsCopied(OciError):
+    """A tag, read back, does not point to what was put; `is_missing`: to nothing, which may pass."""
+
+    default_code = "oci.not_as_copied"
+
+    def __init__(self, message: str, *, is_missing: bool) -> None:
+        super().__init__(message)
+        self.is_missing = is_missing
+
+
 class CredentialUnusable(OciError):
     """A stored credential, or the program that should give one, is there and does not work."""
 
