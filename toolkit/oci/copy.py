@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from toolkit.oci.companions import referrers_index, referrers_tag
 from toolkit.oci.descriptor import Descriptor, Platform, verify
@@ -20,7 +20,9 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.documents import Document
 from toolkit.oci.errors import (
     ConnectionFailed,
+    Denied,
     InvalidDocument,
+    NotAsCopied,
     OciError,
     ReferrersChanged,
     RegistryError,
@@ -39,6 +41,7 @@ _RESUMES = 5
 # An image's configuration is some kilobytes of JSON.
 _LARGEST_CONFIG = 4 * 2**20
 
+T = TypeVar("T")
 Watch = Callable[[int], None]
 """Told after each chunk how much of the blob has been read; raises to stop the transfer."""
 
@@ -172,7 +175,7 @@ class CopyEngine:
     def digest_in_place(self, request: CopyRequest) -> Digest | None:
         """What the tag points to if that is what is wanted, found out without asking the source."""
         with _at("destination", request.key):
-            found = self._tag_digest(request)
+            found = _if_allowed(lambda: self._tag_digest(request))
             if found is None or request.takes_all:
                 return found if found == request.source.digest else None
             document = self._target.get_manifest(request.destination.name.with_digest(found))
@@ -196,10 +199,10 @@ class CopyEngine:
         """Have `blob` at the destination without moving it, or a session in which to send it."""
         repository = request.destination.name
         with _at("destination", request.key):
-            if lookup is Lookup.BY_HEAD and self._target.has_blob(repository, blob.digest):
+            if lookup is Lookup.BY_HEAD and _if_allowed(lambda: self._target.has_blob(repository, blob.digest)):
                 return BlobFate.PRESENT
             itself = repository if lookup is Lookup.BY_MOUNT else None
-            upload = self._target.begin_upload(repository, blob.digest, mount_from or itself)
+            upload = self._begin_upload(repository, blob.digest, mount_from or itself)
         if upload is not None:
             return upload
         return BlobFate.MOUNTED if mount_from else BlobFate.PRESENT
@@ -232,7 +235,7 @@ class CopyEngine:
         """Make sure that the destination has a document that others point to; whether it had to be put."""
         reference = request.destination.name.with_digest(digest)
         with _at("destination", request.key):
-            if may_be_there and self._target.head_manifest(reference) is not None:
+            if may_be_there and _if_allowed(lambda: self._target.head_manifest(reference)) is not None:
                 return False
             self._target.put_manifest(reference, document)
         return True
@@ -243,7 +246,7 @@ class CopyEngine:
         An immutable tag refuses even what it has already, so the refusal says nothing before another look.
         """
         with _at("destination", request.key):
-            if may_be_there and self._tag_digest(request) == tree.digest:
+            if may_be_there and _if_allowed(lambda: self._tag_digest(request)) == tree.digest:
                 return False
             try:
                 self._target.put_manifest(request.destination, tree.documents[tree.digest])
@@ -253,11 +256,21 @@ class CopyEngine:
                 return False
             found = self._tag_digest(request)
             if found != tree.digest:
-                raise OciError(
+                raise NotAsCopied(
                     f"`{request.destination}` points to `{found or 'nothing'}` after `{tree.digest}` was put",
-                    code="oci.not_as_copied",
+                    is_missing=found is None,
                 )
         return True
+
+    def _begin_upload(self, repository: Repository, digest: Digest, mount_from: Repository | None) -> Upload | None:
+        """A refused link is no reason not to send: a credential may end at `repository`, or nothing is ever linked."""
+        if mount_from is not None:
+            try:
+                return self._target.begin_upload(repository, digest, mount_from)
+            except RegistryError as error:
+                if error.is_temporary:
+                    raise
+        return self._target.begin_upload(repository, digest)
 
     def _tag_digest(self, request: CopyRequest) -> Digest | None:
         head = self._target.head_manifest(request.destination)
@@ -290,6 +303,14 @@ class CopyEngine:
                     raise
             if received >= blob.size:
                 return
+
+
+def _if_allowed(look: Callable[[], T]) -> T | None:
+    """What there is at the destination; None when looking is forbidden, so that the write decides."""
+    try:
+        return look()
+    except Denied:
+        return None
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from toolkit.errors import ToolkitError
-from toolkit.oci.copy import BlobFate, CopyRequest
+from toolkit.events import RetryScheduled
+from toolkit.oci.copy import BlobFate, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.tree import ImageTree, TreeReader
 from toolkit.report import SeedOutcome, SeedStatus
@@ -89,6 +90,11 @@ class ImageCopy:
         self.seconds = round(now - self.started, 3)
         self.tree = None
         del self.reader
+
+    def retry(self, error: CopyError, again: tuple[int, float]) -> RetryScheduled:
+        """What to tell of the attempt `again`: its number, and the seconds until then."""
+        side = self.request.source if error.side == "source" else self.request.destination
+        return RetryScheduled(side.registry, error.message, *again)
 
     def outcome(self) -> SeedOutcome:
         """The copy as a value; one that is not over was not reached."""

@@ -13,7 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from toolkit.events import Emit, ImageFailed, ImageFinished, ImageProgressed, ImageStarted, RetryScheduled
+from toolkit.events import Emit, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest, Lookup
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
@@ -106,8 +106,9 @@ class SeedRun:
     def _begin(self, image: ImageCopy) -> None:
         request = image.request
         with self._lock:
-            image.started = self._clock()
-            self._emit(ImageStarted(request.key, str(request.source), str(request.destination)))
+            if not image.started:  # else the first request is made once more
+                image.started = self._clock()
+                self._emit(ImageStarted(request.key, str(request.source), str(request.destination)))
         in_place = self._engine.digest_in_place(request) if request.trusts_tag else None
         if in_place is None:
             self._read(image, image.source_digest)
@@ -273,7 +274,17 @@ class SeedRun:
         try:
             task()
         except OciError as error:
-            self._fail(image, error if isinstance(error, CopyError) else CopyError("source", image.request.key, error))
+            found = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
+            if not self._repeats(image, task, found):
+                self._fail(image, found)
+
+    def _repeats(self, image: ImageCopy, task: Callable[[], None], error: CopyError) -> bool:
+        with self._lock:
+            again = None if image.is_over else self._patience.next_request(task, image.request.destination.name, error)
+            if again is not None:
+                self._emit(image.retry(error, again))
+                self._go(image, task, delay=again[1])
+            return again is not None
 
     def _go_blob(
         self, step: Place, task: Callable[[], None], *, transfer_size: int | None = None, delay: float = 0.0
@@ -299,10 +310,8 @@ class SeedRun:
             again = None if image.is_over else self._patience.next_attempt(need, error)
             if again is None:
                 return False
-            attempt, pause = again
-            host = (need.source if error.side == "source" else need.destination).registry
-            self._emit(RetryScheduled(host, error.message, attempt, pause))
-            self._place(step, delay=pause)
+            self._emit(image.retry(error, again))
+            self._place(step, delay=again[1])
         return True
 
     def _give_up(self, need: Need, error: CopyError) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.made_images import LAYER, image, index, store
 from tests.support.memory_registry import Call, Cut, Ended, Fault, Garbled, MemoryRegistry, Overlong
+from toolkit.oci.client import Upload
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest, Lookup
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
@@ -213,6 +214,23 @@ def test_a_tag_that_points_elsewhere_after_it_was_put_is_an_error() -> None:
         engine.put_tag(request, tree, may_be_there=False)
     assert caught.value.code == "oci.not_as_copied"
     assert str(other.digest) in caught.value.message
+
+
+def test_a_tag_that_may_not_be_looked_at_is_put_all_the_same() -> None:
+    registry, engine, _ = setting()
+    request, tree = copied_tree(registry)
+    registry.faults = Scripted("head_manifest", Denied("no", status=403, host="h"))
+    assert engine.put_tag(request, tree, may_be_there=True) is True
+
+
+def test_a_refused_link_is_an_upload_and_a_passing_refusal_is_not() -> None:
+    other = Reference.parse("target.test/other:v1").name
+    denied, busy = Denied("no", status=403, host="h"), RegistryError("no", status=503, host="h")
+    registry, engine, request = setting(Scripted("begin_upload", denied, None, busy))
+    assert isinstance(engine.begin_blob(request, BLOB, Lookup.NOT, other), Upload)
+    with pytest.raises(CopyError):
+        engine.begin_blob(request, BLOB, Lookup.NOT, other)
+    assert registry.count("begin_upload") == 3
 
 
 def test_an_immutable_tag_that_has_the_digest_already_is_fine() -> None:

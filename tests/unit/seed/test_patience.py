@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from toolkit.oci.copy import CopyError
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.errors import ConnectionFailed, Denied, DigestMismatch, NotFound, OciError, RegistryError, SizeMismatch
+from toolkit.oci.errors import (
+    ConnectionFailed,
+    Denied,
+    DigestMismatch,
+    NotAsCopied,
+    NotFound,
+    OciError,
+    RegistryError,
+    SizeMismatch,
+)
 from toolkit.oci.reference import Repository
 from toolkit.seed.blob_schedule import Need
 from toolkit.seed.patience import Patience, Pauses
@@ -16,13 +28,17 @@ NO_REPOSITORY = NotFound("no", status=404, host="h", error_codes=("NAME_UNKNOWN"
 LOST_SESSION = NotFound("no", status=404, host="h", error_codes=("BLOB_UPLOAD_UNKNOWN",))
 
 
-def attempts(side: str, cause: OciError, limit: int = 50) -> list[float]:
+def next_blob(patience: Patience, need: Need, destination: Repository, error: CopyError) -> tuple[int, float] | None:
+    return patience.next_attempt(need, error)
+
+
+def attempts(side: str, cause: OciError, ask: Callable[..., Any] = next_blob, limit: int = 50) -> list[float]:
     """The pauses until it is given up, by a clock that moves with them."""
     now = 0.0
     patience = Patience(Pauses(), lambda: now)
     pauses: list[float] = []
     while len(pauses) < limit:
-        again = patience.next_attempt(NEED, CopyError(side, "k", cause))
+        again = ask(patience, NEED, NEED.destination, CopyError(side, "k", cause))
         if again is None:
             return pauses
         assert again[0] == len(pauses) + 1
@@ -47,4 +63,20 @@ def attempts(side: str, cause: OciError, limit: int = 50) -> list[float]:
 )
 def test_what_is_tried_again_and_for_how_long(side: str, cause: OciError, count: int, seconds: float) -> None:
     pauses = attempts(side, cause)
+    assert (len(pauses), sum(pauses)) == (count, seconds)
+
+
+@pytest.mark.parametrize(
+    ("side", "cause", "count", "seconds"),
+    [
+        ("destination", BROKEN, 0, 0),  # the client has repeated it
+        ("destination", NO_REPOSITORY, 12, 6.0),
+        ("destination", NotAsCopied("x", is_missing=True), 12, 6.0),
+        ("destination", NotAsCopied("x", is_missing=False), 0, 0),
+        ("source", DigestMismatch("x"), 1, 0),
+        ("source", NO_REPOSITORY, 0, 0),
+    ],
+)
+def test_which_small_requests_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
+    pauses = attempts(side, cause, Patience.next_request)
     assert (len(pauses), sum(pauses)) == (count, seconds)
