@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow demo format clean
+.PHONY: help check test test-slow bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: $(STAMP) ## the tests, on every core; under five minutes on two
 
 test-slow: $(STAMP) ## the long stories with real Terraform: killed runs, README's day, lost state
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
+
+bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1'
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 demo: $(STAMP) ## the main job on the embedded sandbox: no AWS account, no Docker Hub
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/quickstart/demo.sh
