@@ -9,7 +9,7 @@ import ssl
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,16 +31,18 @@ _ACCEPT = ", ".join(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """A case's registries while they run; hosts are what the tools see, behind the delay."""
+    """A case's registries while they run."""
 
     case: Case
     fixture: Fixture
     before: Path | None
     source: Registry
     destination: Registry
-    source_host: str
-    destination_host: str
     certificate: Certificate | None
+
+    @property
+    def registries(self) -> tuple[Registry, Registry]:
+        return self.source, self.destination
 
     @property
     def images(self) -> tuple[tuple[str, str, str], ...]:
@@ -90,10 +92,7 @@ class Bench:
         destination = stack.enter_context(Registry(self.folder / "destination", certificate))
         source.restart(content.store)
         destination.restart(before)
-        hosts = [source.host, destination.host]
-        if case.delay:
-            hosts = [stack.enter_context(delay_proxy(one.port, case.delay)) for one in (source, destination)]
-        return _Stage(case, content, before, source, destination, hosts[0], hosts[1], certificate)
+        return _Stage(case, content, before, source, destination, certificate)
 
     def _run(self, tool: Tool, stage: _Stage) -> Run:
         folder = self.folder / "run"
@@ -101,24 +100,24 @@ class Bench:
         folder.mkdir()
         if tool.cache == "warm":
             shutil.copytree(self._warm_cache(stage.case.set_name), folder / "cache")
-        errand = Errand(
-            [(repository, tag) for repository, tag, _ in stage.images],
-            stage.source_host,
-            stage.destination_host,
-            folder,
-            folder / "cache",
-            stage.certificate,
-            stage.case.jobs or self.jobs,
-        )
-        command = tool.command(errand)
-        for registry in (stage.source, stage.destination):
-            registry.forget()
-        load = os.getloadavg()[0]
-        cost = run(command.argv, command.stdin, environment(errand, command), self.folder / "run.log")
+        with ExitStack() as stack:
+            hosts = [stack.enter_context(_seen_from_afar(one, stage.case.delay)) for one in stage.registries]
+            errand = Errand(
+                [(repository, tag) for repository, tag, _ in stage.images],
+                *hosts,
+                folder,
+                folder / "cache",
+                stage.certificate,
+                stage.case.jobs or self.jobs,
+            )
+            command = tool.command(errand)
+            for registry in stage.registries:
+                registry.forget()
+            load = os.getloadavg()[0]
+            cost = run(command.argv, command.stdin, environment(errand, command), self.folder / "run.log")
         # A registry writes its line after the client has the answer.
         time.sleep(0.2)
-        sizes = stage.fixture.blob_sizes
-        found = Run(load, cost, stage.source.traffic(sizes), stage.destination.traffic(sizes))
+        found = Run(load, cost, *(registry.traffic(stage.fixture.blob_sizes) for registry in stage.registries))
         _check(stage)
         return found
 
@@ -139,6 +138,11 @@ class Bench:
         case = stage.case
         there = {} if case.before is None else fixture(self.fixtures, case.set_name, case.before).blob_sizes
         return sum(size for digest, size in stage.fixture.blob_sizes.items() if digest not in there)
+
+
+def _seen_from_afar(registry: Registry, delay: float) -> AbstractContextManager[str]:
+    """The address that a tool is given."""
+    return delay_proxy(registry.port, delay) if delay else nullcontext(registry.host)
 
 
 def _check(stage: _Stage) -> None:

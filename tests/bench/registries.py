@@ -40,16 +40,18 @@ class Certificate:
 
 
 class Registry:
-    """One registry with one address for all of a case; stopped when the block ends."""
+    """One registry, at a new address with every start; stopped when the block ends.
+
+    skopeo remembers, in a place that is the machine's, which blobs it has seen at an address: that is not to help or hinder
+    the next run, whose registry is another one.
+    """
 
     def __init__(self, folder: Path, certificate: Certificate | None = None) -> None:
         self._folder = folder
         self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
         self._seen = 0
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = 0
 
     @property
     def host(self) -> str:
@@ -74,6 +76,9 @@ class Registry:
 
     def start(self) -> None:
         """Start on what is in the folder, and wait until it answers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
         with self._config.open("w") as file:
             json.dump(self._settings(), file)  # JSON is YAML
         with self._log.open("wb") as access, self._folder.with_suffix(".err").open("wb") as errors:

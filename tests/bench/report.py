@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -82,6 +83,10 @@ def markdown(about: Mapping[str, Any], results: Results, missing: Iterable[str])
     ]
     if missing:
         lines.append(f"Not installed, so not measured: {', '.join(missing)}.")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    lines.append(
+        f"A peak below the benchmark's own, {own:.0f} MB, cannot be seen: Linux counts a child's from its parent's."
+    )
     lines += ["", _row(_COLUMNS), _row("---" for _ in _COLUMNS)]
     for case, outcome in results:
         ours = outcome.tallies.get("toolkit")
@@ -89,12 +94,7 @@ def markdown(about: Mapping[str, Any], results: Results, missing: Iterable[str])
     lines += ["", "Targets, for information:", ""]
     for case, outcome in results:
         for found in _checks(case, outcome):
-            if found["limit"] is None:
-                verdict = "reported"
-            else:
-                verdict = f"≤ {found['limit']:g}: {'met' if found['met'] else '**not met**'}"
-            value = "not measured" if found["value"] is None else f"{found['value']:.3g}"
-            lines.append(f"- {case.name}, {found['tool']}: {found['what']} {value} ({verdict})")
+            lines.append(f"- {case.name}, {found['tool']}: {found['what']} {_verdict(**found)}")
         lines += [f"- {case.name}, {tool}: **failed**, {reason}" for tool, reason in outcome.failures.items()]
     return "\n".join(lines) + "\n"
 
@@ -127,6 +127,13 @@ def _checks(case: Case, outcome: Outcome) -> Iterable[dict[str, Any]]:
             value = check.value(tally, outcome)
             met = None if value is None or check.limit is None else round(value, 4) <= check.limit
             yield {"tool": name, "what": check.what, "value": value, "limit": check.limit, "met": met}
+
+
+def _verdict(value: float | None, limit: float | None, met: bool | None, **_: Any) -> str:
+    shown = "not measured" if value is None else f"{value:.3g}"
+    if limit is None:
+        return shown
+    return f"{shown} (≤ {limit:g}{'' if met is None else ': met' if met else ': **not met**'})"
 
 
 def _commit() -> str | None:
