@@ -39,7 +39,7 @@ def main() -> int:
     results = []
     try:
         bench = Bench(root.resolve() / "fixtures", work, tools, options.runs, options.jobs)
-        about = machine({"docker-registry": "docker-registry", **installed})
+        about = machine({"docker-registry": "docker-registry", **installed}, missing)
         for case in wanted:
             results.append((case, bench.measure(case)))
             if options.json:
@@ -49,7 +49,7 @@ def main() -> int:
         return 130
     finally:
         shutil.rmtree(work if options.folder else root, ignore_errors=True)
-    sys.stdout.write(markdown(about, results, missing))
+    sys.stdout.write(markdown(about, results))
     return 1 if any(outcome.failures for _, outcome in results) else 0
 
 

@@ -2,8 +2,7 @@
 
     python -m tests.bench.fixture --registry 127.0.0.1:5001 --set lib --out lib.json
 
-Every layer is a valid `tar.gz` and every config has the right `diff_ids`, so `docker pull` works on them. It is a program
-of its own so that the benchmark, which starts what is measured, stays small: a child's peak memory begins at its parent's.
+Every layer is a valid `tar.gz` and every config has the right `diff_ids`, so `docker pull` works on them.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,24 @@ def run(argv: Sequence[str], stdin: str, environment: Mapping[str, str], log: Pa
     """Run to the end, with nothing of our environment but what is given. Raises RunFailed."""
     given = log.with_suffix(".stdin")
     given.write_text(stdin)
-    with given.open("rb") as read, log.open("wb") as written:
-        started = time.perf_counter()
-        # A session of its own: Ctrl-C reaches us alone, and killing its group ends what the program started, too.
-        process = subprocess.Popen(
-            argv, stdin=read, stdout=written, stderr=subprocess.STDOUT, env=dict(environment), start_new_session=True
-        )
+    order = {"argv": list(argv), "stdin": str(given), "log": str(log), "environment": dict(environment)}
+    # A session of its own: Ctrl-C reaches us alone, and killing its group ends what the program started, too.
+    with subprocess.Popen(
+        [sys.executable, "-I", str(_LAUNCHER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as launcher:
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            answer, _ = launcher.communicate(json.dumps(order))
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            os.killpg(launcher.pid, signal.SIGKILL)
             raise
-        wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if launcher.returncode:
+        raise RunFailed(f"{Path(argv[0]).name} could not be started")
+    found = json.loads(answer)
+    if found["code"]:
         tail = log.read_text(errors="replace").strip().splitlines()[-3:]
-        raise RunFailed(f"{Path(argv[0]).name} ended with {process.returncode}: {' | '.join(tail)[-600:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        raise RunFailed(f"{Path(argv[0]).name} ended with {found['code']}: {' | '.join(tail)[-600:]}")
+    return Cost(**found["cost"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import resource
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -32,8 +31,8 @@ _COLUMNS = (
 )
 
 
-def machine(programs: Mapping[str, str]) -> dict[str, Any]:
-    """The shape of this machine, and what is installed on it; `programs` are paths by name."""
+def machine(programs: Mapping[str, str], missing: Sequence[str]) -> dict[str, Any]:
+    """The shape of this machine; `programs` are paths by name of what is measured, `missing` names of what is not installed."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = re.search(r"^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     return {
@@ -44,7 +43,8 @@ def machine(programs: Mapping[str, str]) -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "commit": _commit(),
-        "versions": {name: version(path) for name, path in programs.items()},
+        "versions": {name: version(name, path) for name, path in programs.items()},
+        "not_installed": list(missing),
     }
 
 
@@ -71,8 +71,8 @@ def document(about: Mapping[str, Any], results: Results) -> dict[str, Any]:
     }
 
 
-def markdown(about: Mapping[str, Any], results: Results, missing: Iterable[str]) -> str:
-    """What README can take as it is; `missing` are peers that are not installed."""
+def markdown(about: Mapping[str, Any], results: Results) -> str:
+    """What README can take as it is."""
     shape = f"{about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux {about['kernel']}"
     loads = [run.load for _, outcome in results for tally in outcome.tallies.values() for run in tally.runs]
     load = f", load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""
@@ -81,12 +81,8 @@ def markdown(about: Mapping[str, Any], results: Results, missing: Iterable[str])
         + ", ".join(about["versions"].values())
         + ".",
     ]
-    if missing:
-        lines.append(f"Not installed, so not measured: {', '.join(missing)}.")
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    lines.append(
-        f"A peak below the benchmark's own, {own:.0f} MB, cannot be seen: Linux counts a child's from its parent's."
-    )
+    if about["not_installed"]:
+        lines.append(f"Not installed, so not measured: {', '.join(about['not_installed'])}.")
     lines += ["", _row(_COLUMNS), _row("---" for _ in _COLUMNS)]
     for case, outcome in results:
         ours = outcome.tallies.get("toolkit")

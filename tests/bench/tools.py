@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,11 +77,15 @@ def environment(errand: Errand, command: Command) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **home, **trust, **command.environment}
 
 
-def version(program: str) -> str:
-    """The first line of what the installed program says of itself."""
-    argv = [program, "version"] if program in ("crane", "regctl", "regsync") else [program, "--version"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return (done.stdout or done.stderr).strip().partition("\n")[0]
+def version(program: str, path: str) -> str:
+    """What the program says of itself, in one line with its name."""
+    argument = "version" if program in ("crane", "regctl", "regsync") else "--version"
+    done = subprocess.run([path, argument], capture_output=True, text=True, check=False)
+    text = (done.stdout or done.stderr).strip()
+    # regctl and regsync print a table of build facts.
+    named = re.search(r"^VCSTag:\s*(\S+)", text, re.MULTILINE)
+    first = named[1] if named else text.partition("\n")[0]
+    return first if program in first else f"{program} {first}"
 
 
 def _toolkit(errand: Errand) -> Command:
