@@ -181,14 +181,14 @@ def test_a_list_that_breaks_off_is_not_taken_for_the_whole(server: FaultyRegistr
 
 def test_the_next_page_on_a_foreign_host_is_not_asked_for(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", REFERRERS, page(b"one", link=f'<{server.foreign_url}{REFERRERS}>; rel="next"'))
-    with pytest.raises(ConnectionFailed, match="unusable address"):
+    with pytest.raises(ConnectionFailed, match="another host"):
         client.list_referrers(HUB, SUBJECT)
     assert len(server.asked("GET", REFERRERS)) == 1
 
 
 def test_a_list_without_end_is_an_error(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", REFERRERS, page(b"one", link=f'<{REFERRERS}?again>; rel="next"'))
-    with pytest.raises(OciError, match="does not come to an end"):
+    with pytest.raises(OciError, match="without end"):
         client.list_referrers(HUB, SUBJECT)
 
 

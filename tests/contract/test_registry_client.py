@@ -332,3 +332,19 @@ def test_the_access_log_of_the_real_thing_is_read(tmp_path: Path) -> None:
 
         assert registry.manifest_gets() == ["/v2/a/b/manifests/1"]
         assert {a.user_agent.partition("/")[0] for a in registry.accesses()} == {"base-image-toolkit"}
+
+
+def test_tags_are_listed_page_by_page(
+    registry: RunningRegistry, client: RegistryClient, repository: Repository
+) -> None:
+    for number in range(5):
+        push_image(client, repository, b"content", f"1.{number}")
+
+    assert sorted(client.list_tags(repository)) == [f"1.{number}" for number in range(5)]
+    assert sorted(client.list_tags(repository, page_size=2)) == [f"1.{number}" for number in range(5)]
+
+
+def test_tags_of_an_unknown_repository_are_not_found(client: RegistryClient, repository: Repository) -> None:
+    with pytest.raises(NotFound) as caught:
+        client.list_tags(repository)
+    assert "NAME_UNKNOWN" in caught.value.error_codes

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.support.clocks import FakeTime
-from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, faulty_registry, refused
+from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, as_json, faulty_registry, refused
 from toolkit.oci.auth import Credential
 from toolkit.oci.client import PullLimit, RegistryClient, Upload
 from toolkit.oci.descriptor import Descriptor
@@ -17,6 +18,7 @@ from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import (
     ConnectionFailed,
     DigestMismatch,
+    InvalidDocument,
     OciError,
     RegistryError,
     SizeMismatch,
@@ -319,3 +321,86 @@ def test_a_blob_check_that_fails_is_not_taken_for_absence(server: FaultyRegistry
 
     with pytest.raises(RegistryError):
         client.has_blob(NGINX.name, BLOB.digest)
+
+
+TAGS = "/v2/library/nginx/tags/list"
+
+
+def tag_page(*tags: str, link: str = "") -> Reply:
+    reply = as_json({"name": "library/nginx", "tags": list(tags)})
+    return replace(reply, headers={**reply.headers, "Link": link}) if link else reply
+
+
+def test_tags_come_page_by_page_from_relative_and_absolute_links(
+    server: FaultyRegistry, client: RegistryClient
+) -> None:
+    server.on(
+        "GET",
+        TAGS,
+        tag_page("1", "2", link=f'<{TAGS}?last=2&n=2>; rel="next"'),
+        tag_page("3", "2", link=f'</v2/>; rel="first", <{server.url}{TAGS}?last=3&n=2>; title="a, b"; rel=next'),
+        tag_page("4", link="<?last=4>; rel=next"),
+        tag_page("5", link=f'<{TAGS}?last=0>; rel="previous"'),
+    )
+
+    assert client.list_tags(NGINX.name) == ("1", "2", "3", "4", "5")
+    assert [seen.query.get("last") for seen in server.seen] == [None, ["2"], ["3"], ["4"]]
+
+
+@pytest.mark.parametrize("path", [TAGS, "/anything"])
+def test_a_list_that_goes_on_elsewhere_is_not_followed(
+    server: FaultyRegistry, client: RegistryClient, path: str
+) -> None:
+    server.on("GET", TAGS, tag_page("1", link=f'<{server.foreign_url}{path}?last=1>; rel="next"'))
+
+    with pytest.raises(ConnectionFailed, match="on another host, which is not followed") as caught:
+        client.list_tags(NGINX.name)
+    assert not caught.value.is_temporary
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("link", ["<ftp://127.0.0.1/x>; rel=next", "<http://[/x>; rel=next"])
+def test_a_list_that_goes_on_nowhere_is_an_error(server: FaultyRegistry, client: RegistryClient, link: str) -> None:
+    server.on("GET", TAGS, tag_page("1", link=link))
+
+    with pytest.raises(ConnectionFailed, match="unusable address"):
+        client.list_tags(NGINX.name)
+
+
+def test_a_list_that_comes_back_to_a_page_is_an_error(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", TAGS, tag_page("1", link=f'<{TAGS}?last=1>; rel="next"'))
+
+    with pytest.raises(OciError) as caught:
+        client.list_tags(NGINX.name)
+    assert caught.value.code == "oci.endless_list"
+    assert len(server.seen) == 2
+
+
+def test_a_list_of_ever_new_pages_is_an_error(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", TAGS, lambda seen: tag_page("1", link=f'<{TAGS}?last={len(server.seen)}>; rel="next"'))
+
+    with pytest.raises(OciError) as caught:
+        client.list_tags(NGINX.name)
+    assert caught.value.code == "oci.endless_list"
+    assert len(server.seen) == 1000
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tags": {"a": 1}}', b'{"tags": [1]}', b"<html>"])
+def test_what_is_no_list_of_tags_is_an_error(server: FaultyRegistry, client: RegistryClient, body: bytes) -> None:
+    server.on("GET", TAGS, Reply(200, {}, body))
+
+    with pytest.raises(InvalidDocument, match="sent no list of tags when asked for the tags of `docker"):
+        client.list_tags(NGINX.name)
+
+
+def test_a_repository_may_have_no_tags(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", TAGS, Reply(200, {}, b'{"name": "library/nginx", "tags": null}'))
+
+    assert client.list_tags(NGINX.name) == ()
+
+
+def test_throttled_pages_are_waited_for(server: FaultyRegistry, client: RegistryClient, time: FakeTime) -> None:
+    server.on("GET", TAGS, refused(429, "TOOMANYREQUESTS", "slow down"), tag_page("1"))
+
+    assert client.list_tags(NGINX.name) == ("1",)
+    assert len(time.slept) == 1

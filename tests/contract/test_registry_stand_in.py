@@ -7,12 +7,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.plain_http import Answer, PlainHttp, plain_http
 from tests.support.registry import running_registry
 from tests.support.sandbox import stand_in_registry
+from toolkit.oci.client import RegistryClient
+from toolkit.oci.reference import Repository
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -238,6 +241,16 @@ def test_tags_are_listed(http: PlainHttp, repository: str) -> None:
         put(http, repository, tag, document)
     listed = http.ask("GET", f"/v2/{repository}/tags/list").document
     assert (listed["name"], sorted(listed["tags"])) == (repository, ["a", "b", "c"])
+
+
+def test_the_client_lists_tags_page_by_page(url: str, http: PlainHttp, repository: str) -> None:
+    document = image(http, repository)
+    for tag in ("c", "a", "b", "d", "e"):
+        put(http, repository, tag, document)
+
+    name = Repository(urlsplit(url).netloc, repository)
+    assert sorted(RegistryClient().list_tags(name)) == ["a", "b", "c", "d", "e"]
+    assert sorted(RegistryClient().list_tags(name, page_size=2)) == ["a", "b", "c", "d", "e"]
 
 
 def test_tags_of_an_unknown_repository_are_not_found(http: PlainHttp, repository: str) -> None:

@@ -8,12 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from toolkit.oci.errors import Denied, NotFound, RegistryError, TooManyRequests, Unauthorized, registry_words
+from toolkit.oci.errors import (
+    Denied,
+    InvalidDocument,
+    NotFound,
+    RegistryError,
+    TooManyRequests,
+    Unauthorized,
+    registry_words,
+)
 
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.
 _SHORT_WINDOW_SECONDS = 900
 _LIMIT = re.compile(r"\s*(\d+)\s*;\s*w=(\d+)")
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s;,=]+\s*=\s*(?:\"[^\"]*\"|[^\s;,]*))*)")
+_RELATION = re.compile(r";\s*rel\s*=\s*\"?([^\";]*)", re.IGNORECASE)
 _SIGN_IN_HINT = "Check the name, and sign in if the repository is private."
 _ABUSE_HINT = "Run with fewer parallel copies."
 _PULL_HINT = "Wait until the limit's window has passed, sign in, or copy from a mirror such as `public.ecr.aws`."
@@ -60,6 +70,27 @@ def read_pull_limit(headers: Headers) -> PullLimit | None:
     if not limit or not remaining:
         return None
     return PullLimit(int(limit[1]), int(remaining[1]), int(remaining[2]))
+
+
+def read_next_page(headers: Headers) -> str | None:
+    """Where a list goes on, as the registry spells it in `Link: <…>; rel="next"`; None where it ends."""
+    for address, parameters in _LINK.findall(headers.get("Link") or ""):
+        relation = _RELATION.search(parameters)
+        if relation and "next" in relation[1].lower().split():
+            return str(address)
+    return None
+
+
+def read_tag_page(answer: Answer, subject: str) -> list[str]:
+    """The tags on one page. Raises InvalidDocument for what is no list of tags; a repository may have none."""
+    try:
+        found = json.loads(answer.body)
+        tags = found["tags"] or []
+    except (ValueError, RecursionError, TypeError, KeyError):
+        tags = None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidDocument(f"`{answer.host}` sent no list of tags when asked for {subject}")
+    return tags
 
 
 def refusal(answer: Answer, subject: str) -> RegistryError:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
-from toolkit.oci.answers import Answer, Headers, PullLimit, read_pull_limit, refusal
+from toolkit.oci.answers import Answer, Headers, PullLimit, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.auth import CredentialProvider, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
@@ -37,12 +37,13 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
 # From nothing to a header, and from a header that has expired to a good one.
 _MOST_RENEWALS = 2
+# What registries give at most; some give fewer, none refuses.
+_TAGS_A_PAGE = 1000
+# A list of more pages than that has no end.
+_MOST_PAGES = 1000
 _RANGE_START = re.compile(r"bytes\s+(\d+)-")
-_NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 # How registries that do not list referrers say so; 404 is the standard's way.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
-# A registry whose pages never end is broken.
-_MOST_PAGES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +113,41 @@ class RegistryClient:
 
         None where the registry does not list them, or answers with something else. Never a counted pull.
         """
-        url = self._url(repository, f"referrers/{subject}")
         found: list[Descriptor] = []
-        for page in range(_MOST_PAGES):
-            answer = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": OCI_INDEX})
-            if not page and answer.status in _NO_REFERRERS_STATUSES:
+        what = f"the referrers of `{repository}@{subject}`"
+        for answer in self._pages(repository, f"referrers/{subject}", what, accept=OCI_INDEX):
+            if not found and answer.status in _NO_REFERRERS_STATUSES:
                 return None
             if not answer.is_success:
-                raise refusal(answer, f"the referrers of `{repository}@{subject}`")
+                raise refusal(answer, what)
             if (answer.headers.get("Content-Type") or "").partition(";")[0].strip() != OCI_INDEX:
                 return None
             index = parse(Document(OCI_INDEX, answer.body))
             found += index.manifests if isinstance(index, ImageIndex) else ()
-            link = _NEXT_PAGE.search(answer.headers.get("Link") or "")
-            if link is None:
-                return tuple(found)
-            url = self._own(repository.registry, self._absolute(repository.registry, url, link[1]))
-        raise OciError(
-            f"`{repository.registry}` does not come to an end with the referrers of `{repository}@{subject}`"
-        )
+        return tuple(found)
+
+    def list_tags(self, repository: Repository, *, page_size: int = _TAGS_A_PAGE) -> tuple[str, ...]:
+        """Every tag, in the registry's order. Never a counted pull. Raises NotFound without the repository."""
+        what = f"the tags of `{repository}`"
+        tags: dict[str, None] = {}
+        for answer in self._pages(repository, f"tags/list?n={page_size}", what):
+            if not answer.is_success:
+                raise refusal(answer, what)
+            tags |= dict.fromkeys(read_tag_page(answer, what))
+        return tuple(tags)
+
+    def _pages(self, repository: Repository, rest: str, what: str, *, accept: str = "*/*") -> Iterator[Answer]:
+        """The pages of a list, whatever their status, until one names no next."""
+        url: str | None = self._url(repository, rest)
+        seen: set[str] = set()
+        while url is not None:
+            if url in seen or len(seen) == _MOST_PAGES:
+                raise OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
+            seen.add(url)
+            answer = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": accept})
+            yield answer
+            following = read_next_page(answer.headers)
+            url = None if following is None else self._own(repository.registry, url, following)
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
         """Store `document` under the digest of `ref`, or else its tag, byte for byte."""
@@ -248,17 +265,22 @@ class RegistryClient:
             return None
         return self._authorizer.header(registry, scopes)
 
-    def _own(self, registry: str, url: str) -> str:
-        """`url`, where a credential may go because it is the registry's own."""
-        if origin(url) != origin(self._endpoints.base_url(registry)):
-            raise ConnectionFailed(f"`{registry}` gave an unusable address", host=registry, is_temporary=False)
-        return url
-
     def _url(self, repository: Repository, rest: str) -> str:
         return f"{self._endpoints.base_url(repository.registry)}/v2/{repository.path}/{rest}"
 
     def _manifest_url(self, ref: Reference) -> str:
         return self._url(ref.name, f"manifests/{quote(ref.target, safe=':')}")
+
+    def _own(self, registry: str, url: str, location: str) -> str:
+        """`location` as a whole URL of the registry's own, where its credential may go."""
+        found = self._absolute(registry, url, location)
+        if origin(found) != origin(self._endpoints.base_url(registry)):
+            raise ConnectionFailed(
+                f"`{registry}` goes on with its list on another host, which is not followed",
+                host=registry,
+                is_temporary=False,
+            )
+        return found
 
     def _absolute(self, registry: str, url: str, location: str) -> str:
         """`location` as a whole URL. A registry behind a TLS proxy may think that it is served in the clear."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tests.support.plain_http import Answer, PlainHttp, plain_http
 from tests.support.sandbox import served
+from toolkit.oci.client import RegistryClient
+from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.reference import Reference
 from toolkit.sandbox.admin import Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
@@ -38,6 +40,7 @@ class Hub:
         registry = RegistryApp(self.stock.blobs, self.stock.documents, self.policy)
         self.app = route(registry, self.policy, Admin(self.stock, Stock(folder / "others"), self.policy, list))
         self.http: PlainHttp
+        self.url: str
 
     def token(self, scope: str = "repository:library/nginx:pull", login: str | None = None) -> Answer:
         headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
@@ -54,7 +57,7 @@ class Hub:
 def docker_hub(folder: Path, limit: int | None = 100) -> Iterator[Hub]:
     hub = Hub(folder, limit)
     with served(hub.app) as url, plain_http(url) as http:
-        hub.http = http
+        hub.http, hub.url = http, url
         yield hub
 
 
@@ -195,3 +198,12 @@ def test_reference_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
             answer = hub.http.ask("POST", f"/sandbox/bump?reference={reference.replace(' ', '%20')}")
             assert (answer.status, bool(answer.document["error"])) == (400, True)
         assert hub.http.ask("GET", "/sandbox/nothing").status == 404
+
+
+def test_tags_are_listed_for_a_token_and_no_pull_is_counted(tmp_path: Path) -> None:
+    with docker_hub(tmp_path) as hub:
+        for tag in ("1.17", "1.18"):
+            hub.stock.provide(Reference.parse(f"nginx:{tag}"))
+        client = RegistryClient(endpoints=Endpoints((("docker.io", hub.url),)))
+        assert client.list_tags(Reference.parse("nginx").name, page_size=2) == ("1.16", "1.17", "1.18")
+        assert hub.policy.pulls.snapshot()["counted"] == 0
