@@ -24,6 +24,8 @@ from toolkit.oci.reference import Reference, Repository
 class Store(Source, Target, Protocol):
     """Both sides in one."""
 
+    def list_tags(self, repository: Repository) -> tuple[str, ...]: ...
+
 
 @pytest.fixture(scope="module", params=["memory", "docker-registry"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, str]]:
@@ -186,3 +188,13 @@ def test_a_tag_moves(store: Store, fresh: Callable[[str], Repository]) -> None:
     head = store.head_manifest(fresh("a").with_tag("v1"))
     assert head is not None and head.descriptor.digest == second.digest
     assert store.head_manifest(fresh("a").with_digest(first.digest)) is not None
+
+
+def test_tags_are_listed_where_there_are_any(store: Store, fresh: Callable[[str], Repository]) -> None:
+    repository = fresh("a")
+    made = image([b"content"])
+    for tag in ("2", "10"):
+        push(store, made, repository.with_tag(tag))
+    assert sorted(store.list_tags(repository)) == ["10", "2"]
+    with pytest.raises(NotFound):
+        store.list_tags(fresh("b"))

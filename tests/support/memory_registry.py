@@ -129,6 +129,13 @@ class MemoryRegistry:
             if parsed.subject is not None and parsed.subject.digest == subject
         )
 
+    def list_tags(self, repository: Repository) -> tuple[str, ...]:
+        self._enter("list_tags", repository, "")
+        with self._lock:
+            if not self.tags[repository]:
+                raise _refused(404, repository, "NAME_UNKNOWN")
+            return tuple(self.tags[repository])
+
     def put_manifest(self, ref: Reference, document: Document) -> None:
         self._enter("put_manifest", ref.name, ref.target)
         parsed = parse(document)

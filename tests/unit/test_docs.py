@@ -10,6 +10,8 @@ import typer
 
 from toolkit import errors
 from toolkit.cli.main import make_app
+from toolkit.manifest.loader import loads
+from toolkit.manifest.tag_selection import TagSelectionSpec
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -46,6 +48,13 @@ def test_the_quickstart_manifest_is_shown_as_it_is() -> None:
     shown = re.search(r"<!-- quickstart -->\n```yaml\n(.*?)```\n<!-- /quickstart -->", README, re.DOTALL)
     assert shown
     assert shown[1] == (ROOT / "examples" / "quickstart" / "images.yaml").read_text()
+
+
+def test_the_selections_that_are_shown_are_valid_and_every_field_is_explained() -> None:
+    section = README.partition("### Selecting tags")[2].partition("\n### ")[0]
+    shown = section.partition("```yaml\n")[2].partition("```")[0]
+    loads(f"version: 1\nname: readme\naws: {{region: eu-west-1}}\n{shown}", "README.md")
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(TagSelectionSpec.model_fields)
 
 
 def test_relative_links_lead_somewhere() -> None:

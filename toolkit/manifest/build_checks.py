@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from toolkit.manifest.checks import destinations
 from toolkit.manifest.destinations import Destination, Mirrors, mirrors_of, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
@@ -24,7 +23,7 @@ _CODECOMMIT = re.compile(r"https://git-codecommit(-fips)?\.[a-z0-9-]+\.[a-z0-9.]
 
 def check_builds(readable: Readable) -> Iterator[Finding]:
     """Every fault of the builds that their fields alone do not show."""
-    mirrors = mirrors_of(destinations(readable))
+    mirrors = mirrors_of(readable.images.items(), readable.repositories.prefix)
     names: dict[str, int] = {}
     for number, build in readable.builds.items():
         path: Path = ("builds", number)
@@ -49,8 +48,8 @@ def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirro
         key = upstream_tag(original)
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
-        elif key in mirrors:
-            yield from _check_machine(build, mirrors[key], here, readable)
+        elif mirror := mirrors.find(key):
+            yield from _check_machine(build, mirror, here, readable)
         elif reference.name not in readable.doubtful:
             wanted = key[0].with_tag(key[1]).familiar
             meaning = "" if reference.tag else f" (it means {quoted(wanted)})"

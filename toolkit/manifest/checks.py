@@ -14,6 +14,7 @@ from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host, listed, quoted
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
+from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.reference import Reference
 
 LONGEST_REPOSITORY_NAME = 255
@@ -34,8 +35,7 @@ def check(readable: Readable) -> Iterator[Finding]:
     yield from _check_settings(readable)
 
 
-def destinations(readable: Readable) -> list[Destination]:
-    """Every tag that the well-formed images ask for."""
+def _destinations(readable: Readable) -> list[Destination]:
     return [
         destination
         for number, image in readable.images.items()
@@ -46,7 +46,12 @@ def destinations(readable: Readable) -> list[Destination]:
 def _check_tags(image: ImageSpec, number: int) -> Iterator[Finding]:
     source = Reference.parse(image.source)
     path = ("images", number, "source")
-    if source.tag is not None and image.tags:
+    if source.digest is not None and isinstance(image.tags, TagSelectionSpec):
+        name, _, digest = image.source.partition("@")
+        yield Finding(
+            path, f"a digest pins one image, `tags` selects many: leave `@{digest[:14]}…` out of {quoted(name)}"
+        )
+    elif source.tag is not None and image.tags:
         yield Finding(path, f"{quoted(image.source)} has a tag and `tags` beside it: keep one of them")
     elif source.tag is None and not image.tags:
         name, at, _ = image.source.partition("@")
@@ -76,7 +81,7 @@ def _check_repository_name(image: ImageSpec, number: int, readable: Readable) ->
 
 def _check_collisions(readable: Readable) -> Iterator[Finding]:
     taken: dict[tuple[str, str], Destination] = {}
-    for destination in destinations(readable):
+    for destination in _destinations(readable):
         first = taken.setdefault((destination.repository, destination.tag), destination)
         if first is destination:
             continue

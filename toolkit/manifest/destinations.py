@@ -6,11 +6,12 @@ Docker's `hosts.toml` and BuildKit's mirrors can then be pointed at the registry
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.manifest.document import Path
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec, RepositorySpec
+from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.reference import Reference, Repository
 
 ALIASES = {
@@ -33,8 +34,36 @@ class Destination:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Tags to be filled that only the upstream can name, asked for by `images[number]`."""
+
+    number: int
+    source: Repository
+    repository: str
+    tags: TagSelectionSpec
+    path: Path
+
+    def destination(self, tag: str) -> Destination:
+        """What it comes to for one of them."""
+        return Destination(self.number, self.source.with_tag(tag), self.repository, tag, self.path)
+
+
 UpstreamTag = tuple[Repository, str]
-Mirrors = dict[UpstreamTag, Destination]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Where upstream tags are mirrored."""
+
+    listed: Mapping[UpstreamTag, Destination]
+    selections: Sequence[Selection]
+
+    def find(self, wanted: UpstreamTag) -> Destination | None:
+        """The place of a tag: where it is listed, the first of several, else what may select it when it is planned."""
+        source, tag = wanted
+        fitting = (one for one in self.selections if one.source == source and one.tags.matches(tag))
+        return self.listed.get(wanted) or next((one.destination(tag) for one in fitting), None)
 
 
 def default_repository(source: Reference) -> str:
@@ -50,12 +79,12 @@ def repository_name(image: ImageSpec, prefix: str) -> str:
 
 
 def destinations_of(image: ImageSpec, number: int, prefix: str) -> list[Destination]:
-    """Every tag that `images[number]` asks for; none where it names no tag, or names them twice over."""
+    """Every tag that `images[number]` lists; none where it names no tag, or names them twice over."""
     source = Reference.parse(image.source)
     repository = repository_name(image, prefix)
     if not image.tags:
         return [Destination(number, source, repository, source.tag, ("images", number))] if source.tag else []
-    if source.tag is not None:
+    if source.tag is not None or isinstance(image.tags, TagSelectionSpec):
         return []
     paths: list[Path] = [("images", number, "tags", position) for position in range(len(image.tags))]
     return [
@@ -64,18 +93,30 @@ def destinations_of(image: ImageSpec, number: int, prefix: str) -> list[Destinat
     ]
 
 
+def selection_of(image: ImageSpec, number: int, prefix: str) -> Selection | None:
+    """The tags that `images[number]` describes instead of listing them."""
+    source = Reference.parse(image.source)
+    if source.tag is not None or not isinstance(image.tags, TagSelectionSpec):
+        return None
+    return Selection(number, source.name, repository_name(image, prefix), image.tags, ("images", number, "tags"))
+
+
 def upstream_tag(original: str) -> UpstreamTag:
     """What a Dockerfile's `original` means; without a tag that is `latest`."""
     reference = Reference.parse(original)
     return reference.name, reference.tag or "latest"
 
 
-def mirrors_of(destinations: Iterable[Destination]) -> Mirrors:
-    """Where each upstream tag is mirrored; the first place of several."""
-    mirrors: Mirrors = {}
-    for destination in destinations:
-        mirrors.setdefault((destination.source.name, destination.tag), destination)
-    return mirrors
+def mirrors_of(images: Iterable[tuple[int, ImageSpec]], prefix: str) -> Mirrors:
+    """Where upstream tags are mirrored by `images`, each with its number."""
+    listed: dict[UpstreamTag, Destination] = {}
+    selections = []
+    for number, image in images:
+        for destination in destinations_of(image, number, prefix):
+            listed.setdefault((destination.source.name, destination.tag), destination)
+        if selection := selection_of(image, number, prefix):
+            selections.append(selection)
+    return Mirrors(listed, selections)
 
 
 def settings_of(image: ImageSpec, defaults: RepositorySpec) -> RepositorySettingsSpec:

@@ -137,7 +137,12 @@ def _syntax_sentence(error: MarkedYAMLError) -> str:
         return "a tab stands where only spaces may: indent with spaces"
     if "mapping values are not allowed" in problem:
         return "a `:` is not allowed here: check the indentation of this line and the one above, or quote the value"
-    return f"not valid YAML: {problem.replace(chr(39), '`')}"
+    advice = ""
+    if "undefined alias" in problem:
+        advice = "; text that begins with `*` needs quotes"
+    if "chomping or indentation" in problem or "'>' that cannot start" in problem:
+        advice = "; text that begins with `>` needs quotes"
+    return f"not valid YAML: {problem.replace(chr(39), '`')}{advice}"
 
 
 class _Reading:

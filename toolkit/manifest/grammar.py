@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from toolkit.manifest.tag_pattern import tag_pattern
+from toolkit.manifest.tag_versions import VersionRange
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import InvalidEndpoints, OciError
@@ -136,6 +138,22 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _tag_regex(text: str) -> str:
+    return _parsed(tag_pattern, text)
+
+
+def _version_range(text: str) -> str:
+    return _parsed(VersionRange.parse, text)
+
+
+def _parsed(parse: Callable[[str], object], text: str) -> str:
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ValueError(f"{quoted(text)} {error}") from error
+    return text
+
+
 def _tag_characters(text: str) -> str:
     """AWS: letters, numbers and spaces of any script, and a few signs."""
     for character in text:
@@ -180,6 +198,22 @@ TagText = Annotated[
     str,
     Grammar(TAG, "is not an image tag: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first"),
 ]
+TagGlob = Annotated[
+    str,
+    Grammar(
+        r"[A-Za-z0-9_.*?\[\]!-]{1,128}",
+        "is not a pattern of image tags: letters, digits, `_`, `.` and `-`, with `*`, `?` and `[…]` for any of them",
+    ),
+]
+TagSuffix = Annotated[
+    str,
+    Grammar(
+        r"[A-Za-z0-9_.*?\[\]!][A-Za-z0-9_.*?\[\]!-]{0,126}",
+        "is not a suffix: write what follows the version without the `-` between them, such as `alpine` or `alpine*`",
+    ),
+]
+TagRegex = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_tag_regex)]
+VersionRangeText = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_version_range)]
 RepositoryName = Annotated[
     str,
     Grammar(

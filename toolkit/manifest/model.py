@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema
 
 from toolkit.manifest.grammar import (
@@ -33,10 +33,11 @@ from toolkit.manifest.grammar import (
     SecretArn,
     StateKey,
     TableName,
-    TagText,
     VariableName,
     quoted,
 )
+from toolkit.manifest.spec import Spec
+from toolkit.manifest.tag_selection import Tags
 
 LOG_RETENTION_DAYS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
@@ -46,12 +47,6 @@ LOG_RETENTION_DAYS = (
 
 Attestations = Literal["keep", "drop"]
 Signatures = Literal["keep", "drop"]
-
-
-class Spec(BaseModel):
-    """A mapping of the manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class AwsSpec(Spec):
@@ -161,8 +156,10 @@ class ImageSpec(Spec):
         description="Upstream image: with its tag, or with `tags` beside it; a digest pins what the tag must be.",
         examples=["nginx:1.16", "quay.io/prometheus/node-exporter:v1.8.2"],
     )
-    tags: tuple[TagText, ...] = Field(
-        (), strict=False, description="Several tags of one source. In quotes: `3.10` is the number 3.1 otherwise."
+    tags: Tags = Field(
+        (),
+        description="Several tags of one source, as a list or by what they have in common. In quotes: `3.10` is the "
+        "number 3.1 otherwise.",
     )
     platforms: Platforms | None = Field(
         None, description="Platforms to copy, or `all` for the index as it is; default: those of the manifest."

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.operations.adopt import heal
 from toolkit.operations.guards import find_account
+from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
@@ -36,6 +37,7 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, 
     """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
+    desired, unselected = select_images(desired, services)
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
@@ -55,4 +57,4 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, 
         services.observer.read(made.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             made = decide(observation.result())
-    return Planned(replace(made, refusals=(*healing.conflicts, *made.refusals)), plan_file)
+    return Planned(replace(made, refusals=(*healing.conflicts, *unselected, *made.refusals)), plan_file)

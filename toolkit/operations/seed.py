@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder, settle
+from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
@@ -41,6 +43,8 @@ def plan_images(desired: Desired, services: Services) -> Plan:
     """The image part alone, for repositories that exist."""
     account = find_account(desired, services)
     existing = frozenset(services.ecr.repositories())
+    desired, unselected = select_images(desired, services)
     with services.observer.start(desired.images, existing) as observation:
         observed = observation.result()
-    return make_plan(desired, observed, (), account, creates_repositories=False)
+    made = make_plan(desired, observed, (), account, creates_repositories=False)
+    return replace(made, refusals=(*unselected, *made.refusals))

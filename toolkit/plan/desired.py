@@ -8,10 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
+
+if TYPE_CHECKING:
+    from toolkit.manifest.tag_selection import TagSelectionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,27 @@ class DesiredImage:
     def key(self) -> str:
         """`<repository>:<tag>`, unique in a manifest."""
         return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredSelection:
+    """Tags to be filled that only the upstream can name; a plan makes images of it.
+
+    `position` is how many of `Desired.images` come before them in the manifest; `path` is the field that asked.
+    """
+
+    source: Repository
+    repository: str
+    tags: TagSelectionSpec
+    platforms: tuple[Platform, ...] | None
+    keeps_attestations: bool
+    path: str
+    position: int
+
+    def image(self, tag: str) -> DesiredImage:
+        """One of the images."""
+        source = self.source.with_tag(tag)
+        return DesiredImage(source, self.repository, tag, self.platforms, self.keeps_attestations, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +151,7 @@ class S3Backend:
 class Desired:
     """Everything a manifest asks for. `account_id` is a guard: another account is refused.
 
+    `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
     `registries` has those that the manifest says something about, by canonical host.
     """
 
@@ -137,6 +163,7 @@ class Desired:
     backend: S3Backend | None = None
     repositories: tuple[DesiredRepository, ...] = ()
     images: tuple[DesiredImage, ...] = ()
+    selections: tuple[DesiredSelection, ...] = ()
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
 

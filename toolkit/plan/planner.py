@@ -107,6 +107,16 @@ def _with_companions(images: Sequence[DesiredImage], observed: Observed) -> Iter
                 yield companion
 
 
+def source_refusal(path: str, fault: SourceFault) -> Refusal:
+    """Why what the manifest asks for at `path` cannot be had."""
+    return Refusal(
+        f"source.{fault.kind}",
+        f"{path}: {fault.message}",
+        hint=fault.hint,
+        kind="denied" if fault.kind == "denied" else "refused",
+    )
+
+
 def _destroy_refusals(changes: Iterable[InfraChange]) -> Iterable[Refusal]:
     for change in changes:
         if change.resource_type == _REPOSITORY_TYPE and change.destroys:
@@ -181,12 +191,7 @@ def _without_source(
             hint="move to a tag that is still published",
         )
         return seed, notice
-    return Refusal(
-        f"source.{fault.kind}",
-        f"{image.path}: {fault.message}",
-        hint=fault.hint,
-        kind="denied" if fault.kind == "denied" else "refused",
-    )
+    return source_refusal(image.path, fault)
 
 
 def _match(image: DesiredImage, source: SourceImage, destination: DestinationImage) -> str | None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 from toolkit.manifest.destinations import (
     Destination,
     Mirrors,
+    Selection,
     destinations_of,
     mirrors_of,
     repository_name,
+    selection_of,
     settings_of,
     upstream_tag,
 )
 from toolkit.manifest.document import format_path
-from toolkit.manifest.grammar import Platforms, canonical_host
+from toolkit.manifest.grammar import canonical_host
 from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
 from toolkit.oci.descriptor import Platform
 from toolkit.plan.desired import (
@@ -25,6 +27,7 @@ from toolkit.plan.desired import (
     DesiredImage,
     DesiredRegistry,
     DesiredRepository,
+    DesiredSelection,
     S3Backend,
 )
 
@@ -39,15 +42,16 @@ ENVIRONMENT_IMAGES = {
 def resolve(manifest: Manifest) -> Desired:
     """What `manifest` asks for."""
     prefix = manifest.repositories.prefix
-    destinations = [
-        destination
-        for number, image in enumerate(manifest.images)
-        for destination in destinations_of(image, number, prefix)
-    ]
+    images: list[DesiredImage] = []
+    selections = []
+    for number, image in enumerate(manifest.images):
+        images += [_image(manifest, image, found) for found in destinations_of(image, number, prefix)]
+        if selection := selection_of(image, number, prefix):
+            selections.append(_selection(manifest, image, selection, position=len(images)))
     repositories = {
         repository_name(image, prefix): settings_of(image, manifest.repositories) for image in manifest.images
     }
-    mirrors = mirrors_of(destinations)
+    mirrors = mirrors_of(enumerate(manifest.images), prefix)
     return Desired(
         name=manifest.name,
         region=manifest.aws.region,
@@ -56,7 +60,8 @@ def resolve(manifest: Manifest) -> Desired:
         resource_tags=dict(manifest.aws.resource_tags),
         backend=_backend(manifest),
         repositories=tuple(_repository(name, settings) for name, settings in sorted(repositories.items())),
-        images=tuple(_image(manifest, manifest.images[found.number], found) for found in destinations),
+        images=tuple(images),
+        selections=tuple(selections),
         builds=tuple(_build(manifest.name, build, mirrors) for build in manifest.builds),
         registries={
             canonical_host(host): _registry(canonical_host(host), registry)
@@ -91,19 +96,36 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         source=destination.source,
         repository=destination.repository,
         tag=destination.tag,
-        platforms=_platforms(manifest.platforms if image.platforms is None else image.platforms),
-        keeps_attestations=(image.attestations or manifest.attestations) == "keep",
+        platforms=_platforms(manifest, image),
+        keeps_attestations=_keeps_attestations(manifest, image),
         path=format_path(destination.path),
         keeps_signatures=(image.signatures or manifest.signatures) == "keep",
     )
 
 
-def _platforms(platforms: Platforms) -> tuple[Platform, ...] | None:
+def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, position: int) -> DesiredSelection:
+    return DesiredSelection(
+        source=selection.source,
+        repository=selection.repository,
+        tags=selection.tags,
+        platforms=_platforms(manifest, image),
+        keeps_attestations=_keeps_attestations(manifest, image),
+        path=format_path(selection.path),
+        position=position,
+    )
+
+
+def _keeps_attestations(manifest: Manifest, image: ImageSpec) -> bool:
+    return (image.attestations or manifest.attestations) == "keep"
+
+
+def _platforms(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | None:
+    platforms = manifest.platforms if image.platforms is None else image.platforms
     return None if platforms == "all" else tuple(Platform.parse(text) for text in platforms)
 
 
 def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBuild:
-    found = [(original, mirrors[upstream_tag(original)]) for original in build.images]
+    found = [(original, mirrors.find(upstream_tag(original))) for original in build.images]
     return DesiredBuild(
         name=build.name,
         project_name=f"{prefix}-{build.name}",
@@ -111,7 +133,7 @@ def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBui
         source_location=build.source.location or "",
         source_version=build.source.version,
         buildspec_commands=build.commands,
-        images=tuple(BuildImage(original, mirror.repository, mirror.tag) for original, mirror in found),
+        images=tuple(BuildImage(original, mirror.repository, mirror.tag) for original, mirror in found if mirror),
         compute_type=build.compute_type,
         environment_type=build.environment_type,
         environment_image=build.environment_image or ENVIRONMENT_IMAGES[build.environment_type],

@@ -33,6 +33,9 @@ class Upstream(Protocol):
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
         """The documents that refer to `subject`; None where the registry does not list them."""
 
+    def list_tags(self, repository: Repository) -> tuple[str, ...]:
+        """Every tag; NotFound without the repository."""
+
 
 @dataclass(frozen=True, slots=True)
 class Companion:

@@ -21,9 +21,9 @@ from toolkit.oci.companions import referrers_tag
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import OciError
+from toolkit.oci.errors import NotFound, OciError
 from toolkit.oci.filtered_index import Document, read_provenance
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.seed.companions import Companion, CompanionSearch, Found, Upstream, fault_of
@@ -171,6 +171,13 @@ class Observer:
             asked = {source: pool.ask(partial(find, source)) for source in sources}
             return {source: answer.result() for source, answer in asked.items()}
 
+    def list_tags(self, repositories: Iterable[Repository]) -> Mapping[Repository, tuple[str, ...] | SourceFault]:
+        """The tags that each upstream has now; asked once for each."""
+        unique = list(dict.fromkeys(repositories))
+        with _threads() as pool:
+            answers = [pool.ask(partial(self._tags, repository)) for repository in unique]
+            return {repository: answer.result() for repository, answer in zip(unique, answers, strict=True)}
+
     def read(self, seeds: Sequence[Seed]) -> None:
         """Read the documents of `seeds` into the cache: counted pulls, which the copies save later.
 
@@ -197,6 +204,15 @@ class Observer:
         except OciError as error:
             message = f"the size of `{seed.key}` stays unknown: {error.message}"
             self._emit(NoticeGiven("source.unread", message, error.hint))
+
+    def _tags(self, repository: Repository) -> tuple[str, ...] | SourceFault:
+        try:
+            return self._upstream.list_tags(repository)
+        except NotFound:
+            message = f"`{repository}` does not exist upstream"
+            return SourceFault("missing", message, "check its name at the registry")
+        except OciError as error:
+            return fault_of(error)
 
     def _head(self, source: Reference) -> Head:
         try:

@@ -66,8 +66,23 @@ def test_an_image_without_a_clear_tag_goes_nowhere(image: ImageSpec) -> None:
 
 def test_the_first_of_several_mirrors_counts() -> None:
     images = [ImageSpec(source="nginx:1", repository="aa"), ImageSpec(source="nginx:1", repository="bb")]
-    found = [one for number, image in enumerate(images) for one in destinations_of(image, number, "")]
-    assert mirrors_of(found)[upstream_tag("docker.io/library/nginx:1")].repository == "aa"
+    found = mirrors_of(enumerate(images), "").find(upstream_tag("docker.io/library/nginx:1"))
+    assert found
+    assert found.repository == "aa"
+
+
+def test_a_listed_tag_is_looked_for_before_what_a_selection_may_choose() -> None:
+    images = [
+        ImageSpec(source="nginx", tags={"glob": "1.*"}, repository="aa"),
+        ImageSpec(source="nginx:1.16", repository="bb"),
+    ]
+    mirrors = mirrors_of(enumerate(images), "mirror")
+    found = {tag: mirrors.find(upstream_tag(f"nginx:{tag}")) for tag in ("1.16", "1.17", "2.0")}
+    assert {tag: one and one.repository for tag, one in found.items()} == {
+        "1.16": "mirror/bb",
+        "1.17": "mirror/aa",
+        "2.0": None,
+    }
 
 
 def test_a_name_without_a_tag_means_latest() -> None:

@@ -117,7 +117,18 @@ def test_nothing_but_comments_is_no_document() -> None:
             2,
             "there is a second YAML document: a manifest is one document, without `---` in the middle",
         ),
-        ("a: 1\nb: *x\n", 2, "not valid YAML: found undefined alias `x`"),
+        ("a: 1\nb: *x\n", 2, "not valid YAML: found undefined alias `x`; text that begins with `*` needs quotes"),
+        (
+            "a: {versions: >=1}\n",
+            1,
+            "not valid YAML: found character `>` that cannot start any token; text that begins with `>` needs quotes",
+        ),
+        (
+            "a: 1\nversions: >=1\n",
+            2,
+            "not valid YAML: expected chomping or indentation indicators, but found `=`; "
+            "text that begins with `>` needs quotes",
+        ),
         ("a: 1\nb: \x07\n", 2, "the character U+0007 is not allowed in YAML"),
         ("&a [*a]\n", 1, "lists and mappings are nested too deeply"),
         ("a: &a {<<: *a}\n", 1, "lists and mappings are nested too deeply"),

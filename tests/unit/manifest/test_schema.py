@@ -27,7 +27,11 @@ def test_short_forms_are_in_the_schema() -> None:
     manifest = {
         **HEAD,
         "platforms": "all",
-        "images": ["nginx:1.16", {"source": "python", "tags": ["3.12"], "platforms": ["linux/arm64"]}],
+        "images": [
+            "nginx:1.16",
+            {"source": "python", "tags": ["3.12"], "platforms": ["linux/arm64"]},
+            {"source": "nginx", "tags": {"versions": ">=1 <2", "keep": 3}},
+        ],
         "registries": {"docker.io": {"credential": "docker-config"}},
     }
     Draft202012Validator(json_schema()).validate(manifest)
@@ -41,6 +45,9 @@ def test_short_forms_are_in_the_schema() -> None:
         {"images": []},
         {"images": [{"tags": ["1"]}]},
         {"images": [{"source": "a:1", "tag": "1"}]},
+        {"images": [{"source": "a", "tags": {}}]},
+        {"images": [{"source": "a", "tags": {"glob": "1", "regex": "1"}}]},
+        {"images": [{"source": "a", "tags": {"glob": "1", "keep": 0}}]},
         {"platforms": "some"},
         {"registries": {"docker.io": {"credential": {"env": {"username": "U"}}}}},
         {"registries": {"docker.io": {"credential": {}}}},

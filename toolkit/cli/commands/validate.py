@@ -23,12 +23,14 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
         counts = {
             "repositories": len(desired.repositories),
             "images": len(desired.images),
+            "selections": len(desired.selections),
             "builds": len(desired.builds),
         }
         found = ", ".join(
             (
                 format_count(counts["repositories"], "repository", "repositories"),
                 format_count(counts["images"], "image"),
+                *([format_count(counts["selections"], "tag selection")] if desired.selections else []),
                 format_count(counts["builds"], "build"),
             )
         )

@@ -1,0 +1,143 @@
+"""Tags are selected when the plan is made, and never again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_services import World
+from tests.support.fake_services import desired as listing
+from tests.support.memory_registry import Call, Fault
+from toolkit.errors import AccessDenied, Refused
+from toolkit.manifest.tag_selection import TagSelectionSpec
+from toolkit.oci.errors import ConnectionFailed, Denied
+from toolkit.oci.reference import Repository
+from toolkit.operations.apply import apply, apply_saved
+from toolkit.operations.plan import plan
+from toolkit.operations.seed import plan_images, seed
+from toolkit.plan.desired import Desired, DesiredRepository, DesiredSelection
+from toolkit.plan.model import Plan, SeedAction
+from toolkit.report import Report
+
+UPSTREAM = Repository("upstream.test", "one")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """`one` has the tags 1, 1.9, 1.10 and latest."""
+    world = World(tmp_path, ("one", "two"))
+    tags = world.registry.tags[UPSTREAM]
+    tags.update(dict.fromkeys(("1.9", "1.10", "latest"), tags["1"]))
+    return world
+
+
+def selecting(**fields: object) -> Desired:
+    """`two:1`, and tags of `one`."""
+    tags = TagSelectionSpec.model_validate(fields)
+    selection = DesiredSelection(UPSTREAM, "one", tags, None, True, "images[1].tags", 1)
+    both = (DesiredRepository("one"), DesiredRepository("two"))
+    return replace(listing("two"), repositories=both, selections=(selection,))
+
+
+def run(world: World, desired: Desired) -> Plan:
+    plans: list[Plan] = []
+    apply(desired, world.services, review=plans.append, confirm=lambda _: True, publish=lambda _: None)
+    return plans[0]
+
+
+def filled(world: World) -> list[str]:
+    """The tags of `one` in ECR."""
+    return sorted(world.registry.tags[Repository(world.services.ecr.registry_host(), "one")])
+
+
+def test_a_plan_shows_each_selected_tag_and_apply_fills_it(world: World) -> None:
+    made = run(world, selecting(glob="1.*", keep=1))
+    assert [(seed.key, seed.action) for seed in made.seeds] == [
+        ("two:1", SeedAction.COPY),
+        ("one:1.10", SeedAction.COPY),
+    ]
+    assert filled(world) == ["1.10"]
+
+
+def test_a_new_tag_is_picked_up_by_the_next_plan_and_the_one_that_falls_out_stays(world: World) -> None:
+    desired = selecting(glob="1.*", keep=1)
+    run(world, desired)
+    assert not plan(desired, world.services).plan.has_changes
+    world.registry.tags[UPSTREAM]["1.11"] = world.registry.tags[UPSTREAM]["1"]
+    assert [seed.key for seed in run(world, desired).pending_seeds] == ["one:1.11"]
+    assert filled(world) == ["1.10", "1.11"]
+
+
+def test_a_saved_plan_does_what_was_reviewed_when_the_tags_have_changed_since(world: World) -> None:
+    desired = selecting(glob="1.*", keep=1)
+    planned = plan(desired, world.services)
+    world.registry.tags[UPSTREAM]["1.11"] = world.registry.tags[UPSTREAM]["1"]
+    reports: list[Report] = []
+    apply_saved(desired, planned, world.services, review=lambda _: None, publish=reports.append)
+    assert filled(world) == ["1.10"]
+    assert world.registry.count("list_tags") == 1
+
+
+def test_seed_selects_as_plan_does(world: World) -> None:
+    for name in world.names:
+        world.create(name)
+    seed(selecting(glob="1.*"), world.services, review=lambda _: None, publish=lambda _: None)
+    assert filled(world) == ["1.10", "1.9"]
+    assert world.log == []
+
+
+def test_an_upstream_repository_is_listed_once_a_run(world: World) -> None:
+    desired = selecting(glob="1.*")
+    again = replace(desired.selections[0], tags=TagSelectionSpec(glob="latest"))
+    made = plan(replace(desired, selections=(*desired.selections, again)), world.services, reads_sizes=True).plan
+    assert [seed.tag for seed in made.seeds] == ["1", "1.10", "1.9", "latest"]
+    assert world.registry.count("list_tags") == 1
+
+
+def test_nothing_is_listed_where_nothing_is_selected(world: World) -> None:
+    plan(listing("one", "two"), world.services)
+    assert world.registry.count("list_tags") == 0
+
+
+@pytest.mark.parametrize("makes", [lambda d, s: plan(d, s).plan, plan_images], ids=["plan", "seed"])
+def test_a_selection_without_a_match_is_in_the_plan_as_a_refusal(world: World, makes: object) -> None:
+    for name in world.names:
+        world.create(name)
+    made: Plan = makes(selecting(versions=">=2"), world.services)  # type: ignore[operator]  # one of two signatures
+    [refusal] = made.refusals
+    assert refusal.code == "tags.none_match"
+    assert "the nearest: `1.10`, `1.9`, `1`" in refusal.message
+    assert [seed.key for seed in made.seeds] == ["two:1"]
+
+
+def fails(error: Exception) -> object:
+    def fault(call: Call) -> Fault | None:
+        return error if call.operation == "list_tags" else None  # type: ignore[return-value]  # all are OciErrors
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (Denied("no entry", status=403, host="upstream.test"), AccessDenied, "source.denied"),
+        (ConnectionFailed("silent", host="upstream.test"), Refused, "source.unreachable"),
+    ],
+)
+def test_a_registry_that_cannot_be_listed_stops_the_run(
+    world: World, error: Exception, kind: type[Exception], code: str
+) -> None:
+    world.registry.faults = fails(error)  # type: ignore[assignment]  # see above
+    with pytest.raises(kind, match=r"images\[1\].tags: ") as caught:
+        run(world, selecting(glob="*"))
+    assert caught.value.code == code  # type: ignore[attr-defined]  # both are ToolkitErrors
+    assert world.repositories == {}
+
+
+def test_an_upstream_that_does_not_exist_is_missing(world: World) -> None:
+    del world.registry.tags[UPSTREAM]
+    with pytest.raises(Refused, match=r"`upstream\.test/one` does not exist upstream") as caught:
+        run(world, selecting(glob="*"))
+    assert caught.value.code == "source.missing"

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from toolkit.manifest.loader import loads
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.reference import Reference, Repository
+from toolkit.plan.desired import Desired
+from toolkit.plan.model import Refusal
+from toolkit.plan.observed import SourceFault
+from toolkit.plan.resolve import resolve
+from toolkit.plan.selecting import choose_images
+
+HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
+PYTHON = ("3.9-slim", "3.10-slim", "3.12-slim", "3.13-slim", "3.13", "latest")
+
+
+def repository(name: str) -> Repository:
+    return Reference.parse(name).name
+
+
+def chosen(body: str, **listings: tuple[str, ...] | SourceFault) -> tuple[Desired, tuple[Refusal, ...]]:
+    desired = resolve(loads(HEAD + body, "images.yaml"))
+    return choose_images(desired, {repository(name): tags for name, tags in listings.items()})
+
+
+def sources(desired: Desired) -> list[str]:
+    return [image.source.familiar for image in desired.images]
+
+
+def test_selected_tags_stand_where_the_manifest_has_them_newest_first() -> None:
+    body = (
+        "images: ['a:1', {source: python, tags: {glob: '3.*-slim', keep: 2}}, 'b:1', {source: c, tags: {glob: '*'}}]\n"
+    )
+    found, refusals = chosen(body, python=PYTHON, c=("2", "10"))
+    assert sources(found) == ["a:1", "python:3.13-slim", "python:3.12-slim", "b:1", "c:10", "c:2"]
+    assert [image.path for image in found.images] == [
+        "images[0]",
+        "images[1].tags",
+        "images[1].tags",
+        "images[2]",
+        "images[3].tags",
+        "images[3].tags",
+    ]
+    assert (found.selections, refusals) == ((), ())
+
+
+def test_a_selected_image_is_as_its_entry_says() -> None:
+    body = (
+        "attestations: drop\nrepositories: {prefix: mirror}\n"
+        "images: [{source: quay.io/a/b, tags: {versions: '>=1'}, platforms: [linux/arm64], repository: base/b}]\n"
+    )
+    desired = resolve(loads(HEAD + body, "images.yaml"))
+    [image] = choose_images(desired, {Repository("quay.io", "a/b"): ("v1.2",)})[0].images
+    assert (str(image.source), image.key) == ("quay.io/a/b:v1.2", "mirror/base/b:v1.2")
+    assert (image.platforms, image.keeps_attestations) == ((Platform("linux", "arm64"),), False)
+    assert [one.name for one in desired.repositories] == ["mirror/base/b"]
+
+
+def test_a_listed_tag_wins_over_a_selected_one_wherever_it_stands() -> None:
+    selection = "{source: python, tags: {glob: '3.1[23]-slim'}, platforms: all}"
+    for order in (f"[{selection}, 'python:3.12-slim']", f"['python:3.12-slim', {selection}]"):
+        found, refusals = chosen(f"images: {order}\n", python=PYTHON)
+        assert sorted(sources(found)) == ["python:3.12-slim", "python:3.13-slim"]
+        assert {image.tag: image.platforms for image in found.images} == {
+            "3.12-slim": (Platform("linux", "amd64"),),
+            "3.13-slim": None,
+        }
+        assert refusals == ()
+
+
+def test_the_first_of_two_selections_wins() -> None:
+    body = "images: [{source: a, tags: {glob: '*', keep: 2}, platforms: all}, {source: a, tags: {versions: '>=1'}}]\n"
+    found, _ = chosen(body, a=("1", "2", "3"))
+    assert [(image.tag, image.platforms is None) for image in found.images] == [("3", True), ("2", True), ("1", False)]
+
+
+def test_a_tag_that_goes_to_two_repositories_is_two_images() -> None:
+    body = "images: ['a:1', {source: a, tags: {glob: '1'}, repository: other/a}]\n"
+    found, _ = chosen(body, a=("1",))
+    assert [image.key for image in found.images] == ["docker-hub/library/a:1", "other/a:1"]
+
+
+def test_another_image_on_the_same_tag_is_refused() -> None:
+    body = "images: [{source: 'a:1', repository: x/y}, {source: b, tags: {glob: '?'}, repository: x/y}]\n"
+    found, [refusal] = chosen(body, b=("1", "2"))
+    assert refusal.code == "tags.collide"
+    assert refusal.message == "images[1].tags: `b:1` lands on `x/y:1`, as `a:1` of `images[0]` does"
+    assert refusal.hint == "give one of them another `repository`, or `exclude: [1]`"
+    assert sources(found) == ["a:1", "b:2"]
+
+
+def test_a_selection_without_a_match_is_refused_with_the_nearest_tags() -> None:
+    body = "images: [{source: python, tags: {versions: '>=4', suffix: slim}}]\n"
+    found, [refusal] = chosen(body, python=PYTHON)
+    assert refusal.code == "tags.none_match"
+    assert refusal.message == (
+        "images[0].tags: none of the 6 tags of `python` matches; the nearest: `3.13-slim`, `3.12-slim`, `3.10-slim`"
+    )
+    assert found.images == ()
+
+
+def test_a_repository_without_tags_has_no_nearest() -> None:
+    _, [refusal] = chosen("images: [{source: a, tags: {glob: '*'}}]\n", a=())
+    assert refusal.message == "images[0].tags: `a` has no tags"
+
+
+def test_what_cannot_be_listed_is_refused_as_any_source_that_cannot_be_had() -> None:
+    body = "images: [{source: a, tags: {glob: '*'}}, {source: b, tags: {glob: '*'}}]\n"
+    faults = {"a": SourceFault("denied", "`a` says no", "sign in"), "b": SourceFault("unreachable", "`b` is silent")}
+    _, refusals = chosen(body, **faults)
+    assert refusals == (
+        Refusal("source.denied", "images[0].tags: `a` says no", hint="sign in", kind="denied"),
+        Refusal("source.unreachable", "images[1].tags: `b` is silent"),
+    )
+
+
+BUILD = """\
+builds:
+  - name: web
+    source: {type: GITHUB, location: "https://github.com/acme/web.git"}
+    images: [python:3.12-slim, docker.io/library/python:3.9-slim]
+"""
+
+
+def test_a_build_may_start_from_what_is_selected() -> None:
+    found, refusals = chosen("images: [{source: python, tags: {glob: '3.*-slim'}}]\n" + BUILD, python=PYTHON)
+    assert refusals == ()
+    assert [(one.repository, one.tag) for one in found.builds[0].images] == [
+        ("docker-hub/library/python", "3.12-slim"),
+        ("docker-hub/library/python", "3.9-slim"),
+    ]
+
+
+def test_a_build_that_starts_from_what_is_not_selected_is_refused_with_the_line_to_add() -> None:
+    _, [refusal] = chosen("images: [{source: python, tags: {glob: '3.*-slim', keep: 2}}]\n" + BUILD, python=PYTHON)
+    assert refusal.code == "build.image_not_selected"
+    assert refusal.message == (
+        "builds[0].images[1]: `python:3.9-slim` is not among the tags that `images[0].tags` selects now"
+    )
+    assert refusal.hint == "add `- python:3.9-slim` to `images`"
+
+
+def test_a_listed_tag_serves_the_build_that_the_selection_does_not() -> None:
+    body = "images: [{source: python, tags: {glob: '3.*-slim', keep: 2}}, 'python:3.9-slim']\n"
+    assert chosen(body + BUILD, python=PYTHON)[1] == ()
+
+
+def test_a_build_is_not_blamed_for_a_registry_that_cannot_be_listed() -> None:
+    body = "images: [{source: python, tags: {glob: '3.*-slim'}}]\n"
+    _, refusals = chosen(body + BUILD, python=SourceFault("unreachable", "silent"))
+    assert [refusal.code for refusal in refusals] == ["source.unreachable"]

@@ -1,0 +1,87 @@
+"""The manifest's tag selections and what upstreams list, made into images. Pure.
+
+A tag that the manifest lists, or that an earlier selection chose, for the same repository is the same image: the first
+to ask for it decides its platforms. `keep` counts it all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from toolkit.oci.reference import Reference, Repository
+from toolkit.plan.desired import Desired, DesiredImage, DesiredSelection
+from toolkit.plan.model import Refusal
+from toolkit.plan.observed import SourceFault
+from toolkit.plan.planner import source_refusal
+
+Listings = Mapping[Repository, Sequence[str] | SourceFault]
+
+
+def choose_images(desired: Desired, listings: Listings) -> tuple[Desired, tuple[Refusal, ...]]:
+    """`desired` with an image for each selected tag, in the manifest's order, and what cannot be selected."""
+    taken = {image.key: image for image in desired.images}
+    refusals: list[Refusal] = []
+    images: list[DesiredImage] = []
+    without: set[DesiredSelection] = set()
+    done = 0
+    for selection in desired.selections:
+        images += desired.images[done : selection.position]
+        done = selection.position
+        tags = _tags(selection, listings[selection.source])
+        if isinstance(tags, Refusal):
+            refusals.append(tags)
+            without.add(selection)
+            continue
+        for image in map(selection.image, tags):
+            there = taken.setdefault(image.key, image)
+            if there is image:
+                images.append(image)
+            elif there.source.name != image.source.name:
+                refusals.append(_collision(image, there))
+    images += desired.images[done:]
+    refusals += _missing_for_builds(desired, taken, without)
+    return replace(desired, images=tuple(images), selections=()), tuple(refusals)
+
+
+def _tags(selection: DesiredSelection, listed: Sequence[str] | SourceFault) -> Sequence[str] | Refusal:
+    if isinstance(listed, SourceFault):
+        return source_refusal(selection.path, listed)
+    chosen = selection.tags.choose(listed)
+    if chosen:
+        return chosen
+    name = Reference(selection.source.registry, selection.source.path).familiar
+    near = ", ".join(f"`{tag}`" for tag in selection.tags.nearest(listed))
+    found = (
+        f"none of the {len(listed)} tags of `{name}` matches; the nearest: {near}" if near else f"`{name}` has no tags"
+    )
+    return Refusal("tags.none_match", f"{selection.path}: {found}", hint="correct the selection, or list the tags")
+
+
+def _collision(image: DesiredImage, there: DesiredImage) -> Refusal:
+    other = f"`{there.source.familiar}` of `{there.path}`"
+    return Refusal(
+        "tags.collide",
+        f"{image.path}: `{image.source.familiar}` lands on `{image.key}`, as {other} does",
+        hint=f"give one of them another `repository`, or `exclude: [{image.tag}]`",
+    )
+
+
+def _missing_for_builds(
+    desired: Desired, taken: Mapping[str, DesiredImage], without: set[DesiredSelection]
+) -> Iterator[Refusal]:
+    """What a build starts from and the loader let pass, because a selection might have chosen it."""
+    for number, build in enumerate(desired.builds):
+        for position, image in enumerate(build.images):
+            if f"{image.repository}:{image.tag}" in taken:
+                continue
+            source = Reference.parse(image.original).name
+            asked = [one for one in desired.selections if (one.source, one.repository) == (source, image.repository)]
+            if without.isdisjoint(asked):
+                wanted = source.with_tag(image.tag).familiar
+                yield Refusal(
+                    "build.image_not_selected",
+                    f"builds[{number}].images[{position}]: `{wanted}` is not among the tags that "
+                    f"{' and '.join(f'`{one.path}`' for one in asked)} selects now",
+                    hint=f"add `- {wanted}` to `images`",
+                )
