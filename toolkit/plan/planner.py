@@ -91,7 +91,8 @@ def make_plan(
         infra_changes=tuple(sorted(infra_changes, key=lambda change: change.address)),
         seeds=tuple(seeds),
         pull_costs=costs,
-        refusals=tuple(refusals),
+        # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
+        refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
     )
 

@@ -88,6 +88,12 @@ def test_seed_selects_as_plan_does(world: World) -> None:
     assert world.log == []
 
 
+def test_seed_says_once_that_the_repository_of_a_selection_is_missing(world: World) -> None:
+    world.create("two")
+    [refusal] = plan_images(selecting(glob="1.*"), world.services).refusals
+    assert refusal.message == "images[1].tags: the repository `one` does not exist"
+
+
 def test_an_upstream_repository_is_listed_once_a_run(world: World) -> None:
     desired = selecting(glob="1.*")
     again = replace(desired.selections[0], tags=TagSelectionSpec(glob="latest"))

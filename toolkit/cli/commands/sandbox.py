@@ -14,6 +14,7 @@ from toolkit.cli.options import Format, OutputFormat
 from toolkit.errors import Refused
 
 if TYPE_CHECKING:
+    from toolkit.plan.desired import Desired
     from toolkit.sandbox.process import SandboxStatus
 
 app = typer.Typer(
@@ -47,7 +48,8 @@ def up(
         typer.Option(
             "--file",
             "-f",
-            help="Make an upstream image for every reference of this manifest. [default: images.yaml if there]",
+            help="Make an upstream image for every reference of this manifest, and a handful for each tag selection. "
+            "[default: images.yaml if there]",
         ),
     ] = None,
     folder: Folder = _FOLDER,
@@ -67,7 +69,7 @@ def up(
         references: list[str] = []
         if manifest is not None:
             desired = load_desired(manifest)
-            references = sorted({str(image.source) for image in desired.images})
+            references = sorted({str(image.source) for image in desired.images} | _samples(desired))
             where = {"region": desired.region} | ({"account_id": desired.account_id} if desired.account_id else {})
         status = process.up(folder, references, upstream_limit=pull_limit, **where)
         run.show("sandbox", _document(status), _text(status))
@@ -120,6 +122,20 @@ def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None
         return 0
 
     execute("sandbox status", Presentation(format, is_brief=True), body)
+
+
+def _samples(desired: Desired) -> set[str]:
+    """What is made up for the selections, with what builds start from, since a selection may have to serve that."""
+    from toolkit.oci.reference import Reference
+    from toolkit.sandbox.tag_samples import sample_tags
+
+    made = {str(one.source.with_tag(tag)) for one in desired.selections for tag in sample_tags(one.tags)}
+    sources = {one.source for one in desired.selections}
+    for image in (image for build in desired.builds for image in build.images):
+        name = Reference.parse(image.original).name
+        if name in sources:
+            made.add(str(name.with_tag(image.tag)))
+    return made
 
 
 def _running(folder: Path) -> SandboxStatus:
