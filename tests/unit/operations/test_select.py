@@ -17,9 +17,11 @@ from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import plan
 from toolkit.operations.seed import plan_images, seed
+from toolkit.operations.select import select_images
 from toolkit.plan.desired import Desired, DesiredRepository, DesiredSelection
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import Report
+from toolkit.terraform.root_module import render
 
 UPSTREAM = Repository("upstream.test", "one")
 
@@ -116,6 +118,13 @@ def test_a_selection_without_a_match_is_in_the_plan_as_a_refusal(world: World, m
     assert refusal.code == "tags.none_match"
     assert "the nearest: `1.10`, `1.9`, `1`" in refusal.message
     assert [seed.key for seed in made.seeds] == ["two:1"]
+
+
+def test_terraform_is_the_same_before_and_after_the_tags_are_known(world: World) -> None:
+    desired = selecting(glob="1.*")
+    selected, _ = select_images(desired, world.services)
+    assert len(selected.images) > len(desired.images)
+    assert render(selected) == render(desired)
 
 
 def fails(error: Exception) -> object:
