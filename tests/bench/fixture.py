@@ -175,7 +175,8 @@ def _manifest(
         "config": {"mediaType": media_types[1], "size": config.size, "digest": config.digest},
         "layers": [{"mediaType": layer_type, "size": blob.size, "digest": blob.digest} for blob in made],
     }
-    return {blob.digest: blob for blob in (config, *made)}, _json(document)
+    blobs: dict[str, Blob | Raw] = {config.digest: config}
+    return blobs | {blob.digest: blob for blob in made}, _json(document)
 
 
 def _attestation(repository: str, subject: str) -> tuple[dict[str, Blob | Raw], bytes]:

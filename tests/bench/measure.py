@@ -101,10 +101,13 @@ class Bench:
         if tool.cache == "warm":
             shutil.copytree(self._warm_cache(stage.case.set_name), folder / "cache")
         with ExitStack() as stack:
-            hosts = [stack.enter_context(_seen_from_afar(one, stage.case.delay)) for one in stage.registries]
+            source, destination = (
+                stack.enter_context(_seen_from_afar(one, stage.case.delay)) for one in stage.registries
+            )
             errand = Errand(
                 [(repository, tag) for repository, tag, _ in stage.images],
-                *hosts,
+                source,
+                destination,
                 folder,
                 folder / "cache",
                 stage.certificate,
