@@ -130,6 +130,7 @@ class Bench:
         if not kept.exists():
             case = Case("warming", "", set_name, ("toolkit",), ())
             elsewhere = replace(self, folder=self.folder / "warming")
+            shutil.rmtree(elsewhere.folder, ignore_errors=True)
             elsewhere.folder.mkdir()
             with ExitStack() as stack:
                 elsewhere._run(TOOLS["toolkit"], elsewhere._set_up(case, stack))
