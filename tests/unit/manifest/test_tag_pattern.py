@@ -22,7 +22,7 @@ PATTERNS = st.recursive(
 
 
 @given(PATTERNS, st.text("ab1.-", max_size=6))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_it_says_what_python_says(pattern: str, tag: str) -> None:
     assert TagPattern.parse(pattern).matches(tag) == bool(re.fullmatch(pattern, tag, re.ASCII))
 

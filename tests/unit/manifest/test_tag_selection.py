@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.manifest.tag_selection import TagSelectionSpec
@@ -58,6 +58,7 @@ SELECTIONS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(TAGS, SELECTIONS, st.integers(1, 6), st.randoms(use_true_random=False))
 def test_keep_takes_the_newest_of_what_matches_in_whatever_order_they_are_listed(
     tags: list[str], fields: dict[str, object], keep: int, random: object
