@@ -172,9 +172,9 @@ class SeedRun:
         need = step.need
         image = self._images[need.image]
         self._engine.send_blob(image.request, need.blob, upload, partial(self._watch, need))
-        self._placed(need, BlobFate.MOVED)
         if not image.request.destination_is_new:
             self._learn_mounting(need)
+        self._placed(need, BlobFate.MOVED)
 
     def _lookup(self, image: ImageCopy) -> Lookup:
         if image.request.destination_is_new:
@@ -183,7 +183,10 @@ class SeedRun:
         return Lookup.BY_MOUNT if mounts else Lookup.BY_HEAD
 
     def _learn_mounting(self, need: Need) -> None:
-        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others."""
+        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others.
+
+        Before a document relies on that blob: docker-registry empties the link for a moment, to write the same again.
+        """
         registry = need.destination.registry
         with self._lock:
             if registry in self._mounts_from_itself:
@@ -274,9 +277,9 @@ class SeedRun:
         try:
             task()
         except OciError as error:
-            found = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
-            if not self._repeats(image, task, found):
-                self._fail(image, found)
+            fault = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
+            if not self._repeats(image, task, fault):
+                self._fail(image, fault)
 
     def _repeats(self, image: ImageCopy, task: Callable[[], None], error: CopyError) -> bool:
         with self._lock:

@@ -131,6 +131,20 @@ def test_a_new_repository_is_not_looked_into() -> None:
     assert registry.count("put_manifest") == 3
 
 
+def test_a_registry_is_asked_whether_it_mounts_from_itself_before_a_document_relies_on_that_blob() -> None:
+    """docker-registry empties a link for a moment when it is asked to write it again."""
+    registry = MemoryRegistry()
+    asked: list[int] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, ImageProgressed) and event.done_bytes == event.total_bytes:
+            asked.append(registry.count("begin_upload"))
+
+    wanted = request(registry, image([], config=b"only"), "lib/a:v1")
+    Seeder(registry, registry, tell).seed([wanted])
+    assert asked[-1] == 2  # the upload and the question
+
+
 def test_a_registry_that_mounts_from_itself_is_asked_for_blobs_by_head_only_until_that_is_known() -> None:
     registry = MemoryRegistry()
     wanted = [request(registry, image([f"layer {n}".encode()]), f"lib/image{n}:v1") for n in range(20)]
