@@ -121,6 +121,11 @@ CASES = [
         Case("404 for ever", kind, Refused(404, "NAME_UNKNOWN"), ALWAYS, "destination.repository_missing")
         for kind in ("POST upload", "PUT manifest", "PUT tag")
     ),
+    *(
+        Case("content not seen yet", kind, Refused(400, "MANIFEST_BLOB_UNKNOWN"), range(1, 4))
+        for kind in ("PUT manifest", "PUT tag")
+    ),
+    Case("content never seen", "PUT tag", Refused(400, "MANIFEST_BLOB_UNKNOWN"), ALWAYS, "destination.registry_error"),
     *(Case("upload session lost", kind, Refused(404, "BLOB_UPLOAD_UNKNOWN"), range(1, 3)) for kind in ("PUT upload",)),
     # what comes
     *(Case("slow drip", kind, Dripped(), ALWAYS) for kind in EVERY),

@@ -25,6 +25,7 @@ from toolkit.seed.patience import Patience, Pauses
 NEED = Need(0, Descriptor("layer", Digest.of(b"x"), 1), Repository("s.test", "a"), Repository("t.test", "a"))
 BROKEN = ConnectionFailed("broke", host="h")
 NO_REPOSITORY = NotFound("no", status=404, host="h", error_codes=("NAME_UNKNOWN",))
+UNSEEN = RegistryError("x", status=400, host="h", error_codes=("DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"))
 LOST_SESSION = NotFound("no", status=404, host="h", error_codes=("BLOB_UPLOAD_UNKNOWN",))
 
 
@@ -73,6 +74,8 @@ def test_what_is_tried_again_and_for_how_long(side: str, cause: OciError, count:
         ("destination", NO_REPOSITORY, 12, 6.0),
         ("destination", NotAsCopied("x", is_missing=True), 12, 6.0),
         ("destination", NotAsCopied("x", is_missing=False), 0, 0),
+        ("destination", UNSEEN, 12, 6.0),
+        ("destination", RegistryError("x", status=400, host="h", error_codes=("MANIFEST_INVALID",)), 0, 0),
         ("source", DigestMismatch("x"), 1, 0),
         ("source", NO_REPOSITORY, 0, 0),
     ],
