@@ -172,7 +172,9 @@ class SeedRun:
         need = step.need
         image = self._images[need.image]
         self._engine.send_blob(image.request, need.blob, upload, partial(self._watch, need))
-        if not image.request.destination_is_new:
+        if (
+            not image.request.destination_is_new
+        ):  # docker-registry empties the link for a moment: nobody relies on it yet
             self._learn_mounting(need)
         self._placed(need, BlobFate.MOVED)
 
@@ -183,10 +185,7 @@ class SeedRun:
         return Lookup.BY_MOUNT if mounts else Lookup.BY_HEAD
 
     def _learn_mounting(self, need: Need) -> None:
-        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others.
-
-        Before a document relies on that blob: docker-registry empties the link for a moment, to write the same again.
-        """
+        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others."""
         registry = need.destination.registry
         with self._lock:
             if registry in self._mounts_from_itself:
@@ -278,16 +277,16 @@ class SeedRun:
             task()
         except OciError as error:
             fault = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
-            if not self._repeats(image, task, fault):
-                self._fail(image, fault)
+            self._repeat_or_fail(image, task, fault)
 
-    def _repeats(self, image: ImageCopy, task: Callable[[], None], error: CopyError) -> bool:
+    def _repeat_or_fail(self, image: ImageCopy, task: Callable[[], None], error: CopyError) -> None:
         with self._lock:
             again = None if image.is_over else self._patience.next_request(task, image.request.destination.name, error)
-            if again is not None:
+            if again is None:
+                self._fail(image, error)
+            else:
                 self._emit(image.retry(error, again))
                 self._go(image, task, delay=again[1])
-            return again is not None
 
     def _go_blob(
         self, step: Place, task: Callable[[], None], *, transfer_size: int | None = None, delay: float = 0.0
