@@ -1,11 +1,9 @@
-"""What the copy engine takes for granted of a source and a target: true of the fake and of a real registry."""
+"""What the copy engine takes for granted of a source and a target: true of the fake, a real registry and layouts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -13,41 +11,43 @@ from tests.support.made_images import LAYER, image, index, push
 from tests.support.memory_registry import MemoryRegistry
 from tests.support.registry import running_registry
 from toolkit.oci.client import RegistryClient
-from toolkit.oci.copy import Source, Target
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import NotFound, OciError, RegistryError
+from toolkit.oci.layout import Layouts
+from toolkit.oci.layout_reference import LAYOUTS, LayoutRepository
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.stores import Store
+
+Served = tuple[Store, Callable[[str], Repository]]
 
 
-class Store(Source, Target, Protocol):
-    """Both sides in one."""
-
-    def list_tags(self, repository: Repository) -> tuple[str, ...]: ...
-
-
-@pytest.fixture(scope="module", params=["memory", "docker-registry"])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, str]]:
+@pytest.fixture(scope="module", params=["memory", "docker-registry", "layout", "layout that hides what is partial"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A store, and its repository for a path."""
+    folder: Path = tmp_path_factory.mktemp("store")
     if request.param == "memory":
-        yield MemoryRegistry(), "registry.test"
-        return
-    with ExitStack() as stack:
-        folder: Path = tmp_path_factory.mktemp("registry")
-        registry = stack.enter_context(running_registry(folder))
-        yield RegistryClient(endpoints=Endpoints(((registry.host, registry.url),))), registry.host
+        yield MemoryRegistry(), lambda path: Repository("registry.test", path)
+    elif request.param == "docker-registry":
+        with running_registry(folder) as registry:
+            client = RegistryClient(endpoints=Endpoints(((registry.host, registry.url),)))
+            yield client, lambda path: Repository(registry.host, path)
+    else:
+        layouts = Layouts(hides_partial=request.param != "layout")
+        yield layouts, lambda path: LayoutRepository(LAYOUTS, str(folder / path))
 
 
 @pytest.fixture
-def store(served: tuple[Store, str]) -> Store:
+def store(served: Served) -> Store:
     return served[0]
 
 
 @pytest.fixture
-def fresh(served: tuple[Store, str], request: pytest.FixtureRequest) -> Callable[[str], Repository]:
+def fresh(served: Served, request: pytest.FixtureRequest) -> Callable[[str], Repository]:
     """A repository of this test's own."""
     test = request.node.originalname.replace("_", "-")
-    return lambda name: Repository(served[1], f"{test}/{name}")
+    return lambda name: served[1](f"{test}/{name}")
 
 
 def blob_of(content: bytes) -> Descriptor:

@@ -105,6 +105,12 @@ class CredentialUnusable(OciError):
     default_code = "oci.credential_unusable"
 
 
+class LayoutUnusable(OciError):
+    """A directory that is no image layout, is damaged, or cannot be written."""
+
+    default_code = "oci.layout_unusable"
+
+
 class ConnectionFailed(OciError):
     """No whole answer came from `host`; `reason` says why in two words.
 

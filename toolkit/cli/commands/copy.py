@@ -1,4 +1,4 @@
-"""`toolkit copy`: the seeding engine alone, registry to registry."""
+"""`toolkit copy`: the seeding engine alone, between registries and OCI image layouts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from toolkit.cli.options import CacheDirectory, Format, Jobs, NoProgress, Output
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from toolkit.oci.reference import Reference
     from toolkit.operations.copy import Pair
 
 T = TypeVar("T")
 NAME = "copy"
 HELP = (
-    "Copy images from registry to registry, byte for byte, without Docker, Terraform or a manifest. ECR hosts get "
-    "their token from AWS credentials, others theirs from the Docker config."
+    "Copy images from registry to registry, byte for byte, without Docker, Terraform or a manifest. `oci:DIR:NAME` is "
+    "an image in an OCI image layout, on either side. ECR hosts get their token from AWS credentials, others theirs "
+    "from the Docker config."
 )
 EXAMPLES = (
     "Examples:  toolkit copy nginx:1.16 localhost:5000/nginx:1.16   |   toolkit copy --list images.txt   |   "
+    "toolkit copy nginx:1.16 oci:carried:nginx-1.16   |   "
     "toolkit copy --platform linux/arm64 alpine:3.20 123456789012.dkr.ecr.eu-west-1.amazonaws.com/alpine:3.20"
 )
 
@@ -58,6 +61,8 @@ def command(
         from toolkit.aws.session import AwsSession
         from toolkit.cli.wiring import ecr_puts_per_second, open_cache, open_client
         from toolkit.oci.descriptor import Platform
+        from toolkit.oci.layout import Layouts
+        from toolkit.oci.stores import Stores
         from toolkit.operations.copy import copy
         from toolkit.seed.observe import Observer
         from toolkit.seed.seeder import Seeder
@@ -66,11 +71,12 @@ def command(
         platforms = tuple(_parsed(Platform.parse, text, "--platform") for text in platform or []) or None
         # A destination says its own region; the session's is never asked for anything else here.
         client = open_client(run.emit, AwsSession("us-east-1"), {}, jobs=jobs)
+        source, target = Stores(client, Layouts()), Stores(client, Layouts(hides_partial=True))
         cache = open_cache(cache_dir)
         copy(
             pairs,
-            Observer(client, lambda repository, tags: None, run.emit, cache=cache),
-            Seeder(client, client, run.emit, jobs=jobs, cache=cache, puts_per_second=ecr_puts_per_second(8)),
+            Observer(source, lambda repository, tags: None, run.emit, cache=cache),
+            Seeder(source, target, run.emit, jobs=jobs, cache=cache, puts_per_second=ecr_puts_per_second(8)),
             run.emit,
             platforms=platforms,
             keeps_attestations=not drop_attestations,
@@ -83,9 +89,12 @@ def command(
 
 
 def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
-    """The pairs of the command line and of the list; all problems at once. Raises UsageError."""
+    """The pairs of the command line and of the list; all problems at once. Raises UsageError.
+
+    A source in a layout comes back with its digest: what the directory holds is part of the question.
+    """
     from toolkit.oci.errors import OciError
-    from toolkit.oci.reference import Reference
+    from toolkit.oci.layout_reference import parse_place
     from toolkit.operations.copy import Pair
 
     rows = [("the arguments", arguments[i : i + 2]) for i in range(0, len(arguments), 2)]
@@ -101,14 +110,14 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
             problems.append(f"{where}: a source and a destination are needed, not `{' '.join(texts)}`")
             continue
         try:
-            pair = Pair(Reference.parse(texts[0]), Reference.parse(texts[1]))
+            pair = Pair(_found_in_layout(parse_place(texts[0])), _fillable(parse_place(texts[1])))
         except OciError as error:
             problems.append(f"{where}: {error.message}")
             continue
         if pair.source.tag is None and pair.source.digest is None:
             problems.append(f"{where}: `{texts[0]}` has no tag; write `{texts[0]}:latest` if that is meant")
         elif pair.destination.tag is None or pair.destination.digest is not None:
-            problems.append(f"{where}: the destination `{texts[1]}` needs a tag and no digest")
+            problems.append(f"{where}: the destination `{texts[1]}` needs a tag, or a name in a layout, and no digest")
         elif pair.destination in targets:
             problems.append(f"{where}: `{texts[1]}` is filled twice, also by {targets[pair.destination]}")
         else:
@@ -117,6 +126,23 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
     if problems:
         raise UsageError("usage.pairs", "; ".join(problems))
     return pairs
+
+
+def _found_in_layout(source: Reference) -> Reference:
+    """A layout's image with its digest; OciError says what the layout has instead."""
+    from toolkit.oci.layout import Layouts
+    from toolkit.oci.layout_reference import LAYOUTS
+
+    return source.with_digest(Layouts().find(source)) if source.registry == LAYOUTS else source
+
+
+def _fillable(destination: Reference) -> Reference:
+    from toolkit.oci.layout import Layouts
+    from toolkit.oci.layout_reference import LAYOUTS
+
+    if destination.registry == LAYOUTS:
+        Layouts().check_fillable(destination.name)
+    return destination
 
 
 def _read_list(path: Path) -> list[tuple[str, list[str]]]:

@@ -1,0 +1,246 @@
+"""The directory of an OCI image layout, safe to fill by several processes and to be killed in.
+
+A blob is written under a temporary name beside its own, brought to the disk and renamed; `index.json` is replaced
+whole, under a lock. So what has its name is complete, and what a killed process left has none: the next one that fills
+the layout removes it. A temporary file is locked by who writes it, which tells it from one that was left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from toolkit.oci.descriptor import Descriptor
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import OCI_INDEX, read_descriptor, read_object
+from toolkit.oci.errors import InvalidDocument, LayoutUnusable
+
+REF_NAME = "org.opencontainers.image.ref.name"
+
+_MARKER = "oci-layout"
+_INDEX = "index.json"
+_BLOBS = "blobs"
+# Stays: a lock file that is removed may be locked by two at a time.
+_LOCK = ".lock"
+_TEMPORARY = ".new-"
+_VERSION = "1.0.0"
+_CHUNK_BYTES = 512 * 1024
+
+
+class LayoutFolder:
+    """One layout; holds no state, so threads may share it. Raises LayoutUnusable where the directory is at fault."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return f"oci:{self._path}"
+
+    def images(self) -> list[tuple[str | None, Descriptor]]:
+        """The entries of `index.json`: each with its name, if it has one."""
+        with self._used():
+            marker = _read_json((self._path / _MARKER).read_bytes(), self._path / _MARKER)
+        if marker.get("imageLayoutVersion") != _VERSION:
+            raise LayoutUnusable(f"`{self}` is no image layout of version {_VERSION}")
+        path = self._path / _INDEX
+        try:
+            entries = self._entries(self._read_index())
+            return [(_name_of(entry), read_descriptor(entry, f"manifests[{i}]")) for i, entry in enumerate(entries)]
+        except InvalidDocument as fault:
+            raise LayoutUnusable(f"`{path}` cannot be read: {fault.message}") from fault
+
+    def blob(self, digest: Digest) -> Path:
+        """Where the content `digest` is, or would be. A `Digest` cannot lead out of the directory."""
+        return self._path / _BLOBS / digest.algorithm / digest.hex
+
+    @property
+    def is_layout(self) -> bool:
+        """Whether it is there and calls itself a layout."""
+        with self._used():
+            return (self._path / _MARKER).exists()
+
+    def size(self, digest: Digest) -> int | None:
+        """How many bytes of content are there under `digest`; None without it."""
+        with self._used():
+            try:
+                return self.blob(digest).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def check_fillable(self) -> None:
+        """LayoutUnusable where filling it would mix a layout with other files."""
+        with self._used():
+            if self._path.exists() and not self._path.is_dir():
+                raise LayoutUnusable(f"`{self._path}` is not a directory", hint="name another one")
+            if self._path.is_dir() and not (self._path / _MARKER).exists():
+                names = {entry.name for entry in self._path.iterdir()} - {_LOCK, _BLOBS, _INDEX}
+                if not all(name.startswith(_TEMPORARY) for name in names):
+                    raise LayoutUnusable(
+                        f"`{self._path}` holds other files and is no image layout",
+                        hint="name an empty or a new directory",
+                    )
+
+    def prepare(self) -> None:
+        """Make it a layout, an empty one if it is none yet, and remove what killed processes left half-written."""
+        self.check_fillable()
+        with self._locked(), self._used():
+            for algorithm in ("sha256", "sha512"):
+                (self._path / _BLOBS / algorithm).mkdir(parents=True, exist_ok=True)
+            for file in self._path.glob(f"{_TEMPORARY}*"):
+                file.unlink()  # only who has the lock writes here
+            for file in (self._path / _BLOBS).glob(f"*/{_TEMPORARY}*"):
+                _remove_if_left(file)
+            if not (self._path / _INDEX).exists():
+                self._replace(_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
+            if not (self._path / _MARKER).exists():
+                self._replace(_MARKER, {"imageLayoutVersion": _VERSION})
+
+    @contextmanager
+    def new_blob(self, digest: Digest) -> Iterator[Callable[[bytes], None]]:
+        """Write content with what this yields; it has its name once the block has ended well."""
+        blob = self.blob(digest)
+        with self._used():
+            temporary, file = _open_temporary(blob.parent)
+
+        def write(chunk: bytes) -> None:
+            with self._used():
+                file.write(chunk)
+
+        try:
+            yield write
+            with self._used():
+                _to_disk(file)
+                temporary.replace(blob)
+        finally:
+            with suppress(OSError):  # what is left is not wanted, and the next one removes it
+                file.close()
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def read(self, digest: Digest, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """The content's bytes from `offset` on."""
+        with self._used():
+            file = self.blob(digest).open("rb")
+
+        def chunks() -> Iterator[bytes]:
+            with self._used():
+                file.seek(offset)
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield chunk
+
+        with file:
+            yield chunks()
+
+    def link(self, digest: Digest, origin: LayoutFolder) -> bool:
+        """Whether the content is here, after a try to share the file of `origin`."""
+        if self.size(digest) is not None:
+            return True
+        try:
+            os.link(origin.blob(digest), self.blob(digest))
+        except FileExistsError:
+            return True
+        except OSError:  # not there, another disk, or one that knows no links
+            return False
+        return True
+
+    def name(self, name: str, descriptor: Descriptor) -> None:
+        """Call the image at `descriptor` by `name`, which no other image has from now on."""
+        with self._locked(), self._used():
+            for folder in (self._path / _BLOBS).iterdir():
+                _folder_to_disk(folder)
+            index = self._read_index()
+            others = [entry for entry in self._entries(index) if _name_of(entry) != name]
+            entry = {
+                "mediaType": descriptor.media_type,
+                "digest": str(descriptor.digest),
+                "size": descriptor.size,
+                "annotations": {REF_NAME: name},
+            }
+            self._replace(_INDEX, {**index, "manifests": [*others, entry]})
+
+    def _read_index(self) -> dict[str, object]:
+        with self._used():
+            return _read_json((self._path / _INDEX).read_bytes(), self._path / _INDEX)
+
+    def _entries(self, index: Mapping[str, object]) -> list[object]:
+        entries = index.get("manifests")
+        if not isinstance(entries, list):
+            raise LayoutUnusable(f"`{self._path / _INDEX}` cannot be read: `manifests` is no list")
+        return entries
+
+    def _replace(self, name: str, content: Mapping[str, object]) -> None:
+        temporary, file = _open_temporary(self._path)
+        with file:
+            file.write(json.dumps(content, separators=(",", ":")).encode())
+            _to_disk(file)
+            temporary.replace(self._path / name)
+        _folder_to_disk(self._path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._used():
+            self._path.mkdir(parents=True, exist_ok=True)
+            file = (self._path / _LOCK).open("ab")
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = f" (`{error.filename}`)" if error.filename else ""
+            raise LayoutUnusable(
+                f"`{self}` cannot be used: {error.strerror}{where}",
+                hint="check its disk and permissions, then run again",
+            ) from error
+
+
+def _read_json(raw: bytes, path: Path) -> dict[str, object]:
+    try:
+        return read_object(raw)
+    except InvalidDocument as fault:
+        raise LayoutUnusable(f"`{path}` cannot be read: {fault.message}") from fault
+
+
+def _name_of(entry: object) -> str | None:
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _open_temporary(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new file of this process's own: locked, and seen to be there after that."""
+    while True:
+        path = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        file = path.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return path, file
+        file.close()  # another process took it for one that was left
+
+
+def _remove_if_left(path: Path) -> None:
+    with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _folder_to_disk(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
