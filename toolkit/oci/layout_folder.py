@@ -90,8 +90,7 @@ class LayoutFolder:
         """Make it a layout, an empty one if it is none yet, and remove what killed processes left half-written."""
         self.check_fillable()
         with self._locked(), self._used():
-            for algorithm in ("sha256", "sha512"):
-                (self._path / _BLOBS / algorithm).mkdir(parents=True, exist_ok=True)
+            (self._path / _BLOBS / "sha256").mkdir(parents=True, exist_ok=True)
             for file in self._path.glob(f"{_TEMPORARY}*"):
                 file.unlink()  # only who has the lock writes here
             for file in (self._path / _BLOBS).glob(f"*/{_TEMPORARY}*"):
@@ -106,6 +105,7 @@ class LayoutFolder:
         """Write content with what this yields; it has its name once the block has ended well."""
         blob = self.blob(digest)
         with self._used():
+            blob.parent.mkdir(exist_ok=True)
             temporary, file = _open_temporary(blob.parent)
 
         def write(chunk: bytes) -> None:

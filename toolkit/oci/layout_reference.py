@@ -20,7 +20,7 @@ LAYOUTS = "oci:"
 
 _WORD = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
 _NAME = re.compile(rf"{_WORD}(?:/{_WORD})*")
-_PARTS = re.compile(r"(?P<folder>[^:]*)(?::(?P<name>.*?))?(?:@(?P<digest>sha(?:256|512):[^@:]*))?", re.DOTALL)
+_PARTS = re.compile(r"(?P<folder>[^:]*?)(?::(?P<name>.*?))?(?:@(?P<digest>sha(?:256|512):[^@:]*))?", re.DOTALL)
 _LONGEST_NAME = 255
 
 
