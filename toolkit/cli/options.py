@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,33 @@ CacheDirectory = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="Requests to registries at a time.")]
+
+# Below it a registry waits so long for the next chunk of each of several transfers that it may hang up.
+_LOWEST_RATE = 256_000
+_RATE = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?:(?P<letter>[KMG])(?P<binary>I)?)?B?", re.IGNORECASE)
+
+
+def parse_rate(text: str) -> int:
+    """Bytes a second: `20M`, `1.5GB`, `500K` count in thousands, `KiB`, `MiB` and `GiB` in 1024s."""
+    found = _RATE.fullmatch(text.strip())
+    if found is None:
+        raise typer.BadParameter(f"`{text}` is no rate; write bytes a second, such as `20M`, `500K` or `8MiB`")
+    step = 1024 if found["binary"] else 1000
+    rate = int(float(found["number"]) * step ** " KMG".index((found["letter"] or " ").upper()))
+    if rate < _LOWEST_RATE:
+        raise typer.BadParameter(f"`{text}` is less than 256K a second, at which transfers would break off")
+    return rate
+
+
+LimitRate = Annotated[
+    int | None,
+    typer.Option(
+        "--limit-rate",
+        parser=parse_rate,
+        metavar="RATE",
+        help="Bytes a second that blobs may take, all together: 20M, 500K (thousands), 8MiB (1024s).",
+    ),
+]
 AllowDestroy = Annotated[
     bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
 ]

@@ -37,6 +37,7 @@ class Settings:
     cache_dir: Path | None = None
     terraform_bin: str = "terraform"
     jobs: int = 32
+    limit_rate: int | None = None
 
 
 @contextmanager
@@ -70,6 +71,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
             jobs=settings.jobs,
             cache=cache,
             puts_per_second=ecr_puts_per_second(desired.put_image_per_second),
+            bytes_per_second=settings.limit_rate,
         ),
         work_path=work_path,
     )

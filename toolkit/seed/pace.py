@@ -18,13 +18,13 @@ class Pace:
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}
 
-    def next_turn(self, registry: str) -> float:
-        """Take a turn; in how many seconds it comes."""
+    def next_turn(self, registry: str = "", weight: float = 1.0) -> float:
+        """Take a turn; in how many seconds it comes. One of more `weight` is as many turns at once."""
         rate = self._per_second(registry)
         if rate is None:
             return 0.0
         with self._lock:
             now = self._clock()
             turn = max(now, self._next.get(registry, now))
-            self._next[registry] = turn + 1 / rate
+            self._next[registry] = turn + weight / rate
             return turn - now

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # A terminal cannot show more.
 _PROGRESS_INTERVAL = 0.2
+# A thread that keeps to a rate looks this often whether the run was stopped.
+_LONGEST_SLEEP = 0.2
 # A transfer of a stopped run ends at its next chunk; a connection that hangs for longer is left behind.
 _GRACE = 5.0
 
@@ -40,12 +42,23 @@ class SeedRun:
     """Images under way. Leaving the block stops what is not finished."""
 
     def __init__(
-        self, engine: CopyEngine, emit: Emit, *, jobs: int, pace: Pace, pauses: Pauses, clock: Callable[[], float]
+        self,
+        engine: CopyEngine,
+        emit: Emit,
+        *,
+        jobs: int,
+        pace: Pace,
+        rate: Pace,
+        pauses: Pauses,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         self._engine = engine
         self._emit = emit
         self._pace = pace
+        self._rate = rate
         self._clock = clock
+        self._sleep = sleep
         self._pool = WorkerPool(jobs, self._crashed, clock=clock)
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
@@ -212,9 +225,21 @@ class SeedRun:
             if self._is_stopped:
                 raise _Stopped
             image = self._images[need.image]
+            arrived = received - image.under_way.get(need.blob.digest, 0)
             image.under_way[need.blob.digest] = received
             if not image.is_over and self._clock() - image.progress_told >= _PROGRESS_INTERVAL:
                 self._tell_progress(image)
+        self._keep_rate(arrived)
+
+    def _keep_rate(self, arrived: int) -> None:
+        """Hold the chunk back until it is its turn."""
+        wait = self._rate.next_turn(weight=arrived)
+        while wait > 0:
+            if self._is_stopped:
+                raise _Stopped
+            pause = min(wait, _LONGEST_SLEEP)
+            self._sleep(pause)
+            wait -= pause
 
     def _tell_progress(self, image: ImageCopy) -> None:
         image.progress_told = self._clock()

@@ -17,7 +17,8 @@ from toolkit.seed.run import SeedRun
 class Seeder:
     """Copies images from `source` to `target`, up to `jobs` requests and transfers at a time.
 
-    `puts_per_second` is a registry's quota for documents, where it has one; `cache` saves reads across runs.
+    `puts_per_second` is a registry's quota for documents, where it has one; `bytes_per_second` keeps the blobs of all
+    threads together to a share of the line; `cache` saves reads across runs.
     """
 
     def __init__(
@@ -29,15 +30,19 @@ class Seeder:
         jobs: int = 8,
         cache: DocumentCache | None = None,
         puts_per_second: Callable[[str], float | None] = lambda registry: None,
+        bytes_per_second: float | None = None,
         pauses: Pauses | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._engine = CopyEngine(source, target, cache or DocumentCache())
         self._emit = emit
         self._jobs = jobs
         self._pace = Pace(puts_per_second, clock=clock)
+        self._rate = Pace(lambda _: bytes_per_second, clock=clock)
         self._pauses = pauses or Pauses()
         self._clock = clock
+        self._sleep = sleep
 
     def seed(self, requests: Iterable[CopyRequest]) -> list[SeedOutcome]:
         """Copy all of them; the outcomes are in their order."""
@@ -48,5 +53,12 @@ class Seeder:
     def open(self) -> SeedRun:
         """A run that takes requests as they come; a context manager."""
         return SeedRun(
-            self._engine, self._emit, jobs=self._jobs, pace=self._pace, pauses=self._pauses, clock=self._clock
+            self._engine,
+            self._emit,
+            jobs=self._jobs,
+            pace=self._pace,
+            rate=self._rate,
+            pauses=self._pauses,
+            clock=self._clock,
+            sleep=self._sleep,
         )

@@ -11,7 +11,7 @@ import typer
 
 from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Format
+from toolkit.cli.options import Format, parse_rate
 from toolkit.errors import (
     AccessDenied,
     Interrupted,
@@ -151,6 +151,27 @@ def test_unusable_endpoints_are_a_usage_error(tmp_path: Path) -> None:
     toolkit = Toolkit(tmp_path, {"TOOLKIT_REGISTRY_ENDPOINTS": "docker.io"})
     done = toolkit.run("copy", "a:1", "localhost:1/x:1").expect(64)
     assert "TOOLKIT_REGISTRY_ENDPOINTS" in done.stderr
+
+
+@pytest.mark.parametrize("rate", ["fast", "-1M", "20 apples", "5TB", "100K", "1,5M", ""])
+def test_a_rate_that_is_none_is_a_usage_error(tmp_path: Path, rate: str) -> None:
+    done = Toolkit(tmp_path).run("copy", "a:1", "localhost:1/x:1", "--limit-rate", rate).expect(64)
+    assert "--limit-rate" in done.stderr and f"`{rate}`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text, rate",
+    [
+        ("20M", 20_000_000),
+        ("1.5g", 1_500_000_000),
+        ("500KB", 500_000),
+        ("1MiB", 2**20),
+        ("2Gi", 2**31),
+        ("300000", 300_000),
+    ],
+)
+def test_a_rate_is_in_thousands_unless_it_says_otherwise(text: str, rate: int) -> None:
+    assert parse_rate(text) == rate
 
 
 def test_the_schema_is_json(tmp_path: Path) -> None:

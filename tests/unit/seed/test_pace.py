@@ -14,3 +14,8 @@ def test_turns_are_an_interval_apart_and_unused_ones_are_not_saved_up() -> None:
 def test_where_there_is_no_rate_every_turn_is_now() -> None:
     pace = Pace({"ecr": 4}.get)
     assert [pace.next_turn("other") for _ in range(3)] == [0.0, 0.0, 0.0]
+
+
+def test_a_turn_takes_as_long_as_it_weighs() -> None:
+    pace = Pace(lambda _: 100, clock=lambda: 7.0)
+    assert [pace.next_turn(weight=weight) for weight in (50, 200, 1)] == [0.0, 0.5, 2.5]

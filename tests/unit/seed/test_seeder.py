@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.support.clocks import FakeTime
 from tests.support.made_images import MadeImage, image, index, store, whole
 from tests.support.memory_registry import Call, Cut, Fault, Garbled, MemoryRegistry
 from toolkit.events import Event, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
@@ -16,6 +17,7 @@ from toolkit.oci.errors import ConnectionFailed, Denied, NotFound, OciError
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.patience import Pauses
+from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
 SOURCE, TARGET = "source.test", "target.test"
@@ -424,6 +426,48 @@ def test_cancelling_stops_transfers_and_skips_the_rest() -> None:
     assert not any(registry.tags[one.destination.name] for one in wanted)
     assert not any(registry.blobs[one.destination.name] for one in wanted)
     assert set(statuses(seeded(registry, wanted))) == {SeedStatus.COPIED}
+
+
+@both_job_counts
+def test_the_blobs_of_all_threads_together_keep_to_the_rate(jobs: int) -> None:
+    registry = MemoryRegistry(chunk_bytes=100)
+    wanted = [request(registry, image([b"%d" % n * 1000], config=b"{}"), f"lib/image{n}:v1") for n in range(4)]
+    times = FakeTime()
+    limited = Seeder(
+        registry, registry, [].append, jobs=jobs, bytes_per_second=500, clock=times.clock, sleep=times.sleep
+    )
+    outcomes = limited.seed(wanted)
+    # Each of the chunks but one has waited for those before it; with several threads their waits pass side by side.
+    charged = sum(outcome.moved_bytes for outcome in outcomes)
+    assert charged == 4002
+    assert sum(times.slept) > (charged - 100) / 500 - 0.01
+    if jobs == 1:
+        assert sum(times.slept) < charged / 500 + 0.01
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    registry, times = MemoryRegistry(), FakeTime()
+    Seeder(registry, registry, [].append, clock=times.clock, sleep=times.sleep).seed(
+        [request(registry, image([b"layer" * 100]), "lib/a:v1")]
+    )
+    assert times.slept == []
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_its_rate() -> None:
+    registry = MemoryRegistry(chunk_bytes=100)
+    slept: list[float] = []
+    running: list[SeedRun] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        running[0].cancel()
+
+    with Seeder(registry, registry, [].append, jobs=1, bytes_per_second=0.01, sleep=sleep).open() as run:
+        running.append(run)
+        run.submit([request(registry, image([b"layer" * 1000]), "lib/a:v1")])
+        assert statuses(run.wait()) == [SeedStatus.SKIPPED]
+    assert len(slept) == 1
+    assert slept[0] < 1
 
 
 def test_leaving_early_ends_the_threads() -> None:

@@ -14,6 +14,7 @@ from toolkit.cli.options import (
     CacheDirectory,
     Format,
     Jobs,
+    LimitRate,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -52,6 +53,7 @@ def command(
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
     jobs: Jobs = 32,
+    limit_rate: LimitRate = None,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -83,7 +85,9 @@ def command(
                 return typer.confirm("Apply this plan?", err=True)
 
         desired = load_desired(file)
-        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        settings = Settings(
+            work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs, limit_rate=limit_rate
+        )
         with open_services(run.emit, desired, settings) as services:
             if saved_plan is not None:
                 from toolkit.cli.saved_plan import read_plan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import CacheDirectory, Format, Jobs, NoProgress, OutputFormat, Verbose
+from toolkit.cli.options import CacheDirectory, Format, Jobs, LimitRate, NoProgress, OutputFormat, Verbose
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def command(
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
+    limit_rate: LimitRate = None,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -76,7 +77,15 @@ def command(
         copy(
             pairs,
             Observer(source, lambda repository, tags: None, run.emit, cache=cache),
-            Seeder(source, target, run.emit, jobs=jobs, cache=cache, puts_per_second=ecr_puts_per_second(8)),
+            Seeder(
+                source,
+                target,
+                run.emit,
+                jobs=jobs,
+                cache=cache,
+                puts_per_second=ecr_puts_per_second(8),
+                bytes_per_second=limit_rate,
+            ),
             run.emit,
             platforms=platforms,
             keeps_attestations=not drop_attestations,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import CacheDirectory, Format, Jobs, ManifestFile, NoProgress, OutputFormat, Verbose
+from toolkit.cli.options import CacheDirectory, Format, Jobs, LimitRate, ManifestFile, NoProgress, OutputFormat, Verbose
 
 NAME = "seed"
 HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."
@@ -17,6 +17,7 @@ def command(
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
+    limit_rate: LimitRate = None,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -28,7 +29,9 @@ def command(
         from toolkit.operations.seed import seed
 
         desired = load_desired(file)
-        with open_services(run.emit, desired, Settings(cache_dir=cache_dir, jobs=jobs), locks=False) as services:
+        with open_services(
+            run.emit, desired, Settings(cache_dir=cache_dir, jobs=jobs, limit_rate=limit_rate), locks=False
+        ) as services:
             seed(desired, services, review=run.show_plan, publish=run.show_report)
         return 0
 
