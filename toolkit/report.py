@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit.plan.model import InfraChange, Plan
+    from toolkit.plan.model import InfraChange, Plan, SeedAction
 
 
 class SeedStatus(StrEnum):
@@ -36,6 +36,22 @@ class SeedOutcome:
     present_blobs: int = 0
     document_reads: int = 0
     seconds: float = 0.0
+    error_code: str | None = None
+    error_message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPreview:
+    """What `copy` would do to one tag. Without an `action` it cannot be copied, and the error fields say why.
+
+    `source` is pinned where it could be found, `current_digest` is what the destination has now.
+    """
+
+    source: str
+    destination: str
+    action: SeedAction | None = None
+    current_digest: str | None = None
     error_code: str | None = None
     error_message: str | None = None
     hint: str | None = None

@@ -24,7 +24,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.reference import Reference
-from toolkit.operations.copy import Pair, copy
+from toolkit.operations.copy import Pair, Selection, copy
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
@@ -238,12 +238,10 @@ def test_a_signed_image_reaches_ecr_with_all_that_signs_it(sandbox: RunningSandb
     reports: list[Report] = []
     copy(
         [Pair(source, target)],
+        Selection(keeps_signatures=True),
         Observer(registries, lambda repository, tags: None, lambda event: None, cache=cache),
         Seeder(registries, registries, lambda event: None, cache=cache),
         lambda event: None,
-        platforms=None,
-        keeps_attestations=True,
-        keeps_signatures=True,
         publish=reports.append,
     )
     # The index, three platforms and their attestations: each with a signature and a referrer.

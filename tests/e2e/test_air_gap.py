@@ -147,6 +147,47 @@ def test_all_that_is_wrong_with_layouts_is_said_at_once(toolkit: Toolkit, regist
     assert not (toolkit.folder / "new").exists()
 
 
+def test_a_dry_run_shows_each_pair_and_moves_nothing(toolkit: Toolkit, registry: RunningRegistry) -> None:
+    web, job, tool = (f"{registry.host}/{name}" for name in IMAGES)
+    toolkit.run("copy", web, "oci:carried:kept", job, "oci:carried:moving").expect(0)
+    wanted = [web, "oci:carried:kept", web, "oci:carried:moving", tool, "oci:carried:new"]
+    index_before = (toolkit.folder / "carried" / "index.json").read_bytes()
+    gets_before = len(registry.manifest_gets())
+    done = toolkit.run("copy", "--dry-run", *wanted, "--format", "json", "--cache-dir", "fresh").expect(0).document
+    found = [(pair["action"], pair["destination"], pair["current_digest"]) for pair in done["preview"]["pairs"]]
+    kept, moving = (str(IMAGES[name].digest) for name in ("base/web:1.0", "base/job:2.0"))
+    assert found == [
+        ("keep", "oci:carried:kept", kept),
+        ("move", "oci:carried:moving", moving),
+        ("copy", "oci:carried:new", None),
+    ]
+    assert done["preview"]["totals"] == {"copy": 1, "move": 1, "keep": 1, "refused": 0}
+    text = toolkit.run("copy", "--dry-run", *wanted).expect(0).stdout
+    assert "+ copy  oci:carried:new" in text and "= keep  oci:carried:kept" in text
+    assert "Dry run: 1 image to copy, 1 to move, 1 unchanged; nothing was changed." in text
+    lines = toolkit.run("copy", "--dry-run", *wanted, "--format", "json-lines").expect(0).stdout.splitlines()
+    assert [json.loads(line)["type"] for line in lines][-2:] == ["preview_made", "run_finished"]
+    assert (toolkit.folder / "carried" / "index.json").read_bytes() == index_before
+    assert len(registry.manifest_gets()) == gets_before
+
+
+def test_a_dry_run_refuses_what_cannot_be_copied(toolkit: Toolkit, registry: RunningRegistry) -> None:
+    done = toolkit.run(
+        "copy", "--dry-run", f"{registry.host}/base/web:9", "oci:new:a", f"{registry.host}/base/web:1.0", "oci:new:b"
+    )
+    assert "source.missing" in done.expect(7).stdout
+    assert "1 image to copy, 0 to move, 0 unchanged, 1 refused" in done.stdout
+    assert not (toolkit.folder / "new").exists()
+
+
+def test_only_some_pairs_are_copied(toolkit: Toolkit, registry: RunningRegistry) -> None:
+    done = toolkit.run("copy", *pairs(registry), "--only", "*/web:*", "--only", "oci:*tool:3.0", "--format", "json")
+    keys = [outcome["key"] for outcome in done.expect(0).document["report"]["outcomes"]]
+    assert keys == ["oci:carried:base/web:1.0", "oci:carried:base/tool:3.0"]
+    done = toolkit.run("copy", *pairs(registry), "--only", "*web*", "--only", "*wbe*").expect(64)
+    assert "--only `*wbe*` fits no image; there are" in done.stderr and "base/job:2.0" in done.stderr
+
+
 def check_layout(folder: Path) -> set[str]:
     """The names in a layout, each with all of its content, every file being what it is called."""
     if not (folder / "oci-layout").exists():

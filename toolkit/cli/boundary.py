@@ -32,7 +32,7 @@ from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan
-    from toolkit.report import Report
+    from toolkit.report import CopyPreview, Report
 
 _BUG = "bug"
 
@@ -152,6 +152,16 @@ class Run:
             "report",
             lambda: report_document(report),
             lambda: render_report(report, width=_width(), colour=_has_colour()),
+        )
+
+    def show_previews(self, previews: Sequence[CopyPreview]) -> None:
+        """Put what copying would do on stdout (json: with the end of the run)."""
+        from toolkit.cli.render.preview_view import preview_document, render_previews
+
+        self._show(
+            "preview",
+            lambda: preview_document(previews),
+            lambda: render_previews(previews, width=_width(), colour=_has_colour()),
         )
 
     def show(self, kind: str, document: Mapping[str, object], text: str) -> None:

@@ -72,6 +72,7 @@ LimitRate = Annotated[
         help="Bytes a second that blobs may take, all together: 20M, 500K (thousands), 8MiB (1024s).",
     ),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
     bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
 ]

@@ -174,15 +174,20 @@ class CopyEngine:
 
     def digest_in_place(self, request: CopyRequest) -> Digest | None:
         """What the tag points to if that is what is wanted, found out without asking the source."""
+        found, is_wanted = self.look(request)
+        return found if is_wanted else None
+
+    def look(self, request: CopyRequest) -> tuple[Digest | None, bool]:
+        """What the tag points to, and whether that is what is wanted; the source is not asked."""
         with _at("destination", request.key):
             found = _if_allowed(lambda: self._tag_digest(request))
             if found is None or request.takes_all:
-                return found if found == request.source.digest else None
+                return found, found == request.source.digest
             document = self._target.get_manifest(request.destination.name.with_digest(found))
             if not document.is_index:
-                return found if found == request.source.digest else None
+                return found, found == request.source.digest
             wanted = (request.source.digest, selection_text(request.platforms, request.keeps_attestations))
-            return found if read_provenance(document.raw) == wanted else None
+            return found, read_provenance(document.raw) == wanted
 
     def check_config(self, request: CopyRequest, config: Descriptor) -> None:
         """MissingPlatform unless the image with this configuration is what is wanted. Blobs are never counted."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from toolkit.operations.choose import choose, spellings
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder, settle
 from toolkit.operations.select import select_images
@@ -23,12 +24,21 @@ def seed(
     *,
     review: Callable[[Plan], None],
     publish: Callable[[Report], None],
+    only: Sequence[str] = (),
+    is_dry_run: bool = False,
 ) -> None:
-    """Plan the images, show the plan to `review`, copy, and hand the report to `publish` before raising."""
+    """Plan the images, show the plan to `review`, copy, and hand the report to `publish` before raising.
+
+    `only` are patterns for the images to look at, by key or source; a dry run ends with the review.
+    """
     started = services.clock()
+    chosen = choose(desired.images, only, lambda image: [image.key, *spellings(image.source)])
+    desired = replace(desired, images=chosen)
     made = plan_images(desired, services)
     review(made)
     refuse_if_unsafe(made)
+    if is_dry_run:
+        return
     requests = requests_for(made.pending_seeds, made.account.registry_host)
     with step(services.emit, "seed", total=len(requests)):
         outcomes, interrupt = run_seeder(services.seeder, requests)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from toolkit.events import Emit
-from toolkit.oci.copy import CopyEngine, CopyRequest, Source, Target
+from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.report import SeedOutcome
+from toolkit.plan.model import SeedAction
+from toolkit.report import CopyPreview, SeedOutcome
+from toolkit.seed.explain import explain
 from toolkit.seed.pace import Pace
 from toolkit.seed.patience import Pauses
 from toolkit.seed.run import SeedRun
+from toolkit.seed.worker_pool import WorkerPool
 
 
 class Seeder:
@@ -49,6 +54,24 @@ class Seeder:
         with self.open() as run:
             run.submit(requests)
             return run.wait()
+
+    def look(self, requests: Sequence[CopyRequest]) -> list[CopyPreview]:
+        """What copying them would do, found out at the destinations alone; the previews are in their order."""
+        pool = WorkerPool(self._jobs)
+        try:
+            return [answer.result() for answer in [pool.ask(partial(self._look, request)) for request in requests]]
+        finally:
+            pool.stop()
+
+    def _look(self, request: CopyRequest) -> CopyPreview:
+        preview = CopyPreview(str(request.source), str(request.destination))
+        try:
+            found, is_wanted = self._engine.look(request)
+        except CopyError as error:
+            why = explain(error)
+            return replace(preview, error_code=why.code, error_message=why.message, hint=why.hint)
+        action = SeedAction.KEEP if is_wanted else SeedAction.MOVE if found else SeedAction.COPY
+        return replace(preview, action=action, current_digest=str(found) if found else None)
 
     def open(self) -> SeedRun:
         """A run that takes requests as they come; a context manager."""

@@ -12,7 +12,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.reference import Reference
-from toolkit.operations.copy import Pair, copy
+from toolkit.operations.copy import Pair, Selection, copy
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
@@ -34,12 +34,10 @@ def copied(
     cache = DocumentCache()
     copy(
         pairs or [Pair(SOURCE, TARGET)],
+        Selection(platforms, keeps_signatures=keeps_signatures),
         Observer(registry, lambda repository, tags: None, lambda event: None, cache=cache),
         Seeder(registry, registry, lambda event: None, cache=cache),
         lambda event: None,
-        platforms=platforms,
-        keeps_attestations=True,
-        keeps_signatures=keeps_signatures,
         publish=reports.append,
     )
     return {outcome.key.rpartition(":")[2]: outcome.status for outcome in reports[0].outcomes}

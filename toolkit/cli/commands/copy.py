@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import CacheDirectory, Format, Jobs, LimitRate, NoProgress, OutputFormat, Verbose
+from toolkit.cli.options import CacheDirectory, DryRun, Format, Jobs, LimitRate, NoProgress, OutputFormat, Verbose
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ def command(
     signatures: Annotated[
         bool, typer.Option("--signatures", help="Copy cosign's signature tags and the OCI referrers too.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="PATTERN",
+            help="Only pairs whose source or destination fits, such as '*nginx*'; may be repeated.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
@@ -64,34 +73,36 @@ def command(
         from toolkit.oci.descriptor import Platform
         from toolkit.oci.layout import Layouts
         from toolkit.oci.stores import Stores
-        from toolkit.operations.copy import copy
+        from toolkit.operations.choose import choose, spellings
+        from toolkit.operations.copy import Selection, copy, preview
         from toolkit.seed.observe import Observer
         from toolkit.seed.seeder import Seeder
 
-        pairs = _read_pairs(references or [], list_file)
+        pairs = choose(
+            _read_pairs(references or [], list_file),
+            only or (),
+            lambda pair: [*spellings(pair.source), *spellings(pair.destination)],
+        )
         platforms = tuple(_parsed(Platform.parse, text, "--platform") for text in platform or []) or None
         # A destination says its own region; the session's is never asked for anything else here.
         client = open_client(run.emit, AwsSession("us-east-1"), {}, jobs=jobs)
         source, target = Stores(client, Layouts()), Stores(client, Layouts(hides_partial=True))
         cache = open_cache(cache_dir)
-        copy(
-            pairs,
-            Observer(source, lambda repository, tags: None, run.emit, cache=cache),
-            Seeder(
-                source,
-                target,
-                run.emit,
-                jobs=jobs,
-                cache=cache,
-                puts_per_second=ecr_puts_per_second(8),
-                bytes_per_second=limit_rate,
-            ),
+        observer = Observer(source, lambda repository, tags: None, run.emit, cache=cache)
+        seeder = Seeder(
+            source,
+            target,
             run.emit,
-            platforms=platforms,
-            keeps_attestations=not drop_attestations,
-            keeps_signatures=signatures,
-            publish=run.show_report,
+            jobs=jobs,
+            cache=cache,
+            puts_per_second=ecr_puts_per_second(8),
+            bytes_per_second=limit_rate,
         )
+        wanted = Selection(platforms, keeps_attestations=not drop_attestations, keeps_signatures=signatures)
+        if dry_run:
+            preview(pairs, wanted, observer, seeder, publish=run.show_previews)
+        else:
+            copy(pairs, wanted, observer, seeder, run.emit, publish=run.show_report)
         return 0
 
     execute(NAME, Presentation(format, no_progress, verbose), body)

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import CacheDirectory, Format, Jobs, LimitRate, ManifestFile, NoProgress, OutputFormat, Verbose
+from toolkit.cli.options import (
+    CacheDirectory,
+    DryRun,
+    Format,
+    Jobs,
+    LimitRate,
+    ManifestFile,
+    NoProgress,
+    OutputFormat,
+    Verbose,
+)
 
 NAME = "seed"
 HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."
-EXAMPLES = "Example:  toolkit seed --format json | jq '.report.outcomes[].digest'"
+EXAMPLES = (
+    "Examples:  toolkit seed --dry-run   |   toolkit seed --only 'nginx:*' --limit-rate 20M   |   "
+    "toolkit seed --format json | jq '.report.outcomes[].digest'"
+)
 
 
 def command(
     file: ManifestFile = Path("images.yaml"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="PATTERN",
+            help="Only images whose key (REPOSITORY:TAG) or source fits, such as '*nginx*'; may be repeated.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
@@ -32,7 +57,7 @@ def command(
         with open_services(
             run.emit, desired, Settings(cache_dir=cache_dir, jobs=jobs, limit_rate=limit_rate), locks=False
         ) as services:
-            seed(desired, services, review=run.show_plan, publish=run.show_report)
+            seed(desired, services, review=run.show_plan, publish=run.show_report, only=only or (), is_dry_run=dry_run)
         return 0
 
     execute(NAME, Presentation(format, no_progress, verbose), body)
