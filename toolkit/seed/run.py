@@ -185,9 +185,7 @@ class SeedRun:
         need = step.need
         image = self._images[need.image]
         self._engine.send_blob(image.request, need.blob, upload, partial(self._watch, need))
-        if (
-            not image.request.destination_is_new
-        ):  # docker-registry empties the link for a moment: nobody relies on it yet
+        if not image.request.destination_is_new:
             self._learn_mounting(need)
         self._placed(need, BlobFate.MOVED)
 
@@ -198,7 +196,10 @@ class SeedRun:
         return Lookup.BY_MOUNT if mounts else Lookup.BY_HEAD
 
     def _learn_mounting(self, need: Need) -> None:
-        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others."""
+        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others.
+
+        Before a document may need that blob: docker-registry writes the blob's link anew, and for a moment it is empty.
+        """
         registry = need.destination.registry
         with self._lock:
             if registry in self._mounts_from_itself:

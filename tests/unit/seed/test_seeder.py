@@ -10,11 +10,14 @@ from tests.support.clocks import FakeTime
 from tests.support.made_images import MadeImage, image, index, store, whole
 from tests.support.memory_registry import Call, Cut, Fault, Garbled, MemoryRegistry
 from toolkit.events import Event, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
+from toolkit.oci.client import Upload
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
+from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.documents import Document
 from toolkit.oci.errors import ConnectionFailed, Denied, NotFound, OciError
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.patience import Pauses
 from toolkit.seed.run import SeedRun
@@ -468,6 +471,28 @@ def test_a_run_that_is_stopped_does_not_wait_for_its_rate() -> None:
         assert statuses(run.wait()) == [SeedStatus.SKIPPED]
     assert len(slept) == 1
     assert slept[0] < 1
+
+
+def test_a_blob_is_not_asked_about_once_a_document_may_need_it() -> None:
+    """docker-registry writes the blob's link again then, and a document that comes meanwhile finds it empty."""
+    was_put = threading.Event()
+    is_late: list[bool] = []
+
+    class Watched(MemoryRegistry):
+        def begin_upload(
+            self, repository: Repository, digest: Digest, mount_from: Repository | None = None
+        ) -> Upload | None:
+            if mount_from == repository:
+                is_late.append(was_put.wait(0.3))
+            return super().begin_upload(repository, digest, mount_from)
+
+        def put_manifest(self, ref: Reference, document: Document) -> None:
+            was_put.set()
+            super().put_manifest(ref, document)
+
+    registry = Watched()
+    seeded(registry, [request(registry, image([b"layer"], config=b"layer"), "lib/a:v1")])
+    assert is_late == [False]
 
 
 def test_leaving_early_ends_the_threads() -> None:
