@@ -147,6 +147,23 @@ def test_all_that_is_wrong_with_layouts_is_said_at_once(toolkit: Toolkit, regist
     assert not (toolkit.folder / "new").exists()
 
 
+def test_a_layout_that_arrived_in_part_names_what_it_lacks(toolkit: Toolkit, registry: RunningRegistry) -> None:
+    toolkit.run("copy", *pairs(registry)).expect(0)
+    blobs = toolkit.folder / "carried" / "blobs" / "sha256"
+    (blobs / Digest.of(b"tool").hex).write_bytes(b"to")
+    (blobs / IMAGES["base/web:1.0"].children[1].digest.hex).unlink()
+    onward = [word for name in IMAGES for word in (f"oci:carried:{name}", f"{registry.host}/partly/{name}")]
+    done = toolkit.run("copy", *onward, "--cache-dir", "fresh", "--format", "json").expect(6).document
+    web, job, tool = done["report"]["outcomes"]
+    assert job["status"] == "copied"
+    assert {web["error_code"], tool["error_code"]} == {"source.layout_incomplete"}
+    assert "`oci:carried` lacks `sha256:" in web["error_message"]
+    assert f"`oci:carried` has 2 bytes of `{Digest.of(b'tool')}`, not 4" in tool["error_message"]
+    (blobs / IMAGES["base/job:2.0"].digest.hex).unlink()
+    done = toolkit.run("copy", "oci:carried:base/job:2.0", f"{registry.host}/partly/x:1").expect(64)
+    assert f"`oci:carried` lacks `{IMAGES['base/job:2.0'].digest}`" in done.stderr
+
+
 def test_a_dry_run_shows_each_pair_and_moves_nothing(toolkit: Toolkit, registry: RunningRegistry) -> None:
     web, job, tool = (f"{registry.host}/{name}" for name in IMAGES)
     toolkit.run("copy", web, "oci:carried:kept", job, "oci:carried:moving").expect(0)

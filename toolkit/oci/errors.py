@@ -167,6 +167,12 @@ class NotFound(RegistryError):
     default_code = "oci.not_found"
 
 
+class LayoutIncomplete(NotFound):
+    """An image layout lacks, wholly or in part, what one of its images is made of."""
+
+    default_code = "oci.layout_incomplete"
+
+
 class Unauthorized(RegistryError):
     """The registry wants other credentials than it got."""
 

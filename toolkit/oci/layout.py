@@ -13,7 +13,15 @@ from toolkit.oci.client import ManifestHead, Upload
 from toolkit.oci.descriptor import Descriptor, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, ImageIndex, media_type_of, parse
-from toolkit.oci.errors import DigestMismatch, InvalidDocument, LayoutUnusable, NotFound, OciError, RegistryError
+from toolkit.oci.errors import (
+    DigestMismatch,
+    InvalidDocument,
+    LayoutIncomplete,
+    LayoutUnusable,
+    NotFound,
+    OciError,
+    RegistryError,
+)
 from toolkit.oci.layout_folder import LayoutFolder
 from toolkit.oci.layout_reference import LayoutRepository
 from toolkit.oci.reference import Reference, Repository
@@ -119,8 +127,9 @@ class Layouts:
     def open_blob(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> Iterator[Iterator[bytes]]:
         """The blob's bytes from `offset` on, not verified."""
         folder = _folder(repository)
-        if folder.size(descriptor.digest) is None:
-            raise _missing(repository, f"`{repository}` has no blob `{descriptor.digest}`")
+        size = folder.size(descriptor.digest)
+        if size != descriptor.size:
+            raise _incomplete(repository, descriptor.digest, size, descriptor.size)
         with folder.read(descriptor.digest, offset) as chunks:
             yield chunks
 
@@ -157,7 +166,7 @@ class Layouts:
         folder = _folder(repository)
         size = folder.size(digest)
         if size is None:
-            raise _missing(repository, f"`{repository}` has no document `{digest}`")
+            raise _incomplete(repository, digest, size)
         if size > _LARGEST_DOCUMENT:
             raise InvalidDocument(f"`{digest}` in `{repository}` has {size} bytes and is no document")
         with folder.read(digest) as chunks:
@@ -189,6 +198,13 @@ def _folder(repository: Repository) -> LayoutFolder:
     if not isinstance(repository, LayoutRepository):
         raise TypeError(f"{repository} is no layout")
     return LayoutFolder(repository.folder)
+
+
+def _incomplete(repository: Repository, digest: Digest, size: int | None, wanted: int = 0) -> LayoutIncomplete:
+    lack = f"lacks `{digest}`" if size is None else f"has {size} bytes of `{digest}`, not {wanted}"
+    return LayoutIncomplete(
+        f"`{repository}` {lack}", status=404, host=str(repository), error_codes=("MANIFEST_BLOB_UNKNOWN",)
+    )
 
 
 def _missing(repository: Repository, message: str) -> NotFound:

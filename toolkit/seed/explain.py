@@ -35,6 +35,13 @@ ROWS = (
     Row(None, oci.TooManyRequests, "too_many_requests", SeedingIncomplete, "run again, with fewer `--jobs`"),
     Row(
         "source",
+        oci.LayoutIncomplete,
+        "layout_incomplete",
+        Refused,
+        "carry the directory over again, or fill it again with `toolkit copy`",
+    ),
+    Row(
+        "source",
         oci.NotFound,
         "missing",
         Refused,

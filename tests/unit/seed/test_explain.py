@@ -28,6 +28,7 @@ CASES: list[tuple[str, oci.OciError, str, type[ToolkitError], str]] = [
         SeedingIncomplete,
         "--jobs",
     ),
+    ("source", answered(oci.LayoutIncomplete, 404), "source.layout_incomplete", Refused, "carry the directory"),
     ("source", answered(oci.NotFound, 404), "source.missing", Refused, "check the image's name"),
     ("destination", answered(oci.NotFound, 404), "destination.repository_missing", Refused, "toolkit apply"),
     ("source", answered(oci.Unauthorized, 401), "source.unauthorized", AccessDenied, "credential"),

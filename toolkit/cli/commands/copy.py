@@ -153,7 +153,11 @@ def _found_in_layout(source: Reference) -> Reference:
     from toolkit.oci.layout import Layouts
     from toolkit.oci.layout_reference import LAYOUTS
 
-    return source.with_digest(Layouts().find(source)) if source.registry == LAYOUTS else source
+    if source.registry != LAYOUTS:
+        return source
+    pinned = source.with_digest(Layouts().find(source))
+    Layouts().get_manifest(pinned)
+    return pinned
 
 
 def _fillable(destination: Reference) -> Reference:
