@@ -39,31 +39,32 @@ class Layouts:
 
     def __init__(self, *, hides_partial: bool = False) -> None:
         self._hides_partial = hides_partial
-        self._prepared: set[Repository] = set()
+        self._folders: dict[Repository, LayoutFolder] = {}
+        self._are_prepared: set[Repository] = set()
         self._lock = threading.Lock()
+        self._preparing = threading.Lock()
 
     def find(self, ref: Reference) -> Digest:
         """What `ref` points to, the only image there is where it names none; NotFound says what there is."""
         if ref.digest is not None:
             return ref.digest
-        folder = _folder(ref.name)
+        folder = self._folder(ref.name)
         if not folder.is_layout:
             raise _missing(ref.name, f"`{ref.name}` is no image layout: it has no `oci-layout`")
-        images = folder.images()
-        found = {descriptor.digest for name, descriptor in images if ref.tag in (None, name)}
+        found = {descriptor.digest for descriptor in folder.find(ref.tag)}
         if len(found) == 1:
             return found.pop()
-        names = ", ".join(sorted({f"`{name}`" if name else "one without a name" for name, _ in images}))
+        names = ", ".join(sorted(f"`{name}`" if name else "one without a name" for name in folder.names()))
         wanted = f"{len(found) or 'no'} image{'s' if found else ''}{f' called `{ref.tag}`' if ref.tag else ''}"
         raise _missing(ref.name, f"`{ref.name}` holds {wanted}; it has {names or 'nothing'}")
 
     def check_fillable(self, repository: Repository) -> None:
         """LayoutUnusable where images cannot be put there."""
-        _folder(repository).check_fillable()
+        self._folder(repository).check_fillable()
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """What a name or digest points to; None when it is not there."""
-        folder = _folder(ref.name)
+        folder = self._folder(ref.name)
         if not folder.is_layout:
             folder.check_fillable()
             return None
@@ -98,7 +99,7 @@ class Layouts:
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
         """Store a document, whose content must all be there, and give it its name."""
-        folder = _folder(ref.name)
+        folder = self._folder(ref.name)
         for part in _parts(document):
             size = folder.size(part.digest)
             if size is None:
@@ -112,21 +113,20 @@ class Layouts:
                 raise LayoutUnusable(
                     f"`{folder.blob(part.digest)}` has {size} bytes, not {part.size}", hint="delete it and run again"
                 )
-        self._prepare(ref.name)
         digest = ref.digest or document.digest
         content = Descriptor(document.media_type, digest, len(document.raw))
-        self._write(folder, content, [document.raw])
+        self._write(self._prepared(ref.name), content, [document.raw])
         if ref.digest is None and ref.tag is not None:
             folder.name(ref.tag, content)
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether the layout has the blob."""
-        return _folder(repository).size(digest) is not None
+        return self._folder(repository).size(digest) is not None
 
     @contextmanager
     def open_blob(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> Iterator[Iterator[bytes]]:
         """The blob's bytes from `offset` on, not verified."""
-        folder = _folder(repository)
+        folder = self._folder(repository)
         size = folder.size(descriptor.digest)
         if size != descriptor.size:
             raise _incomplete(repository, descriptor.digest, size, descriptor.size)
@@ -137,23 +137,32 @@ class Layouts:
         self, repository: Repository, digest: Digest, mount_from: Repository | None = None
     ) -> Upload | None:
         """A session for one blob, which leaves nothing behind; None when it could share the file of `mount_from`."""
-        self._prepare(repository)
-        if mount_from is not None and _folder(repository).link(digest, _folder(mount_from)):
+        folder = self._prepared(repository)
+        if mount_from is not None and folder.link(digest, self._folder(mount_from)):
             return None
         return Upload(repository, str(digest))
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
         """Write all bytes; the blob has its name when they are right."""
-        self._write(_folder(upload.repository), descriptor, chunks)
+        self._write(self._folder(upload.repository), descriptor, chunks)
 
     def cancel_upload(self, upload: Upload) -> None:
         """Do nothing: an upload that failed has left nothing."""
 
-    def _prepare(self, repository: Repository) -> None:
+    def _folder(self, repository: Repository) -> LayoutFolder:
+        if not isinstance(repository, LayoutRepository):
+            raise TypeError(f"{repository} is no layout")
         with self._lock:
-            if repository not in self._prepared:
-                _folder(repository).prepare()
-                self._prepared.add(repository)
+            return self._folders.setdefault(repository, LayoutFolder(repository.folder))
+
+    def _prepared(self, repository: Repository) -> LayoutFolder:
+        """The folder, made a layout and cleaned once a run."""
+        folder = self._folder(repository)
+        with self._preparing:
+            if repository not in self._are_prepared:
+                folder.prepare()
+                self._are_prepared.add(repository)
+        return folder
 
     @staticmethod
     def _write(folder: LayoutFolder, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
@@ -161,9 +170,8 @@ class Layouts:
             for chunk in verify(chunks, descriptor):
                 write(chunk)
 
-    @staticmethod
-    def _read(repository: Repository, digest: Digest) -> Document:
-        folder = _folder(repository)
+    def _read(self, repository: Repository, digest: Digest) -> Document:
+        folder = self._folder(repository)
         size = folder.size(digest)
         if size is None:
             raise _incomplete(repository, digest, size)
@@ -177,7 +185,7 @@ class Layouts:
         return Document(media_type_of(None, raw), raw)
 
     def _is_whole(self, repository: Repository, document: Document) -> bool:
-        folder = _folder(repository)
+        folder = self._folder(repository)
         try:
             parts = _parts(document)
             if any(folder.size(part.digest) != part.size for part in parts):
@@ -192,12 +200,6 @@ class Layouts:
 def _parts(document: Document) -> tuple[Descriptor, ...]:
     parsed = parse(document)
     return parsed.manifests if isinstance(parsed, ImageIndex) else parsed.blobs
-
-
-def _folder(repository: Repository) -> LayoutFolder:
-    if not isinstance(repository, LayoutRepository):
-        raise TypeError(f"{repository} is no layout")
-    return LayoutFolder(repository.folder)
 
 
 def _incomplete(repository: Repository, digest: Digest, size: int | None, wanted: int = 0) -> LayoutIncomplete:

@@ -21,6 +21,8 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.documents import OCI_INDEX, read_descriptor, read_object
 from toolkit.oci.errors import InvalidDocument, LayoutUnusable
 
+Entries = Mapping[str | None, list[object]]
+
 REF_NAME = "org.opencontainers.image.ref.name"
 
 _MARKER = "oci-layout"
@@ -34,26 +36,47 @@ _CHUNK_BYTES = 512 * 1024
 
 
 class LayoutFolder:
-    """One layout; holds no state, so threads may share it. Raises LayoutUnusable where the directory is at fault."""
+    """One layout, which threads may share. Raises LayoutUnusable where the directory is at fault."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known: tuple[tuple[int, int, int], Entries] | None = None
 
     def __str__(self) -> str:
         return f"oci:{self._path}"
 
-    def images(self) -> list[tuple[str | None, Descriptor]]:
-        """The entries of `index.json`: each with its name, if it has one."""
+    def names(self) -> list[str | None]:
+        """What `index.json` calls its images; None stands for those without a name."""
+        return list(self._named_entries())
+
+    def find(self, name: str | None) -> list[Descriptor]:
+        """The images called `name`; all of them for None."""
+        named = self._named_entries()
+        entries = [entry for those in named.values() for entry in those] if name is None else named.get(name, [])
+        try:
+            return [read_descriptor(entry, "manifests[]") for entry in entries]
+        except InvalidDocument as fault:
+            raise LayoutUnusable(f"`{self._path / _INDEX}` cannot be read: {fault.message}") from fault
+
+    def _named_entries(self) -> Entries:
+        """`index.json`, read again when it is another file than the last time."""
+        with self._used():
+            state = (self._path / _INDEX).stat()
+        version = (state.st_ino, state.st_mtime_ns, state.st_size)
+        known = self._known
+        if known is None or known[0] != version:
+            self._known = known = version, self._read_entries()
+        return known[1]
+
+    def _read_entries(self) -> Entries:
         with self._used():
             marker = _read_json((self._path / _MARKER).read_bytes(), self._path / _MARKER)
         if marker.get("imageLayoutVersion") != _VERSION:
             raise LayoutUnusable(f"`{self}` is no image layout of version {_VERSION}")
-        path = self._path / _INDEX
-        try:
-            entries = self._entries(self._read_index())
-            return [(_name_of(entry), read_descriptor(entry, f"manifests[{i}]")) for i, entry in enumerate(entries)]
-        except InvalidDocument as fault:
-            raise LayoutUnusable(f"`{path}` cannot be read: {fault.message}") from fault
+        named: dict[str | None, list[object]] = {}
+        for entry in self._entries(self._read_index()):
+            named.setdefault(_name_of(entry), []).append(entry)
+        return named
 
     def blob(self, digest: Digest) -> Path:
         """Where the content `digest` is, or would be. A `Digest` cannot lead out of the directory."""

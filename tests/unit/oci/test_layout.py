@@ -105,7 +105,11 @@ def test_a_missing_directory_is_no_layout(layout: LayoutRepository) -> None:
     [
         {"index.json": "{"},
         {"index.json": '{"schemaVersion": 2}'},
-        {"index.json": '{"manifests": [{"digest": "sha256:../../etc/passwd", "size": 1, "mediaType": "x"}]}'},
+        {
+            "index.json": json.dumps(
+                {"manifests": [{"digest": "sha256:../../x", "size": 1, "mediaType": "x", "annotations": {NAME: "a"}}]}
+            )
+        },
         {"oci-layout": '{"imageLayoutVersion": "9.0"}'},
         {"oci-layout": "no json"},
     ],
