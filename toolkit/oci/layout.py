@@ -91,8 +91,8 @@ class Layouts:
 
     def list_tags(self, repository: Repository) -> tuple[str, ...]:
         """The names in the layout; NotFound when it has none."""
-        folder = _folder(repository)
-        names = tuple(name for name, _ in folder.images() if name) if folder.is_layout else ()
+        folder = self._folder(repository)
+        names = tuple(name for name in folder.names() if name) if folder.is_layout else ()
         if not names:
             raise _missing(repository, f"`{repository}` holds no image with a name")
         return names
