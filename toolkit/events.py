@@ -173,6 +173,33 @@ class ImageFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePostponed(Event):
+    """An image met its upstream's pull limit; it begins again when there is room, or is left for the next run."""
+
+    name = "image_postponed"
+    image: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetAwaited(Event):
+    """`images` wait for counted pulls at `registry`, since `seconds`; `remaining` of `limit` are left.
+
+    All of the limit is back after `window_seconds` at the latest.
+    """
+
+    name = "budget_awaited"
+    ephemeral = True
+    registry: str
+    images: int
+    remaining: int
+    limit: int
+    seconds: float
+    window_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RetryScheduled(Event):
     """A request to `host` failed in a way that passes; it is sent again after `seconds`."""
 

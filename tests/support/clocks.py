@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 
 class FakeTime:
-    """A clock with its `sleep`; `slept` remembers each pause."""
+    """A clock with its `sleep`; `slept` remembers each pause, `meanwhile` is what happens during it."""
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self.now = now
         self.slept: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
     def clock(self) -> float:
@@ -20,3 +22,4 @@ class FakeTime:
         with self._lock:
             self.slept.append(seconds)
             self.now += seconds
+        self.meanwhile()

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.clocks import FakeTime
 from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
 from toolkit.errors import ToolkitError
 from toolkit.events import Event
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.services import Services, StoredImage
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
@@ -64,6 +66,7 @@ class World:
         self.lies_about: set[str] = set()
         self.ecr_refuses: ToolkitError | None = None
         self.account = "123456789012"
+        self.time = FakeTime()
         for name in names:
             repository = Repository("upstream.test", name)
             self.registry.existing.add(repository)
@@ -72,15 +75,18 @@ class World:
             self.registry.documents[repository][made.digest] = made.document
             self.registry.tags[repository]["1"] = made.digest
         cache = DocumentCache()
+        upstream = PullLimits(self.registry)
         self.services = Services(
             emit=self.events.append,
             account_id=lambda: self.account,
             ecr=_Ecr(self),
             leftovers=_Leftovers(),
             terraform=_Terraform(self),
-            observer=Observer(self.registry, _Ecr(self).images, self.events.append, cache=cache),
-            seeder=Seeder(self.registry, self.registry, self.events.append, jobs=2, cache=cache),
+            observer=Observer(upstream, _Ecr(self).images, self.events.append, cache=cache),
+            seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
+            clock=self.time.clock,
+            sleep=self.time.sleep,
         )
 
     def create(self, name: str, tags: Mapping[str, str] | None = None) -> None:

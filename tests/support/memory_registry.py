@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from toolkit.oci.client import ManifestHead, Upload
+from toolkit.oci.client import ManifestHead, PullLimit, Upload
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse
-from toolkit.oci.errors import ConnectionFailed, NotFound, OciError, RegistryError, TagImmutable
+from toolkit.oci.errors import ConnectionFailed, NotFound, OciError, RegistryError, TagImmutable, TooManyRequests
 from toolkit.oci.reference import Reference, Repository
 
 
@@ -65,6 +65,7 @@ class MemoryRegistry:
 
     `repositories_exist` False: a repository has to be added to `existing` before anything can be put there, as in ECR.
     `mounts_unreferred` False: a blob is mounted only where a document refers to it already, as in ECR.
+    `pulls_left` has the hosts that count pulls, with how many of 100 they still grant.
     `checks_content` False: it takes documents whatever they point to, so that only the one who puts them is to blame.
     `lists_referrers` False: it is from before OCI 1.1.
     """
@@ -91,6 +92,7 @@ class MemoryRegistry:
         self.existing: set[Repository] = set()
         self.calls: list[Call] = []
         self.sent_bytes = 0
+        self.pulls_left: dict[str, int] = {}
         self._chunk_bytes = chunk_bytes
         self._repositories_exist = repositories_exist
         self._checks_content = checks_content
@@ -107,11 +109,14 @@ class MemoryRegistry:
         if document is None:
             return None
         digest = ref.digest or document.digest
-        return ManifestHead(Descriptor(document.media_type, digest, len(document.raw)))
+        left = self.pulls_left.get(ref.registry)
+        limit = None if left is None else PullLimit(100, left, 21600)
+        return ManifestHead(Descriptor(document.media_type, digest, len(document.raw)), limit)
 
     def get_manifest(self, ref: Reference) -> Document:
         self._enter("get_manifest", ref.name, ref.target)
         with self._lock:
+            self._count_pull(ref.registry)
             document = self._find(ref)
         if document is None:
             raise _refused(404, ref.name, "MANIFEST_UNKNOWN")
@@ -217,6 +222,12 @@ class MemoryRegistry:
             blob.digest for manifest in parsed if isinstance(manifest, ImageManifest) for blob in manifest.blobs
         }
         return self.mounts_unreferred or digest in referred
+
+    def _count_pull(self, host: str) -> None:
+        if host in self.pulls_left:
+            if not self.pulls_left[host]:
+                raise TooManyRequests(f"`{host}`: you have reached your pull rate limit", host=host, is_pull_limit=True)
+            self.pulls_left[host] -= 1
 
     def _find(self, ref: Reference) -> Document | None:
         digest = ref.digest or self.tags[ref.name].get(ref.tag or "")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Notice, OnBudget, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account, PullBudget
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -108,6 +108,7 @@ plans = st.builds(
     ).map(tuple),
     refusals=st.lists(st.builds(Refusal, texts, texts, st.none() | texts, texts), max_size=2).map(tuple),
     notices=st.lists(st.builds(Notice, texts, texts, st.none() | texts), max_size=2).map(tuple),
+    on_budget=st.sampled_from(OnBudget),
 )
 
 EMPTY = Plan("platform", ACCOUNT, infra_changes=(), seeds=())

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from toolkit.plan.model import OnBudget
+
 
 class Format(StrEnum):
     """What stdout carries: text, one JSON document, or the event stream as JSON lines."""
@@ -75,4 +77,12 @@ LimitRate = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
     bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
+]
+BudgetPolicy = Annotated[
+    OnBudget,
+    typer.Option(
+        "--on-budget",
+        help="When the copies need more counted pulls than are left: refuse, wait for more with a clock on the screen, "
+        "or copy what fits and leave the rest for the next run (exit 6).",
+    ),
 ]

@@ -20,6 +20,7 @@ from toolkit.oci.docker_config import DockerConfigCredentials
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import CredentialUnusable, OciError
+from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.transport import Transport
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     session = AwsSession(desired.region)
     cache = open_cache(settings.cache_dir)
     client = open_client(emit, session, desired.registries, jobs=settings.jobs)
+    upstream = PullLimits(client)
     ecr = EcrService(session)
     work_path = settings.work_dir or Path(".toolkit") / desired.name
     services = Services(
@@ -63,9 +65,9 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         ecr=ecr,
         leftovers=LeftoverService(session),
         terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, Path.home())),
-        observer=Observer(client, ecr.images, emit, cache=cache),
+        observer=Observer(upstream, ecr.images, emit, cache=cache),
         seeder=Seeder(
-            client,
+            upstream,
             client,
             emit,
             jobs=settings.jobs,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan
-from toolkit.operations.services import Services
+from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
+from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, Seed
+from toolkit.plan.observed import PullBudget
+from toolkit.plan.pull_budget import judge_budgets
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for
 
@@ -31,6 +34,7 @@ def apply(
     confirm: Confirm,
     publish: Publish,
     allows_destroy: bool = False,
+    on_budget: OnBudget = OnBudget.REFUSE,
 ) -> None:
     """Plan, show it to `review`, ask `confirm`, then do exactly that and hand the report to `publish`.
 
@@ -38,7 +42,7 @@ def apply(
     then the error is raised. The caller holds the working directory's lock.
     """
     started = services.clock()
-    planned = plan(desired, services, allows_destroy=allows_destroy)
+    planned = plan(desired, services, allows_destroy=allows_destroy, on_budget=on_budget)
     review(planned.plan)
     refuse_if_unsafe(planned.plan)
     if planned.plan.has_changes and not confirm(planned.plan):
@@ -46,10 +50,19 @@ def apply(
     carry_out(planned, services, publish=publish, started=started)
 
 
-def apply_saved(desired: Desired, planned: Planned, services: Services, *, review: Review, publish: Publish) -> None:
+def apply_saved(
+    desired: Desired,
+    planned: Planned,
+    services: Services,
+    *,
+    review: Review,
+    publish: Publish,
+    on_budget: OnBudget | None = None,
+) -> None:
     """Do a plan that was made and reviewed before, or refuse where ECR is not as it was then.
 
     Terraform itself refuses its part when its state has changed since. Nobody is asked: the review was the approval.
+    Pull budgets are read again, and judged by `on_budget`, or else as the plan says.
     """
     started = services.clock()
     made = planned.plan
@@ -60,11 +73,19 @@ def apply_saved(desired: Desired, planned: Planned, services: Services, *, revie
             f"the plan is for `{made.account.registry_host}`, these credentials are for `{account.registry_host}`",
             hint="switch the profile or role, or plan again",
         )
+    made = judge_budgets(made, _budgets_now(made, services), on_budget or made.on_budget)
     review(made)
     refuse_if_unsafe(made)
     _refuse_if_moved(made, services)
     services.terraform.init(planned.plan_file.work_dir)
-    carry_out(planned, services, publish=publish, started=started)
+    carry_out(replace(planned, plan=made), services, publish=publish, started=started)
+
+
+def _budgets_now(made: Plan, services: Services) -> Mapping[str, PullBudget]:
+    """By registry, of those at which the copies cost pulls; what cannot be read stays as it was."""
+    costly = {seed.source.registry: seed.source for seed in made.pending_seeds if seed.pulls != (0, 0)}
+    found = {registry: services.observer.budget(source) for registry, source in costly.items()}
+    return {registry: budget for registry, budget in found.items() if isinstance(budget, PullBudget)}
 
 
 def _refuse_if_moved(made: Plan, services: Services) -> None:
@@ -99,7 +120,7 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
     failure: BaseException | None = None
     to_come = _repositories_to_come(made)
 
-    with step(services.emit, "seed", total=len(made.pending_seeds)), services.seeder.open() as run:
+    with step(services.emit, "seed", total=len(made.pending_seeds)), open_run(made, services) as run:
 
         def start(repository: str) -> None:
             seeds = waiting.pop(repository, [])
@@ -121,6 +142,7 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
             outcomes = run.wait()
         except (ToolkitError, KeyboardInterrupt) as error:
             # Terraform's failure does not spoil the repositories that stand: their images are finished.
+            run.leave_the_rest()
             if not isinstance(error, TerraformFailed):
                 run.cancel()
             outcomes, interrupt = finish(run)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit.errors import SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
 from toolkit.report import Report, SeedOutcome, SeedStatus
+from toolkit.seed.budgeted_run import LEFT, BudgetedRun
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
@@ -24,7 +25,9 @@ def run_seeder(seeder: Seeder, requests: Sequence[CopyRequest]) -> tuple[list[Se
         return finish(run, requests)
 
 
-def finish(run: SeedRun, requests: Sequence[CopyRequest] = ()) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+def finish(
+    run: SeedRun | BudgetedRun, requests: Sequence[CopyRequest] = ()
+) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
     """See a run to its end, with `requests` as its last; an interrupt as for `run_seeder`."""
     try:
         run.submit(requests)
@@ -47,6 +50,13 @@ def settle(made: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedO
 
 def raise_if_incomplete(report: Report) -> None:
     """Raise SeedingIncomplete unless every tag is in place."""
+    left = [outcome for outcome in report.failed if outcome.error_code == LEFT]
+    if left and len(left) == len(report.failed):
+        raise SeedingIncomplete(
+            LEFT,
+            f"{len(left)} of {len(report.outcomes)} images are left for the next run, all others are in place",
+            hint=left[0].hint,
+        )
     if report.failed:
         raise SeedingIncomplete(
             "seed.incomplete",

@@ -13,7 +13,7 @@ from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
+from toolkit.plan.model import OnBudget, Plan
 from toolkit.plan.observed import Observed
 from toolkit.plan.planner import make_plan
 from toolkit.terraform.root_module import render
@@ -29,7 +29,14 @@ class Planned:
     plan_file: PlanFile
 
 
-def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, reads_sizes: bool = False) -> Planned:
+def plan(
+    desired: Desired,
+    services: Services,
+    *,
+    allows_destroy: bool = False,
+    reads_sizes: bool = False,
+    on_budget: OnBudget = OnBudget.REFUSE,
+) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
     `reads_sizes` reads the documents of what is to be copied, so that the plan is exact: counted pulls, kept in the
@@ -50,7 +57,7 @@ def plan(desired: Desired, services: Services, *, allows_destroy: bool = False, 
         observed = observation.result()
 
     def decide(seen: Observed) -> Plan:
-        return make_plan(desired, seen, plan_file.changes, account, allows_destroy=allows_destroy)
+        return make_plan(desired, seen, plan_file.changes, account, allows_destroy=allows_destroy, on_budget=on_budget)
 
     made = decide(observed)
     if reads_sizes and made.pending_seeds:

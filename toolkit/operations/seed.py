@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from toolkit.operations.choose import choose, spellings
 from toolkit.operations.guards import find_account, refuse_if_unsafe
-from toolkit.operations.outcomes import raise_if_incomplete, run_seeder, settle
+from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.select import select_images
-from toolkit.operations.services import Services
+from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
+from toolkit.plan.model import OnBudget, Plan
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for
@@ -26,22 +26,21 @@ def seed(
     publish: Callable[[Report], None],
     only: Sequence[str] = (),
     is_dry_run: bool = False,
+    on_budget: OnBudget = OnBudget.REFUSE,
 ) -> None:
     """Plan the images, show the plan to `review`, copy, and hand the report to `publish` before raising.
 
     `only` are patterns for the images to look at, by key or source; a dry run ends with the review.
     """
     started = services.clock()
-    chosen = choose(desired.images, only, lambda image: [image.key, *spellings(image.source)])
-    desired = replace(desired, images=chosen)
-    made = plan_images(desired, services)
+    made = plan_images(desired, services, only=only, on_budget=on_budget)
     review(made)
     refuse_if_unsafe(made)
     if is_dry_run:
         return
     requests = requests_for(made.pending_seeds, made.account.registry_host)
-    with step(services.emit, "seed", total=len(requests)):
-        outcomes, interrupt = run_seeder(services.seeder, requests)
+    with step(services.emit, "seed", total=len(requests)), open_run(made, services) as run:
+        outcomes, interrupt = finish(run, requests)
     report = Report(settle(made, outcomes, services.ecr), round(services.clock() - started, 3), plan=made)
     publish(report)
     if interrupt:
@@ -49,12 +48,16 @@ def seed(
     raise_if_incomplete(report)
 
 
-def plan_images(desired: Desired, services: Services) -> Plan:
-    """The image part alone, for repositories that exist."""
+def plan_images(
+    desired: Desired, services: Services, *, only: Sequence[str] = (), on_budget: OnBudget = OnBudget.REFUSE
+) -> Plan:
+    """The image part alone, for repositories that exist; of all images those that fit `only`."""
     account = find_account(desired, services)
     existing = frozenset(services.ecr.repositories())
     desired, unselected = select_images(desired, services)
-    with services.observer.start(desired.images, existing) as observation:
+    chosen = choose(desired.images, only, lambda image: [image.key, *spellings(image.source)])
+    with services.observer.start(chosen, existing) as observation:
         observed = observation.result()
-    made = make_plan(desired, observed, (), account, creates_repositories=False)
+    desired = replace(desired, images=chosen)
+    made = make_plan(desired, observed, (), account, creates_repositories=False, on_budget=on_budget)
     return replace(made, refusals=(*unselected, *made.refusals))

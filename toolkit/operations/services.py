@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.events import Emit
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import InfraChange
+from toolkit.plan.model import InfraChange, OnBudget, Plan
+from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 
@@ -95,3 +97,12 @@ class Services:
     seeder: Seeder
     work_path: Path
     clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@contextmanager
+def open_run(made: Plan, services: Services) -> Iterator[BudgetedRun]:
+    """A run for the copies of `made`, within its pull budgets."""
+    emit = services.emit
+    with services.seeder.open(emit if made.on_budget is OnBudget.REFUSE else postponing(emit)) as run:
+        yield BudgetedRun(run, made, services.observer.budget, emit, clock=services.clock, sleep=services.sleep)

@@ -46,6 +46,14 @@ class SeedAction(StrEnum):
     KEEP = "keep"  # there, and right
 
 
+class OnBudget(StrEnum):
+    """What to do when an upstream has fewer counted pulls left than the copies need."""
+
+    REFUSE = "refuse"
+    WAIT = "wait"  # copy what fits, wait for the rest
+    PARTIAL = "partial"  # copy what fits, leave the rest for the next run
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """The decision for one tag.
@@ -108,7 +116,10 @@ class PullCost:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything apply will do. `seeds` are in the manifest's order and include the ones to keep."""
+    """Everything apply will do. `seeds` are in the manifest's order and include the ones to keep.
+
+    `on_budget` is what was approved for copies that cost more pulls than are left.
+    """
 
     name: str
     account: Account
@@ -117,6 +128,7 @@ class Plan:
     pull_costs: tuple[PullCost, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     notices: tuple[Notice, ...] = ()
+    on_budget: OnBudget = OnBudget.REFUSE
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

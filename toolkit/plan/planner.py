@@ -22,19 +22,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from toolkit.oci.companions import kind_of
-from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import (
     InfraChange,
     Notice,
+    OnBudget,
     Plan,
-    PullCost,
     Refusal,
     Seed,
     SeedAction,
 )
-from toolkit.plan.observed import INDEX_TYPES, Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.plan.observed import INDEX_TYPES, Account, DestinationImage, Observed, SourceFault, SourceImage
+from toolkit.plan.pull_budget import judge_budgets, pull_costs
 
 _REPOSITORY_TYPE = "aws_ecr_repository"
 
@@ -47,6 +47,7 @@ def make_plan(
     *,
     allows_destroy: bool = False,
     creates_repositories: bool = True,
+    on_budget: OnBudget = OnBudget.REFUSE,
 ) -> Plan:
     """Decide on every image and on whether the whole may be applied.
 
@@ -77,24 +78,18 @@ def make_plan(
         seeds.append(seed)
         if notice:
             notices.append(notice)
-    costs = _pull_costs(seeds, observed)
-    for cost in costs:
-        finding = _judge(cost)
-        if isinstance(finding, Refusal):
-            refusals.append(finding)
-        elif finding:
-            notices.append(finding)
-    return Plan(
+    made = Plan(
         name=desired.name,
         account=account,
         # Terraform names them in the order in which it thought of them.
         infra_changes=tuple(sorted(infra_changes, key=lambda change: change.address)),
         seeds=tuple(seeds),
-        pull_costs=costs,
+        pull_costs=pull_costs(seeds, observed.budgets),
         # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
     )
+    return judge_budgets(made, {}, on_budget)
 
 
 def _with_companions(images: Sequence[DesiredImage], observed: Observed) -> Iterator[DesiredImage]:
@@ -258,42 +253,3 @@ def _pulls(image: DesiredImage, source: SourceImage) -> tuple[int, int | None]:
         return 1 + chosen, None  # linux/arm means each of its variants: HEAD cannot tell how many there are
     # Each platform may carry an attestation: HEAD cannot tell.
     return 1 + chosen, 1 + chosen * (2 if image.keeps_attestations else 1)
-
-
-def _pull_costs(seeds: Sequence[Seed], observed: Observed) -> tuple[PullCost, ...]:
-    """The plan's counted pulls at each upstream that counts; a document that two tags share is read once."""
-    return tuple(_cost_at(budget, seeds) for budget in observed.budgets)
-
-
-def _cost_at(budget: PullBudget, seeds: Sequence[Seed]) -> PullCost:
-    lows: dict[Digest | None, int] = {}
-    highs: dict[tuple[object, ...], int | None] = {}
-    for seed in seeds:
-        if seed.source.registry == budget.registry and seed.is_pending:
-            digest = seed.source.digest
-            lows[digest] = max(lows.get(digest, 0), seed.pulls[0])
-            highs[digest, seed.platforms, seed.keeps_attestations] = seed.pulls[1]
-    at_most = None if None in highs.values() else sum(high for high in highs.values() if high is not None)
-    return PullCost(budget.registry, at_least=sum(lows.values()), at_most=at_most, budget=budget)
-
-
-def _judge(cost: PullCost) -> Refusal | Notice | None:
-    budget = cost.budget
-    if budget is None:
-        return None
-    hours = budget.window_seconds / 3600
-    left = f"{budget.remaining} of {budget.limit} are left (a window of {hours:g} h)"
-    if cost.at_least > budget.remaining:
-        return Refusal(
-            "budget.too_small",
-            f"the copies need at least {cost.at_least} counted pulls at `{cost.registry}`, and {left}",
-            hint="wait for the window to pass, or give `registries` a credential with a larger limit",
-        )
-    if cost.at_least and (cost.at_most is None or cost.at_most > budget.remaining):
-        most = "an unknown number of" if cost.at_most is None else f"up to {cost.at_most}"
-        return Notice(
-            "budget.may_be_small",
-            f"the copies need {most} counted pulls at `{cost.registry}`, and {left}",
-            hint="what does not fit is left for the next run, nothing is lost",
-        )
-    return None

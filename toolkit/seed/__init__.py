@@ -2,5 +2,5 @@
 
 `observe` and `preview` look without costing a counted pull. `seeder` copies: `run` is its flow, `image_copy` the state
 of one image, `blob_schedule` who moves which blob, `patience` what is tried again, `worker_pool` and `pace` the threads
-and their speed. `explain` says a registry's failures in our words.
+and their speed, `budgeted_run` what waits for pulls. `explain` says a registry's failures in our words.
 """

@@ -23,6 +23,9 @@ class Row:
     hint: str | None = None
 
 
+PULL_LIMIT_REACHED = "source.pull_limit_reached"
+"""The code of an image that its upstream gives no counted pull for."""
+
 # First match wins, so a class comes before the one that it derives from.
 ROWS = (
     Row(

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
-from toolkit.oci.client import ManifestHead
+from toolkit.oci.client import ManifestHead, PullLimit
 from toolkit.oci.companions import referrers_tag
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -178,6 +178,13 @@ class Observer:
             answers = [pool.ask(partial(self._tags, repository)) for repository in unique]
             return {repository: answer.result() for repository, answer in zip(unique, answers, strict=True)}
 
+    def budget(self, source: Reference) -> PullBudget | SourceFault | None:
+        """What is left of counted pulls at the upstream of `source`; None where they are not counted."""
+        head = self._head(source)
+        if isinstance(head, SourceFault) or head.pull_limit is None:
+            return head if isinstance(head, SourceFault) else None
+        return _budget(source.registry, head.pull_limit)
+
     def read(self, seeds: Sequence[Seed]) -> None:
         """Read the documents of `seeds` into the cache: counted pulls, which the copies save later.
 
@@ -317,9 +324,12 @@ def _budgets(heads: Iterable[tuple[Reference, Head]]) -> tuple[PullBudget, ...]:
     for reference, head in heads:
         if isinstance(head, SourceFault) or head.pull_limit is None:
             continue
-        limit = head.pull_limit
-        budget = PullBudget(reference.registry, limit.limit, limit.remaining, limit.window_seconds)
+        budget = _budget(reference.registry, head.pull_limit)
         known = lowest.get(reference.registry)
         if known is None or budget.remaining < known.remaining:
             lowest[reference.registry] = budget
     return tuple(lowest[registry] for registry in sorted(lowest))
+
+
+def _budget(registry: str, limit: PullLimit) -> PullBudget:
+    return PullBudget(registry, limit.limit, limit.remaining, limit.window_seconds)

@@ -73,11 +73,11 @@ class Seeder:
         action = SeedAction.KEEP if is_wanted else SeedAction.MOVE if found else SeedAction.COPY
         return replace(preview, action=action, current_digest=str(found) if found else None)
 
-    def open(self) -> SeedRun:
-        """A run that takes requests as they come; a context manager."""
+    def open(self, emit: Emit | None = None) -> SeedRun:
+        """A run that takes requests as they come, and tells `emit` of them; a context manager."""
         return SeedRun(
             self._engine,
-            self._emit,
+            emit or self._emit,
             jobs=self._jobs,
             pace=self._pace,
             rate=self._rate,

@@ -23,6 +23,7 @@ from toolkit.cli.options import (
     WorkDirectory,
 )
 from toolkit.errors import Refused, UsageError
+from toolkit.plan.model import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan
@@ -34,7 +35,8 @@ HELP = (
 )
 EXAMPLES = (
     "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl   |   "
-    "toolkit plan --out plan.json && toolkit apply plan.json   (exactly the plan that was reviewed)"
+    "toolkit plan --out plan.json && toolkit apply plan.json   (exactly the plan that was reviewed)   |   "
+    "toolkit apply --on-budget wait   (as the pull limit lets it)"
 )
 
 
@@ -48,6 +50,15 @@ def command(
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
     allow_destroy: AllowDestroy = False,
+    on_budget: Annotated[
+        OnBudget | None,
+        typer.Option(
+            "--on-budget",
+            help="When the copies need more counted pulls than are left: refuse, wait for more with a clock on the "
+            "screen, or copy what fits and leave the rest for the next run (exit 6). [default: refuse, or what PLAN "
+            "was made with]",
+        ),
+    ] = None,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -93,7 +104,14 @@ def command(
                 from toolkit.cli.saved_plan import read_plan
 
                 planned = read_plan(saved_plan, file, services.work_path)
-                apply_saved(desired, planned, services, review=run.show_plan, publish=run.show_report)
+                apply_saved(
+                    desired,
+                    planned,
+                    services,
+                    review=run.show_plan,
+                    publish=run.show_report,
+                    on_budget=on_budget,
+                )
                 return 0
             apply(
                 desired,
@@ -102,6 +120,7 @@ def command(
                 confirm=confirm,
                 publish=run.show_report,
                 allows_destroy=allow_destroy,
+                on_budget=on_budget or OnBudget.REFUSE,
             )
         return 0
 

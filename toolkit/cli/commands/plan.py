@@ -10,6 +10,7 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     AllowDestroy,
+    BudgetPolicy,
     CacheDirectory,
     Format,
     Jobs,
@@ -20,6 +21,7 @@ from toolkit.cli.options import (
     Verbose,
     WorkDirectory,
 )
+from toolkit.plan.model import OnBudget
 
 NAME = "plan"
 HELP = (
@@ -46,6 +48,7 @@ def command(
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
     allow_destroy: AllowDestroy = False,
+    on_budget: BudgetPolicy = OnBudget.REFUSE,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -66,7 +69,7 @@ def command(
         desired = load_desired(file)
         settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
         with open_services(run.emit, desired, settings) as services:
-            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes)
+            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes, on_budget=on_budget)
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:

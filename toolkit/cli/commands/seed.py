@@ -9,6 +9,7 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    BudgetPolicy,
     CacheDirectory,
     DryRun,
     Format,
@@ -19,12 +20,14 @@ from toolkit.cli.options import (
     OutputFormat,
     Verbose,
 )
+from toolkit.plan.model import OnBudget
 
 NAME = "seed"
 HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."
 EXAMPLES = (
     "Examples:  toolkit seed --dry-run   |   toolkit seed --only 'nginx:*' --limit-rate 20M   |   "
-    "toolkit seed --format json | jq '.report.outcomes[].digest'"
+    "toolkit seed --format json | jq '.report.outcomes[].digest'   |   toolkit seed --on-budget partial   "
+    "(every night, as far as the pulls go)"
 )
 
 
@@ -40,6 +43,7 @@ def command(
     ] = None,
     dry_run: DryRun = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
@@ -54,10 +58,17 @@ def command(
         from toolkit.operations.seed import seed
 
         desired = load_desired(file)
-        with open_services(
-            run.emit, desired, Settings(cache_dir=cache_dir, jobs=jobs, limit_rate=limit_rate), locks=False
-        ) as services:
-            seed(desired, services, review=run.show_plan, publish=run.show_report, only=only or (), is_dry_run=dry_run)
+        settings = Settings(cache_dir=cache_dir, jobs=jobs, limit_rate=limit_rate)
+        with open_services(run.emit, desired, settings, locks=False) as services:
+            seed(
+                desired,
+                services,
+                review=run.show_plan,
+                publish=run.show_report,
+                only=only or (),
+                is_dry_run=dry_run,
+                on_budget=on_budget,
+            )
         return 0
 
     execute(NAME, Presentation(format, no_progress, verbose), body)

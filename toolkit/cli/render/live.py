@@ -147,6 +147,7 @@ class Board:
         self._steps: dict[str, _Running] = {}
         self._changes: dict[str, _Running] = {}
         self._images: dict[str, _Running] = {}
+        self._waits: dict[str, tuple[events.BudgetAwaited, float]] = {}
         self._ended_images = 0
         self._ended_bytes = 0
         self._samples: deque[tuple[float, int]] = deque()
@@ -161,6 +162,9 @@ class Board:
                     self._steps[event.step] = _Running(label, now, event.total or 0)
                 case events.StepFinished():
                     self._steps.pop(event.step, None)
+                    self._waits.clear()
+                case events.BudgetAwaited():
+                    self._waits[event.registry] = (event, now - event.seconds)
                 case events.InfraChangeStarted():
                     self._changes[event.address] = _Running(f"{event.action} {event.address}", now)
                 case events.InfraChangeFinished() | events.InfraChangeFailed():
@@ -169,6 +173,7 @@ class Board:
                     self._steps.clear()
                     self._changes.clear()
                     self._images.clear()
+                    self._waits.clear()
                 case _:
                     self._take_image(event, now)
 
@@ -186,6 +191,8 @@ class Board:
             case events.ImageFailed():
                 self._images.pop(event.image, None)
                 self._ended_images += 1
+            case events.ImagePostponed():
+                self._images.pop(event.image, None)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
@@ -201,6 +208,8 @@ class Board:
             elapsed = format_duration(now - running.started)
             drawing.append(_one_line(f"{frame} {_shorten(running.label, width - len(elapsed) - 4)}  {elapsed}"))
         drawing += _left_out(self._changes, limit, "resource")
+        if self._waits:
+            drawing.append(_bars([_wait_row(event, now - since) for event, since in self._waits.values()], width))
         if self._images:
             drawing.append(_bars([_image_row(image) for image in _first(self._images, limit)], width))
             drawing += _left_out(self._images, limit, "image")
@@ -227,6 +236,13 @@ class Board:
             self._samples.popleft()
         then, bytes_then = self._samples[0]
         return max(0.0, (bytes_done - bytes_then) / (now - then)) if now > then else 0.0
+
+
+def _wait_row(event: events.BudgetAwaited, seconds: float) -> tuple[str, float, str]:
+    """The clock of a wait for pulls: how much has passed of the time after which all of them are back."""
+    label = f"{event.registry}: {format_count(event.images, 'image')}, {event.remaining} of {event.limit} pulls left"
+    clock = f"{format_duration(seconds)} of {format_duration(event.window_seconds)}"
+    return label, min(seconds / max(event.window_seconds, 1.0), 1.0), clock
 
 
 def _image_row(image: _Running) -> tuple[str, float, str]:

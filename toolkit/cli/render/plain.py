@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TextIO
 
 from toolkit import events
-from toolkit.cli.render.amounts import format_duration, format_size
+from toolkit.cli.render.amounts import format_count, format_duration, format_size
 from toolkit.cli.render.lines import LineWriter, visible, visible_lines
 
 # Terraform tells of a running change every 10 s, give or take: a threshold of 10 would drop every other one.
 _PROGRESS_SECONDS = 9.5
+
+# A wait for pulls takes hours, and nothing can be done about it.
+_WAIT_SECONDS = 600.0
 
 # A shorter one is over before anybody could do something about it.
 _LONG_PAUSE = 5.0
@@ -38,11 +41,12 @@ class PlainSink:
             self._writer.write(*fact_lines(event))
 
     def _is_due(self, event: events.Event, now: float) -> bool:
-        return now - self._last_spoken.setdefault(_subject(event), now) >= _PROGRESS_SECONDS
+        pause = _WAIT_SECONDS if isinstance(event, events.BudgetAwaited) else _PROGRESS_SECONDS
+        return now - self._last_spoken.setdefault(_subject(event), now) >= pause
 
     def _note_time(self, event: events.Event, now: float) -> None:
         match event:
-            case events.ImageFinished() | events.ImageFailed():
+            case events.ImageFinished() | events.ImageFailed() | events.ImagePostponed():
                 self._last_spoken.pop(event.image, None)
             case events.InfraChangeFinished() | events.InfraChangeFailed():
                 self._last_spoken.pop(event.address, None)
@@ -80,7 +84,15 @@ def fact_lines(event: events.Event) -> list[str]:
         case events.RetryScheduled():
             due = f"{event.host} in {format_duration(event.seconds)} (attempt {event.attempt}): {event.reason}"
             return [_labelled("retry", due)]
+        case events.BudgetAwaited():
+            return [_labelled("wait", _awaited(event))]
     return _infra_change(event) or _image(event)
+
+
+def _awaited(event: events.BudgetAwaited) -> str:
+    images = f"{format_count(event.images, 'image')} from {event.registry}"
+    clock = f"{format_duration(event.seconds)} of at most {format_duration(event.window_seconds)}"
+    return f"{images}: {event.remaining} of {event.limit} pulls are left; {clock}"
 
 
 def _infra_change(event: events.Event) -> list[str]:
@@ -112,6 +124,8 @@ def _image(event: events.Event) -> list[str]:
         case events.ImageFailed():
             failure = f"error: {visible(event.image)}: {visible(event.message)} [{visible(event.code)}]"
             return [failure, *_hint(event.hint)]
+        case events.ImagePostponed():
+            return [_labelled("postponed", f"{event.image}: {event.message} [{event.code}]")]
     raise TypeError(f"no words for `{event.name}`")
 
 
@@ -140,4 +154,6 @@ def _subject(event: events.Event) -> str:
             return event.image
         case events.InfraChangeStarted() | events.InfraChangeProgressed():
             return event.address
+        case events.BudgetAwaited():
+            return f"pulls at {event.registry}"
     return ""

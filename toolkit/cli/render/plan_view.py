@@ -10,7 +10,8 @@ from toolkit.cli.render.amounts import format_count, format_duration, format_ran
 from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, visible, wrap
 from toolkit.cli.render.totals import PlanTotals, sum_plan
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import InfraAction, InfraChange, Plan, PullCost, Seed, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, PullCost, Seed, SeedAction
+from toolkit.plan.pull_budget import seeds_without_room
 
 # Symbol, colour and heading, in the order shown.
 _INFRA_LOOKS = {
@@ -21,6 +22,8 @@ _INFRA_LOOKS = {
     InfraAction.REPLACE: ("-/+", "red", "To destroy and create again:"),
     InfraAction.DELETE: ("-", "red", "To destroy:"),
 }
+# What becomes of an image for which the pulls left do not suffice; each may turn out to cost less than it could.
+_PUT_OFF = {OnBudget.WAIT: "may have to wait for pulls", OnBudget.PARTIAL: "may be left for the next run"}
 _MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>[^"]*)"\]\.')
 
 
@@ -87,12 +90,14 @@ def _kind(call: str, changes: Iterable[InfraChange]) -> str:
 def _image_section(plan: Plan, totals: PlanTotals, width: int, paint: Paint) -> list[str]:
     if not plan.seeds:
         return []
+    without_room = seeds_without_room(plan)
     lines = [paint("bold", f"Images, into {visible(plan.account.registry_host)}")]
     for action, symbol, style in ((SeedAction.COPY, "+", "green"), (SeedAction.MOVE, "~", "yellow")):
         for seed in plan.seeds:
             if seed.action is action:
                 lines.append(f"  {paint(style, f'{symbol} {action.value}')}  {visible(seed.key)}")
-                for fact in _pending_facts(seed):
+                put_off = _PUT_OFF[plan.on_budget] if seed.key in without_room else None
+                for fact in _pending_facts(seed, put_off):
                     lines += wrap(fact, width=width, indent=" " * 10)
     kept = [seed for seed in plan.seeds if seed.action is SeedAction.KEEP]
     rows = [Row(("= keep", seed.key, _short(seed.current_digest), seed.reason), "dim") for seed in kept]
@@ -100,7 +105,7 @@ def _image_section(plan: Plan, totals: PlanTotals, width: int, paint: Paint) -> 
     return lines + (wrap(_size_line(totals), width=width, indent="  ") if plan.pending_seeds else [])
 
 
-def _pending_facts(seed: Seed) -> Iterator[str]:
+def _pending_facts(seed: Seed, put_off: str | None) -> Iterator[str]:
     """The lines below an image that is copied: from where, to what, which parts, how much, and why."""
     # A companion's own tag is in its key already, and too long to be read twice.
     source = seed.source.name if seed.subject else replace(seed.source, digest=None)
@@ -114,7 +119,7 @@ def _pending_facts(seed: Seed) -> Iterator[str]:
     facts.append("size unknown until read" if seed.size is None else format_size(seed.size))
     if seed.pulls != (0, 0):
         facts.append(f"counted pulls: {format_range(*seed.pulls)}")
-    yield "; ".join([*facts, seed.reason])
+    yield "; ".join([*facts, seed.reason, *([put_off] if put_off else [])])
 
 
 def _short(digest: Digest | None) -> str:

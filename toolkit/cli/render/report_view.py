@@ -9,6 +9,7 @@ from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, wr
 from toolkit.cli.render.totals import sum_report
 from toolkit.plan.model import InfraAction
 from toolkit.report import Report, SeedOutcome, SeedStatus
+from toolkit.seed.budgeted_run import LEFT
 
 _STYLES = {
     SeedStatus.COPIED: "green",
@@ -56,13 +57,21 @@ def _cells(outcome: SeedOutcome) -> tuple[str, ...]:
 
 
 def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
-    """Why tags are not in place; one that was not reached has no error of its own."""
+    """Why tags are not in place; one that was not reached has no error of its own, and those left share one."""
     lines = []
+    left: Counter[tuple[str, str | None]] = Counter()
     for outcome in report.failed:
-        if outcome.error_message is not None:
-            code = f" [{outcome.error_code}]" if outcome.error_code else ""
+        if outcome.error_message is None:
+            continue
+        code = f" [{outcome.error_code}]" if outcome.error_code else ""
+        if outcome.error_code == LEFT:
+            left[outcome.error_message + code, outcome.hint] += 1
+        else:
             text = f"{outcome.key}: {outcome.error_message}{code}"
             lines += format_remark("error", text, outcome.hint, style="red", width=width, paint=paint)
+    for (message, hint), count in left.items():
+        text = f"{format_count(count, 'image')}: {message}"
+        lines += format_remark("left", text, hint, style="yellow", width=width, paint=paint)
     return lines
 
 

@@ -1,7 +1,7 @@
 """Plans and reports as JSON-safe documents with keys in a stable order.
 
 A plan's document reads back exactly, so that a plan can be saved, reviewed and applied later. What can be derived
-(`has_changes`, `totals`, a source's `name`) is there for readers and ignored on reading.
+(`has_changes`, `totals`, `without_room`, a source's `name`) is there for readers and ignored on reading.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Notice, OnBudget, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account, PullBudget
+from toolkit.plan.pull_budget import seeds_without_room
 from toolkit.report import Report, SeedOutcome
 
 SCHEMA_VERSION = 1
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 def plan_document(plan: Plan) -> Document:
     """`plan` as JSON-safe values."""
+    without_room = seeds_without_room(plan)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": plan.name,
@@ -40,6 +42,8 @@ def plan_document(plan: Plan) -> Document:
         "pull_costs": [asdict(cost) for cost in plan.pull_costs],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
         "notices": [asdict(notice) for notice in plan.notices],
+        "on_budget": plan.on_budget.value,
+        "without_room": [seed.key for seed in plan.seeds if seed.key in without_room],
     }
 
 
@@ -211,6 +215,7 @@ def _plan(fields: _Fields) -> Plan:
         pull_costs=fields.each("pull_costs", _pull_cost),
         refusals=fields.each("refusals", _refusal),
         notices=fields.each("notices", _notice),
+        on_budget=fields.parsed("on_budget", OnBudget),
     )
 
 

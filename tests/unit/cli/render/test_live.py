@@ -110,6 +110,26 @@ def test_images_are_counted_as_they_come_where_no_step_told_how_many() -> None:
     assert drawn(board)[-1].startswith("1 of 2 images")
 
 
+def test_a_wait_for_pulls_has_a_clock_that_runs_between_the_looks_at_the_budget() -> None:
+    clock = Clock()
+    board = board_with(clock, events.BudgetAwaited("docker.io", 2, 0, 100, 60.0, 21600))
+    clock.now += 30 * 60
+    (line,) = drawn(board)
+    assert re.fullmatch(r"docker.io: 2 images, 0 of 100 pulls left +\S+ +8%  31 min of 6 h", line)
+    board.take(events.StepFinished("wait for pulls", 1860.0))
+    assert drawn(board) == []
+
+
+def test_an_image_that_was_put_off_has_not_ended() -> None:
+    board = board_with(
+        Clock(),
+        events.StepStarted("seed", total=2),
+        events.ImageStarted("a:1", "s", "d"),
+        events.ImagePostponed("a:1", "x.y", "no"),
+    )
+    assert drawn(board)[-1].startswith("0 of 2 images")
+
+
 def test_steps_that_count_other_things_do_not_count_as_images() -> None:
     board = board_with(Clock(), events.StepStarted("terraform apply", total=90), events.ImageStarted("a:1", "s", "d"))
     assert drawn(board)[-1].startswith("0 of 1 image ")

@@ -51,6 +51,18 @@ def test_a_long_pause_is_news_to_everybody() -> None:
     assert stream.getvalue() == "retry     registry-1.docker.io in 1 min (attempt 1): 429 Too Many Requests\n"
 
 
+def test_a_wait_for_pulls_speaks_every_ten_minutes() -> None:
+    sink, stream = sink_with_stream()
+    looks = [
+        (60.0 * minute, events.BudgetAwaited("docker.io", 2, 0, 100, 60.0 * minute, 21600)) for minute in range(21)
+    ]
+    receive(sink, *looks)
+    assert stream.getvalue().splitlines() == [
+        "wait      2 images from docker.io: 0 of 100 pulls are left; 10 min of at most 6 h",
+        "wait      2 images from docker.io: 0 of 100 pulls are left; 20 min of at most 6 h",
+    ]
+
+
 def test_an_image_speaks_of_its_progress_every_ten_seconds_at_most() -> None:
     sink, stream = sink_with_stream()
     started = (0.0, events.ImageStarted("a:1", "s", "d"))

@@ -11,7 +11,7 @@ from tests.support import plan_samples
 from tests.support.golden import assert_golden
 from tests.support.plan_samples import build_changes, hub_cost, plans, repository_changes, seed
 from toolkit.cli.render.plan_view import render_plan
-from toolkit.plan.model import InfraAction, InfraChange, Plan, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, SeedAction
 
 SAMPLES = {
     "empty": plan_samples.EMPTY,
@@ -109,6 +109,22 @@ def test_every_action_of_terraform_is_shown_and_counted(action: InfraAction) -> 
 )
 def test_pulls_are_judged_against_what_is_left(cost: plan_samples.PullCost, words: str) -> None:
     assert f"  {words}\n" in render_plan(replace(plan_samples.EVERYTHING_NEW, pull_costs=(cost,)))
+
+
+@pytest.mark.parametrize(
+    ("on_budget", "words"),
+    [
+        (OnBudget.REFUSE, None),
+        (OnBudget.WAIT, "may have to wait for pulls"),
+        (OnBudget.PARTIAL, "may be left for the next run"),
+    ],
+)
+def test_an_image_without_room_in_the_budget_says_what_becomes_of_it(on_budget: OnBudget, words: str | None) -> None:
+    plan = replace(plan_samples.EVERYTHING_NEW, pull_costs=(hub_cost(6, 7, 4),), on_budget=on_budget)
+    text = " ".join(render_plan(plan, width=200).split())
+    assert "counted pulls: 3; its repository is new" in text
+    assert (f"counted pulls: 2 to 3; not in ECR; {words}" in text) == (words is not None)
+    assert text.count("may ") == (1 if words else 0)
 
 
 def test_a_tag_that_two_names_share_counts_its_bytes_once() -> None:

@@ -11,6 +11,7 @@ from tests.support.golden import assert_golden
 from tests.support.plan_samples import MIXED, counts, texts
 from toolkit.cli.render.report_view import render_report
 from toolkit.report import Report, SeedOutcome, SeedStatus
+from toolkit.seed.budgeted_run import LEFT
 
 HOST = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
 
@@ -80,6 +81,16 @@ def test_one_tag_that_is_not_in_place_makes_it_unfinished(bad: SeedOutcome) -> N
     text = render_report(Report((COPIED, bad), 1.0))
     assert "Not finished after 1.0 s." in text
     assert "Run the same command again" in text
+
+
+def test_images_that_are_left_share_one_remark() -> None:
+    left = replace(
+        SKIPPED, error_code=LEFT, error_message="the pulls left at `docker.io` do not suffice", hint="run it again"
+    )
+    text = render_report(Report((COPIED, left, replace(left, key="base/go:1.22")), 1.0))
+    assert f"left: 2 images: the pulls left at `docker.io` do not suffice [{LEFT}]" in text
+    assert text.count("run it again") == 1
+    assert "error:" not in text
 
 
 def test_a_whole_run_asks_for_nothing() -> None:

@@ -1,0 +1,213 @@
+"""A run of the seeder that keeps to the pull budgets of its upstreams: `--on-budget wait` and `partial`.
+
+Images go in rounds: what there is room for at once, beside Terraform and whatever costs no pull; then, as often as a
+free HEAD shows room for more, the next ones. Between rounds `wait` sleeps, and `partial` is done. An image that meets
+the pull limit all the same, because somebody else shares the address, is put off in the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from toolkit.events import BudgetAwaited, Emit, Event, ImageFailed, ImagePostponed, StepFinished, StepStarted
+from toolkit.oci.copy import CopyRequest
+from toolkit.oci.reference import Reference
+from toolkit.plan.model import OnBudget, Plan, Seed
+from toolkit.plan.observed import PullBudget, SourceFault
+from toolkit.plan.pull_budget import choose, seeds_without_room
+from toolkit.report import SeedOutcome, SeedStatus
+from toolkit.seed.explain import PULL_LIMIT_REACHED
+from toolkit.seed.run import SeedRun
+
+LEFT = "budget.left_for_next_run"
+"""The code of an image that is not in place because of the pull budget."""
+
+# Docker Hub's window slides, so that pulls come back one by one; a HEAD is free, and one a minute bothers nobody.
+_POLL_SECONDS = 60.0
+
+ReadBudget = Callable[[Reference], PullBudget | SourceFault | None]
+"""By a free HEAD: what is left at an upstream; None when it does not count."""
+
+
+class BudgetedRun:
+    """`run` for the copies of `made`; with `refuse` nothing is held back and nothing is asked.
+
+    When nothing could be copied for a whole window, the rest is left for the next run.
+    """
+
+    def __init__(
+        self,
+        run: SeedRun,
+        made: Plan,
+        read_budget: ReadBudget,
+        emit: Emit,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._run = run
+        self._on_budget = made.on_budget
+        self._read_budget = read_budget
+        self._emit = emit
+        self._clock = clock
+        self._sleep = sleep
+        # In the plan's order, which is the manifest's.
+        self._seeds = {seed.key: seed for seed in made.pending_seeds}
+        self._budgets = {cost.registry: cost.budget for cost in made.pull_costs if cost.budget}
+        self._put_off = seeds_without_room(made)
+        self._requests: dict[str, CopyRequest] = {}
+        self._held: set[str] = set()
+        self._outcomes: dict[str, SeedOutcome] = {}
+        self._seen = 0
+        self._idle_since: float | None = None
+        self._is_cancelled = False
+        self._waits = made.on_budget is OnBudget.WAIT
+
+    def submit(self, requests: Iterable[CopyRequest]) -> None:
+        """Start copying what there is room for, and hold the rest; returns at once."""
+        for request in requests:
+            self._requests[request.key] = request
+            if request.key in self._put_off:
+                self._held.add(request.key)
+            else:
+                self._run.submit([request])
+
+    def wait(self) -> list[SeedOutcome]:
+        """Every outcome, once all is copied that there will be room for, or the run was cancelled."""
+        self._collect()
+        is_progressing = True
+        while self._held and not self._is_cancelled:
+            if is_progressing:
+                self._idle_since = None
+            if not (is_progressing and self._submit_what_fits()) and not (self._waits and self._wait_for_room()):
+                break
+            is_progressing = self._collect()
+        if not self._is_cancelled:
+            self._outcomes |= {key: self._left(key) for key in self._held}
+        return [self._outcomes[key] for key in self._requests if key in self._outcomes]
+
+    def cancel(self) -> None:
+        """As for a seeder's run; nobody waits any longer."""
+        self._is_cancelled = True
+        self._run.cancel()
+
+    def leave_the_rest(self) -> None:
+        """From now on copy what there is room for, but do not wait for more."""
+        self._waits = False
+
+    def _collect(self) -> bool:
+        """Wait for the round to end; whether anything came of it.
+
+        What met the pull limit is held again, at the price of what it has not read.
+        """
+        outcomes = self._run.wait()
+        new, self._seen = outcomes[self._seen :], len(outcomes)
+        for outcome in new:
+            self._outcomes[outcome.key] = outcome
+            if self._is_postponed(outcome):
+                self._held.add(outcome.key)
+                seed = self._seeds[outcome.key]
+                low, high = (None if p is None else max(p - outcome.document_reads, 1) for p in seed.pulls)
+                self._seeds[outcome.key] = replace(seed, pulls=(low or 1, high))
+        return any(not self._is_postponed(outcome) or outcome.document_reads for outcome in new)
+
+    def _is_postponed(self, outcome: SeedOutcome) -> bool:
+        return self._on_budget is not OnBudget.REFUSE and outcome.error_code == PULL_LIMIT_REACHED
+
+    def _submit_what_fits(self) -> bool:
+        """Start the next round, if there is one."""
+        chosen: set[str] = set()
+        for registry, seeds in self._held_by_registry().items():
+            found = self._read_budget(seeds[0].source)
+            if found is None:  # not limited any more
+                chosen |= {seed.key for seed in seeds}
+            elif isinstance(found, PullBudget):
+                self._budgets[registry] = found
+                chosen |= choose(seeds, found)
+            elif found.kind != "unreachable":
+                self._outcomes[seeds[0].key] = replace(
+                    self._left(seeds[0].key),
+                    status=SeedStatus.FAILED,
+                    error_code=f"source.{found.kind}",
+                    error_message=found.message,
+                    hint=found.hint,
+                )
+                self._held.discard(seeds[0].key)
+        self._held -= chosen
+        self._run.submit([self._requests[key] for key in self._seeds if key in chosen])
+        return bool(chosen)
+
+    def _wait_for_room(self) -> bool:
+        """Look every minute; False when a whole window has passed for nothing."""
+        longest = max((budget.window_seconds for budget in self._budgets.values()), default=0) + _POLL_SECONDS
+        started = self._idle_since = self._clock() if self._idle_since is None else self._idle_since
+        with self._waiting(started):
+            while self._clock() - started < longest:
+                self._sleep(_POLL_SECONDS)
+                if self._submit_what_fits():
+                    return True
+                self._tell(started)
+        return False
+
+    def _held_by_registry(self) -> Mapping[str, list[Seed]]:
+        held: dict[str, list[Seed]] = {}
+        for key, seed in self._seeds.items():
+            if key in self._held:
+                held.setdefault(seed.source.registry, []).append(seed)
+        return held
+
+    @contextmanager
+    def _waiting(self, started: float) -> Iterator[None]:
+        detail = "; ".join(
+            f"{len(seeds)} images from {registry}, where {budget.remaining} of {budget.limit} are left"
+            for registry, seeds in self._held_by_registry().items()
+            if (budget := self._budgets.get(registry))
+        )
+        self._emit(StepStarted("wait for pulls", detail))
+        self._tell(started)
+        yield
+        self._emit(StepFinished("wait for pulls", round(self._clock() - started, 3)))
+
+    def _tell(self, started: float) -> None:
+        for registry, seeds in self._held_by_registry().items():
+            budget = self._budgets.get(registry)
+            if budget is not None:
+                self._emit(
+                    BudgetAwaited(
+                        registry,
+                        len(seeds),
+                        budget.remaining,
+                        budget.limit,
+                        round(self._clock() - started, 3),
+                        budget.window_seconds,
+                    )
+                )
+
+    def _left(self, key: str) -> SeedOutcome:
+        request, registry = self._requests[key], self._seeds[key].source.registry
+        budget = self._budgets.get(registry)
+        when = f"within {budget.window_seconds / 3600:g} h" if budget else "later"
+        return SeedOutcome(
+            key=key,
+            status=SeedStatus.SKIPPED,
+            source=str(request.source),
+            destination=str(request.destination),
+            error_code=LEFT,
+            error_message=f"the pulls left at `{registry}` do not suffice",
+            hint=f"run the same command again when pulls are back at `{registry}`, {when}",
+        )
+
+
+def postponing(emit: Emit) -> Emit:
+    """`emit` for such a run: an image that meets the pull limit has not failed."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, ImageFailed) and event.code == PULL_LIMIT_REACHED:
+            emit(ImagePostponed(event.image, event.code, event.message))
+        else:
+            emit(event)
+
+    return tell
