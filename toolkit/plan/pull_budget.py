@@ -97,9 +97,9 @@ def seeds_without_room(plan: Plan) -> frozenset[str]:
 def choose(seeds: Sequence[Seed], budget: PullBudget) -> frozenset[str]:
     """The keys of the seeds of one upstream to copy now: whole images, in their order, whose worst case fits together.
 
-    Where none's does, the first goes alone whose best case fits: an index whose children cannot be counted beforehand
-    would never have its turn otherwise, and should it not suffice, what was read of it is in the cache. An image that
-    needs more than a whole window grants fits when all of it is left. Who shares content with a chosen one is free.
+    Where none's does, the first whose worst case is unknown goes alone if its best case fits: it would never have its
+    turn otherwise, and should the room not suffice, what was read of it is in the cache. An image that needs more than
+    a whole window grants fits when all of it is left. Who shares content with a chosen one is free.
     """
     room = budget.remaining
     paid: set[tuple[object, ...]] = set()
@@ -119,7 +119,7 @@ def choose(seeds: Sequence[Seed], budget: PullBudget) -> frozenset[str]:
 
 
 def _may_fit(seed: Seed, budget: PullBudget) -> bool:
-    return min(seed.pulls[0], budget.limit) <= budget.remaining > 0
+    return seed.pulls[1] is None and min(seed.pulls[0], budget.limit) <= budget.remaining > 0
 
 
 def _content(seed: Seed) -> tuple[object, ...]:

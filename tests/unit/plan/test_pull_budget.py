@@ -46,8 +46,8 @@ def hub(remaining: int, limit: int = 100) -> PullBudget:
         ([(2, 4), (2, 4)], 6, "0"),  # the worst case decides
         ([(2, None), (2, 3)], 9, "1"),  # unknown is no fit beside others
         ([(2, None), (2, None)], 9, "0"),  # but goes alone when nothing else fits
-        ([(2, 6), (1, 5)], 2, "0"),  # as does the first whose best case fits
-        ([(3, 6), (1, 5)], 2, "1"),
+        ([(2, 6), (1, 5)], 2, ""),  # a known worst case has its turn when it fits
+        ([(3, None), (1, None)], 2, "1"),
         ([(3, 3), (4, None)], 2, ""),
         ([(0, 0), (1, 1)], 0, "0"),  # what is in the cache costs nothing
         ([(0, 0), (2, None)], 2, "01"),

@@ -1,0 +1,122 @@
+"""Docker Hub's pull limit, kept by the stand-in: what `--on-budget` makes of it, in the real program and over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.toolkit_run import Finished, Toolkit
+from toolkit.cli.wiring import Settings, open_services
+from toolkit.events import BudgetAwaited, Event
+from toolkit.operations.load import load_desired
+from toolkit.operations.seed import seed
+from toolkit.plan.model import OnBudget
+from toolkit.report import Report
+from toolkit.sandbox import process
+
+# An index, the image, and where there is one its attestation: two or three pulls, as far as a plan can tell.
+IMAGES = ("nginx:1.16", "alpine:3.20", "redis:7")
+PULLS = (3, 2, 3)
+MANIFEST = f"""\
+version: 1
+name: shop
+aws: {{region: eu-west-1}}
+images: [{", ".join(IMAGES)}]
+"""
+
+
+class Office:
+    """A folder with the manifest, repositories that exist, and an upstream with a limit."""
+
+    def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.environment = sandbox.environment()
+        self.toolkit = Toolkit(folder, self.environment)
+        self.toolkit.environment |= self.environment
+        (folder / "images.yaml").write_text(MANIFEST)
+
+    def seed(self, *arguments: str) -> Finished:
+        return self.toolkit.run("seed", *arguments, "--format", "json")
+
+    def raise_limit(self, limit: int) -> None:
+        process.up(self.sandbox.status.folder, [], upstream_limit=limit)
+
+    @property
+    def pulls(self) -> int:
+        return int(self.sandbox.pulls()["counted"])
+
+
+def statuses(done: Finished) -> list[str]:
+    return [outcome["status"] for outcome in done.document["report"]["outcomes"]]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    references = [f"docker.io/library/{name}" for name in IMAGES]
+    with running_sandbox(tmp_path / "sandbox", references, upstream_limit=7) as sandbox:
+        office = Office(tmp_path, sandbox)
+        values = office.environment
+        ecr = boto3.client(
+            "ecr",
+            region_name="eu-west-1",
+            endpoint_url=values["AWS_ENDPOINT_URL"],
+            aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        )
+        for name in IMAGES:
+            ecr.create_repository(repositoryName=f"docker-hub/library/{name.partition(':')[0]}")
+        yield office
+
+
+def test_partial_leaves_whole_images_for_the_next_run(office: Office) -> None:
+    first = office.seed("--on-budget", "partial").expect(6)
+    assert statuses(first) == ["copied", "copied", "skipped"]
+    assert first.document["error"]["code"] == "budget.left_for_next_run"
+    assert first.document["plan"]["without_room"] == ["docker-hub/library/redis:7"]
+    assert office.pulls == len(office.sandbox.manifest_gets()) == PULLS[0] + PULLS[1], "nothing met the limit"
+    office.raise_limit(sum(PULLS) + 1)
+    assert statuses(office.seed("--on-budget", "partial").expect(0)) == ["unchanged", "unchanged", "copied"]
+    assert office.pulls == sum(PULLS)
+
+
+def test_wait_goes_on_as_soon_as_there_are_pulls(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in office.environment.items():
+        monkeypatch.setenv(name, value)
+    desired = load_desired(office.folder / "images.yaml")
+    events: list[Event] = []
+    reports: list[Report] = []
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            office.raise_limit(sum(PULLS) + 1)
+
+    settings = Settings(cache_dir=office.folder / "cache")
+    with open_services(events.append, desired, settings, locks=False) as services:
+        seed(
+            desired,
+            replace(services, sleep=sleep),
+            review=lambda _: None,
+            publish=reports.append,
+            on_budget=OnBudget.WAIT,
+        )
+    assert [outcome.status.value for outcome in reports[-1].outcomes] == ["copied"] * 3
+    assert slept == [60.0, 60.0]
+    assert [(e.images, e.remaining) for e in events if isinstance(e, BudgetAwaited)] == [(1, 2), (1, 2)]
+    assert office.pulls == len(office.sandbox.manifest_gets()) == sum(PULLS)
+
+
+def test_a_limit_that_is_too_low_from_the_start_is_refused(office: Office) -> None:
+    office.raise_limit(5)
+    refused = office.seed().expect(7)
+    assert refused.document["error"]["code"] == "budget.too_small"
+    assert office.pulls == 0
+    assert json.dumps(refused.document["plan"]["refusals"]).count("budget.too_small") == 1
