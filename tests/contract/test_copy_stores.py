@@ -10,6 +10,7 @@ import pytest
 from tests.support.made_images import LAYER, image, index, push
 from tests.support.memory_registry import MemoryRegistry
 from tests.support.registry import running_registry
+from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
@@ -23,12 +24,27 @@ from toolkit.oci.stores import Store
 Served = tuple[Store, Callable[[str], Repository]]
 
 
-@pytest.fixture(scope="module", params=["memory", "docker-registry", "layout", "layout that hides what is partial"])
+class ReadThroughAlternatives(MemoryRegistry):
+    """A registry that is read with an alternative before it, which has nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        itself = super()
+        sources = AlternativeSources(itself, {"registry.test": [Alternative("other.test")]})  # type: ignore[arg-type]
+        self.get_manifest = sources.get_manifest  # type: ignore[method-assign]
+        self.open_blob = sources.open_blob  # type: ignore[method-assign]
+
+
+@pytest.fixture(
+    scope="module", params=["memory", "alternatives", "docker-registry", "layout", "layout that hides what is partial"]
+)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A store, and its repository for a path."""
     folder: Path = tmp_path_factory.mktemp("store")
     if request.param == "memory":
         yield MemoryRegistry(), lambda path: Repository("registry.test", path)
+    elif request.param == "alternatives":
+        yield ReadThroughAlternatives(), lambda path: Repository("registry.test", path)
     elif request.param == "docker-registry":
         with running_registry(folder) as registry:
             client = RegistryClient(endpoints=Endpoints(((registry.host, registry.url),)))

@@ -11,6 +11,7 @@ from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
 from toolkit.errors import ToolkitError
 from toolkit.events import Event
+from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
@@ -52,7 +53,7 @@ def desired(*names: str) -> Desired:
 
 
 class World:
-    """What there is, and what was done to it. `repositories` maps the names of what exists in AWS to AWS tags."""
+    """What there is, and what was done to it. `alternatives` are a registry's. `repositories` maps the names of what exists in AWS to AWS tags."""
 
     def __init__(self, folder: Path, names: Sequence[str] = NAMES) -> None:
         self.registry = MemoryRegistry(repositories_exist=False)
@@ -75,14 +76,15 @@ class World:
             self.registry.documents[repository][made.digest] = made.document
             self.registry.tags[repository]["1"] = made.digest
         cache = DocumentCache()
-        upstream = PullLimits(self.registry)
+        self.alternatives: dict[str, list[Alternative]] = {}
+        upstream = AlternativeSources(PullLimits(self.registry), self.alternatives)
         self.services = Services(
             emit=self.events.append,
             account_id=lambda: self.account,
             ecr=_Ecr(self),
             leftovers=_Leftovers(),
             terraform=_Terraform(self),
-            observer=Observer(upstream, _Ecr(self).images, self.events.append, cache=cache),
+            observer=Observer(upstream, _Ecr(self).images, self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
             clock=self.time.clock,

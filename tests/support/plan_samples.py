@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.model import InfraAction, InfraChange, Notice, OnBudget, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account, PullBudget
 
@@ -93,6 +93,7 @@ plans = st.builds(
             size=st.none() | counts,
             pulls=pulls,
             subject=st.none() | digests,
+            bytes_from=st.none() | st.builds(Repository, hosts, paths),
         ),
         max_size=3,
     ).map(tuple),

@@ -13,7 +13,8 @@ from toolkit import __version__
 from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials, ecr_region
 from toolkit.aws.session import AwsSession
 from toolkit.errors import UsageError
-from toolkit.events import Emit, RetryScheduled
+from toolkit.events import Emit, NoticeGiven, RetryScheduled
+from toolkit.oci.alternatives import AlternativeSources
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.docker_config import DockerConfigCredentials
@@ -56,7 +57,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     session = AwsSession(desired.region)
     cache = open_cache(settings.cache_dir)
     client = open_client(emit, session, desired.registries, jobs=settings.jobs)
-    upstream = PullLimits(client)
+    upstream = open_sources(emit, client, desired.registries)
     ecr = EcrService(session)
     work_path = settings.work_dir or Path(".toolkit") / desired.name
     services = Services(
@@ -65,7 +66,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         ecr=ecr,
         leftovers=LeftoverService(session),
         terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, Path.home())),
-        observer=Observer(upstream, ecr.images, emit, cache=cache),
+        observer=Observer(upstream, ecr.images, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
             upstream,
             client,
@@ -119,6 +120,17 @@ def open_client(
             user_agent=f"base-image-toolkit/{__version__}",
         ),
     )
+
+
+def open_sources(emit: Emit, client: RegistryClient, registries: Mapping[str, DesiredRegistry]) -> AlternativeSources:
+    """Where images are read: the manifest's alternatives first, and no upstream again that has no pulls left."""
+
+    def given_up(subject: str, error: OciError) -> None:
+        message = f"`{subject}` is not asked any more in this run, the upstream is: {error.message}"
+        emit(NoticeGiven("source.alternative_unusable", message, error.hint))
+
+    alternatives = {host: registry.alternatives for host, registry in registries.items()}
+    return AlternativeSources(PullLimits(client), alternatives, given_up)
 
 
 def _endpoints(registries: Mapping[str, DesiredRegistry]) -> Endpoints:

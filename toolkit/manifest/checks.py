@@ -15,6 +15,7 @@ from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host,
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
 from toolkit.manifest.tag_selection import TagSelectionSpec
+from toolkit.oci.alternatives import Alternative
 from toolkit.oci.reference import Reference
 
 LONGEST_REPOSITORY_NAME = 255
@@ -25,6 +26,7 @@ def check(readable: Readable) -> Iterator[Finding]:
     """Every contradiction, in no particular order."""
     yield from _check_encryption_keys(readable)
     yield from _check_registries(readable)
+    yield from _check_alternatives(readable)
     yield from _check_resource_tags(readable)
     for number, image in readable.images.items():
         yield from _check_tags(image, number)
@@ -125,6 +127,19 @@ def _check_registries(readable: Readable) -> Iterator[Finding]:
         first = seen.setdefault(canonical_host(host), host)
         if first != host:
             yield Finding(("registries", host), f"is the same registry as {readable.where(('registries', first))}")
+
+
+def _check_alternatives(readable: Readable) -> Iterator[Finding]:
+    for host in readable.registry_hosts:
+        seen: dict[Alternative, str] = {}
+        for position, text in readable.alternatives.get(host, {}).items():
+            path = ("registries", host, "alternatives", position)
+            alternative = Alternative.parse(text)
+            if alternative == Alternative(canonical_host(host)):
+                yield Finding(path, f"{quoted(text)} is the registry itself")
+            elif alternative in seen:
+                yield Finding(path, f"{quoted(text)} is listed already, as {quoted(seen[alternative])}")
+            seen.setdefault(alternative, text)
 
 
 def _check_resource_tags(readable: Readable) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from toolkit.manifest.tag_pattern import tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
+from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import InvalidEndpoints, OciError
@@ -84,6 +85,14 @@ def _reference(text: str) -> str:
         Reference.parse(text)
     except OciError as error:
         raise ValueError(_one_sentence(error)) from error
+    return text
+
+
+def _alternative(text: str) -> str:
+    try:
+        Alternative.parse(text)
+    except OciError as error:
+        raise ValueError(error.message) from error
     return text
 
 
@@ -191,6 +200,7 @@ BuildName = Annotated[
     ),
 ]
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]
+AlternativeText = Annotated[str, AfterValidator(_alternative)]
 ReferenceText = Annotated[str, AfterValidator(_reference)]
 PlatformText = Annotated[str, AfterValidator(_platform)]
 Platforms = Annotated[Literal["all"] | tuple[str, ...], _Platforms()]

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from toolkit.manifest.grammar import (
     AccountId,
+    AlternativeText,
     BucketName,
     BuildName,
     EndpointUrl,
@@ -240,6 +241,13 @@ class RegistrySpec(Spec):
     )
     endpoint: EndpointUrl | None = Field(
         None, description="Where the registry's API is really served: a corporate mirror, for example."
+    )
+    alternatives: tuple[AlternativeText, ...] = Field(
+        (),
+        strict=False,
+        description="Other registries with the same images, `registry/path`, asked first for what a digest names: "
+        "their bytes cost no counted pull. One that ends in `library` has Docker Hub's official images only.",
+        examples=[["public.ecr.aws/docker/library"]],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.manifest.document import Document, Path, format_path
-from toolkit.manifest.grammar import Platforms, Region, RegistryHost, ResourceTagKey
+from toolkit.manifest.grammar import AlternativeText, Platforms, Region, RegistryHost, ResourceTagKey
 from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RepositorySpec
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
@@ -33,6 +33,7 @@ class Readable:
     images: Mapping[int, ImageSpec]
     doubtful: frozenset[Repository]
     registry_hosts: tuple[str, ...]
+    alternatives: Mapping[str, Mapping[int, str]]
     resource_tag_keys: tuple[str, ...]
     builds: Mapping[int, BuildProjectSpec]
 
@@ -56,6 +57,7 @@ def read_parts(document: Document) -> Readable:
         images=images,
         doubtful=_repositories([*vague, *map(_source_of, broken.values())]),
         registry_hosts=tuple(_well_formed(TypeAdapter(RegistryHost), _keys(data.get("registries"))).values()),
+        alternatives=_alternatives(data.get("registries")),
         resource_tag_keys=tuple(_well_formed(TypeAdapter(ResourceTagKey), _keys(aws.get("resource_tags"))).values()),
         builds=_well_formed(TypeAdapter(BuildProjectSpec), _builds(data.get("builds"))),
     )
@@ -85,6 +87,13 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _entries(value: object) -> Mapping[int, object]:
     return dict(enumerate(value)) if isinstance(value, list) else {}
+
+
+def _alternatives(value: object) -> Mapping[str, Mapping[int, str]]:
+    """By host."""
+    lists = {host: _entries(_mapping(entry).get("alternatives")) for host, entry in _mapping(value).items()}
+    adapter = TypeAdapter(AlternativeText)
+    return {host: _well_formed(adapter, entries) for host, entries in lists.items() if entries}
 
 
 def _builds(value: object) -> Mapping[int, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from toolkit.operations.adopt import heal
+from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.guards import find_account
 from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
@@ -59,9 +60,9 @@ def plan(
     def decide(seen: Observed) -> Plan:
         return make_plan(desired, seen, plan_file.changes, account, allows_destroy=allows_destroy, on_budget=on_budget)
 
-    made = decide(observed)
+    made = decide_with_alternatives(observed, services, decide)
     if reads_sizes and made.pending_seeds:
         services.observer.read(made.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
-            made = decide(observation.result())
+            made = decide_with_alternatives(observation.result(), services, decide)
     return Planned(replace(made, refusals=(*healing.conflicts, *unselected, *made.refusals)), plan_file)

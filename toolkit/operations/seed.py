@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.choose import choose, spellings
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
@@ -13,6 +14,7 @@ from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import OnBudget, Plan
+from toolkit.plan.observed import Observed
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for
@@ -59,5 +61,9 @@ def plan_images(
     with services.observer.start(chosen, existing) as observation:
         observed = observation.result()
     desired = replace(desired, images=chosen)
-    made = make_plan(desired, observed, (), account, creates_repositories=False, on_budget=on_budget)
+
+    def decide(seen: Observed) -> Plan:
+        return make_plan(desired, seen, (), account, creates_repositories=False, on_budget=on_budget)
+
+    made = decide_with_alternatives(observed, services, decide)
     return replace(made, refusals=(*unselected, *made.refusals))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
@@ -127,6 +128,7 @@ class DesiredRegistry:
     """How an upstream is reached: names and addresses, never a secret.
 
     Its credential is in two environment variables, or in a secret; without either it is the docker configuration's.
+    `alternatives` are asked for its content first, in their order.
     """
 
     host: str
@@ -134,6 +136,7 @@ class DesiredRegistry:
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.observed import Account, PullBudget
 
 
@@ -61,8 +61,8 @@ class Seed:
     `source` has its digest pinned: apply copies this and nothing else. `wanted_digest` is what the destination tag
     will point to (None: known after the copy), `current_digest` what it points to now. `pulls` is how many counted
     pulls the copy costs at its upstream, from `pulls[0]` to `pulls[1]` (None: cannot be known from HEAD), both 0
-    where the upstream does not count. `reason` is a phrase for the reader. `subject` is the digest that a companion is
-    about; None for an image.
+    where the upstream does not count. `bytes_from` is another repository that has this content, so that it costs none.
+    `reason` is a phrase for the reader. `subject` is the digest that a companion is about; None for an image.
     """
 
     key: str
@@ -77,6 +77,7 @@ class Seed:
     current_digest: Digest | None = None
     size: int | None = None
     pulls: tuple[int, int | None] = (0, 0)
+    bytes_from: Repository | None = None
     subject: Digest | None = None
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.oci.digest import Digest
+from toolkit.oci.reference import Repository
 from toolkit.plan.desired import DesiredImage
 
 INDEX_TYPES = frozenset(
@@ -81,6 +82,7 @@ class Observed:
 
     `companions` has what belongs to an image that keeps its signatures, by that image's key; each of them has a key of
     its own in `sources`, and the companion of two images is in both lists.
+    `alternatives` are other repositories that have an upstream's content, where it costs no counted pull.
     """
 
     sources: Mapping[str, SourceImage | SourceFault] = field(default_factory=dict)
@@ -88,3 +90,4 @@ class Observed:
     repositories: frozenset[str] = frozenset()
     budgets: tuple[PullBudget, ...] = ()
     companions: Mapping[str, tuple[DesiredImage, ...]] = field(default_factory=dict)
+    alternatives: Mapping[str, Repository] = field(default_factory=dict)

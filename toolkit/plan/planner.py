@@ -219,6 +219,7 @@ def _seed(
 ) -> Seed:
     is_kept = action is SeedAction.KEEP
     counts = any(budget.registry == image.source.registry for budget in observed.budgets)
+    elsewhere = None if is_kept else observed.alternatives.get(image.key)
     wanted = source.wanted_digest
     if is_kept and destination is not None:
         wanted = destination.digest
@@ -235,7 +236,8 @@ def _seed(
         current_digest=destination.digest if destination else None,
         size=source.size,
         subject=image.subject,
-        pulls=(0, 0) if is_kept or not counts else _pulls(image, source),
+        pulls=(0, 0) if is_kept or elsewhere or not counts else _pulls(image, source),
+        bytes_from=elsewhere,
     )
 
 

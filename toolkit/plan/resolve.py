@@ -19,6 +19,7 @@ from toolkit.manifest.destinations import (
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import canonical_host
 from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.plan.desired import (
     BuildImage,
@@ -152,4 +153,5 @@ def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,
+        alternatives=tuple(map(Alternative.parse, registry.alternatives)),
     )

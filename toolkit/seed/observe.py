@@ -92,7 +92,10 @@ class Observation:
 
 
 class Observer:
-    """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository."""
+    """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository.
+
+    `find` tells which other repository has what a digest names.
+    """
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class Observer:
         emit: Emit,
         *,
         cache: DocumentCache,
+        find: Callable[[Reference], Repository | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstream = upstream
@@ -109,6 +113,7 @@ class Observer:
         self._emit = emit
         self._cache = cache
         self._search = CompanionSearch(upstream, cache)
+        self._find = find
 
     @contextmanager
     def start(self, images: Sequence[DesiredImage], repositories: frozenset[str]) -> Iterator[Observation]:
@@ -177,6 +182,15 @@ class Observer:
         with _threads() as pool:
             answers = [pool.ask(partial(self._tags, repository)) for repository in unique]
             return {repository: answer.result() for repository, answer in zip(unique, answers, strict=True)}
+
+    def alternatives(self, seeds: Sequence[Seed]) -> Mapping[str, Repository]:
+        """By key: another repository that has the content of a seed, where there is one. No counted pull."""
+        if self._find is None:
+            return {}
+        with _threads() as pool:
+            asked = {seed.key: pool.ask(partial(self._find, seed.source)) for seed in seeds}
+            found = {key: answer.result() for key, answer in asked.items()}
+        return {key: repository for key, repository in found.items() if repository is not None}
 
     def budget(self, source: Reference) -> PullBudget | SourceFault | None:
         """What is left of counted pulls at the upstream of `source`; None where they are not counted."""

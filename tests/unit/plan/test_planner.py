@@ -9,7 +9,7 @@ import pytest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange, Plan, SeedAction
 from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
@@ -269,6 +269,16 @@ def test_two_tags_of_one_digest_are_read_once() -> None:
     observed = Observed({KEY: source, other.key: source}, {}, frozenset({REPOSITORY}), (HUB,))
     (cost,) = make_plan(wanted, observed, (), ACCOUNT).pull_costs
     assert (cost.at_least, cost.at_most) == (1, 1)
+
+
+def test_what_another_registry_has_costs_no_pull_and_says_where_it_comes_from() -> None:
+    elsewhere = Repository("public.ecr.aws", "docker/library/nginx")
+    budget = replace(HUB, remaining=0)
+    observed = Observed({KEY: WHOLE}, {}, frozenset({REPOSITORY}), (budget,), alternatives={KEY: elsewhere})
+    plan = make_plan(desired(), observed, (), ACCOUNT)
+    assert (plan.seeds[0].pulls, plan.seeds[0].bytes_from) == ((0, 0), elsewhere)
+    assert plan.seeds[0].source.registry == "docker.io"
+    assert (plan.pull_costs[0].at_least, plan.refusals) == (0, ())
 
 
 def test_refuses_when_the_budget_cannot_suffice() -> None:

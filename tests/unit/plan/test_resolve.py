@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.manifest.loader import load, loads
+from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.plan.desired import BuildImage, Desired, DesiredRegistry, DesiredRepository, S3Backend
 from toolkit.plan.resolve import resolve
@@ -129,13 +130,15 @@ def test_registries_are_found_by_their_canonical_host_and_hold_no_secret() -> No
         "  index.docker.io: {credential: {env: {username: U, password: P}}}\n"
         f"  GHCR.io: {{credential: {{secretsmanager: '{arn}'}}}}\n"
         "  quay.io: {credential: docker-config, endpoint: 'http://127.0.0.1:5000'}\n"
-        "  registry.k8s.io: {}\n"
+        "  registry.k8s.io: {alternatives: [mirror.test/k8s, mirror.test]}\n"
     )
     assert found.registries == {
         "docker.io": DesiredRegistry("docker.io", username_env="U", password_env="P"),
         "ghcr.io": DesiredRegistry("ghcr.io", secret_arn=arn),
         "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
-        "registry.k8s.io": DesiredRegistry("registry.k8s.io"),
+        "registry.k8s.io": DesiredRegistry(
+            "registry.k8s.io", alternatives=(Alternative("mirror.test", "k8s"), Alternative("mirror.test"))
+        ),
     }
 
 

@@ -110,6 +110,8 @@ def _pending_facts(seed: Seed, put_off: str | None) -> Iterator[str]:
     # A companion's own tag is in its key already, and too long to be read twice.
     source = seed.source.name if seed.subject else replace(seed.source, digest=None)
     yield f"from {source} {_short(seed.source.digest)}"
+    if seed.bytes_from is not None:
+        yield f"bytes from {seed.bytes_from}, which costs no counted pull"
     if seed.action is SeedAction.MOVE:
         yield f"tag now {_short(seed.current_digest)} -> {_short(seed.wanted_digest)}"
     elif seed.platforms is not None and seed.wanted_digest != seed.source.digest:

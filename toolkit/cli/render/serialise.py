@@ -15,7 +15,7 @@ from toolkit.errors import Refused
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.model import InfraAction, InfraChange, Notice, OnBudget, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.pull_budget import seeds_without_room
@@ -82,6 +82,7 @@ def _seed_document(seed: Seed) -> Document:
         "subject": _text_or_none(seed.subject),
         "size": seed.size,
         "pulls": {"at_least": seed.pulls[0], "at_most": seed.pulls[1]},
+        "bytes_from": None if seed.bytes_from is None else asdict(seed.bytes_from),
     }
 
 
@@ -184,6 +185,15 @@ class _Fields:
             return None
         return tuple(_parse(item, Platform.parse, f"{self._path}.{key}") for item in self._take(key, list))
 
+    def optional_repository(self, key: str) -> Repository | None:
+        part = self.optional_fields(key)
+        if part is None:
+            return None
+        try:
+            return Repository(part.text("registry"), part.text("path"))
+        except OciError as fault:
+            raise _Unfit(f"`{self._path}.{key}`: {fault}") from None
+
     def reference(self, key: str) -> Reference:
         part = self.fields(key)
         name = (part.text("registry"), part.text("repository"), part.optional_text("tag"))
@@ -245,6 +255,7 @@ def _seed(fields: _Fields) -> Seed:
         subject=fields.optional_digest("subject"),
         size=fields.optional_number("size"),
         pulls=(pulls.number("at_least"), pulls.optional_number("at_most")),
+        bytes_from=fields.optional_repository("bytes_from"),
     )
 
 

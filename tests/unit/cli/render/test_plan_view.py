@@ -11,6 +11,7 @@ from tests.support import plan_samples
 from tests.support.golden import assert_golden
 from tests.support.plan_samples import build_changes, hub_cost, plans, repository_changes, seed
 from toolkit.cli.render.plan_view import render_plan
+from toolkit.oci.reference import Repository
 from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, SeedAction
 
 SAMPLES = {
@@ -125,6 +126,14 @@ def test_an_image_without_room_in_the_budget_says_what_becomes_of_it(on_budget: 
     assert "counted pulls: 3; its repository is new" in text
     assert (f"counted pulls: 2 to 3; not in ECR; {words}" in text) == (words is not None)
     assert text.count("may ") == (1 if words else 0)
+
+
+def test_bytes_from_another_registry_are_named() -> None:
+    elsewhere = Repository("public.ecr.aws", "docker/library/nginx")
+    plan = replace(
+        plan_samples.EMPTY, seeds=(seed(SeedAction.COPY, "nginx:1", "a/nginx", "new", bytes_from=elsewhere),)
+    )
+    assert "          bytes from public.ecr.aws/docker/library/nginx, " in render_plan(plan)
 
 
 def test_a_tag_that_two_names_share_counts_its_bytes_once() -> None:
