@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.support.registry import running_registry
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import Finished, Toolkit
 from toolkit.cli.wiring import Settings, open_services
@@ -22,7 +23,7 @@ from toolkit.sandbox import process
 
 # An index, the image, and where there is one its attestation: two or three pulls, as far as a plan can tell.
 IMAGES = ("nginx:1.16", "alpine:3.20", "redis:7")
-PULLS = (3, 2, 3)
+PULLS = (2, 3, 3)
 MANIFEST = f"""\
 version: 1
 name: shop
@@ -120,3 +121,23 @@ def test_a_limit_that_is_too_low_from_the_start_is_refused(office: Office) -> No
     assert refused.document["error"]["code"] == "budget.too_small"
     assert office.pulls == 0
     assert json.dumps(refused.document["plan"]["refusals"]).count("budget.too_small") == 1
+
+
+def test_an_alternative_with_the_same_digests_spares_the_pulls(office: Office, tmp_path: Path) -> None:
+    with running_registry(tmp_path / "other") as other:
+        office.raise_limit(100)
+        place = f"{other.host}/mirror/library/nginx"
+        office.toolkit.run("copy", "nginx:1.16", f"{place}:as-it-likes", "--cache-dir", "another").expect(0)
+        before = len(office.sandbox.manifest_gets())
+        # Enough for the two others, at their worst.
+        office.raise_limit(office.pulls + 6)
+        alternative = f"registries: {{docker.io: {{alternatives: ['{other.host}/mirror']}}}}"
+        (office.folder / "images.yaml").write_text(f"{MANIFEST}{alternative}\n")
+        done = office.seed("--on-budget", "partial").expect(0)
+        nginx, *others = done.document["plan"]["seeds"]
+        assert nginx["bytes_from"] == {"registry": other.host, "path": "mirror/library/nginx"}
+        assert (nginx["pulls"], nginx["source"]["registry"]) == ({"at_least": 0, "at_most": 0}, "docker.io")
+        assert [seed["bytes_from"] for seed in others] == [None, None]
+        new = office.sandbox.manifest_gets()[before:]
+        assert len(new) == sum(PULLS[1:])
+        assert not [path for path in new if "/nginx/" in path]
