@@ -162,7 +162,8 @@ class BudgetedRun:
     @contextmanager
     def _waiting(self, started: float) -> Iterator[None]:
         detail = "; ".join(
-            f"{len(seeds)} images from {registry}, where {budget.remaining} of {budget.limit} are left"
+            f"{len(seeds)} image{'s' * (len(seeds) > 1)} from {registry}, "
+            f"where {budget.remaining} of {budget.limit} are left"
             for registry, seeds in self._held_by_registry().items()
             if (budget := self._budgets.get(registry))
         )
@@ -197,7 +198,7 @@ class BudgetedRun:
             destination=str(request.destination),
             error_code=LEFT,
             error_message=f"the pulls left at `{registry}` do not suffice",
-            hint=f"run the same command again when pulls are back at `{registry}`, {when}",
+            hint=f"run again when pulls are back at `{registry}`, {when}",
         )
 
 

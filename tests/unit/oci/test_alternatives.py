@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -230,6 +231,23 @@ def test_a_configuration_that_is_damaged_there_is_read_again(fault: Fault) -> No
     case = Case(image([b"layer"]), platforms=(Platform("linux", "amd64"),))
     case.fault(fault, "open_blob")
     case.copy()
+
+
+ANYTHING = (
+    *(None,) * 8,
+    *(Garbled(), Cut(3), Ended(2), Overlong()),
+    *(http(NotFound, 404), http(NotFound, 404, "NAME_UNKNOWN"), http(Denied, 403), http(RegistryError, 500)),
+    ConnectionFailed("down", host=OTHER),
+)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_no_mixture_of_faults_there_fails_an_image(seed: int) -> None:
+    case = Case(platforms=(Platform("linux", "amd64"),) if seed % 2 else None)
+    dice = random.Random(seed)
+    case.registry.faults = lambda call: dice.choice(ANYTHING) if call.repository == THERE else None
+    case.sources.find(case.request.source)
+    case.copy(jobs=1 + seed % 4)
 
 
 def test_the_first_of_two_that_has_it_delivers() -> None:

@@ -207,6 +207,28 @@ def test_an_upstream_that_cannot_be_reached_for_a_while_is_asked_again(tmp_path:
     assert len(room.world.time.slept) == 3
 
 
+def test_an_image_that_goes_away_upstream_while_it_waits_fails_alone(tmp_path: Path) -> None:
+    room = Room(tmp_path, 0)
+
+    def meanwhile() -> None:
+        room.world.registry.documents[Repository(UPSTREAM, "one")].clear()
+        room.refill(5 if len(room.world.time.slept) > 1 else 0)
+
+    room.world.time.meanwhile = meanwhile
+    with pytest.raises(SeedingIncomplete):
+        room.apply(OnBudget.WAIT)
+    assert room.statuses == {"one": SeedStatus.FAILED, "two": COPIED, "three": COPIED}
+    assert room.reports[-1].outcomes[0].error_code == "source.missing"
+
+
+def test_all_go_at_once_when_the_upstream_counts_no_more(tmp_path: Path) -> None:
+    room = Room(tmp_path, 0)
+    room.world.time.meanwhile = room.world.registry.pulls_left.clear
+    room.apply(OnBudget.WAIT)
+    assert room.statuses == dict.fromkeys(NAMES, COPIED)
+    assert room.world.time.slept == [60.0]
+
+
 def test_an_interrupt_of_the_waiting_reports_what_is_done(tmp_path: Path) -> None:
     room = Room(tmp_path, 1)
 
