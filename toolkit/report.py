@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from toolkit.plan.model import InfraChange, Plan, SeedAction
 
 
+LEFT = "budget.left_for_next_run"
+"""The code of an image that is skipped because of the pull budget."""
+
+
 class SeedStatus(StrEnum):
     """How one tag ended."""
 
     COPIED = "copied"
     UNCHANGED = "unchanged"
     FAILED = "failed"
-    SKIPPED = "skipped"  # not reached: interrupted, or its repository was not created
+    SKIPPED = "skipped"  # not reached: interrupted, its repository was not created, or `--on-budget` left it
 
 
 @dataclass(frozen=True, slots=True)

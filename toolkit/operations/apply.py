@@ -13,8 +13,9 @@ from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, Seed
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
 from toolkit.plan.observed import PullBudget
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
-from toolkit.report import Report, SeedOutcome, SeedStatus
-from toolkit.seed.budgeted_run import LEFT, BudgetedRun
+from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
+from toolkit.seed.budgeted_run import BudgetedRun
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 

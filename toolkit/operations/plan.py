@@ -14,8 +14,9 @@ from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import OnBudget, Plan
+from toolkit.plan.model import Plan
 from toolkit.plan.observed import Observed
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile

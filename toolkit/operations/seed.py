@@ -13,8 +13,9 @@ from toolkit.operations.select import select_images
 from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import OnBudget, Plan
+from toolkit.plan.model import Plan
 from toolkit.plan.observed import Observed
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for

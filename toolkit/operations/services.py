@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from toolkit.events import Emit
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import InfraChange, OnBudget, Plan
+from toolkit.plan.model import InfraChange, Plan
+from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder

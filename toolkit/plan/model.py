@@ -9,6 +9,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.observed import Account, PullBudget
+from toolkit.plan.on_budget import OnBudget
 
 
 class InfraAction(StrEnum):
@@ -44,14 +45,6 @@ class SeedAction(StrEnum):
     COPY = "copy"  # not there yet
     MOVE = "move"  # there, pointing elsewhere: the upstream tag has moved
     KEEP = "keep"  # there, and right
-
-
-class OnBudget(StrEnum):
-    """What to do when an upstream has fewer counted pulls left than the copies need."""
-
-    REFUSE = "refuse"
-    WAIT = "wait"  # copy what fits, wait for the rest
-    PARTIAL = "partial"  # copy what fits, leave the rest for the next run
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import Notice, OnBudget, Plan, PullCost, Refusal, Seed
+from toolkit.plan.model import Notice, Plan, PullCost, Refusal, Seed
 from toolkit.plan.observed import PullBudget
+from toolkit.plan.on_budget import OnBudget
 
 _CODES = frozenset({"budget.too_small", "budget.may_be_small", "budget.waits", "budget.left_for_next_run"})
 

@@ -15,15 +15,13 @@ from dataclasses import replace
 from toolkit.events import BudgetAwaited, Emit, Event, ImageFailed, ImagePostponed, StepFinished, StepStarted
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import OnBudget, Plan, Seed
+from toolkit.plan.model import Plan, Seed
 from toolkit.plan.observed import PullBudget, SourceFault
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import choose, seeds_without_room
-from toolkit.report import SeedOutcome, SeedStatus
+from toolkit.report import LEFT, SeedOutcome, SeedStatus
 from toolkit.seed.explain import PULL_LIMIT_REACHED
 from toolkit.seed.run import SeedRun
-
-LEFT = "budget.left_for_next_run"
-"""The code of an image that is not in place because of the pull budget."""
 
 # Docker Hub's window slides, so that pulls come back one by one; a HEAD is free, and one a minute bothers nobody.
 _POLL_SECONDS = 60.0

@@ -20,7 +20,7 @@ from toolkit.cli.options import (
     OutputFormat,
     Verbose,
 )
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 NAME = "seed"
 HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."

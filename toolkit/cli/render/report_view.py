@@ -8,8 +8,7 @@ from toolkit.cli.render.amounts import format_count, format_duration, format_siz
 from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, wrap
 from toolkit.cli.render.totals import sum_report
 from toolkit.plan.model import InfraAction
-from toolkit.report import Report, SeedOutcome, SeedStatus
-from toolkit.seed.budgeted_run import LEFT
+from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
 _STYLES = {
     SeedStatus.COPIED: "green",

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.support.golden import assert_golden
 from tests.support.plan_samples import MIXED, counts, texts
 from toolkit.cli.render.report_view import render_report
-from toolkit.report import Report, SeedOutcome, SeedStatus
-from toolkit.seed.budgeted_run import LEFT
+from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
 HOST = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
 
