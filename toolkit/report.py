@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit.plan.model import InfraChange, Plan, SeedAction
+    from toolkit.plan.model import InfraChange, Plan
+    from toolkit.plan.seed_action import SeedAction
 
 
 LEFT = "budget.left_for_next_run"

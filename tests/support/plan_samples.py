@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.seed_action import SeedAction
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 ACCOUNT = Account("123456789012", "ap-northeast-1", "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com")

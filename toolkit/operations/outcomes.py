@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from toolkit.errors import SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
-from toolkit.seed.budgeted_run import BudgetedRun
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
 if TYPE_CHECKING:
     from toolkit.operations.services import Ecr
     from toolkit.plan.model import Plan, Seed
+    from toolkit.seed.budgeted_run import BudgetedRun
 
 
 def run_seeder(seeder: Seeder, requests: Sequence[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:

@@ -10,6 +10,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.seed_action import SeedAction
 
 
 class InfraAction(StrEnum):
@@ -37,14 +38,6 @@ class InfraChange:
     def destroys(self) -> bool:
         """Whether what is there now will be gone."""
         return self.action in (InfraAction.REPLACE, InfraAction.DELETE)
-
-
-class SeedAction(StrEnum):
-    """What seeding will do to a tag."""
-
-    COPY = "copy"  # not there yet
-    MOVE = "move"  # there, pointing elsewhere: the upstream tag has moved
-    KEEP = "keep"  # there, and right
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Repository
-from toolkit.plan.desired import DesiredImage
+
+if TYPE_CHECKING:
+    from toolkit.plan.desired import DesiredImage
 
 INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}

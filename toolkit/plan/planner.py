@@ -24,10 +24,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from toolkit.oci.companions import kind_of
 from toolkit.oci.filtered_index import selection_text
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed, SeedAction
+from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed
 from toolkit.plan.observed import INDEX_TYPES, Account, DestinationImage, Observed, SourceFault, SourceImage
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets, pull_costs
+from toolkit.plan.seed_action import SeedAction
 
 _REPOSITORY_TYPE = "aws_ecr_repository"
 

@@ -20,7 +20,8 @@ from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import plan
 from toolkit.operations.seed import seed
-from toolkit.plan.model import InfraAction, Plan, SeedAction
+from toolkit.plan.model import InfraAction, Plan
+from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.terraform.root_module import repository_address
 

@@ -19,7 +19,8 @@ from toolkit.operations.plan import plan
 from toolkit.operations.seed import plan_images, seed
 from toolkit.operations.select import select_images
 from toolkit.plan.desired import Desired, DesiredRepository, DesiredSelection
-from toolkit.plan.model import Plan, SeedAction
+from toolkit.plan.model import Plan
+from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report
 from toolkit.terraform.root_module import render
 

@@ -25,7 +25,8 @@ from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.seed import seed
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan, SeedAction
+from toolkit.plan.model import Plan
+from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder

@@ -11,9 +11,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
-from toolkit.plan.model import InfraAction, InfraChange, Plan, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Plan
 from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
+from toolkit.plan.seed_action import SeedAction
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 SINGLE = "application/vnd.oci.image.manifest.v1+json"

@@ -8,10 +8,11 @@ import pytest
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import Plan, Seed, SeedAction
+from toolkit.plan.model import Plan, Seed
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import choose, judge_budgets, pull_costs, seeds_without_room
+from toolkit.plan.seed_action import SeedAction
 
 Pulls = tuple[int, int | None]
 

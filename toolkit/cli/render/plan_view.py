@@ -10,9 +10,10 @@ from toolkit.cli.render.amounts import format_count, format_duration, format_ran
 from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, visible, wrap
 from toolkit.cli.render.totals import PlanTotals, sum_plan
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import InfraAction, InfraChange, Plan, PullCost, Seed, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Plan, PullCost, Seed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import seeds_without_room
+from toolkit.plan.seed_action import SeedAction
 
 # Symbol, colour and heading, in the order shown.
 _INFRA_LOOKS = {

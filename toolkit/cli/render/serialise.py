@@ -16,10 +16,11 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import seeds_without_room
+from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedOutcome
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.plan.model import InfraAction, Plan, SeedAction
+from toolkit.plan.model import InfraAction, Plan
+from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 
 

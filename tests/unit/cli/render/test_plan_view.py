@@ -12,8 +12,9 @@ from tests.support.golden import assert_golden
 from tests.support.plan_samples import build_changes, hub_cost, plans, repository_changes, seed
 from toolkit.cli.render.plan_view import render_plan
 from toolkit.oci.reference import Repository
-from toolkit.plan.model import InfraAction, InfraChange, Plan, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Plan
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.seed_action import SeedAction
 
 SAMPLES = {
     "empty": plan_samples.EMPTY,
