@@ -165,6 +165,26 @@ def test_a_layout_that_arrived_in_part_names_what_it_lacks(toolkit: Toolkit, reg
     assert f"`oci:carried` lacks `{IMAGES['base/job:2.0'].digest}`" in done.stderr
 
 
+def test_a_disk_that_is_full_leaves_no_half_of_a_file(toolkit: Toolkit, registry: RunningRegistry) -> None:
+    command = " ".join([TOOLKIT, "copy", *pairs(registry), "--format", "json"])
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f 100; exec {command}"],
+        cwd=toolkit.folder,
+        env=toolkit.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    [code] = {outcome["error_code"] for outcome in json.loads(done.stdout)["report"]["outcomes"]}
+    assert code == "destination.layout_unusable"
+    assert "`oci:carried` cannot be used: File too large" in done.stderr
+    assert not list((toolkit.folder / "carried").rglob(".new-*"))
+    assert check_layout(toolkit.folder / "carried") == set()
+    toolkit.run("copy", *pairs(registry)).expect(0)
+    assert check_layout(toolkit.folder / "carried") == set(IMAGES)
+
+
 def test_a_dry_run_shows_each_pair_and_moves_nothing(toolkit: Toolkit, registry: RunningRegistry) -> None:
     web, job, tool = (f"{registry.host}/{name}" for name in IMAGES)
     toolkit.run("copy", web, "oci:carried:kept", job, "oci:carried:moving").expect(0)

@@ -141,8 +141,9 @@ class LayoutFolder:
                 _to_disk(file)
                 temporary.replace(blob)
         finally:
-            with suppress(OSError):  # what is left is not wanted, and the next one removes it
+            with suppress(OSError):  # a full disk fails once more
                 file.close()
+            with suppress(OSError):  # the next run removes it
                 temporary.unlink(missing_ok=True)
 
     @contextmanager
