@@ -121,6 +121,17 @@ def test_a_second_copy_moves_nothing_and_reads_nothing(toolkit: Toolkit, registr
     assert len(registry.manifest_gets()) == before
 
 
+def test_two_layouts_read_each_blob_once_and_share_its_file(toolkit: Toolkit, registry: RunningRegistry) -> None:
+    tool = f"{registry.host}/base/tool:3.0"
+    done = toolkit.run("copy", tool, "oci:one:tool", tool, "oci:two:tool", "--format", "json").expect(0).document
+    made = IMAGES["base/tool:3.0"]
+    assert done["report"]["totals"]["moved_bytes"] == sum(map(len, made.blobs.values()))
+    for digest in made.blobs:
+        one, two = (toolkit.folder / layout / "blobs" / "sha256" / digest.hex for layout in ("one", "two"))
+        assert one.samefile(two)
+    assert check_layout(toolkit.folder / "two") == {"tool"}
+
+
 def test_only_what_is_missing_is_moved(toolkit: Toolkit, registry: RunningRegistry) -> None:
     toolkit.run("copy", *pairs(registry)).expect(0)
     (toolkit.folder / "carried" / "blobs" / "sha256" / Digest.of(b"tool").hex).unlink()
