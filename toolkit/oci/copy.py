@@ -21,7 +21,6 @@ from toolkit.oci.documents import Document
 from toolkit.oci.errors import (
     ConnectionFailed,
     Denied,
-    DigestMismatch,
     InvalidDocument,
     NotAsCopied,
     OciError,
@@ -195,15 +194,9 @@ class CopyEngine:
         with _at("source", request.key):
             if config.size > _LARGEST_CONFIG:
                 raise InvalidDocument(f"the image's configuration has {config.size} bytes")
-            try:
-                content = self._read_blob(request, config)
-            except (DigestMismatch, SizeMismatch):  # damaged on the way, or another source is asked next
-                content = self._read_blob(request, config)
+            with closing(self._download(request, config, lambda _: None)) as chunks:
+                content = b"".join(verify(chunks, config))
             check_platform(content, request.platforms or ())
-
-    def _read_blob(self, request: CopyRequest, blob: Descriptor) -> bytes:
-        with closing(self._download(request, blob, lambda _: None)) as chunks:
-            return b"".join(verify(chunks, blob))
 
     def begin_blob(
         self, request: CopyRequest, blob: Descriptor, lookup: Lookup, mount_from: Repository | None

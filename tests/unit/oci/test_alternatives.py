@@ -262,6 +262,17 @@ def test_the_first_of_two_that_has_it_delivers() -> None:
     assert case.asked("open_blob", NGINX) == 0
 
 
+def test_the_rest_of_a_broken_download_does_not_come_from_a_second_alternative() -> None:
+    case = Case()
+    second = Repository("mirror.test", "library/nginx")
+    store(case.registry, case.made, f"{second}:1")
+    case.sources = AlternativeSources(case.registry, {HUB: [Alternative.parse(TEXT), Alternative("mirror.test")]})
+    case.fault(Cut(3), "open_blob")
+    case.copy()
+    assert case.asked("open_blob", second) == 0
+    assert case.asked("open_blob", NGINX) > 0
+
+
 def test_finding_costs_a_head_and_what_is_not_there_is_not_read() -> None:
     case = Case()
     assert case.sources.find(case.request.source) == THERE
