@@ -336,11 +336,10 @@ class SeedRun:
         with self._lock:
             image.under_way.pop(need.blob.digest, None)
             again = None if image.is_over else self._patience.next_attempt(need, error)
-            if again is None:
-                return False
-            self._emit(image.retry(error, again))
-            self._place(step, delay=again[1])
-        return True
+            if again is not None:
+                self._emit(image.retry(error, again))
+                self._place(step, delay=again[1])
+            return again is not None
 
     def _give_up(self, need: Need, error: CopyError) -> None:
         with self._lock:
