@@ -28,7 +28,7 @@ check: $(STAMP) ## formatting, lint, types, layers, terraform fmt
 test: $(STAMP) ## the tests, on every core; under five minutes on two
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow'
 
-test-slow: $(STAMP) ## the long stories with real Terraform: killed runs, README's day, lost state
+test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults, README's day, lost state
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
 bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1'

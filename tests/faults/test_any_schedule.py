@@ -44,8 +44,8 @@ from toolkit.report import SeedStatus
 LAYERS = [b"", b"{}", *(bytes([65 + n]) * (7**n) for n in range(1, 5))]
 
 CHANGES = {
-    "GET manifest": [truncated, overlong, runs_on, garbled, misnamed],
-    "GET blob": [truncated, overlong, runs_on, garbled, misnamed],
+    "GET manifest": [truncated, overlong, garbled, misnamed],
+    "GET blob": [truncated, overlong, garbled, misnamed],
     "HEAD tag": [misnamed],
     "HEAD manifest": [misnamed],
     "PUT tag": [misnamed],
@@ -73,7 +73,12 @@ BROKEN = [Broken(stage, halfway) for stage, halfway in product(STAGES, (False, T
 
 def faults_of(asked: Asked) -> list[Fault]:
     """All that may befall this request."""
-    faults: list[Fault] = [*REFUSALS, Dripped(50), *(Changed(change) for change in CHANGES.get(asked.kind, ()))]
+    faults: list[Fault] = [
+        *REFUSALS,
+        Dripped(50),
+        Changed(runs_on),
+        *(Changed(change) for change in CHANGES.get(asked.kind, ())),
+    ]
     has_body = asked.length > 1
     faults += [fault for fault in BROKEN if has_body or fault.stage != IN_REQUEST]
     return faults + EARLY if has_body else faults

@@ -135,7 +135,7 @@ CASES = [
     *(Case("over-long", kind, Changed(overlong)) for kind in READS),
     Case("over-long for ever", "GET manifest", Changed(overlong), ALWAYS, "source.digest_mismatch"),
     Case("over-long for ever", "GET blob", Changed(overlong), ALWAYS, "source.size_mismatch"),
-    *(Case("more than was told", kind, Changed(runs_on)) for kind in READS),
+    *(Case("more than was told", kind, Changed(runs_on), ALWAYS) for kind in EVERY),
     *(Case("wrong bytes", kind, Changed(garbled)) for kind in READS),
     *(Case("wrong bytes for ever", kind, Changed(garbled), ALWAYS, "source.digest_mismatch") for kind in READS),
     # what is said of it
