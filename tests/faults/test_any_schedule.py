@@ -37,7 +37,7 @@ from tests.support.fault_injection import (
     Strike,
 )
 from tests.support.made_images import MadeImage, image, index
-from tests.support.two_registries import Login, NoMounts, Play, TokenServer, open_side, quick_transport, two_servers
+from tests.support.two_registries import Login, Play, TokenServer, open_side, quick_transport, two_servers
 from toolkit.oci.transport import Transport
 from toolkit.report import SeedStatus
 
@@ -98,7 +98,7 @@ class Schedule:
         )
         self.images = {name: self.made() for name in names}
         self.rules = self.dice.choice(["", "", "mutable", "immutable"])
-        self.mounts = self.dice.random() < 0.7
+        self.links = self.dice.choice(["all", "referred", "none"])
         self.trusts = self.dice.random() < 0.7
         self.wants_token = self.dice.random() < 0.3
         self.jobs = self.dice.randint(1, 4)
@@ -144,11 +144,14 @@ class Stage:
     transport: Transport
 
     def play(self, schedule: Schedule, folder: Path) -> None:
-        policy = None if schedule.mounts else NoMounts()
         play = Play(
             open_side(self.source, folder / "source"),
             open_side(
-                self.destination, folder / "destination", policy=policy, ecr=schedule.rules, trusts=schedule.trusts
+                self.destination,
+                folder / "destination",
+                ecr=schedule.rules,
+                links=schedule.links,
+                trusts=schedule.trusts,
             ),
             self.time,
             self.transport,

@@ -45,11 +45,22 @@ QUICK = Pauses(upload=(0.0, 0.0, 0.0), missing=0.0, missing_limit=0.3)
 _TICK = 0.01
 
 
-class TrustingApp(RegistryApp):
-    """Takes documents whatever they point to."""
+class App(RegistryApp):
+    """`trusts`: it takes documents whatever they point to. `links_referred`: like ECR it links only what a document of
+    the other repository refers to."""
+
+    trusts = False
+    links_referred = False
 
     def _check_links(self, repository: str, document: StoredDocument) -> None:
-        return None
+        if not self.trusts:
+            super()._check_links(repository, document)
+
+    def _mounted(self, request: Request, repository: str, digest: Digest) -> bool:
+        there = self._documents.all(request.args.get("from", ""))
+        if self.links_referred and not any(str(digest) in read_links(document) for document in there):
+            return False
+        return super()._mounted(request, repository, digest)
 
 
 class TrustingBlobs(BlobStore):
@@ -153,24 +164,19 @@ class Side:
             yield from (f"no {d}" for d in read_links(document) if self.blobs.find(path, Digest.parse(d)) is None)
 
 
-def open_side(
-    server: FaultyServer, folder: Path, *, policy: Policy | None = None, ecr: str = "", trusts: bool = False
-) -> Side:
-    """An empty registry in `folder`, served from now on: open, or with `ecr` one by ECR's rules, `mutable` or `immutable`."""
+def open_side(server: FaultyServer, folder: Path, *, ecr: str = "", links: str = "all", trusts: bool = False) -> Side:
+    """An empty registry in `folder`, served from now on: open, or with `ecr` one by ECR's rules, `mutable` or `immutable`.
+
+    `links` are the mounts that it accepts: `all`, `none` or those of blobs that are `referred` to.
+    """
     blobs = (TrustingBlobs if trusts else BlobStore)(folder)
     documents = EcrDocuments(folder, immutable=ecr == "immutable")
-    rules = policy or Policy()
-    if ecr:
-        rules = EcrPolicy(documents, blobs, "123456789012", rules.mounts_blobs)  # type: ignore[arg-type]  # a fake
-    app = (TrustingApp if trusts else RegistryApp)(blobs, documents, rules)
+    rules = EcrPolicy(documents, blobs, "123456789012") if ecr else Policy()  # type: ignore[arg-type]  # a fake
+    rules.mounts_blobs = links != "none"
+    app = App(blobs, documents, rules)
+    app.trusts, app.links_referred = trusts, links == "referred"
     server.restart(app)
     return Side(server, folder, documents, blobs, app)
-
-
-class NoMounts(Policy):
-    """An open registry that links nothing."""
-
-    mounts_blobs = False
 
 
 @dataclass(slots=True)

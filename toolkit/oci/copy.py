@@ -215,7 +215,8 @@ class CopyEngine:
     def mounts_from_itself(self, repository: Repository, blob: Descriptor) -> bool:
         """Whether `repository`, which has `blob`, says so when asked to mount it from itself.
 
-        docker-registry does; ECR does not unless its account says so and a manifest refers to the blob.
+        docker-registry does; ECR does not unless its account says so and a manifest refers to the blob. Nobody may rely
+        on the blob yet: docker-registry empties its link for a moment, to write the same again.
         """
         with suppress(OciError):  # an optimisation: what cannot be found out is not relied on
             upload = self._target.begin_upload(repository, blob.digest, repository)
