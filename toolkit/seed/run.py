@@ -66,6 +66,7 @@ class SeedRun:
         self._unfinished = 0
         self._schedule = BlobSchedule()
         self._put: set[tuple[Repository, Digest]] = set()
+        self._putting: dict[tuple[Repository, Digest], list[Callable[[], None]]] = {}
         self._mounts_from_itself: dict[str, bool] = {}
         self._patience = Patience(pauses, clock)
         self._is_stopped = False
@@ -260,12 +261,23 @@ class SeedRun:
             self._go(image, partial(self._put_child, image, tree, digest), delay=self._pace.next_turn(registry))
 
     def _put_child(self, image: ImageCopy, tree: ImageTree, digest: Digest) -> None:
+        """By one image at a time: docker-registry empties the link of a document that is put again, for a moment."""
         place = (image.request.destination.name, digest)
-        was_put = place not in self._put and self._engine.put_child(
-            image.request, digest, tree.documents[digest], may_be_there=image.may_be_there
-        )
         with self._lock:
+            if place in self._putting:
+                self._putting[place].append(partial(self._go, image, partial(self._put_child, image, tree, digest)))
+                return
+            self._putting[place] = []
+        try:
+            was_put = place not in self._put and self._engine.put_child(
+                image.request, digest, tree.documents[digest], may_be_there=image.may_be_there
+            )
             self._put.add(place)
+        finally:
+            with self._lock:
+                for go_on in self._putting.pop(place):
+                    go_on()
+        with self._lock:
             image.is_changed = image.is_changed or was_put
             image.unput -= 1
             if not image.unput:

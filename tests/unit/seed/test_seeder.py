@@ -136,6 +136,21 @@ def test_a_new_repository_is_not_looked_into() -> None:
     assert registry.count("put_manifest") == 3
 
 
+def test_a_document_under_several_tags_of_a_repository_is_put_once_and_by_the_next_where_that_fails() -> None:
+    failures = iter([Denied("no", status=403, host="h")])
+
+    def slow(call: Call) -> Fault | None:
+        if call.operation == "put_manifest" and "sha256" in call.subject:
+            time.sleep(0.01)  # so that the others come in the meantime
+            return next(failures, None)
+        return None
+
+    registry = MemoryRegistry(slow)
+    outcomes = seeded(registry, [request(registry, multi_arch("a"), f"lib/a:v{tag}") for tag in range(6)], jobs=8)
+    assert sorted(statuses(outcomes)) == [SeedStatus.COPIED] * 5 + [SeedStatus.FAILED]
+    assert registry.count("put_manifest") == 3 + 5  # two documents, the failure, five tags
+
+
 def test_a_registry_is_asked_whether_it_mounts_from_itself_before_a_document_relies_on_that_blob() -> None:
     """docker-registry empties a link for a moment when it is asked to write it again."""
     registry = MemoryRegistry()
