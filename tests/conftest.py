@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hypothesis import settings
+
 from toolkit.terraform.provider_mirror import find
+
+# How long an example takes is the machine's affair: a deadline is a timed assertion, and fails when others work there.
+settings.register_profile("without the clock", deadline=None)
+settings.load_profile("without the clock")
 
 
 def pytest_configure() -> None:
