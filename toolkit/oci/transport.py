@@ -31,7 +31,7 @@ from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequ
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.proxies import proxy_for
 
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 256 * 1024
 
 # Registries keep manifests below 4 MiB; token answers and tag pages are far smaller.
 _LONGEST_BODY = 8 * 1024 * 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.errors import AccessDenied, Refused
@@ -52,9 +52,9 @@ def copy(
 ) -> None:
     """Pin every source by HEAD, copy, hand the report to `publish`, then raise if something is not in place."""
     started = clock()
-    requests, lost = _pin(pairs, wanted, observer)
-    with step(emit, "copy", total=len(requests)):
-        outcomes, interrupt = run_seeder(seeder, requests)
+    lost: list[tuple[Pair, SourceFault]] = []
+    with step(emit, "copy", total=len(pairs)):
+        outcomes, interrupt = run_seeder(seeder, _pin(pairs, wanted, observer, lost))
     report = Report((*outcomes, *(_lost(*one) for one in lost)), round(clock() - started, 3))
     publish(report)
     if interrupt:
@@ -74,7 +74,8 @@ def preview(
 
     Raises Refused, or AccessDenied where all of it is a matter of credentials, for pairs that cannot be copied.
     """
-    requests, lost = _pin(pairs, wanted, observer)
+    lost: list[tuple[Pair, SourceFault]] = []
+    requests = list(_pin(pairs, wanted, observer, lost))
     found = {preview.destination: preview for preview in seeder.look(requests)}
     for pair, fault in lost:
         found[str(pair.destination)] = CopyPreview(
@@ -98,27 +99,25 @@ def preview(
 
 
 def _pin(
-    pairs: Sequence[Pair], wanted: Selection, observer: Observer
-) -> tuple[list[CopyRequest], list[tuple[Pair, SourceFault]]]:
-    """What to copy, and the pairs whose source cannot be had."""
-    pinned = observer.pin(pair.source for pair in pairs)
-    requests, lost = [], []
-    for pair in pairs:
-        source = pinned[pair.source]
+    pairs: Sequence[Pair], wanted: Selection, observer: Observer, lost: list[tuple[Pair, SourceFault]]
+) -> Iterator[CopyRequest]:
+    """What to copy, one by one as the sources are pinned; pairs whose source cannot be had are added to `lost`."""
+    requests = []
+    for pair, source in zip(pairs, observer.pin([pair.source for pair in pairs]), strict=True):
         if isinstance(source, SourceFault):
             lost.append((pair, source))
-        else:
-            requests.append(
-                CopyRequest(
-                    key=str(pair.destination),
-                    source=source,
-                    destination=pair.destination,
-                    platforms=wanted.platforms,
-                    keeps_attestations=wanted.keeps_attestations,
-                    # A tag is written last, by us and by every registry's rules: one request says that all is there.
-                    trusts_tag=True,
-                )
-            )
+            continue
+        request = CopyRequest(
+            key=str(pair.destination),
+            source=source,
+            destination=pair.destination,
+            platforms=wanted.platforms,
+            keeps_attestations=wanted.keeps_attestations,
+            # A tag is written last, by us and by every registry's rules: one request says that all is there.
+            trusts_tag=True,
+        )
+        requests.append(request)
+        yield request
     if wanted.keeps_signatures:
         sources = [request.source for request in requests]
         found = observer.companions(sources, wanted.platforms, wanted.keeps_attestations)
@@ -127,16 +126,13 @@ def _pin(
             if isinstance(companion.head, SourceFault):
                 lost.append((pair, companion.head))
             else:
-                requests.append(
-                    CopyRequest(
-                        key=str(pair.destination),
-                        source=pair.source.with_digest(companion.head.descriptor.digest),
-                        destination=pair.destination,
-                        trusts_tag=True,
-                        subject=companion.subject,
-                    )
+                yield CopyRequest(
+                    key=str(pair.destination),
+                    source=pair.source.with_digest(companion.head.descriptor.digest),
+                    destination=pair.destination,
+                    trusts_tag=True,
+                    subject=companion.subject,
                 )
-    return requests, lost
 
 
 def _beside(

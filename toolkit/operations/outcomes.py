@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from toolkit.seed.budgeted_run import BudgetedRun
 
 
-def run_seeder(seeder: Seeder, requests: Sequence[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+def run_seeder(seeder: Seeder, requests: Iterable[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
     """Copy everything; an interrupt stops the copies and comes back with what was done until then."""
     with seeder.open() as run:
         return finish(run, requests)
 
 
 def finish(
-    run: SeedRun | BudgetedRun, requests: Sequence[CopyRequest] = ()
+    run: SeedRun | BudgetedRun, requests: Iterable[CopyRequest] = ()
 ) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
     """See a run to its end, with `requests` as its last; an interrupt as for `run_seeder`."""
     try:

@@ -151,15 +151,13 @@ class Observer:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
             yield Observation(heads, stored, companies, compose)
 
-    def pin(self, sources: Iterable[Reference]) -> Mapping[Reference, Reference | SourceFault]:
-        """Each source with the digest that it has now."""
-        unique = list(dict.fromkeys(sources))
+    def pin(self, sources: Sequence[Reference]) -> Iterator[Reference | SourceFault]:
+        """Each source with the digest that it has now, in their order and as soon as it is known; asked once each."""
         with _threads() as pool:
-            heads = [answer.result() for answer in [pool.ask(partial(self._head, source)) for source in unique]]
-        return {
-            source: head if isinstance(head, SourceFault) else source.with_digest(head.descriptor.digest)
-            for source, head in zip(unique, heads, strict=True)
-        }
+            answers = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
+            for source in sources:
+                head = answers[source].result()
+                yield head if isinstance(head, SourceFault) else source.with_digest(head.descriptor.digest)
 
     def companions(
         self, sources: Iterable[Reference], platforms: tuple[Platform, ...] | None, keeps_attestations: bool

@@ -83,9 +83,9 @@ class SeedRun:
         self._close()
 
     def submit(self, requests: Iterable[CopyRequest]) -> None:
-        """Start copying; returns at once."""
-        with self._lock:
-            for request in requests:
+        """Start copying each of `requests` as it comes."""
+        for request in requests:
+            with self._lock:
                 image = ImageCopy.of(request, len(self._images))
                 self._images.append(image)
                 self._unfinished += 1
