@@ -294,7 +294,12 @@ def test_a_blob_that_the_source_lacks_fails_all_images_that_wait_for_it_from_the
     elsewhere = request(registry, image([layer]), "lib/b:v1")
     [digest] = [d for d, raw in registry.blobs[wanted[0].source.name].items() if raw == layer]
     del registry.blobs[wanted[0].source.name][digest]
-    outcomes = seeded(registry, [*wanted, elsewhere], jobs=1)
+    all_wait = threading.Event()
+    registry.faults = lambda call: None if all_wait.wait(5) else None
+    with Seeder(registry, registry, [].append, jobs=1).open() as run:
+        run.submit([*wanted, elsewhere])
+        all_wait.set()
+        outcomes = run.wait()
     assert statuses(outcomes) == [SeedStatus.FAILED] * 6 + [SeedStatus.COPIED]
     assert {outcome.error_code for outcome in outcomes[:6]} == {"source.missing"}
     asked = [c for c in registry.calls if c.operation == "open_blob" and c.subject == str(digest)]
