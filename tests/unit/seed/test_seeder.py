@@ -295,7 +295,12 @@ def test_a_blob_that_the_source_lacks_fails_all_images_that_wait_for_it_from_the
     [digest] = [d for d, raw in registry.blobs[wanted[0].source.name].items() if raw == layer]
     del registry.blobs[wanted[0].source.name][digest]
     all_wait = threading.Event()
-    registry.faults = lambda call: None if all_wait.wait(5) else None
+
+    def hold(call: Call) -> Fault | None:
+        all_wait.wait(5)
+        return None
+
+    registry.faults = hold
     with Seeder(registry, registry, [].append, jobs=1).open() as run:
         run.submit([*wanted, elsewhere])
         all_wait.set()
