@@ -1,4 +1,4 @@
-"""A rate for each registry, which all threads keep together."""
+"""Rates that all threads keep together: documents in a second at a registry, bytes in a second of the whole run."""
 
 from __future__ import annotations
 
@@ -28,3 +28,29 @@ class Pace:
             turn = max(now, self._next.get(registry, now))
             self._next[registry] = turn + weight / rate
             return turn - now
+
+
+# Who keeps to a rate looks this often whether to go on at all.
+_LONGEST_SLEEP = 0.2
+
+
+class Rate:
+    """At most `per_second` bytes a second; None for as many as come."""
+
+    def __init__(
+        self,
+        per_second: float | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._pace = Pace(lambda _: per_second, clock=clock)
+        self._sleep = sleep
+
+    def hold(self, count: int, is_stopped: Callable[[], bool]) -> None:
+        """Wait until it is the turn of `count` bytes, or everything is stopped."""
+        wait = self._pace.next_turn(weight=count)
+        while wait > 0 and not is_stopped():
+            pause = min(wait, _LONGEST_SLEEP)
+            self._sleep(pause)
+            wait -= pause

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from toolkit.events import Emit, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
-from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest, Lookup
+from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Repository
@@ -23,7 +23,8 @@ from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.blob_schedule import BlobSchedule, Need, Place, Step
 from toolkit.seed.explain import explain
 from toolkit.seed.image_copy import ImageCopy
-from toolkit.seed.pace import Pace
+from toolkit.seed.lookups import Lookups
+from toolkit.seed.pace import Pace, Rate
 from toolkit.seed.patience import Patience, Pauses
 from toolkit.seed.worker_pool import WorkerPool
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 # A terminal cannot show more.
 _PROGRESS_INTERVAL = 0.2
-# A thread that keeps to a rate looks this often whether the run was stopped.
-_LONGEST_SLEEP = 0.2
 # A transfer of a stopped run ends at its next chunk; a connection that hangs for longer is left behind.
 _GRACE = 5.0
 
@@ -48,17 +47,15 @@ class SeedRun:
         *,
         jobs: int,
         pace: Pace,
-        rate: Pace,
+        rate: Rate,
         pauses: Pauses,
         clock: Callable[[], float],
-        sleep: Callable[[float], None],
     ) -> None:
         self._engine = engine
         self._emit = emit
         self._pace = pace
         self._rate = rate
         self._clock = clock
-        self._sleep = sleep
         self._pool = WorkerPool(jobs, self._crashed, clock=clock)
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
@@ -67,7 +64,7 @@ class SeedRun:
         self._schedule = BlobSchedule()
         self._put: set[tuple[Repository, Digest]] = set()
         self._putting: dict[tuple[Repository, Digest], list[Callable[[], None]]] = {}
-        self._mounts_from_itself: dict[str, bool] = {}
+        self._lookups = Lookups(engine)
         self._patience = Patience(pauses, clock)
         self._is_stopped = False
         self._is_closed = False
@@ -171,7 +168,7 @@ class SeedRun:
     def _begin_blob(self, step: Place) -> None:
         need = step.need
         image = self._images[need.image]
-        got = self._engine.begin_blob(image.request, need.blob, self._lookup(image), step.mount_from)
+        got = self._engine.begin_blob(image.request, need.blob, self._lookups.way_for(image.request), step.mount_from)
         if step.mount_from is not None and got is not BlobFate.PRESENT:
             with self._lock:
                 self._take(self._schedule.linked(step, is_linked=got is BlobFate.MOUNTED))
@@ -187,26 +184,8 @@ class SeedRun:
         image = self._images[need.image]
         self._engine.send_blob(image.request, need.blob, upload, partial(self._watch, need))
         if not image.request.destination_is_new:
-            self._learn_mounting(need)
+            self._lookups.learn(need)
         self._placed(need, BlobFate.MOVED)
-
-    def _lookup(self, image: ImageCopy) -> Lookup:
-        if image.request.destination_is_new:
-            return Lookup.NOT
-        mounts = self._mounts_from_itself.get(image.request.destination.registry, False)
-        return Lookup.BY_MOUNT if mounts else Lookup.BY_HEAD
-
-    def _learn_mounting(self, need: Need) -> None:
-        """Ask once a run and registry, with the first blob moved: it saves a HEAD for each of the others.
-
-        Before a document may need that blob: docker-registry writes the blob's link anew, and for a moment it is empty.
-        """
-        registry = need.destination.registry
-        with self._lock:
-            if registry in self._mounts_from_itself:
-                return
-            self._mounts_from_itself[registry] = False
-        self._mounts_from_itself[registry] = self._engine.mounts_from_itself(need.destination, need.blob)
 
     def _placed(self, need: Need, fate: BlobFate) -> None:
         with self._lock:
@@ -231,17 +210,7 @@ class SeedRun:
             image.under_way[need.blob.digest] = received
             if not image.is_over and self._clock() - image.progress_told >= _PROGRESS_INTERVAL:
                 self._tell_progress(image)
-        self._keep_rate(arrived)
-
-    def _keep_rate(self, arrived: int) -> None:
-        """Hold the chunk back until it is its turn."""
-        wait = self._rate.next_turn(weight=arrived)
-        while wait > 0:
-            if self._is_stopped:
-                raise _Stopped
-            pause = min(wait, _LONGEST_SLEEP)
-            self._sleep(pause)
-            wait -= pause
+        self._rate.hold(arrived, lambda: self._is_stopped)
 
     def _tell_progress(self, image: ImageCopy) -> None:
         image.progress_told = self._clock()

@@ -13,7 +13,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
-from toolkit.seed.pace import Pace
+from toolkit.seed.pace import Pace, Rate
 from toolkit.seed.patience import Pauses
 from toolkit.seed.run import SeedRun
 from toolkit.seed.worker_pool import WorkerPool
@@ -44,10 +44,9 @@ class Seeder:
         self._emit = emit
         self._jobs = jobs
         self._pace = Pace(puts_per_second, clock=clock)
-        self._rate = Pace(lambda _: bytes_per_second, clock=clock)
+        self._rate = Rate(bytes_per_second, clock=clock, sleep=sleep)
         self._pauses = pauses or Pauses()
         self._clock = clock
-        self._sleep = sleep
 
     def seed(self, requests: Iterable[CopyRequest]) -> list[SeedOutcome]:
         """Copy all of them; the outcomes are in their order."""
@@ -83,5 +82,4 @@ class Seeder:
             rate=self._rate,
             pauses=self._pauses,
             clock=self._clock,
-            sleep=self._sleep,
         )
