@@ -14,17 +14,16 @@ from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials, e
 from toolkit.aws.session import AwsSession
 from toolkit.errors import UsageError
 from toolkit.events import Emit, NoticeGiven, RetryScheduled
-from toolkit.oci.alternatives import AlternativeSources
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.docker_config import DockerConfigCredentials
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import CredentialUnusable, OciError
-from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.transport import Transport
 
 if TYPE_CHECKING:
+    from toolkit.oci.alternatives import AlternativeSources
     from toolkit.operations.services import Services
     from toolkit.plan.desired import Desired, DesiredRegistry
 
@@ -124,6 +123,8 @@ def open_client(
 
 def open_sources(emit: Emit, client: RegistryClient, registries: Mapping[str, DesiredRegistry]) -> AlternativeSources:
     """Where images are read: the manifest's alternatives first, and no upstream again that has no pulls left."""
+    from toolkit.oci.alternatives import AlternativeSources
+    from toolkit.oci.pull_limits import PullLimits
 
     def given_up(subject: str, error: OciError) -> None:
         message = f"`{subject}` is not asked any more in this run, the upstream is: {error.message}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from toolkit.oci.errors import InvalidEndpoints
@@ -44,11 +45,16 @@ class Endpoints:
         Plain HTTP only where a rule says so, and for loopback hosts, as Docker does. The pattern `*` leaves loopback
         hosts alone: whoever names one means the port that it names.
         """
-        is_local = is_loopback(urlsplit(f"//{registry}").hostname or "")
-        for pattern, url in self.rules:
-            if fnmatchcase(registry, pattern.lower()) and not (is_local and pattern == "*"):
-                return url.rstrip("/")
-        return own_url(registry)
+        return _base_url(self.rules, registry)
+
+
+@lru_cache(maxsize=1024)  # asked several times for each request, of a handful of registries
+def _base_url(rules: tuple[tuple[str, str], ...], registry: str) -> str:
+    is_local = is_loopback(urlsplit(f"//{registry}").hostname or "")
+    for pattern, url in rules:
+        if fnmatchcase(registry, pattern.lower()) and not (is_local and pattern == "*"):
+            return url.rstrip("/")
+    return own_url(registry)
 
 
 def own_url(registry: str) -> str:
@@ -59,6 +65,7 @@ def own_url(registry: str) -> str:
     return f"{scheme}://{registry}"
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether `host`, without a port, is this machine."""
     if host == "localhost":

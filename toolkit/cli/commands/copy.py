@@ -14,6 +14,7 @@ from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from toolkit.oci.reference import Reference
+    from toolkit.oci.stores import Store
     from toolkit.operations.copy import Pair
 
 T = TypeVar("T")
@@ -71,8 +72,7 @@ def command(
         from toolkit.aws.session import AwsSession
         from toolkit.cli.wiring import ecr_puts_per_second, open_cache, open_client
         from toolkit.oci.descriptor import Platform
-        from toolkit.oci.layout import Layouts
-        from toolkit.oci.stores import Stores
+        from toolkit.oci.layout_reference import LAYOUTS
         from toolkit.operations.choose import choose, spellings
         from toolkit.operations.copy import Selection, copy, preview
         from toolkit.seed.observe import Observer
@@ -86,7 +86,13 @@ def command(
         platforms = tuple(_parsed(Platform.parse, text, "--platform") for text in platform or []) or None
         # A destination says its own region; the session's is never asked for anything else here.
         client = open_client(run.emit, AwsSession("us-east-1"), {}, jobs=jobs)
-        source, target = Stores(client, Layouts()), Stores(client, Layouts(hides_partial=True))
+        source: Store = client
+        target: Store = client
+        if any(LAYOUTS in (pair.source.registry, pair.destination.registry) for pair in pairs):
+            from toolkit.oci.layout import Layouts
+            from toolkit.oci.stores import Stores
+
+            source, target = Stores(client, Layouts()), Stores(client, Layouts(hides_partial=True))
         cache = open_cache(cache_dir)
         observer = Observer(source, lambda repository, tags: None, run.emit, cache=cache)
         seeder = Seeder(
@@ -150,21 +156,23 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
 
 def _found_in_layout(source: Reference) -> Reference:
     """A layout's image with its digest; OciError says what the layout has instead."""
-    from toolkit.oci.layout import Layouts
     from toolkit.oci.layout_reference import LAYOUTS
 
     if source.registry != LAYOUTS:
         return source
+    from toolkit.oci.layout import Layouts
+
     pinned = source.with_digest(Layouts().find(source))
     Layouts().get_manifest(pinned)
     return pinned
 
 
 def _fillable(destination: Reference) -> Reference:
-    from toolkit.oci.layout import Layouts
     from toolkit.oci.layout_reference import LAYOUTS
 
     if destination.registry == LAYOUTS:
+        from toolkit.oci.layout import Layouts
+
         Layouts().check_fillable(destination.name)
     return destination
 
