@@ -1,0 +1,186 @@
+"""A run from its first request to its end: its pace, its events, and how it stops."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.support.clocks import FakeTime
+from tests.support.made_images import image
+from tests.support.memory_registry import Call, Fault, MemoryRegistry
+from tests.support.seeding import both_job_counts, request, seeded, statuses
+from toolkit.events import Event, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
+from toolkit.oci.copy import CopyRequest
+from toolkit.oci.reference import Reference
+from toolkit.report import SeedStatus
+from toolkit.seed.run import SeedRun
+from toolkit.seed.seeder import Seeder
+
+
+def test_documents_are_put_at_a_pace() -> None:
+    registry = MemoryRegistry()
+    wanted = [request(registry, image([b"%d" % n]), f"lib/a:v{n}") for n in range(5)]
+    began = time.monotonic()
+    Seeder(registry, registry, [].append, puts_per_second=lambda _: 20).seed(wanted)
+    assert time.monotonic() - began >= 4 / 20
+
+
+def test_events_tell_an_image_from_its_start_to_its_end() -> None:
+    registry = MemoryRegistry()
+    wanted = request(registry, image([b"layer" * 100]), "lib/a:v1")
+    events: list[Event] = []
+    [outcome] = seeded(registry, [wanted], events=events)
+    assert events[0] == ImageStarted("lib/a:v1", str(wanted.source), str(wanted.destination))
+    finished = events[-1]
+    assert isinstance(finished, ImageFinished)
+    assert (finished.status, finished.digest, finished.moved_bytes) == ("copied", outcome.digest, outcome.moved_bytes)
+    progress = [event for event in events if isinstance(event, ImageProgressed)]
+    assert progress[-1].done_bytes == progress[-1].total_bytes == outcome.total_bytes
+    assert [event.done_bytes for event in progress] == sorted(event.done_bytes for event in progress)
+
+
+def test_progress_within_a_blob_is_told_a_few_times_a_second() -> None:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.05
+        return now
+
+    registry = MemoryRegistry(chunk_bytes=1)
+    events: list[Event] = []
+    Seeder(registry, registry, events.append, jobs=1, clock=clock).seed(
+        [request(registry, image([b"x" * 400]), "lib/a:v1")]
+    )
+    told = [event for event in events if isinstance(event, ImageProgressed)]
+    assert 20 <= len(told) <= 120
+
+
+def test_images_are_fed_as_their_repositories_come() -> None:
+    registry = MemoryRegistry()
+    first, second = (request(registry, image([b"base", b"%d" % n]), f"lib/image{n}:v1") for n in range(2))
+    with Seeder(registry, registry, [].append).open() as run:
+        run.submit([first])
+        assert statuses(run.wait()) == [SeedStatus.COPIED]
+        run.submit([second])
+        outcomes = run.wait()
+    assert [outcome.key for outcome in outcomes] == [first.key, second.key]
+    blobs = image([b"base", b"0"]).blobs | image([b"base", b"1"]).blobs
+    assert registry.sent_bytes == sum(map(len, blobs.values()))
+
+
+def test_nothing_to_copy_is_no_wait() -> None:
+    registry = MemoryRegistry()
+    assert seeded(registry, []) == []
+
+
+class Gate:
+    """Blocks the target's uploads until it is opened, and says when one is there."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, call: Call) -> Fault | None:
+        if call.operation == "put_blob":
+            self.reached.set()
+            self.opened.wait(10)
+        return None
+
+
+def test_cancelling_stops_transfers_and_skips_the_rest() -> None:
+    gate = Gate()
+    registry = MemoryRegistry(gate)
+    wanted = [request(registry, image([b"layer %d" % n * 50]), f"lib/image{n}:v1") for n in range(6)]
+    events: list[Event] = []
+    with Seeder(registry, registry, events.append, jobs=2).open() as run:
+        run.submit(wanted)
+        assert gate.reached.wait(5)
+        run.cancel()
+        gate.opened.set()
+        began = time.monotonic()
+        outcomes = run.wait()
+    assert time.monotonic() - began < 3
+    assert set(statuses(outcomes)) == {SeedStatus.SKIPPED}
+    assert not any(isinstance(event, (ImageFinished, ImageFailed)) for event in events)
+    assert not any(registry.tags[one.destination.name] for one in wanted)
+    assert not any(registry.blobs[one.destination.name] for one in wanted)
+    assert set(statuses(seeded(registry, wanted))) == {SeedStatus.COPIED}
+
+
+@both_job_counts
+def test_the_blobs_of_all_threads_together_keep_to_the_rate(jobs: int) -> None:
+    registry = MemoryRegistry(chunk_bytes=100)
+    wanted = [request(registry, image([b"%d" % n * 1000], config=b"{}"), f"lib/image{n}:v1") for n in range(4)]
+    times = FakeTime()
+    limited = Seeder(
+        registry, registry, [].append, jobs=jobs, bytes_per_second=500, clock=times.clock, sleep=times.sleep
+    )
+    outcomes = limited.seed(wanted)
+    # Each of the chunks but one has waited for those before it; with several threads their waits pass side by side.
+    charged = sum(outcome.moved_bytes for outcome in outcomes)
+    assert charged == 4002
+    assert sum(times.slept) > (charged - 100) / 500 - 0.01
+    if jobs == 1:
+        assert sum(times.slept) < charged / 500 + 0.01
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    registry, times = MemoryRegistry(), FakeTime()
+    Seeder(registry, registry, [].append, clock=times.clock, sleep=times.sleep).seed(
+        [request(registry, image([b"layer" * 100]), "lib/a:v1")]
+    )
+    assert times.slept == []
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_its_rate() -> None:
+    registry = MemoryRegistry(chunk_bytes=100)
+    slept: list[float] = []
+    running: list[SeedRun] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        running[0].cancel()
+
+    with Seeder(registry, registry, [].append, jobs=1, bytes_per_second=0.01, sleep=sleep).open() as run:
+        running.append(run)
+        run.submit([request(registry, image([b"layer" * 1000]), "lib/a:v1")])
+        assert statuses(run.wait()) == [SeedStatus.SKIPPED]
+    assert len(slept) == 1
+    assert slept[0] < 1
+
+
+def test_leaving_early_ends_the_threads() -> None:
+    gate = Gate()
+    registry = MemoryRegistry(gate)
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt), Seeder(registry, registry, [].append, jobs=2).open() as run:
+        run.submit([request(registry, image([b"layer"]), "lib/a:v1")])
+        assert gate.reached.wait(5)
+        gate.opened.set()
+        raise KeyboardInterrupt
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not set(threading.enumerate()) - before
+
+
+def test_a_bug_in_a_thread_is_raised_where_one_waits() -> None:
+    class Bug(Exception):
+        pass
+
+    def faults(call: Call) -> Fault | None:
+        if call.operation == "put_blob":
+            raise Bug
+        return None
+
+    registry = MemoryRegistry(faults)
+    with pytest.raises(Bug):
+        seeded(registry, [request(registry, image([b"layer"]), "lib/a:v1")], jobs=1)
+
+
+def test_a_request_without_digest_is_a_bug_of_the_caller() -> None:
+    registry = MemoryRegistry()
+    with pytest.raises(ValueError, match="from a digest to a tag"):
+        seeded(registry, [CopyRequest("k", Reference.parse("a.test/b:v1"), Reference.parse("a.test/c:v1"))])
