@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@$(BIN)/python -m compileall -q toolkit # as pip does for an installed package: half of a start-up
+	@$(BIN)/python -m compileall -q toolkit # as pip does for an installed package: a third of a start-up
 	@touch $@
 
 check: $(STAMP) ## formatting, lint, types, layers, terraform fmt

@@ -84,8 +84,8 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         yield services
 
 
-def ecr_puts_per_second(rate: float) -> Callable[[str], float | None]:
-    """The pace of image manifests: ECR has a quota, of other registries none is known."""
+def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:
+    """The pace of image manifests: ECR has a quota, 10 for everybody together; of other registries none is known."""
     return lambda registry: rate if ecr_region(registry) else None
 
 

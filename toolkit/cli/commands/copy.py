@@ -101,7 +101,7 @@ def command(
             run.emit,
             jobs=jobs,
             cache=cache,
-            puts_per_second=ecr_puts_per_second(8),
+            puts_per_second=ecr_puts_per_second(),
             bytes_per_second=limit_rate,
         )
         wanted = Selection(platforms, keeps_attestations=not drop_attestations, keeps_signatures=signatures)
