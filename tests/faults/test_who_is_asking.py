@@ -67,8 +67,10 @@ def expires(play: Play, side: Side, kind: str) -> None:
 
     def strike(asked: Asked) -> Fault | None:
         if asked.kind == kind and asked.number in (1, 2):
-            guarded.valid.clear()
+            # Others ask and send meanwhile: only tokens of before may go, and only once the clock says that they are old.
+            old = set(guarded.valid)
             play.time.now += 400
+            guarded.valid.difference_update(old)
         return None
 
     side.server.strike = strike
