@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from toolkit.manifest.build_model import BuildProjectSpec, SourceSpec
 from toolkit.manifest.destinations import Destination, Mirrors, mirrors_of, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
-from toolkit.manifest.model import BuildProjectSpec, SourceSpec
 from toolkit.manifest.readable import Readable
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.document import Document, Path, format_path
 from toolkit.manifest.grammar import AlternativeText, Platforms, Region, RegistryHost, ResourceTagKey
-from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RepositorySpec
+from toolkit.manifest.model import ImageSpec, Manifest, RepositorySpec
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
 

@@ -5,6 +5,7 @@ Pure, and total on a manifest that the loader let through.
 
 from __future__ import annotations
 
+from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.destinations import (
     Destination,
     Mirrors,
@@ -18,7 +19,7 @@ from toolkit.manifest.destinations import (
 )
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import canonical_host
-from toolkit.manifest.model import BuildProjectSpec, ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.plan.desired import (
