@@ -7,12 +7,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from toolkit import __version__
 from toolkit.cli.boundary import ToolkitGroup, open_closed_streams
+from toolkit.cli.leaving import leave
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 changes present (plan --detailed-exitcode), 3 manifest unusable, 4 credentials or "
@@ -62,8 +63,8 @@ def _toolkit(
         raise typer.Exit(64)
 
 
-def run() -> None:
+def run() -> NoReturn:
     """The console script: leaves the process with the exit code."""
     open_closed_streams()
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
-    sys.exit(make_app(named or COMMANDS)())
+    leave(make_app(named or COMMANDS)())
