@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.errors import ToolkitError
 from toolkit.oci.auth import Credential
 from toolkit.oci.errors import CredentialUnusable
+from toolkit.oci.values import dataclass
 
 # The host names its region in every partition and in the dual-stack form (`dkr-ecr`).
 _ECR_HOST = re.compile(r"^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")

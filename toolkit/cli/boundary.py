@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from toolkit.cli.render.lines import LineWriter, visible
 from toolkit.cli.render.plain import PlainSink
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
+from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from toolkit.oci.errors import (
@@ -17,6 +17,7 @@ from toolkit.oci.errors import (
     Unauthorized,
     registry_words,
 )
+from toolkit.oci.values import dataclass
 
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.

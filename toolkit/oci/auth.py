@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from toolkit.oci.endpoints import is_loopback
+from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

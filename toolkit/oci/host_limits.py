@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from toolkit.oci.values import dataclass
 
 _TOO_MANY_REQUESTS = 429
 

@@ -8,11 +8,12 @@ Docker, no tag is filled in, host names are lower-cased, and `registry-1.docker.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest, InvalidReference
+from toolkit.oci.values import dataclass
 
 DOCKER_HUB = "docker.io"
 _HUB_ALIASES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +29,7 @@ from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.proxies import proxy_for
+from toolkit.oci.values import dataclass
 
 CHUNK_BYTES = 256 * 1024
 

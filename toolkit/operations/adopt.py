@@ -9,9 +9,9 @@ may hold images by now, the mark is taken back, and the plan shows whatever is s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from toolkit.events import NoticeGiven
+from toolkit.oci.values import dataclass
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.model import Refusal

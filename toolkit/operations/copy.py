@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from toolkit.errors import AccessDenied, Refused
 from toolkit.events import Emit
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference
+from toolkit.oci.values import dataclass
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
 from toolkit.operations.steps import step
 from toolkit.plan.observed import SourceFault

@@ -5,8 +5,9 @@ Nor does it cost a counted pull, unless sizes are asked for, or the signatures o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from toolkit.oci.values import dataclass
 from toolkit.operations.adopt import heal
 from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.guards import find_account

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.events import Emit
 from toolkit.oci.digest import Digest
+from toolkit.oci.values import dataclass
 from toolkit.plan.model import InfraChange, Plan
 from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing

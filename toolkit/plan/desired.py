@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.manifest.tag_selection import TagSelectionSpec

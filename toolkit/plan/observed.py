@@ -6,11 +6,12 @@ Nothing here costs a counted pull but an index that was never read and whose sig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Repository
+from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage

@@ -7,7 +7,6 @@ has read yet is read here: one counted pull, which the copy then saves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from toolkit.oci.client import ManifestHead
@@ -18,6 +17,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import CredentialUnusable, Denied, OciError, Unauthorized
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.values import dataclass
 from toolkit.plan.observed import SourceFault
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from toolkit.errors import ToolkitError
 from toolkit.events import RetryScheduled
 from toolkit.oci.copy import BlobFate, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.tree import ImageTree, TreeReader
+from toolkit.oci.values import dataclass
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.blob_schedule import Need
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +25,7 @@ from toolkit.oci.errors import NotFound, OciError
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import TreeReader, read_tree
+from toolkit.oci.values import dataclass
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.seed.companions import Companion, CompanionSearch, Found, Upstream, fault_of
 from toolkit.seed.preview import preview
