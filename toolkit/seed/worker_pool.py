@@ -25,7 +25,7 @@ _ENOUGH_BIG = 8
 
 
 class WorkerPool:
-    """`threads` daemon threads, started with the first task.
+    """Up to `threads` daemon threads, each started when there is more to do than threads are free.
 
     Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one,
     and of many threads on a quarter. A submitted task that raises is a bug, and `on_fault` is told; a question's fault
@@ -51,7 +51,8 @@ class WorkerPool:
         self._big: list[tuple[int, int, Task]] = []
         self._small: list[tuple[int, int, Task]] = []
         self._later: list[tuple[float, int, Task, int | None]] = []
-        self._is_started = False
+        self._started = 0
+        self._free = 0
         self._is_stopped = False
         self._running = 0
         self._running_big = 0
@@ -69,7 +70,7 @@ class WorkerPool:
             else:
                 heap = self._big if transfer_size >= _BIG else self._small
                 heapq.heappush(heap, (-transfer_size, next(self._numbers), task))
-            self._start()
+            self._grow()
             self._queued.notify()
 
     def ask(self, question: Callable[[], T]) -> Future[T]:
@@ -90,11 +91,11 @@ class WorkerPool:
             self._queued.notify_all()
             return self._ended.wait_for(lambda: not self._running, grace)
 
-    def _start(self) -> None:
-        if not self._is_started:
-            self._is_started = True
-            for number in range(self._threads):
-                threading.Thread(target=self._work, name=f"seed-{number}", daemon=True).start()
+    def _grow(self) -> None:
+        waiting = len(self._requests) + len(self._big) + len(self._small) + bool(self._later)
+        if waiting > self._free and self._started < self._threads and not self._is_stopped:
+            self._started += 1
+            threading.Thread(target=self._work, name=f"seed-{self._started}", daemon=True).start()
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:
@@ -115,9 +116,12 @@ class WorkerPool:
                     self._running += 1
                     self._running_big += found[1]
                     if self._later:
+                        self._grow()
                         self._queued.notify()  # another thread minds their time
                     return found
+                self._free += 1
                 self._queued.wait(wait)
+                self._free -= 1
             return None
 
     def _wake_due(self) -> float | None:

@@ -72,6 +72,23 @@ def test_big_transfers_leave_one_thread_to_the_others() -> None:
     pool.stop()
 
 
+def test_a_thread_is_started_only_when_none_is_free() -> None:
+    def own_threads() -> int:
+        return len(set(threading.enumerate()) - before)
+
+    before = set(threading.enumerate())
+    pool = WorkerPool(3, no_fault)
+    ends = []
+    for busy in (1, 2, 3):
+        ends.append(blocked(pool))
+        assert own_threads() == busy
+    pool.submit(lambda: None)
+    assert own_threads() == 3
+    for end in ends:
+        end.set()
+    pool.stop()
+
+
 def test_what_waits_for_its_time_holds_no_thread() -> None:
     pool, seen = WorkerPool(1, no_fault), Recorder()
     pool.submit(seen.task("later"), delay=0.15)
