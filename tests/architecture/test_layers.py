@@ -20,3 +20,8 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     heavy = {"boto3", "botocore", "jinja2", "pydantic", "ruamel.yaml", "rich", "urllib3", "python_terraform", "moto"}
     assert heavy & set(loaded.split()) == set()
+
+
+def test_a_registry_is_reached_without_urllib3() -> None:
+    code = "import sys; import toolkit.oci.client; print('urllib3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout == b"False\n"

@@ -9,7 +9,8 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -282,9 +283,54 @@ def test_a_stream_that_is_cut_is_an_error_of_the_source_host(server: FaultyRegis
     with pytest.raises(ConnectionFailed, match="broke") as caught, transport.open(f"{server.url}/x", {}) as (_, chunks):
         received.extend(chunks)
 
+    assert received == [b"x" * 600]
     assert caught.value.host == server.host
     assert caught.value.is_temporary
     assert len(server.seen) == 1
+
+
+def test_a_document_that_is_cut_is_asked_for_again(server: FaultyRegistry, transport: Transport) -> None:
+    server.on("GET", "/x", Reply(200, {}, b"fine", sends=2), OK)
+
+    assert transport.send("GET", f"{server.url}/x", {}).body == b"fine"
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("", bytes)])
+def test_a_document_that_comes_packed_unasked_is_unpacked(
+    server: FaultyRegistry, transport: Transport, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    server.on("GET", "/x", Reply(200, {"Content-Encoding": encoding}, pack(b"fine" * 99)))
+
+    assert transport.send("GET", f"{server.url}/x", {}).body == b"fine" * 99
+    assert server.seen[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_packed_document_is_whole_and_not_too_long(server: FaultyRegistry, transport: Transport) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    server.on("GET", "/half", Reply(200, packed, gzip.compress(b"fine")[:-4]), OK)
+    server.on("GET", "/bomb", Reply(200, packed, gzip.compress(bytes(8 * 1024 * 1024 + 1))))
+
+    assert transport.send("GET", f"{server.url}/half", {}).body == b"fine"
+    assert len(server.asked("GET", "/half")) == 2
+    with pytest.raises(ConnectionFailed, match="more than"):
+        transport.send("GET", f"{server.url}/bomb", {})
+
+
+def test_an_address_is_encoded_where_it_is_not(server: FaultyRegistry, transport: Transport) -> None:
+    for asked in ("/a b/ü", "/a%20b/%C3%BC", "?x=a b"):
+        transport.send("GET", f"{server.url}{asked}", {})
+
+    assert [(seen.path, dict(seen.query)) for seen in server.seen] == [
+        ("/a%20b/%C3%BC", {}),
+        ("/a%20b/%C3%BC", {}),
+        ("/", {"x": ["a b"]}),
+    ]
+
+
+def test_a_name_that_can_be_no_host_is_not_asked_again(transport: Transport, time: FakeTime) -> None:
+    with pytest.raises(ConnectionFailed, match="no host that can be reached"):
+        transport.send("GET", f"http://{'a' * 64}.test/", {})
+    assert time.slept == []
 
 
 def test_a_stream_left_early_spoils_nothing(server: FaultyRegistry, transport: Transport) -> None:
@@ -417,6 +463,60 @@ def test_a_certificate_of_nobody_is_refused_once_with_the_cure(tmp_path: Path, t
     assert caught.value.code == "oci.certificate_untrusted"
     assert "SSL_CERT_FILE" in (caught.value.hint or "")
     assert time.slept == []
+
+
+def test_tls_connections_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: FakeTime) -> None:
+    subprocess.run(
+        [
+            *(
+                require("openssl"),
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "1",
+                "-subj",
+                "/CN=localhost",
+            ),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    seen = []
+
+    class Secure(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            seen.append(
+                (self.client_address, self.headers["Host"], self.rfile.read(int(self.headers["Content-Length"])))
+            )
+            self.send_response(201)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Secure) as server:
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        host = f"localhost:{server.server_address[1]}"
+        transport = Transport(sleep=time.sleep, proxies={})
+        for body in ([b"one"], iter([b"on", b"e"])):
+            assert transport.upload(f"https://{host}/x", {"Content-Length": "3"}, body).status == 201
+        server.shutdown()
+
+    assert [(name, body) for _, name, body in seen] == [(host, b"one"), (host, b"one")]
+    assert seen[0][0] == seen[1][0]
 
 
 def test_plain_http_where_tls_is_expected_is_named_with_the_cure(server: FaultyRegistry, time: FakeTime) -> None:

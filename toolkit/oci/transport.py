@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import getproxies_environment
 
-import urllib3
-from urllib3.exceptions import HTTPError
-
 from toolkit.oci.answers import Answer, refusal
-from toolkit.oci.connection_faults import connection_failed
+from toolkit.oci.connections import Body, Connections, RawAnswer, Timeouts
 from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.proxies import proxy_for
 from toolkit.oci.values import dataclass
+
+if TYPE_CHECKING:
+    from toolkit.oci.proxied_connections import ProxiedConnections
 
 CHUNK_BYTES = 256 * 1024
 
@@ -41,14 +41,13 @@ _FIRST_PAUSE = 0.5
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
 OnRetry = Callable[[str, str, int, float], None]
-Body = bytes | Iterable[bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Response:
     """A response whose body is still to be read."""
 
-    raw: urllib3.BaseHTTPResponse
+    raw: RawAnswer
     method: str
     host: str
 
@@ -56,34 +55,17 @@ class _Response:
         """The whole of it; the connection is free for the next request, or closed if that cannot be."""
         is_whole = False
         try:
-            body = self.raw.read(_LONGEST_BODY + 1, decode_content=True)
+            body = self.raw.read(_LONGEST_BODY + 1)
             is_whole = len(body) <= _LONGEST_BODY
-        except HTTPError as error:
-            raise connection_failed(self.host, error) from error
         finally:
-            self.release(is_whole)
+            self.raw.release(is_whole)
         if not is_whole:
             raise ConnectionFailed(
                 f"`{self.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
                 host=self.host,
                 is_temporary=False,
             )
-        challenges = tuple(self.raw.headers.getlist("WWW-Authenticate"))
-        return Answer(self.method, self.host, self.raw.status, self.raw.headers, body, challenges)
-
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes as they were sent, never decoded."""
-        try:
-            while chunk := self.raw.read(CHUNK_BYTES, decode_content=False):
-                yield chunk
-        except HTTPError as error:
-            raise connection_failed(self.host, error) from error
-
-    def release(self, is_whole: bool) -> None:
-        """Give the connection back; with a body left unread it is closed first."""
-        if not is_whole:
-            self.raw.close()
-        self.raw.release_conn()
+        return Answer(self.method, self.host, self.raw.status, self.raw.headers, body, self.raw.challenges)
 
 
 class Transport:
@@ -110,10 +92,10 @@ class Transport:
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
-        # While a body is sent urllib3 holds each write to the *connect* timeout, too short for a slow line; and a
-        # registry may take minutes to store a large blob before it answers.
-        self._upload_timeout = urllib3.Timeout(connect=upload_timeout, read=upload_timeout)
+        self._timeout = Timeouts(connect_timeout, read_timeout)
+        # A body is sent within the connect timeout, too short for a slow line; and a registry may take minutes to store
+        # a large blob before it answers.
+        self._upload_timeout = Timeouts(upload_timeout, upload_timeout)
         self._attempts = attempts
         self._longest_pause = longest_pause
         self._on_retry = on_retry
@@ -126,8 +108,10 @@ class Transport:
         self._pool_size = pool_size
         self._limits = HostLimits(pool_size)
         self._lock = threading.Lock()
+        self._tls_lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
-        self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._direct = Connections(pool_size, self._tls_context)
+        self._proxied: dict[str, ProxiedConnections] = {}
         self._pauses: dict[str, float] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
@@ -153,11 +137,11 @@ class Transport:
                     found.append(response)
                     stack.push(turn.pop_all())
                     # A body read to its end will have given its connection back already.
-                    stack.callback(response.release, is_whole=False)
+                    stack.callback(response.raw.release, is_whole=False)
                 return Answer("GET", response.host, response.raw.status, response.raw.headers)
 
             answer = self._persist(url, ask)
-            yield answer, found[-1].chunks() if found else iter(())
+            yield answer, found[-1].raw.chunks(CHUNK_BYTES) if found else iter(())
 
     def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Answer:
         """PUT a body that cannot be sent twice: one attempt. A body that fails takes its connection with it."""
@@ -170,7 +154,7 @@ class Transport:
         """One attempt, whatever comes of it."""
         return self._ask(method, url, headers, None, self._timeout)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: urllib3.Timeout) -> Answer:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: Timeouts) -> Answer:
         """One attempt, as soon as its host takes it."""
         with self._limits.turn(_host(url), writes=method not in ("GET", "HEAD")) as tell:
             answer = self._exchange(method, url, headers, body, timeout).read()
@@ -199,28 +183,14 @@ class Transport:
                     self._sleep(seconds)
             attempt += 1
 
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: urllib3.Timeout
-    ) -> _Response:
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: Timeouts) -> _Response:
         """One request and the redirects that follow from it."""
         sent = {"User-Agent": self._user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
             parts = _split(url)
             host = _host(url)
             self._await_pause(host)
-            try:
-                raw = self._manager(parts).request(
-                    method,
-                    url,
-                    body=body,
-                    headers=sent,
-                    timeout=timeout,
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                )
-            except HTTPError as error:
-                raise connection_failed(host, error) from error
+            raw = self._connections(parts).request(method, parts, sent, body, timeout)
             location = raw.headers.get("Location")
             if method not in ("GET", "HEAD") or raw.status not in _REDIRECTS or not location:
                 return _Response(raw, method, host)
@@ -230,25 +200,24 @@ class Transport:
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
         raise ConnectionFailed(f"`{host}` redirects without end", host=host, is_temporary=False)
 
-    def _manager(self, parts: SplitResult) -> urllib3.PoolManager:
+    def _connections(self, parts: SplitResult) -> Connections | ProxiedConnections:
         proxy = proxy_for(parts, self._proxies)
-        with self._lock:
-            manager = self._managers.get((parts.scheme, proxy))
-            if manager is None:
-                manager = self._managers[parts.scheme, proxy] = self._new_manager(parts.scheme, proxy)
-            return manager
-
-    def _new_manager(self, scheme: str, proxy: str) -> urllib3.PoolManager:
-        settings: dict[str, Any] = {"num_pools": 64, "maxsize": self._pool_size}
-        if "https" in (scheme, urlsplit(proxy).scheme):
-            # Not before it is needed: reading the system's certificates takes longer than some runs.
-            self._tls = self._tls or ssl.create_default_context()
-            settings["ssl_context"] = self._tls
         if not proxy:
-            return urllib3.PoolManager(**settings)
-        userinfo, at, address = urlsplit(proxy).netloc.rpartition("@")
-        headers = urllib3.make_headers(proxy_basic_auth=unquote(userinfo)) if at else None
-        return urllib3.ProxyManager(f"{urlsplit(proxy).scheme}://{address}", proxy_headers=headers, **settings)
+            return self._direct
+        from toolkit.oci.proxied_connections import ProxiedConnections  # noqa: PLC0415  urllib3 takes long to load
+
+        with self._lock:
+            if proxy not in self._proxied:
+                self._proxied[proxy] = ProxiedConnections(proxy, self._pool_size, self._tls_context)
+            return self._proxied[proxy]
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Not before it is needed: reading the system's certificates takes longer than some runs."""
+        with self._tls_lock:
+            if self._tls is None:
+                self._tls = ssl.create_default_context()
+                self._tls.set_alpn_protocols(["http/1.1"])
+            return self._tls
 
     def _await_pause(self, host: str) -> None:
         with self._lock:
