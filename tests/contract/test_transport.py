@@ -289,6 +289,26 @@ def test_a_stream_that_is_cut_is_an_error_of_the_source_host(server: FaultyRegis
     assert len(server.seen) == 1
 
 
+def test_headers_of_one_name_are_one_line(transport: Transport) -> None:
+    class Repeating(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            for value in ("Basic", "Bearer"):
+                self.send_header("WWW-Authenticate", value)
+                self.send_header("x-say", value)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Repeating) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        answer = transport.send("GET", f"http://127.0.0.1:{server.server_address[1]}/", {})
+
+    assert (answer.headers.get("X-Say"), answer.headers.get("None")) == ("Basic, Bearer", None)
+    assert answer.challenges == ("Basic", "Bearer")
+
+
 def test_a_document_that_is_cut_is_asked_for_again(server: FaultyRegistry, transport: Transport) -> None:
     server.on("GET", "/x", Reply(200, {}, b"fine", sends=2), OK)
 
