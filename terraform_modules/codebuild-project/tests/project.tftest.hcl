@@ -195,8 +195,8 @@ run "every_setting_reaches_its_resource" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[*].Sid == ["WriteOwnLogs"]
-    error_message = "a build without repositories must be able to do nothing at ECR"
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
+    error_message = "the build must be able to pull the image that it runs in, and nothing else"
   }
 }
 
