@@ -44,7 +44,9 @@ def _table(readme: str, title: str) -> list[list[str]]:
 
 def _variables(folder: Path) -> str:
     """Both files where there are too many for one: in order of name, `variables.tf` first."""
-    return "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("variables*.tf"), key=lambda p: p.stem))
+    return "".join(
+        path.read_text(encoding="utf-8") for path in sorted(folder.glob("variables*.tf"), key=lambda p: p.stem)
+    )
 
 
 def _block_names(text: str, kind: str) -> list[str]:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from toolkit.errors import Refused
-from toolkit.plan.desired import BuildImage, DesiredBuild
+from toolkit.plan.desired import BuildImage, BuildSettings, DesiredBuild
 
 REGISTRY_VARIABLE = "TOOLKIT_ECR_REGISTRY"
 """Environment variable of the project with the ECR host; from Terraform, because its suffix varies by partition."""
@@ -67,7 +67,17 @@ def render_buildspec(build: DesiredBuild) -> str:
         phases["pre_build"] = {"commands": [_yaml_text(_pre_build_script(build))]}
     commands = build.buildspec_commands or (_default_command(build),)
     phases["build"] = {"commands": [_yaml_text(command) for command in commands]}
-    return _HEADER + _dump({"version": 0.2, "phases": phases})
+    return _HEADER + _dump({"version": 0.2, "phases": phases, **_kept_files(build.settings)})
+
+
+def _kept_files(settings: BuildSettings) -> dict[str, object]:
+    """What leaves the machine after the build: artifacts, and folders for the cache."""
+    parts: dict[str, object] = {}
+    if settings.artifacts is not None and settings.artifacts.files:
+        parts["artifacts"] = {"files": [_yaml_text(path) for path in settings.artifacts.files]}
+    if settings.cache is not None and settings.cache.paths:
+        parts["cache"] = {"paths": [_yaml_text(path) for path in settings.cache.paths]}
+    return parts
 
 
 def _pre_build_script(build: DesiredBuild) -> str:

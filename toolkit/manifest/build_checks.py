@@ -5,20 +5,17 @@ A base image that is missing here would be pulled from its upstream in the middl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-from toolkit.manifest.build_model import BuildProjectSpec, SourceSpec
+from toolkit.manifest.build_grammar import MIRROR
+from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.build_settings_checks import check_settings
 from toolkit.manifest.destinations import Destination, Mirrors, mirrors_of, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
-
-_BUCKET_AND_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
-_CODECOMMIT = re.compile(r"https://git-codecommit(-fips)?\.[a-z0-9-]+\.[a-z0-9.]+/v1/repos/[A-Za-z0-9._-]+")
 
 
 def check_builds(readable: Readable) -> Iterator[Finding]:
@@ -31,9 +28,8 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
         if first != number:
             message = f"`{build.name}` is the name of {readable.where(('builds', first))} already"
             yield Finding((*path, "name"), message)
-        yield from _check_source(build.source, (*path, "source"))
-        if build.source.type == "NO_SOURCE" and not build.commands:
-            yield Finding(path, "without a source there is nothing for `docker build`: give `commands`")
+        yield from check_settings(build, path, readable)
+        yield from _check_environment(build, path, readable, mirrors)
         yield from _check_images(build, path, readable, mirrors)
 
 
@@ -48,13 +44,29 @@ def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirro
         key = upstream_tag(original)
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
-        elif mirror := mirrors.find(key):
-            yield from _check_machine(build, mirror, here, readable)
-        elif reference.name not in readable.doubtful:
-            wanted = key[0].with_tag(key[1]).familiar
-            meaning = "" if reference.tag else f" (it means {quoted(wanted)})"
-            yield Finding(here, f"nothing mirrors {quoted(original)}{meaning}: add `- {wanted}` to `images`")
+        else:
+            yield from _check_mirrored(build, original, here, readable, mirrors)
         seen.setdefault(key, original)
+
+
+def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
+    if build.environment_image is not None and build.environment_image.startswith(MIRROR):
+        original = build.environment_image.removeprefix(MIRROR)
+        yield from _check_mirrored(build, original, (*path, "environment_image"), readable, mirrors)
+
+
+def _check_mirrored(
+    build: BuildProjectSpec, original: str, path: Path, readable: Readable, mirrors: Mirrors
+) -> Iterator[Finding]:
+    """Whether `original` is mirrored, and for the build's machine."""
+    key = upstream_tag(original)
+    reference = Reference.parse(original)
+    if mirror := mirrors.find(key):
+        yield from _check_machine(build, mirror, path, readable)
+    elif reference.name not in readable.doubtful:
+        wanted = key[0].with_tag(key[1]).familiar
+        meaning = "" if reference.tag else f" (it means {quoted(wanted)})"
+        yield Finding(path, f"nothing mirrors {quoted(original)}{meaning}: add `- {wanted}` to `images`")
 
 
 def _digest_sentence(original: str, reference: Reference) -> str:
@@ -74,30 +86,3 @@ def _check_machine(
         return
     message = f"is mirrored for {listed(platforms)} only, but the build runs on `{machine}`: add it to `platforms`"
     yield Finding(path, f"`{destination.source.familiar}` {message}")
-
-
-def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
-    here = (*path, "location")
-    location = source.location
-    if source.type == "NO_SOURCE":
-        if location is not None or source.version is not None:
-            yield Finding(path, "`NO_SOURCE` has no `location` and no `version`")
-    elif location is None:
-        yield Finding(here, f"is missing: `{source.type}` needs one")
-    elif source.type == "S3":
-        if not _BUCKET_AND_KEY.fullmatch(location):
-            yield Finding(here, f"{quoted(location)} is not `bucket/key`, with a `/` at the end for a folder")
-    elif not _is_clean_url(location):
-        yield Finding(here, "is not the `https://` address of a Git repository, without user or password")
-    elif source.type == "CODECOMMIT" and not _CODECOMMIT.fullmatch(location):
-        form = "https://git-codecommit.<region>.amazonaws.com/v1/repos/<name>"
-        yield Finding(here, f"{quoted(location)} is not the address of a CodeCommit repository: `{form}`")
-
-
-def _is_clean_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        host = url.hostname
-    except ValueError:
-        return False
-    return url.scheme == "https" and bool(host) and "@" not in url.netloc and url.path not in ("", "/")

@@ -6,11 +6,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from toolkit.manifest.build_grammar import BucketAndPrefix, BuildspecPath, EnvironmentImage, PolicyArn
+from toolkit.manifest.build_parts import (
+    ArtifactsSpec,
+    BatchSpec,
+    CacheSpec,
+    ComputeType,
+    SourceSpec,
+    StatementSpec,
+    VariableSpec,
+    VpcSpec,
+    WebhookSpec,
+)
 from toolkit.manifest.grammar import (
     BuildName,
-    EnvironmentImage,
     EnvironmentVariableName,
+    KmsKeyArn,
     ReferenceText,
+    ResourceTagKey,
+    ResourceTagValue,
     quoted,
 )
 from toolkit.manifest.spec import Spec
@@ -20,23 +34,6 @@ LOG_RETENTION_DAYS = (
     *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 """What CloudWatch knows; 0 is for ever."""
-
-
-class SourceSpec(Spec):
-    """What CodeBuild builds."""
-
-    type: Literal["GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET", "CODECOMMIT", "S3", "NO_SOURCE"] = Field(
-        description="CodeBuild's kind of source."
-    )
-    location: str | None = Field(
-        None,
-        min_length=1,
-        description="URL of the Git repository, or `bucket/key` for S3; nothing for `NO_SOURCE`.",
-        examples=["https://github.com/acme/web.git"],
-    )
-    version: str | None = Field(
-        None, min_length=1, description="Branch, tag, commit or S3 version; default: the default branch."
-    )
 
 
 class BuildProjectSpec(Spec):
@@ -57,28 +54,54 @@ class BuildProjectSpec(Spec):
         "source's root.",
         examples=[["docker build --tag web ."]],
     )
+    buildspec: BuildspecPath | None = Field(
+        None,
+        description="Path of a buildspec in the source, used instead of a generated one; put the fragment that fetches "
+        "the base images into it. Default: none.",
+    )
     environment_type: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"] = Field(
         "LINUX_CONTAINER", description="Kind of build machine."
     )
-    compute_type: Literal[
-        "BUILD_GENERAL1_SMALL",
-        "BUILD_GENERAL1_MEDIUM",
-        "BUILD_GENERAL1_LARGE",
-        "BUILD_GENERAL1_XLARGE",
-        "BUILD_GENERAL1_2XLARGE",
-    ] = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
+    compute_type: ComputeType = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
     environment_image: EnvironmentImage | None = Field(
         None,
-        description="Image that the build itself runs in; default: AWS's Amazon Linux image for the machine.",
+        description="Image that the build itself runs in; `mirror:python:3.12` is one of `images`, from ECR. Default: "
+        "AWS's Amazon Linux image for the machine.",
     )
-    environment_variables: dict[EnvironmentVariableName, str] = Field(
-        default_factory=dict, description="Plain variables of the build: no secrets, everybody may read them."
+    environment_variables: dict[EnvironmentVariableName, VariableSpec] = Field(
+        default_factory=dict,
+        description="Variables of the build: plain text, which everybody may read, a parameter or a secret.",
     )
+    vpc: VpcSpec | None = Field(None, description="VPC to build in; default: none.")
+    cache: CacheSpec | None = Field(None, description="What is kept between builds; default: nothing.")
     timeout_minutes: int = Field(60, ge=5, le=2160, description="When a build is given up.")
+    queued_timeout_minutes: int = Field(480, ge=5, le=480, description="When a build that has not begun is given up.")
+    concurrent_build_limit: int | None = Field(
+        None, ge=1, description="Builds at a time; default: as many as the account may."
+    )
+    batch: BatchSpec | None = Field(None, description="Lets several builds run as one batch; default: not.")
+    webhook: WebhookSpec | None = Field(None, description="Lets the Git host start builds; default: not.")
+    badge: bool = Field(False, description="A badge with the state of the last build, which anybody may see.")
+    artifacts: ArtifactsSpec | None = Field(None, description="What a build leaves in S3; default: nothing.")
     log_retention_days: int = Field(
         30,
         description="Days that CloudWatch keeps the logs; 0 is for ever.",
         json_schema_extra={"enum": list(LOG_RETENTION_DAYS)},
+    )
+    s3_logs: BucketAndPrefix | None = Field(None, description="`bucket/prefix` for a copy of the logs in S3.")
+    kms_key: KmsKeyArn | None = Field(
+        None, description="ARN of the KMS key for artifacts, cache and logs in S3; default: AWS's key for S3."
+    )
+    policy_statements: tuple[StatementSpec, ...] = Field(
+        (), strict=False, description="What else the build may do, such as pushing its result; default: nothing."
+    )
+    permissions_boundary: PolicyArn | None = Field(
+        None, description="ARN of the policy that bounds the build's roles; default: none."
+    )
+    resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
+        default_factory=dict,
+        max_length=48,
+        description="AWS resource tags of this project and its roles, beside or instead of those of `aws`.",
     )
 
     @field_validator("log_retention_days")

@@ -17,7 +17,8 @@ from toolkit.oci.reference import Reference, Repository
 
 T = TypeVar("T")
 
-_CHECKED_OF_BUILDS = frozenset({"name", "source", "images", "commands", "environment_type"})
+_DECISIVE_OF_BUILDS = frozenset({"name", "source", "images", "commands", "buildspec", "batch", "environment_type"})
+"""Fields of a build without which others would look wrong that are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def read_parts(document: Document) -> Readable:
         registry_hosts=tuple(_well_formed(TypeAdapter(RegistryHost), _keys(data.get("registries"))).values()),
         alternatives=_alternatives(data.get("registries")),
         resource_tag_keys=tuple(_well_formed(TypeAdapter(ResourceTagKey), _keys(aws.get("resource_tags"))).values()),
-        builds=_well_formed(TypeAdapter(BuildProjectSpec), _builds(data.get("builds"))),
+        builds=_builds(data.get("builds")),
     )
 
 
@@ -97,10 +98,20 @@ def _alternatives(value: object) -> Mapping[str, Mapping[int, str]]:
     return {host: _well_formed(adapter, entries) for host, entries in lists.items() if entries}
 
 
-def _builds(value: object) -> Mapping[int, object]:
-    """The entries with the fields that the checks look at: a fault in any other hides nothing."""
-    entries = {number: _mapping(entry) for number, entry in _entries(value).items()}
-    return {number: {key: entry[key] for key in _CHECKED_OF_BUILDS & entry.keys()} for number, entry in entries.items()}
+def _builds(value: object) -> dict[int, BuildProjectSpec]:
+    """The entries, each without the fields that are faulty: a fault in one hides nothing in the others."""
+    adapter = TypeAdapter(BuildProjectSpec)
+    found: dict[int, BuildProjectSpec] = {}
+    for number, entry in _entries(value).items():
+        fields = dict(_mapping(entry))
+        try:
+            found[number] = adapter.validate_python(fields)
+        except ValidationError as error:
+            faulty = {detail["loc"][0] for detail in error.errors(include_url=False) if detail["loc"]}
+            if not faulty & _DECISIVE_OF_BUILDS:
+                rest = {key: field for key, field in fields.items() if key not in faulty}
+                found |= _well_formed(adapter, {number: rest})
+    return found
 
 
 def _keys(value: object) -> Mapping[int, object]:

@@ -16,6 +16,15 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 
 if TYPE_CHECKING:
+    from toolkit.manifest.build_parts import (
+        ArtifactsSpec,
+        BatchSpec,
+        CacheSpec,
+        SourceSpec,
+        StatementSpec,
+        VpcSpec,
+        WebhookSpec,
+    )
     from toolkit.manifest.tag_selection import TagSelectionSpec
 
 
@@ -94,6 +103,33 @@ class BuildImage:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """What a CodeBuild project is given besides, as the manifest says it; None is CodeBuild's own way.
+
+    `environment_mirror` is the environment image where it is one of the mirrored. Parameters and secrets are names.
+    """
+
+    source: SourceSpec | None = None
+    buildspec_path: str | None = None
+    environment_mirror: BuildImage | None = None
+    parameter_variables: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: Mapping[str, str] = field(default_factory=dict)
+    vpc: VpcSpec | None = None
+    cache: CacheSpec | None = None
+    queued_timeout_minutes: int = 480
+    concurrent_build_limit: int | None = None
+    batch: BatchSpec | None = None
+    webhook: WebhookSpec | None = None
+    has_badge: bool = False
+    artifacts: ArtifactsSpec | None = None
+    s3_logs: str | None = None
+    kms_key: str | None = None
+    policy_statements: tuple[StatementSpec, ...] = ()
+    permissions_boundary: str | None = None
+    resource_tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredBuild:
     """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160."""
 
@@ -111,15 +147,19 @@ class DesiredBuild:
     timeout_minutes: int
     log_retention_days: int
     description: str = ""
+    settings: BuildSettings = BuildSettings()
 
     @property
     def log_group_name(self) -> str:
         """As the module `codebuild-project` names it."""
         return f"/aws/codebuild/{self.project_name}"
 
-    def role_name(self, region: str) -> str:
-        """As the module `codebuild-project` names it: IAM has 64 characters, a hash keeps two long names apart."""
-        name = f"{self.project_name}-codebuild-{region}"
+    def role_name(self, region: str, kind: str = "codebuild") -> str:
+        """As the module `codebuild-project` names it: IAM has 64 characters, a hash keeps two long names apart.
+
+        `kind` is `batch` for the role that runs batches.
+        """
+        name = f"{self.project_name}-{kind}-{region}"
         return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

@@ -5,6 +5,7 @@ Pure, and total on a manifest that the loader let through.
 
 from __future__ import annotations
 
+from toolkit.manifest.build_grammar import MIRROR
 from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.destinations import (
     Destination,
@@ -24,6 +25,7 @@ from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.plan.desired import (
     BuildImage,
+    BuildSettings,
     Desired,
     DesiredBuild,
     DesiredImage,
@@ -127,7 +129,8 @@ def _platforms(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | N
 
 
 def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBuild:
-    found = [(original, mirrors.find(upstream_tag(original))) for original in build.images]
+    found = [_build_image(original, mirrors) for original in build.images]
+    settings = _build_settings(build, mirrors)
     return DesiredBuild(
         name=build.name,
         project_name=f"{prefix}-{build.name}",
@@ -135,15 +138,58 @@ def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBui
         source_location=build.source.location or "",
         source_version=build.source.version,
         buildspec_commands=build.commands,
-        images=tuple(BuildImage(original, mirror.repository, mirror.tag) for original, mirror in found if mirror),
+        images=tuple(image for image in found if image),
         compute_type=build.compute_type,
         environment_type=build.environment_type,
-        environment_image=build.environment_image or ENVIRONMENT_IMAGES[build.environment_type],
-        environment_variables=dict(build.environment_variables),
+        environment_image=_environment_image(build, settings),
+        environment_variables=_variables(build, "value"),
         timeout_minutes=build.timeout_minutes,
         log_retention_days=build.log_retention_days,
         description=build.description,
+        settings=settings,
     )
+
+
+def _build_image(original: str, mirrors: Mirrors) -> BuildImage | None:
+    mirror = mirrors.find(upstream_tag(original))
+    return BuildImage(original, mirror.repository, mirror.tag) if mirror else None
+
+
+def _build_settings(build: BuildProjectSpec, mirrors: Mirrors) -> BuildSettings:
+    image = build.environment_image or ""
+    return BuildSettings(
+        source=build.source,
+        buildspec_path=build.buildspec,
+        environment_mirror=_build_image(image.removeprefix(MIRROR), mirrors) if image.startswith(MIRROR) else None,
+        parameter_variables=_variables(build, "parameter"),
+        secret_variables=_variables(build, "secret"),
+        vpc=build.vpc,
+        cache=build.cache,
+        queued_timeout_minutes=build.queued_timeout_minutes,
+        concurrent_build_limit=build.concurrent_build_limit,
+        batch=build.batch,
+        webhook=build.webhook,
+        has_badge=build.badge,
+        artifacts=build.artifacts,
+        s3_logs=build.s3_logs,
+        kms_key=build.kms_key,
+        policy_statements=build.policy_statements,
+        permissions_boundary=build.permissions_boundary,
+        resource_tags=dict(build.resource_tags),
+    )
+
+
+def _environment_image(build: BuildProjectSpec, settings: BuildSettings) -> str:
+    """Without the registry where it is mirrored: its host is Terraform's to know."""
+    if mirror := settings.environment_mirror:
+        return f"{mirror.repository}:{mirror.tag}"
+    return build.environment_image or ENVIRONMENT_IMAGES[build.environment_type]
+
+
+def _variables(build: BuildProjectSpec, kind: str) -> dict[str, str]:
+    """Those of one kind, in the order of the manifest."""
+    found = {name: getattr(variable, kind) for name, variable in build.environment_variables.items()}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
