@@ -130,6 +130,9 @@ class WebhookSpec(Spec):
     )
 
 
+_ONE_OF_THREE = "must be a text, or a mapping with one of `value`, `parameter` and `secret`"
+
+
 class VariableSpec(Spec):
     """A variable of the build: its text, or where AWS finds it. A plain text is short for `{value: text}`."""
 
@@ -143,12 +146,14 @@ class VariableSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _read_short_form(cls, value: object) -> object:
+        if value is None or isinstance(value, list):
+            raise ValueError(_ONE_OF_THREE)
         return value if isinstance(value, dict | VariableSpec) else {"value": value}
 
     @model_validator(mode="after")
     def _is_one_of_three(self) -> VariableSpec:
         if [self.value, self.parameter, self.secret].count(None) != 2:
-            raise ValueError("must be a text, or a mapping with one of `value`, `parameter` and `secret`")
+            raise ValueError(_ONE_OF_THREE)
         return self
 
     @classmethod

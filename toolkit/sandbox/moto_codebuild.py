@@ -134,9 +134,9 @@ def _keep_webhook(project: Any, webhook: Mapping[str, Any], asked: Mapping[str, 
         if [spec["type"] for spec in group].count("EVENT") != 1:
             raise exceptions.InvalidInputException("A filter group must contain exactly one EVENT filter")
     sent = {name: asked[name] for name in ("branchFilter", "buildType", "filterGroups") if name in asked}
-    fresh = {"buildType": "BUILD"} | webhook | sent
+    fresh: Mapping[str, Any] = {"buildType": "BUILD"} | {**webhook, **sent}
     project.project_metadata = project.project_metadata | {"webhook": fresh}
-    return ActionResult({"webhook": fresh | secret})
+    return ActionResult({"webhook": {**fresh, **secret}})
 
 
 def _project(response: Any, name: str) -> Any:
