@@ -128,6 +128,11 @@ class RepositorySpec(RepositorySettingsSpec):
     """Defaults for every repository."""
 
     prefix: Prefix = Field("", description="Put before every repository's name, with a `/`.", examples=["mirror"])
+    account_id: AccountId | None = Field(
+        None,
+        description="Account, in quotes, whose registry has the repositories and images, made and filled by a manifest "
+        "there: this one makes only builds that pull from it. Default: this manifest makes them.",
+    )
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

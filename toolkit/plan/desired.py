@@ -195,7 +195,8 @@ class Desired:
     """Everything a manifest asks for. `account_id` is a guard: another account is refused.
 
     `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
-    `registries` has those that the manifest says something about, by canonical host.
+    `registries` has those that the manifest says something about, by canonical host. With a `mirror_account_id` the
+    builds pull from that account's registry in the same region, and there are no repositories and no images.
     """
 
     name: str
@@ -209,6 +210,7 @@ class Desired:
     selections: tuple[DesiredSelection, ...] = ()
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
+    mirror_account_id: str | None = None
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""

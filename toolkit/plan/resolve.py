@@ -56,6 +56,9 @@ def resolve(manifest: Manifest) -> Desired:
         repository_name(image, prefix): settings_of(image, manifest.repositories) for image in manifest.images
     }
     mirrors = mirrors_of(enumerate(manifest.images), prefix)
+    mirror_account_id = manifest.repositories.account_id
+    if mirror_account_id is not None:  # its own manifest makes and fills them
+        images, selections, repositories = [], [], {}
     return Desired(
         name=manifest.name,
         region=manifest.aws.region,
@@ -71,6 +74,7 @@ def resolve(manifest: Manifest) -> Desired:
             canonical_host(host): _registry(canonical_host(host), registry)
             for host, registry in manifest.registries.items()
         },
+        mirror_account_id=mirror_account_id,
     )
 
 

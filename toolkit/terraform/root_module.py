@@ -149,7 +149,9 @@ def _imports(adopt: Sequence[Adoption]) -> list[dict[str, object]]:
 
 
 def _variables(desired: Desired) -> str:
+    mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
     values = {
+        "mirror": mirror if desired.mirror_account_id else None,
         "repositories": {repository.name: _repository_values(repository) for repository in desired.repositories},
         "builds": {build.name: build_values(build) for build in desired.builds},
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},

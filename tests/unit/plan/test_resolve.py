@@ -165,7 +165,33 @@ def test_the_complete_example_resolves_to_what_it_says() -> None:
     assert (nginx.encryption_type, nginx.organization_id) == ("KMS", "o-a1b2c3d4e5")
     assert nginx.kms_key is not None
     assert nginx.pull_principals == ("210987654321", "arn:aws:iam::345678901234:role/deploy")
-    [build] = found.builds
+    build = found.builds[0]
+    assert [one.name for one in found.builds] == ["web", "release", "pipeline"]
     assert (build.description, build.timeout_minutes, build.log_retention_days) == ("The shop's front end", 60, 30)
-    assert build.environment_variables == {"DOCKER_BUILDKIT": "1"}
+    assert build.environment_variables == {"DOCKER_BUILDKIT": "1", "STAGE": "prod"}
+    assert build.settings.parameter_variables == {"LICENSE": "/web/license"}
+    assert build.settings.secret_variables == {"TOKEN": "web/token:key"}
     assert build.source_version == "main"
+
+
+def test_a_build_runs_in_a_mirrored_image_by_its_name_in_ecr() -> None:
+    found = desired(
+        "repositories: {prefix: p}\nimages: ['a:1', {source: python, tags: ['3.12'], repository: base/python}]\n"
+        "builds: [{name: web, source: {type: S3, location: b.b/k}, images: ['a:1'], environment_image: 'mirror:python:3.12'}]\n"
+    )
+    [build] = found.builds
+    assert build.environment_image == "p/base/python:3.12"
+    assert build.settings.environment_mirror == BuildImage("python:3.12", "p/base/python", "3.12")
+
+
+def test_another_account_s_mirror_leaves_only_the_builds_to_make() -> None:
+    found = desired(
+        "repositories: {prefix: p, account_id: '210987654321'}\nimages: ['a:1', {source: b, tags: {glob: '1.*'}}]\n"
+        "builds: [{name: web, source: {type: S3, location: b.b/k}, images: ['a:1', 'b:1.2']}]\n"
+    )
+    assert (found.repositories, found.images, found.selections) == ((), (), ())
+    assert found.mirror_account_id == "210987654321"
+    assert [image.repository for image in found.builds[0].images] == [
+        "p/docker-hub/library/a",
+        "p/docker-hub/library/b",
+    ]
