@@ -105,8 +105,8 @@ locals {
     Resource = [var.source_code.connection]
   }]
 
-  # A variable names a secret by its name or ARN, then `:<JSON key>:<stage>:<version>`. AWS puts six characters behind
-  # a secret's name, which the name alone does not tell.
+  # A variable names a secret by its name or whole ARN, then `:<JSON key>:<stage>:<version>`. AWS puts a hyphen and six
+  # characters behind a secret's name, which the name alone does not tell.
   secret_arns = [
     for value in values(var.secret_variables) : (
       startswith(value, "arn:")

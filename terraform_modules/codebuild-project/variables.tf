@@ -97,8 +97,8 @@ variable "source_code" {
   }
 
   validation {
-    condition     = var.source_code.secret == null || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", var.source_code.secret))
-    error_message = "The `secret` must be the ARN of a Secrets Manager secret."
+    condition     = var.source_code.secret == null || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$", var.source_code.secret))
+    error_message = "The `secret` must be the whole ARN of a Secrets Manager secret, which ends in a hyphen and six characters."
   }
 
   validation {
@@ -203,7 +203,7 @@ variable "parameter_variables" {
 }
 
 variable "secret_variables" {
-  description = "Environment of the build from Secrets Manager: a secret's name or ARN by variable, with `:<JSON key>:<stage>:<version>` behind it where not all of it is meant. The build may read exactly those."
+  description = "Environment of the build from Secrets Manager: a secret's name or whole ARN by variable, with `:<JSON key>:<stage>:<version>` behind it where not all of it is meant. The build may read exactly those."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -218,9 +218,9 @@ variable "secret_variables" {
   validation {
     condition = alltrue([
       for value in values(var.secret_variables) :
-      can(regex("^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+(:[^:]*){0,3}$", value))
+      can(regex("^([A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6})(:[^:]*){0,3}$", value))
     ])
-    error_message = "Every secret must be the name or ARN of one in Secrets Manager, with `:<JSON key>:<stage>:<version>` behind it at most."
+    error_message = "Every secret must be the name or whole ARN of one in Secrets Manager, with `:<JSON key>:<stage>:<version>` behind it at most."
   }
 }
 

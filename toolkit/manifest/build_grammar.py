@@ -76,11 +76,20 @@ ParameterName = Annotated[
         echoes=False,
     ),
 ]
+_SECRET = _regional("secretsmanager", "secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}")
+WholeSecretArn = Annotated[
+    str,
+    Grammar(
+        _SECRET,
+        "is not the whole ARN of a Secrets Manager secret, which ends in a hyphen and six characters",
+        echoes=False,
+    ),
+]
 SecretName = Annotated[
     str,
     Grammar(
-        rf"({_regional('secretsmanager', 'secret:')})?[A-Za-z0-9/_+=.@-]+(:[^:\s]*){{0,3}}",
-        "is not the name or ARN of a secret, with `:<JSON key>:<stage>:<version>` behind it at most",
+        rf"([A-Za-z0-9/_+=.@-]+|{_SECRET})(:[^:\s]*){{0,3}}",
+        "is not the name or whole ARN of a secret, with `:<JSON key>:<stage>:<version>` behind it at most",
         echoes=False,
     ),
 ]

@@ -22,8 +22,9 @@ from toolkit.manifest.build_grammar import (
     SubnetId,
     UploadPath,
     VpcId,
+    WholeSecretArn,
 )
-from toolkit.manifest.grammar import BucketName, SecretArn, listed, quoted
+from toolkit.manifest.grammar import BucketName, listed, quoted
 from toolkit.manifest.spec import Spec
 
 ComputeType = Literal[
@@ -67,7 +68,7 @@ class SourceSpec(Spec):
         None,
         description="ARN of the AWS CodeConnections connection to the Git host; default: the account's credential.",
     )
-    secret: SecretArn | None = Field(
+    secret: WholeSecretArn | None = Field(
         None,
         description="ARN of a secret with a token for the Git host instead, in CodeBuild's form; not for GitLab.",
     )
@@ -140,7 +141,7 @@ class VariableSpec(Spec):
     parameter: ParameterName | None = Field(None, description="Name of a parameter in the Parameter Store.")
     secret: SecretName | None = Field(
         None,
-        description="Name or ARN of a secret in Secrets Manager; `:<JSON key>:<stage>:<version>` may follow.",
+        description="Name or whole ARN of a secret in Secrets Manager; `:<JSON key>:<stage>:<version>` may follow.",
     )
 
     @model_validator(mode="before")

@@ -116,7 +116,7 @@ run "settings_that_contradict_themselves_are_refused" {
   variables {
     source_code         = { type = "GITLAB", location = "https://gitlab.com/acme/web.git", fetch_submodules = true }
     parameter_variables = { A = "a b" }
-    secret_variables    = { A = "a b" }
+    secret_variables    = { A = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:web" }
     webhook             = { filter_groups = [[{ type = "HEAD_REF", pattern = "main" }]] }
     vpc                 = { id = "web", subnets = ["subnet-0a"], security_groups = ["sg-0a"] }
     cache               = { modes = ["LOCAL_SOURCE_CACHE"], location = "acme-cache/web" }

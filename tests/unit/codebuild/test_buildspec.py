@@ -16,7 +16,8 @@ from tests.support.build_container import PASSWORD, REGISTRY, BuildContainer
 from tests.support.golden import assert_golden
 from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.errors import Refused
-from toolkit.plan.desired import BuildImage, DesiredBuild
+from toolkit.manifest.build_parts import ArtifactsSpec, CacheSpec
+from toolkit.plan.desired import BuildImage, BuildSettings, DesiredBuild
 
 NGINX = BuildImage("nginx:1.16", "docker-hub/library/nginx", "1.16")
 LONG_NGINX = BuildImage("docker.io/library/nginx:1.16", "docker-hub/library/nginx", "1.16")
@@ -216,3 +217,15 @@ def test_any_names_leave_the_script_sound(originals: list[str]) -> None:
 def test_any_commands_survive_both_versions_of_yaml(version: tuple[int, int], commands: list[str]) -> None:
     text = render_buildspec(replace(WEB, buildspec_commands=tuple(commands)))
     assert _load(text, version)["phases"]["build"]["commands"] == commands
+
+
+def test_what_is_kept_after_a_build_is_named_and_nothing_else() -> None:
+    kept = BuildSettings(
+        artifacts=ArtifactsSpec(bucket="acme-out", files=("dist/**/*", "yes")),
+        cache=CacheSpec(location="acme-cache/web", paths=("/root/.m2",)),
+    )
+    text = render_buildspec(replace(WEB, settings=kept))
+    loaded = _load(text, (1, 1))
+    assert loaded["artifacts"] == {"files": ["dist/**/*", "yes"]}
+    assert loaded["cache"] == {"paths": ["/root/.m2"]}
+    assert not {"artifacts", "cache"} & _load(render_buildspec(WEB)).keys()
