@@ -69,6 +69,14 @@ resource "aws_codebuild_project" "this" {
     image_pull_credentials_type = local.image_pull_credentials_type
     privileged_mode             = var.privileged_mode
 
+    dynamic "fleet" {
+      for_each = var.fleet[*]
+
+      content {
+        fleet_arn = var.fleet
+      }
+    }
+
     dynamic "environment_variable" {
       for_each = local.environment_variables
 

@@ -157,6 +157,17 @@ variable "environment_type" {
   }
 }
 
+variable "fleet" {
+  description = "ARN of a fleet of reserved machines, of this kind and size, to build on. Null means machines on demand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.fleet == null || can(regex("^arn:aws[a-z-]*:codebuild:[a-z0-9-]+:[0-9]{12}:fleet/[A-Za-z0-9_:-]+$", var.fleet))
+    error_message = "The fleet must be the ARN of a CodeBuild fleet."
+  }
+}
+
 variable "environment_image" {
   description = "Image that the build runs in. Names that begin with `aws/codebuild/` are CodeBuild's own; any other is pulled with the project's role, which may pull it when it is in ECR."
   type        = string

@@ -111,6 +111,7 @@ builds:
     source: {{type: CODECOMMIT, location: "https://git-codecommit.{REGION}.amazonaws.com/v1/repos/web", submodules: true}}
     images: [nginx:1.16]
     environment_type: LINUX_GPU_CONTAINER
+    fleet: arn:aws:codebuild:{REGION}:{ACCOUNT}:fleet/own:0a1b2c3d
   - name: s3
     source: {{type: S3, location: acme-source/web/, version: v1}}
     images: [nginx:1.16]
@@ -304,6 +305,7 @@ def _look_at_the_others(aws: RunningSandbox, projects: dict[str, Any]) -> None:
     }
     assert len(projects["gitlab-own"]["cache"]["modes"]) == 3
     assert projects["bitbucket"]["environment"]["computeType"] == "BUILD_GENERAL1_2XLARGE"
+    assert projects["codecommit"]["environment"]["fleet"]["fleetArn"].endswith("fleet/own:0a1b2c3d")
     assert projects["pipeline"]["artifacts"]["type"] == "CODEPIPELINE"
     for project in projects.values():
         role = _client(aws, "iam").get_role(RoleName=project["serviceRole"].rpartition("/")[2])["Role"]

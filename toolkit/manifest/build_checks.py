@@ -5,6 +5,7 @@ A base image that is missing here would be pulled from its upstream in the middl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from toolkit.manifest.build_grammar import MIRROR
@@ -16,6 +17,9 @@ from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
+
+_LONGEST_POLICY = 10_240
+"""Characters that are no white space, all policies of a role together."""
 
 
 def check_builds(readable: Readable) -> Iterator[Finding]:
@@ -31,6 +35,7 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
         yield from check_settings(build, path, readable)
         yield from _check_environment(build, path, readable, mirrors)
         yield from _check_images(build, path, readable, mirrors)
+        yield from _check_policy_size(build, path, readable, mirrors)
 
 
 def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
@@ -47,6 +52,22 @@ def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirro
         else:
             yield from _check_mirrored(build, original, here, readable, mirrors)
         seen.setdefault(key, original)
+
+
+def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
+    """What is longer for certain than a role's own policies may be, which AWS says when the role exists already."""
+    found = (mirrors.find(upstream_tag(original)) for original in build.images)
+    repositories = {mirror.repository for mirror in found if mirror}
+    arn = f'"arn:aws:ecr:{readable.region}:123456789012:repository/",'
+    own = sum(len(arn) + len(name) for name in repositories)
+    extra = sum(
+        len(re.sub(r"\s", "", statement.model_dump_json(exclude_defaults=True)))
+        for statement in build.policy_statements
+    )
+    if own + extra > _LONGEST_POLICY:
+        rights = f"rights for {len(repositories)} repositories" + (" and `policy_statements`" if extra else "")
+        message = f"needs {rights}, {own + extra:,} characters of policy, and IAM takes {_LONGEST_POLICY:,} in a role"
+        yield Finding(path, f"{message}: split the build")
 
 
 def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:

@@ -93,6 +93,12 @@ SecretName = Annotated[
         echoes=False,
     ),
 ]
+FleetArn = Annotated[
+    str,
+    Grammar(
+        _regional("codebuild", r"fleet/[A-Za-z0-9_:-]+"), "is not the ARN of a fleet (`arn:aws:codebuild:…:fleet/…`)"
+    ),
+]
 PolicyAction = Annotated[
     str, Grammar(r"[a-z0-9-]+:[A-Za-z0-9*?]+", "is not an action of IAM, such as `s3:GetObject` or `s3:Get*`")
 ]

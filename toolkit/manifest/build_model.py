@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from toolkit.manifest.build_grammar import BucketAndPrefix, BuildspecPath, EnvironmentImage, PolicyArn
+from toolkit.manifest.build_grammar import BucketAndPrefix, BuildspecPath, EnvironmentImage, FleetArn, PolicyArn
 from toolkit.manifest.build_parts import (
     ArtifactsSpec,
     BatchSpec,
@@ -63,6 +63,9 @@ class BuildProjectSpec(Spec):
         "LINUX_CONTAINER", description="Kind of build machine."
     )
     compute_type: ComputeType = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
+    fleet: FleetArn | None = Field(
+        None, description="ARN of a fleet of reserved machines, of this kind, to build on; default: machines on demand."
+    )
     environment_image: EnvironmentImage | None = Field(
         None,
         description="Image that the build itself runs in; `mirror:python:3.12` is one of `images`, from ECR. Default: "

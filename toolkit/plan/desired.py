@@ -114,6 +114,7 @@ class BuildSettings:
     environment_mirror: BuildImage | None = None
     parameter_variables: Mapping[str, str] = field(default_factory=dict)
     secret_variables: Mapping[str, str] = field(default_factory=dict)
+    fleet: str | None = None
     vpc: VpcSpec | None = None
     cache: CacheSpec | None = None
     queued_timeout_minutes: int = 480

@@ -167,6 +167,7 @@ def _build_settings(build: BuildProjectSpec, mirrors: Mirrors) -> BuildSettings:
         environment_mirror=_build_image(image.removeprefix(MIRROR), mirrors) if image.startswith(MIRROR) else None,
         parameter_variables=_variables(build, "parameter"),
         secret_variables=_variables(build, "secret"),
+        fleet=build.fleet,
         vpc=build.vpc,
         cache=build.cache,
         queued_timeout_minutes=build.queued_timeout_minutes,

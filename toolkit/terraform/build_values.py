@@ -23,6 +23,7 @@ def build_values(build: DesiredBuild) -> dict[str, object]:
         "repositories": sorted(repositories),
         "compute_type": build.compute_type,
         "environment_type": build.environment_type,
+        "fleet": settings.fleet,
         "environment_image": build.environment_image,
         "environment_repository": mirror.repository if mirror else None,
         "environment_variables": dict(build.environment_variables),

@@ -103,11 +103,12 @@ run "settings_out_of_bounds_are_refused" {
     artifacts              = { bucket = "Acme" }
     batch                  = { maximum_builds = 101 }
     concurrent_build_limit = 0
+    fleet                  = "own"
     kms_key                = "alias/x"
     extra_policy           = "{}"
   }
 
-  expect_failures = [var.source_code, var.parameter_variables, var.secret_variables, var.webhook, var.vpc, var.cache, var.s3_logs_location, var.artifacts, var.batch, var.concurrent_build_limit, var.kms_key, var.extra_policy]
+  expect_failures = [var.source_code, var.parameter_variables, var.secret_variables, var.webhook, var.vpc, var.cache, var.s3_logs_location, var.artifacts, var.batch, var.concurrent_build_limit, var.fleet, var.kms_key, var.extra_policy]
 }
 
 run "settings_that_contradict_themselves_are_refused" {

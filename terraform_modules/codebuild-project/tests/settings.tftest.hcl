@@ -32,7 +32,7 @@ run "by_default_there_is_nothing_that_was_not_asked_for" {
       length(aws_codebuild_webhook.this) == 0 && length(aws_iam_role.batch) == 0 && length(aws_iam_role_policy.extra) == 0
       && length(aws_codebuild_project.this.build_batch_config) == 0 && length(aws_codebuild_project.this.vpc_config) == 0
       && length(aws_codebuild_project.this.cache) == 0 && length(one(aws_codebuild_project.this.logs_config).s3_logs) == 0
-      && length(one(aws_codebuild_project.this.source).auth) == 0 && length(one(aws_codebuild_project.this.source).git_submodules_config) == 0
+      && length(one(aws_codebuild_project.this.environment).fleet) == 0 && length(one(aws_codebuild_project.this.source).auth) == 0 && length(one(aws_codebuild_project.this.source).git_submodules_config) == 0
       && one(aws_codebuild_project.this.artifacts).type == "NO_ARTIFACTS" && !aws_codebuild_project.this.badge_enabled
     )
     error_message = "a project must be what was asked for"
@@ -283,6 +283,7 @@ run "a_batch_is_run_by_a_role_that_can_do_just_that" {
     batch                  = { timeout_minutes = 30, maximum_builds = 4, compute_types = ["BUILD_GENERAL1_SMALL"], combine_artifacts = true }
     webhook                = { build_type = "BUILD_BATCH" }
     concurrent_build_limit = 2
+    fleet                  = "arn:aws:codebuild:eu-west-1:123456789012:fleet/own:0a1b"
     permissions_boundary   = "arn:aws:iam::123456789012:policy/boundary"
   }
 
@@ -292,6 +293,7 @@ run "a_batch_is_run_by_a_role_that_can_do_just_that" {
       && one(aws_codebuild_project.this.build_batch_config).timeout_in_mins == 30 && one(aws_codebuild_project.this.build_batch_config).combine_artifacts
       && one(one(aws_codebuild_project.this.build_batch_config).restrictions).maximum_builds_allowed == 4
       && one(one(aws_codebuild_project.this.build_batch_config).restrictions).compute_types_allowed == tolist(["BUILD_GENERAL1_SMALL"])
+      && one(one(aws_codebuild_project.this.environment).fleet).fleet_arn == var.fleet
       && aws_codebuild_project.this.concurrent_build_limit == 2 && one(aws_codebuild_project.this.source).buildspec == "buildspec.yml"
       && aws_codebuild_webhook.this["this"].build_type == "BUILD_BATCH" && length(aws_codebuild_webhook.this["this"].filter_group) == 0
     )
