@@ -14,6 +14,7 @@ from toolkit.manifest.destinations import Destination, Mirrors, mirrors_of, upst
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
+from toolkit.manifest.strategy_checks import check_served, check_strategy, missing_sentence
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
 
@@ -34,33 +35,29 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
         yield from _check_source(build.source, (*path, "source"))
         if build.source.type == "NO_SOURCE" and not build.commands:
             yield Finding(path, "without a source there is nothing for `docker build`: give `commands`")
+        yield from check_strategy(build, path, readable)
         yield from _check_images(build, path, readable, mirrors)
 
 
 def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
-    seen: dict[tuple[Repository, str], str] = {}
+    seen: dict[tuple[Repository, object], str] = {}
     for position, original in enumerate(build.images):
         here = (*path, "images", position)
         reference = Reference.parse(original)
         if reference.digest is not None:
-            yield Finding(here, _digest_sentence(original, reference))
-            continue
-        key = upstream_tag(original)
+            key: tuple[Repository, object] = (reference.name, reference.digest)
+            mirror = mirrors.find_pinned(reference.name, reference.digest)
+        else:
+            key = wanted = upstream_tag(original)
+            mirror = mirrors.find(wanted)
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
-        elif mirror := mirrors.find(key):
+        elif mirror:
             yield from _check_machine(build, mirror, here, readable)
+            yield from check_served(build, original, mirror, here, readable)
         elif reference.name not in readable.doubtful:
-            wanted = key[0].with_tag(key[1]).familiar
-            meaning = "" if reference.tag else f" (it means {quoted(wanted)})"
-            yield Finding(here, f"nothing mirrors {quoted(original)}{meaning}: add `- {wanted}` to `images`")
+            yield Finding(here, missing_sentence(original))
         seen.setdefault(key, original)
-
-
-def _digest_sentence(original: str, reference: Reference) -> str:
-    name = original.partition("@")[0]
-    better = quoted(name) if reference.tag else "its tag instead"
-    return f"Docker cannot give a local image a name with a digest, so the build would pull it: name {better}"
 
 
 def _check_machine(

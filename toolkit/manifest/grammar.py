@@ -281,6 +281,13 @@ EnvironmentVariableName = Annotated[
         "and keys come from the role",
     ),
 ]
+SourcePath = Annotated[
+    str,
+    Grammar(
+        r"(?!/)(?!(.*/)?\.\.?(/|$))[^\x00-\x1f\x7f]+",
+        "is not the path of a file in the source: relative, without `.` and `..`",
+    ),
+]
 EnvironmentImage = Annotated[str, Grammar(r"\S+", "is not the name of an image")]
 BucketName = Annotated[str, Grammar(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is not the name of an S3 bucket")]
 StateKey = Annotated[

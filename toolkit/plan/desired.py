@@ -86,16 +86,32 @@ class DesiredSelection:
 
 @dataclass(frozen=True, slots=True)
 class BuildImage:
-    """A base image of a build: the name its Dockerfiles use, and where it is mirrored."""
+    """A base image of a build: the name its Dockerfiles use, and where it is mirrored.
+
+    `digest` is set where that name has one; `tag` then is the tag that is pinned to it.
+    """
 
     original: str
     repository: str
     tag: str
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A registry that is mirrored: `docker.io`, and what its repositories begin with in ECR, `mirror/docker-hub`."""
+
+    host: str
+    prefix: str
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredBuild:
-    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160."""
+    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160.
+
+    `strategy` and `on_miss` are the manifest's words. `dockerfiles` is empty where the manifest names none: then it is
+    the one at the root of the source, if there is one. `docker_hub_secret` is the ARN of an account for `login`.
+    """
 
     name: str
     project_name: str
@@ -111,6 +127,11 @@ class DesiredBuild:
     timeout_minutes: int
     log_retention_days: int
     description: str = ""
+    strategy: str = "auto"
+    on_miss: str = "fail"
+    dockerfiles: tuple[str, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    docker_hub_secret: str | None = None
 
     @property
     def log_group_name(self) -> str:

@@ -52,7 +52,10 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
         "outputs.tf": _render("outputs.tf.j2", {}),
         "toolkit.auto.tfvars.json": _variables(desired),
     }
-    files |= {f"buildspecs/{build.name}.yml": render_buildspec(build) for build in desired.builds}
+    files |= {
+        f"buildspecs/{build.name}.yml": render_buildspec(build, region=desired.region, account_id=desired.account_id)
+        for build in desired.builds
+    }
     if adopt:
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
     return RootModule(MappingProxyType(dict(sorted(files.items()))))
