@@ -19,6 +19,11 @@ from toolkit.plan.desired import DesiredBuild
 REGISTRY_VARIABLE = "TOOLKIT_ECR_REGISTRY"
 """Environment variable of the project with the ECR host; from Terraform, because its suffix varies by partition."""
 
+_BUILD_COMMANDS = {
+    "contexts": "docker buildx build --load $TOOLKIT_BUILD_CONTEXTS",
+    "direct": 'docker build --file "$TOOLKIT_DOCKERFILE"',
+}
+
 _HEADER = "# Written by `toolkit` from the manifest; change it there.\n"
 
 
@@ -39,7 +44,8 @@ def _default_command(build: DesiredBuild) -> str:
     # A project name may have capitals and underscores where an image name must not.
     name = re.sub(r"[^a-z0-9]+", "-", build.project_name.lower()).strip("-")
     # A source without versions, such as a plain S3 object, resolves to nothing.
-    return f'docker build --tag {shlex.quote(name)}:"${{CODEBUILD_RESOLVED_SOURCE_VERSION:-latest}}" .'
+    command = _BUILD_COMMANDS.get(build.strategy, "docker build")
+    return f'{command} --tag {shlex.quote(name)}:"${{CODEBUILD_RESOLVED_SOURCE_VERSION:-latest}}" .'
 
 
 def _yaml_text(text: str) -> object:

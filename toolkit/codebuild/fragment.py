@@ -7,10 +7,12 @@ of its own, quoted by `shlex.quote`, and never into a piece.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from toolkit.manifest.destinations import ALIASES, BUILDKIT
+from toolkit.oci.reference import Reference
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
 _HOSTS_OF_DOCKER_HUB = ("docker.io", "registry-1.docker.io", "registry.hub.docker.com")
@@ -19,37 +21,95 @@ _HOSTS_OF_DOCKER_HUB = ("docker.io", "registry-1.docker.io", "registry.hub.docke
 _DOCKER_HUB = "registry-1.docker.io"
 """Where `docker.io` is served."""
 
+_ABOUT_UPSTREAMS = frozenset({"hosts", "mirrors"})
+"""Pieces that name every upstream."""
+
 
 def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
     """The step as text, ending in a newline; empty where nothing is to be done.
 
     `region` is ECR's, and so is `account_id`, which is asked for the host when no variable names it.
     """
+    if build.strategy == "login":
+        secret = build.docker_hub_secret or ""
+        values = _values({"region": secret.split(":")[3] if secret else region, "secret_id": secret})
+        program = _program("json_program", "json_field")
+        return "\n".join((_piece("begin"), values, program, _piece("docker_hub"), "log_in_to_docker_hub\n"))
     if not build.images:
         return ""
     pieces, steps = _plan(build)
-    values = [f"region={shlex.quote(region)}", f"account_id={shlex.quote(account_id or '')}"]
-    lists = [
-        _function("each_image", [_image_arguments(image) for image in build.images]),
-        _function("each_upstream", _upstream_arguments(build)) if "hosts" in pieces else "",
-    ]
-    blocks = [_piece("begin"), "\n".join(values) + "\n", *filter(None, lists), *map(_piece, pieces)]
-    return "\n".join(blocks) + "\n" + "\n".join(steps) + "\n"
+    blocks = [_piece("begin"), _values({"region": region, "account_id": account_id or ""})]
+    blocks.append(_function("each_image", [_image_arguments(image) for image in build.images]))
+    if not _ABOUT_UPSTREAMS.isdisjoint(pieces):
+        blocks.append(_function("each_upstream", _upstream_arguments(build)))
+    if "builder" in pieces:
+        blocks.append(_values({"buildkit": "".join(_image_arguments(image)[1] for image in _buildkit_of(build))}))
+    if "dockerfiles" in pieces:
+        blocks += _about_dockerfiles(build)
+    return "\n".join([*blocks, *map(_piece, pieces), "\n".join([*steps, ""])])
 
 
 def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
     """The pieces of shell that a strategy is made of, and what it calls, in order."""
-    is_closed = build.on_miss == "fail"
-    pieces = ["ecr", *(["door"] if is_closed else [])]
-    steps = ["find_registry", *(["close_docker_hub"] if is_closed else []), "log_in"]
-    hosts = ["hosts", "hosts_strict" if is_closed else "hosts_fallback"]
-    match build.strategy:
-        case "retag":
-            return [*pieces, "retag"], [*steps, "retag_all"]
-        case "hosts":
-            return [*pieces, *hosts, "hosts_only"], [*steps, "write_hosts"]
-        case _:
-            return [*pieces, *hosts, "auto", "retag"], [*steps, "write_hosts_or_say_why", "retag_all"]
+    closes = build.on_miss == "fail"
+    looks = closes and build.strategy != "direct"  # which looks itself
+    hosts = ["hosts", "hosts_strict" if closes else "hosts_fallback"]
+    builder = ["mirrors", "builder", *(["builder_door"] if closes else [])]
+    own: dict[str, tuple[list[str], list[str]]] = {
+        "retag": (["retag"], ["retag_all"]),
+        "hosts": ([*hosts, "hosts_only"], ["write_hosts"]),
+        "builder": (builder, ["make_builder", *(["close_builder"] if closes else [])]),
+        "contexts": (["contexts"], ["export_contexts"]),
+        "direct": (["direct"], ["rewrite_dockerfiles"]),
+        "auto": (
+            [*hosts, "auto", *(["auto_strict"] if closes else []), "mirrors", "builder_defaults", "retag"],
+            [
+                "write_hosts_or_say_why",
+                *(["refuse_digests"] if closes else []),
+                "write_builder_defaults",
+                "retag_all",
+            ],
+        ),
+    }
+    pieces, steps = own[build.strategy]
+    reads = looks or build.strategy in ("contexts", "direct")
+    return (
+        [
+            "ecr",
+            *(["door"] if closes else []),
+            *(["dockerfiles"] if reads else []),
+            *(["check"] if looks else []),
+            *pieces,
+        ],
+        [
+            "find_registry",
+            *(["check_dockerfiles"] if looks else []),
+            *(["close_docker_hub"] if closes else []),
+            "log_in",
+            *steps,
+        ],
+    )
+
+
+def _about_dockerfiles(build: DesiredBuild) -> list[str]:
+    """What the pieces that read Dockerfiles need to know."""
+    closed = sorted({*ALIASES, *(upstream.host for upstream in build.upstreams)})
+    values = {
+        "build": build.name,
+        "on_miss": build.on_miss,
+        "dockerfiles_are_listed": "yes" if build.dockerfiles or build.strategy == "direct" else "no",
+    }
+    return [
+        _values(values),
+        _function("each_dockerfile", [(path,) for path in build.dockerfiles or ("Dockerfile",)]),
+        _function("each_closed", [(host,) for host in closed]),
+        _program("dockerfile_program", "dockerfile"),
+    ]
+
+
+def _buildkit_of(build: DesiredBuild) -> list[BuildImage]:
+    """The image that the strategy `builder` runs; the manifest's check sees to it that there is one."""
+    return [image for image in build.images if Reference.parse(image.original).name == BUILDKIT][:1]
 
 
 def _image_arguments(image: BuildImage) -> tuple[str, str]:
@@ -72,6 +132,19 @@ def _function(name: str, calls: Iterable[tuple[str, ...]]) -> str:
     return f"{name}() {{\n{''.join(lines)}}}\n"
 
 
-@cache
+def _values(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _program(variable: str, name: str) -> str:
+    """A variable that holds a program of awk."""
+    return f"{variable}={shlex.quote(_text(f'{name}.awk'))}\n"
+
+
 def _piece(name: str) -> str:
-    return files("toolkit.codebuild").joinpath("shell", f"{name}.sh").read_text(encoding="utf-8")
+    return _text(f"{name}.sh")
+
+
+@cache
+def _text(name: str) -> str:
+    return files("toolkit.codebuild").joinpath("shell", name).read_text(encoding="utf-8")

@@ -31,6 +31,9 @@ BUILD_TOOLS = (
 )
 """What builders fetch without a Dockerfile that names it, `# syntax=` apart."""
 
+BUILDKIT = Repository("docker.io", "moby/buildkit")
+"""What a docker-container builder runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:

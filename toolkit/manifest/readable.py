@@ -44,6 +44,7 @@ class Readable:
     platforms: Platforms
     images: Mapping[int, ImageSpec]
     listed_images: int
+    build_tools: bool
     doubtful: frozenset[Repository]
     registry_hosts: tuple[str, ...]
     alternatives: Mapping[str, Mapping[int, str]]
@@ -72,7 +73,8 @@ def read_parts(document: Document) -> Readable:
     repositories = _one(TypeAdapter(RepositorySpec), data.get("repositories"), RepositorySpec())
     images = _well_formed(TypeAdapter(ImageSpec), entries)
     broken = {number: entry for number, entry in entries.items() if number not in images}
-    if data.get("build_tools") is True:
+    build_tools = data.get("build_tools") is True
+    if build_tools:
         images = with_build_tools(images, len(entries), repositories.prefix)
     vague = [image.source for image in images.values() if _names_no_tag(image)]
     return Readable(
@@ -82,6 +84,7 @@ def read_parts(document: Document) -> Readable:
         platforms=_one(TypeAdapter(Platforms), data.get("platforms"), Manifest.model_fields["platforms"].default),
         images=images,
         listed_images=len(entries),
+        build_tools=build_tools,
         doubtful=_repositories([*vague, *map(_source_of, broken.values())]),
         registry_hosts=tuple(_well_formed(TypeAdapter(RegistryHost), _keys(data.get("registries"))).values()),
         alternatives=_alternatives(data.get("registries")),

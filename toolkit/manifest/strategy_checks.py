@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from toolkit.manifest.build_model import BuildProjectSpec
-from toolkit.manifest.destinations import Destination, default_repository, upstream_tag
+from toolkit.manifest.destinations import BUILDKIT, Destination, default_repository, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import quoted
 from toolkit.manifest.readable import Readable
@@ -20,6 +20,9 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
     if build.strategy != "login":
         if not build.images:
             yield Finding((*path, "images"), "is missing: list what the Dockerfiles start from")
+        elif build.strategy == "builder" and not _has_buildkit(build, readable):
+            message = "`builder` runs `moby/buildkit:buildx-stable-1`: say `build_tools: true`, or list it in `images`"
+            yield Finding((*path, "strategy"), message)
         return
     for field in ("images", "on_miss", "dockerfiles"):
         if field in build.model_fields_set:
@@ -30,6 +33,10 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
             "`login` needs an account: set `registries.docker.io.credential.secretsmanager` to the ARN of a secret"
         )
         yield Finding((*path, "strategy"), message)
+
+
+def _has_buildkit(build: BuildProjectSpec, readable: Readable) -> bool:
+    return readable.build_tools or any(Reference.parse(original).name == BUILDKIT for original in build.images)
 
 
 def check_served(

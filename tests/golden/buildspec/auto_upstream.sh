@@ -83,14 +83,21 @@ write_hosts_or_say_why() {
     say "auto: hosts.toml, and the names of the Dockerfiles besides"
   else
     say "auto: the names of the Dockerfiles only; $fault, so --pull, digests and other platforms are not served"
-    each_image refuse_digest
   fi
 }
 
-refuse_digest() {
-  case $1 in
-    *@*) give_up "$1 cannot be served by this daemon: use the strategy contexts, direct or builder, or Docker 28" ;;
-  esac
+# A table of buildkitd.toml.
+mirror_of() {
+  printf '[registry."%s"]\n  mirrors = ["%s"]\n' "$1" "$registry/$3"
+}
+
+# A docker-container builder that the build makes for itself begins with this.
+write_builder_defaults() {
+  folder=${BUILDX_CONFIG:-${DOCKER_CONFIG:-${HOME:-/root}/.docker}/buildx}
+  if ! [ -e "$folder/buildkitd.default.toml" ]; then
+    mkdir -p "$folder" && each_upstream mirror_of >"$folder/buildkitd.default.toml" ||
+      give_up "cannot write $folder/buildkitd.default.toml"
+  fi
 }
 
 # Four at a time; more would wait for the daemon's own limit. Who makes an image's folder first has it.
@@ -154,4 +161,5 @@ name_if_failed() {
 find_registry
 log_in
 write_hosts_or_say_why
+write_builder_defaults
 retag_all
