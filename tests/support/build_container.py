@@ -37,6 +37,12 @@ case $1 in
   info) printf '%s\\n' "$FAKE_INFO"; exit "${{FAKE_INFO_STATUS:-0}}" ;;
   login) cat >> {folder}/stdin; exit "${{FAKE_LOGIN_STATUS:-0}}" ;;
   tag) exit "${{FAKE_TAG_STATUS:-0}}" ;;
+  buildx)
+    [ "$2" != create ] || [ -z "${{FAKE_CREATE_STATUS:-}}" ] || exit "$FAKE_CREATE_STATUS"
+    while [ "$#" -gt 0 ]; do
+      [ "$1" != --buildkitd-config ] || cat "$2" > {folder}/configurations
+      shift
+    done ;;
   pull)
     [ "$3" != "${{FAKE_MISSING:-}}" ] || exit 1
     image=$(printf %s "$3" | cksum)
@@ -98,6 +104,16 @@ class BuildContainer:
         self.hosts.write_text("127.0.0.1 localhost\n", encoding="utf-8")
 
     @property
+    def home(self) -> Path:
+        """The user's folder."""
+        return self._folder
+
+    @property
+    def configurations(self) -> str:
+        """What a builder was given to read."""
+        return (self._folder / "configurations").read_text(encoding="utf-8")
+
+    @property
     def hosts(self) -> Path:
         """Its `/etc/hosts`."""
         return self.etc / "hosts"
@@ -135,7 +151,7 @@ class BuildContainer:
             status=done.returncode,
             output=os.fsdecode(done.stdout),
             calls=self._calls(),
-            stdin=(self._folder / "stdin").read_text(encoding="utf-8"),
+            stdin=(self._folder / "stdin").read_bytes().decode(),
         )
 
     def _calls(self) -> list[list[str]]:

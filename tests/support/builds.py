@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
 
@@ -12,6 +14,7 @@ LONG_NGINX = BuildImage("docker.io/library/nginx:1.16", "docker-hub/library/ngin
 EXPORTER = BuildImage("quay.io/prometheus/node-exporter:v1.8.2", "quay/prometheus/node-exporter", "v1.8.2")
 _DIGEST = Digest.parse("sha256:" + "ab" * 32)
 PINNED = BuildImage(f"alpine:3.20@{_DIGEST}", "docker-hub/library/alpine", "3.20", _DIGEST)
+BUILDKIT = BuildImage("moby/buildkit:buildx-stable-1", "docker-hub/moby/buildkit", "buildx-stable-1")
 
 WEB = DesiredBuild(
     name="web",
@@ -28,4 +31,11 @@ WEB = DesiredBuild(
     timeout_minutes=60,
     log_retention_days=30,
     upstreams=(Upstream("docker.io", "docker-hub"), Upstream("quay.io", "quay")),
+)
+
+LOGIN = replace(
+    WEB,
+    strategy="login",
+    images=(),
+    docker_hub_secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:hub-AbCdEf",
 )

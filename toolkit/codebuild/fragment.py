@@ -6,6 +6,7 @@ of its own, quoted by `shlex.quote`, and never into a piece.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -20,6 +21,12 @@ _HOSTS_OF_DOCKER_HUB = ("docker.io", "registry-1.docker.io", "registry.hub.docke
 
 _DOCKER_HUB = "registry-1.docker.io"
 """Where `docker.io` is served."""
+
+_TAGGED = re.compile(r"(?:\s(?:-t|--tag)[ =]|\bdocker (?:image )?tag \S+ )(\S+)")
+_NAME = re.compile(r"[\w./:-]+")
+
+_READERS = ("contexts", "direct")
+"""Strategies that read the Dockerfiles whatever a miss does."""
 
 _ABOUT_UPSTREAMS = frozenset({"hosts", "mirrors"})
 """Pieces that name every upstream."""
@@ -52,42 +59,38 @@ def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None 
 def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
     """The pieces of shell that a strategy is made of, and what it calls, in order."""
     closes = build.on_miss == "fail"
-    looks = closes and build.strategy != "direct"  # which looks itself
-    hosts = ["hosts", "hosts_strict" if closes else "hosts_fallback"]
-    builder = ["mirrors", "builder", *(["builder_door"] if closes else [])]
-    own: dict[str, tuple[list[str], list[str]]] = {
-        "retag": (["retag"], ["retag_all"]),
-        "hosts": ([*hosts, "hosts_only"], ["write_hosts"]),
-        "builder": (builder, ["make_builder", *(["close_builder"] if closes else [])]),
-        "contexts": (["contexts"], ["export_contexts"]),
-        "direct": (["direct"], ["rewrite_dockerfiles"]),
-        "auto": (
-            [*hosts, "auto", *(["auto_strict"] if closes else []), "mirrors", "builder_defaults", "retag"],
-            [
-                "write_hosts_or_say_why",
-                *(["refuse_digests"] if closes else []),
-                "write_builder_defaults",
-                "retag_all",
-            ],
-        ),
-    }
-    pieces, steps = own[build.strategy]
-    reads = looks or build.strategy in ("contexts", "direct")
+    pieces, steps = ["ecr"], ["find_registry"]
+    if build.strategy == "auto":
+        pieces += ["hosts", "auto"]
+        steps += ["look_at_daemon"]
+    if closes:
+        pieces += ["door"]
+        steps += ["close_docker_hub"]
+    if closes or build.strategy in _READERS:
+        pieces += ["dockerfiles"]
+    if closes and build.strategy != "direct":  # which finds the same while it writes
+        pieces += ["check"]
+        steps += ["check_dockerfiles"]
+    steps += ["log_in"]
+    hosts_file = "hosts_strict" if closes else "hosts_fallback"
+    match build.strategy:
+        case "retag":
+            return [*pieces, "retag"], [*steps, "retag_all"]
+        case "hosts":
+            return [*pieces, "hosts", hosts_file, "hosts_only"], [*steps, "write_hosts"]
+        case "builder" if closes:
+            return [*pieces, "mirrors", "builder", "builder_door"], [*steps, "make_builder", "close_builder"]
+        case "builder":
+            return [*pieces, "mirrors", "builder"], [*steps, "make_builder"]
+        case "contexts":
+            return [*pieces, "contexts"], [*steps, "export_contexts"]
+        case "direct":
+            return [*pieces, "direct"], [*steps, "rewrite_dockerfiles"]
+    strict = ["auto_strict"] if closes else []
+    refuses = ["refuse_digests"] if closes else []
     return (
-        [
-            "ecr",
-            *(["door"] if closes else []),
-            *(["dockerfiles"] if reads else []),
-            *(["check"] if looks else []),
-            *pieces,
-        ],
-        [
-            "find_registry",
-            *(["check_dockerfiles"] if looks else []),
-            *(["close_docker_hub"] if closes else []),
-            "log_in",
-            *steps,
-        ],
+        [*pieces, hosts_file, *strict, "mirrors", "builder_defaults", "retag"],
+        [*steps, "write_hosts_or_say_why", *refuses, "write_builder_defaults", "retag_all"],
     )
 
 
@@ -97,14 +100,22 @@ def _about_dockerfiles(build: DesiredBuild) -> list[str]:
     values = {
         "build": build.name,
         "on_miss": build.on_miss,
+        "serves_own_platform_only": "yes" if build.strategy == "retag" else "no",
         "dockerfiles_are_listed": "yes" if build.dockerfiles or build.strategy == "direct" else "no",
     }
     return [
         _values(values),
         _function("each_dockerfile", [(path,) for path in build.dockerfiles or ("Dockerfile",)]),
+        _function("each_built", [(name,) for name in _built_by(build.buildspec_commands)]),
         _function("each_closed", [(host,) for host in closed]),
         _program("dockerfile_program", "dockerfile"),
     ]
+
+
+def _built_by(commands: Iterable[str]) -> list[str]:
+    """Images that the commands make, for later ones to start from: they are nobody's to mirror."""
+    names = [name.strip("\"'") for command in commands for name in _TAGGED.findall(command)]
+    return [name for name in dict.fromkeys(names) if _NAME.fullmatch(name)]
 
 
 def _buildkit_of(build: DesiredBuild) -> list[BuildImage]:
@@ -128,7 +139,7 @@ def _upstream_arguments(build: DesiredBuild) -> list[tuple[str, str, str]]:
 
 def _function(name: str, calls: Iterable[tuple[str, ...]]) -> str:
     """A function that calls its arguments, once with each of `calls` added."""
-    lines = [f'  "$@" {" ".join(map(shlex.quote, values))}\n' for values in calls]
+    lines = [f'  "$@" {" ".join(map(shlex.quote, values))}\n' for values in calls] or ["  :\n"]
     return f"{name}() {{\n{''.join(lines)}}}\n"
 
 

@@ -27,10 +27,15 @@ each_upstream() {
 
 build=web
 on_miss=fail
+serves_own_platform_only=no
 dockerfiles_are_listed=no
 
 each_dockerfile() {
   "$@" Dockerfile
+}
+
+each_built() {
+  :
 }
 
 each_closed() {
@@ -41,7 +46,8 @@ each_closed() {
   "$@" registry.k8s.io
 }
 
-dockerfile_program='# Reads what is mirrored (`image NAME PLACE`, `closed REGISTRY`) and then a Dockerfile, and finds the images that it names.
+dockerfile_program='# Reads what is known (`image NAME PLACE`, `built NAME`, `closed REGISTRY`) and then a Dockerfile, and finds the images
+# that it names. A trigger of ONBUILD is for the builds that start from the result.
 # mode `check` looks only, `rewrite` prints it with the names in ECR, `syntax` prints the name of its frontend there.
 
 NR == FNR && $1 == "image" {
@@ -51,6 +57,7 @@ NR == FNR && $1 == "image" {
   folder[repository_of(canonical($2))] = without
   next
 }
+NR == FNR && $1 == "built" { built[canonical($2)] = 1; next }
 NR == FNR { closed[$2] = 1; next }
 { line[++count] = $0 }
 
@@ -127,7 +134,6 @@ function instruction(   text, part, words, i, key) {
   words = split(text, word, /[ \t]+/)
   i = 2
   key = tolower(word[1])
-  if (key == "onbuild") key = tolower(word[i++])
   if (key == "arg" && is_global) for (; i <= words; i++) set_arg(word[i])
   else if (key == "from") from(i)
   else if (key == "copy" || key == "run") for (; word[i] ~ /^--/; i++) flag(word[i])
@@ -145,7 +151,7 @@ function set_arg(text,   at, value) {
 
 function from(i,   raw, name) {
   is_global = 0
-  while (word[i] ~ /^--/) i++
+  for (; word[i] ~ /^--/; i++) if (word[i] ~ /^--platform=/) platform(substr(word[i], 12))
   raw = word[i]
   name = expand(raw)
   gsub(/["\047]/, "", name)
@@ -155,6 +161,14 @@ function from(i,   raw, name) {
   } else if (name != "scratch" && !(tolower(name) in stage)) use(name, raw, "")
   stage[stages++] = 1
   if (tolower(word[i + 1]) == "as") stage[tolower(word[i + 2])] = 1
+}
+
+# The legacy builder takes the machine for the platform, and says nothing; BuildKit asks upstream.
+function platform(text,   name) {
+  name = expand(text)
+  if (!unresolved && name != arg["BUILDPLATFORM"] && ENVIRON["serves_own_platform_only"] == "yes" && mode == "check")
+    fault("images that were given their name are for " arg["BUILDPLATFORM"] ", not " name \
+      ": choose another strategy for the build `" ENVIRON["build"] "`")
 }
 
 function flag(text,   parts, part, i) {
@@ -231,14 +245,17 @@ function use(name, raw, lead,   known, host) {
     if (mode == "rewrite") swap(lead, raw, ENVIRON["registry"] "/" in_ecr(known, name, raw))
     return
   }
+  if (known in built) return
   host = known
   sub(/\/.*/, "", host)
   known = familiar(known)
   if (!(host in closed)) note(known " is not mirrored, and comes from " host)
   else if (ENVIRON["on_miss"] == "upstream") note(known " is not listed, and comes from its upstream")
+  else if (index(raw, "$")) note(raw " is not listed as " known "; a build argument may change it")
   else
     fault(known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
-      "` in the manifest, and to its `images` if they lack it")
+      "`, and to the `images` of the manifest if they lack it" \
+      (known ~ /^docker\/dockerfile:/ ? ", or say `build_tools: true`" : ""))
 }
 
 # A variable in the tag stays one; any other has its default written down.
@@ -246,7 +263,8 @@ function in_ecr(known, name, raw,   literal) {
   if (!index(raw, "$")) return place[known]
   literal = raw
   sub(/[:@][^\/]*$/, "", literal)
-  if (!index(literal, "$") && raw !~ /["\047]/) return folder[repository_of(canonical(literal))] substr(raw, length(literal) + 1)
+  if (!index(literal, "$") && raw !~ /["\047]/)
+    return folder[repository_of(canonical(literal))] substr(raw, length(literal) + 1)
   note(raw " is written down as " name "; a --build-arg does not change it")
   return place[known]
 }
@@ -288,55 +306,11 @@ find_registry() {
 }
 
 log_in() {
-  # Unlike `eval $(…)` this fails when aws does, and a builtin printf keeps the password out of every argv.
+  # Unlike `eval $(aws ...)` this fails when aws does, and a builtin printf keeps the password out of every argv.
   password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
   [ -n "$password" ] || give_up "an empty password for ECR in $region"
   printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"
   unset password
-}
-
-# The daemon reads the same file: a pull of what is missing ends at once, and asks nobody. The address is one that
-# nothing can be reached at, and no port of a service of this machine.
-close_docker_hub() {
-  if ! [ -w /etc/hosts ]; then
-    say "cannot write /etc/hosts: a docker pull or run of what is not listed would reach Docker Hub"
-    return
-  fi
-  case $(cat /etc/hosts) in
-    *'# toolkit'*) return ;;
-  esac
-  printf '\n255.255.255.255 %s # toolkit: on_miss is fail\n' \
-    "registry-1.docker.io index.docker.io auth.docker.io docker.io registry.hub.docker.com" >>/etc/hosts ||
-    give_up "cannot write /etc/hosts"
-  say "Docker Hub's names lead nowhere in this build (on_miss: fail)"
-}
-
-# Reads the Dockerfile at path $2 in the source; $1 says what for.
-read_dockerfile() {
-  { each_image printf 'image %s %s\n' && each_closed printf 'closed %s\n'; } |
-    dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
-      awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
-}
-
-has_dockerfile() {
-  if [ -f "${CODEBUILD_SRC_DIR:-.}/$1" ]; then
-    return 0
-  fi
-  [ "$dockerfiles_are_listed" = no ] || give_up "there is no $1 in the source: see dockerfiles of the build $build"
-  say "there is no Dockerfile at the root of the source to look at: dockerfiles of the build $build may list others"
-  return 1
-}
-
-check_dockerfiles() {
-  misses=0
-  each_dockerfile check_dockerfile
-  [ "$misses" -eq 0 ] || give_up "the build would leave ECR (on_miss: fail)"
-}
-
-check_dockerfile() {
-  if has_dockerfile "$1"; then
-    read_dockerfile check "$1" || misses=1
-  fi
 }
 
 # Why the daemon would not read hosts.toml files; nothing when it would.
@@ -362,18 +336,71 @@ write_hosts_file() {
     give_up "cannot write $folder/hosts.toml"
 }
 
-hosts_file() {
-  printf 'server = "%s"\ncapabilities = ["pull", "resolve"]\noverride_path = true\n' "$2"
+look_at_daemon() {
+  fault=$(fault_of_daemon)
+  [ -z "$fault" ] || serves_own_platform_only=yes
 }
 
 write_hosts_or_say_why() {
-  fault=$(fault_of_daemon)
   if [ -z "$fault" ]; then
     each_upstream write_hosts_file
     say "auto: hosts.toml, and the names of the Dockerfiles besides"
   else
     say "auto: the names of the Dockerfiles only; $fault, so --pull, digests and other platforms are not served"
   fi
+}
+
+# The daemon reads the same file: a pull of what is missing ends at once, and asks nobody. The address is one that
+# nothing can be reached at, and no port of a service of this machine.
+close_docker_hub() {
+  if ! [ -w /etc/hosts ]; then
+    say "cannot write /etc/hosts: a docker pull or run of what is not listed would reach Docker Hub"
+    return
+  fi
+  case $(cat /etc/hosts) in
+    *'# toolkit'*) return ;;
+  esac
+  printf '\n255.255.255.255 %s # toolkit: on_miss is fail\n' \
+    "registry-1.docker.io index.docker.io auth.docker.io docker.io registry.hub.docker.com" >>/etc/hosts ||
+    give_up "cannot write /etc/hosts"
+  say "Docker Hub's names lead nowhere in this build (on_miss: fail)"
+}
+
+# Reads the Dockerfile at path $2 in the source; $1 says what for.
+read_dockerfile() {
+  {
+    each_image printf 'image %s %s\n'
+    each_built printf 'built %s\n'
+    each_closed printf 'closed %s\n'
+  } |
+    dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
+      serves_own_platform_only="$serves_own_platform_only" \
+      awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
+}
+
+has_dockerfile() {
+  if [ -f "${CODEBUILD_SRC_DIR:-.}/$1" ]; then
+    return 0
+  fi
+  [ "$dockerfiles_are_listed" = no ] || give_up "there is no $1 in the source: see dockerfiles of the build $build"
+  say "there is no Dockerfile at the root of the source to look at: dockerfiles of the build $build may list others"
+  return 1
+}
+
+check_dockerfiles() {
+  misses=0
+  each_dockerfile check_dockerfile
+  [ "$misses" -eq 0 ] || give_up "the build would leave ECR (on_miss: fail)"
+}
+
+check_dockerfile() {
+  if has_dockerfile "$1"; then
+    read_dockerfile check "$1" || misses=1
+  fi
+}
+
+hosts_file() {
+  printf 'server = "%s"\ncapabilities = ["pull", "resolve"]\noverride_path = true\n' "$2"
 }
 
 refuse_digests() {
@@ -459,8 +486,9 @@ name_if_failed() {
 }
 
 find_registry
-check_dockerfiles
+look_at_daemon
 close_docker_hub
+check_dockerfiles
 log_in
 write_hosts_or_say_why
 refuse_digests

@@ -42,7 +42,7 @@ find_registry() {
 }
 
 log_in() {
-  # Unlike `eval $(…)` this fails when aws does, and a builtin printf keeps the password out of every argv.
+  # Unlike `eval $(aws ...)` this fails when aws does, and a builtin printf keeps the password out of every argv.
   password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
   [ -n "$password" ] || give_up "an empty password for ECR in $region"
   printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"
@@ -72,18 +72,22 @@ write_hosts_file() {
     give_up "cannot write $folder/hosts.toml"
 }
 
-hosts_file() {
-  printf 'server = "https://%s"\n\n[host."%s"]\ncapabilities = ["pull", "resolve"]\noverride_path = true\n' "$1" "$2"
+look_at_daemon() {
+  fault=$(fault_of_daemon)
+  [ -z "$fault" ] || serves_own_platform_only=yes
 }
 
 write_hosts_or_say_why() {
-  fault=$(fault_of_daemon)
   if [ -z "$fault" ]; then
     each_upstream write_hosts_file
     say "auto: hosts.toml, and the names of the Dockerfiles besides"
   else
     say "auto: the names of the Dockerfiles only; $fault, so --pull, digests and other platforms are not served"
   fi
+}
+
+hosts_file() {
+  printf 'server = "https://%s"\n\n[host."%s"]\ncapabilities = ["pull", "resolve"]\noverride_path = true\n' "$1" "$2"
 }
 
 # A table of buildkitd.toml.
@@ -159,6 +163,7 @@ name_if_failed() {
 }
 
 find_registry
+look_at_daemon
 log_in
 write_hosts_or_say_why
 write_builder_defaults

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.build_container import CONTAINERD, DOCKER_20, PASSWORD, REGISTRY, BuildContainer
-from tests.support.builds import EXPORTER, LONG_NGINX, NGINX, PINNED, REGION, WEB
+from tests.support.builds import BUILDKIT, EXPORTER, LOGIN, LONG_NGINX, NGINX, PINNED, REGION, WEB
 from tests.support.golden import assert_golden
+from toolkit.codebuild import fragment
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
 
@@ -22,6 +23,7 @@ LOG_IN = [
     ["docker", "login", "--username", "AWS", "--password-stdin", REGISTRY],
 ]
 
+STRATEGIES = ["auto", "retag", "hosts", "builder", "contexts", "direct"]
 RETAG = replace(WEB, strategy="retag")
 CERTS = "docker/certs.d"
 
@@ -51,14 +53,27 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> BuildContainer:
 
 
 @pytest.mark.parametrize("on_miss", ["fail", "upstream"])
-@pytest.mark.parametrize("strategy", ["auto", "retag", "hosts"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_text_is_as_reviewed(strategy: str, on_miss: str) -> None:
     build = replace(WEB, strategy=strategy, on_miss=on_miss)
+    build = replace(build, images=(*build.images, BUILDKIT)) if strategy == "builder" else build
     assert_golden(f"buildspec/{strategy}_{on_miss}.sh", _script(build, "123456789012"))
+
+
+def test_the_text_of_login_is_as_reviewed() -> None:
+    assert_golden("buildspec/login.sh", _script(LOGIN))
 
 
 def test_without_images_there_is_nothing_to_do() -> None:
     assert _script(replace(WEB, images=())) == ""
+
+
+def test_no_piece_has_what_a_quoted_block_of_yaml_cannot_hold() -> None:
+    """Then the step would be one line of escapes in the buildspec, which nobody can review."""
+    for piece in (Path(fragment.__file__).parent / "shell").iterdir():
+        text = piece.read_text(encoding="utf-8")
+        assert text.replace("\n", "").isprintable() and text.isascii(), piece.name
+        assert piece.suffix != ".awk" or "'" not in text, piece.name
 
 
 def test_every_image_is_pulled_from_ecr_and_tagged_with_the_dockerfiles_name(container: BuildContainer) -> None:
@@ -108,21 +123,21 @@ def test_an_ecr_that_does_not_say_its_host_ends_the_phase(container: BuildContai
 
 
 def test_without_a_password_docker_is_not_asked(container: BuildContainer) -> None:
-    run = container.run(_script(WEB), FAKE_AWS_STATUS="254")
+    run = container.run(_script(RETAG), FAKE_AWS_STATUS="254")
     assert run.status != 0
     assert run.calls == LOG_IN[:1]
     assert "no password for ECR in eu-west-1" in run.output
 
 
 def test_an_empty_password_is_no_password(container: BuildContainer) -> None:
-    run = container.run(_script(WEB), FAKE_PASSWORD="")
+    run = container.run(_script(RETAG), FAKE_PASSWORD="")
     assert run.status != 0
     assert run.calls == LOG_IN[:1]
     assert "empty password" in run.output
 
 
 def test_a_refused_login_ends_the_phase(container: BuildContainer) -> None:
-    run = container.run(_script(WEB), FAKE_LOGIN_STATUS="1")
+    run = container.run(_script(RETAG), FAKE_LOGIN_STATUS="1")
     assert run.status != 0
     assert run.calls == LOG_IN
     assert f"no login at {REGISTRY}" in run.output
@@ -259,7 +274,9 @@ def test_any_names_reach_docker_as_they_are(container: BuildContainer, names: li
 
 
 @settings(max_examples=40, deadline=None)
-@given(texts=st.lists(shell_text, min_size=1, max_size=3), strategy=st.sampled_from(["auto", "retag", "hosts"]))
+@given(
+    texts=st.lists(shell_text, min_size=1, max_size=3), strategy=st.sampled_from(sorted({*STRATEGIES} - {"builder"}))
+)
 def test_any_values_leave_the_script_sound(texts: list[str], strategy: str) -> None:
     sh = shutil.which("sh")
     assert sh

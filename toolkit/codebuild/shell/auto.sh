@@ -1,5 +1,9 @@
-write_hosts_or_say_why() {
+look_at_daemon() {
   fault=$(fault_of_daemon)
+  [ -z "$fault" ] || serves_own_platform_only=yes
+}
+
+write_hosts_or_say_why() {
   if [ -z "$fault" ]; then
     each_upstream write_hosts_file
     say "auto: hosts.toml, and the names of the Dockerfiles besides"

@@ -1,4 +1,4 @@
-# For `docker buildx build $TOOLKIT_BUILD_CONTEXTS …`; no word of it has a space.
+# For `docker buildx build $TOOLKIT_BUILD_CONTEXTS`; no word of it has a space.
 export_contexts() {
   TOOLKIT_BUILD_CONTEXTS=
   each_image add_context

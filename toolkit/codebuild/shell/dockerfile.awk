@@ -1,4 +1,5 @@
-# Reads what is mirrored (`image NAME PLACE`, `closed REGISTRY`) and then a Dockerfile, and finds the images that it names.
+# Reads what is known (`image NAME PLACE`, `built NAME`, `closed REGISTRY`) and then a Dockerfile, and finds the images
+# that it names. A trigger of ONBUILD is for the builds that start from the result.
 # mode `check` looks only, `rewrite` prints it with the names in ECR, `syntax` prints the name of its frontend there.
 
 NR == FNR && $1 == "image" {
@@ -8,6 +9,7 @@ NR == FNR && $1 == "image" {
   folder[repository_of(canonical($2))] = without
   next
 }
+NR == FNR && $1 == "built" { built[canonical($2)] = 1; next }
 NR == FNR { closed[$2] = 1; next }
 { line[++count] = $0 }
 
@@ -84,7 +86,6 @@ function instruction(   text, part, words, i, key) {
   words = split(text, word, /[ \t]+/)
   i = 2
   key = tolower(word[1])
-  if (key == "onbuild") key = tolower(word[i++])
   if (key == "arg" && is_global) for (; i <= words; i++) set_arg(word[i])
   else if (key == "from") from(i)
   else if (key == "copy" || key == "run") for (; word[i] ~ /^--/; i++) flag(word[i])
@@ -102,7 +103,7 @@ function set_arg(text,   at, value) {
 
 function from(i,   raw, name) {
   is_global = 0
-  while (word[i] ~ /^--/) i++
+  for (; word[i] ~ /^--/; i++) if (word[i] ~ /^--platform=/) platform(substr(word[i], 12))
   raw = word[i]
   name = expand(raw)
   gsub(/["\047]/, "", name)
@@ -112,6 +113,14 @@ function from(i,   raw, name) {
   } else if (name != "scratch" && !(tolower(name) in stage)) use(name, raw, "")
   stage[stages++] = 1
   if (tolower(word[i + 1]) == "as") stage[tolower(word[i + 2])] = 1
+}
+
+# The legacy builder takes the machine for the platform, and says nothing; BuildKit asks upstream.
+function platform(text,   name) {
+  name = expand(text)
+  if (!unresolved && name != arg["BUILDPLATFORM"] && ENVIRON["serves_own_platform_only"] == "yes" && mode == "check")
+    fault("images that were given their name are for " arg["BUILDPLATFORM"] ", not " name \
+      ": choose another strategy for the build `" ENVIRON["build"] "`")
 }
 
 function flag(text,   parts, part, i) {
@@ -188,14 +197,17 @@ function use(name, raw, lead,   known, host) {
     if (mode == "rewrite") swap(lead, raw, ENVIRON["registry"] "/" in_ecr(known, name, raw))
     return
   }
+  if (known in built) return
   host = known
   sub(/\/.*/, "", host)
   known = familiar(known)
   if (!(host in closed)) note(known " is not mirrored, and comes from " host)
   else if (ENVIRON["on_miss"] == "upstream") note(known " is not listed, and comes from its upstream")
+  else if (index(raw, "$")) note(raw " is not listed as " known "; a build argument may change it")
   else
     fault(known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
-      "` in the manifest, and to its `images` if they lack it")
+      "`, and to the `images` of the manifest if they lack it" \
+      (known ~ /^docker\/dockerfile:/ ? ", or say `build_tools: true`" : ""))
 }
 
 # A variable in the tag stays one; any other has its default written down.
@@ -203,7 +215,8 @@ function in_ecr(known, name, raw,   literal) {
   if (!index(raw, "$")) return place[known]
   literal = raw
   sub(/[:@][^\/]*$/, "", literal)
-  if (!index(literal, "$") && raw !~ /["\047]/) return folder[repository_of(canonical(literal))] substr(raw, length(literal) + 1)
+  if (!index(literal, "$") && raw !~ /["\047]/)
+    return folder[repository_of(canonical(literal))] substr(raw, length(literal) + 1)
   note(raw " is written down as " name "; a --build-arg does not change it")
   return place[known]
 }

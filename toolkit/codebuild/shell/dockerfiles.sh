@@ -1,7 +1,12 @@
 # Reads the Dockerfile at path $2 in the source; $1 says what for.
 read_dockerfile() {
-  { each_image printf 'image %s %s\n' && each_closed printf 'closed %s\n'; } |
+  {
+    each_image printf 'image %s %s\n'
+    each_built printf 'built %s\n'
+    each_closed printf 'closed %s\n'
+  } |
     dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
+      serves_own_platform_only="$serves_own_platform_only" \
       awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
 }
 

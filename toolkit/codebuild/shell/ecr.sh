@@ -15,7 +15,7 @@ find_registry() {
 }
 
 log_in() {
-  # Unlike `eval $(…)` this fails when aws does, and a builtin printf keeps the password out of every argv.
+  # Unlike `eval $(aws ...)` this fails when aws does, and a builtin printf keeps the password out of every argv.
   password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
   [ -n "$password" ] || give_up "an empty password for ECR in $region"
   printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"

@@ -57,5 +57,6 @@ function utf8(code) {
   if (code < 128) return sprintf("%c", code)
   if (code < 2048) return sprintf("%c%c", 192 + int(code / 64), 128 + code % 64)
   if (code < 65536) return sprintf("%c%c%c", 224 + int(code / 4096), 128 + int(code / 64) % 64, 128 + code % 64)
-  return sprintf("%c%c%c%c", 240 + int(code / 262144), 128 + int(code / 4096) % 64, 128 + int(code / 64) % 64, 128 + code % 64)
+  return sprintf("%c", 240 + int(code / 262144)) sprintf("%c%c%c", 128 + int(code / 4096) % 64, \
+    128 + int(code / 64) % 64, 128 + code % 64)
 }
