@@ -56,8 +56,8 @@ esac
 
 _TOOLS = ("awk", "cat", "cksum", "mkdir", "mktemp", "rm", "uname")
 
-# Debian's busybox prefers its own `sleep` to whatever is on PATH.
-_BUSYBOX = 'sleep() {{ {programs}/sleep "$@"; }}\n'
+# Debian's busybox prefers its own programs to whatever is on PATH.
+_BUSYBOX = 'sleep() {{ {programs}/sleep "$@"; }}\ndate() {{ {programs}/date "$@"; }}\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class BuildContainer:
             tool = shell_path if is_busybox and name != "cksum" else shutil.which(name)
             assert tool, f"no {name} on this machine"
             (self._programs / name).symlink_to(tool)
-        for name, body in (("aws", _AWS), ("docker", _DOCKER.format(folder=shlex.quote(str(folder)))), ("sleep", "")):
+        docker = _DOCKER.format(folder=shlex.quote(str(folder)))
+        for name, body in (("aws", _AWS), ("docker", docker), ("sleep", ""), ("date", "echo 1700000000\n")):
             program = self._programs / name
             program.write_text(_RECORD.format(name=name, folder=shlex.quote(str(folder))) + body, encoding="utf-8")
             program.chmod(0o755)
@@ -157,4 +158,5 @@ class BuildContainer:
     def _calls(self) -> list[list[str]]:
         # newline="" keeps carriage returns; the words themselves are never empty.
         text = (self._folder / "calls").read_bytes().decode()
-        return [call.split("\0") for call in text.split("\0\0") if call]
+        calls = [call.split("\0") for call in text.split("\0\0") if call]
+        return [call for call in calls if call[0] != "date"]

@@ -45,6 +45,8 @@ def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None 
     if not build.images:
         return ""
     pieces, steps = _plan(build)
+    if "door" in pieces:
+        steps.append("wait_for_door")
     blocks = [_piece("begin"), _values({"region": region, "account_id": account_id or ""})]
     blocks.append(_function("each_image", [_image_arguments(image) for image in build.images]))
     if not _ABOUT_UPSTREAMS.isdisjoint(pieces):
@@ -96,11 +98,13 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
 
 def _about_dockerfiles(build: DesiredBuild) -> list[str]:
     """What the pieces that read Dockerfiles need to know."""
-    closed = sorted({*ALIASES, *(upstream.host for upstream in build.upstreams)})
+    closed = sorted({_DOCKER_HUB, *ALIASES, *(upstream.host for upstream in build.upstreams)})
     values = {
         "build": build.name,
         "on_miss": build.on_miss,
+        "closes_every_upstream": "no" if build.strategy in ("retag", "contexts", "direct") else "yes",
         "serves_own_platform_only": "yes" if build.strategy == "retag" else "no",
+        "takes_names_literally": "yes" if build.strategy in ("retag", "contexts") else "no",
         "dockerfiles_are_listed": "yes" if build.dockerfiles or build.strategy == "direct" else "no",
     }
     return [

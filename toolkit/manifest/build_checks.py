@@ -16,7 +16,7 @@ from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
 from toolkit.manifest.strategy_checks import check_served, check_strategy, missing_sentence
 from toolkit.oci.descriptor import Platform
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import Reference
 
 _BUCKET_AND_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
 _CODECOMMIT = re.compile(r"https://git-codecommit(-fips)?\.[a-z0-9-]+\.[a-z0-9.]+/v1/repos/[A-Za-z0-9._-]+")
@@ -40,16 +40,14 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
 
 
 def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
-    seen: dict[tuple[Repository, object], str] = {}
+    seen: dict[object, str] = {}
     for position, original in enumerate(build.images):
         here = (*path, "images", position)
         reference = Reference.parse(original)
-        if reference.digest is not None:
-            key: tuple[Repository, object] = (reference.name, reference.digest)
-            mirror = mirrors.find_pinned(reference.name, reference.digest)
-        else:
-            key = wanted = upstream_tag(original)
-            mirror = mirrors.find(wanted)
+        pinned = reference.digest and mirrors.find_pinned(reference.name, reference.digest)
+        mirror = pinned if reference.digest else mirrors.find(upstream_tag(original))
+        # To `docker tag` that is another name.
+        key = (reference.digest or upstream_tag(original), reference.name, original.startswith("registry-1."))
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
         elif mirror:

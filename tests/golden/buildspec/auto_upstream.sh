@@ -74,7 +74,11 @@ write_hosts_file() {
 
 look_at_daemon() {
   fault=$(fault_of_daemon)
-  [ -z "$fault" ] || serves_own_platform_only=yes
+  if [ -n "$fault" ]; then
+    closes_every_upstream=no
+    serves_own_platform_only=yes
+    takes_names_literally=yes
+  fi
 }
 
 write_hosts_or_say_why() {

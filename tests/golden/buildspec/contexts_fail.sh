@@ -20,7 +20,9 @@ each_image() {
 
 build=web
 on_miss=fail
+closes_every_upstream=no
 serves_own_platform_only=no
+takes_names_literally=yes
 dockerfiles_are_listed=no
 
 each_dockerfile() {
@@ -36,6 +38,7 @@ each_closed() {
   "$@" ghcr.io
   "$@" public.ecr.aws
   "$@" quay.io
+  "$@" registry-1.docker.io
   "$@" registry.k8s.io
 }
 
@@ -82,7 +85,8 @@ function canonical(name,   digest, tag, host) {
   if (index(name, "/") && (host ~ /[.:]/ || host == "localhost")) name = substr(name, length(host) + 2)
   else host = "docker.io"
   host = tolower(host)
-  if (host ~ /^(index|registry-1)\.docker\.io$/) host = "docker.io"
+  if (host == "index.docker.io" || (host == "registry-1.docker.io" && ENVIRON["takes_names_literally"] != "yes"))
+    host = "docker.io"
   if (host == "docker.io" && !index(name, "/")) name = "library/" name
   return host "/" name (digest != "" ? digest : tag != "" ? tag : ":latest")
 }
@@ -244,7 +248,8 @@ function use(name, raw, lead,   known, host) {
   known = familiar(known)
   if (!(host in closed)) note(known " is not mirrored, and comes from " host)
   else if (ENVIRON["on_miss"] == "upstream") note(known " is not listed, and comes from its upstream")
-  else if (index(raw, "$")) note(raw " is not listed as " known "; a build argument may change it")
+  else if (index(raw, "$") && (host == "docker.io" || ENVIRON["closes_every_upstream"] == "yes"))
+    note(raw " is not listed as " known "; a build argument may change it")
   else
     fault(known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
       "`, and to the `images` of the manifest if they lack it" \
@@ -306,9 +311,10 @@ log_in() {
   unset password
 }
 
-# The daemon reads the same file: a pull of what is missing ends at once, and asks nobody. The address is one that
-# nothing can be reached at, and no port of a service of this machine.
+# The daemon reads the same file, so that a pull of what is missing ends at once and asks nobody. The address is one that
+# nothing can be reached at, and no service of this machine either.
 close_docker_hub() {
+  closed_at=
   if ! [ -w /etc/hosts ]; then
     say "cannot write /etc/hosts: a docker pull or run of what is not listed would reach Docker Hub"
     return
@@ -319,7 +325,16 @@ close_docker_hub() {
   printf '\n255.255.255.255 %s # toolkit: on_miss is fail\n' \
     "registry-1.docker.io index.docker.io auth.docker.io docker.io registry.hub.docker.com" >>/etc/hosts ||
     give_up "cannot write /etc/hosts"
+  closed_at=$(date +%s)
   say "Docker Hub's names lead nowhere in this build (on_miss: fail)"
+}
+
+# What the daemon has read of the file it believes for five seconds.
+wait_for_door() {
+  if [ -n "$closed_at" ]; then
+    left=$((closed_at + 6 - $(date +%s)))
+    [ "$left" -le 0 ] || sleep "$left"
+  fi
 }
 
 # Reads the Dockerfile at path $2 in the source; $1 says what for.
@@ -330,7 +345,8 @@ read_dockerfile() {
     each_closed printf 'closed %s\n'
   } |
     dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
-      serves_own_platform_only="$serves_own_platform_only" \
+      closes_every_upstream="$closes_every_upstream" serves_own_platform_only="$serves_own_platform_only" \
+      takes_names_literally="$takes_names_literally" \
       awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
 }
 
@@ -384,3 +400,4 @@ close_docker_hub
 check_dockerfiles
 log_in
 export_contexts
+wait_for_door

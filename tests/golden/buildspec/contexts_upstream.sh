@@ -20,7 +20,9 @@ each_image() {
 
 build=web
 on_miss=upstream
+closes_every_upstream=no
 serves_own_platform_only=no
+takes_names_literally=yes
 dockerfiles_are_listed=no
 
 each_dockerfile() {
@@ -36,6 +38,7 @@ each_closed() {
   "$@" ghcr.io
   "$@" public.ecr.aws
   "$@" quay.io
+  "$@" registry-1.docker.io
   "$@" registry.k8s.io
 }
 
@@ -82,7 +85,8 @@ function canonical(name,   digest, tag, host) {
   if (index(name, "/") && (host ~ /[.:]/ || host == "localhost")) name = substr(name, length(host) + 2)
   else host = "docker.io"
   host = tolower(host)
-  if (host ~ /^(index|registry-1)\.docker\.io$/) host = "docker.io"
+  if (host == "index.docker.io" || (host == "registry-1.docker.io" && ENVIRON["takes_names_literally"] != "yes"))
+    host = "docker.io"
   if (host == "docker.io" && !index(name, "/")) name = "library/" name
   return host "/" name (digest != "" ? digest : tag != "" ? tag : ":latest")
 }
@@ -244,7 +248,8 @@ function use(name, raw, lead,   known, host) {
   known = familiar(known)
   if (!(host in closed)) note(known " is not mirrored, and comes from " host)
   else if (ENVIRON["on_miss"] == "upstream") note(known " is not listed, and comes from its upstream")
-  else if (index(raw, "$")) note(raw " is not listed as " known "; a build argument may change it")
+  else if (index(raw, "$") && (host == "docker.io" || ENVIRON["closes_every_upstream"] == "yes"))
+    note(raw " is not listed as " known "; a build argument may change it")
   else
     fault(known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
       "`, and to the `images` of the manifest if they lack it" \
@@ -314,7 +319,8 @@ read_dockerfile() {
     each_closed printf 'closed %s\n'
   } |
     dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
-      serves_own_platform_only="$serves_own_platform_only" \
+      closes_every_upstream="$closes_every_upstream" serves_own_platform_only="$serves_own_platform_only" \
+      takes_names_literally="$takes_names_literally" \
       awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
 }
 

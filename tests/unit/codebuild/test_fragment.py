@@ -24,7 +24,7 @@ LOG_IN = [
 ]
 
 STRATEGIES = ["auto", "retag", "hosts", "builder", "contexts", "direct"]
-RETAG = replace(WEB, strategy="retag")
+RETAG = replace(WEB, strategy="retag", on_miss="upstream")
 CERTS = "docker/certs.d"
 
 # What a shell can hold: anything but NUL; surrogates are no text.
@@ -184,6 +184,11 @@ def test_docker_hubs_names_lead_nowhere_when_a_miss_fails(container: BuildContai
     assert "\n255.255.255.255 registry-1.docker.io index.docker.io " in text
     assert container.run(_script(WEB)).status == run.status == 0
     assert container.hosts.read_text() == text
+
+
+def test_the_phase_outlasts_what_the_daemon_still_believes_of_the_hosts_file(container: BuildContainer) -> None:
+    assert container.run(_script(WEB)).calls[-1] == ["sleep", "6"]
+    assert ["sleep", "6"] not in container.run(_script(WEB)).calls
 
 
 def test_docker_hubs_names_stay_when_a_miss_goes_upstream(container: BuildContainer) -> None:

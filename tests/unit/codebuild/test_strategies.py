@@ -109,6 +109,26 @@ def test_what_is_not_listed_ends_the_phase_with_the_line_to_add(
     assert [call[:2] for call in run.calls] == [["docker", "info"]]
 
 
+@pytest.mark.parametrize("strategy", ["retag", "contexts"])
+def test_the_registrys_own_name_is_another_name_where_names_are_taken_literally(
+    container: BuildContainer, strategy: str
+) -> None:
+    literal = replace(NGINX, original="registry-1.docker.io/library/nginx:1.16")
+    write(container, f"FROM {literal.original}")
+    run = container.run(_script(replace(WEB, strategy=strategy)))
+    assert run.status != 0
+    assert f"add `- {literal.original}` to `images` of the build" in run.output
+    assert container.run(_script(replace(WEB, strategy=strategy, images=(NGINX, literal)))).status == 0
+
+
+def test_the_default_of_an_argument_may_miss_only_where_its_upstream_is_closed(container: BuildContainer) -> None:
+    write(container, "ARG BASE=quay.io/acme/base:2\nFROM $BASE")
+    assert container.run(_script(WEB)).status == 0
+    old = container.run(_script(WEB), FAKE_INFO=DOCKER_20)
+    assert old.status != 0
+    assert "quay.io/acme/base:2 is not listed" in old.output
+
+
 def test_every_miss_of_every_dockerfile_is_named(container: BuildContainer) -> None:
     write(container, "FROM redis:7\nFROM redis:8")
     write(container, "FROM redis:9", "a b/Dockerfile=x")

@@ -41,7 +41,8 @@ function canonical(name,   digest, tag, host) {
   if (index(name, "/") && (host ~ /[.:]/ || host == "localhost")) name = substr(name, length(host) + 2)
   else host = "docker.io"
   host = tolower(host)
-  if (host ~ /^(index|registry-1)\.docker\.io$/) host = "docker.io"
+  if (host == "index.docker.io" || (host == "registry-1.docker.io" && ENVIRON["takes_names_literally"] != "yes"))
+    host = "docker.io"
   if (host == "docker.io" && !index(name, "/")) name = "library/" name
   return host "/" name (digest != "" ? digest : tag != "" ? tag : ":latest")
 }
@@ -203,7 +204,8 @@ function use(name, raw, lead,   known, host) {
   known = familiar(known)
   if (!(host in closed)) note(known " is not mirrored, and comes from " host)
   else if (ENVIRON["on_miss"] == "upstream") note(known " is not listed, and comes from its upstream")
-  else if (index(raw, "$")) note(raw " is not listed as " known "; a build argument may change it")
+  else if (index(raw, "$") && (host == "docker.io" || ENVIRON["closes_every_upstream"] == "yes"))
+    note(raw " is not listed as " known "; a build argument may change it")
   else
     fault(known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
       "`, and to the `images` of the manifest if they lack it" \

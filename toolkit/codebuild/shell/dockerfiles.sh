@@ -6,7 +6,8 @@ read_dockerfile() {
     each_closed printf 'closed %s\n'
   } |
     dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
-      serves_own_platform_only="$serves_own_platform_only" \
+      closes_every_upstream="$closes_every_upstream" serves_own_platform_only="$serves_own_platform_only" \
+      takes_names_literally="$takes_names_literally" \
       awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
 }
 
