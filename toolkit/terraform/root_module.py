@@ -164,6 +164,7 @@ def _build_values(build: DesiredBuild) -> dict[str, object]:
         "project_name": build.project_name,
         "description": build.description or None,  # null is the module's own
         "repositories": _in_order(image.repository for image in build.images),
+        "readable_secret_arns": [build.docker_hub_secret] if build.docker_hub_secret else [],
         "compute_type": build.compute_type,
         "environment_type": build.environment_type,
         "environment_image": build.environment_image,
