@@ -53,6 +53,13 @@ locals {
     },
   ]
 
+  readable_secret_statements = length(var.readable_secret_arns) == 0 ? [] : [{
+    Sid      = "ReadSecretsByCommand"
+    Effect   = "Allow"
+    Action   = ["secretsmanager:GetSecretValue"]
+    Resource = sort(var.readable_secret_arns)
+  }]
+
   s3 = "arn:${local.partition}:s3:::"
 
   s3_statements = var.source_code.type != "S3" ? [] : [
@@ -249,6 +256,7 @@ resource "aws_iam_role_policy" "this" {
     Statement = concat(
       local.log_statements,
       local.pull_statements,
+      local.readable_secret_statements,
       local.s3_statements,
       local.codecommit_statements,
       local.pipeline_statements,

@@ -133,6 +133,21 @@ variable "repository_arns" {
   }
 }
 
+variable "readable_secret_arns" {
+  description = "ARNs of the Secrets Manager secrets that the build's own commands may read, and no others."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for arn in var.readable_secret_arns :
+      can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn))
+    ])
+    error_message = "Every secret's ARN must be that of one Secrets Manager secret, without wildcards."
+  }
+}
+
 variable "compute_type" {
   description = "Size of the build machine."
   type        = string

@@ -15,8 +15,9 @@ from toolkit.manifest.destinations import Destination, Mirrors, mirrors_of, upst
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
+from toolkit.manifest.strategy_checks import check_served, check_strategy, missing_sentence
 from toolkit.oci.descriptor import Platform
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import Reference
 
 _LONGEST_POLICY = 10_240
 """Characters that are no white space, all policies of a role together."""
@@ -33,25 +34,39 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
             message = f"`{build.name}` is the name of {readable.where(('builds', first))} already"
             yield Finding((*path, "name"), message)
         yield from check_settings(build, path, readable)
+        yield from check_strategy(build, path, readable)
         yield from _check_environment(build, path, readable, mirrors)
         yield from _check_images(build, path, readable, mirrors)
         yield from _check_policy_size(build, path, readable, mirrors)
 
 
 def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
-    seen: dict[tuple[Repository, str], str] = {}
+    seen: dict[object, str] = {}
     for position, original in enumerate(build.images):
         here = (*path, "images", position)
         reference = Reference.parse(original)
-        if reference.digest is not None:
-            yield Finding(here, _digest_sentence(original, reference))
-            continue
-        key = upstream_tag(original)
+        pinned = reference.digest and mirrors.find_pinned(reference.name, reference.digest)
+        mirror = pinned if reference.digest else mirrors.find(upstream_tag(original))
+        # To `docker tag` that is another name.
+        key = (reference.digest or upstream_tag(original), reference.name, original.startswith("registry-1."))
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
-        else:
-            yield from _check_mirrored(build, original, here, readable, mirrors)
+        elif mirror:
+            yield from _check_machine(build, mirror, here, readable)
+            yield from check_served(build, original, mirror, here, readable)
+        elif reference.name not in readable.doubtful:
+            yield Finding(here, missing_sentence(original))
         seen.setdefault(key, original)
+
+
+def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
+    if build.environment_image is None or not build.environment_image.startswith(MIRROR):
+        return
+    original = build.environment_image.removeprefix(MIRROR)
+    if mirror := mirrors.find(upstream_tag(original)):
+        yield from _check_machine(build, mirror, (*path, "environment_image"), readable)
+    elif Reference.parse(original).name not in readable.doubtful:
+        yield Finding((*path, "environment_image"), missing_sentence(original))
 
 
 def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
@@ -68,32 +83,6 @@ def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, 
         rights = f"rights for {len(repositories)} repositories" + (" and `policy_statements`" if extra else "")
         message = f"needs {rights}, {own + extra:,} characters of policy, and IAM takes {_LONGEST_POLICY:,} in a role"
         yield Finding(path, f"{message}: split the build")
-
-
-def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
-    if build.environment_image is not None and build.environment_image.startswith(MIRROR):
-        original = build.environment_image.removeprefix(MIRROR)
-        yield from _check_mirrored(build, original, (*path, "environment_image"), readable, mirrors)
-
-
-def _check_mirrored(
-    build: BuildProjectSpec, original: str, path: Path, readable: Readable, mirrors: Mirrors
-) -> Iterator[Finding]:
-    """Whether `original` is mirrored, and for the build's machine."""
-    key = upstream_tag(original)
-    reference = Reference.parse(original)
-    if mirror := mirrors.find(key):
-        yield from _check_machine(build, mirror, path, readable)
-    elif reference.name not in readable.doubtful:
-        wanted = key[0].with_tag(key[1]).familiar
-        meaning = "" if reference.tag else f" (it means {quoted(wanted)})"
-        yield Finding(path, f"nothing mirrors {quoted(original)}{meaning}: add `- {wanted}` to `images`")
-
-
-def _digest_sentence(original: str, reference: Reference) -> str:
-    name = original.partition("@")[0]
-    better = quoted(name) if reference.tag else "its tag instead"
-    return f"Docker cannot give a local image a name with a digest, so the build would pull it: name {better}"
 
 
 def _check_machine(

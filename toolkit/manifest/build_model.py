@@ -25,6 +25,7 @@ from toolkit.manifest.grammar import (
     ReferenceText,
     ResourceTagKey,
     ResourceTagValue,
+    SourcePath,
     quoted,
 )
 from toolkit.manifest.spec import Spec
@@ -43,9 +44,22 @@ class BuildProjectSpec(Spec):
     description: str = Field("", max_length=255, description="For people.")
     source: SourceSpec = Field(description="What is built.")
     images: tuple[ReferenceText, ...] = Field(
-        min_length=1,
+        (),
         strict=False,
-        description="What its Dockerfiles start from, spelled as there; each must be in `images`.",
+        description="What its Dockerfiles start from, spelled as there; each must be in `images`. Needed, but for "
+        "the strategy `login`.",
+    )
+    strategy: Literal["auto", "retag", "hosts", "builder", "contexts", "direct", "login"] = Field(
+        "auto", description="How the base images get from ECR into the build; README says what each serves."
+    )
+    on_miss: Literal["fail", "upstream"] = Field(
+        "fail", description="What a base image that is not listed does: end the build, or come from its upstream."
+    )
+    dockerfiles: tuple[SourcePath, ...] = Field(
+        (),
+        strict=False,
+        description="The Dockerfiles, by their paths in the source; default: `Dockerfile`, if there is one.",
+        examples=[["Dockerfile", "worker/Dockerfile"]],
     )
     commands: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),

@@ -264,6 +264,11 @@ class Manifest(Spec):
     images: tuple[ImageSpec, ...] = Field(
         min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
     )
+    build_tools: bool = Field(
+        False,
+        description="Mirror what Docker's builders fetch unasked, and let every build have it: `docker/dockerfile:1`, "
+        "BuildKit itself, the SBOM scanner and binfmt.",
+    )
     registries: dict[RegistryHost, RegistrySpec] = Field(
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]
     )

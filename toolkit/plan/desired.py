@@ -95,11 +95,23 @@ class DesiredSelection:
 
 @dataclass(frozen=True, slots=True)
 class BuildImage:
-    """A base image of a build: the name its Dockerfiles use, and where it is mirrored."""
+    """A base image of a build: the name its Dockerfiles use, and where it is mirrored.
+
+    `digest` is set where that name has one; `tag` then is the tag that is pinned to it.
+    """
 
     original: str
     repository: str
     tag: str
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A registry that is mirrored: `docker.io`, and what its repositories begin with in ECR, `mirror/docker-hub`."""
+
+    host: str
+    prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +144,11 @@ class BuildSettings:
 
 @dataclass(frozen=True, slots=True)
 class DesiredBuild:
-    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160."""
+    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160.
+
+    `strategy` and `on_miss` are the manifest's words. `dockerfiles` is empty where the manifest names none: then it is
+    the one at the root of the source, if there is one. `docker_hub_secret` is the ARN of an account for `login`.
+    """
 
     name: str
     project_name: str
@@ -148,6 +164,11 @@ class DesiredBuild:
     timeout_minutes: int
     log_retention_days: int
     description: str = ""
+    strategy: str = "auto"
+    on_miss: str = "fail"
+    dockerfiles: tuple[str, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    docker_hub_secret: str | None = None
     settings: BuildSettings = BuildSettings()
 
     @property
@@ -212,6 +233,11 @@ class Desired:
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
     mirror_account_id: str | None = None
+
+    @property
+    def registry_account_id(self) -> str | None:
+        """Whose registry the builds pull from, None where that is whoever applies the manifest."""
+        return self.mirror_account_id or self.account_id
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""

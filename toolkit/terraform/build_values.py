@@ -21,6 +21,7 @@ def build_values(build: DesiredBuild) -> dict[str, object]:
         "source_code": _source_values(build),
         "buildspec_path": settings.buildspec_path,
         "repositories": sorted(repositories),
+        "readable_secret_arns": [build.docker_hub_secret] if build.docker_hub_secret else [],
         "compute_type": build.compute_type,
         "environment_type": build.environment_type,
         "fleet": settings.fleet,

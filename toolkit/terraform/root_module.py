@@ -54,7 +54,9 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
         "toolkit.auto.tfvars.json": _variables(desired),
     }
     files |= {
-        f"buildspecs/{build.name}.yml": render_buildspec(build)
+        f"buildspecs/{build.name}.yml": render_buildspec(
+            build, region=desired.region, account_id=desired.registry_account_id
+        )
         for build in desired.builds
         if build.settings.buildspec_path is None
     }

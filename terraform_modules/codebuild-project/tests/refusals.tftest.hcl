@@ -36,13 +36,14 @@ run "what_is_too_long_or_too_much_is_refused" {
     name                   = join("", [for i in range(151) : "a"])
     source_code            = { type = "GITHUB", location = "" }
     repository_arns        = ["arn:aws:s3:::bucket"]
+    readable_secret_arns   = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:*"]
     environment_image      = "an image"
     environment_variables  = { CODEBUILD_SRC_DIR = "x" }
     build_timeout_minutes  = 2161
     queued_timeout_minutes = 481
   }
 
-  expect_failures = [var.name, var.source_code, var.repository_arns, var.environment_image, var.environment_variables, var.build_timeout_minutes, var.queued_timeout_minutes]
+  expect_failures = [var.name, var.source_code, var.repository_arns, var.readable_secret_arns, var.environment_image, var.environment_variables, var.build_timeout_minutes, var.queued_timeout_minutes]
 }
 
 run "a_name_with_a_slash_halves_of_minutes_and_a_codecommit_name_are_refused" {
