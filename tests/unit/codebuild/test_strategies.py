@@ -129,8 +129,32 @@ def test_the_default_of_an_argument_may_miss_only_where_its_upstream_is_closed(c
     assert "quay.io/acme/base:2 is not listed" in old.output
 
 
+def test_a_miss_of_a_stage_that_the_last_one_does_without_is_only_said(container: BuildContainer) -> None:
+    write(
+        container,
+        "FROM redis:7 AS unused\nCOPY --from=redis:8 /a /b\nFROM nginx:1.16 AS used\nFROM nginx:1.16 AS also\n"
+        "FROM used\nCOPY --from=2 /a /b\n",
+    )
+    run = container.run(_script(WEB))
+    assert run.status == 0
+    assert "Dockerfile:1: redis:7 is not listed: " in run.output
+    assert run.output.count("; the last stage does without it") == 2
+
+
+@pytest.mark.parametrize(
+    "use", ["FROM x", "FROM nginx:1.16\nCOPY --from=x /a /b", "FROM nginx:1.16\nCOPY --from=1 / /"]
+)
+def test_a_miss_of_a_stage_that_the_last_one_needs_by_way_of_others_ends_the_phase(
+    container: BuildContainer, use: str
+) -> None:
+    write(container, f"FROM redis:7 AS X\nFROM x AS y\nFROM y AS z\n{use}\n".replace("=x", "=z"))
+    run = container.run(_script(WEB))
+    assert run.status != 0
+    assert "Dockerfile:1: redis:7 is not listed" in run.output
+
+
 def test_every_miss_of_every_dockerfile_is_named(container: BuildContainer) -> None:
-    write(container, "FROM redis:7\nFROM redis:8")
+    write(container, "FROM redis:7 AS a\nFROM redis:8\nCOPY --from=a / /")
     write(container, "FROM redis:9", "a b/Dockerfile=x")
     run = container.run(_script(replace(WEB, dockerfiles=("Dockerfile", "a b/Dockerfile=x"))))
     assert run.status != 0
