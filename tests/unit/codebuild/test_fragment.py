@@ -246,6 +246,7 @@ def test_auto_says_why_a_daemon_gets_names_only_and_hosts_refuses_it(
 def test_a_daemon_elsewhere_reads_no_files_of_this_machine(container: BuildContainer) -> None:
     run = container.run(_script(WEB), DOCKER_HOST="tcp://docker:2375")
     assert "the daemon at tcp://docker:2375 reads the files of its own machine" in run.output
+    assert "the daemon at tcp://docker:2375 looks names up itself" in run.output
     assert not (container.etc / CERTS).exists()
 
 
