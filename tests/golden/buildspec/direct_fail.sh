@@ -253,6 +253,10 @@ function after(op) { sub(/^:?[-+]/, "", op); return op }
 # `name` is what `raw`, which stands after `lead`, means.
 function use(name, raw, lead,   known, host, is_closed, text) {
   known = canonical(name)
+  if (!(known in place) && is_home_by_digest(known)) {
+    note(familiar(known) " is not listed: the build fails if ECR lacks it")
+    place[known] = folder[repository_of(known)] substr(known, index(known, "@"))
+  }
   if (known in place) {
     if (mode == "syntax" && lead == "=") { print ENVIRON["registry"] "/" place[known]; exit 0 }
     if (mode == "rewrite") swap(lead, raw, ENVIRON["registry"] "/" in_ecr(known, name, raw))
@@ -277,6 +281,12 @@ function use(name, raw, lead,   known, host, is_closed, text) {
       miss_text[misses] = text
     }
   }
+}
+
+# Whether a digest that no list has is looked for in ECR, and nowhere else.
+function is_home_by_digest(known) {
+  return index(known, "@") && (repository_of(known) in folder) && ENVIRON["on_miss"] == "fail" && \
+    (mode == "rewrite" || ENVIRON["closes_every_upstream"] == "yes")
 }
 
 # A variable in the tag stays one; any other has its default written down.

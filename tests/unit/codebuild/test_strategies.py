@@ -91,7 +91,7 @@ def test_a_dockerfile_of_listed_images_is_let_through(container: BuildContainer,
         ("FROM nginx:1.16 AS base\nRUN true\nFROM base2", 3, "base2:latest"),
         ("FROM quay.io/prometheus/node-exporter:v2", 1, "quay.io/prometheus/node-exporter:v2"),
         ("FROM public.ecr.aws/docker/library/nginx:1.16", 1, "public.ecr.aws/docker/library/nginx:1.16"),
-        ("FROM nginx:1.16@sha256:" + "0" * 64, 1, "nginx@sha256:" + "0" * 64),
+        ("FROM redis:7@sha256:" + "0" * 64, 1, "redis@sha256:" + "0" * 64),
         ("FROM \\\n  redis:7\n", 1, "redis:7"),
         ("FROM nginx:1.16\nRUN echo <<no\nFROM redis:7", 3, "redis:7"),
         ("# escape=`\nFROM `\nredis:7", 2, "redis:7"),
@@ -107,6 +107,18 @@ def test_what_is_not_listed_ends_the_phase_with_the_line_to_add(
         f"toolkit: Dockerfile:{place}: {wanted} is not listed: add `- {wanted}` to `images` of the build" in run.output
     )
     assert [call[:2] for call in run.calls] == [["docker", "info"]]
+
+
+def test_a_digest_of_a_listed_repository_may_miss_only_where_its_upstream_is_closed(container: BuildContainer) -> None:
+    digest = "sha256:" + "0" * 64
+    write(container, f"FROM nginx:1.16@{digest}")
+    run = container.run(_script(WEB))
+    assert run.status == 0
+    assert f"nginx@{digest} is not listed: the build fails if ECR lacks it" in run.output
+    assert container.run(_script(WEB), FAKE_INFO=DOCKER_20).status != 0
+    assert container.run(_script(replace(CONTEXTS, images=(NGINX,)))).status != 0
+    assert container.run(_script(DIRECT)).status == 0
+    assert rewritten(container) == f"FROM {REGISTRY}/docker-hub/library/nginx@{digest}\n"
 
 
 @pytest.mark.parametrize("strategy", ["retag", "contexts"])
@@ -362,7 +374,7 @@ def test_login_takes_the_account_from_its_secret_by_standard_input(container: Bu
     assert "s3" not in run.output
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     password=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
         lambda text: not text.endswith("\n")
