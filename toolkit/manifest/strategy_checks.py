@@ -61,7 +61,7 @@ def check_served(
     prefix = readable.repositories.prefix
     wanted = f"{prefix}/{usual}" if prefix else usual
     needs_path = build.strategy in _BY_PATH or (build.strategy == "auto" and digest is not None)
-    if needs_path and mirror.repository != wanted:
+    if needs_path and source.name != BUILDKIT and mirror.repository != wanted:
         message = f"`{build.strategy}` looks for {quoted(original)} in `{wanted}`, but it is mirrored to"
         yield Finding(
             path, f"{message} `{mirror.repository}`: leave `repository` out there, or use `contexts` or `direct`"

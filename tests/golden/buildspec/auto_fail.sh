@@ -73,6 +73,7 @@ END {
   is_global = 1
   stages = 0
   for (first = directives(); first <= count; first = last + 1) instruction()
+  judge_misses()
   if (mode == "rewrite") for (i = 1; i <= count; i++) print line[i]
   close("cat >&2")
   exit faults > 0
@@ -81,6 +82,18 @@ END {
 function note(text) { print "toolkit: " ENVIRON["dockerfile"] ":" first ": " text | "cat >&2" }
 
 function fault(text) { note(text); faults++ }
+
+# A stage that the last one does without is not built, and if it is, its upstream is closed.
+function judge_misses(   i, other) {
+  needed[stages - 1] = 1
+  for (i = stages - 1; i > 0; i--)
+    if (i in needed) for (other = 0; other < i; other++) if ((i, other) in needs) needed[other] = 1
+  for (i = 1; i <= misses; i++) {
+    first = miss_line[i]
+    if (miss_stage[i] in needed) fault(miss_text[i])
+    else note(miss_text[i] "; the last stage does without it")
+  }
+}
 
 # The name in full, with its digest or else its tag.
 function canonical(name,   digest, tag, host) {
@@ -162,9 +175,11 @@ function from(i,   raw, name) {
   if (unresolved) {
     if (mode == "rewrite") fault(raw " has no default, so what it means cannot be put in its place")
     else note(raw " depends on a build argument: it is not looked at")
-  } else if (name != "scratch" && !(tolower(name) in stage)) use(name, raw, "")
-  stage[stages++] = 1
-  if (tolower(word[i + 1]) == "as") stage[tolower(word[i + 2])] = 1
+  } else if (tolower(name) in stage) needs[stages, stage[tolower(name)]] = 1
+  else if (name != "scratch") use(name, raw, "")
+  if (tolower(word[i + 1]) == "as") stage[tolower(word[i + 2])] = stages
+  stage[stages] = stages
+  stages++
 }
 
 # The legacy builder takes the machine for the platform, and says nothing; BuildKit asks upstream.
@@ -188,7 +203,8 @@ function flag(text,   parts, part, i) {
 
 function used_from(name, lead) {
   gsub(/["\047]/, "", name)
-  if (name != "" && name != "scratch" && !index(name, "$") && !(tolower(name) in stage)) use(name, name, lead)
+  if (tolower(name) in stage) needs[stages - 1, stage[tolower(name)]] = 1
+  else if (name != "" && name != "scratch" && !index(name, "$")) use(name, name, lead)
 }
 
 # The lines of a here-document are no instructions.
@@ -242,8 +258,12 @@ function expanded(text,   out, at, name, op, value, depth, i) {
 function after(op) { sub(/^:?[-+]/, "", op); return op }
 
 # `name` is what `raw`, which stands after `lead`, means.
-function use(name, raw, lead,   known, host) {
+function use(name, raw, lead,   known, host, is_closed, text) {
   known = canonical(name)
+  if (!(known in place) && is_home_by_digest(known)) {
+    note(familiar(known) " is not listed: the build fails if ECR lacks it")
+    place[known] = folder[repository_of(known)] substr(known, index(known, "@"))
+  }
   if (known in place) {
     if (mode == "syntax" && lead == "=") { print ENVIRON["registry"] "/" place[known]; exit 0 }
     if (mode == "rewrite") swap(lead, raw, ENVIRON["registry"] "/" in_ecr(known, name, raw))
@@ -255,12 +275,25 @@ function use(name, raw, lead,   known, host) {
   known = familiar(known)
   if (!(host in closed)) note(known " is not mirrored, and comes from " host)
   else if (ENVIRON["on_miss"] == "upstream") note(known " is not listed, and comes from its upstream")
-  else if (index(raw, "$") && (host == "docker.io" || ENVIRON["closes_every_upstream"] == "yes"))
-    note(raw " is not listed as " known "; a build argument may change it")
-  else
-    fault(known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
-      "`, and to the `images` of the manifest if they lack it" \
-      (known ~ /^docker\/dockerfile:/ ? ", or say `build_tools: true`" : ""))
+  else {
+    is_closed = host == "docker.io" || ENVIRON["closes_every_upstream"] == "yes"
+    text = known " is not listed: add `- " known "` to `images` of the build `" ENVIRON["build"] \
+      "`, and to the `images` of the manifest if they lack it"
+    if (lead == "=") fault(text ", or say `build_tools: true`")
+    else if (!is_closed) fault(text)
+    else if (index(raw, "$")) note(raw " is not listed as " known "; a build argument may change it")
+    else {
+      miss_line[++misses] = first
+      miss_stage[misses] = lead == "" ? stages : stages - 1
+      miss_text[misses] = text
+    }
+  }
+}
+
+# Whether a digest that no list has is looked for in ECR, and nowhere else.
+function is_home_by_digest(known) {
+  return index(known, "@") && (repository_of(known) in folder) && ENVIRON["on_miss"] == "fail" && \
+    (mode == "rewrite" || ENVIRON["closes_every_upstream"] == "yes")
 }
 
 # A variable in the tag stays one; any other has its default written down.
@@ -363,6 +396,10 @@ write_hosts_or_say_why() {
 # nothing can be reached at, and no service of this machine either.
 close_docker_hub() {
   closed_at=
+  case ${DOCKER_HOST:-unix:} in
+    unix:*) ;;
+    *) say "the daemon at $DOCKER_HOST looks names up itself: what is not listed could reach Docker Hub" ;;
+  esac
   if ! [ -w /etc/hosts ]; then
     say "cannot write /etc/hosts: a docker pull or run of what is not listed would reach Docker Hub"
     return
@@ -394,7 +431,7 @@ read_dockerfile() {
   } |
     dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
       closes_every_upstream="$closes_every_upstream" serves_own_platform_only="$serves_own_platform_only" \
-      takes_names_literally="$takes_names_literally" \
+      takes_names_literally="$takes_names_literally" LC_ALL=C \
       awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
 }
 

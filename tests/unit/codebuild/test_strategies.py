@@ -84,6 +84,9 @@ def test_a_dockerfile_of_listed_images_is_let_through(container: BuildContainer,
     [
         ("FROM redis:7", 1, "redis:7"),
         ("\n\nFROM nginx", 3, "nginx:latest"),
+        ("\ufeffFROM redis:7", 1, "redis:7"),
+        ("\ufeff# syntax=docker/dockerfile:1", 1, "docker/dockerfile:1"),
+        ("# r\u00e9sum\u00e9\nFROM redis:7\r\n", 2, "redis:7"),
         ("FROM nginx:1.16\nCOPY --from=node:20 /a /b", 2, "node:20"),
         ("FROM nginx:1.16\nRUN --mount=type=bind,from=acme/tool,target=/x true", 2, "acme/tool:latest"),
         ("# syntax = docker/dockerfile:1\nFROM nginx:1.16", 1, "docker/dockerfile:1"),
@@ -91,7 +94,7 @@ def test_a_dockerfile_of_listed_images_is_let_through(container: BuildContainer,
         ("FROM nginx:1.16 AS base\nRUN true\nFROM base2", 3, "base2:latest"),
         ("FROM quay.io/prometheus/node-exporter:v2", 1, "quay.io/prometheus/node-exporter:v2"),
         ("FROM public.ecr.aws/docker/library/nginx:1.16", 1, "public.ecr.aws/docker/library/nginx:1.16"),
-        ("FROM nginx:1.16@sha256:" + "0" * 64, 1, "nginx@sha256:" + "0" * 64),
+        ("FROM redis:7@sha256:" + "0" * 64, 1, "redis@sha256:" + "0" * 64),
         ("FROM \\\n  redis:7\n", 1, "redis:7"),
         ("FROM nginx:1.16\nRUN echo <<no\nFROM redis:7", 3, "redis:7"),
         ("# escape=`\nFROM `\nredis:7", 2, "redis:7"),
@@ -107,6 +110,18 @@ def test_what_is_not_listed_ends_the_phase_with_the_line_to_add(
         f"toolkit: Dockerfile:{place}: {wanted} is not listed: add `- {wanted}` to `images` of the build" in run.output
     )
     assert [call[:2] for call in run.calls] == [["docker", "info"]]
+
+
+def test_a_digest_of_a_listed_repository_may_miss_only_where_its_upstream_is_closed(container: BuildContainer) -> None:
+    digest = "sha256:" + "0" * 64
+    write(container, f"FROM nginx:1.16@{digest}")
+    run = container.run(_script(WEB))
+    assert run.status == 0
+    assert f"nginx@{digest} is not listed: the build fails if ECR lacks it" in run.output
+    assert container.run(_script(WEB), FAKE_INFO=DOCKER_20).status != 0
+    assert container.run(_script(replace(CONTEXTS, images=(NGINX,)))).status != 0
+    assert container.run(_script(DIRECT)).status == 0
+    assert rewritten(container) == f"FROM {REGISTRY}/docker-hub/library/nginx@{digest}\n"
 
 
 @pytest.mark.parametrize("strategy", ["retag", "contexts"])
@@ -129,8 +144,32 @@ def test_the_default_of_an_argument_may_miss_only_where_its_upstream_is_closed(c
     assert "quay.io/acme/base:2 is not listed" in old.output
 
 
+def test_a_miss_of_a_stage_that_the_last_one_does_without_is_only_said(container: BuildContainer) -> None:
+    write(
+        container,
+        "FROM redis:7 AS unused\nCOPY --from=redis:8 /a /b\nFROM nginx:1.16 AS used\nFROM nginx:1.16 AS also\n"
+        "FROM used\nCOPY --from=2 /a /b\n",
+    )
+    run = container.run(_script(WEB))
+    assert run.status == 0
+    assert "Dockerfile:1: redis:7 is not listed: " in run.output
+    assert run.output.count("; the last stage does without it") == 2
+
+
+@pytest.mark.parametrize(
+    "use", ["FROM x", "FROM nginx:1.16\nCOPY --from=x /a /b", "FROM nginx:1.16\nCOPY --from=1 / /"]
+)
+def test_a_miss_of_a_stage_that_the_last_one_needs_by_way_of_others_ends_the_phase(
+    container: BuildContainer, use: str
+) -> None:
+    write(container, f"FROM redis:7 AS X\nFROM x AS y\nFROM y AS z\n{use}\n".replace("=x", "=z"))
+    run = container.run(_script(WEB))
+    assert run.status != 0
+    assert "Dockerfile:1: redis:7 is not listed" in run.output
+
+
 def test_every_miss_of_every_dockerfile_is_named(container: BuildContainer) -> None:
-    write(container, "FROM redis:7\nFROM redis:8")
+    write(container, "FROM redis:7 AS a\nFROM redis:8\nCOPY --from=a / /")
     write(container, "FROM redis:9", "a b/Dockerfile=x")
     run = container.run(_script(replace(WEB, dockerfiles=("Dockerfile", "a b/Dockerfile=x"))))
     assert run.status != 0
@@ -338,7 +377,7 @@ def test_login_takes_the_account_from_its_secret_by_standard_input(container: Bu
     assert "s3" not in run.output
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     password=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
         lambda text: not text.endswith("\n")

@@ -7,7 +7,7 @@ read_dockerfile() {
   } |
     dockerfile="$2" build="$build" on_miss="$on_miss" registry="$registry" machine="$(uname -m)" \
       closes_every_upstream="$closes_every_upstream" serves_own_platform_only="$serves_own_platform_only" \
-      takes_names_literally="$takes_names_literally" \
+      takes_names_literally="$takes_names_literally" LC_ALL=C \
       awk -v mode="$1" "$dockerfile_program" - "${CODEBUILD_SRC_DIR:-.}/$2"
 }
 
