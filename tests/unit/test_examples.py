@@ -99,6 +99,8 @@ def test_every_example_dockerfile_starts_from_the_images_of_its_build_and_they_a
     builds = resolve(load(manifest)).builds
     [build] = [one for one in builds if one.name == path.parent.name] if len(builds) > 1 else builds
     assert images_of(path.read_text(encoding="utf-8")) == {image.original for image in build.images}
+    # Where none is named it is the one at the root.
+    assert [manifest.parent / name for name in build.dockerfiles or ("Dockerfile",)] == [path]
 
 
 def test_the_monorepo_has_five_services() -> None:
