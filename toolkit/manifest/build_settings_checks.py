@@ -192,8 +192,10 @@ def _hosts_of(event: str) -> tuple[str, ...]:
     match event:
         case "PULL_REQUEST_REOPENED" | "WORKFLOW_JOB_QUEUED":
             return (*_GITHUB, *_GITLAB)
-        case "RELEASED" | "PRERELEASED":
+        case "RELEASED":
             return ("GITHUB", *_GITLAB)
+        case "PRERELEASED":
+            return ("GITHUB",)
         case _:
             return _HOSTS
 
@@ -215,8 +217,6 @@ def _events_with(kind: str) -> frozenset[str]:
 
 
 def _check_cache(build: BuildProjectSpec, cache: CacheSpec, path: Path) -> Iterator[Finding]:
-    if cache.modes and build.vpc is not None:
-        yield Finding((*path, "modes"), "there is no local cache in a VPC: give a `location` in S3")
     if "LOCAL_SOURCE_CACHE" in cache.modes and build.source.type not in _GIT:
         position = cache.modes.index("LOCAL_SOURCE_CACHE")
         message = f"`LOCAL_SOURCE_CACHE` needs a Git repository, and the source is `{build.source.type}`"
