@@ -9,6 +9,10 @@ give_up() {
  exit 1
 }
 
+for program in aws docker awk; do
+ command -v "$program" >/dev/null || give_up "the build's image has no $program, which this step needs"
+done
+
 region=eu-west-1
 account_id=123456789012
 
