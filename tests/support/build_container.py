@@ -119,8 +119,19 @@ class BuildContainer:
         """Its `/etc/hosts`."""
         return self.etc / "hosts"
 
-    def run(self, script: str, *, pull_failures: int = 0, without: tuple[str, ...] = (), **settings: str) -> ScriptRun:
-        """Run `script`; `settings` are added to the environment, and `without` are taken out of it."""
+    def run(
+        self,
+        script: str,
+        *,
+        pull_failures: int = 0,
+        without: tuple[str, ...] = (),
+        lacking: tuple[str, ...] = (),
+        **settings: str,
+    ) -> ScriptRun:
+        """Run `script`; `settings` are added to the environment, and `without` are taken out of it.
+
+        The programs `lacking` are gone from then on.
+        """
         shutil.rmtree(self._folder / "pulls", ignore_errors=True)
         (self._folder / "pulls").mkdir()
         for name in ("calls", "stdin"):
@@ -138,6 +149,8 @@ class BuildContainer:
             "FAKE_INFO": DOCKER_28,
             "FAKE_PULL_FAILURES": str(pull_failures),
         } | settings
+        for name in lacking:
+            (self._programs / name).unlink()
         done = subprocess.run(
             [*self._command, self._prelude + script.replace("/etc/", f"{self.etc}/")],
             env={name: value for name, value in environment.items() if name not in without},

@@ -14,10 +14,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.errors import Refused
 from toolkit.plan.desired import BuildSettings, DesiredBuild
 
 REGISTRY_VARIABLE = "TOOLKIT_ECR_REGISTRY"
 """Environment variable of the project with the ECR host; from Terraform, because its suffix varies by partition."""
+
+LONGEST_BUILDSPEC = 25_600
+"""CodeBuild's limit for one that is not in the source; AWS documents it nowhere, https://github.com/aws/aws-cdk/pull/14974
+met it."""
 
 _BUILD_COMMANDS = {
     "contexts": "docker buildx build --load $TOOLKIT_BUILD_CONTEXTS",
@@ -30,14 +35,23 @@ _HEADER = "# Written by `toolkit` from the manifest; change it there.\n"
 def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
     """The text of `build`'s buildspec; the same for the same build. `region` and `account_id` are those of ECR.
 
-    Without commands of its own a project builds the Dockerfile at the root of its source.
+    Without commands of its own a project builds the Dockerfile at the root of its source. Raises Refused for a text
+    that is longer than CodeBuild takes.
     """
     phases: dict[str, object] = {}
     if fragment := render_fragment(build, region=region, account_id=account_id):
         phases["pre_build"] = {"commands": [_yaml_text(fragment)]}
     commands = build.buildspec_commands or (_default_command(build),)
     phases["build"] = {"commands": [_yaml_text(command) for command in commands]}
-    return _HEADER + _dump({"version": 0.2, "phases": phases, **_kept_files(build.settings)})
+    text = _HEADER + _dump({"version": 0.2, "phases": phases, **_kept_files(build.settings)})
+    if len(text) > LONGEST_BUILDSPEC:
+        raise Refused(
+            "build.buildspec_too_long",
+            f"the buildspec of the build `{build.name}` has {len(text):,} characters, and CodeBuild takes "
+            f"{LONGEST_BUILDSPEC:,} from a project",
+            hint=f"name one in the source by `buildspec`; `toolkit buildspec {build.name} --into` gives it the step",
+        )
+    return text
 
 
 def _kept_files(settings: BuildSettings) -> dict[str, object]:
@@ -67,7 +81,6 @@ def _yaml_text(text: str) -> object:
 
 def _dump(document: object) -> str:
     yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 2**16  # a folded command is as good to CodeBuild and worse to read
     stream = io.StringIO()
     yaml.dump(document, stream)

@@ -25,8 +25,8 @@ _DOCKER_HUB = "registry-1.docker.io"
 _TAGGED = re.compile(r"(?:\s(?:-t|--tag)[ =]|\bdocker (?:image )?tag \S+ )(\S+)")
 _NAME = re.compile(r"[\w./:-]+")
 
-_READERS = ("contexts", "direct")
-"""Strategies that read the Dockerfiles whatever a miss does."""
+_READERS = {"contexts": "dockerfile_syntax", "direct": "dockerfile_rewrite"}
+"""Strategies that read the Dockerfiles whatever a miss does, and what they do with the images that are found."""
 
 _ABOUT_UPSTREAMS = frozenset({"hosts", "mirrors"})
 """Pieces that name every upstream."""
@@ -112,7 +112,7 @@ def _about_dockerfiles(build: DesiredBuild) -> list[str]:
         _function("each_dockerfile", [(path,) for path in build.dockerfiles or ("Dockerfile",)]),
         _function("each_built", [(name,) for name in _built_by(build.buildspec_commands)]),
         _function("each_closed", [(host,) for host in closed]),
-        _program("dockerfile_program", "dockerfile"),
+        _program("dockerfile_program", "dockerfile", _READERS.get(build.strategy, "dockerfile_check")),
     ]
 
 
@@ -143,7 +143,7 @@ def _upstream_arguments(build: DesiredBuild) -> list[tuple[str, str, str]]:
 
 def _function(name: str, calls: Iterable[tuple[str, ...]]) -> str:
     """A function that calls its arguments, once with each of `calls` added."""
-    lines = [f'  "$@" {" ".join(map(shlex.quote, values))}\n' for values in calls] or ["  :\n"]
+    lines = [f' "$@" {" ".join(map(shlex.quote, values))}\n' for values in calls] or [" :\n"]
     return f"{name}() {{\n{''.join(lines)}}}\n"
 
 
@@ -151,9 +151,10 @@ def _values(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
-def _program(variable: str, name: str) -> str:
+def _program(variable: str, *names: str) -> str:
     """A variable that holds a program of awk."""
-    return f"{variable}={shlex.quote(_text(f'{name}.awk'))}\n"
+    text = "\n".join(_text(f"{name}.awk") for name in names)
+    return f"{variable}={shlex.quote(text)}\n"
 
 
 def _piece(name: str) -> str:
@@ -162,4 +163,7 @@ def _piece(name: str) -> str:
 
 @cache
 def _text(name: str) -> str:
-    return files("toolkit.codebuild").joinpath("shell", name).read_text(encoding="utf-8")
+    """A file without its comments and with half its indentation: CodeBuild takes 25,600 characters of buildspec."""
+    lines = files("toolkit.codebuild").joinpath("shell", name).read_text(encoding="utf-8").split("\n")
+    codes = [line for line in lines if not line.lstrip().startswith("#")]
+    return "\n".join(" " * ((len(code) - len(code.lstrip())) // 2) + code.lstrip() for code in codes)

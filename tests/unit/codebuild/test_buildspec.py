@@ -13,10 +13,11 @@ from ruamel.yaml import YAML
 from tests.support.build_container import BuildContainer
 from tests.support.builds import REGION, WEB
 from tests.support.golden import assert_golden
-from toolkit.codebuild.buildspec import render_buildspec
+from toolkit.codebuild.buildspec import LONGEST_BUILDSPEC, render_buildspec
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.errors import Refused
 from toolkit.manifest.build_parts import ArtifactsSpec, CacheSpec
-from toolkit.plan.desired import BuildSettings
+from toolkit.plan.desired import BuildImage, BuildSettings
 
 # What a shell can hold: anything but NUL; surrogates are no text.
 shell_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -64,7 +65,24 @@ def test_the_default_build_tags_the_image_with_project_and_commit(
     assert run.calls == [["docker", "build", "--tag", tag, "."]]
 
 
-@given(commands=st.lists(shell_text, min_size=1))
+def test_a_buildspec_that_is_longer_than_codebuild_takes_is_refused() -> None:
+    length = len(render_buildspec(replace(WEB, buildspec_commands=("x",)), region=REGION))
+    longest = "x" * (LONGEST_BUILDSPEC - length + 1)
+    assert len(render_buildspec(replace(WEB, buildspec_commands=(longest,)), region=REGION)) == 25_600
+    with pytest.raises(Refused) as refusal:
+        render_buildspec(replace(WEB, buildspec_commands=(longest + "x",)), region=REGION)
+    assert refusal.value.code == "build.buildspec_too_long"
+    assert "`web` has 25,601 characters" in refusal.value.message
+
+
+def test_fifty_images_have_room_in_it() -> None:
+    images = tuple(
+        BuildImage(f"acme/a-long-name-{n}:2024.10.{n}", f"docker-hub/acme/a-long-name-{n}", "1") for n in range(50)
+    )
+    assert len(render_buildspec(replace(WEB, images=images), region=REGION)) < 25_600
+
+
+@given(commands=st.lists(shell_text, min_size=1, max_size=20))
 @example(commands=["yes", "1:30", "null", "~", "- a", "a: b", "# no", "%x", "\t", "\n", " lead\n  x\n", "x " * 999])
 @pytest.mark.parametrize("version", [(1, 1), (1, 2)])
 def test_any_commands_survive_both_versions_of_yaml(version: tuple[int, int], commands: list[str]) -> None:

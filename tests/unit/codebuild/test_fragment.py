@@ -76,6 +76,16 @@ def test_no_piece_has_what_a_quoted_block_of_yaml_cannot_hold() -> None:
         assert piece.suffix != ".awk" or "'" not in text, piece.name
 
 
+@pytest.mark.parametrize("program", ["aws", "docker"])
+def test_a_program_that_the_image_lacks_is_named_before_anything_is_done(
+    container: BuildContainer, program: str
+) -> None:
+    run = container.run(_script(WEB), lacking=(program,))
+    assert run.status != 0
+    assert f"the build's image has no {program}, which this step needs" in run.output
+    assert run.calls == []
+
+
 def test_every_image_is_pulled_from_ecr_and_tagged_with_the_dockerfiles_name(container: BuildContainer) -> None:
     run = container.run(_script(RETAG))
     assert run.status == 0, run.output

@@ -1,6 +1,6 @@
 # Reads what is known (`image NAME PLACE`, `built NAME`, `closed REGISTRY`) and then a Dockerfile, and finds the images
 # that it names. A trigger of ONBUILD is for the builds that start from the result.
-# mode `check` looks only, `rewrite` prints it with the names in ECR, `syntax` prints the name of its frontend there.
+# What is done with those that are mirrored is in `on_mirrored` and `at_end` of another file.
 
 NR == FNR && $1 == "image" {
   place[canonical($2)] = $3
@@ -23,7 +23,7 @@ END {
   stages = 0
   for (first = directives(); first <= count; first = last + 1) instruction()
   judge_misses()
-  if (mode == "rewrite") for (i = 1; i <= count; i++) print line[i]
+  at_end()
   close("cat >&2")
   exit faults > 0
 }
@@ -213,11 +213,7 @@ function use(name, raw, lead,   known, host, is_closed, text) {
     note(familiar(known) " is not listed: the build fails if ECR lacks it")
     place[known] = folder[repository_of(known)] substr(known, index(known, "@"))
   }
-  if (known in place) {
-    if (mode == "syntax" && lead == "=") { print ENVIRON["registry"] "/" place[known]; exit 0 }
-    if (mode == "rewrite") swap(lead, raw, ENVIRON["registry"] "/" in_ecr(known, name, raw))
-    return
-  }
+  if (known in place) { on_mirrored(known, name, raw, lead); return }
   if (known in built) return
   host = known
   sub(/\/.*/, "", host)
@@ -243,34 +239,4 @@ function use(name, raw, lead,   known, host, is_closed, text) {
 function is_home_by_digest(known) {
   return index(known, "@") && (repository_of(known) in folder) && ENVIRON["on_miss"] == "fail" && \
     (mode == "rewrite" || ENVIRON["closes_every_upstream"] == "yes")
-}
-
-# A variable in the tag stays one; any other has its default written down.
-function in_ecr(known, name, raw,   literal) {
-  if (!index(raw, "$")) return place[known]
-  literal = raw
-  sub(/[:@][^\/]*$/, "", literal)
-  if (!index(literal, "$") && raw !~ /["\047]/)
-    return folder[repository_of(canonical(literal))] substr(raw, length(literal) + 1)
-  note(raw " is written down as " name "; a --build-arg does not change it")
-  return place[known]
-}
-
-# Puts `new` where `old` first stands after `lead` as a word, behind that of the instruction.
-function swap(lead, old, new,   i, start, at, before, behind) {
-  for (i = first; i <= last; i++) {
-    start = 1
-    if (i == first && lead == "" && match(line[i], /^[ \t]*[A-Za-z]+/)) start = RLENGTH + 1
-    while ((at = index(substr(line[i], start), lead old)) > 0) {
-      at += start - 1
-      before = substr(line[i], at - 1, at > 1)
-      behind = substr(line[i], at + length(lead old), 1)
-      if ((lead == "=" || before ~ /^[ \t,"=]?$/) && behind ~ /^[ \t\r,"\\`]?$/) {
-        line[i] = substr(line[i], 1, at - 1) lead new substr(line[i], at + length(lead old))
-        return
-      }
-      start = at + 1
-    }
-  }
-  fault(old " is written over two lines: write it on one")
 }
