@@ -95,3 +95,9 @@ def test_a_mirror_elsewhere_is_an_account_and_a_region() -> None:
     assert theirs["mirror"] == {"account_id": "210987654321", "region": "eu-west-1"}
     assert theirs["repositories"] == {}
     assert theirs["builds"]["web"]["repositories"] == ["p/docker-hub/library/nginx"]
+
+
+def test_the_step_asks_the_mirror_s_account_for_its_registry() -> None:
+    head = f"repositories: {{account_id: '210987654321'}}\n{IMAGES}"
+    assert "210987654321" in render(desired("timeout_minutes: 5", head)).files["buildspecs/web.yml"]
+    assert "210987654321" not in render(desired("timeout_minutes: 5")).files["buildspecs/web.yml"]
