@@ -14,63 +14,24 @@ locals {
   # Written out, because the role must name the project before the project can name the role.
   project_arn = "arn:${local.partition}:codebuild:${local.region}:${local.account_id}:project/${var.name}"
 
-  # Roles are global and have 64 characters: the region keeps two projects of one name apart, the hash two long names.
-  full_role_name = "${var.name}-codebuild-${local.region}"
-  role_name = (
-    length(local.full_role_name) <= 64
-    ? local.full_role_name
-    : "${substr(local.full_role_name, 0, 55)}-${substr(sha256(local.full_role_name), 0, 8)}"
-  )
-
-  is_git = !contains(["S3", "NO_SOURCE"], var.source_code.type)
+  is_pipeline   = var.source_code.type == "CODEPIPELINE"
+  is_git        = !contains(["S3", "NO_SOURCE", "CODEPIPELINE"], var.source_code.type)
+  has_artifacts = var.artifacts != null
 
   # CodeBuild pulls its own images with its own rights, and any other with the role's.
   image_pull_credentials_type = startswith(var.environment_image, "aws/codebuild/") ? "CODEBUILD" : "SERVICE_ROLE"
 
-  log_statements = [{
-    Sid      = "WriteOwnLogs"
-    Effect   = "Allow"
-    Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    Resource = [aws_cloudwatch_log_group.this.arn, "${aws_cloudwatch_log_group.this.arn}:*"]
-  }]
+  # Each kind in order of name, always the same way, or the next plan would see a change.
+  environment_variables = concat(
+    [for name, value in var.environment_variables : { name = name, value = value, type = "PLAINTEXT" }],
+    [for name, value in var.parameter_variables : { name = name, value = value, type = "PARAMETER_STORE" }],
+    [for name, value in var.secret_variables : { name = name, value = value, type = "SECRETS_MANAGER" }],
+  )
 
-  pull_statements = length(var.repository_arns) == 0 ? [] : [
-    {
-      Sid      = "LogInToRegistry"
-      Effect   = "Allow"
-      Action   = ["ecr:GetAuthorizationToken"]
-      Resource = ["*"] # AWS knows no narrower resource for this action.
-    },
-    {
-      Sid      = "PullImages"
-      Effect   = "Allow"
-      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      Resource = sort(var.repository_arns)
-    },
-  ]
-
-  s3_statements = var.source_code.type != "S3" ? [] : [
-    {
-      Sid      = "ReadSourceObjects"
-      Effect   = "Allow"
-      Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-      Resource = ["arn:${local.partition}:s3:::${var.source_code.location}${endswith(var.source_code.location, "/") ? "*" : ""}"]
-    },
-    {
-      Sid      = "FindSourceBucket"
-      Effect   = "Allow"
-      Action   = ["s3:GetBucketLocation", "s3:ListBucket"]
-      Resource = ["arn:${local.partition}:s3:::${split("/", var.source_code.location)[0]}"]
-    },
-  ]
-
-  # The region of `git-codecommit.<region>.…` and the name after the last `/`.
-  codecommit_statements = var.source_code.type != "CODECOMMIT" ? [] : [{
-    Sid      = "ReadSourceRepository"
-    Effect   = "Allow"
-    Action   = ["codecommit:GitPull"]
-    Resource = ["arn:${local.partition}:codecommit:${split(".", var.source_code.location)[1]}:${local.account_id}:${basename(var.source_code.location)}"]
-  }]
+  source_auth = (
+    var.source_code.connection != null ? [{ type = "CODECONNECTIONS", resource = var.source_code.connection }] :
+    var.source_code.secret != null ? [{ type = "SECRETS_MANAGER", resource = var.source_code.secret }] : []
+  )
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -79,54 +40,26 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-resource "aws_iam_role" "this" {
-  name                 = local.role_name
-  description          = "Builds of the CodeBuild project ${var.name}"
-  permissions_boundary = var.permissions_boundary
-  tags                 = var.tags
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "codebuild.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = {
-        StringEquals = {
-          "aws:SourceAccount" = local.account_id
-          "aws:SourceArn"     = local.project_arn
-        }
-      }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "this" {
-  name = "build"
-  role = aws_iam_role.this.name
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
-      local.log_statements,
-      local.pull_statements,
-      local.s3_statements,
-      local.codecommit_statements,
-    )
-  })
-}
-
 resource "aws_codebuild_project" "this" {
-  name           = var.name
-  description    = var.description
-  service_role   = aws_iam_role.this.arn
-  source_version = var.source_code.version
-  build_timeout  = var.build_timeout_minutes
-  queued_timeout = var.queued_timeout_minutes
-  tags           = var.tags
+  name                   = var.name
+  description            = var.description
+  service_role           = aws_iam_role.this.arn
+  source_version         = var.source_code.version
+  build_timeout          = var.build_timeout_minutes
+  queued_timeout         = var.queued_timeout_minutes
+  concurrent_build_limit = var.concurrent_build_limit
+  badge_enabled          = var.badge_enabled
+  encryption_key         = var.kms_key
+  tags                   = var.tags
 
   artifacts {
-    type = "NO_ARTIFACTS"
+    type                   = local.is_pipeline ? "CODEPIPELINE" : local.has_artifacts ? "S3" : "NO_ARTIFACTS"
+    location               = one(var.artifacts[*].bucket)
+    path                   = one(var.artifacts[*].path)
+    name                   = one(var.artifacts[*].name)
+    namespace_type         = one(var.artifacts[*].namespace_type)
+    packaging              = one(var.artifacts[*].packaging)
+    override_artifact_name = local.has_artifacts ? var.artifacts.override_name : false
   }
 
   environment {
@@ -136,13 +69,57 @@ resource "aws_codebuild_project" "this" {
     image_pull_credentials_type = local.image_pull_credentials_type
     privileged_mode             = var.privileged_mode
 
-    dynamic "environment_variable" {
-      for_each = var.environment_variables
+    dynamic "fleet" {
+      for_each = var.fleet[*]
 
       content {
-        name  = environment_variable.key
-        value = environment_variable.value
+        fleet_arn = var.fleet
       }
+    }
+
+    dynamic "environment_variable" {
+      for_each = local.environment_variables
+
+      content {
+        name  = environment_variable.value.name
+        value = environment_variable.value.value
+        type  = environment_variable.value.type
+      }
+    }
+  }
+
+  dynamic "build_batch_config" {
+    for_each = var.batch[*]
+
+    content {
+      service_role      = aws_iam_role.batch["this"].arn
+      combine_artifacts = var.batch.combine_artifacts
+      timeout_in_mins   = var.batch.timeout_minutes
+
+      restrictions {
+        maximum_builds_allowed = var.batch.maximum_builds
+        compute_types_allowed  = var.batch.compute_types
+      }
+    }
+  }
+
+  dynamic "cache" {
+    for_each = var.cache[*]
+
+    content {
+      type     = var.cache.location != null ? "S3" : "LOCAL"
+      location = var.cache.location
+      modes    = var.cache.modes
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.vpc[*]
+
+    content {
+      vpc_id             = var.vpc.id
+      subnets            = var.vpc.subnets
+      security_group_ids = var.vpc.security_groups
     }
   }
 
@@ -150,15 +127,66 @@ resource "aws_codebuild_project" "this" {
     cloudwatch_logs {
       group_name = aws_cloudwatch_log_group.this.name
     }
+
+    dynamic "s3_logs" {
+      for_each = var.s3_logs_location[*]
+
+      content {
+        status   = "ENABLED"
+        location = var.s3_logs_location
+      }
+    }
   }
 
   source {
-    type            = var.source_code.type
-    location        = var.source_code.location
-    git_clone_depth = local.is_git ? coalesce(var.source_code.git_clone_depth, 0) : null
-    buildspec       = var.buildspec
+    type                = var.source_code.type
+    location            = var.source_code.location
+    git_clone_depth     = local.is_git ? coalesce(var.source_code.git_clone_depth, 0) : null
+    report_build_status = var.source_code.report_build_status
+    buildspec           = var.buildspec
+
+    dynamic "auth" {
+      for_each = local.source_auth
+
+      content {
+        type     = auth.value.type
+        resource = auth.value.resource
+      }
+    }
+
+    dynamic "git_submodules_config" {
+      for_each = var.source_code.fetch_submodules ? ["this"] : []
+
+      content {
+        fetch_submodules = true
+      }
+    }
   }
 
-  # A build may start as soon as the project exists, and then needs the role's rights.
-  depends_on = [aws_iam_role_policy.this]
+  # A build may start as soon as the project exists, and then needs the role's rights; CodeBuild itself tries them out
+  # when the project is in a VPC.
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.extra, aws_iam_role_policy.batch]
+}
+
+resource "aws_codebuild_webhook" "this" {
+  for_each = toset(var.webhook == null ? [] : ["this"])
+
+  project_name = aws_codebuild_project.this.name
+  build_type   = var.webhook.build_type
+
+  dynamic "filter_group" {
+    for_each = var.webhook.filter_groups
+
+    content {
+      dynamic "filter" {
+        for_each = filter_group.value
+
+        content {
+          type                    = filter.value.type
+          pattern                 = filter.value.pattern
+          exclude_matched_pattern = filter.value.exclude
+        }
+      }
+    }
+  }
 }

@@ -22,3 +22,13 @@ output "log_group_name" {
   description = "CloudWatch log group of the builds."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "badge_url" {
+  description = "Address of the badge; empty without `badge_enabled`."
+  value       = aws_codebuild_project.this.badge_url
+}
+
+output "webhook_payload_url" {
+  description = "Where GitHub Enterprise has to send its events; null without a webhook."
+  value       = one(values(aws_codebuild_webhook.this)[*].payload_url)
+}

@@ -24,31 +24,40 @@ variable "description" {
 variable "source_code" {
   description = <<-EOT
     Where the code to build is:
-    - `type`: `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3` or `NO_SOURCE`;
-    - `location`: clone URL, or `<bucket>/<key>` for S3; null for `NO_SOURCE` only;
+    - `type`: `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3`, `CODEPIPELINE` or `NO_SOURCE`;
+    - `location`: clone URL, or `<bucket>/<key>` for S3; null for `CODEPIPELINE` and `NO_SOURCE`;
     - `version`: branch, tag, commit or S3 object version; null for the default;
-    - `git_clone_depth`: number of commits to fetch; null or 0 for the whole history.
+    - `git_clone_depth`: number of commits to fetch; null or 0 for the whole history;
+    - `fetch_submodules`: whether Git submodules come along; not for GitLab;
+    - `report_build_status`: whether the Git host is told how each build went;
+    - `connection`: ARN of an AWS CodeConnections connection to the Git host; null for the account's default credential;
+    - `secret`: ARN of a Secrets Manager secret with a token instead, in CodeBuild's form; not for GitLab;
+    - `pipeline_bucket`: the artifact store of the pipeline, with `CODEPIPELINE` only.
   EOT
   type = object({
-    type            = string
-    location        = optional(string)
-    version         = optional(string)
-    git_clone_depth = optional(number)
+    type                = string
+    location            = optional(string)
+    version             = optional(string)
+    git_clone_depth     = optional(number)
+    fetch_submodules    = optional(bool, false)
+    report_build_status = optional(bool, false)
+    connection          = optional(string)
+    secret              = optional(string)
+    pipeline_bucket     = optional(string)
   })
   nullable = false
 
-  # CODEPIPELINE is left out: such a project takes its artifacts, and its role's rights to them, from the pipeline.
   validation {
     condition = contains(
-      ["GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED", "BITBUCKET", "CODECOMMIT", "S3", "NO_SOURCE"],
+      ["GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED", "BITBUCKET", "CODECOMMIT", "S3", "CODEPIPELINE", "NO_SOURCE"],
       var.source_code.type,
     )
-    error_message = "The source type `${var.source_code.type}` must be `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3` or `NO_SOURCE`."
+    error_message = "The source type `${var.source_code.type}` must be `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3`, `CODEPIPELINE` or `NO_SOURCE`."
   }
 
   validation {
-    condition     = (var.source_code.type != "NO_SOURCE") == try(length(var.source_code.location) > 0, false)
-    error_message = "The source needs a `location`, and `NO_SOURCE` must not have one."
+    condition     = contains(["CODEPIPELINE", "NO_SOURCE"], var.source_code.type) != try(length(var.source_code.location) > 0, false)
+    error_message = "The source needs a `location`, and `CODEPIPELINE` and `NO_SOURCE` must not have one."
   }
 
   validation {
@@ -62,13 +71,44 @@ variable "source_code" {
   }
 
   validation {
-    condition     = var.source_code.git_clone_depth == null ? true : var.source_code.git_clone_depth >= 0 && floor(var.source_code.git_clone_depth) == var.source_code.git_clone_depth && !contains(["S3", "NO_SOURCE"], var.source_code.type)
+    condition     = var.source_code.git_clone_depth == null ? true : var.source_code.git_clone_depth >= 0 && floor(var.source_code.git_clone_depth) == var.source_code.git_clone_depth && !contains(["S3", "CODEPIPELINE", "NO_SOURCE"], var.source_code.type)
     error_message = "The `git_clone_depth` must be a whole number, 0 or more, of a Git source."
+  }
+
+  # The provider leaves this out for GitLab, and would plan it again for ever.
+  validation {
+    condition     = !var.source_code.fetch_submodules || contains(["GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET", "CODECOMMIT"], var.source_code.type)
+    error_message = "Submodules come along from `GITHUB`, `GITHUB_ENTERPRISE`, `BITBUCKET` and `CODECOMMIT` only."
+  }
+
+  validation {
+    condition     = !(var.source_code.report_build_status || var.source_code.connection != null) || contains(["GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED", "BITBUCKET"], var.source_code.type)
+    error_message = "A connection, and reports of the build status, need a source at GitHub, GitLab or Bitbucket."
+  }
+
+  validation {
+    condition     = var.source_code.secret == null || contains(["GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET"], var.source_code.type) && var.source_code.connection == null
+    error_message = "A secret is for a source at GitHub or Bitbucket that has no connection."
+  }
+
+  validation {
+    condition     = var.source_code.connection == null || can(regex("^arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[A-Za-z0-9-]+$", var.source_code.connection))
+    error_message = "The `connection` must be the ARN of a CodeConnections connection."
+  }
+
+  validation {
+    condition     = var.source_code.secret == null || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$", var.source_code.secret))
+    error_message = "The `secret` must be the whole ARN of a Secrets Manager secret, which ends in a hyphen and six characters."
+  }
+
+  validation {
+    condition     = (var.source_code.type == "CODEPIPELINE") == can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_code.pipeline_bucket))
+    error_message = "A `CODEPIPELINE` source needs the name of its artifact store as `pipeline_bucket`, and no other source may have one."
   }
 }
 
 variable "buildspec" {
-  description = "Text of the buildspec."
+  description = "Text of the buildspec, or the path of one in the source."
   type        = string
   nullable    = false
 
@@ -90,6 +130,21 @@ variable "repository_arns" {
       can(regex("^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/[a-z0-9][a-z0-9._/-]+$", arn))
     ])
     error_message = "Every repository ARN must be that of one ECR repository, without wildcards."
+  }
+}
+
+variable "readable_secret_arns" {
+  description = "ARNs of the Secrets Manager secrets that the build's own commands may read, and no others."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for arn in var.readable_secret_arns :
+      can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn))
+    ])
+    error_message = "Every secret's ARN must be that of one Secrets Manager secret, without wildcards."
   }
 }
 
@@ -117,8 +172,19 @@ variable "environment_type" {
   }
 }
 
+variable "fleet" {
+  description = "ARN of a fleet of reserved machines, of this kind and size, to build on. Null means machines on demand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.fleet == null || can(regex("^arn:aws[a-z-]*:codebuild:[a-z0-9-]+:[0-9]{12}:fleet/[A-Za-z0-9_:-]+$", var.fleet))
+    error_message = "The fleet must be the ARN of a CodeBuild fleet."
+  }
+}
+
 variable "environment_image" {
-  description = "Image that the build runs in. Names that begin with `aws/codebuild/` are CodeBuild's own; any other is pulled with the project's role, so name its repository in `repository_arns` too when it is in ECR."
+  description = "Image that the build runs in. Names that begin with `aws/codebuild/` are CodeBuild's own; any other is pulled with the project's role, which may pull it when it is in ECR."
   type        = string
   default     = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
   nullable    = false
@@ -140,6 +206,47 @@ variable "environment_variables" {
       for name in keys(var.environment_variables) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) && !startswith(name, "CODEBUILD_")
     ])
     error_message = "Every environment variable must be named with letters, digits and `_`, not begin with a digit, and not with `CODEBUILD_`, which is AWS's."
+  }
+}
+
+variable "parameter_variables" {
+  description = "Environment of the build from Systems Manager's Parameter Store: names of parameters of this account by variable. The build may read exactly those."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.parameter_variables) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) && !startswith(name, "CODEBUILD_")
+    ])
+    error_message = "Every environment variable must be named with letters, digits and `_`, not begin with a digit, and not with `CODEBUILD_`, which is AWS's."
+  }
+
+  validation {
+    condition     = alltrue([for name in values(var.parameter_variables) : can(regex("^[A-Za-z0-9_./-]+$", name))])
+    error_message = "Every parameter must be named as in the Parameter Store: letters, digits, `_`, `.`, `-` and `/`."
+  }
+}
+
+variable "secret_variables" {
+  description = "Environment of the build from Secrets Manager: a secret's name or whole ARN by variable, with `:<JSON key>:<stage>:<version>` behind it where not all of it is meant. The build may read exactly those."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.secret_variables) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) && !startswith(name, "CODEBUILD_")
+    ])
+    error_message = "Every environment variable must be named with letters, digits and `_`, not begin with a digit, and not with `CODEBUILD_`, which is AWS's."
+  }
+
+  validation {
+    condition = alltrue([
+      for value in values(var.secret_variables) :
+      can(regex("^([A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6})(:[^:]*){0,3}$", value))
+    ])
+    error_message = "Every secret must be the name or whole ARN of one in Secrets Manager, with `:<JSON key>:<stage>:<version>` behind it at most."
   }
 }
 

@@ -282,6 +282,62 @@ def test_builds_of_an_updated_project_can_be_started(sandbox: RunningSandbox) ->
     assert builds.list_projects()["projects"] == []
 
 
+def test_a_role_that_is_taken_in_another_account_works_there(sandbox: RunningSandbox) -> None:
+    assert client(sandbox, "sts").get_caller_identity()["Account"] == "123456789012"
+    role = "arn:aws:iam::210987654321:role/deploy"
+    given = client(sandbox, "sts").assume_role(RoleArn=role, RoleSessionName="pipeline")["Credentials"]
+    taken = boto3.client(
+        "ecr",
+        region_name=REGION,
+        endpoint_url=sandbox.status.aws_endpoint,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    repository = taken.create_repository(repositoryName="theirs")["repository"]
+    assert repository["repositoryArn"] == f"arn:aws:ecr:{REGION}:210987654321:repository/theirs"
+    names = [r["repositoryName"] for r in client(sandbox, "ecr").describe_repositories()["repositories"]]
+    assert "theirs" not in names
+    word = taken.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    headers = {"Authorization": f"Basic {word}", "Accept": ALL_TYPES}
+    with plain_http(sandbox.status.ecr_endpoint, headers) as theirs, ecr_registry(sandbox) as ours:
+        assert push_image(theirs, "theirs", "1.0")
+        assert ours.ask("HEAD", "/v2/theirs/manifests/1.0").status == 404
+
+
+def test_a_webhook_belongs_to_a_project_at_a_git_host(sandbox: RunningSandbox) -> None:
+    builds = client(sandbox, "codebuild")
+    project = {
+        "artifacts": {"type": "NO_ARTIFACTS"},
+        "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"},
+        "serviceRole": "arn:aws:iam::123456789012:role/web",
+    }
+    for name, source in (
+        ("hub", {"type": "GITHUB", "location": "https://github.com/acme/web.git"}),
+        ("own", {"type": "GITHUB_ENTERPRISE", "location": "https://git.acme.example/web.git"}),
+        ("bucket", {"type": "S3", "location": "acme/web.zip"}),
+    ):
+        builds.create_project(name=name, source=source, **project)
+    pushes = [[{"type": "EVENT", "pattern": "PUSH", "excludeMatchedPattern": False}]]
+    assert "secret" not in builds.create_webhook(projectName="hub", filterGroups=pushes)["webhook"]
+    assert builds.create_webhook(projectName="own")["webhook"]["secret"]
+    seen = {p["name"]: p for p in builds.batch_get_projects(names=["hub", "own", "bucket"])["projects"]}
+    assert (seen["hub"]["webhook"]["filterGroups"], seen["hub"]["webhook"]["buildType"]) == (pushes, "BUILD")
+    assert "secret" not in seen["own"]["webhook"]
+    assert builds.update_webhook(projectName="hub", buildType="BUILD_BATCH")["webhook"]["filterGroups"] == pushes
+    with pytest.raises(builds.exceptions.ResourceAlreadyExistsException):
+        builds.create_webhook(projectName="hub")
+    with pytest.raises(builds.exceptions.InvalidInputException):
+        builds.create_webhook(projectName="bucket")
+    with pytest.raises(builds.exceptions.InvalidInputException):
+        builds.update_webhook(projectName="hub", filterGroups=[[{"type": "HEAD_REF", "pattern": "main"}]])
+    builds.delete_webhook(projectName="hub")
+    with pytest.raises(builds.exceptions.ResourceNotFoundException):
+        builds.delete_webhook(projectName="hub")
+    for name in seen:
+        builds.delete_project(name=name)
+
+
 CONFIGURATION = """
 terraform {
   required_providers {

@@ -42,6 +42,13 @@ def _table(readme: str, title: str) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in row.split("|")[1:-1]] for row in body[1].splitlines()]
 
 
+def _variables(folder: Path) -> str:
+    """Both files where there are too many for one: in order of name, `variables.tf` first."""
+    return "".join(
+        path.read_text(encoding="utf-8") for path in sorted(folder.glob("variables*.tf"), key=lambda p: p.stem)
+    )
+
+
 def _block_names(text: str, kind: str) -> list[str]:
     return re.findall(rf'^{kind} "(\w+)"', text, re.MULTILINE)
 
@@ -54,7 +61,9 @@ def test_the_modules_are_formatted() -> None:
 @module_names
 def test_a_module_has_the_standard_files_and_tests(module: str) -> None:
     folder = MODULES / module
-    assert {path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."} == STANDARD_FILES
+    files = {path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."}
+    assert files >= STANDARD_FILES
+    assert {Path(name).suffix for name in files - STANDARD_FILES} <= {".tf"}
     assert list((folder / "tests").glob("*.tftest.hcl"))
 
 
@@ -62,9 +71,8 @@ def test_a_module_has_the_standard_files_and_tests(module: str) -> None:
 def test_the_readme_names_every_variable_and_output_in_order(module: str) -> None:
     folder = MODULES / module
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    variables = (folder / "variables.tf").read_text(encoding="utf-8")
     outputs = (folder / "outputs.tf").read_text(encoding="utf-8")
-    assert [row[0] for row in _table(readme, "variable")] == _block_names(variables, "variable")
+    assert [row[0] for row in _table(readme, "variable")] == _block_names(_variables(folder), "variable")
     assert [row[0] for row in _table(readme, "output")] == _block_names(outputs, "output")
 
 
@@ -72,7 +80,7 @@ def test_the_readme_names_every_variable_and_output_in_order(module: str) -> Non
 def test_the_readme_states_the_types_and_defaults_that_the_variables_have(module: str) -> None:
     folder = MODULES / module
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    variables = (folder / "variables.tf").read_text(encoding="utf-8")
+    variables = _variables(folder)
     for name, stated_type, stated_default, _ in _table(readme, "variable"):
         block = re.search(rf'^variable "{name}" {{\n(.*?)^}}', variables, re.MULTILINE | re.DOTALL)
         assert block

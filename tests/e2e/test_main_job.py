@@ -34,6 +34,12 @@ builds:
   - name: web
     source: {type: GITHUB, location: "https://github.com/acme/web.git"}
     images: [nginx:1.16]
+  - name: all
+    source: {type: GITHUB, location: "https://github.com/acme/all.git"}
+    images: [nginx:1.16]
+    buildspec: buildspec.yml
+    batch: {}
+    webhook: {build_type: BUILD_BATCH}
 """
 UPSTREAM = (
     "library/nginx:1.16",
@@ -234,5 +240,10 @@ def test_lost_state_is_adopted(story: Story, applied: dict[str, object]) -> None
     actions = {change["action"] for change in plan["infra_changes"]}
     assert "import" in actions
     assert not actions & {"delete", "replace"}
+    imported = {change["address"] for change in plan["infra_changes"] if change["action"] == "import"}
+    assert {
+        'module.builds["all"].aws_iam_role.batch["this"]',
+        'module.builds["all"].aws_codebuild_webhook.this["this"]',
+    } <= imported
     story.toolkit.run("apply", "--auto-approve").expect(0)
     story.toolkit.run("plan", "--detailed-exitcode").expect(0)

@@ -145,6 +145,9 @@ class _Leftovers:
     def project_tags(self, name: str) -> Mapping[str, str] | None:
         return self.asked.append(name)
 
+    def webhook_tags(self, name: str) -> Mapping[str, str] | None:
+        return self.asked.append(name)
+
 
 class _Terraform:
     """Creates what the manifest wants and the state lacks, in order of name."""

@@ -11,6 +11,7 @@ import typer
 from toolkit import errors
 from toolkit.cli.app import make_app
 from toolkit.cli.main import COMMANDS
+from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.loader import loads
 from toolkit.manifest.tag_selection import TagSelectionSpec
 
@@ -58,6 +59,10 @@ def test_the_selections_that_are_shown_are_valid_and_every_field_is_explained() 
     shown = section.partition("```yaml\n")[2].partition("```")[0]
     loads(f"version: 1\nname: readme\naws: {{region: eu-west-1}}\n{shown}", "README.md")
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(TagSelectionSpec.model_fields)
+
+
+def test_every_field_of_a_build_is_named() -> None:
+    assert [field for field in BuildProjectSpec.model_fields if f"`{field}`" not in README] == []
 
 
 def test_relative_links_lead_somewhere() -> None:

@@ -13,7 +13,8 @@ from toolkit.manifest.schema import json_schema
 from toolkit.plan.resolve import resolve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-MANIFESTS = sorted(EXAMPLES.glob("*/images.yaml"))
+MANIFESTS = sorted(EXAMPLES.glob("**/images.yaml"))
+DOCKERFILES = sorted(EXAMPLES.glob("**/Dockerfile"))
 PIPELINES = sorted((EXAMPLES / "pipelines").glob("*.yml"))
 
 
@@ -23,11 +24,13 @@ def parsed(path: Path) -> Any:
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
 def test_every_example_manifest_is_valid(path: Path) -> None:
-    assert resolve(load(path)).images
+    desired = resolve(load(path))
+    assert desired.images or desired.builds
 
 
 def test_there_are_the_examples_that_the_readme_names() -> None:
-    assert {path.parent.name for path in MANIFESTS} >= {"quickstart", "complete"}
+    folders = {path.relative_to(EXAMPLES).parts[0] for path in MANIFESTS}
+    assert folders == {"quickstart", "complete", "service", "monorepo", "organisation"}
 
 
 def schema_fields(node: Any, defs: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -79,6 +82,31 @@ def test_the_quickstart_dockerfile_starts_from_a_mirrored_image_by_its_own_name(
     [build] = resolve(load(EXAMPLES / "quickstart" / "images.yaml")).builds
     assert start == "nginx:1.16"
     assert start in [image.original for image in build.images]
+
+
+def images_of(dockerfile: str) -> set[str]:
+    """What a build of it fetches: FROM and COPY --from of what is no stage, with the defaults of arguments."""
+    for name, value in re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.M):
+        dockerfile = dockerfile.replace(f"${{{name}}}", value)
+    stages = {stage for _, stage in re.findall(r"^FROM (\S+) AS (\S+)$", dockerfile, re.M)}
+    named = re.findall(r"^FROM (\S+)", dockerfile, re.M) + re.findall(r"--from=(\S+)", dockerfile)
+    return set(named) - stages - {"scratch"}
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_every_example_dockerfile_starts_from_the_images_of_its_build_and_they_are_all_used(path: Path) -> None:
+    manifest = next(folder / "images.yaml" for folder in path.parents if (folder / "images.yaml").exists())
+    builds = resolve(load(manifest)).builds
+    [build] = [one for one in builds if one.name == path.parent.name] if len(builds) > 1 else builds
+    assert images_of(path.read_text(encoding="utf-8")) == {image.original for image in build.images}
+    # Where none is named it is the one at the root.
+    assert [manifest.parent / name for name in build.dockerfiles or ("Dockerfile",)] == [path]
+
+
+def test_the_monorepo_has_five_services() -> None:
+    services = {path.parent.name for path in DOCKERFILES if "monorepo" in path.parts}
+    assert services == {build.name for build in resolve(load(EXAMPLES / "monorepo" / "images.yaml")).builds}
+    assert len(services) == 5
 
 
 def shell_of(pipeline: object) -> Iterator[str]:

@@ -20,5 +20,7 @@ def test_the_wheel_carries_what_the_program_reads(tmp_path: Path) -> None:
             assert f"toolkit/terraform_modules/{module}/{path.name}" in names
     for template in (ROOT / "toolkit" / "terraform" / "templates").iterdir():
         assert f"toolkit/terraform/templates/{template.name}" in names
+    for piece in (ROOT / "toolkit" / "codebuild" / "shell").iterdir():
+        assert f"toolkit/codebuild/shell/{piece.name}" in names
     assert "toolkit/py.typed" in names
     assert not any(".terraform/" in name or name.endswith(".tfstate") for name in names)

@@ -6,9 +6,13 @@ An interrupted `terraform apply` leaves resources that its state does not know; 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild.type_defs import ProjectTypeDef
 
 
 class LeftoverService:
@@ -39,7 +43,20 @@ class LeftoverService:
 
     def project_tags(self, name: str) -> Mapping[str, str] | None:
         """Tags of the CodeBuild project `name`."""
+        project = self._project(name)
+        return None if project is None else _by_key(project)
+
+    def webhook_tags(self, name: str) -> Mapping[str, str] | None:
+        """Tags of the CodeBuild project `name` if it has a webhook, which itself has none."""
+        project = self._project(name)
+        return None if project is None or "webhook" not in project else _by_key(project)
+
+    def _project(self, name: str) -> ProjectTypeDef | None:
         client = self._session.client("codebuild")
         with explained():
             projects = client.batch_get_projects(names=[name])["projects"]
-        return {tag["key"]: tag["value"] for tag in projects[0].get("tags", [])} if projects else None
+        return projects[0] if projects else None
+
+
+def _by_key(project: ProjectTypeDef) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in project.get("tags", [])}

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-from toolkit.manifest.build_model import BuildProjectSpec, SourceSpec
+from toolkit.manifest.build_grammar import MIRROR
+from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.build_settings_checks import check_settings
 from toolkit.manifest.destinations import Destination, Mirrors, mirrors_of, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
+from toolkit.manifest.strategy_checks import check_served, check_strategy, missing_sentence
 from toolkit.oci.descriptor import Platform
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import Reference
 
-_BUCKET_AND_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
-_CODECOMMIT = re.compile(r"https://git-codecommit(-fips)?\.[a-z0-9-]+\.[a-z0-9.]+/v1/repos/[A-Za-z0-9._-]+")
+_LONGEST_POLICY = 10_240
+"""Characters that are no white space, all policies of a role together."""
 
 
 def check_builds(readable: Readable) -> Iterator[Finding]:
@@ -31,36 +33,56 @@ def check_builds(readable: Readable) -> Iterator[Finding]:
         if first != number:
             message = f"`{build.name}` is the name of {readable.where(('builds', first))} already"
             yield Finding((*path, "name"), message)
-        yield from _check_source(build.source, (*path, "source"))
-        if build.source.type == "NO_SOURCE" and not build.commands:
-            yield Finding(path, "without a source there is nothing for `docker build`: give `commands`")
+        yield from check_settings(build, path, readable)
+        yield from check_strategy(build, path, readable)
+        yield from _check_environment(build, path, readable, mirrors)
         yield from _check_images(build, path, readable, mirrors)
+        yield from _check_policy_size(build, path, readable, mirrors)
 
 
 def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
-    seen: dict[tuple[Repository, str], str] = {}
+    seen: dict[object, str] = {}
     for position, original in enumerate(build.images):
         here = (*path, "images", position)
         reference = Reference.parse(original)
-        if reference.digest is not None:
-            yield Finding(here, _digest_sentence(original, reference))
-            continue
-        key = upstream_tag(original)
+        pinned = reference.digest and mirrors.find_pinned(reference.name, reference.digest)
+        mirror = pinned if reference.digest else mirrors.find(upstream_tag(original))
+        # To `docker tag` that is another name.
+        key = (reference.digest or upstream_tag(original), reference.name, original.startswith("registry-1."))
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
-        elif mirror := mirrors.find(key):
+        elif mirror:
             yield from _check_machine(build, mirror, here, readable)
+            yield from check_served(build, original, mirror, here, readable)
         elif reference.name not in readable.doubtful:
-            wanted = key[0].with_tag(key[1]).familiar
-            meaning = "" if reference.tag else f" (it means {quoted(wanted)})"
-            yield Finding(here, f"nothing mirrors {quoted(original)}{meaning}: add `- {wanted}` to `images`")
+            yield Finding(here, missing_sentence(original))
         seen.setdefault(key, original)
 
 
-def _digest_sentence(original: str, reference: Reference) -> str:
-    name = original.partition("@")[0]
-    better = quoted(name) if reference.tag else "its tag instead"
-    return f"Docker cannot give a local image a name with a digest, so the build would pull it: name {better}"
+def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
+    if build.environment_image is None or not build.environment_image.startswith(MIRROR):
+        return
+    original = build.environment_image.removeprefix(MIRROR)
+    if mirror := mirrors.find(upstream_tag(original)):
+        yield from _check_machine(build, mirror, (*path, "environment_image"), readable)
+    elif Reference.parse(original).name not in readable.doubtful:
+        yield Finding((*path, "environment_image"), missing_sentence(original))
+
+
+def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
+    """What is longer for certain than a role's own policies may be, which AWS says when the role exists already."""
+    found = (mirrors.find(upstream_tag(original)) for original in build.images)
+    repositories = {mirror.repository for mirror in found if mirror}
+    arn = f'"arn:aws:ecr:{readable.region}:123456789012:repository/",'
+    own = sum(len(arn) + len(name) for name in repositories)
+    extra = sum(
+        len(re.sub(r"\s", "", statement.model_dump_json(exclude_defaults=True)))
+        for statement in build.policy_statements
+    )
+    if own + extra > _LONGEST_POLICY:
+        rights = f"rights for {len(repositories)} repositories" + (" and `policy_statements`" if extra else "")
+        message = f"needs {rights}, {own + extra:,} characters of policy, and IAM takes {_LONGEST_POLICY:,} in a role"
+        yield Finding(path, f"{message}: split the build")
 
 
 def _check_machine(
@@ -74,30 +96,3 @@ def _check_machine(
         return
     message = f"is mirrored for {listed(platforms)} only, but the build runs on `{machine}`: add it to `platforms`"
     yield Finding(path, f"`{destination.source.familiar}` {message}")
-
-
-def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
-    here = (*path, "location")
-    location = source.location
-    if source.type == "NO_SOURCE":
-        if location is not None or source.version is not None:
-            yield Finding(path, "`NO_SOURCE` has no `location` and no `version`")
-    elif location is None:
-        yield Finding(here, f"is missing: `{source.type}` needs one")
-    elif source.type == "S3":
-        if not _BUCKET_AND_KEY.fullmatch(location):
-            yield Finding(here, f"{quoted(location)} is not `bucket/key`, with a `/` at the end for a folder")
-    elif not _is_clean_url(location):
-        yield Finding(here, "is not the `https://` address of a Git repository, without user or password")
-    elif source.type == "CODECOMMIT" and not _CODECOMMIT.fullmatch(location):
-        form = "https://git-codecommit.<region>.amazonaws.com/v1/repos/<name>"
-        yield Finding(here, f"{quoted(location)} is not the address of a CodeCommit repository: `{form}`")
-
-
-def _is_clean_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        host = url.hostname
-    except ValueError:
-        return False
-    return url.scheme == "https" and bool(host) and "@" not in url.netloc and url.path not in ("", "/")

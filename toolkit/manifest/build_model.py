@@ -6,11 +6,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from toolkit.manifest.build_grammar import BucketAndPrefix, BuildspecPath, EnvironmentImage, FleetArn, PolicyArn
+from toolkit.manifest.build_parts import (
+    ArtifactsSpec,
+    BatchSpec,
+    CacheSpec,
+    ComputeType,
+    SourceSpec,
+    StatementSpec,
+    VariableSpec,
+    VpcSpec,
+    WebhookSpec,
+)
 from toolkit.manifest.grammar import (
     BuildName,
-    EnvironmentImage,
     EnvironmentVariableName,
+    KmsKeyArn,
     ReferenceText,
+    ResourceTagKey,
+    ResourceTagValue,
+    SourcePath,
     quoted,
 )
 from toolkit.manifest.spec import Spec
@@ -22,23 +37,6 @@ LOG_RETENTION_DAYS = (
 """What CloudWatch knows; 0 is for ever."""
 
 
-class SourceSpec(Spec):
-    """What CodeBuild builds."""
-
-    type: Literal["GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET", "CODECOMMIT", "S3", "NO_SOURCE"] = Field(
-        description="CodeBuild's kind of source."
-    )
-    location: str | None = Field(
-        None,
-        min_length=1,
-        description="URL of the Git repository, or `bucket/key` for S3; nothing for `NO_SOURCE`.",
-        examples=["https://github.com/acme/web.git"],
-    )
-    version: str | None = Field(
-        None, min_length=1, description="Branch, tag, commit or S3 version; default: the default branch."
-    )
-
-
 class BuildProjectSpec(Spec):
     """A CodeBuild project whose Dockerfiles start from mirrored images."""
 
@@ -46,9 +44,22 @@ class BuildProjectSpec(Spec):
     description: str = Field("", max_length=255, description="For people.")
     source: SourceSpec = Field(description="What is built.")
     images: tuple[ReferenceText, ...] = Field(
-        min_length=1,
+        (),
         strict=False,
-        description="What its Dockerfiles start from, spelled as there; each must be in `images`.",
+        description="What its Dockerfiles start from, spelled as there; each must be in `images`. Needed, but for "
+        "the strategy `login`.",
+    )
+    strategy: Literal["auto", "retag", "hosts", "builder", "contexts", "direct", "login"] = Field(
+        "auto", description="How the base images get from ECR into the build; README says what each serves."
+    )
+    on_miss: Literal["fail", "upstream"] = Field(
+        "fail", description="What a base image that is not listed does: end the build, or come from its upstream."
+    )
+    dockerfiles: tuple[SourcePath, ...] = Field(
+        (),
+        strict=False,
+        description="The Dockerfiles, by their paths in the source; default: `Dockerfile`, if there is one.",
+        examples=[["Dockerfile", "worker/Dockerfile"]],
     )
     commands: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
@@ -57,28 +68,57 @@ class BuildProjectSpec(Spec):
         "source's root.",
         examples=[["docker build --tag web ."]],
     )
+    buildspec: BuildspecPath | None = Field(
+        None,
+        description="Path of a buildspec in the source, used instead of a generated one; put the fragment that fetches "
+        "the base images into it. Default: none.",
+    )
     environment_type: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"] = Field(
         "LINUX_CONTAINER", description="Kind of build machine."
     )
-    compute_type: Literal[
-        "BUILD_GENERAL1_SMALL",
-        "BUILD_GENERAL1_MEDIUM",
-        "BUILD_GENERAL1_LARGE",
-        "BUILD_GENERAL1_XLARGE",
-        "BUILD_GENERAL1_2XLARGE",
-    ] = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
+    compute_type: ComputeType = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
+    fleet: FleetArn | None = Field(
+        None, description="ARN of a fleet of reserved machines, of this kind, to build on; default: machines on demand."
+    )
     environment_image: EnvironmentImage | None = Field(
         None,
-        description="Image that the build itself runs in; default: AWS's Amazon Linux image for the machine.",
+        description="Image that the build itself runs in; `mirror:python:3.12` is one of `images`, from ECR. Default: "
+        "AWS's Amazon Linux image for the machine.",
     )
-    environment_variables: dict[EnvironmentVariableName, str] = Field(
-        default_factory=dict, description="Plain variables of the build: no secrets, everybody may read them."
+    environment_variables: dict[EnvironmentVariableName, VariableSpec] = Field(
+        default_factory=dict,
+        description="Variables of the build: plain text, which everybody may read, a parameter or a secret.",
     )
+    vpc: VpcSpec | None = Field(None, description="VPC to build in; default: none.")
+    cache: CacheSpec | None = Field(None, description="What is kept between builds; default: nothing.")
     timeout_minutes: int = Field(60, ge=5, le=2160, description="When a build is given up.")
+    queued_timeout_minutes: int = Field(480, ge=5, le=480, description="When a build that has not begun is given up.")
+    concurrent_build_limit: int | None = Field(
+        None, ge=1, description="Builds at a time; default: as many as the account may."
+    )
+    batch: BatchSpec | None = Field(None, description="Lets several builds run as one batch; default: not.")
+    webhook: WebhookSpec | None = Field(None, description="Lets the Git host start builds; default: not.")
+    badge: bool = Field(False, description="A badge with the state of the last build, which anybody may see.")
+    artifacts: ArtifactsSpec | None = Field(None, description="What a build leaves in S3; default: nothing.")
     log_retention_days: int = Field(
         30,
         description="Days that CloudWatch keeps the logs; 0 is for ever.",
         json_schema_extra={"enum": list(LOG_RETENTION_DAYS)},
+    )
+    s3_logs: BucketAndPrefix | None = Field(None, description="`bucket/prefix` for a copy of the logs in S3.")
+    kms_key: KmsKeyArn | None = Field(
+        None, description="ARN of the KMS key for artifacts, cache and logs in S3; default: AWS's key for S3."
+    )
+    policy_statements: tuple[StatementSpec, ...] = Field(
+        (), strict=False, description="What else the build may do, such as pushing its result; default: nothing."
+    )
+    permissions_boundary: PolicyArn | None = Field(
+        None, description="ARN of the policy that bounds the build's roles; default: none."
+    )
+    resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
+        default_factory=dict,
+        max_length=48,
+        description="AWS resource tags of this project and its roles, beside or instead of those of `aws`.",
     )
 
     @field_validator("log_retention_days")

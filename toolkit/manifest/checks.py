@@ -25,6 +25,7 @@ LONGEST_REPOSITORY_NAME = 255
 def check(readable: Readable) -> Iterator[Finding]:
     """Every contradiction, in no particular order."""
     yield from _check_encryption_keys(readable)
+    yield from _check_other_account(readable)
     yield from _check_registries(readable)
     yield from _check_alternatives(readable)
     yield from _check_resource_tags(readable)
@@ -119,6 +120,28 @@ def _check_encryption_keys(readable: Readable) -> Iterator[Finding]:
         if readable.region is not None and region != readable.region:
             message = f"the key is in `{region}`, but the repositories are in `{readable.region}`"
             yield Finding((*path, "encryption", "kms_key"), message)
+
+
+def _check_other_account(readable: Readable) -> Iterator[Finding]:
+    """Settings of repositories that another account's manifest makes, where they would do nothing."""
+    if readable.repositories.account_id is None:
+        return
+    paths: list[Path] = [
+        ("repositories", name)
+        for name in RepositorySettingsSpec.model_fields
+        if name in readable.repositories.model_fields_set
+    ]
+    paths += [
+        ("images", number, "repository_settings")
+        for number, image in readable.images.items()
+        if image.repository_settings.model_fields_set
+    ]
+    for path in paths:
+        account = readable.repositories.account_id
+        yield Finding(path, f"says nothing here: the repositories are made by a manifest of the account `{account}`")
+    data = readable.document.data
+    if isinstance(data, dict) and not data.get("builds"):
+        yield Finding(("repositories", "account_id"), "leaves nothing to make, for there are no `builds`")
 
 
 def _check_registries(readable: Readable) -> Iterator[Finding]:

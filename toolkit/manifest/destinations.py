@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from toolkit.manifest.document import Path
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec, RepositorySpec
 from toolkit.manifest.tag_selection import TagSelectionSpec
+from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 
 ALIASES = {
@@ -21,6 +22,17 @@ ALIASES = {
     "registry.k8s.io": "kubernetes",
     "public.ecr.aws": "ecr-public",
 }
+
+BUILD_TOOLS = (
+    "docker/dockerfile:1",
+    "moby/buildkit:buildx-stable-1",
+    "docker/buildkit-syft-scanner:stable-1",
+    "tonistiigi/binfmt:latest",
+)
+"""What builders fetch without a Dockerfile that names it, `# syntax=` apart."""
+
+BUILDKIT = Repository("docker.io", "moby/buildkit")
+"""What a docker-container builder runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +77,20 @@ class Mirrors:
         fitting = (one for one in self.selections if one.source == source and one.tags.matches(tag))
         return self.listed.get(wanted) or next((one.destination(tag) for one in fitting), None)
 
+    def find_pinned(self, source: Repository, digest: Digest) -> Destination | None:
+        """The place of what a digest names: only a tag that is pinned to it is sure to be there."""
+        pinned = (one for one in self.listed.values() if one.source.name == source and one.source.digest == digest)
+        return next(pinned, None)
+
 
 def default_repository(source: Reference) -> str:
     """The name without a prefix: `docker-hub/library/nginx`. A port is joined by `-`, for ECR takes no colon."""
-    alias = ALIASES.get(source.registry) or source.registry.replace(":", "-")
-    return f"{alias}/{source.repository}"
+    return f"{alias_of(source.registry)}/{source.repository}"
+
+
+def alias_of(registry: str) -> str:
+    """What the repositories of an upstream begin with, after the prefix."""
+    return ALIASES.get(registry) or registry.replace(":", "-")
 
 
 def repository_name(image: ImageSpec, prefix: str) -> str:
@@ -117,6 +138,21 @@ def mirrors_of(images: Iterable[tuple[int, ImageSpec]], prefix: str) -> Mirrors:
         if selection := selection_of(image, number, prefix):
             selections.append(selection)
     return Mirrors(listed, selections)
+
+
+def with_build_tools(images: Mapping[int, ImageSpec], next_number: int, prefix: str) -> dict[int, ImageSpec]:
+    """`images` and those of the build tools that are not among them, numbered from `next_number`.
+
+    In a repository that an image has too, a tool is as that image says.
+    """
+    mirrors = mirrors_of(images.items(), prefix)
+    settings = {repository_name(image, prefix): image.repository_settings for image in images.values()}
+    tools = [ImageSpec(source=name) for name in BUILD_TOOLS if not mirrors.find(upstream_tag(name))]
+    found = dict(images)
+    for number, tool in enumerate(tools, next_number):
+        known = settings.get(repository_name(tool, prefix))
+        found[number] = tool.model_copy(update={"repository_settings": known}) if known else tool
+    return found
 
 
 def settings_of(image: ImageSpec, defaults: RepositorySpec) -> RepositorySettingsSpec:

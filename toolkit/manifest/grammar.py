@@ -281,7 +281,13 @@ EnvironmentVariableName = Annotated[
         "and keys come from the role",
     ),
 ]
-EnvironmentImage = Annotated[str, Grammar(r"\S+", "is not the name of an image")]
+SourcePath = Annotated[
+    str,
+    Grammar(
+        r"(?!/)(?!(.*/)?\.\.?(/|$))[^\x00-\x1f\x7f]+",
+        "is not the path of a file in the source: relative, without `.` and `..`",
+    ),
+]
 BucketName = Annotated[str, Grammar(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is not the name of an S3 bucket")]
 StateKey = Annotated[
     str, Grammar(r"[^/\s]([^\n\r]{0,1022}[^/\s])?", "is not the key of an object: it has no `/` or space at the ends")

@@ -7,6 +7,7 @@ parts mean together.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -49,7 +50,8 @@ def loads(text: str, file: str) -> Manifest:
     except ValidationError as error:
         findings += findings_of(error, document)
     readable = read_parts(document)
-    findings += [*check(readable), *check_builds(readable)]
+    found = (*check(readable), *check_builds(readable))
+    findings += [replace(finding, path=readable.field_of(finding.path)) for finding in found]
     if manifest is None or findings:
         raise _unusable(file, findings, document)
     return manifest

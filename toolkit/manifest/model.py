@@ -128,6 +128,11 @@ class RepositorySpec(RepositorySettingsSpec):
     """Defaults for every repository."""
 
     prefix: Prefix = Field("", description="Put before every repository's name, with a `/`.", examples=["mirror"])
+    account_id: AccountId | None = Field(
+        None,
+        description="Account, in quotes, whose registry has the repositories and images, made and filled by a manifest "
+        "there: this one makes only builds that pull from it. Default: this manifest makes them.",
+    )
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -258,6 +263,11 @@ class Manifest(Spec):
     signatures: Signatures = Field("drop", description="Default for every image.")
     images: tuple[ImageSpec, ...] = Field(
         min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
+    )
+    build_tools: bool = Field(
+        False,
+        description="Mirror what Docker's builders fetch unasked, and let every build have it: `docker/dockerfile:1`, "
+        "BuildKit itself, the SBOM scanner and binfmt.",
     )
     registries: dict[RegistryHost, RegistrySpec] = Field(
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]

@@ -9,22 +9,37 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.destinations import with_build_tools
 from toolkit.manifest.document import Document, Path, format_path
-from toolkit.manifest.grammar import AlternativeText, Platforms, Region, RegistryHost, ResourceTagKey
+from toolkit.manifest.grammar import (
+    AlternativeText,
+    Platforms,
+    Region,
+    RegistryHost,
+    ResourceTagKey,
+    canonical_host,
+)
 from toolkit.manifest.model import ImageSpec, Manifest, RepositorySpec
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
 
 T = TypeVar("T")
 
-_CHECKED_OF_BUILDS = frozenset({"name", "source", "images", "commands", "environment_type"})
+_DECISIVE_OF_BUILDS = frozenset(
+    {
+        *("name", "source", "images", "strategy", "on_miss", "dockerfiles", "commands", "buildspec", "batch"),
+        "environment_type",
+    }
+)
+"""Fields of a build without which others would look wrong that are not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
     """What of a document is well-formed, defaults for the rest; images and builds by their place in the manifest.
 
-    `doubtful` are the upstream repositories of images that are not: they may be what a build needs.
+    `doubtful` are the upstream repositories of images that are not: they may be what a build needs. `secrets` are the
+    registries whose credential is in Secrets Manager. The images from number `listed_images` on are the build tools.
     """
 
     document: Document
@@ -32,35 +47,54 @@ class Readable:
     repositories: RepositorySpec
     platforms: Platforms
     images: Mapping[int, ImageSpec]
+    listed_images: int
+    build_tools: bool
     doubtful: frozenset[Repository]
     registry_hosts: tuple[str, ...]
     alternatives: Mapping[str, Mapping[int, str]]
+    secrets: frozenset[str]
     resource_tag_keys: tuple[str, ...]
     builds: Mapping[int, BuildProjectSpec]
 
     def where(self, path: Path) -> str:
         """`path` for a sentence: `images[0]` on line 9."""
+        path = self.field_of(path)
         return f"`{format_path(self.document.trimmed(path))}` on line {self.document.place(path).line}"
+
+    def field_of(self, path: Path) -> Path:
+        """`path`, or the field that asks for what no list has."""
+        match path:
+            case ("images", int(number), *_) if number >= self.listed_images:
+                return ("build_tools",)
+        return path
 
 
 def read_parts(document: Document) -> Readable:
     """Every part of `document` that is well-formed by itself."""
     data = _mapping(document.data)
     aws = _mapping(data.get("aws"))
-    images = _well_formed(TypeAdapter(ImageSpec), _entries(data.get("images")))
-    broken = {number: entry for number, entry in _entries(data.get("images")).items() if number not in images}
+    entries = _entries(data.get("images"))
+    repositories = _one(TypeAdapter(RepositorySpec), data.get("repositories"), RepositorySpec())
+    images = _well_formed(TypeAdapter(ImageSpec), entries)
+    broken = {number: entry for number, entry in entries.items() if number not in images}
+    build_tools = data.get("build_tools") is True
+    if build_tools:
+        images = with_build_tools(images, len(entries), repositories.prefix)
     vague = [image.source for image in images.values() if _names_no_tag(image)]
     return Readable(
         document=document,
         region=_well_formed(TypeAdapter(Region), {0: aws.get("region")}).get(0),
-        repositories=_one(TypeAdapter(RepositorySpec), data.get("repositories"), RepositorySpec()),
+        repositories=repositories,
         platforms=_one(TypeAdapter(Platforms), data.get("platforms"), Manifest.model_fields["platforms"].default),
         images=images,
+        listed_images=len(entries),
+        build_tools=build_tools,
         doubtful=_repositories([*vague, *map(_source_of, broken.values())]),
         registry_hosts=tuple(_well_formed(TypeAdapter(RegistryHost), _keys(data.get("registries"))).values()),
         alternatives=_alternatives(data.get("registries")),
+        secrets=_hosts_with_secret(data.get("registries")),
         resource_tag_keys=tuple(_well_formed(TypeAdapter(ResourceTagKey), _keys(aws.get("resource_tags"))).values()),
-        builds=_well_formed(TypeAdapter(BuildProjectSpec), _builds(data.get("builds"))),
+        builds=_builds(data.get("builds")),
     )
 
 
@@ -97,10 +131,31 @@ def _alternatives(value: object) -> Mapping[str, Mapping[int, str]]:
     return {host: _well_formed(adapter, entries) for host, entries in lists.items() if entries}
 
 
-def _builds(value: object) -> Mapping[int, object]:
-    """The entries with the fields that the checks look at: a fault in any other hides nothing."""
-    entries = {number: _mapping(entry) for number, entry in _entries(value).items()}
-    return {number: {key: entry[key] for key in _CHECKED_OF_BUILDS & entry.keys()} for number, entry in entries.items()}
+def _hosts_with_secret(value: object) -> frozenset[str]:
+    """Registries, by their canonical names, whose credential is in Secrets Manager."""
+    registries = _mapping(value)
+    hosts = _well_formed(TypeAdapter(RegistryHost), _keys(registries)).values()
+    return frozenset(
+        canonical_host(host)
+        for host in hosts
+        if _mapping(_mapping(registries[host]).get("credential")).get("secretsmanager")
+    )
+
+
+def _builds(value: object) -> dict[int, BuildProjectSpec]:
+    """The entries, each without the fields that are faulty: a fault in one hides nothing in the others."""
+    adapter = TypeAdapter(BuildProjectSpec)
+    found: dict[int, BuildProjectSpec] = {}
+    for number, entry in _entries(value).items():
+        fields = dict(_mapping(entry))
+        try:
+            found[number] = adapter.validate_python(fields)
+        except ValidationError as error:
+            faulty = {detail["loc"][0] for detail in error.errors(include_url=False) if detail["loc"]}
+            if not faulty & _DECISIVE_OF_BUILDS:
+                rest = {key: field for key, field in fields.items() if key not in faulty}
+                found |= _well_formed(adapter, {number: rest})
+    return found
 
 
 def _keys(value: object) -> Mapping[int, object]:

@@ -17,10 +17,12 @@ from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.model import Refusal
 from toolkit.terraform.root_module import (
     Adoption,
+    batch_role_address,
     log_group_address,
     project_address,
     repository_address,
     role_address,
+    webhook_address,
 )
 from toolkit.terraform.work_dir import WorkDir
 
@@ -84,11 +86,17 @@ def _repositories(
 def _builds(desired: Desired, managed: frozenset[str], services: Services) -> Iterable[_Found]:
     look_ups = services.leftovers
     for build in desired.builds:
-        for what, address, name, tags_of in (
+        parts = [
             ("IAM role", role_address(build), build.role_name(desired.region), look_ups.role_tags),
             ("log group", log_group_address(build), build.log_group_name, look_ups.log_group_tags),
             ("CodeBuild project", project_address(build), build.project_name, look_ups.project_tags),
-        ):
+        ]
+        if build.settings.batch:
+            name = build.role_name(desired.region, "batch")
+            parts.append(("IAM role", batch_role_address(build), name, look_ups.role_tags))
+        if build.settings.webhook:
+            parts.append(("webhook", webhook_address(build), build.project_name, look_ups.webhook_tags))
+        for what, address, name, tags_of in parts:
             if address not in managed:
                 tags = tags_of(name)
                 if tags is not None:

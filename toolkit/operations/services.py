@@ -84,6 +84,9 @@ class Leftovers(Protocol):
     def project_tags(self, name: str) -> Mapping[str, str] | None:
         """Of a CodeBuild project."""
 
+    def webhook_tags(self, name: str) -> Mapping[str, str] | None:
+        """Of the project that the webhook belongs to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

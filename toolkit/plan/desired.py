@@ -17,6 +17,15 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
+    from toolkit.manifest.build_parts import (
+        ArtifactsSpec,
+        BatchSpec,
+        CacheSpec,
+        SourceSpec,
+        StatementSpec,
+        VpcSpec,
+        WebhookSpec,
+    )
     from toolkit.manifest.tag_selection import TagSelectionSpec
 
 
@@ -87,16 +96,60 @@ class DesiredSelection:
 
 @dataclass(frozen=True, slots=True)
 class BuildImage:
-    """A base image of a build: the name its Dockerfiles use, and where it is mirrored."""
+    """A base image of a build: the name its Dockerfiles use, and where it is mirrored.
+
+    `digest` is set where that name has one; `tag` then is the tag that is pinned to it.
+    """
 
     original: str
     repository: str
     tag: str
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A registry that is mirrored: `docker.io`, and what its repositories begin with in ECR, `mirror/docker-hub`."""
+
+    host: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """What a CodeBuild project is given besides, as the manifest says it; None is CodeBuild's own way.
+
+    `environment_mirror` is the environment image where it is one of the mirrored. Parameters and secrets are names.
+    """
+
+    source: SourceSpec | None = None
+    buildspec_path: str | None = None
+    environment_mirror: BuildImage | None = None
+    parameter_variables: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: Mapping[str, str] = field(default_factory=dict)
+    fleet: str | None = None
+    vpc: VpcSpec | None = None
+    cache: CacheSpec | None = None
+    queued_timeout_minutes: int = 480
+    concurrent_build_limit: int | None = None
+    batch: BatchSpec | None = None
+    webhook: WebhookSpec | None = None
+    has_badge: bool = False
+    artifacts: ArtifactsSpec | None = None
+    s3_logs: str | None = None
+    kms_key: str | None = None
+    policy_statements: tuple[StatementSpec, ...] = ()
+    permissions_boundary: str | None = None
+    resource_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredBuild:
-    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160."""
+    """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160.
+
+    `strategy` and `on_miss` are the manifest's words. `dockerfiles` is empty where the manifest names none: then it is
+    the one at the root of the source, if there is one. `docker_hub_secret` is the ARN of an account for `login`.
+    """
 
     name: str
     project_name: str
@@ -112,15 +165,24 @@ class DesiredBuild:
     timeout_minutes: int
     log_retention_days: int
     description: str = ""
+    strategy: str = "auto"
+    on_miss: str = "fail"
+    dockerfiles: tuple[str, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    docker_hub_secret: str | None = None
+    settings: BuildSettings = BuildSettings()
 
     @property
     def log_group_name(self) -> str:
         """As the module `codebuild-project` names it."""
         return f"/aws/codebuild/{self.project_name}"
 
-    def role_name(self, region: str) -> str:
-        """As the module `codebuild-project` names it: IAM has 64 characters, a hash keeps two long names apart."""
-        name = f"{self.project_name}-codebuild-{region}"
+    def role_name(self, region: str, kind: str = "codebuild") -> str:
+        """As the module `codebuild-project` names it: IAM has 64 characters, a hash keeps two long names apart.
+
+        `kind` is `batch` for the role that runs batches.
+        """
+        name = f"{self.project_name}-{kind}-{region}"
         return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
@@ -156,7 +218,8 @@ class Desired:
     """Everything a manifest asks for. `account_id` is a guard: another account is refused.
 
     `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
-    `registries` has those that the manifest says something about, by canonical host.
+    `registries` has those that the manifest says something about, by canonical host. With a `mirror_account_id` the
+    builds pull from that account's registry in the same region, and there are no repositories and no images.
     """
 
     name: str
@@ -170,6 +233,12 @@ class Desired:
     selections: tuple[DesiredSelection, ...] = ()
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
+    mirror_account_id: str | None = None
+
+    @property
+    def registry_account_id(self) -> str | None:
+        """Whose registry the builds pull from, None where that is whoever applies the manifest."""
+        return self.mirror_account_id or self.account_id
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""

@@ -5,25 +5,33 @@ Pure, and total on a manifest that the loader let through.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from toolkit.manifest.build_grammar import MIRROR
 from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.destinations import (
+    BUILD_TOOLS,
     Destination,
     Mirrors,
     Selection,
+    alias_of,
     destinations_of,
     mirrors_of,
     repository_name,
     selection_of,
     settings_of,
     upstream_tag,
+    with_build_tools,
 )
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import canonical_host
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
+from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.plan.desired import (
     BuildImage,
+    BuildSettings,
     Desired,
     DesiredBuild,
     DesiredImage,
@@ -31,6 +39,7 @@ from toolkit.plan.desired import (
     DesiredRepository,
     DesiredSelection,
     S3Backend,
+    Upstream,
 )
 
 ENVIRONMENT_IMAGES = {
@@ -46,14 +55,18 @@ def resolve(manifest: Manifest) -> Desired:
     prefix = manifest.repositories.prefix
     images: list[DesiredImage] = []
     selections = []
-    for number, image in enumerate(manifest.images):
+    sources = mirrored_images(manifest)
+    for number, image in sources.items():
         images += [_image(manifest, image, found) for found in destinations_of(image, number, prefix)]
         if selection := selection_of(image, number, prefix):
             selections.append(_selection(manifest, image, selection, position=len(images)))
     repositories = {
-        repository_name(image, prefix): settings_of(image, manifest.repositories) for image in manifest.images
+        repository_name(image, prefix): settings_of(image, manifest.repositories) for image in sources.values()
     }
-    mirrors = mirrors_of(enumerate(manifest.images), prefix)
+    mirrors = mirrors_of(sources.items(), prefix)
+    mirror_account_id = manifest.repositories.account_id
+    if mirror_account_id is not None:  # its own manifest makes and fills them
+        images, selections, repositories = [], [], {}
     return Desired(
         name=manifest.name,
         region=manifest.aws.region,
@@ -64,11 +77,12 @@ def resolve(manifest: Manifest) -> Desired:
         repositories=tuple(_repository(name, settings) for name, settings in sorted(repositories.items())),
         images=tuple(images),
         selections=tuple(selections),
-        builds=tuple(_build(manifest.name, build, mirrors) for build in manifest.builds),
+        builds=tuple(_build(manifest, build, mirrors, _upstreams(sources, prefix)) for build in manifest.builds),
         registries={
             canonical_host(host): _registry(canonical_host(host), registry)
             for host, registry in manifest.registries.items()
         },
+        mirror_account_id=mirror_account_id,
     )
 
 
@@ -100,7 +114,7 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         tag=destination.tag,
         platforms=_platforms(manifest, image),
         keeps_attestations=_keeps_attestations(manifest, image),
-        path=format_path(destination.path),
+        path=format_path(destination.path) if destination.number < len(manifest.images) else "build_tools",
         keeps_signatures=(image.signatures or manifest.signatures) == "keep",
     )
 
@@ -126,24 +140,107 @@ def _platforms(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | N
     return None if platforms == "all" else tuple(Platform.parse(text) for text in platforms)
 
 
-def _build(prefix: str, build: BuildProjectSpec, mirrors: Mirrors) -> DesiredBuild:
-    found = [(original, mirrors.find(upstream_tag(original))) for original in build.images]
+def mirrored_images(manifest: Manifest) -> dict[int, ImageSpec]:
+    """What is mirrored, by number: the images of `manifest`, then the build tools if it wants them."""
+    images = dict(enumerate(manifest.images))
+    return with_build_tools(images, len(images), manifest.repositories.prefix) if manifest.build_tools else images
+
+
+def _upstreams(images: Mapping[int, ImageSpec], prefix: str) -> tuple[Upstream, ...]:
+    hosts = sorted({DOCKER_HUB, *(Reference.parse(image.source).registry for image in images.values())})
+    return tuple(Upstream(host, f"{prefix}/{alias_of(host)}" if prefix else alias_of(host)) for host in hosts)
+
+
+def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors) -> Iterator[BuildImage]:
+    """Those that its Dockerfiles name, then the tools that a builder fetches besides."""
+    listed = {upstream_tag(original) for original in build.images}
+    tools = [name for name in BUILD_TOOLS if upstream_tag(name) not in listed] if manifest.build_tools else []
+    for original in (*build.images, *tools) if build.strategy != "login" else ():
+        reference = Reference.parse(original)
+        if reference.digest is not None:
+            mirror = mirrors.find_pinned(reference.name, reference.digest)
+        else:
+            mirror = mirrors.find(upstream_tag(original))
+        if mirror:
+            yield BuildImage(original, mirror.repository, mirror.tag, reference.digest)
+
+
+def _docker_hub_secret(manifest: Manifest) -> str | None:
+    for host, registry in manifest.registries.items():
+        if canonical_host(host) == DOCKER_HUB:
+            return registry.credential.secretsmanager
+    return None
+
+
+def _build(
+    manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors, upstreams: tuple[Upstream, ...]
+) -> DesiredBuild:
+    settings = _build_settings(build, mirrors)
     return DesiredBuild(
         name=build.name,
-        project_name=f"{prefix}-{build.name}",
+        project_name=f"{manifest.name}-{build.name}",
         source_type=build.source.type,
         source_location=build.source.location or "",
         source_version=build.source.version,
         buildspec_commands=build.commands,
-        images=tuple(BuildImage(original, mirror.repository, mirror.tag) for original, mirror in found if mirror),
+        images=tuple(_build_images(manifest, build, mirrors)),
         compute_type=build.compute_type,
         environment_type=build.environment_type,
-        environment_image=build.environment_image or ENVIRONMENT_IMAGES[build.environment_type],
-        environment_variables=dict(build.environment_variables),
+        environment_image=_environment_image(build, settings),
+        environment_variables=_variables(build, "value"),
         timeout_minutes=build.timeout_minutes,
         log_retention_days=build.log_retention_days,
         description=build.description,
+        strategy=build.strategy,
+        on_miss=build.on_miss,
+        dockerfiles=build.dockerfiles,
+        upstreams=upstreams,
+        docker_hub_secret=_docker_hub_secret(manifest) if build.strategy == "login" else None,
+        settings=settings,
     )
+
+
+def _build_image(original: str, mirrors: Mirrors) -> BuildImage | None:
+    mirror = mirrors.find(upstream_tag(original))
+    return BuildImage(original, mirror.repository, mirror.tag) if mirror else None
+
+
+def _build_settings(build: BuildProjectSpec, mirrors: Mirrors) -> BuildSettings:
+    image = build.environment_image or ""
+    return BuildSettings(
+        source=build.source,
+        buildspec_path=build.buildspec,
+        environment_mirror=_build_image(image.removeprefix(MIRROR), mirrors) if image.startswith(MIRROR) else None,
+        parameter_variables=_variables(build, "parameter"),
+        secret_variables=_variables(build, "secret"),
+        fleet=build.fleet,
+        vpc=build.vpc,
+        cache=build.cache,
+        queued_timeout_minutes=build.queued_timeout_minutes,
+        concurrent_build_limit=build.concurrent_build_limit,
+        batch=build.batch,
+        webhook=build.webhook,
+        has_badge=build.badge,
+        artifacts=build.artifacts,
+        s3_logs=build.s3_logs,
+        kms_key=build.kms_key,
+        policy_statements=build.policy_statements,
+        permissions_boundary=build.permissions_boundary,
+        resource_tags=dict(build.resource_tags),
+    )
+
+
+def _environment_image(build: BuildProjectSpec, settings: BuildSettings) -> str:
+    """Without the registry where it is mirrored: its host is Terraform's to know."""
+    if mirror := settings.environment_mirror:
+        return f"{mirror.repository}:{mirror.tag}"
+    return build.environment_image or ENVIRONMENT_IMAGES[build.environment_type]
+
+
+def _variables(build: BuildProjectSpec, kind: str) -> dict[str, str]:
+    """Those of one kind, in the order of the manifest."""
+    found = {name: getattr(variable, kind) for name, variable in build.environment_variables.items()}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:

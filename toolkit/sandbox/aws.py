@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
+from moto.iam import models as iam_models
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from toolkit.sandbox.moto_codebuild import complete_codebuild
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 AWS_HANDLER = cast("type[WSGIRequestHandler]", MotoRequestHandler)
 
 
-def make_aws(tokens: EcrTokens, log: Callable[[str, str, int], None]) -> WSGIApplication:
-    """The application; `tokens` learns what GetAuthorizationToken hands out, `log` gets action, path and status."""
+def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], None]) -> WSGIApplication:
+    """The application; `tokens` learns what GetAuthorizationToken hands out, `log` gets action, path and status.
+
+    Credentials belong to the account whose role they came from (AssumeRole), any others to `account_id`.
+    """
+    iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens)
     complete_codebuild()
     # A line a request, all of them `POST /`, in colour: `log` says more. Errors are still written.

@@ -66,18 +66,18 @@ class EcrPolicy(Policy):
 
 
 class EcrApp:
-    """The registries of an account in every region: the token of a request says which."""
+    """The registries of every account in every region: the token of a request says which."""
 
     def __init__(
         self,
         tokens: EcrTokens,
-        make_app: Callable[[str], RegistryApp],
+        make_app: Callable[[str, str], RegistryApp],
         log: Callable[[Request, Response], None] | None = None,
     ) -> None:
         self._tokens = tokens
         self._make_app = make_app
         self._log = log
-        self._apps: dict[str, RegistryApp] = {}
+        self._apps: dict[tuple[str, str], RegistryApp] = {}
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -91,9 +91,10 @@ class EcrApp:
                 self._log(request, response)
             return response(environ, start_response)
         with self._lock:
-            app = self._apps.get(token.region)
+            place = (token.account_id, token.region)
+            app = self._apps.get(place)
             if app is None:
-                app = self._apps[token.region] = self._make_app(token.region)
+                app = self._apps[place] = self._make_app(*place)
         return app(environ, start_response)
 
     def _authenticate(self, request: Request) -> EcrToken:

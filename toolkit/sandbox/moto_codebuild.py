@@ -1,13 +1,14 @@
-"""moto's CodeBuild, completed so that projects keep what they were given and can be updated.
+"""moto's CodeBuild, completed so that projects keep what they were given, can be updated and have webhooks.
 
 Changed on moto's own classes, for the server process only. moto drops half of a project's fields, knows no
-UpdateProject, and refuses sources and environments that AWS takes.
+UpdateProject and no webhooks, and refuses sources and environments that AWS takes.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,11 @@ _SOURCES = frozenset(
     {"BITBUCKET", "CODECOMMIT", "GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED", "S3"}
     | _WITHOUT_LOCATION
 )
-_NOT_AS_SENT = frozenset({"badgeEnabled", "environment", "name"})
+_HOSTS = frozenset({"BITBUCKET", "GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED"})
+"""Sources that have webhooks and hear how builds went."""
+_NOT_AS_SENT = frozenset({"artifacts", "badgeEnabled", "environment", "name"})
+# How a caller takes a field back that has no empty text.
+_TAKEN_BACK: Mapping[str, Any] = {"buildBatchConfig": {}, "concurrentBuildLimit": -1, "vpcConfig": {}}
 # What AWS fills in for a project that does not say.
 _DEFAULTS: Mapping[str, Any] = {
     "timeoutInMinutes": 60,
@@ -47,6 +52,9 @@ def complete_codebuild() -> None:
     responses.CodeBuildResponse.create_project = _create_project
     responses.CodeBuildResponse.update_project = _update_project
     responses.CodeBuildResponse.delete_project = _delete_project
+    responses.CodeBuildResponse.create_webhook = _create_webhook
+    responses.CodeBuildResponse.update_webhook = _update_webhook
+    responses.CodeBuildResponse.delete_webhook = _delete_webhook
 
 
 def _create_project(response: Any) -> Any:
@@ -80,12 +88,7 @@ def _create_project(response: Any) -> Any:
 
 def _update_project(response: Any) -> Any:
     asked = json.loads(response.body)
-    name = _bare(asked["name"])
-    project = response.codebuild_backend.codebuild_projects.get(name)
-    if project is None:
-        region, account = response.region, response.current_account
-        arn = f"arn:{get_partition(region)}:codebuild:{region}:{account}:project/{name}"
-        raise exceptions.ResourceNotFoundException(f"Project cannot be found: {arn}")
+    project = _project(response, asked["name"])
     _check(response, asked)
     return _keep(response, project, asked)
 
@@ -95,6 +98,63 @@ def _delete_project(response: Any) -> Any:
     return EmptyResult()
 
 
+def _create_webhook(response: Any) -> Any:
+    asked = json.loads(response.body)
+    project = _project(response, asked["projectName"])
+    kept = project.project_metadata
+    if "webhook" in kept:
+        raise exceptions.ResourceAlreadyExistsException(f"Webhook already exists for project {kept['name']}")
+    if kept["source"]["type"] not in _HOSTS:
+        raise exceptions.InvalidInputException(f"Source type {kept['source']['type']} does not support webhooks")
+    location = kept["source"]["location"].removesuffix(".git")
+    webhook = {
+        "url": f"{location}/hooks/1",
+        "payloadUrl": f"https://codebuild.{response.region}.amazonaws.com/webhooks?t=sandbox-{kept['name']}",
+        "lastModifiedSecret": unix_time(),
+    }
+    secret = {"secret": secrets.token_urlsafe(32)} if kept["source"]["type"] == "GITHUB_ENTERPRISE" else {}
+    return _keep_webhook(project, webhook, asked, secret)
+
+
+def _update_webhook(response: Any) -> Any:
+    asked = json.loads(response.body)
+    project = _webhook_owner(response, asked["projectName"])
+    return _keep_webhook(project, project.project_metadata["webhook"], asked, {})
+
+
+def _delete_webhook(response: Any) -> Any:
+    project = _webhook_owner(response, json.loads(response.body)["projectName"])
+    project.project_metadata = {name: value for name, value in project.project_metadata.items() if name != "webhook"}
+    return EmptyResult()
+
+
+def _keep_webhook(project: Any, webhook: Mapping[str, Any], asked: Mapping[str, Any], secret: Mapping[str, str]) -> Any:
+    """Only the answer that makes a webhook has its secret."""
+    for group in asked.get("filterGroups", ()):
+        if [spec["type"] for spec in group].count("EVENT") != 1:
+            raise exceptions.InvalidInputException("A filter group must contain exactly one EVENT filter")
+    sent = {name: asked[name] for name in ("branchFilter", "buildType", "filterGroups") if name in asked}
+    fresh: Mapping[str, Any] = {"buildType": "BUILD"} | {**webhook, **sent}
+    project.project_metadata = project.project_metadata | {"webhook": fresh}
+    return ActionResult({"webhook": {**fresh, **secret}})
+
+
+def _project(response: Any, name: str) -> Any:
+    project = response.codebuild_backend.codebuild_projects.get(_bare(name))
+    if project is None:
+        region, account = response.region, response.current_account
+        arn = f"arn:{get_partition(region)}:codebuild:{region}:{account}:project/{_bare(name)}"
+        raise exceptions.ResourceNotFoundException(f"Project cannot be found: {arn}")
+    return project
+
+
+def _webhook_owner(response: Any, name: str) -> Any:
+    project = _project(response, name)
+    if "webhook" not in project.project_metadata:
+        raise exceptions.ResourceNotFoundException(f"Webhook for project {name} could not be found")
+    return project
+
+
 def _keep(response: Any, project: Any, asked: Mapping[str, Any]) -> Any:
     """Let `project` have every field that was sent; those that were not stay as they are."""
     kept = project.project_metadata
@@ -102,9 +162,12 @@ def _keep(response: Any, project: Any, asked: Mapping[str, Any]) -> Any:
     fresh = kept | {name: value for name, value in asked.items() if name not in _NOT_AS_SENT}
     if "environment" in asked:
         fresh["environment"] = _ENVIRONMENT_DEFAULTS | asked["environment"]
+    if "artifacts" in asked:
+        fresh["artifacts"] = _artifact_defaults(fresh["name"], asked["artifacts"]["type"]) | asked["artifacts"]
     if "badgeEnabled" in asked:
         fresh["badge"] = _badge(response.region, fresh["name"], asked["badgeEnabled"])
-    fresh = {name: value for name, value in fresh.items() if value != ""}  # an empty text takes a field back
+    # An empty text takes a field back.
+    fresh = {name: value for name, value in fresh.items() if value not in ("", _TAKEN_BACK.get(name, ""))}
     if "encryptionKey" not in fresh:
         region, account = response.region, response.current_account
         fresh["encryptionKey"] = f"arn:{get_partition(region)}:kms:{region}:{account}:alias/aws/s3"
@@ -113,6 +176,16 @@ def _keep(response: Any, project: Any, asked: Mapping[str, Any]) -> Any:
     project.service_role = fresh["serviceRole"]
     project.tags = fresh.get("tags")
     return ActionResult({"project": fresh})
+
+
+def _artifact_defaults(project: str, kind: str) -> dict[str, Any]:
+    match kind:
+        case "S3":
+            return {"name": project, "packaging": "NONE", "namespaceType": "NONE"}
+        case "CODEPIPELINE":
+            return {"name": project, "packaging": "NONE"}
+        case _:
+            return {}
 
 
 def _badge(region: str, name: str, enabled: bool) -> dict[str, Any]:
@@ -134,6 +207,10 @@ def _check(response: Any, asked: Mapping[str, Any]) -> None:
             raise exceptions.InvalidInputException("Project source location is required")
         if source["type"] == "NO_SOURCE" and not source.get("buildspec"):
             raise exceptions.InvalidInputException("Project source type NO_SOURCE requires a buildspec")
+        if "reportBuildStatus" in source and source["type"] not in _HOSTS:
+            raise exceptions.InvalidInputException(f"Source type {source['type']} does not support ReportBuildStatus")
+        if asked.get("badgeEnabled") and source["type"] in ("S3", *_WITHOUT_LOCATION):
+            raise exceptions.InvalidInputException(f"Source type {source['type']} does not support badges")
     artifacts = asked.get("artifacts")
     if artifacts is not None and (artifacts["type"] == "CODEPIPELINE") != (
         (source or artifacts)["type"] == "CODEPIPELINE"

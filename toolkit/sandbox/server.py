@@ -56,18 +56,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Record:
     """Start every stand-in, in threads; they answer when this returns."""
-    # Where moto reads them, at every request and when IAM is first asked.
-    os.environ["MOTO_ACCOUNT_ID"] = account_id
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # where moto reads it, when IAM is first asked
     tokens = EcrTokens()
-    aws_app = aws.make_aws(tokens, AccessLog(folder / "aws.access.jsonl").aws_call)
+    aws_app = aws.make_aws(account_id, tokens, AccessLog(folder / "aws.access.jsonl").aws_call)
     shutil.rmtree(folder / "ecr", ignore_errors=True)
     ecr_log = AccessLog(folder / "ecr.access.jsonl").registry_request
 
-    def make_ecr(ecr_region: str) -> RegistryApp:
-        documents = MotoDocuments(account_id, ecr_region)
-        blobs = BlobStore(folder / "ecr" / ecr_region)
-        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, account_id), ecr_log)
+    def make_ecr(owner: str, ecr_region: str) -> RegistryApp:
+        documents = MotoDocuments(owner, ecr_region)
+        blobs = BlobStore(folder / "ecr" / owner / ecr_region)
+        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, owner), ecr_log)
 
     hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
     others, others_policy = _upstream(folder, "upstream", None)

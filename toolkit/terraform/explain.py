@@ -168,6 +168,13 @@ _TABLE = (
         "run again: what carries this manifest's tags is adopted; else choose another name",
     ),
     _Row(
+        r"Could not find access token for server type (?P<host>[\w-]+)",
+        TerraformFailed,
+        "terraform.git_host_unknown",
+        "give the build's `source` a `connection` or a `secret`, or connect CodeBuild to the host in its console",
+        "CodeBuild has no credential for `{host}` in this account and region",
+    ),
+    _Row(
         r"Cannot import non-existent remote object",
         TerraformFailed,
         "terraform.adoption_gone",

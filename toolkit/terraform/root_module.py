@@ -9,7 +9,7 @@ the account guard, which no variable should bend, are written into it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toolkit.codebuild.buildspec import REGISTRY_VARIABLE, render_buildspec
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
+from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
 
 MODULES = ("codebuild-project", "ecr-repository")
@@ -52,7 +53,13 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
         "outputs.tf": _render("outputs.tf.j2", {}),
         "toolkit.auto.tfvars.json": _variables(desired),
     }
-    files |= {f"buildspecs/{build.name}.yml": render_buildspec(build) for build in desired.builds}
+    files |= {
+        f"buildspecs/{build.name}.yml": render_buildspec(
+            build, region=desired.region, account_id=desired.registry_account_id
+        )
+        for build in desired.builds
+        if build.settings.buildspec_path is None
+    }
     if adopt:
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
     return RootModule(MappingProxyType(dict(sorted(files.items()))))
@@ -71,6 +78,16 @@ def role_address(build: DesiredBuild) -> str:
 def log_group_address(build: DesiredBuild) -> str:
     """Where the state holds the log group of `build`."""
     return f"module.builds[{encode(build.name)}].aws_cloudwatch_log_group.this"
+
+
+def batch_role_address(build: DesiredBuild) -> str:
+    """Where the state holds the IAM role that runs batches of `build`."""
+    return f'module.builds[{encode(build.name)}].aws_iam_role.batch["this"]'
+
+
+def webhook_address(build: DesiredBuild) -> str:
+    """Where the state holds the webhook of `build`."""
+    return f'module.builds[{encode(build.name)}].aws_codebuild_webhook.this["this"]'
 
 
 def project_address(build: DesiredBuild) -> str:
@@ -134,9 +151,11 @@ def _imports(adopt: Sequence[Adoption]) -> list[dict[str, object]]:
 
 
 def _variables(desired: Desired) -> str:
+    mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
     values = {
+        "mirror": mirror if desired.mirror_account_id else None,
         "repositories": {repository.name: _repository_values(repository) for repository in desired.repositories},
-        "builds": {build.name: _build_values(build) for build in desired.builds},
+        "builds": {build.name: build_values(build) for build in desired.builds},
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
     }
     encode(values)  # JSON would hold half a surrogate pair, and Terraform put another character in its place.
@@ -154,26 +173,3 @@ def _repository_values(repository: DesiredRepository) -> dict[str, object]:
         "organization_id": repository.organization_id,
         "force_delete": repository.force_delete,
     }
-
-
-def _build_values(build: DesiredBuild) -> dict[str, object]:
-    return {
-        "project_name": build.project_name,
-        "description": build.description or None,  # null is the module's own
-        "repositories": _in_order(image.repository for image in build.images),
-        "compute_type": build.compute_type,
-        "environment_type": build.environment_type,
-        "environment_image": build.environment_image,
-        "environment_variables": dict(build.environment_variables),
-        "build_timeout_minutes": build.timeout_minutes,
-        "log_retention_days": build.log_retention_days,
-        "source_code": {
-            "type": build.source_type,
-            "location": build.source_location or None,
-            "version": build.source_version,
-        },
-    }
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(set(names))

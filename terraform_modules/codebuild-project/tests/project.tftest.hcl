@@ -32,6 +32,7 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
       "arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub/library/nginx",
       "arn:aws:ecr:eu-west-1:123456789012:repository/base/python",
     ]
+    readable_secret_arns = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf"]
   }
 
   assert {
@@ -61,6 +62,12 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
             "arn:aws:ecr:eu-west-1:123456789012:repository/base/python",
             "arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub/library/nginx",
           ]
+        },
+        {
+          Sid      = "ReadSecretsByCommand"
+          Effect   = "Allow"
+          Action   = ["secretsmanager:GetSecretValue"]
+          Resource = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf"]
         },
       ]
     }
@@ -195,8 +202,8 @@ run "every_setting_reaches_its_resource" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[*].Sid == ["WriteOwnLogs"]
-    error_message = "a build without repositories must be able to do nothing at ECR"
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
+    error_message = "the build must be able to pull the image that it runs in, and nothing else"
   }
 }
 

@@ -13,7 +13,7 @@ run "what_is_too_short_or_unknown_is_refused" {
   variables {
     name                   = "a"
     description            = join("", [for i in range(256) : "a"])
-    source_code            = { type = "CODEPIPELINE", location = "x" }
+    source_code            = { type = "GIT", location = "x" }
     buildspec              = " \n"
     repository_arns        = ["arn:aws:ecr:eu-west-1:123456789012:repository/*"]
     compute_type           = "small"
@@ -36,13 +36,14 @@ run "what_is_too_long_or_too_much_is_refused" {
     name                   = join("", [for i in range(151) : "a"])
     source_code            = { type = "GITHUB", location = "" }
     repository_arns        = ["arn:aws:s3:::bucket"]
+    readable_secret_arns   = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:*"]
     environment_image      = "an image"
     environment_variables  = { CODEBUILD_SRC_DIR = "x" }
     build_timeout_minutes  = 2161
     queued_timeout_minutes = 481
   }
 
-  expect_failures = [var.name, var.source_code, var.repository_arns, var.environment_image, var.environment_variables, var.build_timeout_minutes, var.queued_timeout_minutes]
+  expect_failures = [var.name, var.source_code, var.repository_arns, var.readable_secret_arns, var.environment_image, var.environment_variables, var.build_timeout_minutes, var.queued_timeout_minutes]
 }
 
 run "a_name_with_a_slash_halves_of_minutes_and_a_codecommit_name_are_refused" {
@@ -88,3 +89,74 @@ run "a_clone_depth_without_git_is_refused" {
   expect_failures = [var.source_code]
 }
 
+
+run "settings_out_of_bounds_are_refused" {
+  command = plan
+
+  variables {
+    source_code            = { type = "S3", location = "acme-code/web.zip", report_build_status = true }
+    parameter_variables    = { "1ST" = "/a" }
+    secret_variables       = { CODEBUILD_X = "a" }
+    webhook                = { build_type = "RUNNER" }
+    vpc                    = { id = "vpc-0a", subnets = [], security_groups = ["sg-0a"] }
+    cache                  = {}
+    s3_logs_location       = "acme-logs"
+    artifacts              = { bucket = "Acme" }
+    batch                  = { maximum_builds = 101 }
+    concurrent_build_limit = 0
+    fleet                  = "own"
+    kms_key                = "alias/x"
+    extra_policy           = "{}"
+  }
+
+  expect_failures = [var.source_code, var.parameter_variables, var.secret_variables, var.webhook, var.vpc, var.cache, var.s3_logs_location, var.artifacts, var.batch, var.concurrent_build_limit, var.fleet, var.kms_key, var.extra_policy]
+}
+
+run "settings_that_contradict_themselves_are_refused" {
+  command = plan
+
+  variables {
+    source_code         = { type = "GITLAB", location = "https://gitlab.com/acme/web.git", fetch_submodules = true }
+    parameter_variables = { A = "a b" }
+    secret_variables    = { A = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:web" }
+    webhook             = { filter_groups = [[{ type = "HEAD_REF", pattern = "main" }]] }
+    vpc                 = { id = "web", subnets = ["subnet-0a"], security_groups = ["sg-0a"] }
+    cache               = { modes = ["LOCAL_SOURCE_CACHE"], location = "acme-cache/web" }
+    artifacts           = { bucket = "acme", packaging = "TAR" }
+    batch               = { timeout_minutes = 4 }
+  }
+
+  expect_failures = [var.source_code, var.parameter_variables, var.secret_variables, var.webhook, var.vpc, var.cache, var.artifacts, var.batch]
+}
+
+run "unknown_filters_and_modes_are_refused" {
+  command = plan
+
+  variables {
+    source_code = { type = "GITLAB", location = "https://gitlab.com/acme/web.git", secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a" }
+    webhook     = { filter_groups = [[{ type = "EVENT", pattern = "PUSH" }, { type = "BRANCH", pattern = "main" }]] }
+    cache       = { modes = ["LOCAL"] }
+  }
+
+  expect_failures = [var.source_code, var.webhook, var.cache]
+}
+
+run "a_pipeline_without_its_bucket_is_refused" {
+  command = plan
+
+  variables {
+    source_code = { type = "CODEPIPELINE" }
+  }
+
+  expect_failures = [var.source_code]
+}
+
+run "a_bucket_without_a_pipeline_and_a_connection_that_is_none_are_refused" {
+  command = plan
+
+  variables {
+    source_code = { type = "GITHUB", location = "https://github.com/acme/web.git", pipeline_bucket = "acme", connection = "x" }
+  }
+
+  expect_failures = [var.source_code]
+}

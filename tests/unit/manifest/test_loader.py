@@ -309,3 +309,15 @@ def dump(value: object) -> str:
     stream = StringIO()
     YAML(typ="safe", pure=True).dump(value, stream)
     return stream.getvalue()
+
+
+def test_a_role_s_rights_must_fit_into_its_policy() -> None:
+    def manifest(number: int) -> str:
+        names = [f"acme/a-repository-with-a-long-name-{one:03}:1" for one in range(number)]
+        return f"images: {names}\nbuilds: [{{name: web, source: {{type: S3, location: b-b/k}}, images: {names}}}]\n"
+
+    loads(HEAD + manifest(80), "images.yaml")
+    [(line, path, message)] = faults(HEAD + manifest(140))
+    assert (line, path) == (5, "builds[0]")
+    assert message.startswith("needs rights for 140 repositories, 13,720 characters")
+    assert message.endswith("of policy, and IAM takes 10,240 in a role: split the build")

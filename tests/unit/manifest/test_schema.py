@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from tests.support.golden import assert_golden
 from toolkit.manifest.schema import json_schema
 
+BUILD = {"name": "web", "source": {"type": "S3", "location": "bucket/key"}, "images": ["a:1"]}
 HEAD = {"version": 1, "name": "platform", "aws": {"region": "eu-west-1"}}
 
 
@@ -33,6 +34,19 @@ def test_short_forms_are_in_the_schema() -> None:
             {"source": "nginx", "tags": {"versions": ">=1 <2", "keep": 3}},
         ],
         "registries": {"docker.io": {"credential": "docker-config"}},
+        "builds": [
+            {
+                "name": "web",
+                "source": {"type": "S3", "location": "bucket/key"},
+                "images": ["nginx:1.16"],
+                "environment_variables": {
+                    "A": "a",
+                    "B": {"value": "b"},
+                    "P": {"parameter": "/p"},
+                    "S": {"secret": "s"},
+                },
+            }
+        ],
     }
     Draft202012Validator(json_schema()).validate(manifest)
 
@@ -52,6 +66,9 @@ def test_short_forms_are_in_the_schema() -> None:
         {"registries": {"docker.io": {"credential": {"env": {"username": "U"}}}}},
         {"registries": {"docker.io": {"credential": {}}}},
         {"builds": [{"name": "web", "source": {"type": "GIT"}, "images": ["a:1"]}]},
+        {"builds": [{**BUILD, "environment_variables": {"A": {"parameter": "/a", "secret": "b"}}}]},
+        {"builds": [{**BUILD, "vpc": {"id": "vpc-0a1b2c3d", "subnets": [], "security_groups": ["sg-0a1b2c3d"]}}]},
+        {"builds": [{**BUILD, "webhook": {"filter_groups": [[]]}}]},
         {"repository": {}},
     ],
 )

@@ -165,7 +165,90 @@ def test_the_complete_example_resolves_to_what_it_says() -> None:
     assert (nginx.encryption_type, nginx.organization_id) == ("KMS", "o-a1b2c3d4e5")
     assert nginx.kms_key is not None
     assert nginx.pull_principals == ("210987654321", "arn:aws:iam::345678901234:role/deploy")
-    [build] = found.builds
+    build = found.builds[0]
+    assert [one.name for one in found.builds] == ["web", "release", "pipeline"]
     assert (build.description, build.timeout_minutes, build.log_retention_days) == ("The shop's front end", 60, 30)
-    assert build.environment_variables == {"DOCKER_BUILDKIT": "1"}
+    assert build.environment_variables == {"DOCKER_BUILDKIT": "1", "STAGE": "prod"}
+    assert build.settings.parameter_variables == {"LICENSE": "/web/license"}
+    assert build.settings.secret_variables == {"TOKEN": "web/token:key"}
     assert build.source_version == "main"
+
+
+def test_a_build_runs_in_a_mirrored_image_by_its_name_in_ecr() -> None:
+    found = desired(
+        "repositories: {prefix: p}\nimages: ['a:1', {source: python, tags: ['3.12'], repository: base/python}]\n"
+        "builds: [{name: web, source: {type: S3, location: b.b/k}, images: ['a:1'], environment_image: 'mirror:python:3.12'}]\n"
+    )
+    [build] = found.builds
+    assert build.environment_image == "p/base/python:3.12"
+    assert build.settings.environment_mirror == BuildImage("python:3.12", "p/base/python", "3.12")
+
+
+def test_another_account_s_mirror_leaves_only_the_builds_to_make() -> None:
+    found = desired(
+        "repositories: {prefix: p, account_id: '210987654321'}\nimages: ['a:1', {source: b, tags: {glob: '1.*'}}]\n"
+        "builds: [{name: web, source: {type: S3, location: b.b/k}, images: ['a:1', 'b:1.2']}]\n"
+    )
+    assert (found.repositories, found.images, found.selections) == ((), (), ())
+    assert found.mirror_account_id == "210987654321"
+    assert [image.repository for image in found.builds[0].images] == [
+        "p/docker-hub/library/a",
+        "p/docker-hub/library/b",
+    ]
+
+
+def test_the_build_tools_are_mirrored_and_every_build_has_them() -> None:
+    found = desired(
+        "build_tools: true\n"
+        "images: [nginx:1.16, {source: 'moby/buildkit:buildx-stable-1', platforms: all}]\n"
+        "builds: [{name: web, source: {type: NO_SOURCE}, commands: [make], images: [nginx:1.16, docker/dockerfile:1]}]\n"
+    )
+    assert [(image.key, image.path, image.platforms is None) for image in found.images] == [
+        ("docker-hub/library/nginx:1.16", "images[0]", False),
+        ("docker-hub/moby/buildkit:buildx-stable-1", "images[1]", True),
+        ("docker-hub/docker/dockerfile:1", "build_tools", False),
+        ("docker-hub/docker/buildkit-syft-scanner:stable-1", "build_tools", False),
+        ("docker-hub/tonistiigi/binfmt:latest", "build_tools", False),
+    ]
+    assert [image.original for image in found.builds[0].images] == [
+        *("nginx:1.16", "docker/dockerfile:1", "moby/buildkit:buildx-stable-1"),
+        *("docker/buildkit-syft-scanner:stable-1", "tonistiigi/binfmt:latest"),
+    ]
+
+
+def test_a_build_tool_is_as_the_image_that_shares_its_repository() -> None:
+    found = desired(
+        "build_tools: true\n"
+        "images: [{source: 'docker/dockerfile:1.7', repository_settings: {tag_mutability: immutable}}]\n"
+    )
+    assert found.repository("docker-hub/docker/dockerfile").is_immutable
+
+
+def test_a_build_may_name_a_digest_that_an_image_is_pinned_to() -> None:
+    digest = "sha256:" + "a" * 64
+    found = desired(
+        f"images: [{{source: 'alpine:3.20@{digest}', platforms: all}}]\n"
+        f"builds: [{{name: web, source: {{type: NO_SOURCE}}, commands: [make], images: ['alpine@{digest}']}}]\n"
+    )
+    [image] = found.builds[0].images
+    assert (image.repository, image.tag, str(image.digest)) == ("docker-hub/library/alpine", "3.20", digest)
+
+
+def test_a_build_knows_every_upstream_of_the_manifest_and_docker_hub() -> None:
+    build = "builds: [{name: web, source: {type: NO_SOURCE}, commands: [make], images: ['quay.io/a/b:1']}]\n"
+    found = desired(f"repositories: {{prefix: mirror}}\nimages: ['quay.io/a/b:1', 'localhost:5000/c:1']\n{build}")
+    assert [(upstream.host, upstream.prefix) for upstream in found.builds[0].upstreams] == [
+        ("docker.io", "mirror/docker-hub"),
+        ("localhost:5000", "mirror/localhost-5000"),
+        ("quay.io", "mirror/quay"),
+    ]
+
+
+def test_login_takes_docker_hubs_secret_and_no_images() -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf"
+    found = desired(
+        f"images: ['a:1']\nregistries: {{index.docker.io: {{credential: {{secretsmanager: '{arn}'}}}}}}\n"
+        "builds: [{name: web, source: {type: NO_SOURCE}, commands: [make], strategy: login}]\n"
+    )
+    [build] = found.builds
+    assert (build.docker_hub_secret, build.images) == (arn, ())

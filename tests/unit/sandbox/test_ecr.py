@@ -31,9 +31,9 @@ class Clock:
 
 @contextmanager
 def ecr(folder: Path, clock: Clock, *repositories: str, mounts_blobs: bool = False) -> Iterator[PlainHttp]:
-    def make_app(region: str) -> RegistryApp:
-        documents, blobs = MotoDocuments(ACCOUNT, region), BlobStore(folder)
-        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, ACCOUNT, mounts_blobs))
+    def make_app(account_id: str, region: str) -> RegistryApp:
+        documents, blobs = MotoDocuments(account_id, region), BlobStore(folder)
+        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, account_id, mounts_blobs))
 
     backend = ecr_backends[ACCOUNT][REGION]
     backend.repositories.clear()

@@ -203,6 +203,13 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "run again: what carries this manifest's tags is adopted; else choose another name",
     ),
     (
+        "no_git_token",
+        TerraformFailed,
+        "terraform.git_host_unknown",
+        "CodeBuild has no credential for `github` in this account and region",
+        "give the build's `source` a `connection` or a `secret`, or connect CodeBuild to the host in its console",
+    ),
+    (
         "plan_stale",
         TerraformFailed,
         "terraform.plan_stale",

@@ -1,0 +1,5 @@
+"""Stands for a service."""
+
+import sys
+
+sys.stdout.write("api\n")

@@ -1,0 +1,96 @@
+"""`toolkit buildspec` as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from tests.support.golden import assert_golden
+from toolkit.cli.main import make_app
+
+MANIFEST = """\
+version: 1
+name: shop
+aws: {region: eu-west-1, account_id: "123456789012"}
+images: [nginx:1.16]
+builds:
+  - name: web
+    source: {type: GITHUB, location: "https://github.com/acme/web.git"}
+    images: [nginx:1.16]
+"""
+BUILDSPEC = "version: 0.2\nphases:\n  build:\n    commands: # ours\n      - docker build -t company/base .\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images.yaml").write_text(MANIFEST)
+    (tmp_path / "buildspec.yml").write_text(BUILDSPEC)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    command = typer.main.get_command(make_app(["buildspec", "schema"]))
+    return int(command.main(["buildspec", *arguments]))
+
+
+def test_the_buildspec_is_that_of_the_rendered_project(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("web") == 0
+    assert_golden("buildspec/command.yml", capsys.readouterr().out)
+
+
+def test_a_fragment_is_the_step_alone_also_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("web", "--fragment") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("set -eu\n")
+    assert run("shop-web", "--fragment", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["buildspec"] == {"project": "shop-web", "text": text}
+
+
+def test_the_step_goes_into_a_file_and_comes_out_of_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "buildspec.yml"
+    file.chmod(0o640)
+    assert run("web", "--into", "buildspec.yml", "--check") == 7
+    assert file.read_text() == BUILDSPEC
+    assert run("web", "--into", "buildspec.yml") == 0
+    made = file.read_text()
+    assert "company/base" in made.partition("each_built() {")[2].partition("}")[0]
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert run("web", "--into", "buildspec.yml", "--check") == 0
+    assert run("web", "--into", "buildspec.yml") == 0
+    assert "nothing to change" in capsys.readouterr().out
+    assert file.read_text() == made
+    assert run("web", "--into", "buildspec.yml", "--remove") == 0
+    assert file.read_text() == BUILDSPEC
+    assert sorted(path.name for path in folder.iterdir()) == ["buildspec.yml", "images.yaml"]
+
+
+def test_a_link_stays_a_link(folder: Path) -> None:
+    (folder / "link.yml").symlink_to("buildspec.yml")
+    assert run("web", "--into", "link.yml") == 0
+    assert (folder / "link.yml").is_symlink()
+    assert (folder / "buildspec.yml").read_text() != BUILDSPEC
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nobody"], 64, "the manifest has no build `nobody`\nhint: it has `web`"),
+        (["web", "--remove"], 64, "need `--into FILE`"),
+        (["web", "--check"], 64, "need `--into FILE`"),
+        (["web", "--into", "buildspec.yml", "--fragment"], 64, "keep one"),
+        (["web", "--into", "absent.yml"], 64, "there is no file `absent.yml`"),
+        (["web", "--into", "."], 64, "`.` cannot be read"),
+        (["web", "--into", "images.yaml"], 7, "images.yaml:1: has no `phases`"),
+        ([], 64, "Missing argument"),
+    ],
+)
+def test_what_makes_no_sense_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    assert run(*arguments) == code
+    assert said in capsys.readouterr().err
+    assert (folder / "buildspec.yml").read_text() == BUILDSPEC

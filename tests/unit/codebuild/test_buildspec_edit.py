@@ -1,0 +1,151 @@
+"""Putting the step into a developer's buildspec and taking it out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from tests.support.golden import assert_golden
+from toolkit.codebuild.buildspec_edit import commands_of, insert_step, remove_step
+from toolkit.errors import Refused
+
+STEP = "set -eu\n\nsay 'a: b # c'\n  indented\n"
+
+USUAL = """\
+version: 0.2   # of the format
+
+env:
+  variables: {A: "1"}
+
+phases:
+  install:
+    runtime-versions:
+      python: 3.12
+    commands:
+      - pip install tox
+  # Before the build.
+  pre_build:
+    on-failure: ABORT
+    commands:
+      # the version
+      - export VERSION=$(git describe)   # of the tag
+      - |
+        echo one
+        # toolkit is nice
+        echo two
+  build:
+    commands:
+    - docker build -t app .
+
+
+# the end
+artifacts: {files: ['**/*']}
+"""
+SHAPES = {
+    "usual": USUAL,
+    "no commands": "version: 0.2\nphases:\n  pre_build:\n    finally:\n      - date\n  build:\n    commands: [make]\n",
+    "no pre_build": "phases:\n    install:\n        commands: [a]\n\n    # why\n    build:\n        commands:\n        - make",
+    "install only": "version: 0.2\nphases:\n  install:\n    commands:\n      - make\n",
+    "same column": "phases:\n  pre_build:\n    commands:\n    - a\n    - b: c\n    -   d\n",
+    "windows": "version: 0.2\r\nphases:\r\n  pre_build:\r\n    commands:\r\n      - make\r\n",
+    "anchors": "phases:\n  install: &x\n    commands: [a]\n  build: *x\n",
+}
+
+
+def _load(text: str) -> dict[str, dict[str, dict[str, list[str]]]]:
+    loaded: dict[str, dict[str, dict[str, list[str]]]] = YAML(typ="safe", pure=True).load(text)
+    return loaded
+
+
+def _insert(text: str, step: str = STEP) -> str:
+    return insert_step(text, step, "web", file="buildspec.yml")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_step_is_the_first_command_of_pre_build_and_all_else_is_as_it_was(name: str) -> None:
+    text = SHAPES[name]
+    made = _load(_insert(text))
+    assert made["phases"]["pre_build"]["commands"][0] == STEP
+    del made["phases"]["pre_build"]["commands"][0]
+    wanted = _load(text)
+    wanted["phases"].setdefault("pre_build", {}).setdefault("commands", [])
+    assert made == wanted
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_taking_it_out_gives_the_file_back_byte_for_byte(name: str) -> None:
+    assert remove_step(_insert(SHAPES[name]), file="f") == SHAPES[name]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_second_time_changes_nothing_and_a_new_step_takes_the_place_of_the_old(name: str) -> None:
+    once = _insert(SHAPES[name])
+    assert _insert(once) == once
+    assert _insert(_insert(SHAPES[name], "old\n")) == once
+
+
+def test_the_text_is_as_reviewed() -> None:
+    assert_golden("buildspec/inserted.yml", _insert(USUAL))
+
+
+def test_line_ends_are_those_of_the_file() -> None:
+    made = _insert(SHAPES["windows"])
+    assert made.count("\n") == made.count("\r\n") > 5
+
+
+def test_a_file_without_the_step_stays_as_it_is() -> None:
+    assert remove_step(USUAL, file="f") == USUAL
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "buildspec.yml:1: is no buildspec: it has no `phases`"),
+        ("- a\n", "buildspec.yml:1: is no buildspec: it has no `phases`"),
+        ("version: 0.2\n", "buildspec.yml:1: has no `phases`"),
+        ("version: 0.2\nphases: {build: {commands: [a]}}\n", "buildspec.yml:2: `phases` is no mapping with a line for"),
+        ("phases:\n  pre_build: {commands: [a]}\n", "buildspec.yml:2: `pre_build` is no mapping with a line for"),
+        ("phases:\n  pre_build:\n    commands: [a]\n", "buildspec.yml:3: `commands` is no list with a line for each"),
+        ("phases:\n  pre_build:\n    commands: make\n", "buildspec.yml:3: `commands` is no list with a line for each"),
+        ("phases:\n  pre_build:\n    commands:\n", "buildspec.yml:3: `commands` is no list with a line for each"),
+        (
+            "phases:\n  install:\n    commands: &x\n      - a\n  pre_build:\n    commands: *x\n",
+            "buildspec.yml:6: `commands` is no list with a line for each",
+        ),
+        ("phases:\n  a: b: c\n", "buildspec.yml:2: "),
+        ("phases:\n  # toolkit: begin\n  build:\n    commands: [a]\n", "buildspec.yml:2: one of the two comments"),
+        ("phases:\n  build:\n    commands: [a]\n    # toolkit: end\n", "buildspec.yml:4: one of the two comments"),
+    ],
+)
+def test_a_buildspec_without_a_place_for_it_is_refused_with_the_line(text: str, said: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        _insert(text)
+    assert refusal.value.message.startswith(said)
+
+
+def test_the_commands_of_every_phase_are_found() -> None:
+    text = "phases:\n  install:\n    commands: [a, {b: c}]\n  build:\n    commands: [d]\n    finally: [e]\n  x: y\n"
+    assert commands_of(text, file="f") == ("a", "d", "e")
+
+
+comment = st.sampled_from(["", "\n", "# x\n", "      # y\n", "  # z\n", "    # toolkit\n"])
+
+
+@given(parts=st.lists(comment, min_size=8, max_size=8), has_end=st.booleans())
+def test_comments_and_empty_lines_anywhere_come_back(parts: list[str], has_end: bool) -> None:
+    lines = [
+        "version: 0.2\n",
+        "phases:\n",
+        "  pre_build:\n",
+        "    commands:\n",
+        "      - a\n",
+        "      - b\n",
+        "  build:\n",
+    ]
+    text = "".join(part + line for part, line in zip(parts, lines, strict=False)) + "    commands: [c]"
+    text += "\n" + parts[-1] if has_end else ""
+    made = _insert(text)
+    assert _load(made)["phases"]["pre_build"]["commands"] == [STEP, "a", "b"]
+    assert remove_step(made, file="f") == text

@@ -1,0 +1,169 @@
+"""The pre-build step of a project: one command of POSIX `sh` that makes its base images those of ECR.
+
+Put together from the pieces in `shell/`, plain files, so that each can be read as what it is. A value gets in as a word
+of its own, quoted by `shlex.quote`, and never into a piece.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+
+from toolkit.manifest.destinations import ALIASES, BUILDKIT
+from toolkit.oci.reference import Reference
+from toolkit.plan.desired import BuildImage, DesiredBuild
+
+_HOSTS_OF_DOCKER_HUB = ("docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+"""Names in a Dockerfile that Docker does not take for `docker.io` each need a file of their own."""
+
+_DOCKER_HUB = "registry-1.docker.io"
+"""Where `docker.io` is served."""
+
+_TAGGED = re.compile(r"(?:\s(?:-t|--tag)[ =]|\bdocker (?:image )?tag \S+ )(\S+)")
+_NAME = re.compile(r"[\w./:-]+")
+
+_READERS = {"contexts": "dockerfile_syntax", "direct": "dockerfile_rewrite"}
+"""Strategies that read the Dockerfiles whatever a miss does, and what they do with the images that are found."""
+
+_ABOUT_UPSTREAMS = frozenset({"hosts", "mirrors"})
+"""Pieces that name every upstream."""
+
+
+def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
+    """The step as text, ending in a newline; empty where nothing is to be done.
+
+    `region` is ECR's, and so is `account_id`, which is asked for the host when no variable names it.
+    """
+    if build.strategy == "login":
+        secret = build.docker_hub_secret or ""
+        values = _values({"region": secret.split(":")[3] if secret else region, "secret_id": secret})
+        program = _program("json_program", "json_field")
+        return "\n".join((_piece("begin"), values, program, _piece("docker_hub"), "log_in_to_docker_hub\n"))
+    if not build.images:
+        return ""
+    pieces, steps = _plan(build)
+    if "door" in pieces:
+        steps.append("wait_for_door")
+    blocks = [_piece("begin"), _values({"region": region, "account_id": account_id or ""})]
+    blocks.append(_function("each_image", [_image_arguments(image) for image in build.images]))
+    if not _ABOUT_UPSTREAMS.isdisjoint(pieces):
+        blocks.append(_function("each_upstream", _upstream_arguments(build)))
+    if "builder" in pieces:
+        blocks.append(_values({"buildkit": "".join(_image_arguments(image)[1] for image in _buildkit_of(build))}))
+    if "dockerfiles" in pieces:
+        blocks += _about_dockerfiles(build)
+    return "\n".join([*blocks, *map(_piece, pieces), "\n".join([*steps, ""])])
+
+
+def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
+    """The pieces of shell that a strategy is made of, and what it calls, in order."""
+    closes = build.on_miss == "fail"
+    pieces, steps = ["ecr"], ["find_registry"]
+    if build.strategy == "auto":
+        pieces += ["hosts", "auto"]
+        steps += ["look_at_daemon"]
+    if closes:
+        pieces += ["door"]
+        steps += ["close_docker_hub"]
+    if closes or build.strategy in _READERS:
+        pieces += ["dockerfiles"]
+    if closes and build.strategy != "direct":  # which finds the same while it writes
+        pieces += ["check"]
+        steps += ["check_dockerfiles"]
+    steps += ["log_in"]
+    hosts_file = "hosts_strict" if closes else "hosts_fallback"
+    match build.strategy:
+        case "retag":
+            return [*pieces, "retag"], [*steps, "retag_all"]
+        case "hosts":
+            return [*pieces, "hosts", hosts_file, "hosts_only"], [*steps, "write_hosts"]
+        case "builder" if closes:
+            return [*pieces, "mirrors", "builder", "builder_door"], [*steps, "make_builder", "close_builder"]
+        case "builder":
+            return [*pieces, "mirrors", "builder"], [*steps, "make_builder"]
+        case "contexts":
+            return [*pieces, "contexts"], [*steps, "export_contexts"]
+        case "direct":
+            return [*pieces, "direct"], [*steps, "rewrite_dockerfiles"]
+    strict = ["auto_strict"] if closes else []
+    refuses = ["refuse_digests"] if closes else []
+    return (
+        [*pieces, hosts_file, *strict, "mirrors", "builder_defaults", "retag"],
+        [*steps, "write_hosts_or_say_why", *refuses, "write_builder_defaults", "retag_all"],
+    )
+
+
+def _about_dockerfiles(build: DesiredBuild) -> list[str]:
+    """What the pieces that read Dockerfiles need to know."""
+    closed = sorted({_DOCKER_HUB, *ALIASES, *(upstream.host for upstream in build.upstreams)})
+    values = {
+        "build": build.name,
+        "on_miss": build.on_miss,
+        "closes_every_upstream": "no" if build.strategy in ("retag", "contexts", "direct") else "yes",
+        "serves_own_platform_only": "yes" if build.strategy == "retag" else "no",
+        "takes_names_literally": "yes" if build.strategy in ("retag", "contexts") else "no",
+        "dockerfiles_are_listed": "yes" if build.dockerfiles or build.strategy == "direct" else "no",
+    }
+    return [
+        _values(values),
+        _function("each_dockerfile", [(path,) for path in build.dockerfiles or ("Dockerfile",)]),
+        _function("each_built", [(name,) for name in _built_by(build.buildspec_commands)]),
+        _function("each_closed", [(host,) for host in closed]),
+        _program("dockerfile_program", "dockerfile", _READERS.get(build.strategy, "dockerfile_check")),
+    ]
+
+
+def _built_by(commands: Iterable[str]) -> list[str]:
+    """Images that the commands make, for later ones to start from: they are nobody's to mirror."""
+    names = [name.strip("\"'") for command in commands for name in _TAGGED.findall(command)]
+    return [name for name in dict.fromkeys(names) if _NAME.fullmatch(name)]
+
+
+def _buildkit_of(build: DesiredBuild) -> list[BuildImage]:
+    """The image that the strategy `builder` runs; the manifest's check sees to it that there is one."""
+    return [image for image in build.images if Reference.parse(image.original).name == BUILDKIT][:1]
+
+
+def _image_arguments(image: BuildImage) -> tuple[str, str]:
+    return image.original, f"{image.repository}@{image.digest}" if image.digest else f"{image.repository}:{image.tag}"
+
+
+def _upstream_arguments(build: DesiredBuild) -> list[tuple[str, str, str]]:
+    """Of each registry: the name of its folder, the host that serves it, and what stands before a path in ECR."""
+    found = []
+    for upstream in build.upstreams:
+        names = _HOSTS_OF_DOCKER_HUB if upstream.host == "docker.io" else (upstream.host,)
+        server = _DOCKER_HUB if upstream.host == "docker.io" else upstream.host
+        found += [(name, server, upstream.prefix) for name in names]
+    return found
+
+
+def _function(name: str, calls: Iterable[tuple[str, ...]]) -> str:
+    """A function that calls its arguments, once with each of `calls` added."""
+    lines = [f' "$@" {" ".join(map(shlex.quote, values))}\n' for values in calls] or [" :\n"]
+    return f"{name}() {{\n{''.join(lines)}}}\n"
+
+
+def _values(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _program(variable: str, *names: str) -> str:
+    """A variable that holds a program of awk."""
+    text = "\n".join(_text(f"{name}.awk") for name in names)
+    return f"{variable}={shlex.quote(text)}\n"
+
+
+def _piece(name: str) -> str:
+    return _text(f"{name}.sh")
+
+
+@cache
+def _text(name: str) -> str:
+    """A file without its comments and with half its indentation: CodeBuild takes 25,600 characters of buildspec."""
+    lines = files("toolkit.codebuild").joinpath("shell", name).read_text(encoding="utf-8").split("\n")
+    codes = [line for line in lines if not line.lstrip().startswith("#")]
+    return "\n".join(" " * ((len(code) - len(code.lstrip())) // 2) + code.lstrip() for code in codes)

@@ -1,0 +1,3 @@
+function on_mirrored(known, name, raw, lead) { }
+
+function at_end() { }

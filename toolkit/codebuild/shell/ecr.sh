@@ -1,0 +1,23 @@
+# A generated project is told the host. Elsewhere ECR says it: the suffix varies by partition.
+find_registry() {
+  registry=${TOOLKIT_ECR_REGISTRY:-}
+  if [ -z "$registry" ]; then
+    # The query leaves the token out.
+    registry=$(aws ecr get-authorization-token --region "$region" ${account_id:+--registry-ids "$account_id"} \
+      --query 'authorizationData[0].proxyEndpoint' --output text) || give_up "cannot ask ECR in $region for its host"
+    registry=${registry#https://}
+    case $registry in
+      *.*) ;;
+      *) give_up "ECR in $region does not say its host: set TOOLKIT_ECR_REGISTRY" ;;
+    esac
+  fi
+  export TOOLKIT_ECR_REGISTRY="$registry"
+}
+
+log_in() {
+  # Unlike `eval $(aws ...)` this fails when aws does, and a builtin printf keeps the password out of every argv.
+  password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
+  [ -n "$password" ] || give_up "an empty password for ECR in $region"
+  printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"
+  unset password
+}

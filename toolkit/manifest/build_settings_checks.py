@@ -1,0 +1,245 @@
+"""Settings of a build project that contradict one another: what AWS would say only in the middle of an apply, or never.
+
+Which Git hosts know what is CodeBuild's API reference; what the Terraform provider drops without a word is refused too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import urlsplit
+
+from toolkit.manifest.build_grammar import MIRROR
+from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.build_parts import CacheSpec, SourceSpec, WebhookSpec
+from toolkit.manifest.document import Finding, Path
+from toolkit.manifest.grammar import listed, quoted
+from toolkit.manifest.readable import Readable
+from toolkit.oci.errors import OciError
+from toolkit.oci.reference import Reference
+
+_BUCKET_AND_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
+_CODECOMMIT = re.compile(r"https://git-codecommit(-fips)?\.[a-z0-9-]+\.[a-z0-9.]+/v1/repos/[A-Za-z0-9._-]+")
+
+_WITHOUT_LOCATION = ("CODEPIPELINE", "NO_SOURCE")
+_GITHUB = ("GITHUB", "GITHUB_ENTERPRISE")
+_GITLAB = ("GITLAB", "GITLAB_SELF_MANAGED")
+_HOSTS = (*_GITHUB, *_GITLAB, "BITBUCKET")
+"""Sources that start builds and hear of their end."""
+_GIT = (*_HOSTS, "CODECOMMIT")
+_GPU_COMPUTE = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE")
+_MOST_TAGS = 48  # AWS allows 50, two are ours
+
+
+def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
+    """Every contradiction in one build."""
+    yield from _check_source(build.source, (*path, "source"))
+    yield from _check_buildspec(build, path)
+    yield from _check_machine(build, path)
+    if build.webhook is not None:
+        yield from _check_webhook(build, build.webhook, (*path, "webhook"))
+    if build.cache is not None:
+        yield from _check_cache(build, build.cache, (*path, "cache"))
+    if build.badge and build.source.type not in _GIT:
+        yield Finding((*path, "badge"), f"a badge needs a Git repository, and the source is `{build.source.type}`")
+    if build.artifacts is not None and build.source.type == "CODEPIPELINE":
+        yield Finding((*path, "artifacts"), "the pipeline itself takes what its builds leave")
+    if build.vpc is not None:
+        for name in ("subnets", "security_groups"):
+            ids = getattr(build.vpc, name)
+            for position in (p for p, one in enumerate(ids) if one in ids[:p]):
+                yield Finding((*path, "vpc", name, position), f"`{ids[position]}` is listed twice")
+    yield from _check_key(build, path, readable)
+    yield from _check_tags(build, path, readable)
+
+
+def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
+    yield from _check_location(source, path)
+    for name, kinds, needs in (
+        ("clone_depth", _GIT, "a Git repository"),
+        # The provider leaves it out for GitLab, and would plan it again for ever.
+        ("submodules", (*_GITHUB, "BITBUCKET", "CODECOMMIT"), "a Git repository that is not at GitLab"),
+        ("report_build_status", _HOSTS, "a repository at GitHub, GitLab or Bitbucket"),
+        ("connection", _HOSTS, "a repository at GitHub, GitLab or Bitbucket"),
+        ("secret", (*_GITHUB, "BITBUCKET"), "a repository at GitHub or Bitbucket"),
+        ("pipeline_bucket", ("CODEPIPELINE",), "the source `CODEPIPELINE`"),
+    ):
+        if getattr(source, name) and source.type not in kinds:
+            yield Finding((*path, name), f"needs {needs}, and the source is `{source.type}`")
+    if source.connection and source.secret:
+        yield Finding((*path, "secret"), "has a `connection` beside it: keep one")
+    if source.type == "CODEPIPELINE" and source.pipeline_bucket is None:
+        message = "is missing: the build reads and writes there, as the artifact store of its pipeline"
+        yield Finding((*path, "pipeline_bucket"), message)
+
+
+def _check_location(source: SourceSpec, path: Path) -> Iterator[Finding]:
+    here = (*path, "location")
+    location = source.location
+    if source.type in _WITHOUT_LOCATION:
+        if location is not None or source.version is not None:
+            yield Finding(path, f"`{source.type}` has no `location` and no `version`")
+    elif location is None:
+        yield Finding(here, f"is missing: `{source.type}` needs one")
+    elif source.type == "S3":
+        if not _BUCKET_AND_KEY.fullmatch(location):
+            yield Finding(here, f"{quoted(location)} is not `bucket/key`, with a `/` at the end for a folder")
+    elif not _is_clean_url(location):
+        yield Finding(here, "is not the `https://` address of a Git repository, without user or password")
+    elif source.type == "CODECOMMIT" and not _CODECOMMIT.fullmatch(location):
+        form = "https://git-codecommit.<region>.amazonaws.com/v1/repos/<name>"
+        yield Finding(here, f"{quoted(location)} is not the address of a CodeCommit repository: `{form}`")
+
+
+def _is_clean_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        host = url.hostname
+    except ValueError:
+        return False
+    return url.scheme == "https" and bool(host) and "@" not in url.netloc and url.path not in ("", "/")
+
+
+def _check_buildspec(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
+    """What the generated buildspec says, or the source's own, and not both."""
+    if build.buildspec is None:
+        if build.source.type == "NO_SOURCE" and not build.commands:
+            yield Finding(path, "without a source there is nothing for `docker build`: give `commands`")
+        if build.batch is not None:
+            message = "a batch is described by a buildspec in the source: name it with `buildspec`"
+            yield Finding((*path, "batch"), message)
+        if build.artifacts is not None and not build.artifacts.files:
+            yield Finding((*path, "artifacts", "files"), "is missing: nothing else says what a build leaves")
+        if build.cache is not None and not build.cache.paths and _has_paths(build.cache):
+            yield Finding((*path, "cache", "paths"), "is missing: nothing else says what is kept")
+        return
+    if build.source.type == "NO_SOURCE":
+        yield Finding((*path, "buildspec"), f"without a source there is no {quoted(build.buildspec)}: give `commands`")
+    for name, value in (
+        (("commands",), build.commands),
+        (("artifacts", "files"), build.artifacts.files if build.artifacts else ()),
+        (("cache", "paths"), build.cache.paths if build.cache else ()),
+    ):
+        if value:
+            yield Finding((*path, *name), f"stands in {quoted(build.buildspec)} already, as `buildspec` says: keep one")
+
+
+def _has_paths(cache: CacheSpec) -> bool:
+    return cache.location is not None or "LOCAL_CUSTOM_CACHE" in cache.modes
+
+
+def _check_machine(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
+    message = f"is not to be had with `LINUX_GPU_CONTAINER`: it has {listed(_GPU_COMPUTE)}"
+    if build.environment_type == "LINUX_GPU_CONTAINER":
+        if build.compute_type not in _GPU_COMPUTE:
+            yield Finding((*path, "compute_type"), f"`{build.compute_type}` {message}")
+        for position, compute in enumerate((build.batch and build.batch.compute_types) or ()):
+            if compute not in _GPU_COMPUTE:
+                yield Finding((*path, "batch", "compute_types", position), f"`{compute}` {message}")
+    image = build.environment_image
+    if image is None or image.startswith(MIRROR):
+        return
+    here = (*path, "environment_image")
+    if image.startswith("aws/codebuild/"):
+        if fault := _family_fault(image, build.environment_type):
+            yield Finding(here, f"{quoted(image)} {fault}")
+    elif _is_at_docker_hub(image):
+        better = f"mirror it, and write `{MIRROR}{image}`"
+        yield Finding(here, f"{quoted(image)} would be pulled from Docker Hub for every build: {better}")
+
+
+def _family_fault(
+    image: str, environment: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"]
+) -> str | None:
+    family = image.removeprefix("aws/codebuild/").partition(":")[0]
+    if any(word in family for word in ("windows", "macos", "lambda")):
+        return "cannot run Docker: take a Linux image that is not for Lambda"
+    is_arm = "aarch64" in family
+    if is_arm != (environment == "ARM_CONTAINER"):
+        return f"is for {'ARM' if is_arm else 'x86-64'}, and the machine is `{environment}`"
+    return None
+
+
+def _is_at_docker_hub(image: str) -> bool:
+    try:
+        return Reference.parse(image).registry == "docker.io"
+    except OciError:
+        return False
+
+
+def _check_webhook(build: BuildProjectSpec, webhook: WebhookSpec, path: Path) -> Iterator[Finding]:
+    kind = build.source.type
+    if kind not in _HOSTS:
+        yield Finding(path, f"needs a repository at GitHub, GitLab or Bitbucket, and the source is `{kind}`")
+        return
+    if webhook.build_type == "BUILD_BATCH" and build.batch is None:
+        yield Finding((*path, "build_type"), "`BUILD_BATCH` needs `batch`")
+    for number, group in enumerate(webhook.filter_groups):
+        events = {event for spec in group for event in spec.events}
+        for position, spec in enumerate(group):
+            here = (*path, "filter_groups", number, position)
+            for event in spec.events:
+                if kind not in _hosts_of(event):
+                    yield Finding((*here, "pattern"), f"`{event}` is no event of `{kind}`")
+            if (wanted := _events_with(spec.type)) and not events <= wanted:
+                others = listed(sorted(events - wanted))
+                message = f"`{spec.type}` is not known of {others}, so that would never match: give it its own group"
+                yield Finding((*here, "type"), message)
+
+
+def _hosts_of(event: str) -> tuple[str, ...]:
+    match event:
+        case "PULL_REQUEST_REOPENED" | "WORKFLOW_JOB_QUEUED":
+            return (*_GITHUB, *_GITLAB)
+        case "RELEASED":
+            return ("GITHUB", *_GITLAB)
+        case "PRERELEASED":
+            return ("GITHUB",)
+        case _:
+            return _HOSTS
+
+
+def _events_with(kind: str) -> frozenset[str]:
+    """Events that have what a filter looks at; empty for all of them."""
+    pulls = {f"PULL_REQUEST_{what}" for what in ("CREATED", "UPDATED", "CLOSED", "REOPENED", "MERGED")}
+    match kind:
+        case "BASE_REF":
+            return frozenset(pulls)
+        case "FILE_PATH" | "COMMIT_MESSAGE":
+            return frozenset(pulls | {"PUSH"})
+        case "TAG_NAME" | "RELEASE_NAME":
+            return frozenset({"RELEASED", "PRERELEASED"})
+        case "WORKFLOW_NAME":
+            return frozenset({"WORKFLOW_JOB_QUEUED"})
+        case _:
+            return frozenset()
+
+
+def _check_cache(build: BuildProjectSpec, cache: CacheSpec, path: Path) -> Iterator[Finding]:
+    if "LOCAL_SOURCE_CACHE" in cache.modes and build.source.type not in _GIT:
+        position = cache.modes.index("LOCAL_SOURCE_CACHE")
+        message = f"`LOCAL_SOURCE_CACHE` needs a Git repository, and the source is `{build.source.type}`"
+        yield Finding((*path, "modes", position), message)
+    if cache.paths and not _has_paths(cache):
+        yield Finding((*path, "paths"), "folders are kept in S3 or by `LOCAL_CUSTOM_CACHE` only")
+
+
+def _check_key(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
+    if build.kms_key is not None and readable.region is not None:
+        region = build.kms_key.split(":")[3]
+        if region != readable.region:
+            message = f"the key is in `{region}`, but the project is in `{readable.region}`"
+            yield Finding((*path, "kms_key"), message)
+
+
+def _check_tags(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
+    """Together with those of `aws`; IAM takes keys that differ in case only for one."""
+    known = {key.lower(): key for key in readable.resource_tag_keys}
+    for key in build.resource_tags:
+        first = known.setdefault(key.lower(), key)
+        if first != key:
+            yield Finding((*path, "resource_tags", key), f"is the same key as `{first}` to IAM, which ignores case")
+    if len(known) > _MOST_TAGS:
+        message = f"makes {len(known)} resource tags together with those of `aws`, AWS takes {_MOST_TAGS} beside ours"
+        yield Finding((*path, "resource_tags"), message)

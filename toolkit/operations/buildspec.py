@@ -1,0 +1,82 @@
+"""Buildspec: the text for a project of the manifest, alone or put into a file of the developers'."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.codebuild.buildspec import render_buildspec
+from toolkit.codebuild.buildspec_edit import commands_of, insert_step, remove_step
+from toolkit.codebuild.fragment import render_fragment
+from toolkit.errors import Refused, UsageError
+from toolkit.plan.desired import Desired, DesiredBuild
+
+
+def find_build(desired: Desired, name: str) -> DesiredBuild:
+    """The build called `name`, by the manifest or by its project. UsageError if there is none."""
+    for build in desired.builds:
+        if name in (build.name, build.project_name):
+            return build
+    there = ", ".join(f"`{build.name}`" for build in desired.builds) or "none"
+    raise UsageError("buildspec.unknown_project", f"the manifest has no build `{name}`", hint=f"it has {there}")
+
+
+def whole_text(desired: Desired, build: DesiredBuild) -> str:
+    """The buildspec that the project has."""
+    return render_buildspec(build, region=desired.region, account_id=desired.registry_account_id)
+
+
+def step_text(desired: Desired, build: DesiredBuild) -> str:
+    """The pre-build step alone."""
+    return render_fragment(build, region=desired.region, account_id=desired.registry_account_id)
+
+
+def put_in(desired: Desired, build: DesiredBuild, file: Path, *, only_check: bool = False) -> bool:
+    """Put the step into `file`, or bring it up to date; whether that changed anything. Refused when it only checks."""
+    text = _read(file)
+    commands = commands_of(remove_step(text, file=str(file)), file=str(file))
+    step = step_text(desired, replace(build, buildspec_commands=commands))
+    return _change(file, text, insert_step(text, step, build.name, file=str(file)), only_check)
+
+
+def take_out(file: Path, *, only_check: bool = False) -> bool:
+    """Take the step out of `file`; whether it was there. Refused when it only checks."""
+    text = _read(file)
+    return _change(file, text, remove_step(text, file=str(file)), only_check)
+
+
+def _change(file: Path, old: str, new: str, only_check: bool) -> bool:
+    if old == new:
+        return False
+    if only_check:
+        raise Refused("buildspec.out_of_date", f"`{file}` is not as the manifest has it", hint="run without `--check`")
+    _write(file.resolve(), new)
+    return True
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode()
+    except FileNotFoundError as error:
+        raise UsageError("buildspec.not_found", f"there is no file `{file}`") from error
+    except UnicodeDecodeError as error:
+        raise Refused("buildspec.not_utf8", f"`{file}` is not UTF-8 text") from error
+    except OSError as error:
+        raise UsageError("buildspec.unreadable", f"`{file}` cannot be read: {error.strerror}") from error
+
+
+def _write(file: Path, text: str) -> None:
+    """All of it or nothing, with the mode that the file had."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
+            new.write(text.encode())
+            os.fchmod(new.fileno(), file.stat().st_mode & 0o7777)
+        try:
+            Path(new.name).replace(file)
+        except OSError:
+            Path(new.name).unlink()
+            raise
+    except OSError as error:
+        raise UsageError("buildspec.unwritable", f"`{file}` cannot be written: {error.strerror}") from error

@@ -1,0 +1,101 @@
+"""What the root module is told of one build: the arguments of the module `codebuild-project`, and what they come from.
+
+The root module takes them as they are (`any`), because that module states and checks their types itself.
+"""
+
+from __future__ import annotations
+
+import json
+
+from toolkit.plan.desired import BuildSettings, DesiredBuild
+
+
+def build_values(build: DesiredBuild) -> dict[str, object]:
+    """Plain values by name, for JSON."""
+    settings = build.settings
+    mirror = settings.environment_mirror
+    repositories = {image.repository for image in (*build.images, *([mirror] if mirror else []))}
+    return {
+        "project_name": build.project_name,
+        "description": build.description or None,  # null is the module's own
+        "source_code": _source_values(build),
+        "buildspec_path": settings.buildspec_path,
+        "repositories": sorted(repositories),
+        "readable_secret_arns": [build.docker_hub_secret] if build.docker_hub_secret else [],
+        "compute_type": build.compute_type,
+        "environment_type": build.environment_type,
+        "fleet": settings.fleet,
+        "environment_image": build.environment_image,
+        "environment_repository": mirror.repository if mirror else None,
+        "environment_variables": dict(build.environment_variables),
+        "parameter_variables": dict(settings.parameter_variables),
+        "secret_variables": dict(settings.secret_variables),
+        "vpc": settings.vpc and settings.vpc.model_dump(mode="json"),
+        "cache": _cache_values(settings),
+        "build_timeout_minutes": build.timeout_minutes,
+        "queued_timeout_minutes": settings.queued_timeout_minutes,
+        "concurrent_build_limit": settings.concurrent_build_limit,
+        "batch": settings.batch and settings.batch.model_dump(mode="json"),
+        "webhook": settings.webhook and settings.webhook.model_dump(mode="json"),
+        "badge_enabled": settings.has_badge,
+        "artifacts": _artifact_values(build),
+        "log_retention_days": build.log_retention_days,
+        "s3_logs_location": settings.s3_logs,
+        "kms_key": settings.kms_key,
+        "extra_policy": _policy(settings),
+        "permissions_boundary": settings.permissions_boundary,
+        "tags": dict(settings.resource_tags),
+    }
+
+
+def _source_values(build: DesiredBuild) -> dict[str, object]:
+    values: dict[str, object] = {
+        "type": build.source_type,
+        "location": build.source_location or None,
+        "version": build.source_version,
+    }
+    source = build.settings.source
+    if source is not None:
+        values |= {
+            "git_clone_depth": source.clone_depth,
+            "fetch_submodules": source.submodules,
+            "report_build_status": source.report_build_status,
+            "connection": source.connection,
+            "secret": source.secret,
+            "pipeline_bucket": source.pipeline_bucket,
+        }
+    return values
+
+
+def _cache_values(settings: BuildSettings) -> dict[str, object] | None:
+    cache = settings.cache
+    return None if cache is None else {"modes": list(cache.modes) or None, "location": cache.location}
+
+
+def _artifact_values(build: DesiredBuild) -> dict[str, object] | None:
+    """In a folder of the project's own, unless the manifest says another: that is all that the build may write to."""
+    artifacts = build.settings.artifacts
+    if artifacts is None:
+        return None
+    return artifacts.model_dump(mode="json", exclude={"files"}) | {"path": artifacts.path or build.project_name}
+
+
+def _policy(settings: BuildSettings) -> str | None:
+    """The same text for the same statements."""
+    if not settings.policy_statements:
+        return None
+    statements = []
+    for statement in settings.policy_statements:
+        values: dict[str, object] = {"Sid": statement.sid} if statement.sid else {}
+        values |= {
+            "Effect": statement.effect,
+            "Action": list(statement.actions),
+            "Resource": list(statement.resources),
+        }
+        if statement.conditions:
+            values["Condition"] = {
+                operator: {key: list(texts) for key, texts in keys.items()}
+                for operator, keys in statement.conditions.items()
+            }
+        statements.append(values)
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, ensure_ascii=False)
