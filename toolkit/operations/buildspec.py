@@ -24,7 +24,13 @@ def find_build(desired: Desired, name: str) -> DesiredBuild:
 
 
 def whole_text(desired: Desired, build: DesiredBuild) -> str:
-    """The buildspec that the project has."""
+    """The buildspec that the project has. Refused where that is a file of its source."""
+    if path := build.settings.buildspec_path:
+        raise Refused(
+            "buildspec.of_the_source",
+            f"the build `{build.name}` runs `{path}` of its source, and no text of ours",
+            hint=f"put the step into that by `--into {path}`, or print it by `--fragment`",
+        )
     return render_buildspec(build, region=desired.region, account_id=desired.registry_account_id)
 
 

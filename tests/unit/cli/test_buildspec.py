@@ -50,6 +50,16 @@ def test_a_fragment_is_the_step_alone_also_as_json(folder: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["buildspec"] == {"project": "shop-web", "text": text}
 
 
+def test_a_build_with_a_buildspec_of_its_source_has_no_text_of_ours(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "images.yaml").write_text(f"{MANIFEST}    buildspec: buildspec.yml\n")
+    assert run("web") == 7
+    assert "hint: put the step into that by `--into buildspec.yml`" in capsys.readouterr().err
+    assert run("web", "--fragment") == 0
+    assert run("web", "--into", "buildspec.yml") == 0
+
+
 def test_the_step_goes_into_a_file_and_comes_out_of_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = folder / "buildspec.yml"
     file.chmod(0o640)
