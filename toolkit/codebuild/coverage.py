@@ -183,7 +183,6 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
 # fmt: on
 
 _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
-_NEVER_FETCHED = (Trait.HOME, Trait.BUILT_HERE)
 
 _WHY: Mapping[Kind | Trait, str] = {
     Kind.MOUNT_FROM: "the legacy builder has no `RUN --mount`",
@@ -237,16 +236,17 @@ def outcome(
 
 
 def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon, on_miss: OnMiss) -> Outcome:
-    for trait in _NEVER_FETCHED:
-        if trait in use.traits:
-            return Outcome(Verdict.STAYS, trait)
+    if Trait.HOME in use.traits:
+        return Outcome(Verdict.STAYS, Trait.HOME)
+    if Trait.BUILT_HERE in use.traits and _sees_local_images(use, builder):
+        return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
     if strategy is Strategy.CONTEXTS and builder is Builder.BUILDKIT and not daemon.is_at_least(23):
         return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
     column = strategy if strategy in _COLUMNS else Strategy.NONE
     if column is Strategy.HOSTS and not daemon.is_at_least(28):
         column = Strategy.NONE
     position = _BUILDERS.index(Builder.BUILDKIT if use.kind in _BY_DAEMON else builder)
-    rows: list[Kind | Trait] = [use.kind, *(trait for trait in Trait if trait in use.traits)]
+    rows: list[Kind | Trait] = [use.kind, *(trait for trait in Trait if trait in use.traits and trait in _ROWS)]
     for row in rows:
         if row is Trait.CONTAINERD_SYNTAX and not daemon.has_containerd_store:
             continue
@@ -258,6 +258,12 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
         if verdict is not Verdict.STAYS:
             return Outcome(verdict, row, _reason(row, use.kind, strategy, verdict, daemon))
     return Outcome(Verdict.STAYS, use.kind)
+
+
+def _sees_local_images(use: ImageUse, builder: Builder) -> bool:
+    if use.kind is Kind.PULL or Trait.PULL_ALWAYS in use.traits:
+        return False
+    return use.kind in _BY_DAEMON or builder is not Builder.CONTAINER
 
 
 def _reason(row: Kind | Trait, kind: Kind, strategy: Strategy, verdict: Verdict, daemon: Daemon) -> str:

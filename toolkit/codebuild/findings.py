@@ -29,7 +29,7 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A line that was not understood, or that no builder takes; `is_fault` where a build would fail."""
+    """A line that was not understood; `is_fault` where a build would fail, or may fetch what cannot be seen."""
 
     line: int
     message: str
@@ -58,10 +58,21 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`."""
+
+    line: int
+    path: str
+    kind: str
+    pulls_always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything that a file says about images."""
+    """Everything that a file says about images; `tags` are names that it gives to local images besides its builds."""
 
     images: tuple[NamedImage, ...] = ()
     builds: tuple[Build, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     tags: tuple[str, ...] = ()
+    follows: tuple[Follow, ...] = ()

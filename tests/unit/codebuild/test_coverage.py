@@ -117,10 +117,15 @@ def test_a_login_keeps_nothing_home(strategy: Strategy) -> None:
     assert verdicts(strategy, use()) == "lll"
 
 
-@pytest.mark.parametrize("trait", [Trait.HOME, Trait.BUILT_HERE])
-def test_what_needs_no_upstream_stays_under_every_strategy(trait: Trait) -> None:
-    for strategy in Strategy:
-        assert verdicts(strategy, use(Kind.FROM, trait, Trait.NOT_MIRRORED)) == "sss"
+@pytest.mark.parametrize("strategy", Strategy)
+def test_what_names_ecr_already_stays_under_every_strategy(strategy: Strategy) -> None:
+    assert verdicts(strategy, use(Kind.FROM, Trait.HOME, Trait.NOT_MIRRORED)) == "sss"
+
+
+def test_an_image_built_before_is_seen_by_the_daemons_own_builders_only() -> None:
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "ssl"
+    assert verdicts(Strategy.RETAG, use(Kind.RUN, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "sss"
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.PULL_ALWAYS)) == "lll"
 
 
 def test_there_is_an_answer_with_a_reason_for_every_use() -> None:

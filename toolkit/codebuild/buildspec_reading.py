@@ -1,0 +1,52 @@
+"""What a buildspec fetches and builds: its commands in the order in which CodeBuild runs them, with its variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from toolkit.codebuild.docker_commands import CommandReader
+from toolkit.codebuild.findings import Reading, Trouble
+from toolkit.manifest.document import Document, NotYaml, Path, read_document
+
+_PHASES = ("install", "pre_build", "build", "post_build")
+_BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
+
+
+def read_buildspec(text: str, values: Mapping[str, str] | None = None) -> Reading:
+    """The images and builds of a buildspec; `values` go before its own plain variables."""
+    try:
+        document = read_document(text)
+    except NotYaml as error:
+        return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
+    root = document.data if document else None
+    if document is None or not isinstance(root, dict) or not isinstance(root.get("phases"), dict):
+        return Reading(troubles=(Trouble(1, "it has no `phases`, so it is no buildspec", is_fault=True),))
+    reader = CommandReader({**_variables(root), **(values or {})})
+    lines = text.split("\n")
+    for path, command in _commands(root["phases"]):
+        line = document.place(path).line
+        reader.read(command, line + 1 if _is_block(document, path, lines) else line)
+    return reader.reading
+
+
+def _variables(root: dict[str, object]) -> dict[str, str]:
+    env = root.get("env")
+    variables = env.get("variables") if isinstance(env, dict) else None
+    return {key: str(value) for key, value in variables.items()} if isinstance(variables, dict) else {}
+
+
+def _commands(phases: dict[str, object]) -> Iterator[tuple[Path, str]]:
+    for name in _PHASES:
+        phase = phases.get(name)
+        for part in ("commands", "finally"):
+            commands = phase.get(part) if isinstance(phase, dict) else None
+            for number, command in enumerate(commands if isinstance(commands, list) else []):
+                if isinstance(command, str):
+                    yield ("phases", name, part, number), command
+
+
+def _is_block(document: Document, path: Path, lines: list[str]) -> bool:
+    """Whether the text of the command begins on the line after its `|`."""
+    number = document.place(path).line
+    return number <= len(lines) and _BLOCK.search(lines[number - 1]) is not None
