@@ -18,7 +18,11 @@ Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh da
 - `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
 - `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
   tried.
+- `HUB_BY_HOST` with `hosts`: that host has a file of its own, as other registries have; inferred.
 - `CONTAINERD_SYNTAX`: read in reports about Docker 29 and its containerd image store.
+
+`LEAVES` is what the builder does. A fragment with `on_miss: fail` also makes Docker Hub's names lead nowhere for the
+daemon: there, what leaves for Docker Hub ends the build instead. A docker-container builder has names of its own.
 """
 
 from __future__ import annotations
@@ -114,6 +118,11 @@ class Daemon:
     version: str = "28.5.2"
     has_containerd_store: bool = False
 
+    @property
+    def reads_hosts(self) -> bool:
+        """Whether `hosts.toml` redirects what it resolves."""
+        return self.is_at_least(28) and not self.has_containerd_store
+
     def is_at_least(self, major: int) -> bool:
         """Whether its major version is this or a later one."""
         found = re.match(r"\d+", self.version)
@@ -170,7 +179,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Kind.PULL:          (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
     Kind.BUILDER_IMAGE: (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
 
-    Trait.HUB_BY_HOST:        ((_L, _L, _L), (_L, _L, _L), (_L, _L, _L), (_R, _S, _S), (_S, _S, _S), _NOWHERE),
+    Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), _NOWHERE,     (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.REGISTRY_UNKNOWN:   (_NOWHERE,     _NOWHERE,     _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), _NOWHERE,     (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
@@ -225,11 +234,11 @@ def builder_of(strategy: Strategy) -> Builder:
 def outcome(
     use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon = CODEBUILD, on_miss: OnMiss = "fail"
 ) -> Outcome:
-    """What comes of `use`. Whatever a strategy cannot do on this daemon, it leaves as it was without one."""
+    """What comes of `use`. `hosts` on a daemon that does not read them ends the build; `auto` retags then."""
     if strategy is not Strategy.AUTO:
         return _look_up(use, strategy, builder, daemon, on_miss)
     retagged = _look_up(use, Strategy.RETAG, builder, daemon, on_miss)
-    reads_hosts = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON and daemon.is_at_least(28)
+    reads_hosts = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON and daemon.reads_hosts
     if retagged.verdict is Verdict.STAYS or not reads_hosts:
         return retagged
     return _look_up(use, Strategy.HOSTS, builder, daemon, on_miss)
@@ -242,9 +251,9 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
         return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
     if strategy is Strategy.CONTEXTS and builder is Builder.BUILDKIT and not daemon.is_at_least(23):
         return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
+    if strategy is Strategy.HOSTS and not daemon.reads_hosts:
+        return Outcome(Verdict.REFUSED, use.kind, _why_no_hosts(daemon))
     column = strategy if strategy in _COLUMNS else Strategy.NONE
-    if column is Strategy.HOSTS and not daemon.is_at_least(28):
-        column = Strategy.NONE
     position = _BUILDERS.index(Builder.BUILDKIT if use.kind in _BY_DAEMON else builder)
     rows: list[Kind | Trait] = [use.kind, *(trait for trait in Trait if trait in use.traits and trait in _ROWS)]
     for row in rows:
@@ -256,8 +265,14 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
         if verdict is Verdict.REFUSED and row is not use.kind and use.kind is Kind.CACHE_FROM:
             verdict = Verdict.IGNORED  # a build goes on without a cache
         if verdict is not Verdict.STAYS:
-            return Outcome(verdict, row, _reason(row, use.kind, strategy, verdict, daemon))
+            return Outcome(verdict, row, _reason(row, use.kind, strategy, verdict))
     return Outcome(Verdict.STAYS, use.kind)
+
+
+def _why_no_hosts(daemon: Daemon) -> str:
+    if daemon.has_containerd_store:
+        return f"the images of Docker {daemon.version} are in containerd, where `hosts.toml` is not counted on"
+    return f"Docker {daemon.version} does not read `hosts.toml`"
 
 
 def _sees_local_images(use: ImageUse, builder: Builder) -> bool:
@@ -266,9 +281,7 @@ def _sees_local_images(use: ImageUse, builder: Builder) -> bool:
     return use.kind in _BY_DAEMON or builder is not Builder.CONTAINER
 
 
-def _reason(row: Kind | Trait, kind: Kind, strategy: Strategy, verdict: Verdict, daemon: Daemon) -> str:
-    if strategy is Strategy.HOSTS and not daemon.is_at_least(28):
-        return f"Docker {daemon.version} does not read `hosts.toml`"
+def _reason(row: Kind | Trait, kind: Kind, strategy: Strategy, verdict: Verdict) -> str:
     if strategy is Strategy.CONTEXTS and verdict is Verdict.REFUSED and row is not Trait.PLATFORM_MISSING:
         return _WHY_STRATEGY[strategy]
     if isinstance(row, Trait) or kind in (Kind.PULL, Kind.BUILDER_IMAGE) or verdict is not Verdict.LEAVES:

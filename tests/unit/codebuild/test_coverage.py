@@ -68,7 +68,7 @@ def test_retagged_images_do_what_was_seen_on_three_daemons(
 def test_hosts_serve_every_resolve_of_buildkit_from_docker_28(kind: Kind, traits: tuple[Trait, ...]) -> None:
     subject = use(kind, *traits)
     assert outcome(subject, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.STAYS
-    assert outcome(subject, Strategy.HOSTS, Builder.BUILDKIT, OLD).verdict is Verdict.LEAVES
+    assert outcome(subject, Strategy.HOSTS, Builder.BUILDKIT, OLD).verdict is Verdict.REFUSED
     assert outcome(subject, Strategy.BUILDER, Builder.CONTAINER, OLD).verdict is Verdict.STAYS
 
 
@@ -99,7 +99,8 @@ def test_the_containerd_image_store_makes_a_syntax_line_defeat_retagging() -> No
     subject = use(Kind.FROM, Trait.CONTAINERD_SYNTAX)
     assert verdicts(Strategy.RETAG, subject) == "ssl"
     assert verdicts(Strategy.RETAG, subject, CONTAINERD) == "sll"
-    assert verdicts(Strategy.AUTO, subject, CONTAINERD) == "ssl"
+    assert verdicts(Strategy.AUTO, subject, CONTAINERD) == "sll"
+    assert verdicts(Strategy.DIRECT, subject, CONTAINERD) == "sss"
 
 
 def test_a_rewritten_dockerfile_serves_every_builder_but_no_command_beside_it() -> None:
