@@ -19,7 +19,7 @@ _EPILOG = (
     "permissions, 5 Terraform failed, 6 seeding incomplete (run again), 7 refused, 64 usage, 130 interrupted."
 )
 
-COMMANDS = ("validate", "plan", "apply", "seed", "copy", "render", "schema", "sandbox")
+COMMANDS = ("init", "scan", "validate", "plan", "apply", "seed", "copy", "render", "schema", "sandbox")
 """In the order of the help; each is a module of `toolkit.cli.commands`."""
 
 

@@ -1,0 +1,203 @@
+"""What a scan found, as text for a terminal, as Markdown for a pull request, and as JSON-safe values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+from toolkit.cli.render.amounts import format_count
+from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
+from toolkit.codebuild.coverage import Strategy, Verdict
+from toolkit.codebuild.scan_report import ScannedUse, ScanReport
+from toolkit.oci.reference import Reference
+
+_STYLES = {"stays": "green", "ignored": "dim", "leaves": "red", "wrong": "red", "refused": "yellow", "unknown": "red"}
+_SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy not in (Strategy.NONE, Strategy.LOGIN))
+
+
+def word_of(use: ScannedUse) -> str:
+    """The verdict in one word; `unknown` where nobody can tell what is fetched."""
+    return use.outcome.verdict.value if use.is_read else "unknown"
+
+
+def reason_of(use: ScannedUse) -> str:
+    """Why it is not kept home, as one clause."""
+    if use.is_read:
+        return use.outcome.why
+    if use.unset:
+        return f"{', '.join(f'`{name}`' for name in use.unset)} has no value, so the image is not known"
+    return "it is no image name"
+
+
+def scan_document(report: ScanReport) -> dict[str, object]:
+    """The report as JSON-safe values."""
+    return {
+        "schema_version": 1,
+        "manifest": report.manifest,
+        "strategy": report.strategy.value,
+        "docker_version": report.docker_version,
+        "is_clean": report.is_clean,
+        "files": [{"path": path, "kind": kind} for path, kind in report.files.items()],
+        "images": [_use_document(use) for use in report.uses],
+        "not_understood": [
+            {"file": one.file, "line": one.line, "message": one.message, "fails_check": one.is_fault}
+            for one in report.troubles
+        ],
+        "missing": list(report.missing),
+        "upstreams": dict(report.upstreams),
+    }
+
+
+def _use_document(use: ScannedUse) -> dict[str, object]:
+    mirror = use.mirror
+    return {
+        "file": use.file,
+        "line": use.line,
+        "kind": use.kind.value,
+        "written": use.written,
+        "reference": use.reference,
+        "platform": use.platform,
+        "pinned_by_digest": use.is_pinned,
+        "pulls_always": use.pulls_always,
+        "unset_variables": list(use.unset),
+        "mirror": mirror and {"entry": mirror.path, "repository": mirror.repository, "tag": mirror.tag},
+        "builder": use.builder.value,
+        "verdict": word_of(use),
+        "decided_by": use.outcome.by.value,
+        "reason": reason_of(use) or None,
+        "remedy": use.remedy or None,
+        "kept_by": [strategy.value for strategy in use.kept_by] if use.is_read else [],
+        "verdicts": {
+            strategy.value: {builder.value: verdict.value for builder, verdict in row.items()}
+            for strategy, row in use.verdicts.items()
+        },
+    }
+
+
+def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -> str:
+    """The text of `report`, its last line a summary."""
+    paint = Paint(colour)
+    lines: list[str] = []
+    for file, uses in groupby(report.uses, key=lambda use: use.file):
+        lines += [paint("bold", visible(file))]
+        for use in uses:
+            lines += _use_lines(use, width, paint)
+        lines.append("")
+    if report.troubles:
+        lines.append(paint("bold", "Not understood"))
+        for trouble in report.troubles:
+            word = f"{visible(trouble.file)}:{trouble.line}"
+            style = "red" if trouble.is_fault else "yellow"
+            lines += [
+                "  " + line
+                for line in format_remark(word, trouble.message, None, style=style, width=width - 2, paint=paint)
+            ]
+        lines.append("")
+    if report.missing:
+        lines += [
+            paint("bold", "To be added to `images` (--write does it)"),
+            *(f"  - {text}" for text in report.missing),
+        ]
+        lines.append("")
+    return "\n".join([*lines, _summary(report)])
+
+
+def _use_lines(use: ScannedUse, width: int, paint: Paint) -> Iterator[str]:
+    word = word_of(use)
+    name = _shown_name(use)
+    about = ", ".join(
+        filter(
+            None,
+            (use.kind.value, use.platform, "by digest" if use.is_pinned else "", "--pull" if use.pulls_always else ""),
+        )
+    )
+    start = paint(_STYLES[word], word.ljust(7))
+    yield f"  {start} {use.line:>4}  {visible(name)}  ({visible(about)})"
+    indent = " " * 16
+    if use.mirror:
+        yield from wrap(
+            f"mirrored by {use.mirror.path} in {use.mirror.repository}:{use.mirror.tag}", width=width, indent=indent
+        )
+    if reason := reason_of(use):
+        yield from wrap(reason, width=width, indent=indent)
+    if use.remedy and not use.is_kept:
+        yield from wrap(f"-> {use.remedy}", width=width, indent=indent)
+    if not use.is_kept and use.is_read and not use.remedy:
+        others = ", ".join(use.kept_by)
+        yield from wrap(f"kept home by: {others or 'no strategy'}", width=width, indent=indent)
+
+
+def _shown_name(use: ScannedUse) -> str:
+    """The image as written, with what it comes to where that is something else."""
+    if "$" in use.written and use.reference:
+        return f"{use.written} = {Reference.parse(use.reference).familiar}"
+    return use.written
+
+
+def _summary(report: ScanReport) -> str:
+    counts = Counter(word_of(use) for use in report.uses)
+    found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in _MEANINGS.items() if counts[word])
+    kinds = Counter(report.files.values())
+    files = ", ".join(format_count(count, kind) for kind, count in sorted(kinds.items())) or "no file to read"
+    manifest = report.manifest or "no manifest"
+    text = f"Scanned {files} against {manifest}, strategy {report.strategy}, Docker {report.docker_version}: "
+    text += f"{format_count(len(report.uses), 'use')} of images"
+    text += f", {found}" if found else ""
+    text += f"; {format_count(len(report.faults), 'fault')}" if report.faults else ""
+    return f"{text}."
+
+
+_MEANINGS = {
+    "stays": "from ECR",
+    "ignored": "not looked at",
+    "leaves": "from an upstream",
+    "wrong": "for the wrong platform",
+    "refused": "refused",
+    "unknown": "unknown",
+}
+
+
+def render_markdown(report: ScanReport) -> str:
+    """The report for a pull request: what is wrong first, everything in a table that folds."""
+    lines = ["### Base images", "", _cell(_summary(report)), ""]
+    if report.lost:
+        lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {word_of(use)} | `{_cell(use.file)}:{use.line}` | `{_cell(_shown_name(use))}` "
+            f"| {_cell(reason_of(use))} | {_cell(use.remedy or _others(use))} |"
+            for use in report.lost
+        ]
+        lines.append("")
+    if report.troubles:
+        lines += ["**Not understood**", ""]
+        lines += [f"- `{_cell(one.file)}:{one.line}` {_cell(one.message)}" for one in report.troubles]
+        lines.append("")
+    if report.missing:
+        lines += ["To be added to `images`:", "", "```yaml", *(f"- {text}" for text in report.missing), "```", ""]
+    if report.uses:
+        shown = [strategy.value for strategy in _SHOWN_STRATEGIES]
+        lines += ["<details><summary>Every use, by strategy</summary>", ""]
+        lines += [f"| where | image | {' | '.join(shown)} |", f"|---|---|{'---|' * len(shown)}"]
+        for use in report.uses:
+            kept = [_mark(use, strategy) for strategy in _SHOWN_STRATEGIES]
+            lines.append(f"| `{_cell(use.file)}:{use.line}` | `{_cell(_shown_name(use))}` | {' | '.join(kept)} |")
+        lines += ["", "</details>", ""]
+    return "\n".join(lines)
+
+
+def _others(use: ScannedUse) -> str:
+    return f"kept home by {', '.join(use.kept_by)}" if use.kept_by else "no strategy keeps it home"
+
+
+def _mark(use: ScannedUse, strategy: Strategy) -> str:
+    if not use.is_read:
+        return "unknown"
+    builder = use.builder if strategy is not Strategy.BUILDER else list(use.verdicts[strategy])[-1]
+    verdict = use.verdicts[strategy][builder]
+    return verdict.value if verdict is not Verdict.STAYS else "ok"
+
+
+def _cell(text: str) -> str:
+    """Text that stays in its cell and makes no markup of its own."""
+    return visible(text).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,97 @@
+"""What a scan found: each use of an image with what comes of it, and the lines that were not understood."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Verdict
+from toolkit.codebuild.matching import Mirror
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedUse:
+    """One use of an image in `file`; `reference` is its full name, None where no name can be known.
+
+    `builder` is what builds it under the strategy of the scan, `outcome` what comes of that; `verdicts` has every other
+    combination. `is_read` is false where the image is not known, `can_be_added` true where the manifest may get it as
+    it is. `remedy` is what to do about it, where something can be done.
+    """
+
+    file: str
+    line: int
+    kind: Kind
+    written: str
+    reference: str | None
+    registry: str | None
+    platform: str | None
+    is_pinned: bool
+    pulls_always: bool
+    unset: tuple[str, ...]
+    mirror: Mirror | None
+    builder: Builder
+    outcome: Outcome
+    verdicts: Mapping[Strategy, Mapping[Builder, Verdict]]
+    is_read: bool = True
+    can_be_added: bool = False
+    remedy: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the build gets the image without asking anybody but ECR, or does without."""
+        return self.is_read and self.outcome.verdict in (Verdict.STAYS, Verdict.IGNORED)
+
+    @property
+    def kept_by(self) -> tuple[Strategy, ...]:
+        """Strategies that would keep it home, each on its own builder or on the one that the command names."""
+        return tuple(
+            strategy
+            for strategy, row in self.verdicts.items()
+            if row[Builder.CONTAINER if strategy is Strategy.BUILDER else self.builder]
+            in (Verdict.STAYS, Verdict.IGNORED)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTrouble:
+    """A line that was not understood."""
+
+    file: str
+    line: int
+    message: str
+    is_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """The whole scan; `manifest` is None where there is none, `files` has each file with its kind."""
+
+    manifest: str | None
+    strategy: Strategy
+    docker_version: str
+    files: Mapping[str, str]
+    uses: tuple[ScannedUse, ...]
+    troubles: tuple[ScanTrouble, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def lost(self) -> tuple[ScannedUse, ...]:
+        """The uses that are not kept home."""
+        return tuple(use for use in self.uses if not use.is_kept)
+
+    @property
+    def faults(self) -> tuple[ScanTrouble, ...]:
+        """The troubles for which a check fails."""
+        return tuple(trouble for trouble in self.troubles if trouble.is_fault)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every build stays home, as far as files can tell."""
+        return not self.lost and not self.faults
+
+    @property
+    def upstreams(self) -> Mapping[str, int]:
+        """How many uses each upstream would still be asked for."""
+        leaving = (use for use in self.lost if use.outcome.verdict is Verdict.LEAVES and use.registry)
+        return Counter(use.registry for use in leaving if use.registry)
