@@ -128,13 +128,13 @@ class _Reader:
         """The fields of a target with those of its parents below them; mappings are merged."""
         merged: dict[str, Any] = {}
         own = self._targets[name]
-        for parent in _listed(own.get("inherits")):
+        for parent in map(str, _listed(own.get("inherits"))):
             if parent in seen or parent == name:
                 self._give_up(line, f"`{name}` inherits itself")
             elif parent not in self._targets:
                 self._give_up(line, f"`{name}` inherits `{parent}`, which is not in this file")
             else:
-                merged = _laid_over(merged, self._inherited(str(parent), line, (*seen, name)))
+                merged = _laid_over(merged, self._inherited(parent, line, (*seen, name)))
         return _laid_over(merged, own)
 
     def _variants(self, name: str, fields: dict[str, Any], line: int) -> Iterator[Mapping[str, str]]:

@@ -126,10 +126,9 @@ class _Reader:
     def _text(self, path: Path, value: object) -> Word | None:
         if value is None:
             return None
-        written = self._document.places[path].text if path in self._document.places else None
-        text = str(value) if written is None or isinstance(value, str) else written
+        text = str(value).lower() if isinstance(value, bool) else str(value)
         try:
-            return interpolate(str(value).lower() if isinstance(value, bool) else text, self._values)
+            return interpolate(text, self._values)
         except CannotExpand as error:
             self._give_up(path, f"`{text}` cannot be read: {error}")
             return None
