@@ -70,6 +70,8 @@ def _images(text: str) -> Node | None:
 
 def _added_below(lines: list[str], images: SequenceNode, entries: Sequence[NewImage]) -> str:
     last = _end_line(images.value[-1])
+    while not lines[last].strip():  # a text in a block has the empty lines behind it
+        last -= 1
     indent = lines[images.start_mark.line][: images.start_mark.column]
     newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
     if not lines[last].endswith("\n"):
@@ -88,11 +90,7 @@ def _end_line(node: Node) -> int:
 
 
 def _added_inline(lines: list[str], images: SequenceNode, entries: Sequence[NewImage]) -> str:
-    """Before the `]`, behind the last entry and the comma that it may have."""
+    """Right behind the last entry: before a comment, a comma or the bracket that follow it."""
     text = "".join(lines)
-    end = images.end_mark.index - 1
-    last = images.value[-1].end_mark.index
-    comma = text.find(",", last, end)
-    is_commented = "#" in text[last:end]
-    at = last if comma < 0 or is_commented else comma
+    at = images.value[-1].end_mark.index
     return f"{text[:at]}, {', '.join(entry.text for entry in entries)}{text[at:]}"
