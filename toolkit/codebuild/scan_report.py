@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Verdict, builder_of
 from toolkit.codebuild.matching import Mirror
 
 
@@ -14,7 +14,7 @@ from toolkit.codebuild.matching import Mirror
 class ScannedUse:
     """One use of an image in `file`; `reference` is its full name, None where no name can be known.
 
-    `builder` is what builds it under the strategy of the scan, `outcome` what comes of that; `verdicts` has every other
+    `builder` is what builds it, by the command or the strategy of the scan, `outcome` what comes of that; `verdicts` has every other
     combination. `is_read` is false where the image is not known, `can_be_added` true where the manifest may get it as
     it is. `remedy` is what to do about it, where something can be done.
     """
@@ -31,6 +31,7 @@ class ScannedUse:
     unset: tuple[str, ...]
     mirror: Mirror | None
     builder: Builder
+    is_builder_named: bool
     outcome: Outcome
     verdicts: Mapping[Strategy, Mapping[Builder, Verdict]]
     is_read: bool = True
@@ -42,15 +43,14 @@ class ScannedUse:
         """Whether the build gets the image without asking anybody but ECR, or does without."""
         return self.is_read and self.outcome.verdict in (Verdict.STAYS, Verdict.IGNORED)
 
+    def verdict_under(self, strategy: Strategy) -> Verdict:
+        """What comes of it under another strategy, which brings its own builder unless the command names one."""
+        return self.verdicts[strategy][self.builder if self.is_builder_named else builder_of(strategy)]
+
     @property
     def kept_by(self) -> tuple[Strategy, ...]:
-        """Strategies that would keep it home, each on its own builder or on the one that the command names."""
-        return tuple(
-            strategy
-            for strategy, row in self.verdicts.items()
-            if row[Builder.CONTAINER if strategy is Strategy.BUILDER else self.builder]
-            in (Verdict.STAYS, Verdict.IGNORED)
-        )
+        """Strategies that would keep it home."""
+        return tuple(one for one in self.verdicts if self.verdict_under(one) in (Verdict.STAYS, Verdict.IGNORED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def scan(options: ScanOptions) -> Scan:
     matcher = Matcher(desired, options.machine, prefix=prefix, local_tags=findings.tags)
     pairs = [(found, matcher.match(found.image)) for found in findings.images]
     additions = _additions(pairs, options.machine, platforms)
-    uses = [_judged(found, match, options) for found, match in pairs]
+    uses = [_judged(found, match, options, additions) for found, match in pairs]
     troubles = [
         ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
         for one in findings.troubles
@@ -69,9 +69,9 @@ def scan(options: ScanOptions) -> Scan:
         files=dict(sorted((_shown(path, options.home), kind) for path, kind in findings.files.items())),
         uses=tuple(sorted(uses, key=lambda use: (use.file, use.line, use.kind, use.written, use.platform or ""))),
         troubles=tuple(sorted(troubles, key=lambda one: (one.file, one.line, one.message))),
-        missing=tuple(entry.text for entry in additions),
+        missing=tuple(entry.text for entry in additions.values()),
     )
-    return Scan(report, additions)
+    return Scan(report, tuple(additions.values()))
 
 
 def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:
@@ -94,7 +94,9 @@ def write_whole(path: Path, text: str) -> None:
         raise UsageError("usage.not_writable", f"`{path}` cannot be written: {error.strerror}") from error
 
 
-def _judged(found: FoundImage, match: Match, options: ScanOptions) -> ScannedUse:
+def _judged(
+    found: FoundImage, match: Match, options: ScanOptions, additions: Mapping[Reference, NewImage]
+) -> ScannedUse:
     image, reference = found.image, match.reference
     builder = image.builder or builder_of(options.strategy)
     verdicts = {
@@ -114,15 +116,16 @@ def _judged(found: FoundImage, match: Match, options: ScanOptions) -> ScannedUse
         unset=image.unset,
         mirror=match.mirror,
         builder=builder,
+        is_builder_named=image.builder is not None,
         outcome=outcome(match.use, options.strategy, builder, options.daemon, options.on_miss),
         verdicts=verdicts,
         is_read=reference is not None or Trait.HOME in match.use.traits,
         can_be_added=_is_addable(match),
-        remedy=_remedy(match, image),
+        remedy=_remedy(match, image, additions),
     )
 
 
-def _remedy(match: Match, image: NamedImage) -> str:
+def _remedy(match: Match, image: NamedImage, additions: Mapping[Reference, NewImage]) -> str:
     traits, reference = match.use.traits, match.reference
     if Trait.HOME in traits:
         return ""
@@ -132,7 +135,12 @@ def _remedy(match: Match, image: NamedImage) -> str:
         return match.remark
     if not reference.tag and reference.digest:
         return "the manifest needs its tag too: write `NAME:TAG@sha256:...` in the file"
-    return f"add `{reference.with_tag(reference.tag or 'latest').familiar}` to `images`"
+    entry = additions.get(_tagged(reference))
+    return f"add `- {entry.text}` to `images`" if entry else ""
+
+
+def _tagged(reference: Reference) -> Reference:
+    return reference.with_tag(reference.tag or "latest")
 
 
 def _is_addable(match: Match) -> bool:
@@ -145,26 +153,28 @@ def _is_addable(match: Match) -> bool:
     return Trait.NOT_MIRRORED in traits and not traits & {Trait.HOME, Trait.BUILT_HERE}
 
 
-def _additions(pairs: Iterable[tuple[FoundImage, Match]], machine: str, defaults: Platforms) -> tuple[NewImage, ...]:
-    """What would have to be mirrored besides, in order of name; an index that is pinned is kept whole."""
+def _additions(
+    pairs: Iterable[tuple[FoundImage, Match]], machine: str, defaults: Platforms
+) -> dict[Reference, NewImage]:
+    """What would have to be mirrored besides, by tag and in order of name; an index that is pinned is kept whole."""
     wanted: dict[Reference, set[str]] = {}
     pinned: dict[Reference, Reference] = {}
     for found, match in pairs:
         reference = match.reference
         if reference is None or not _is_addable(match):
             continue
-        tagged = reference.with_tag(reference.tag or "latest")
+        tagged = _tagged(reference)
         wanted.setdefault(tagged, set()).add(found.image.platform or machine)
         if reference.digest:
             pinned.setdefault(tagged, reference)
-    additions = []
+    additions = {}
     for tagged, platforms in sorted(wanted.items(), key=lambda pair: str(pair[0])):
         if tagged in pinned:
-            additions.append(NewImage(pinned[tagged].familiar, "all"))
+            additions[tagged] = NewImage(pinned[tagged].familiar, "all")
         else:
             is_default = defaults == "all" or platforms <= set(defaults)
-            additions.append(NewImage(tagged.familiar, None if is_default else tuple(sorted(platforms))))
-    return tuple(additions)
+            additions[tagged] = NewImage(tagged.familiar, None if is_default else tuple(sorted(platforms)))
+    return additions
 
 
 def _shown(path: Path, home: Path) -> str:

@@ -28,7 +28,8 @@ _RULE_OF = {
 
 def sarif_document(report: ScanReport) -> dict[str, object]:
     """The findings of `report`: what is kept home is none."""
-    results = [*map(_of_use, report.lost), *map(_of_trouble, report.troubles)]
+    findings = [*map(_of_use, report.lost), *map(_of_trouble, report.troubles)]
+    results = [_result(*finding) for finding in dict.fromkeys(findings)]  # one for all platforms of a build
     rules = [{"id": name, "shortDescription": {"text": text}} for name, text in _RULES.items()]
     driver = {"name": "base-image-toolkit", "semanticVersion": __version__, "rules": rules}
     run = {
@@ -40,16 +41,19 @@ def sarif_document(report: ScanReport) -> dict[str, object]:
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _of_use(use: ScannedUse) -> dict[str, object]:
+_Finding = tuple[str, str, str, str, int]
+
+
+def _of_use(use: ScannedUse) -> _Finding:
     name = use.reference or use.written
     text = f"`{name}` ({use.kind.value}): {reason_of(use)}"
     text += f"; {use.remedy}" if use.remedy else ""
-    return _result(_RULE_OF[word_of(use)], "error", f"{text}.", use.file, use.line)
+    return _RULE_OF[word_of(use)], "error", f"{text}.", use.file, use.line
 
 
-def _of_trouble(trouble: ScanTrouble) -> dict[str, object]:
+def _of_trouble(trouble: ScanTrouble) -> _Finding:
     rule, level = ("build-fault", "error") if trouble.is_fault else ("not-read", "note")
-    return _result(rule, level, f"{trouble.message}.", trouble.file, trouble.line)
+    return rule, level, f"{trouble.message}.", trouble.file, trouble.line
 
 
 def _result(rule: str, level: str, text: str, file: str, line: int) -> dict[str, object]:

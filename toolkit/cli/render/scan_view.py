@@ -63,6 +63,7 @@ def _use_document(use: ScannedUse) -> dict[str, object]:
         "unset_variables": list(use.unset),
         "mirror": mirror and {"entry": mirror.path, "repository": mirror.repository, "tag": mirror.tag},
         "builder": use.builder.value,
+        "builder_is_named": use.is_builder_named,
         "verdict": word_of(use),
         "decided_by": use.outcome.by.value,
         "reason": reason_of(use) or None,
@@ -80,9 +81,14 @@ def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -
     paint = Paint(colour)
     lines: list[str] = []
     for file, uses in groupby(report.uses, key=lambda use: use.file):
-        lines += [paint("bold", visible(file))]
+        lines.append(paint("bold", visible(file)))
+        alike: dict[tuple[object, ...], list[ScannedUse]] = {}
         for use in uses:
-            lines += _use_lines(use, width, paint)
+            alike.setdefault(
+                (use.line, word_of(use), use.written, use.reference, reason_of(use), use.remedy), []
+            ).append(use)
+        for same in alike.values():
+            lines += _use_lines(same, width, paint)
         lines.append("")
     if report.troubles:
         lines.append(paint("bold", "Not understood"))
@@ -103,29 +109,30 @@ def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -
     return "\n".join([*lines, _summary(report)])
 
 
-def _use_lines(use: ScannedUse, width: int, paint: Paint) -> Iterator[str]:
+def _use_lines(uses: list[ScannedUse], width: int, paint: Paint) -> Iterator[str]:
+    """One line for what several builds make of it alike, and what is to be said beneath."""
+    use = uses[0]
     word = word_of(use)
-    name = _shown_name(use)
-    about = ", ".join(
-        filter(
-            None,
-            (use.kind.value, use.platform, "by digest" if use.is_pinned else "", "--pull" if use.pulls_always else ""),
-        )
-    )
-    start = paint(_STYLES[word], word.ljust(7))
-    yield f"  {start} {use.line:>4}  {visible(name)}  ({visible(about)})"
-    indent = " " * 16
-    if use.mirror:
-        yield from wrap(
-            f"mirrored by {use.mirror.path} in {use.mirror.repository}:{use.mirror.tag}", width=width, indent=indent
-        )
-    if reason := reason_of(use):
-        yield from wrap(reason, width=width, indent=indent)
-    if use.remedy and not use.is_kept:
-        yield from wrap(f"-> {use.remedy}", width=width, indent=indent)
-    if not use.is_kept and use.is_read and not use.remedy:
-        others = ", ".join(use.kept_by)
-        yield from wrap(f"kept home by: {others or 'no strategy'}", width=width, indent=indent)
+    about = ", ".join(dict.fromkeys(part for one in uses for part in _about(one)))
+    yield f"  {paint(_STYLES[word], word.ljust(7))} {use.line:>4}  {visible(_shown_name(use))}  ({visible(about)})"
+    beneath = [f"mirrored by {use.mirror.path} in {use.mirror.repository}:{use.mirror.tag}"] if use.mirror else []
+    beneath.append(reason_of(use))
+    if not use.is_kept:
+        beneath.append(f"-> {use.remedy or _others(use)}")
+    for text in filter(None, beneath):
+        yield from wrap(text, width=width, indent=" " * 16)
+
+
+def _about(use: ScannedUse) -> Iterator[str]:
+    yield use.kind.value
+    if use.platform:
+        yield use.platform
+    if use.is_pinned:
+        yield "by digest"
+    if use.pulls_always:
+        yield "--pull"
+    if use.is_builder_named:
+        yield f"builder {use.builder.value}"
 
 
 def _shown_name(use: ScannedUse) -> str:
@@ -163,11 +170,10 @@ def render_markdown(report: ScanReport) -> str:
     lines = ["### Base images", "", _cell(_summary(report)), ""]
     if report.lost:
         lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {word_of(use)} | `{_cell(use.file)}:{use.line}` | `{_cell(_shown_name(use))}` "
-            f"| {_cell(reason_of(use))} | {_cell(use.remedy or _others(use))} |"
+        lines += dict.fromkeys(
+            f"| {word_of(use)} | {_place(use)} | {_cell(reason_of(use))} | {_cell(use.remedy or _others(use))} |"
             for use in report.lost
-        ]
+        )
         lines.append("")
     if report.troubles:
         lines += ["**Not understood**", ""]
@@ -176,14 +182,19 @@ def render_markdown(report: ScanReport) -> str:
     if report.missing:
         lines += ["To be added to `images`:", "", "```yaml", *(f"- {text}" for text in report.missing), "```", ""]
     if report.uses:
-        shown = [strategy.value for strategy in _SHOWN_STRATEGIES]
         lines += ["<details><summary>Every use, by strategy</summary>", ""]
-        lines += [f"| where | image | {' | '.join(shown)} |", f"|---|---|{'---|' * len(shown)}"]
-        for use in report.uses:
-            kept = [_mark(use, strategy) for strategy in _SHOWN_STRATEGIES]
-            lines.append(f"| `{_cell(use.file)}:{use.line}` | `{_cell(_shown_name(use))}` | {' | '.join(kept)} |")
+        lines += [f"| where | image | {' | '.join(_SHOWN_STRATEGIES)} |", f"|---|---|{'---|' * len(_SHOWN_STRATEGIES)}"]
+        lines += dict.fromkeys(
+            f"| {_place(use)} | {' | '.join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)} |"
+            for use in report.uses
+        )
         lines += ["", "</details>", ""]
     return "\n".join(lines)
+
+
+def _place(use: ScannedUse) -> str:
+    """The cells of where and what."""
+    return f"`{_cell(use.file)}:{use.line}` | `{_cell(_shown_name(use))}`"
 
 
 def _others(use: ScannedUse) -> str:
@@ -193,8 +204,7 @@ def _others(use: ScannedUse) -> str:
 def _mark(use: ScannedUse, strategy: Strategy) -> str:
     if not use.is_read:
         return "unknown"
-    builder = use.builder if strategy is not Strategy.BUILDER else list(use.verdicts[strategy])[-1]
-    verdict = use.verdicts[strategy][builder]
+    verdict = use.verdict_under(strategy)
     return verdict.value if verdict is not Verdict.STAYS else "ok"
 
 
