@@ -14,9 +14,9 @@ from toolkit.codebuild.matching import Mirror
 class ScannedUse:
     """One use of an image in `file`; `reference` is its full name, None where no name can be known.
 
-    `builder` is what builds it, by the command or the strategy of the scan, `outcome` what comes of that; `verdicts` has every other
-    combination. `is_read` is false where the image is not known, `can_be_added` true where the manifest may get it as
-    it is. `remedy` is what to do about it, where something can be done.
+    `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
+    comes of that; `verdicts` has every other combination. `is_read` is false where the image is not known,
+    `can_be_added` true where the manifest may get it as it is. `remedy` is what to do, where something can be done.
     """
 
     file: str
