@@ -22,6 +22,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _MAPPINGS = frozenset({"args", "contexts", "labels"})
 _MOST_VARIANTS = 200
+_LONGEST = 1024 * 1024
+_LONGEST_HCL = 256 * 1024
+"""The parser is slow: a file of this length takes it a minute."""
 
 
 def read_bake(
@@ -63,6 +66,8 @@ def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
     import hcl2  # noqa: PLC0415  a parser generator: 0.2 s, and seconds for its first file
     from lark.exceptions import LarkError  # noqa: PLC0415
 
+    if len(text) > _LONGEST_HCL:
+        raise _Unreadable(f"it has more than {_LONGEST_HCL:,} characters", 1)
     options = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False, preserve_heredocs=False)
     try:
         document = hcl2.loads(text, serialization_options=options)
@@ -107,6 +112,7 @@ class _Reader:
                 self._values[name] = values[name]
             elif word is not None and not word.unset:
                 self._values[name] = word.text
+        self._merged: dict[str, dict[str, Any] | None] = {}
         self.images: list[NamedImage] = []
         self.builds: list[Build] = []
         self.troubles: list[Trouble] = []
@@ -116,7 +122,7 @@ class _Reader:
             self.troubles.append(Trouble(1, "it has no targets, so it builds nothing"))
         for name in self._targets:
             line = self._line_of(name)
-            fields = self._inherited(name, line, ())
+            fields = self._inherited(name, line)
             for values in self._variants(name, fields, line):
                 self._read_target(line, fields, values)
 
@@ -124,18 +130,22 @@ class _Reader:
         pattern = re.compile(rf"""^\s*(target\s+)?"?{re.escape(name)}"?\s*[:{{]""")
         return next((number for number, line in enumerate(self._lines, 1) if pattern.search(line)), 1)
 
-    def _inherited(self, name: str, line: int, seen: tuple[str, ...]) -> dict[str, Any]:
+    def _inherited(self, name: str, line: int) -> dict[str, Any]:
         """The fields of a target with those of its parents below them; mappings are merged."""
-        merged: dict[str, Any] = {}
-        own = self._targets[name]
-        for parent in map(str, _listed(own.get("inherits"))):
-            if parent in seen or parent == name:
-                self._give_up(line, f"`{name}` inherits itself")
-            elif parent not in self._targets:
-                self._give_up(line, f"`{name}` inherits `{parent}`, which is not in this file")
-            else:
-                merged = _laid_over(merged, self._inherited(parent, line, (*seen, name)))
-        return _laid_over(merged, own)
+        if name not in self._merged:
+            self._merged[name] = None  # being made: who asks now is its own parent
+            merged: dict[str, Any] = {}
+            for parent in map(str, _listed(self._targets[name].get("inherits"))):
+                if parent not in self._targets:
+                    self._give_up(line, f"`{name}` inherits `{parent}`, which is not in this file")
+                else:
+                    merged = _laid_over(merged, self._inherited(parent, line))
+            self._merged[name] = _laid_over(merged, self._targets[name])
+        fields = self._merged[name]
+        if fields is None:
+            self._give_up(line, f"`{name}` inherits itself")
+            return {}
+        return fields
 
     def _variants(self, name: str, fields: dict[str, Any], line: int) -> Iterator[Mapping[str, str]]:
         """The variables of each member of a matrix, or those of the file alone."""
@@ -212,6 +222,8 @@ class _Reader:
             return values.get(expression, "")
 
         text = str(value).lower() if isinstance(value, bool) else str(value)
+        if text.count("${") * max(map(len, values.values()), default=0) > _LONGEST:
+            return Word("", (f"{text[:20]}...",))
         return Word(_TEMPLATE.sub(replace, text), tuple(unset))
 
     def _give_up(self, line: int, why: str) -> None:

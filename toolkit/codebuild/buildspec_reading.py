@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.findings import Reading, Trouble
@@ -24,26 +25,32 @@ def read_buildspec(text: str, values: Mapping[str, str] | None = None) -> Readin
         return Reading(troubles=(Trouble(1, "it has no `phases`, so it is no buildspec", is_fault=True),))
     reader = CommandReader({**_variables(root), **(values or {})})
     lines = text.split("\n")
+    troubles = []
     for path, command in _commands(root["phases"]):
         line = document.place(path).line
-        reader.read(command, line + 1 if _is_block(document, path, lines) else line)
-    return reader.reading
+        if isinstance(command, str):
+            reader.read(command, line + 1 if _is_block(document, path, lines) else line)
+        else:
+            troubles.append(
+                Trouble(line, "not understood: a command is a text, in quotes where it has a `: `", is_fault=True)
+            )
+    return replace(reader.reading, troubles=(*reader.reading.troubles, *troubles))
 
 
 def _variables(root: dict[str, object]) -> dict[str, str]:
     env = root.get("env")
     variables = env.get("variables") if isinstance(env, dict) else None
-    return {key: str(value) for key, value in variables.items()} if isinstance(variables, dict) else {}
+    pairs = variables.items() if isinstance(variables, dict) else ()
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in pairs}
 
 
-def _commands(phases: dict[str, object]) -> Iterator[tuple[Path, str]]:
+def _commands(phases: dict[str, object]) -> Iterator[tuple[Path, object]]:
     for name in _PHASES:
         phase = phases.get(name)
         for part in ("commands", "finally"):
             commands = phase.get(part) if isinstance(phase, dict) else None
             for number, command in enumerate(commands if isinstance(commands, list) else []):
-                if isinstance(command, str):
-                    yield ("phases", name, part, number), command
+                yield ("phases", name, part, number), command
 
 
 def _is_block(document: Document, path: Path, lines: list[str]) -> bool:

@@ -49,6 +49,7 @@ class _State:
 
     values: dict[str, str]
     folder: str = "."
+    folders: list[str] = field(default_factory=list)
     builder: Builder | None = None
     images: list[NamedImage] = field(default_factory=list)
     builds: list[Build] = field(default_factory=list)
@@ -96,8 +97,8 @@ class CommandReader:
         if not words:
             self._state.values = own
             return
-        if words[0] == "cd" and len(words) == 2:
-            self._change_folder(words[1])
+        if words[0] in ("cd", "pushd", "popd", "(", ")"):
+            self._move(words)
             return
         names = [word.rpartition("/")[2] for word in words]
         if names[0] in _SPEAKERS or (names[0] == "sudo" and len(names) > 1 and names[1] in _SPEAKERS):
@@ -115,6 +116,17 @@ class CommandReader:
         elif script := _script(words, names):
             message = f"`{script}` runs other commands, which are not read: look there for what it fetches"
             self._state.troubles.append(Trouble(command.line, message))
+
+    def _move(self, words: list[str]) -> None:
+        match words:
+            case ["(", *_]:
+                self._state.folders.append(self._state.folder)
+            case [")" | "popd", *_]:
+                self._state.folder = self._state.folders.pop() if self._state.folders else self._state.folder
+            case [command, target]:
+                if command == "pushd":
+                    self._state.folders.append(self._state.folder)
+                self._change_folder(target)
 
     def _change_folder(self, target: str) -> None:
         found = self._expanded(target)
@@ -150,6 +162,8 @@ class CommandReader:
                 options, _ = call.options(words, _BUILD_FLAGS)
                 files = [value for name, value in options if name in ("-f", "--file")] or ["docker-bake.hcl"]
                 self._follow(call, files, "bake", _is_on(options, "--pull"))
+                if any(name == "--set" for name, _ in options):
+                    self._state.troubles.append(Trouble(call.command.line, "what `--set` changes is not read"))
             case ["tag", _, name] | ["image", "tag", _, name]:
                 self._state.tags.append(self._expanded(name).text)
             case ["compose", *words]:

@@ -13,6 +13,12 @@ from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST = 30
+_LONGEST = 64 * 1024
+"""Of a word: a few lines can double a value as often as they like."""
+
+
+_LONGEST_REPLACED = 1024
+_MOST_STARS = 3
 
 
 class CannotExpand(Exception):
@@ -50,6 +56,7 @@ class _Expansion:
     has_quotes: bool
     place: int = 0
     unset: list[str] = field(default_factory=list)
+    length: int = 0
 
     def until(self, stop: str, depth: int) -> str:
         """Everything before `stop`, which is taken as well; up to the end where it is empty."""
@@ -78,6 +85,12 @@ class _Expansion:
     def _take(self) -> str:
         self.place += 1
         return self.text[self.place - 1]
+
+    def _limited(self, value: str) -> str:
+        self.length += len(value)
+        if self.length > _LONGEST:
+            raise CannotExpand(f"it comes to more than {_LONGEST:,} characters")
+        return value
 
     def _single_quoted(self) -> str:
         end = self.text.find("'", self.place)
@@ -112,7 +125,7 @@ class _Expansion:
     def _value(self, name: str) -> str:
         if name not in self.values:
             self.unset.append(name)
-        return self.values.get(name, "")
+        return self._limited(self.values.get(name, ""))
 
     def _in_braces(self, depth: int) -> str:
         match = _NAME.match(self.text, self.place)
@@ -135,13 +148,13 @@ class _Expansion:
             del self.unset[before:]  # the word is not used
         match operator:
             case "-":
-                return self.values[name] if is_set else word
+                return self._limited(self.values[name]) if is_set else word
             case "+":
                 return word if is_set else ""
             case "?":
                 if not is_set:
                     self.unset.append(name)
-                return self.values.get(name, "")
+                return self._limited(self.values.get(name, ""))
             case "#" | "%" if self.has_quotes and not counts_empty:
                 return _stripped(self._value(name), word, operator)
             case "/" if self.has_quotes and not counts_empty:
@@ -167,5 +180,7 @@ def _replaced(value: str, word: str) -> str:
     pattern, _, replacement = word.removeprefix("/").partition("/")
     if not pattern:
         return value
+    if len(value) > _LONGEST_REPLACED or pattern.count("*") > _MOST_STARS:
+        raise CannotExpand("it replaces too much")
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.sub(expression, lambda _: replacement, value, count=0 if is_global else 1)

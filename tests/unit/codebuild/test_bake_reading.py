@@ -97,6 +97,12 @@ def test_json_says_the_same() -> None:
     assert web.line == text[: text.index('"web"')].count("\n") + 1
 
 
+def test_inheritance_that_branches_again_and_again_is_followed_once() -> None:
+    targets = {f"t{n}": {"inherits": [f"t{n + 1}", f"t{n + 1}"], "args": {"A": str(n)}} for n in range(60)}
+    builds = read_bake(json.dumps({"target": {**targets, "t60": {"pull": True}}}), is_json=True).builds
+    assert (builds[0].args, builds[0].pulls_always) == ({"A": "0"}, True)
+
+
 def test_values_from_outside_go_before_defaults() -> None:
     text = json.dumps({"variable": {"T": {"default": "1"}}, "target": {"a": {"args": {"T": "${T}"}}}})
     assert read_bake(text, {"T": "2"}, is_json=True).builds[0].args == {"T": "2"}

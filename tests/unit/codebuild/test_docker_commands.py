@@ -51,6 +51,14 @@ def build(text: str, **values: str) -> Build:
         ("export V=2 W=3\ndocker pull a:${V}-$W", ["2 pull a:2-3"]),
         ("docker pull a:$V", ["1 pull a: ?"]),
         ("docker pull \\\n  a:1", ["1 pull a:1"]),
+        ("docker run --rm -v $(pwd):/app -u `id -u` node:20 npm test", ["1 run node:20"]),
+        ('docker run -v "$(git rev-parse "HEAD")":/x -e N=$((1 + 2)) a:1', ["1 run a:1"]),
+        ("x=$(docker run a:1 ls | wc -l); docker pull b:1", ["1 run a:1", "1 pull b:1"]),
+        ("x=$(\n  docker create a:1\n)", ["2 run a:1"]),
+        ("# don't, isn't `it\ndocker pull a:1 # won't", ["2 pull a:1"]),
+        ("[ $# -gt 0 ] && docker pull a:1", ["1 pull a:1"]),
+        ("curl https://x/#a && docker pull a:1", ["1 pull a:1"]),
+        ("echo 'a $(docker pull b:1)'\ndocker pull a:1", ["2 pull a:1"]),
         ("# docker pull a:1\necho docker pull b:1 # docker pull c:1", []),
         ("docker login -u AWS --password-stdin host; docker push a:1; docker ps", []),
         ("cat <<EOF > Dockerfile\ndocker pull a:1\nEOF\ndocker pull b:1", ["4 pull b:1"]),
@@ -86,6 +94,7 @@ def test_a_build_says_where_its_dockerfile_is_and_what_it_gets() -> None:
 
 def test_a_build_happens_where_cd_went_before() -> None:
     assert build("cd web\ncd api && docker build .").context == "./web/api/."
+    assert build("(cd web && ls)\npushd api\npopd\ndocker build .").context == "./."
     assert build("cd web\ncd $CODEBUILD_SRC_DIR\ndocker build .").context == "./."
 
 
@@ -176,6 +185,11 @@ def test_a_buildspec_is_read_in_the_order_in_which_it_runs() -> None:
 
 def test_given_values_go_before_a_buildspecs_own() -> None:
     assert "nginx:9" in [one.name for one in read_buildspec(BUILDSPEC, {"V": "9"}).images]
+
+
+def test_a_command_that_is_no_text_is_said() -> None:
+    [trouble] = read_buildspec("version: 0.2\nphases:\n  build:\n    commands:\n      - echo a: b\n").troubles
+    assert (trouble.line, trouble.is_fault) == (5, True)
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "version: 0.2", "- a", "phases: x", "a: 1\n---\nb: 2"])
