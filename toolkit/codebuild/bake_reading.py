@@ -175,6 +175,7 @@ class _Reader:
             is_sbom = _mapping(value).get("type") == "sbom" if isinstance(value, dict) else attest is not None
             if is_sbom and (isinstance(value, dict) or "type=sbom" in str(value)):
                 self.images.append(NamedImage(line, Kind.SBOM, SBOM_SCANNER, SBOM_SCANNER))
+        target = self._word(fields.get("target"), values)
         platforms = [self._word(one, values) for one in _listed(fields.get("platforms"))]
         if any(word and word.unset for word in platforms):
             self._give_up(line, "its platforms are an expression")
@@ -189,6 +190,7 @@ class _Reader:
                 args=dict(self._pairs(fields.get("args"), values)),
                 contexts=dict(self._pairs(fields.get("contexts"), values)),
                 platforms=tuple(word.text for word in platforms if word and not word.unset),
+                target=target.text if target and not target.unset else None,
                 pulls_always=self._pulls_always or fields.get("pull") is True,
                 tags=tuple(word.text for word in tags if word and not word.unset),
             )

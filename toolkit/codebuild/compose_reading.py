@@ -100,16 +100,17 @@ class _Reader:
                 context=context.text,
                 dockerfile=file.text if file else None,
                 is_beside_context=True,
-                inline=self._inline((*path, "dockerfile_inline"), inline),
+                inline=self._plain((*path, "dockerfile_inline"), inline),
                 args=dict(self._pairs((*path, "args"), fields.get("args"))),
                 contexts=dict(self._pairs((*path, "additional_contexts"), fields.get("additional_contexts"))),
                 platforms=tuple(own),
+                target=self._plain((*path, "target"), fields.get("target")),
                 pulls_always=self._pulls_always or fields.get("pull") is True,
                 tags=tuple(word.text for word in (image, *tags) if word),
             )
         )
 
-    def _inline(self, path: Path, text: object) -> str | None:
+    def _plain(self, path: Path, text: object) -> str | None:
         word = self._text(path, text)
         return word.text if word else None
 

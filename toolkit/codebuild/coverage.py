@@ -19,6 +19,7 @@ Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh da
 - `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
   tried.
 - `HUB_BY_HOST` with `hosts`: that host has a file of its own, as other registries have; inferred.
+- `STAGE_UNUSED`: read in BuildKit's source: it resolves the images of stages that are reached.
 - `CONTAINERD_SYNTAX`: read in reports about Docker 29 and its containerd image store.
 
 `LEAVES` is what the builder does. A fragment with `on_miss: fail` also makes Docker Hub's names lead nowhere for the
@@ -74,14 +75,16 @@ class Kind(StrEnum):
 class Trait(StrEnum):
     """What makes a use harder, in the order in which it decides.
 
-    `HOME`: it names ECR already. `BUILT_HERE`: an earlier build gives a local image this name. `HUB_BY_HOST`: spelled
-    with the host `registry-1.docker.io`. `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and
-    `NOT_MIRRORED` nothing of this name, tag and digest. `REPOSITORY_RENAMED`: mirrored, but not as
-    `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not for this platform. `CONTAINERD_SYNTAX`: the
-    Dockerfile has a `# syntax=` line, which counts with the containerd image store only.
+    `HOME`: it names ECR already. `STAGE_UNUSED`: the stage that is built does without its stage. `BUILT_HERE`: an
+    earlier build gives a local image this name. `HUB_BY_HOST`: spelled with the host `registry-1.docker.io`.
+    `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and `NOT_MIRRORED` nothing of this name, tag and
+    digest. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not
+    for this platform. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=` line, which counts with the containerd
+    image store only.
     """
 
     HOME = "home"
+    STAGE_UNUSED = "stage_unused"
     BUILT_HERE = "built_here"
     HUB_BY_HOST = "hub_by_host"
     REGISTRY_UNKNOWN = "registry_unknown"
@@ -200,6 +203,7 @@ _WHY: Mapping[Kind | Trait, str] = {
     Kind.SBOM: "the SBOM scanner is an image that BuildKit fetches by itself",
     Kind.PULL: "`docker pull` asks the registry always, and overwrites the name that was given to ECR's image",
     Kind.BUILDER_IMAGE: "`docker buildx create` pulls BuildKit's own image",
+    Trait.STAGE_UNUSED: "BuildKit does not build a stage that nothing needs",
     Trait.HUB_BY_HOST: "the host `registry-1.docker.io` is another name to Docker than `docker.io`",
     Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
@@ -247,6 +251,8 @@ def outcome(
 def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon, on_miss: OnMiss) -> Outcome:
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
+    if Trait.STAGE_UNUSED in use.traits and builder is not Builder.LEGACY:
+        return Outcome(Verdict.IGNORED, Trait.STAGE_UNUSED, _WHY[Trait.STAGE_UNUSED])
     if Trait.BUILT_HERE in use.traits and _sees_local_images(use, builder):
         return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
     if strategy is Strategy.CONTEXTS and builder is Builder.BUILDKIT and not daemon.is_at_least(23):

@@ -248,6 +248,7 @@ class CommandReader:
                 args=self._pairs(call, options, "--build-arg"),
                 contexts=self._pairs(call, options, "--build-context"),
                 platforms=tuple(part for text in platforms for part in text.split(",") if part),
+                target=next((self._expanded(value).text for name, value in options if name == "--target"), None),
                 pulls_always=_is_on(options, "--pull"),
                 builder=builder,
                 tags=tuple(self._expanded(value).text for name, value in options if name in ("-t", "--tag")),

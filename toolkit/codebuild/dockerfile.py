@@ -14,6 +14,7 @@ from typing import Any
 
 from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import NamedImage, Reading, Trouble
+from toolkit.codebuild.stages import Stages
 from toolkit.codebuild.variables import CannotExpand, Word, expand
 
 MAX_TEXT = 1024 * 1024
@@ -23,24 +24,33 @@ _DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _IMAGE_SCHEME = "docker-image://"
 _SCRATCH = "scratch"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-_STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a build brings to a Dockerfile: `--build-arg`, `--build-context`, the platforms of result and machine."""
+    """What a build brings to a Dockerfile: `--build-arg`, `--build-context`, the platforms of result and machine.
+
+    `target` is the stage that is built, by name or number; None for the last. Where `is_target_known` is false it may
+    be any, so every stage counts.
+    """
 
     args: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    is_target_known: bool = True
     target_platform: str | None = None
     machine: str = "linux/amd64"
 
 
 def read_dockerfile(text: str, circumstances: Circumstances | None = None) -> Reading:
-    """Every image that building `text` may fetch, of all its stages, and what is wrong with it."""
+    """Every image that building `text` may fetch, and what is wrong with it.
+
+    No builder looks at a stage behind the target; the legacy builder builds every stage before it.
+    """
     reader = _Reader(text, circumstances or Circumstances())
     reader.read()
-    return Reading(tuple(reader.images), troubles=tuple(reader.troubles))
+    return Reading(reader.images, troubles=tuple(reader.troubles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,44 +101,50 @@ class _Reader:
         escapes = [one.value for one in _directives(self._lines, "#") if one.name == "escape"]
         self._escape = escapes[0] if escapes and escapes[0] in ("\\", "`") else "\\"
         self._values = _platform_values(circumstances)
-        self._stages: list[str] = []
-        self._stage_count = 0
-        self.images: list[NamedImage] = []
+        self._stages = Stages(())
+        self._stage = -1
+        self._found: list[tuple[int, NamedImage]] = []
         self.troubles: list[Trouble] = []
+
+    @property
+    def images(self) -> tuple[NamedImage, ...]:
+        """What was found, but for stages behind the target; what the target does not need is marked."""
+        target = self._stages.find_target(self._circumstances.target)
+        if target is None:
+            return ()
+        if not self._circumstances.is_target_known:
+            return tuple(one for _, one in self._found)
+        reached = {-1, *self._stages.reached_from(target)}
+        return tuple(replace(one, is_unused=stage not in reached) for stage, one in self._found if stage <= target)
 
     def read(self) -> None:
         """Go through the instructions."""
         if self._syntax is not None:
             name = self._syntax.value
             own = self._circumstances.args.get("BUILDKIT_SYNTAX")
-            self.images.append(NamedImage(self._syntax.line, Kind.SYNTAX, name, own or name, self._machine))
+            self._found.append((-1, NamedImage(self._syntax.line, Kind.SYNTAX, name, own or name, self._machine)))
         import dockerfile  # noqa: PLC0415  a Go runtime, which only a scan needs
 
         known = frozenset(dockerfile.all_cmds())
         commands = self._commands()
-        self._stages = [
-            str(command.value[2]).lower()
-            for command in commands
-            if command.cmd.lower() == "from" and len(command.value) == 3 and command.value[1].lower() == "as"
-        ]
-        self._stage_count = sum(command.cmd.lower() == "from" for command in commands)
-        earlier = 0
-        has_stage = False
+        self._stages = Stages([_stage_name(command) for command in commands if command.cmd.lower() == "from"])
         for command in commands:
             kind = command.cmd.lower()
             if kind == "from":
-                has_stage = True
-                earlier += self._read_from(command, self._stages[:earlier])
-            elif kind == "arg" and not has_stage:
+                self._stage += 1
+                self._read_from(command)
+            elif kind == "arg" and self._stage < 0:
                 self._read_args(command)
             elif kind not in known:
                 self._fault(command, f"`{command.cmd[:40]}` is no instruction of a Dockerfile")
-            elif not has_stage:
+            elif self._stage < 0:
                 self._fault(command, f"`{command.cmd.upper()}` stands before the first `FROM`")
             else:
                 self._read_in_stage(command)
-        if not has_stage and not self.troubles:
+        if self._stage < 0 and not self.troubles:
             self.troubles.append(Trouble(1, "there is no `FROM`", is_fault=True))
+        elif self._stages.find_target(self._circumstances.target) is None:
+            self.troubles.append(Trouble(1, f"there is no stage `{self._circumstances.target}`", is_fault=True))
 
     def _commands(self) -> list[Any]:
         import dockerfile  # noqa: PLC0415
@@ -180,26 +196,25 @@ class _Reader:
             elif has_default and (word := self._expanded(command, default)) is not None and not word.unset:
                 self._values[name] = word.text
 
-    def _read_from(self, command: Any, earlier: list[str]) -> bool:
-        """Note the image of a stage; whether the stage has a name."""
-        has_name = len(command.value) == 3 and command.value[1].lower() == "as"
-        if len(command.value) != 1 and not has_name:
+    def _read_from(self, command: Any) -> None:
+        """Note what a stage starts from: an image, or an earlier stage."""
+        name = _stage_name(command)
+        if len(command.value) != 1 and not name:
             self._fault(command, "`FROM` takes an image, and `AS` with a name if the stage has one")
-            return False
+            return
+        if name and not _STAGE_NAME.fullmatch(name):
+            self._fault(command, f"`{command.value[2]}` cannot name a stage")
         word = self._expanded(command, command.value[0])
         platform = self._platform(command)
-        if word is None or (word.text.lower() in earlier and not word.unset):
-            return has_name
-        if word.text == _SCRATCH:
-            return has_name
-        if has_name and not _STAGE_NAME.fullmatch(command.value[2]):
-            self._fault(command, f"`{command.value[2]}` cannot name a stage")
-        if not word.text and not word.unset:
+        if word is None or word.text == _SCRATCH:
+            return
+        base = self._stages.find(word.text, before=self._stage)
+        if base is not None and not word.unset:
+            self._stages.need(self._stage, base)
+        elif not word.text and not word.unset:
             self._fault(command, f"`{command.value[0]}` comes to no image")
-            return has_name
-        own_name = command.value[2].lower() if has_name else ""
-        self._note(command, Kind.FROM, command.value[0], word, platform, own_name)
-        return has_name
+        else:
+            self._note(command, Kind.FROM, command.value[0], word, platform, name)
 
     def _platform(self, command: Any) -> Word:
         for text in _flags(command, "platform"):
@@ -231,14 +246,17 @@ class _Reader:
             return []
 
     def _read_source(self, command: Any, kind: Kind, name: str) -> None:
-        """An image that a stage copies from or mounts, unless it is a stage."""
+        """Note what a stage copies from or mounts: an image, or a stage by its name or, to copy from, its number."""
         is_number = kind is not Kind.MOUNT_FROM and name.isdecimal()
+        stage = self._stages.numbered(name) if is_number else self._stages.find(name)
         if any(letter in name for letter in "$\"'"):
             message = f"Docker expands no variable in `{name}`: start a stage from the image and name that"
             self._fault(command, message)
-        elif is_number and kind is Kind.COPY_FROM and int(name) >= self._stage_count:
+        elif stage is not None:
+            self._stages.need(self._stage, stage)
+        elif is_number and kind is Kind.COPY_FROM:
             self._fault(command, f"there is no stage {name}: they count from 0")
-        elif name and name != _SCRATCH and not is_number and name.lower() not in self._stages:
+        elif name and name != _SCRATCH and not is_number:
             self._note(command, kind, name, Word(name), Word(self._target))
 
     def _note(self, command: Any, kind: Kind, written: str, word: Word, platform: Word, own_name: str = "") -> None:
@@ -259,13 +277,19 @@ class _Reader:
         if platform.unset:
             names_unset = ", ".join(f"`{name}`" for name in platform.unset)
             self.troubles.append(Trouble(image.line, f"its platform needs {names_unset}, which has no value"))
-        self.images.append(image)
+        self._found.append((self._stage, image))
 
     def _line_of(self, command: Any, written: str) -> int:
         for number in range(command.start_line, min(command.end_line, len(self._lines)) + 1):
             if written in self._lines[number - 1]:
                 return number
         return int(command.start_line)
+
+
+def _stage_name(command: Any) -> str:
+    """The name that a `FROM` gives its stage, in lower case; "" for none."""
+    has_name = len(command.value) == 3 and command.value[1].lower() == "as"
+    return str(command.value[2]).lower() if has_name else ""
 
 
 def _flags(command: Any, name: str) -> Iterator[str]:

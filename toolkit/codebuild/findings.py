@@ -13,7 +13,8 @@ class NamedImage:
     """An image that a line names: `written` as there, `name` with its variables' values.
 
     `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a value, with which
-    `name` is not what a build would fetch. `follows_syntax`: its Dockerfile has a `# syntax=` line.
+    `name` is not what a build would fetch. `follows_syntax`: its Dockerfile has a `# syntax=` line. `is_unused`: its
+    stage is not needed by the one that is built.
     """
 
     line: int
@@ -24,6 +25,7 @@ class NamedImage:
     unset: tuple[str, ...] = ()
     pulls_always: bool = False
     follows_syntax: bool = False
+    is_unused: bool = False
     builder: Builder | None = None
 
 
@@ -52,6 +54,7 @@ class Build:
     args: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
+    target: str | None = None
     pulls_always: bool = False
     builder: Builder | None = None
     tags: tuple[str, ...] = ()

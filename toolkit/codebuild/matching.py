@@ -113,6 +113,8 @@ class Matcher:
 def _written_traits(image: NamedImage) -> Iterable[Trait]:
     if image.pulls_always:
         yield Trait.PULL_ALWAYS
+    if image.is_unused:
+        yield Trait.STAGE_UNUSED
     if image.name.startswith(_HUB_HOST):
         yield Trait.HUB_BY_HOST
     if image.follows_syntax and image.kind is not Kind.SYNTAX:

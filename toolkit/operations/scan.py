@@ -150,7 +150,7 @@ def _is_addable(match: Match) -> bool:
         return False
     if reference.digest and not reference.tag:
         return False
-    return Trait.NOT_MIRRORED in traits and not traits & {Trait.HOME, Trait.BUILT_HERE}
+    return Trait.NOT_MIRRORED in traits and not traits & {Trait.HOME, Trait.BUILT_HERE, Trait.STAGE_UNUSED}
 
 
 def _additions(

@@ -139,10 +139,10 @@ class _Scan:
             self._follow(path, folder, follow.line, follow.path, follow.kind, follow.pulls_always)
 
     def finish(self) -> None:
-        """Read the Dockerfiles that no build led to, as `docker build` would without options."""
+        """Read the Dockerfiles that no build led to: `docker build` without options, of whichever stage."""
         for path in self._dockerfiles:
             if path.resolve() not in self._built and (text := self._read(path)) is not None:
-                circumstances = Circumstances(args=self._values, machine=self._machine)
+                circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
                 self._take(path, read_dockerfile(text, circumstances))
 
     def _follow(self, path: Path, folder: Path, line: int, name: str, kind: str, pulls_always: bool) -> None:
@@ -177,7 +177,13 @@ class _Scan:
                 self._take(target, _of_build(read_dockerfile(text, self._circumstances(build, platform)), build))
 
     def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
-        return Circumstances({**build.args, **self._values}, build.contexts, platform, self._machine)
+        return Circumstances(
+            args={**build.args, **self._values},
+            contexts=build.contexts,
+            target=build.target,
+            target_platform=platform,
+            machine=self._machine,
+        )
 
     def _take(self, path: Path, reading: Reading) -> None:
         self.findings.images.update((FoundImage(path, image), None) for image in reading.images)

@@ -27,6 +27,7 @@ target "base" {
 }
 target "web" {
   inherits   = ["base"]
+  target     = "prod"
   context    = "web"
   args       = { V = "own" }
   contexts   = { nginx = "docker-image://nginx:${TAG}", base = "target:base" }
@@ -60,6 +61,7 @@ def test_a_target_has_what_it_inherits_below_its_own(hcl: Reading) -> None:
     assert (web.line, web.context, web.dockerfile, web.is_beside_context) == (14, "web", "Dockerfile.base", True)
     assert web.args == {"V": "own", "W": "1.16"}
     assert web.pulls_always
+    assert (base.target, web.target) == (None, "prod")
     assert web.contexts == {"nginx": "docker-image://nginx:1.16", "base": "target:base"}
     assert web.platforms == ("linux/amd64", "linux/arm64")
     assert web.tags == ("shop/web:1.16",)

@@ -65,6 +65,7 @@ services:
       dockerfile: Dockerfile.web
       args: {A: 1, B: true, C: "${X:-y}", D: null, E: }
       additional_contexts: ["nginx=docker-image://x:1", base=service:api]
+      target: prod
       pull: true
       tags: ["t:1"]
 """,
@@ -76,6 +77,7 @@ services:
     assert found.contexts == {"nginx": "docker-image://x:1", "base": "service:api"}
     assert found.platforms == ("linux/arm64",)
     assert found.pulls_always
+    assert found.target == "prod"
     assert found.tags == ("t:1",)
 
 

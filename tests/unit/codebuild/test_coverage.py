@@ -123,6 +123,10 @@ def test_what_names_ecr_already_stays_under_every_strategy(strategy: Strategy) -
     assert verdicts(strategy, use(Kind.FROM, Trait.HOME, Trait.NOT_MIRRORED)) == "sss"
 
 
+def test_a_stage_that_is_not_needed_is_built_by_the_legacy_builder_alone() -> None:
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.STAGE_UNUSED, Trait.NOT_MIRRORED)) == "lii"
+
+
 def test_an_image_built_before_is_seen_by_the_daemons_own_builders_only() -> None:
     assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "ssl"
     assert verdicts(Strategy.RETAG, use(Kind.RUN, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "sss"

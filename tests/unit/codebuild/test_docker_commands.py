@@ -89,6 +89,7 @@ def test_a_build_says_where_its_dockerfile_is_and_what_it_gets() -> None:
     assert found.contexts == {"nginx": "docker-image://x:1"}
     assert found.platforms == ("linux/amd64", "linux/arm64")
     assert found.pulls_always
+    assert found.target == "t"
     assert found.tags == ("web:1",)
 
 

@@ -117,6 +117,43 @@ def test_a_build_brings_values_contexts_and_platforms(
     assert images(text, **circumstances) == expected
 
 
+STAGES = """\
+FROM a AS base
+FROM b AS unused
+COPY --from=c x y
+FROM d AS tools
+FROM base AS prod
+COPY --from=2 x y
+RUN --mount=from=e ls
+FROM f AS test
+COPY --from=prod x y
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "needed", "unused"),
+    [
+        (None, "a d e f", "b c"),
+        ("test", "a d e f", "b c"),
+        ("PROD", "a d e", "b c"),
+        ("3", "a d e", "b c"),
+        ("base", "a", ""),
+        ("tools", "d", "a b c"),
+    ],
+)
+def test_the_target_decides_which_stages_are_needed_and_which_are_not_looked_at(
+    target: str | None, needed: str, unused: str
+) -> None:
+    found = read_dockerfile(STAGES, Circumstances(target=target)).images
+    assert [one.name for one in found if not one.is_unused] == needed.split()
+    assert [one.name for one in found if one.is_unused] == unused.split()
+
+
+def test_a_target_that_is_not_there_is_a_fault() -> None:
+    [fault] = read_dockerfile(STAGES, Circumstances(target="stage")).troubles
+    assert (fault.message, fault.is_fault) == ("there is no stage `stage`", True)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -134,6 +171,7 @@ def test_a_build_brings_values_contexts_and_platforms(
         ("FROM a\nCOPY --from=$B x y", 2, "no variable"),
         ("FROM a\nRUN --mount=from=$B ls", 2, "no variable"),
         ("FROM a\nCOPY --from=3 x y", 2, "no stage 3"),
+        ("FROM a\nCOPY --from=" + "9" * 5000 + " x y", 2, "no stage 9"),
         ("FROM a\nONBUILD FROM b", 2, "`ONBUILD`"),
         ("FROM a\nRUN <<EOF\nls", 2, ""),
         ("FROM a\n\udcff", 2, "U+DCFF"),

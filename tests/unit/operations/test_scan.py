@@ -135,6 +135,21 @@ def test_names_that_builds_give_are_not_fetched() -> None:
     assert scanned(files).report.is_clean
 
 
+def test_a_stage_that_no_build_needs_is_skipped_but_counts_where_no_build_is_known() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: web, target: prod}}}",
+        "web/Dockerfile": "FROM a:1 AS dev\nFROM nginx:1.16 AS prod\nFROM b:1 AS test\n",
+        "images.yaml": MANIFEST,
+    }
+    found = scanned(files)
+    assert found.report.is_clean
+    assert not found.additions
+    assert [use.outcome.verdict for use in found.report.uses] == [Verdict.IGNORED, Verdict.STAYS]
+    Path("compose.yaml").unlink()
+    del files["compose.yaml"]
+    assert scanned(files).report.missing == ("a:1", "b:1")
+
+
 def test_named_contexts_take_the_place_of_images() -> None:
     files = {
         "compose.yaml": "services: {web: {build: {context: ., additional_contexts: {base: 'service:x', b: 'docker-image://c:1'}}}}",
