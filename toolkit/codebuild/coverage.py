@@ -10,20 +10,21 @@ Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh da
 - `hosts` on BuildKit: tried on Docker 28.5.2, which reads `certs.d/<registry>/hosts.toml` for each request; older ones
   than 28 do not. That the legacy builder does not read it either is inferred: it pulls as `docker pull` does, which was
   tried.
-- `builder`: tried with buildx's docker-container driver, tags, digests and other platforms; what is missing falls back
-  to the upstream.
+- `builder`: tried with buildx's docker-container driver, tags, digests and other platforms. What is missing falls back
+  to the upstream, which a fragment with `on_miss: fail` closes for the builder that it makes. A builder that a build
+  makes for itself under `auto` has the mirrors by `buildkitd.default.toml`, and stays open.
 - `contexts`: tried with buildx 0.29, the key spelled as in the Dockerfile, digest included, and the frontend by
   `BUILDKIT_SYNTAX`. That Docker before 23 refuses named contexts is read in buildx's source, not tried.
 - `direct`: a rewritten copy of the Dockerfile was tried on every builder.
 - `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
 - `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
   tried.
-- `HUB_BY_HOST` with `hosts`: that host has a file of its own, as other registries have; inferred.
+- `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
 - `STAGE_UNUSED`: read in BuildKit's source: it resolves the images of stages that are reached.
 - `CONTAINERD_SYNTAX`: read in reports about Docker 29 and its containerd image store.
 
 `LEAVES` is what the builder does. A fragment with `on_miss: fail` also makes Docker Hub's names lead nowhere for the
-daemon: there, what leaves for Docker Hub ends the build instead. A docker-container builder has names of its own.
+daemon: there, what leaves for Docker Hub ends the build instead.
 """
 
 from __future__ import annotations
@@ -182,10 +183,10 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Kind.PULL:          (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
     Kind.BUILDER_IMAGE: (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
 
-    Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), _NOWHERE,     (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.REGISTRY_UNKNOWN:   (_NOWHERE,     _NOWHERE,     _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
-    Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
-    Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), _NOWHERE,     (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), (_L, _L, _R), (_R, _L, _L), _NOWHERE,     _NOWHERE),
+    Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
     Trait.PULL_ALWAYS:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.DIGEST:             (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
@@ -195,6 +196,10 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
 # fmt: on
 
 _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
+
+_MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED)
+_FALLS_BACK: Mapping[Strategy, Verdict] = {Strategy.HOSTS: _L, Strategy.BUILDER: _L, Strategy.CONTEXTS: _R}
+"""What a miss comes to with `on_miss: upstream`."""
 
 _WHY: Mapping[Kind | Trait, str] = {
     Kind.MOUNT_FROM: "the legacy builder has no `RUN --mount`",
@@ -242,10 +247,14 @@ def outcome(
     if strategy is not Strategy.AUTO:
         return _look_up(use, strategy, builder, daemon, on_miss)
     retagged = _look_up(use, Strategy.RETAG, builder, daemon, on_miss)
-    reads_hosts = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON and daemon.reads_hosts
-    if retagged.verdict is Verdict.STAYS or not reads_hosts:
+    if retagged.verdict is Verdict.STAYS or use.kind in _BY_DAEMON:
         return retagged
-    return _look_up(use, Strategy.HOSTS, builder, daemon, on_miss)
+    if builder is Builder.BUILDKIT and daemon.reads_hosts:
+        return _look_up(use, Strategy.HOSTS, builder, daemon, on_miss)
+    if builder is Builder.CONTAINER and daemon.is_at_least(28):
+        # A builder that the build makes has the mirrors too, but nobody closes its way to the upstreams.
+        return _look_up(use, Strategy.BUILDER, builder, daemon, "upstream")
+    return retagged
 
 
 def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon, on_miss: OnMiss) -> Outcome:
@@ -266,8 +275,8 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
         if row is Trait.CONTAINERD_SYNTAX and not daemon.has_containerd_store:
             continue
         verdict = _ROWS[row][_COLUMNS.index(column)][position]
-        if verdict is Verdict.REFUSED and row is Trait.NOT_MIRRORED and on_miss == "upstream":
-            verdict = Verdict.LEAVES
+        if verdict is Verdict.REFUSED and row in _MISSES and on_miss == "upstream":
+            verdict = _FALLS_BACK[column]
         if verdict is Verdict.REFUSED and row is not use.kind and use.kind is Kind.CACHE_FROM:
             verdict = Verdict.IGNORED  # a build goes on without a cache
         if verdict is not Verdict.STAYS:

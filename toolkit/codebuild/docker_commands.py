@@ -32,6 +32,11 @@ _PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content
 _CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
 _COMPOSE_FLAGS = frozenset({"--all-resources", "--compatibility", "--dry-run", "--verbose"})
 _COMPOSE_STARTS = frozenset({"build", "up", "run", "create", "pull", "watch"})
+_COPIES = "/toolkit-dockerfiles"
+_OF_FRAGMENT = {"TOOLKIT_DOCKERFILES": _COPIES, "TOOLKIT_DOCKERFILE": f"{_COPIES}/Dockerfile"}
+"""What the strategy `direct` exports: copies of the Dockerfiles at the root of the source."""
+_CONTEXTS_OF_FRAGMENT = ("$TOOLKIT_BUILD_CONTEXTS", "${TOOLKIT_BUILD_CONTEXTS}")
+
 # Commands to which `docker` is a word like any other.
 _SPEAKERS = frozenset(
     {"echo", "printf", "which", "type", "hash", "grep", "cat", "test", "[", "systemctl", "service"}
@@ -62,7 +67,7 @@ class CommandReader:
     """Reads one command after another: what a `cd`, an `export` or a builder made holds for those that follow."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self._state = _State(dict(values))
+        self._state = _State({**_OF_FRAGMENT, **values})
 
     def read(self, text: str, first_line: int = 1) -> None:
         """Take in the commands of `text`."""
@@ -218,7 +223,7 @@ class CommandReader:
             self._state.builder = Builder.CONTAINER
 
     def _read_build(self, call: _Call, words: list[str], *, is_buildx: bool) -> None:
-        options, rest = call.options(words, _BUILD_FLAGS)
+        options, rest = call.options([one for one in words if one not in _CONTEXTS_OF_FRAGMENT], _BUILD_FLAGS)
         if len(rest) != 1:
             self._give_up(call.command, "it has to name one folder")
             return
@@ -244,7 +249,7 @@ class CommandReader:
             Build(
                 line=call.command.line,
                 context=f"{self._state.folder}/{context.text}",
-                dockerfile=f"{self._state.folder}/{file.text}" if file else None,
+                dockerfile=self._dockerfile(file.text) if file else None,
                 args=self._pairs(call, options, "--build-arg"),
                 contexts=self._pairs(call, options, "--build-context"),
                 platforms=tuple(part for text in platforms for part in text.split(",") if part),
@@ -255,13 +260,19 @@ class CommandReader:
             )
         )
 
+    def _dockerfile(self, name: str) -> str:
+        if name.startswith(_COPIES):
+            return name.removeprefix(f"{_COPIES}/")
+        return f"{self._state.folder}/{name}"
+
     def _builder(self, call: _Call, options: list[tuple[str, str]], *, is_buildx: bool) -> Builder | None:
         named = next((value for name, value in options if name == "--builder"), call.values.get("BUILDX_BUILDER"))
         if named is not None:
             return Builder.BUILDKIT if named == "default" else Builder.CONTAINER
         if call.values.get("DOCKER_BUILDKIT") == "0" and not is_buildx:
             return Builder.LEGACY
-        return self._state.builder
+        # `docker build` knows `BUILDX_BUILDER`, not what `buildx use` chose.
+        return self._state.builder if is_buildx else None
 
     def _pairs(self, call: _Call, options: list[tuple[str, str]], option: str) -> dict[str, str]:
         pairs = {}

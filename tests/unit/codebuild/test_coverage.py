@@ -85,21 +85,30 @@ def test_a_missing_cache_ends_no_build() -> None:
     assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.IGNORED
 
 
-def test_auto_has_hosts_where_the_daemon_can_and_retags_besides() -> None:
-    assert verdicts(Strategy.AUTO, use()) == "ssl"
-    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST)) == "lsl"
+def test_auto_has_hosts_and_mirrors_where_the_daemon_can_and_retags_besides() -> None:
+    assert verdicts(Strategy.AUTO, use()) == "sss"
+    assert verdicts(Strategy.AUTO, use(), OLD) == "ssl"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST)) == "lss"
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST), OLD) == "lll"
-    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.OTHER_PLATFORM)) == "wsl"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.OTHER_PLATFORM)) == "wss"
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.REPOSITORY_RENAMED)) == "ssl"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.NOT_MIRRORED)) == "lrl"
     assert verdicts(Strategy.AUTO, use(Kind.RUN)) == "sss"
     assert verdicts(Strategy.AUTO, use(Kind.PULL)) == "lll"
+
+
+def test_a_builder_of_ours_is_closed_and_ends_a_build_that_misses_an_image() -> None:
+    for trait in (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED):
+        missing = use(Kind.FROM, trait)
+        assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER).verdict is Verdict.REFUSED
+        assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER, on_miss="upstream").verdict is Verdict.LEAVES
 
 
 def test_the_containerd_image_store_makes_a_syntax_line_defeat_retagging() -> None:
     subject = use(Kind.FROM, Trait.CONTAINERD_SYNTAX)
     assert verdicts(Strategy.RETAG, subject) == "ssl"
     assert verdicts(Strategy.RETAG, subject, CONTAINERD) == "sll"
-    assert verdicts(Strategy.AUTO, subject, CONTAINERD) == "sll"
+    assert verdicts(Strategy.AUTO, subject, CONTAINERD) == "sls"
     assert verdicts(Strategy.DIRECT, subject, CONTAINERD) == "sss"
 
 

@@ -99,6 +99,12 @@ def test_a_build_happens_where_cd_went_before() -> None:
     assert build("cd web\ncd $CODEBUILD_SRC_DIR\ndocker build .").context == "./."
 
 
+def test_what_the_fragment_exports_is_known() -> None:
+    found = build('cd web; docker buildx build $TOOLKIT_BUILD_CONTEXTS --file "$TOOLKIT_DOCKERFILES/api/Dockerfile" .')
+    assert (found.context, found.dockerfile) == ("./web/.", "api/Dockerfile")
+    assert build('docker build --file "$TOOLKIT_DOCKERFILE" .').dockerfile == "Dockerfile"
+
+
 @pytest.mark.parametrize(
     ("text", "builder"),
     [
@@ -107,7 +113,9 @@ def test_a_build_happens_where_cd_went_before() -> None:
         ("export DOCKER_BUILDKIT=0\ndocker build .", Builder.LEGACY),
         ("export DOCKER_BUILDKIT=0\ndocker buildx build .", None),
         ("docker buildx create --use\ndocker buildx build .", Builder.CONTAINER),
-        ("docker buildx use x\ndocker buildx use default\ndocker build .", None),
+        ("docker buildx use x\ndocker buildx use default\ndocker buildx build .", None),
+        ("docker buildx create --use\ndocker build .", None),
+        ("docker buildx create --name x\nexport BUILDX_BUILDER=x\ndocker build .", Builder.CONTAINER),
         ("docker build --builder x .", Builder.CONTAINER),
         ("docker build --builder default .", Builder.BUILDKIT),
         ("BUILDX_BUILDER=x docker build .", Builder.CONTAINER),
