@@ -11,6 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from toolkit.codebuild.coverage import Builder, Kind
+from toolkit.codebuild.docker_options import (
+    BUILD_FLAGS,
+    COMPOSE_FLAGS,
+    CREATE_FLAGS,
+    GLOBAL_FLAGS,
+    PULL_FLAGS,
+    RUN_FLAGS,
+    Options,
+    is_on,
+    read_options,
+)
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_words import Command, read_commands
 from toolkit.codebuild.variables import CannotExpand, Word, interpolate
@@ -18,19 +29,6 @@ from toolkit.codebuild.variables import CannotExpand, Word, interpolate
 BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 SBOM_SCANNER = "docker/buildkit-syft-scanner:stable-1"
 
-_GLOBAL_FLAGS = frozenset({"-D", "--debug", "--tls", "--tlsverify"})
-_BUILD_FLAGS = frozenset(
-    {"--pull", "--no-cache", "-q", "--quiet", "--load", "--push", "--rm", "--force-rm", "--compress", "--squash"}
-    | {"--disable-content-trust", "--stream", "-D", "--debug", "--check"}
-)
-_RUN_FLAGS = frozenset(
-    {"-d", "--detach", "-i", "--interactive", "-t", "--tty", "--rm", "--privileged", "--init", "--read-only", "-P"}
-    | {"--publish-all", "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--disable-content-trust", "-q"}
-    | {"--quiet", "--use-api-socket"}
-)
-_PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content-trust"})
-_CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
-_COMPOSE_FLAGS = frozenset({"--all-resources", "--compatibility", "--dry-run", "--verbose"})
 _COMPOSE_STARTS = frozenset({"build", "up", "run", "create", "pull", "watch"})
 _COPIES = "/toolkit-dockerfiles"
 _OF_FRAGMENT = {"TOOLKIT_DOCKERFILES": _COPIES, "TOOLKIT_DOCKERFILE": f"{_COPIES}/Dockerfile"}
@@ -151,22 +149,22 @@ class CommandReader:
         return Word(word.text, (*word.unset, *([text] if is_left and not word.unset else [])))
 
     def _read_docker(self, call: _Call) -> None:
-        _, rest = call.options(call.words, _GLOBAL_FLAGS, stops=True)
+        _, rest = read_options(call.words, GLOBAL_FLAGS, stops=True)
         match rest:
             case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
                 self._read_build(call, words, is_buildx=rest[0] != "build")
             case ["pull", *words] | ["image", "pull", *words]:
-                self._read_images(call, words, _PULL_FLAGS, Kind.PULL)
+                self._read_images(call, words, PULL_FLAGS, Kind.PULL)
             case ["run" | "create", *words] | ["container", "run" | "create", *words]:
-                self._read_images(call, words, _RUN_FLAGS, Kind.RUN)
+                self._read_images(call, words, RUN_FLAGS, Kind.RUN)
             case ["buildx", "create", *words]:
                 self._read_create(call, words)
             case ["buildx", "use", name, *_]:
                 self._state.builder = None if name == "default" else Builder.CONTAINER
             case ["buildx", "bake", *words]:
-                options, _ = call.options(words, _BUILD_FLAGS)
+                options, _ = read_options(words, BUILD_FLAGS)
                 files = [value for name, value in options if name in ("-f", "--file")] or ["docker-bake.hcl"]
-                self._follow(call, files, "bake", _is_on(options, "--pull"))
+                self._follow(call, files, options, "bake", pulls_always=is_on(options, "--pull"))
                 if any(name == "--set" for name, _ in options):
                     self._state.troubles.append(Trouble(call.command.line, "what `--set` changes is not read"))
             case ["tag", _, name] | ["image", "tag", _, name]:
@@ -174,27 +172,29 @@ class CommandReader:
             case ["compose", *words]:
                 self._read_compose(call, words)
 
-    def _follow(self, call: _Call, files: list[str], kind: str, pulls_always: bool) -> None:
+    def _follow(self, call: _Call, files: list[str], options: Options, kind: str, *, pulls_always: bool) -> None:
         for file in files:
             found = self._expanded(file)
             if found.unset or file == "-":
                 self._give_up(call.command, f"the file `{file}` is not known")
             else:
                 path = f"{self._state.folder}/{found.text}"
-                self._state.follows.append(Follow(call.command.line, path, kind, pulls_always))
+                builder = self._builder(call, options, is_buildx=True)
+                self._state.follows.append(Follow(call.command.line, path, kind, pulls_always, builder))
 
     def _read_compose(self, call: _Call, words: list[str]) -> None:
-        options, rest = call.options(words, _COMPOSE_FLAGS, stops=True)
+        options, rest = read_options(words, COMPOSE_FLAGS, stops=True)
         if not rest or rest[0] not in _COMPOSE_STARTS:
             return
         files = [value for name, value in options if name in ("-f", "--file")]
         asked = " ".join(rest[1:])
         pulls = "--pull=always" in asked or "--pull always" in asked or (rest[0] == "build" and "--pull" in rest)
         pulls = pulls or rest[0] == "pull"
-        self._follow(call, files or ["compose.yaml"], "compose", pulls)
+        own, _ = read_options([one for one in rest[1:] if "=" in one], COMPOSE_FLAGS)
+        self._follow(call, files or ["compose.yaml"], [*options, *own], "compose", pulls_always=pulls)
 
     def _read_images(self, call: _Call, words: list[str], flags: frozenset[str], kind: Kind) -> None:
-        options, rest = call.options(words, flags, stops=True)
+        options, rest = read_options(words, flags, stops=True)
         if not rest:
             self._give_up(call.command, "it names no image")
             return
@@ -211,7 +211,7 @@ class CommandReader:
         )
 
     def _read_create(self, call: _Call, words: list[str]) -> None:
-        options, _ = call.options(words, _CREATE_FLAGS)
+        options, _ = read_options(words, CREATE_FLAGS)
         driver = next((value for name, value in options if name == "--driver"), "docker-container")
         if driver != "docker-container":
             self._give_up(call.command, f"the builder's driver is `{driver}`")
@@ -223,7 +223,7 @@ class CommandReader:
             self._state.builder = Builder.CONTAINER
 
     def _read_build(self, call: _Call, words: list[str], *, is_buildx: bool) -> None:
-        options, rest = call.options([one for one in words if one not in _CONTEXTS_OF_FRAGMENT], _BUILD_FLAGS)
+        options, rest = read_options([one for one in words if one not in _CONTEXTS_OF_FRAGMENT], BUILD_FLAGS)
         if len(rest) != 1:
             self._give_up(call.command, "it has to name one folder")
             return
@@ -254,7 +254,7 @@ class CommandReader:
                 contexts=self._pairs(call, options, "--build-context"),
                 platforms=tuple(part for text in platforms for part in text.split(",") if part),
                 target=next((self._expanded(value).text for name, value in options if name == "--target"), None),
-                pulls_always=_is_on(options, "--pull"),
+                pulls_always=is_on(options, "--pull"),
                 builder=builder,
                 tags=tuple(self._expanded(value).text for name, value in options if name in ("-t", "--tag")),
             )
@@ -265,7 +265,7 @@ class CommandReader:
             return name.removeprefix(f"{_COPIES}/")
         return f"{self._state.folder}/{name}"
 
-    def _builder(self, call: _Call, options: list[tuple[str, str]], *, is_buildx: bool) -> Builder | None:
+    def _builder(self, call: _Call, options: Options, *, is_buildx: bool) -> Builder | None:
         named = next((value for name, value in options if name == "--builder"), call.values.get("BUILDX_BUILDER"))
         if named is not None:
             return Builder.BUILDKIT if named == "default" else Builder.CONTAINER
@@ -274,7 +274,7 @@ class CommandReader:
         # `docker build` knows `BUILDX_BUILDER`, not what `buildx use` chose.
         return self._state.builder if is_buildx else None
 
-    def _pairs(self, call: _Call, options: list[tuple[str, str]], option: str) -> dict[str, str]:
+    def _pairs(self, call: _Call, options: Options, option: str) -> dict[str, str]:
         pairs = {}
         for name, value in options:
             if name == option:
@@ -292,43 +292,6 @@ class _Call:
     command: Command
     words: list[str]
     values: Mapping[str, str]
-
-    def options(
-        self, words: list[str], flags: frozenset[str], *, stops: bool = False
-    ) -> tuple[list[tuple[str, str]], list[str]]:
-        """The options with their values, and the other words; `flags` take no value.
-
-        `stops` at the first other word: what comes after it belongs to somebody else.
-        """
-        options: list[tuple[str, str]] = []
-        others: list[str] = []
-        remaining = iter(words)
-        for word in remaining:
-            if not word.startswith("-") or word == "-":
-                others.append(word)
-                if stops:
-                    return options, others + list(remaining)
-            elif word == "--":
-                return options, others + list(remaining)
-            elif word in flags or _is_cluster(word, flags):
-                options.append((word, "true"))
-            elif "=" in word:
-                name, _, value = word.partition("=")
-                options.append((name, value))
-            elif not word.startswith("--") and len(word) > 2:
-                options.append((word[:2], word[2:]))
-            else:
-                options.append((word, next(remaining, "")))
-        return options, others
-
-
-def _is_cluster(word: str, flags: frozenset[str]) -> bool:
-    """`-it` is `-i -t`."""
-    return not word.startswith("--") and all(f"-{letter}" in flags for letter in word[1:])
-
-
-def _is_on(options: list[tuple[str, str]], name: str) -> bool:
-    return any(option == name and value not in ("false", "0") for option, value in options)
 
 
 def _script(words: list[str], names: list[str]) -> str | None:

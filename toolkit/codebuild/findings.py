@@ -62,12 +62,16 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`."""
+    """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`.
+
+    `pulls_always` and `builder` are for all of its builds.
+    """
 
     line: int
     path: str
     kind: str
     pulls_always: bool = False
+    builder: Builder | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Verdict, builder_of
+from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, Verdict, builder_of
 from toolkit.codebuild.matching import Mirror
+
+_KEPT = (Verdict.STAYS, Verdict.IGNORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class ScannedUse:
     """One use of an image in `file`; `reference` is its full name, None where no name can be known.
 
     `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
-    comes of that; `verdicts` has every other combination. `is_read` is false where the image is not known,
+    comes of that; `outcomes` has every other combination. `is_read` is false where the image is not known,
     `can_be_added` true where the manifest may get it as it is. `remedy` is what to do, where something can be done.
     """
 
@@ -33,7 +35,7 @@ class ScannedUse:
     builder: Builder
     is_builder_named: bool
     outcome: Outcome
-    verdicts: Mapping[Strategy, Mapping[Builder, Verdict]]
+    outcomes: Mapping[Strategy, Mapping[Builder, Outcome]]
     is_read: bool = True
     can_be_added: bool = False
     remedy: str = ""
@@ -41,16 +43,21 @@ class ScannedUse:
     @property
     def is_kept(self) -> bool:
         """Whether the build gets the image without asking anybody but ECR, or does without."""
-        return self.is_read and self.outcome.verdict in (Verdict.STAYS, Verdict.IGNORED)
+        return self.is_read and self.outcome.verdict in _KEPT
 
-    def verdict_under(self, strategy: Strategy) -> Verdict:
+    @property
+    def verdicts(self) -> Mapping[Strategy, Mapping[Builder, Verdict]]:
+        """The outcomes without their reasons."""
+        return {one: {builder: found.verdict for builder, found in row.items()} for one, row in self.outcomes.items()}
+
+    def under(self, strategy: Strategy) -> Outcome:
         """What comes of it under another strategy, which brings its own builder unless the command names one."""
-        return self.verdicts[strategy][self.builder if self.is_builder_named else builder_of(strategy)]
+        return self.outcomes[strategy][self.builder if self.is_builder_named else builder_of(strategy)]
 
     @property
     def kept_by(self) -> tuple[Strategy, ...]:
         """Strategies that would keep it home."""
-        return tuple(one for one in self.verdicts if self.verdict_under(one) in (Verdict.STAYS, Verdict.IGNORED))
+        return tuple(one for one in self.outcomes if self.under(one).verdict in _KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,15 @@ class ScanReport:
     def lost(self) -> tuple[ScannedUse, ...]:
         """The uses that are not kept home."""
         return tuple(use for use in self.uses if not use.is_kept)
+
+    def defeats(self, strategy: Strategy) -> Mapping[str, tuple[ScannedUse, ...]]:
+        """The uses that `strategy` does not serve although the image is mirrored, by the reason."""
+        found: dict[str, tuple[ScannedUse, ...]] = {}
+        for use in self.uses:
+            outcome = use.under(strategy)
+            if use.mirror and outcome.verdict not in _KEPT and outcome.by is not Trait.PLATFORM_MISSING:
+                found[outcome.why] = (*found.get(outcome.why, ()), use)
+        return found
 
     @property
     def faults(self) -> tuple[ScanTrouble, ...]:

@@ -99,8 +99,8 @@ def _judged(
 ) -> ScannedUse:
     image, reference = found.image, match.reference
     builder = image.builder or builder_of(options.strategy)
-    verdicts = {
-        strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss).verdict for one in Builder}
+    outcomes = {
+        strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss) for one in Builder}
         for strategy in Strategy
     }
     return ScannedUse(
@@ -117,8 +117,8 @@ def _judged(
         mirror=match.mirror,
         builder=builder,
         is_builder_named=image.builder is not None,
-        outcome=outcome(match.use, options.strategy, builder, options.daemon, options.on_miss),
-        verdicts=verdicts,
+        outcome=outcomes[options.strategy][builder],
+        outcomes=outcomes,
         is_read=reference is not None or Trait.HOME in match.use.traits,
         can_be_added=_is_addable(match),
         remedy=_remedy(match, image, additions),

@@ -17,7 +17,7 @@ from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.coverage import Builder
 from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
-from toolkit.codebuild.findings import Build, NamedImage, Reading, Trouble
+from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.errors import UsageError
 
 SKIPPED = frozenset(
@@ -107,14 +107,16 @@ class _Scan:
         self._machine = machine
         self._dockerfiles: dict[Path, Path] = {}
         self._built: set[Path] = set()
-        self._seen: set[tuple[Path, bool]] = set()
+        self._seen: set[tuple[Path, bool, Builder | None]] = set()
         self.findings = Findings()
 
-    def add(self, path: Path, kind: str | None, root: Path, *, pulls_always: bool = False) -> None:
-        """Take in one file; `root` is where a buildspec's commands begin."""
-        if (path, pulls_always) in self._seen or kind is None:
+    def add(self, path: Path, kind: str | None, root: Path, follow: Follow | None = None) -> None:
+        """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
+        pulls_always = follow is not None and follow.pulls_always
+        key = (path, pulls_always, follow.builder if follow else None)
+        if key in self._seen or kind is None:
             return
-        self._seen.add((path, pulls_always))
+        self._seen.add(key)
         self.findings.files[path] = kind
         if kind == "dockerfile":
             self._dockerfiles[path] = root
@@ -134,9 +136,10 @@ class _Scan:
                 reading, folder = read_buildspec(text, self._values), _source_root(path, root)
         self._take(path, reading)
         for build in reading.builds:
-            self._build(path, folder, build)
-        for follow in reading.follows:
-            self._follow(path, folder, follow.line, follow.path, follow.kind, follow.pulls_always)
+            builder = build.builder or (follow.builder if follow else None)
+            self._build(path, folder, replace(build, builder=builder))
+        for one in reading.follows:
+            self._follow(path, folder, one)
 
     def finish(self) -> None:
         """Read the Dockerfiles that no build led to: `docker build` without options, of whichever stage."""
@@ -145,15 +148,16 @@ class _Scan:
                 circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
                 self._take(path, read_dockerfile(text, circumstances))
 
-    def _follow(self, path: Path, folder: Path, line: int, name: str, kind: str, pulls_always: bool) -> None:
-        target = Path(os.path.normpath(folder / name))
-        defaults = _COMPOSE_DEFAULTS if kind == "compose" else _BAKE_DEFAULTS
+    def _follow(self, path: Path, folder: Path, follow: Follow) -> None:
+        target = Path(os.path.normpath(folder / follow.path))
+        defaults = _COMPOSE_DEFAULTS if follow.kind == "compose" else _BAKE_DEFAULTS
         if target.name in defaults:
             target = next((target.with_name(one) for one in defaults if target.with_name(one).is_file()), target)
         if target.is_file():
-            self.add(target, kind, folder, pulls_always=pulls_always)
+            self.add(target, follow.kind, folder, follow)
         else:
-            self._trouble(path, Trouble(line, f"there is no `{name}`, which it uses", is_fault=True))
+            message = f"there is no `{os.path.normpath(follow.path)}`, which it uses"
+            self._trouble(path, Trouble(follow.line, message, is_fault=True))
 
     def _build(self, path: Path, folder: Path, build: Build) -> None:
         self.findings.tags.update(tag for tag in build.tags if "$" not in tag)

@@ -125,6 +125,15 @@ def test_a_command_that_pulls_makes_its_compose_file_pull() -> None:
     assert {use.pulls_always for use in scanned(files).report.uses} == {False, True}
 
 
+def test_a_builder_that_commands_chose_builds_what_they_lead_to() -> None:
+    files = {
+        "buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker buildx bake --builder own']}}\n",
+        "docker-bake.json": '{"target": {"web": {}}}',
+        "Dockerfile": "FROM a:1\n",
+    }
+    assert {use.builder for use in scanned(files, "buildspec.yml").report.uses} == {Builder.CONTAINER}
+
+
 def test_names_that_builds_give_are_not_fetched() -> None:
     files = {
         "compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: web}, job: {image: own/base}}",
@@ -164,7 +173,7 @@ def test_named_contexts_take_the_place_of_images() -> None:
         ({"compose.yaml": "services: {x: {build: nowhere}}"}, "compose.yaml:1: there is no `nowhere/Dockerfile`"),
         (
             {"buildspec.yml": "phases: {build: {commands: ['docker compose -f x.yml up']}}"},
-            "buildspec.yml:1: there is no `./x.yml`",
+            "buildspec.yml:1: there is no `x.yml`",
         ),
         ({"Dockerfile": "FROM a\nFOO"}, "Dockerfile:2: `FOO` is no instruction"),
     ],

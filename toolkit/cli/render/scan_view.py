@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from toolkit.cli.render.amounts import format_count
@@ -44,6 +44,7 @@ def scan_document(report: ScanReport) -> dict[str, object]:
             {"file": one.file, "line": one.line, "message": one.message, "fails_check": one.is_fault}
             for one in report.troubles
         ],
+        "defeats": {strategy.value: _defeat_documents(report, strategy) for strategy in _SHOWN_STRATEGIES},
         "missing": list(report.missing),
         "upstreams": dict(report.upstreams),
     }
@@ -76,6 +77,15 @@ def _use_document(use: ScannedUse) -> dict[str, object]:
     }
 
 
+def _defeat_documents(report: ScanReport, strategy: Strategy) -> list[dict[str, object]]:
+    reasons = report.defeats(strategy).items()
+    return [{"reason": why, "lines": _places(uses)} for why, uses in reasons]
+
+
+def _places(uses: Iterable[ScannedUse]) -> list[str]:
+    return list(dict.fromkeys(f"{use.file}:{use.line}" for use in uses))
+
+
 def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -> str:
     """The text of `report`, its last line a summary."""
     paint = Paint(colour)
@@ -100,6 +110,7 @@ def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -
                 for line in format_remark(word, trouble.message, None, style=style, width=width - 2, paint=paint)
             ]
         lines.append("")
+    lines += _strategy_lines(report, width, paint)
     if report.missing:
         lines += [
             paint("bold", "To be added to `images` (--write does it)"),
@@ -107,6 +118,26 @@ def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -
         ]
         lines.append("")
     return "\n".join([*lines, _summary(report)])
+
+
+def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
+    """What of the mirrored images each strategy would not serve, and for which lines."""
+    defeats = {strategy: report.defeats(strategy) for strategy in _SHOWN_STRATEGIES}
+    if not any(defeats.values()):
+        return
+    yield paint("bold", "What defeats which strategy")
+    for strategy, reasons in defeats.items():
+        name = strategy.value.ljust(10)
+        if not reasons:
+            yield f"  {paint('green', name)} nothing"
+        for why, uses in reasons.items():
+            places = _places(uses)
+            shown = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
+            first, *rest = wrap(f"{why}: {shown}", width=width, indent=" " * 13, first="")
+            yield f"  {paint('yellow', name)} {first}"
+            yield from rest
+            name = " " * 10
+    yield ""
 
 
 def _use_lines(uses: list[ScannedUse], width: int, paint: Paint) -> Iterator[str]:
@@ -204,7 +235,7 @@ def _others(use: ScannedUse) -> str:
 def _mark(use: ScannedUse, strategy: Strategy) -> str:
     if not use.is_read:
         return "unknown"
-    verdict = use.verdict_under(strategy)
+    verdict = use.under(strategy).verdict
     return verdict.value if verdict is not Verdict.STAYS else "ok"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ def test_markdown(report: ScanReport) -> None:
 
 
 def test_json(report: ScanReport) -> None:
-    assert_golden("scan/scan.json", json.dumps(scan_document(report), indent=1) + "\n")
+    few = replace(report, uses=tuple(use for use in report.uses if use.line == 6 or not use.file.startswith("web/")))
+    assert_golden("scan/scan.json", json.dumps(scan_document(few), indent=1) + "\n")
 
 
 def test_sarif(report: ScanReport) -> None:
