@@ -18,7 +18,7 @@ from toolkit.codebuild.findings import Build, NamedImage, Reading, Trouble
 from toolkit.codebuild.variables import Word
 
 _TEMPLATE = re.compile(r"\$\$\{|\$\{\s*(?P<expression>[^{}]*?)\s*\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)?")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _MAPPINGS = frozenset({"args", "contexts", "labels"})
 _MOST_VARIANTS = 200
@@ -123,7 +123,7 @@ class _Reader:
         for name in self._targets:
             line = self._line_of(name)
             fields = self._inherited(name, line)
-            for values in self._variants(name, fields, line):
+            for values in self._variants(name):
                 self._read_target(line, fields, values)
 
     def _line_of(self, name: str) -> int:
@@ -147,15 +147,21 @@ class _Reader:
             return {}
         return fields
 
-    def _variants(self, name: str, fields: dict[str, Any], line: int) -> Iterator[Mapping[str, str]]:
+    def _variants(self, name: str) -> Iterator[Mapping[str, str]]:
         """The variables of each member of a matrix, or those of the file alone."""
         matrix = _mapping(self._targets[name].get("matrix"))
-        axes = [[(key, self._word(one, self._values)) for one in _listed(value)] for key, value in matrix.items()]
+        axes = [[self._member(key, one) for one in _listed(value)] for key, value in matrix.items()]
         for members in itertools.islice(itertools.product(*axes), _MOST_VARIANTS):
-            if any(word is None for _, word in members):
-                self._give_up(line, "its matrix holds more than texts")
-                return
-            yield {**self._values, **{key: word.text for key, word in members if word and not word.unset}}
+            values = dict(self._values)
+            for member in members:
+                values |= member
+            yield values
+
+    def _member(self, key: str, value: Any) -> dict[str, str]:
+        """The variables of one member of a matrix: a text, or a mapping of some."""
+        parts = {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
+        words = {name: self._word(one, self._values) for name, one in parts.items()}
+        return {name: word.text for name, word in words.items() if word and not word.unset}
 
     def _read_target(self, line: int, fields: dict[str, Any], values: Mapping[str, str]) -> None:
         context = self._word(fields.get("context"), values) or Word(".")
@@ -178,7 +184,8 @@ class _Reader:
         target = self._word(fields.get("target"), values)
         platforms = [self._word(one, values) for one in _listed(fields.get("platforms"))]
         if any(word and word.unset for word in platforms):
-            self._give_up(line, "its platforms are an expression")
+            message = "not understood: its platforms are an expression, taken for the machine's own"
+            self.troubles.append(Trouble(line, message))
         tags = [self._word(one, values) for one in _listed(fields.get("tags"))]
         self.builds.append(
             Build(

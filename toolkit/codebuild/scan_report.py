@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, Verdict, builder_of
 from toolkit.codebuild.matching import Mirror
 
-_KEPT = (Verdict.STAYS, Verdict.IGNORED)
+KEPT = (Verdict.STAYS, Verdict.IGNORED)
+"""The build goes on, and nobody but ECR was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class ScannedUse:
     @property
     def is_kept(self) -> bool:
         """Whether the build gets the image without asking anybody but ECR, or does without."""
-        return self.is_read and self.outcome.verdict in _KEPT
+        return self.is_read and self.outcome.verdict in KEPT
 
     @property
     def verdicts(self) -> Mapping[Strategy, Mapping[Builder, Verdict]]:
@@ -57,7 +58,7 @@ class ScannedUse:
     @property
     def kept_by(self) -> tuple[Strategy, ...]:
         """Strategies that would keep it home."""
-        return tuple(one for one in self.outcomes if self.under(one).verdict in _KEPT)
+        return tuple(one for one in self.outcomes if self.under(one).verdict in KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class ScanReport:
         found: dict[str, tuple[ScannedUse, ...]] = {}
         for use in self.uses:
             outcome = use.under(strategy)
-            if use.mirror and outcome.verdict not in _KEPT and outcome.by is not Trait.PLATFORM_MISSING:
+            if use.mirror and outcome.verdict not in KEPT and outcome.by is not Trait.PLATFORM_MISSING:
                 found[outcome.why] = (*found.get(outcome.why, ()), use)
         return found
 

@@ -41,10 +41,11 @@ def init(start: Start) -> Begun:
         hint = "say --force to overwrite it, or `toolkit scan --write` to add to it"
         raise Refused("init.exists", f"there is a `{start.manifest}` already", hint=hint)
     found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine))
-    left_out = (
+    reasons = (
         *(f"{use.file}:{use.line}: `{use.written}`: {use.remedy}" for use in found.report.uses if _is_lost(use)),
         *(f"{one.file}:{one.line}: {one.message}" for one in found.report.troubles),
     )
+    left_out = tuple(dict.fromkeys(reasons))
     if not found.additions:
         shown = ", ".join(f"`{path}`" for path in start.paths)
         more = f"; {'; '.join(left_out)}" if left_out else ""

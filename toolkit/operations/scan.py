@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.codebuild.coverage import Builder, Daemon, Kind, OnMiss, Strategy, Trait, builder_of, outcome
 from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.matching import Match, Matcher
-from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
+from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
 from toolkit.errors import UsageError
 from toolkit.manifest.additions import NewImage, add_images
 from toolkit.manifest.grammar import Platforms
@@ -103,6 +103,8 @@ def _judged(
         strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss) for one in Builder}
         for strategy in Strategy
     }
+    own = outcomes[options.strategy][builder]
+    is_kept = own.verdict in KEPT
     return ScannedUse(
         file=_shown(found.file, options.home),
         line=image.line,
@@ -117,18 +119,16 @@ def _judged(
         mirror=match.mirror,
         builder=builder,
         is_builder_named=image.builder is not None,
-        outcome=outcomes[options.strategy][builder],
+        outcome=own,
         outcomes=outcomes,
-        is_read=reference is not None or Trait.HOME in match.use.traits,
+        is_read=reference is not None or is_kept,
         can_be_added=_is_addable(match),
-        remedy=_remedy(match, image, additions),
+        remedy="" if is_kept else _remedy(match, image, additions),
     )
 
 
 def _remedy(match: Match, image: NamedImage, additions: Mapping[Reference, NewImage]) -> str:
     traits, reference = match.use.traits, match.reference
-    if Trait.HOME in traits:
-        return ""
     if image.unset:
         return "give values: " + " ".join(f"`--build-arg {name}=...`" for name in image.unset)
     if match.remark or reference is None or Trait.NOT_MIRRORED not in traits or Trait.BUILT_HERE in traits:

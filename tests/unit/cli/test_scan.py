@@ -93,6 +93,12 @@ def test_values_and_the_strategy_are_options(messy: Toolkit) -> None:
     assert (document["strategy"], document["docker_version"]) == ("retag", "20.10")
 
 
+def test_a_miss_ends_the_build_or_comes_from_its_upstream(tmp_path: Path) -> None:
+    toolkit = Toolkit(write_project(tmp_path, {"Dockerfile": "FROM node:20\n", "images.yaml": MANIFEST}))
+    assert "refused    1  node:20" in toolkit.run("scan", ".").expect(0).stdout
+    assert "leaves     1  node:20" in toolkit.run("scan", "--on-miss", "upstream", ".").expect(0).stdout
+
+
 def test_the_strategies_are_those_of_the_table() -> None:
     assert {one.value for one in StrategyName} == {one.value for one in Strategy} - {"none"}
 

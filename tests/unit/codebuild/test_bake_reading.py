@@ -83,6 +83,21 @@ def test_a_matrix_is_a_build_for_each_member(hcl: Reading) -> None:
     assert not hcl.troubles
 
 
+def test_members_of_a_matrix_may_have_names() -> None:
+    matrix = {"v": [{"file": "D1", "at": "one"}, {"file": "D2", "at": "two"}]}
+    text = json.dumps({"target": {"a": {"matrix": matrix, "dockerfile": "${v.file}", "target": "${v.at}"}}})
+    assert [(one.dockerfile, one.target) for one in read_bake(text, is_json=True).builds] == [
+        ("D1", "one"),
+        ("D2", "two"),
+    ]
+
+
+def test_platforms_that_are_not_known_are_said() -> None:
+    reading = read_bake('{"target": {"a": {"platforms": "${x ? y : z}"}}}', is_json=True)
+    assert [(one.is_fault, "platforms" in one.message) for one in reading.troubles] == [(False, True)]
+    assert reading.builds[0].platforms == ()
+
+
 def test_json_says_the_same() -> None:
     document = {
         "variable": {"TAG": {"default": "1.16"}},
@@ -117,8 +132,7 @@ def test_values_from_outside_go_before_defaults() -> None:
         {"a": {"inherits": ["a"]}},
         {"a": {"dockerfile": '${x == "y" ? "D1" : "D2"}'}},
         {"a": {"context": "https://github.com/acme/x.git"}},
-        {"a": {"platforms": ["${P}"]}},
-        {"a": {"matrix": {"v": [{"x": 1}]}}},
+        {"a": {"target": "${x}", "matrix": {"v": [{"x": 1}]}, "dockerfile": "${v.y}"}},
     ],
 )
 def test_what_cannot_be_followed_is_said_and_fails_a_check(targets: object) -> None:

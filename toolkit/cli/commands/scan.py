@@ -49,9 +49,16 @@ class StrategyName(StrEnum):
     LOGIN = "login"
 
 
+class OnMissName(StrEnum):
+    """What a base image does that is not mirrored, as `on_miss` of a build says it."""
+
+    FAIL = "fail"
+    UPSTREAM = "upstream"
+
+
 DEFAULT_MANIFEST = Path("images.yaml")
 
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")]
 BuildArguments = Annotated[
     list[str] | None,
     typer.Option("--build-arg", metavar="NAME=VALUE", help="Value of a variable, in every file; may be repeated."),
@@ -72,6 +79,9 @@ def command(
     strategy: Annotated[
         StrategyName, typer.Option("--strategy", help="How base images get from ECR into the builds.")
     ] = StrategyName.AUTO,
+    on_miss: Annotated[
+        OnMissName, typer.Option("--on-miss", help="What a base image that is not mirrored does to the builds.")
+    ] = OnMissName.FAIL,
     build_arg: BuildArguments = None,
     machine: Machine = "linux/amd64",
     docker: Annotated[str, typer.Option("--docker", metavar="VERSION", help="The Docker that builds.")] = "28.5.2",
@@ -98,6 +108,7 @@ def command(
             home=Path.cwd(),
             manifest=manifest if is_there else None,
             strategy=Strategy(strategy),
+            on_miss="fail" if on_miss is OnMissName.FAIL else "upstream",
             values=read_pairs(build_arg or []),
             machine=read_platform(machine),
             daemon=Daemon(docker),
