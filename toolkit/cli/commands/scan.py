@@ -58,7 +58,7 @@ class OnMissName(StrEnum):
 
 DEFAULT_MANIFEST = Path("images.yaml")
 
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")]
 BuildArguments = Annotated[
     list[str] | None,
     typer.Option("--build-arg", metavar="NAME=VALUE", help="Value of a variable, in every file; may be repeated."),
