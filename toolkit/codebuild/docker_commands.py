@@ -30,8 +30,9 @@ BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 SBOM_SCANNER = "docker/buildkit-syft-scanner:stable-1"
 
 _COMPOSE_STARTS = frozenset({"build", "up", "run", "create", "pull", "watch"})
-_COPIES = "/toolkit-dockerfiles"
-_OF_FRAGMENT = {"TOOLKIT_DOCKERFILES": _COPIES, "TOOLKIT_DOCKERFILE": f"{_COPIES}/Dockerfile"}
+_COPY_OF_FRAGMENT = re.compile(
+    r"\$(?:TOOLKIT_DOCKERFILE|\{TOOLKIT_DOCKERFILE\}|\{?TOOLKIT_DOCKERFILES\}?/(?P<name>.+))"
+)
 """What the strategy `direct` exports: copies of the Dockerfiles at the root of the source."""
 _CONTEXTS_OF_FRAGMENT = ("$TOOLKIT_BUILD_CONTEXTS", "${TOOLKIT_BUILD_CONTEXTS}")
 
@@ -65,7 +66,7 @@ class CommandReader:
     """Reads one command after another: what a `cd`, an `export` or a builder made holds for those that follow."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self._state = _State({**_OF_FRAGMENT, **values})
+        self._state = _State(dict(values))
 
     def read(self, text: str, first_line: int = 1) -> None:
         """Take in the commands of `text`."""
@@ -231,7 +232,7 @@ class CommandReader:
             self._give_up(call.command, "its Dockerfile comes from another command")
             return
         context = self._expanded(rest[0])
-        file = next((self._expanded(value) for name, value in options if name in ("-f", "--file")), None)
+        file = self._dockerfile(options)
         if context.unset or (file and file.unset) or "?" in self._state.folder or _URL.match(context.text):
             self._give_up(call.command, "its Dockerfile is somewhere else")
             return
@@ -249,7 +250,7 @@ class CommandReader:
             Build(
                 line=call.command.line,
                 context=f"{self._state.folder}/{context.text}",
-                dockerfile=self._dockerfile(file.text) if file else None,
+                dockerfile=file.text if file else None,
                 args=self._pairs(call, options, "--build-arg"),
                 contexts=self._pairs(call, options, "--build-context"),
                 platforms=tuple(part for text in platforms for part in text.split(",") if part),
@@ -260,10 +261,15 @@ class CommandReader:
             )
         )
 
-    def _dockerfile(self, name: str) -> str:
-        if name.startswith(_COPIES):
-            return name.removeprefix(f"{_COPIES}/")
-        return f"{self._state.folder}/{name}"
+    def _dockerfile(self, options: Options) -> Word | None:
+        """The file that is built, by its path from the root; None for the default."""
+        written = next((value for name, value in options if name in ("-f", "--file")), None)
+        if written is None:
+            return None
+        if copy := _COPY_OF_FRAGMENT.fullmatch(written):
+            return Word(copy["name"] or "Dockerfile")
+        word = self._expanded(written)
+        return Word(f"{self._state.folder}/{word.text}", word.unset)
 
     def _builder(self, call: _Call, options: Options, *, is_buildx: bool) -> Builder | None:
         named = next((value for name, value in options if name == "--builder"), call.values.get("BUILDX_BUILDER"))

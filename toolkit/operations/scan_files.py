@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def read_files(paths: Iterable[Path], values: Mapping[str, str], machine: str) -
     scan = _Scan(values, machine)
     for path in paths:
         if path.is_dir():
-            for found in _walk(path):
+            for found in _walk(path, scan.refuse):
                 scan.add(found, kind_of(found), path)
         else:
             scan.add(path, kind_of(path) or _kind_by_content(path), path.parent)
@@ -86,10 +86,12 @@ def read_files(paths: Iterable[Path], values: Mapping[str, str], machine: str) -
     return scan.findings
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
+    """The files that are known by their names; a link that leads nowhere is one of them, a pipe is not."""
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
-        yield from (path for name in sorted(files) if kind_of(path := Path(parent) / name))
+        found = (Path(parent) / name for name in sorted(files))
+        yield from (path for path in found if kind_of(path) and (path.is_file() or not path.exists()))
 
 
 def _kind_by_content(path: Path) -> str:
@@ -98,7 +100,11 @@ def _kind_by_content(path: Path) -> str:
         return "bake"
     if path.suffix not in (".yml", ".yaml"):
         return "dockerfile"
-    return "buildspec" if "\nphases:" in "\n" + path.read_text(encoding="utf-8", errors="replace") else "compose"
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "compose"  # reading it as that says why it cannot be read
+    return "buildspec" if "\nphases:" in f"\n{text}" else "compose"
 
 
 class _Scan:
@@ -140,6 +146,10 @@ class _Scan:
             self._build(path, folder, replace(build, builder=builder))
         for one in reading.follows:
             self._follow(path, folder, one)
+
+    def refuse(self, error: OSError) -> None:
+        """Note a folder that cannot be read."""
+        self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
     def finish(self) -> None:
         """Read the Dockerfiles that no build led to: `docker build` without options, of whichever stage."""
@@ -201,7 +211,8 @@ class _Scan:
     def _read(self, path: Path) -> str | None:
         """The text of a file; what cannot be read is a fault of that file, not of the scan."""
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                content = file.read(MAX_TEXT + 1)
             if len(content) > MAX_TEXT:
                 message = f"it has more than {MAX_TEXT:,} bytes, which nobody wrote by hand"
             else:

@@ -114,6 +114,7 @@ def test_without_a_manifest_nothing_is_mirrored_and_one_that_is_named_has_to_be_
         (("nowhere", "."), "there is no `nowhere`"),
         (("--build-arg", "X", "--build-arg", "=Y", "."), "not `X`, `=Y`"),
         (("--machine", "amd64", "."), "--machine: `amd64` is no platform"),
+        (("--docker", "new", "."), "--docker: `new` is no version"),
         (("--strategy", "hope", "."), "hope"),
         ((), "PATH"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,16 @@ def test_a_file_that_is_no_text_is_a_fault_and_the_others_are_read() -> None:
     report = scanned({"b/Dockerfile": "FROM b:1\n"}).report
     assert [(one.file, one.line) for one in report.faults] == [("a/Dockerfile", 2)]
     assert names(report) == ["b/Dockerfile:1 docker.io/library/b:1"]
+
+
+def test_a_link_that_leads_nowhere_is_a_fault_and_a_pipe_is_no_file() -> None:
+    Path("a").mkdir()
+    Path("a/Dockerfile").symlink_to("nowhere")
+    Path("b").mkdir()
+    os.mkfifo("b/Dockerfile")
+    assert [f"{one.file}: {one.message}" for one in scanned({}).report.faults] == [
+        "a/Dockerfile: it cannot be read: No such file or directory"
+    ]
 
 
 def test_paths_that_are_not_there_are_all_named() -> None:

@@ -111,7 +111,7 @@ def command(
             on_miss="fail" if on_miss is OnMissName.FAIL else "upstream",
             values=read_pairs(build_arg or []),
             machine=read_platform(machine),
-            daemon=Daemon(docker),
+            daemon=Daemon(read_version(docker)),
         )
         found = scan(options)
         if write and found.additions:
@@ -143,6 +143,15 @@ def read_platform(text: str) -> str:
         return str(Platform.parse(text))
     except OciError as error:
         raise UsageError("usage.value", f"--machine: {error.message}", hint=error.hint) from error
+
+
+def read_version(text: str) -> str:
+    """`text`, when it is the version of a Docker. Raises UsageError."""
+    import re
+
+    if not re.fullmatch(r"\d+(\.\d+){0,2}([-+~][\w.+~-]+)?", text):
+        raise UsageError("usage.value", f"--docker: `{text}` is no version, such as `28.5.2`")
+    return text
 
 
 def _show(run: Run, report: ScanReport, form: ScanFormat) -> None:

@@ -57,7 +57,8 @@ def _of_trouble(trouble: ScanTrouble) -> _Finding:
 
 
 def _result(rule: str, level: str, text: str, file: str, line: int) -> dict[str, object]:
-    artifact = {"uri": quote(file)} if file.startswith(("/", "..")) else {"uri": quote(file), "uriBaseId": "SRCROOT"}
+    is_absolute = file.startswith("/")
+    artifact = {"uri": f"file://{quote(file)}"} if is_absolute else {"uri": quote(file), "uriBaseId": "SRCROOT"}
     location = {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": line}}}
     return {
         "ruleId": rule,

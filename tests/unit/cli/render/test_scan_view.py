@@ -59,6 +59,14 @@ def test_every_sarif_result_has_a_rule_a_level_and_a_line_of_a_relative_file(rep
         assert place["region"]["startLine"] >= 1
 
 
+def test_a_file_elsewhere_has_an_address_of_its_own(tmp_path: Path) -> None:
+    write_project(tmp_path / "else where", {"Dockerfile": "FROM a\n"})
+    document: Any = sarif_document(scan(ScanOptions((tmp_path / "else where",), home=tmp_path / "home")).report)
+    [result] = document["runs"][0]["results"]
+    address = result["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert address == {"uri": (tmp_path / "else where" / "Dockerfile").as_uri()}
+
+
 def test_a_line_that_cannot_be_shown_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write_project(tmp_path, {"Dockerfile": "FROM a|\x1b[31m<b>\n"}))
     report = scan(ScanOptions(paths=(Path(),), home=tmp_path)).report
