@@ -228,11 +228,14 @@ class CommandReader:
         if len(rest) != 1:
             self._give_up(call.command, "it has to name one folder")
             return
-        if rest[0] == "-" or ("-f", "-") in options or ("--file", "-") in options:
-            self._give_up(call.command, "its Dockerfile comes from another command")
-            return
-        context = self._expanded(rest[0])
-        file = self._dockerfile(options)
+        written = next((value for name, value in options if name in ("-f", "--file")), None)
+        if "-" in (rest[0], written):
+            if call.command.stdin is None:
+                self._give_up(call.command, "its Dockerfile comes from another command")
+                return
+            written = call.command.stdin
+        context = self._expanded(rest[0] if rest[0] != "-" else ".")
+        file = self._dockerfile(written) if written is not None else None
         if context.unset or (file and file.unset) or "?" in self._state.folder or _URL.match(context.text):
             self._give_up(call.command, "its Dockerfile is somewhere else")
             return
@@ -261,11 +264,8 @@ class CommandReader:
             )
         )
 
-    def _dockerfile(self, options: Options) -> Word | None:
-        """The file that is built, by its path from the root; None for the default."""
-        written = next((value for name, value in options if name in ("-f", "--file")), None)
-        if written is None:
-            return None
+    def _dockerfile(self, written: str) -> Word:
+        """The file that is built, by its path from the root."""
         if copy := _COPY_OF_FRAGMENT.fullmatch(written):
             return Word(copy["name"] or "Dockerfile")
         word = self._expanded(written)

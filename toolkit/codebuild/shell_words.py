@@ -23,11 +23,12 @@ _OPERATORS = frozenset("();<>|&")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The words of one command; none where `text` could not be taken apart."""
+    """The words of one command, none where `text` could not be taken apart; `stdin` is the file after a `<`."""
 
     line: int
     words: tuple[str, ...]
     text: str
+    stdin: str | None = None
 
 
 def read_commands(text: str, first_line: int = 1) -> Iterator[Command]:
@@ -66,8 +67,8 @@ def _commands(logical: str, line: int) -> Iterator[Command]:
     text, inner = _lift(logical)
     for one in inner:
         yield from read_commands(one, line)
-    for words in _simple_commands(_split(text) or []):
-        yield Command(line, words, logical)
+    for words, stdin in _simple_commands(_split(text) or []):
+        yield Command(line, words, logical, stdin)
 
 
 def _lift(text: str) -> tuple[str, list[str]]:
@@ -123,23 +124,26 @@ def _split(text: str) -> list[str] | None:
         return None
 
 
-def _simple_commands(words: list[str]) -> Iterator[tuple[str, ...]]:
+def _simple_commands(words: list[str]) -> Iterator[tuple[tuple[str, ...], str | None]]:
     command: list[str] = []
-    is_target = False
+    stdin: str | None = None
+    redirection = ""
     for word in words:
         if not word or not _OPERATORS.issuperset(word):
-            if not is_target:
+            if not redirection:
                 command.append(word)
-            is_target = False
+            elif redirection == "<":
+                stdin = word
+            redirection = ""
             continue
-        is_target = "<" in word or ">" in word
-        if is_target:
+        redirection = word if "<" in word or ">" in word else ""
+        if redirection:
             if command and command[-1].isdigit():
                 command.pop()
             continue
         if command:
-            yield tuple(command)
-            command = []
-        yield from ((letter,) for letter in word if letter in "()")
+            yield tuple(command), stdin
+        command, stdin = [], None
+        yield from (((letter,), None) for letter in word if letter in "()")
     if command:
-        yield tuple(command)
+        yield tuple(command), stdin

@@ -93,6 +93,11 @@ def test_a_build_says_where_its_dockerfile_is_and_what_it_gets() -> None:
     assert found.tags == ("web:1",)
 
 
+@pytest.mark.parametrize("text", ["docker build - < x/Dockerfile", "docker build -t a -f - . <x/Dockerfile >log 2>&1"])
+def test_a_dockerfile_may_come_from_a_file_by_stdin(text: str) -> None:
+    assert build(text).dockerfile == "./x/Dockerfile"
+
+
 def test_a_build_happens_where_cd_went_before() -> None:
     assert build("cd web\ncd api && docker build .").context == "./web/api/."
     assert build("(cd web && ls)\npushd api\npopd\ndocker build .").context == "./."
@@ -128,7 +133,7 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
 @pytest.mark.parametrize(
     "text",
     [
-        "docker build - < Dockerfile.x",
+        "cat Dockerfile.x | docker build -",
         "docker build -f - .",
         "docker build https://github.com/acme/web.git",
         "docker build $WHERE",
