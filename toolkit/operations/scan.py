@@ -130,7 +130,8 @@ def _judged(
 def _remedy(match: Match, image: NamedImage, additions: Mapping[Reference, NewImage]) -> str:
     traits, reference = match.use.traits, match.reference
     if image.unset:
-        return "give values: " + " ".join(f"`--build-arg {name}=...`" for name in image.unset)
+        options = [f"`--build-arg {name}=...`" for name in image.unset if name.isidentifier()]
+        return f"give values: {' '.join(options)}" if options else ""
     if match.remark or reference is None or Trait.NOT_MIRRORED not in traits or Trait.BUILT_HERE in traits:
         return match.remark
     if not reference.tag and reference.digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os.path import normpath
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.coverage import Builder
 from toolkit.codebuild.docker_commands import BUILDKIT_IMAGE, SBOM_SCANNER, CommandReader
 from toolkit.codebuild.findings import Build, Reading
+
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def read(text: str, **values: str) -> Reading:
@@ -195,6 +198,13 @@ def test_a_buildspec_is_read_in_the_order_in_which_it_runs() -> None:
     reading = read_buildspec(BUILDSPEC)
     assert [(one.line, one.name) for one in reading.images] == [(15, "a:1"), (11, "nginx:1.16"), (7, "c:1")]
     assert [(one.line, one.context) for one in reading.builds] == [(13, "./web/.")]
+
+
+@pytest.mark.parametrize("path", sorted((GOLDEN / "buildspec").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_generated_step_is_not_read_as_the_developers(path: Path) -> None:
+    reading = read_buildspec(path.read_text(encoding="utf-8"))
+    assert not reading.images
+    assert not [trouble for trouble in reading.troubles if trouble.is_fault]
 
 
 def test_given_values_go_before_a_buildspecs_own() -> None:
