@@ -264,7 +264,8 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
         return Outcome(Verdict.IGNORED, Trait.STAGE_UNUSED, _WHY[Trait.STAGE_UNUSED])
     if Trait.BUILT_HERE in use.traits and _sees_local_images(use, builder):
         return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
-    if strategy is Strategy.CONTEXTS and builder is Builder.BUILDKIT and not daemon.is_at_least(23):
+    is_buildkit = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON
+    if strategy is Strategy.CONTEXTS and is_buildkit and not daemon.is_at_least(23):
         return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
     if strategy is Strategy.HOSTS and not daemon.reads_hosts:
         return Outcome(Verdict.REFUSED, use.kind, _why_no_hosts(daemon))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, product
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from toolkit.codebuild.coverage import (
     outcome,
 )
 
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 OLD = Daemon("20.10.24")
 CONTAINERD = Daemon("29.0.0", has_containerd_store=True)
 
@@ -120,6 +122,7 @@ def test_a_rewritten_dockerfile_serves_every_builder_but_no_command_beside_it() 
 def test_named_contexts_need_buildkit_and_docker_23() -> None:
     assert verdicts(Strategy.CONTEXTS, use(Kind.FROM, Trait.DIGEST)) == "rss"
     assert verdicts(Strategy.CONTEXTS, use(), OLD) == "rrs"
+    assert verdicts(Strategy.CONTEXTS, use(Kind.RUN), OLD) == "lll"
 
 
 @pytest.mark.parametrize("strategy", [Strategy.LOGIN, Strategy.NONE])
@@ -152,3 +155,35 @@ def test_there_is_an_answer_with_a_reason_for_every_use() -> None:
 def test_the_builder_of_a_strategy_is_the_one_that_it_makes() -> None:
     assert builder_of(Strategy.BUILDER) is Builder.CONTAINER
     assert builder_of(Strategy.AUTO) is Builder.BUILDKIT
+
+
+ROWS = {
+    "`FROM`, `COPY --from`": use(),
+    "`RUN --mount=from=`": use(Kind.MOUNT_FROM),
+    "`# syntax=`, mirrored too": use(Kind.SYNTAX),
+    "`--pull`": use(Kind.FROM, Trait.PULL_ALWAYS),
+    "`name@sha256:...`, pinned in the manifest": use(Kind.FROM, Trait.DIGEST),
+    "another platform than the machine's": use(Kind.FROM, Trait.OTHER_PLATFORM),
+    "`repository` of its own in the manifest": use(Kind.FROM, Trait.REPOSITORY_RENAMED),
+    "not in the manifest": use(Kind.FROM, Trait.NOT_MIRRORED),
+    "`docker run`, compose `image`": use(Kind.RUN),
+    "`docker pull`": use(Kind.PULL),
+}
+COLUMNS = (Strategy.AUTO, Strategy.RETAG, Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT)
+
+
+def readme_table() -> str:
+    """The table of README; a cell has one verdict where all builders agree."""
+    lines = ["| | " + " | ".join(f"`{strategy}`" for strategy in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
+    for name, subject in ROWS.items():
+        cells = []
+        for strategy in COLUMNS:
+            words = [outcome(subject, strategy, builder).verdict.value for builder in Builder]
+            cells.append(words[0] if len(set(words)) == 1 else " / ".join(words))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_readme_has_the_table_as_it_is() -> None:
+    shown = README.partition("<!-- coverage -->\n")[2].partition("<!-- /coverage -->")[0]
+    assert shown == readme_table()
