@@ -43,13 +43,15 @@ class Build:
     """A build that a file asks for, in that file's folder.
 
     `dockerfile` is relative to `context` where `is_beside_context`, else to the folder; `inline` is its text instead.
-    `contexts` are named contexts; `platforms` is empty for the machine's own; `tags` are the names it gives its result.
+    `is_partial`: another compose file may say the context. `contexts` are named contexts; `platforms` is empty for the
+    machine's own; `tags` are the names it gives its result.
     """
 
     line: int
     context: str = "."
     dockerfile: str | None = None
     is_beside_context: bool = False
+    is_partial: bool = False
     inline: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)

@@ -182,7 +182,10 @@ class _Scan:
         target = Path(os.path.normpath((context if is_beside else folder) / file))
         if not target.is_file():
             named = os.path.normpath((Path(build.context) if is_beside else Path()) / file)
-            self._trouble(path, Trouble(build.line, f"there is no `{named}`, which it builds", is_fault=True))
+            message = f"there is no `{named}`, which it builds"
+            if build.is_partial:
+                message += ", unless another compose file says from where"
+            self._trouble(path, Trouble(build.line, message, is_fault=not build.is_partial))
             return
         self.findings.files.setdefault(target, "dockerfile")
         self._built.add(target.resolve())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -149,6 +151,16 @@ def test_a_first_manifest_is_valid_and_stays(start: Start) -> None:
     assert "there is a `images.yaml` already" in toolkit.run("init").expect(7).stderr
     toolkit.run("init", "--force", "--name", "other", "web").expect(0)
     assert "name: other\n" in Path("images.yaml").read_text()
+
+
+def test_a_parser_is_loaded_only_for_the_files_that_need_it(clean: Program) -> None:
+    program = (
+        "import sys; from toolkit.cli.main import make_app; app = make_app(['scan']); "
+        "heavy = {'dockerfile', 'hcl2', 'ruamel.yaml', 'pydantic', 'boto3'}; print(heavy & set(sys.modules)); "
+        "app(['scan', '.']); print({'hcl2', 'boto3', 'jinja2'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == done.stdout.splitlines()[-1] == "set()"
 
 
 def test_help_has_examples(clean: Program) -> None:

@@ -185,6 +185,18 @@ def test_what_cannot_be_followed_is_a_fault_with_its_line(files: dict[str, str],
     assert not report.is_clean
 
 
+def test_a_compose_file_that_overrides_another_may_leave_the_folder_to_it() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: web}}",
+        "compose.override.yaml": "services: {web: {build: {args: {V: '1'}}}}",
+        "web/Dockerfile": "FROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert report.is_clean
+    assert [trouble.file for trouble in report.troubles] == ["compose.override.yaml"]
+
+
 def test_a_file_that_is_no_text_is_a_fault_and_the_others_are_read() -> None:
     Path("a").mkdir()
     Path("a/Dockerfile").write_bytes(b"FROM a\n\xff")

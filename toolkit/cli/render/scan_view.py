@@ -177,7 +177,7 @@ def _summary(report: ScanReport) -> str:
     counts = Counter(word_of(use) for use in report.uses)
     found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in _MEANINGS.items() if counts[word])
     kinds = Counter(report.files.values())
-    files = ", ".join(format_count(count, kind) for kind, count in sorted(kinds.items())) or "no file to read"
+    files = ", ".join(format_count(count, _NOUNS[kind]) for kind, count in sorted(kinds.items())) or "no file to read"
     manifest = report.manifest or "no manifest"
     text = f"Scanned {files} against {manifest}, strategy {report.strategy}, Docker {report.docker_version}: "
     text += f"{format_count(len(report.uses), 'use')} of images"
@@ -186,6 +186,7 @@ def _summary(report: ScanReport) -> str:
     return f"{text}."
 
 
+_NOUNS = {"bake": "bake file", "buildspec": "buildspec", "compose": "compose file", "dockerfile": "Dockerfile"}
 _MEANINGS = {
     "stays": "from ECR",
     "ignored": "not looked at",
