@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,28 +11,32 @@ class Stages:
     """Stages by number and name, "" for one without; names are in lower case, as Docker compares them."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = list(names)
+        self._count = len(names)
+        self._numbers: defaultdict[str, list[int]] = defaultdict(list)
+        for number, name in enumerate(names):
+            self._numbers[name].append(number)
         self._needs: defaultdict[int, set[int]] = defaultdict(set)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return self._count
 
     def find(self, name: str, *, before: int | None = None) -> int | None:
         """The last stage of this name, of those `before` a number where it is given."""
-        numbers = range(len(self._names) if before is None else before)
-        return next((number for number in reversed(numbers) if name and self._names[number] == name.lower()), None)
+        numbers = self._numbers.get(name.lower(), []) if name else []
+        end = len(numbers) if before is None else bisect_left(numbers, before)
+        return numbers[end - 1] if end else None
 
     def find_target(self, target: str | None) -> int | None:
         """What `--target` names, by name or number; the last stage without one."""
         if target is None:
-            return len(self._names) - 1
+            return self._count - 1
         found = self.find(target)
         return found if found is not None else self.numbered(target)
 
     def numbered(self, text: str) -> int | None:
         """The stage of a number, counted from 0."""
         is_number = text.isascii() and text.isdecimal() and len(text) < 10
-        return int(text) if is_number and int(text) < len(self._names) else None
+        return int(text) if is_number and int(text) < self._count else None
 
     def need(self, stage: int, other: int) -> None:
         """Note that `stage` starts or copies from `other`."""

@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.codebuild.coverage import Builder, Daemon, Kind, OnMiss, Strategy, Trait, builder_of, outcome
+from toolkit.codebuild.coverage import (
+    Builder,
+    Daemon,
+    ImageUse,
+    Kind,
+    OnMiss,
+    Outcome,
+    Strategy,
+    Trait,
+    builder_of,
+    outcome,
+)
 from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.matching import Match, Matcher
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
@@ -57,7 +68,8 @@ def scan(options: ScanOptions) -> Scan:
     matcher = Matcher(desired, options.machine, prefix=prefix, local_tags=findings.tags)
     pairs = [(found, matcher.match(found.image)) for found in findings.images]
     additions = _additions(pairs, options.machine, platforms)
-    uses = [_judged(found, match, options, additions) for found, match in pairs]
+    known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}
+    uses = [_judged(found, match, options, additions, known) for found, match in pairs]
     troubles = [
         ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
         for one in findings.troubles
@@ -95,14 +107,21 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _judged(
-    found: FoundImage, match: Match, options: ScanOptions, additions: Mapping[Reference, NewImage]
+    found: FoundImage,
+    match: Match,
+    options: ScanOptions,
+    additions: Mapping[Reference, NewImage],
+    known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]],
 ) -> ScannedUse:
+    """The use with what comes of it; `known` are the outcomes of uses alike."""
     image, reference = found.image, match.reference
     builder = image.builder or builder_of(options.strategy)
-    outcomes = {
-        strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss) for one in Builder}
-        for strategy in Strategy
-    }
+    if match.use not in known:
+        known[match.use] = {
+            strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss) for one in Builder}
+            for strategy in Strategy
+        }
+    outcomes = known[match.use]
     own = outcomes[options.strategy][builder]
     is_kept = own.verdict in KEPT
     return ScannedUse(
