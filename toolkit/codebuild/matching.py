@@ -15,6 +15,8 @@ from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage
 
 _ECR_HOST = re.compile(r"\.dkr\.ecr(-fips)?\.")
+_HOST_OF_PROJECT = re.compile(r"\$(TOOLKIT_ECR_REGISTRY|\{TOOLKIT_ECR_REGISTRY\})/")
+"""How the commands of a project spell the host that Terraform tells it."""
 _HUB_HOST = "registry-1.docker.io/"
 
 
@@ -63,7 +65,7 @@ class Matcher:
     def match(self, image: NamedImage) -> Match:
         """What the manifest says about `image`."""
         traits = set(_written_traits(image))
-        if _ECR_HOST.search(image.name.partition("/")[0]):
+        if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), _parsed(image.name))
         if image.unset:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None)

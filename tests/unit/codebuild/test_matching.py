@@ -81,6 +81,8 @@ def test_what_is_not_mirrored_says_why_where_it_seems_so(name: str, traits: set[
         ("docker.io/own/web:2", Kind.RUN, {}, Trait.BUILT_HERE),
         ("1.dkr.ecr.eu-west-1.amazonaws.com/x:1", Kind.FROM, {}, Trait.HOME),
         ("$A.dkr.ecr.$R.amazonaws.com/x:$T", Kind.PULL, {"unset": ("A",)}, Trait.HOME),
+        ("$TOOLKIT_ECR_REGISTRY/x:1", Kind.PULL, {"unset": ("TOOLKIT_ECR_REGISTRY",)}, Trait.HOME),
+        ("${TOOLKIT_ECR_REGISTRY}/x:1", Kind.PULL, {"unset": ("TOOLKIT_ECR_REGISTRY",)}, Trait.HOME),
         ("nginx:1.16", Kind.FROM, {"platform": "linux/arm64"}, Trait.OTHER_PLATFORM),
         ("nginx:1.16", Kind.FROM, {"pulls_always": True}, Trait.PULL_ALWAYS),
         ("nginx:1.16", Kind.FROM, {"follows_syntax": True}, Trait.CONTAINERD_SYNTAX),
