@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def write_whole(path: Path, text: str) -> None:
             new.chmod(path.stat().st_mode)
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may be none
+            new.unlink()
         raise UsageError("usage.not_writable", f"`{path}` cannot be written: {error.strerror}") from error
 
 

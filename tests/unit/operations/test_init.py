@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ def test_a_file_that_is_there_stays_unless_forced(tmp_path: Path) -> None:
     assert (tmp_path / "images.yaml").read_text() == "mine"
     init(start(tmp_path, overwrites=True))
     assert load(tmp_path / "images.yaml").images
+
+
+@pytest.mark.parametrize("name", ["nowhere/images.yaml", "Dockerfile/images.yaml", "."])
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, name: str) -> None:
+    asked = start(write_project(tmp_path, FILES), overwrites=True, name="shop")
+    with pytest.raises(UsageError) as error:
+        init(replace(asked, manifest=tmp_path / name))
+    assert error.value.code == "usage.not_writable"
 
 
 def test_nothing_to_mirror_is_refused(tmp_path: Path) -> None:
