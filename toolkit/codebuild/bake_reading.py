@@ -193,6 +193,7 @@ class _Reader:
                 context=context.text,
                 dockerfile=file.text if file else None,
                 is_beside_context=True,
+                asks_buildkit=True,
                 inline=inline.text if inline else None,
                 args=dict(self._pairs(fields.get("args"), values)),
                 contexts=dict(self._pairs(fields.get("contexts"), values)),

@@ -100,6 +100,7 @@ class _Reader:
                 context=context.text,
                 dockerfile=file.text if file else None,
                 is_beside_context=True,
+                asks_buildkit=True,
                 is_partial="context" not in fields,
                 inline=self._plain((*path, "dockerfile_inline"), inline),
                 args=dict(self._pairs((*path, "args"), fields.get("args"))),

@@ -235,9 +235,11 @@ _WHY_BY_DAEMON: Mapping[Strategy, str] = {
 }
 
 
-def builder_of(strategy: Strategy) -> Builder:
-    """What builds under `strategy` when the build command names no builder."""
-    return Builder.CONTAINER if strategy is Strategy.BUILDER else Builder.BUILDKIT
+def builder_of(strategy: Strategy, daemon: Daemon = CODEBUILD, *, asks_buildkit: bool = False) -> Builder:
+    """What builds under `strategy` when the command names no builder; before Docker 23 BuildKit has to be asked for."""
+    if strategy is Strategy.BUILDER:
+        return Builder.CONTAINER
+    return Builder.BUILDKIT if asks_buildkit or daemon.is_at_least(23) else Builder.LEGACY
 
 
 def outcome(

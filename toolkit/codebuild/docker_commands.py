@@ -260,6 +260,7 @@ class CommandReader:
                 target=next((self._expanded(value).text for name, value in options if name == "--target"), None),
                 pulls_always=is_on(options, "--pull"),
                 builder=builder,
+                asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") == "1",
                 tags=tuple(self._expanded(value).text for name, value in options if name in ("-t", "--tag")),
             )
         )

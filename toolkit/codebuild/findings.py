@@ -14,7 +14,7 @@ class NamedImage:
 
     `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a value, with which
     `name` is not what a build would fetch. `follows_syntax`: its Dockerfile has a `# syntax=` line. `is_unused`: its
-    stage is not needed by the one that is built.
+    stage is not needed by the one that is built. `builder` is the one that the command names, if it names any.
     """
 
     line: int
@@ -27,6 +27,7 @@ class NamedImage:
     follows_syntax: bool = False
     is_unused: bool = False
     builder: Builder | None = None
+    asks_buildkit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Build:
     target: str | None = None
     pulls_always: bool = False
     builder: Builder | None = None
+    asks_buildkit: bool = False
     tags: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, Verdict, builder_of
+from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
 
 KEPT = (Verdict.STAYS, Verdict.IGNORED)
@@ -18,7 +18,7 @@ class ScannedUse:
     """One use of an image in `file`; `reference` is its full name, None where no name can be known.
 
     `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
-    comes of that; `outcomes` has every other combination. `is_read` is false where the image is not known,
+    comes of that; `builders` and `outcomes` are for every strategy. `is_read` is false where the image is not known,
     `can_be_added` true where the manifest may get it as it is. `remedy` is what to do, where something can be done.
     """
 
@@ -35,6 +35,7 @@ class ScannedUse:
     mirror: Mirror | None
     builder: Builder
     is_builder_named: bool
+    builders: Mapping[Strategy, Builder]
     outcome: Outcome
     outcomes: Mapping[Strategy, Mapping[Builder, Outcome]]
     is_read: bool = True
@@ -52,8 +53,8 @@ class ScannedUse:
         return {one: {builder: found.verdict for builder, found in row.items()} for one, row in self.outcomes.items()}
 
     def under(self, strategy: Strategy) -> Outcome:
-        """What comes of it under another strategy, which brings its own builder unless the command names one."""
-        return self.outcomes[strategy][self.builder if self.is_builder_named else builder_of(strategy)]
+        """What comes of it under another strategy, with the builder that it has there."""
+        return self.outcomes[strategy][self.builders[strategy]]
 
     @property
     def kept_by(self) -> tuple[Strategy, ...]:

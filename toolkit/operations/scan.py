@@ -117,14 +117,16 @@ def _judged(
 ) -> ScannedUse:
     """The use with what comes of it; `known` are the outcomes of uses alike."""
     image, reference = found.image, match.reference
-    builder = image.builder or builder_of(options.strategy)
+    builders = {
+        one: image.builder or builder_of(one, options.daemon, asks_buildkit=image.asks_buildkit) for one in Strategy
+    }
     if match.use not in known:
         known[match.use] = {
             strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss) for one in Builder}
             for strategy in Strategy
         }
     outcomes = known[match.use]
-    own = outcomes[options.strategy][builder]
+    own = outcomes[options.strategy][builders[options.strategy]]
     is_kept = own.verdict in KEPT
     return ScannedUse(
         file=_shown(found.file, options.home),
@@ -138,8 +140,9 @@ def _judged(
         pulls_always=image.pulls_always,
         unset=image.unset,
         mirror=match.mirror,
-        builder=builder,
+        builder=builders[options.strategy],
         is_builder_named=image.builder is not None,
+        builders=builders,
         outcome=own,
         outcomes=outcomes,
         is_read=reference is not None or is_kept,

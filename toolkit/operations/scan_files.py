@@ -234,8 +234,13 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
     """The images of a Dockerfile as `build` fetches them; `line` where the Dockerfile is part of another file."""
 
     def fetched(image: NamedImage) -> NamedImage:
-        builder: Builder | None = build.builder
-        return replace(image, line=line or image.line, pulls_always=build.pulls_always, builder=builder)
+        return replace(
+            image,
+            line=line or image.line,
+            pulls_always=build.pulls_always,
+            builder=build.builder,
+            asks_buildkit=build.asks_buildkit,
+        )
 
     troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)
     return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)

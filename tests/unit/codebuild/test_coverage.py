@@ -154,7 +154,13 @@ def test_there_is_an_answer_with_a_reason_for_every_use() -> None:
 
 def test_the_builder_of_a_strategy_is_the_one_that_it_makes() -> None:
     assert builder_of(Strategy.BUILDER) is Builder.CONTAINER
+    assert builder_of(Strategy.BUILDER, OLD) is Builder.CONTAINER
     assert builder_of(Strategy.AUTO) is Builder.BUILDKIT
+
+
+def test_an_old_docker_has_buildkit_only_when_it_is_asked_for() -> None:
+    assert builder_of(Strategy.AUTO, OLD) is Builder.LEGACY
+    assert builder_of(Strategy.AUTO, OLD, asks_buildkit=True) is Builder.BUILDKIT
 
 
 ROWS = {

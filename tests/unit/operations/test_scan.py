@@ -245,6 +245,24 @@ def test_an_old_daemon_serves_less() -> None:
     assert use.outcome.verdict is Verdict.LEAVES
 
 
+@pytest.mark.parametrize(
+    ("command", "builder"),
+    [
+        ("docker build .", Builder.LEGACY),
+        ("DOCKER_BUILDKIT=1 docker build .", Builder.BUILDKIT),
+        ("docker buildx build .", Builder.BUILDKIT),
+    ],
+)
+def test_an_old_docker_builds_without_buildkit_unless_it_is_asked_for(command: str, builder: Builder) -> None:
+    files = {
+        "buildspec.yml": f"version: 0.2\nphases: {{build: {{commands: ['{command}']}}}}\n",
+        "Dockerfile": "FROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    [use] = scanned(files, daemon=Daemon("20.10")).report.uses
+    assert (use.builder, use.builders[Strategy.BUILDER]) == (builder, Builder.CONTAINER)
+
+
 def test_what_is_missing_is_added_once_with_its_platforms_and_then_kept_home() -> None:
     digest = "sha256:" + "a" * 64
     files = {
