@@ -140,6 +140,15 @@ def test_there_is_a_pipeline_for_each_of_the_three() -> None:
     assert [path.name for path in PIPELINES] == ["codepipeline-buildspec.yml", "github-actions.yml", "gitlab-ci.yml"]
 
 
+def test_a_pull_request_is_scanned_and_its_findings_are_shown_beside_their_lines() -> None:
+    gate = parsed(EXAMPLES / "pull-requests" / "github-actions.yml")
+    assert "toolkit scan --check --format sarif . > scan.sarif" in "\n".join(shell_of(gate))
+    upload = gate["jobs"]["scan"]["steps"][-1]
+    assert upload["if"] == "always()"
+    assert upload["with"]["sarif_file"] == "scan.sarif"
+    assert gate["permissions"] == {"contents": "read", "security-events": "write"}
+
+
 def test_pull_requests_never_apply() -> None:
     github = parsed(EXAMPLES / "pipelines" / "github-actions.yml")["jobs"]
     assert github["plan"]["if"] == "github.event_name == 'pull_request'"

@@ -141,7 +141,7 @@ class Run:
         from toolkit.cli.render.plan_view import render_plan
         from toolkit.cli.render.serialise import plan_document
 
-        self._show("plan", lambda: plan_document(plan), lambda: render_plan(plan, width=_width(), colour=_has_colour()))
+        self._show("plan", lambda: plan_document(plan), lambda: render_plan(plan, width=width(), colour=has_colour()))
 
     def show_report(self, report: Report) -> None:
         """Put the report on stdout (json: with the end of the run)."""
@@ -151,7 +151,7 @@ class Run:
         self._show(
             "report",
             lambda: report_document(report),
-            lambda: render_report(report, width=_width(), colour=_has_colour()),
+            lambda: render_report(report, width=width(), colour=has_colour()),
         )
 
     def show_previews(self, previews: Sequence[CopyPreview]) -> None:
@@ -161,7 +161,7 @@ class Run:
         self._show(
             "preview",
             lambda: preview_document(previews),
-            lambda: render_previews(previews, width=_width(), colour=_has_colour()),
+            lambda: render_previews(previews, width=width(), colour=has_colour()),
         )
 
     def show(self, kind: str, document: Mapping[str, object], text: str) -> None:
@@ -196,13 +196,15 @@ def _is_live(presentation: Presentation) -> bool:
     return is_terminal and not presentation.no_progress and presentation.format is Format.TEXT
 
 
-def _width() -> int:
+def width() -> int:
+    """How many columns a text has."""
     import shutil
 
     return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
 
 
-def _has_colour() -> bool:
+def has_colour() -> bool:
+    """Whether stdout takes colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from tests.support.golden import assert_golden
-from toolkit.cli.main import make_app
+from toolkit.cli.app import make_app
 
 MANIFEST = """\
 version: 1

@@ -1,0 +1,162 @@
+"""What a bake file builds, in HCL and in JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.codebuild.bake_reading import read_bake
+from toolkit.codebuild.findings import Reading
+
+HCL = """\
+variable "TAG" {
+  default = "1.16"
+}
+variable "UNSET" {}
+group "default" {
+  targets = ["web"]
+}
+# what all have
+target "base" {
+  dockerfile = "Dockerfile.base"
+  args = { V = "${TAG}-alpine", W = TAG, X = UNSET, Z = upper("z") }
+  pull = true
+}
+target "web" {
+  inherits   = ["base"]
+  target     = "prod"
+  context    = "web"
+  args       = { V = "own" }
+  contexts   = { nginx = "docker-image://nginx:${TAG}", base = "target:base" }
+  platforms  = ["linux/amd64", "linux/arm64"]
+  tags       = ["shop/web:${TAG}"]
+  cache-from = ["type=registry,ref=shop/cache:${TAG}", "type=gha"]
+  attest     = ["type=sbom"]
+}
+target "inline" {
+  dockerfile-inline = <<EOT
+FROM alpine:3
+EOT
+}
+target "many" {
+  name   = "many-${v}"
+  matrix = { v = ["3.11", "3.12"] }
+  args   = { PYTHON = v }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def hcl() -> Reading:
+    return read_bake(HCL, is_json=False)
+
+
+def test_a_target_has_what_it_inherits_below_its_own(hcl: Reading) -> None:
+    base, web = hcl.builds[:2]
+    assert (base.line, base.context, base.dockerfile) == (9, ".", "Dockerfile.base")
+    assert base.args == {"V": "1.16-alpine", "W": "1.16"}
+    assert (web.line, web.context, web.dockerfile, web.is_beside_context) == (14, "web", "Dockerfile.base", True)
+    assert web.args == {"V": "own", "W": "1.16"}
+    assert web.pulls_always
+    assert (base.target, web.target) == (None, "prod")
+    assert web.contexts == {"nginx": "docker-image://nginx:1.16", "base": "target:base"}
+    assert web.platforms == ("linux/amd64", "linux/arm64")
+    assert web.tags == ("shop/web:1.16",)
+
+
+def test_caches_and_scanners_are_images(hcl: Reading) -> None:
+    assert [(one.kind.value, one.name) for one in hcl.images] == [
+        ("cache_from", "shop/cache:1.16"),
+        ("sbom", "docker/buildkit-syft-scanner:stable-1"),
+    ]
+
+
+def test_a_dockerfile_may_stand_in_the_file(hcl: Reading) -> None:
+    assert hcl.builds[2].inline == "FROM alpine:3"
+
+
+def test_a_matrix_is_a_build_for_each_member(hcl: Reading) -> None:
+    assert [one.args for one in hcl.builds[3:]] == [{"PYTHON": "3.11"}, {"PYTHON": "3.12"}]
+    assert not hcl.troubles
+
+
+def test_members_of_a_matrix_may_have_names() -> None:
+    matrix = {"v": [{"file": "D1", "at": "one"}, {"file": "D2", "at": "two"}]}
+    text = json.dumps({"target": {"a": {"matrix": matrix, "dockerfile": "${v.file}", "target": "${v.at}"}}})
+    assert [(one.dockerfile, one.target) for one in read_bake(text, is_json=True).builds] == [
+        ("D1", "one"),
+        ("D2", "two"),
+    ]
+
+
+def test_platforms_that_are_not_known_are_said() -> None:
+    reading = read_bake('{"target": {"a": {"platforms": "${x ? y : z}"}}}', is_json=True)
+    assert [(one.is_fault, "platforms" in one.message) for one in reading.troubles] == [(False, True)]
+    assert reading.builds[0].platforms == ()
+
+
+def test_json_says_the_same() -> None:
+    document = {
+        "variable": {"TAG": {"default": "1.16"}},
+        "target": {
+            "base": {"args": {"W": "${TAG}"}, "pull": True},
+            "web": {"inherits": ["base"], "attest": [{"type": "sbom"}], "tags": ["$${TAG}"]},
+        },
+    }
+    text = json.dumps(document, indent=1)
+    base, web = read_bake(text, is_json=True).builds
+    assert web.args == base.args == {"W": "1.16"}
+    assert web.pulls_always
+    assert web.tags == ("${TAG}",)
+    assert web.line == text[: text.index('"web"')].count("\n") + 1
+
+
+def test_inheritance_that_branches_again_and_again_is_followed_once() -> None:
+    targets = {f"t{n}": {"inherits": [f"t{n + 1}", f"t{n + 1}"], "args": {"A": str(n)}} for n in range(60)}
+    builds = read_bake(json.dumps({"target": {**targets, "t60": {"pull": True}}}), is_json=True).builds
+    assert (builds[0].args, builds[0].pulls_always) == ({"A": "0"}, True)
+
+
+def test_values_from_outside_go_before_defaults() -> None:
+    text = json.dumps({"variable": {"T": {"default": "1"}}, "target": {"a": {"args": {"T": "${T}"}}}})
+    assert read_bake(text, {"T": "2"}, is_json=True).builds[0].args == {"T": "2"}
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        {"a": {"inherits": ["b"]}},
+        {"a": {"inherits": ["a"]}},
+        {"a": {"dockerfile": '${x == "y" ? "D1" : "D2"}'}},
+        {"a": {"context": "https://github.com/acme/x.git"}},
+        {"a": {"target": "${x}", "matrix": {"v": [{"x": 1}]}, "dockerfile": "${v.y}"}},
+    ],
+)
+def test_what_cannot_be_followed_is_said_and_fails_a_check(targets: object) -> None:
+    [trouble] = read_bake(json.dumps({"target": targets}), is_json=True).troubles
+    assert trouble.is_fault
+
+
+@pytest.mark.parametrize(("text", "is_json"), [('target "a" {', False), ("=", False), ("{", True), ("[]", True)])
+def test_what_cannot_be_read_is_a_fault(text: str, is_json: bool) -> None:
+    [trouble] = read_bake(text, is_json=is_json).troubles
+    assert trouble.is_fault
+
+
+shapes = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["a", "${V}", "${", "type=sbom"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["inherits", "args", "context", "matrix", "platforms", "attest", "a"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(shapes)
+def test_a_file_of_any_shape_is_read(shape: object) -> None:
+    read_bake(json.dumps({"target": {"a": shape, "b": {"inherits": ["a"]}}, "variable": shape}), is_json=True)
+    read_bake(json.dumps(shape), is_json=True)

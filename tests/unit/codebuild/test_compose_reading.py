@@ -1,0 +1,152 @@
+"""What a compose file fetches and builds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.codebuild.compose_reading import read_compose
+from toolkit.codebuild.docker_commands import SBOM_SCANNER
+from toolkit.codebuild.findings import Build, Follow
+
+
+def images(text: str, **values: str) -> list[str]:
+    reading = read_compose(text, values)
+    assert not reading.troubles
+    return [f"{one.line} {one.kind} {one.name}{' always' if one.pulls_always else ''}" for one in reading.images]
+
+
+def build(text: str, **values: str) -> Build:
+    [found] = read_compose(text, values).builds
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("services: {db: {image: 'postgres:16'}}", ["1 compose_image postgres:16"]),
+        ("services:\n  db:\n    image: postgres:${V:-16}", ["3 compose_image postgres:16"]),
+        ("services: {db: {image: 'postgres:$$V'}}", ["1 compose_image postgres:$V"]),
+        ("services: {db: {image: a, pull_policy: always}}", ["1 compose_image a always"]),
+        ("services: {db: {image: a, pull_policy: every_12h}}", ["1 compose_image a always"]),
+        ("services: {db: {image: a, pull_policy: never}}", []),
+        ("x: &d {image: 'a:1'}\nservices: {db: {<<: *d}}", ["1 compose_image a:1"]),
+        ("services: {web: {image: own, build: .}}", []),
+        ("services: {web: {build: {cache_from: [a, 'type=registry,ref=b', 'type=gha']}}}", [
+            "1 cache_from a", "1 cache_from b"]),
+        ("services: {web: {build: {sbom: true}}}", [f"1 sbom {SBOM_SCANNER}"]),
+        ("services: {web: null}", []),
+        ("services: {}", []),
+    ],
+)  # fmt: skip
+def test_services_fetch_these_images(text: str, expected: list[str]) -> None:
+    assert images(text) == expected
+
+
+def test_an_image_without_its_variable_is_said_to_be_unknown() -> None:
+    [found] = read_compose("services: {db: {image: 'postgres:$V'}}").images
+    assert found.unset == ("V",)
+
+
+def test_a_short_build_is_a_folder() -> None:
+    found = build("services: {web: {build: ./web, image: 'own:1'}}")
+    assert (found.context, found.dockerfile, found.is_beside_context, found.tags) == ("./web", None, True, ("own:1",))
+
+
+def test_a_long_build_brings_everything() -> None:
+    found = build(
+        """\
+services:
+  web:
+    platform: linux/arm64
+    build:
+      context: ${DIR}
+      dockerfile: Dockerfile.web
+      args: {A: 1, B: true, C: "${X:-y}", D: null, E: }
+      additional_contexts: ["nginx=docker-image://x:1", base=service:api]
+      target: prod
+      pull: true
+      tags: ["t:1"]
+""",
+        DIR="web",
+        E="env",
+    )
+    assert (found.line, found.context, found.dockerfile) == (4, "web", "Dockerfile.web")
+    assert found.args == {"A": "1", "B": "true", "C": "y", "E": "env"}
+    assert found.contexts == {"nginx": "docker-image://x:1", "base": "service:api"}
+    assert found.platforms == ("linux/arm64",)
+    assert found.pulls_always
+    assert found.target == "prod"
+    assert found.tags == ("t:1",)
+
+
+def test_arguments_may_be_a_list() -> None:
+    assert build("services: {web: {build: {args: [A=1, B=, C, D]}}}", C="3").args == {"A": "1", "B": "", "C": "3"}
+
+
+def test_a_number_without_quotes_is_the_number_that_compose_makes_of_it() -> None:
+    assert build("services: {web: {build: {args: {V: 3.10, W: '3.10'}}}}").args == {"V": "3.1", "W": "3.10"}
+
+
+def test_a_dockerfile_may_stand_in_the_file() -> None:
+    found = build("services:\n  web:\n    build:\n      dockerfile_inline: |\n        FROM a:1\n")
+    assert found.inline == "FROM a:1\n"
+
+
+def test_platforms_of_the_build_go_before_the_services() -> None:
+    found = build("services: {web: {platform: linux/amd64, build: {platforms: [linux/arm64]}}}")
+    assert found.platforms == ("linux/arm64",)
+
+
+def test_pulling_from_outside_holds_for_every_service() -> None:
+    reading = read_compose("services: {web: {build: .}, db: {image: a}}", pulls_always=True)
+    assert reading.builds[0].pulls_always
+    assert reading.images[0].pulls_always
+
+
+def test_other_files_are_followed() -> None:
+    text = "include: [a.yaml, {path: [b.yaml]}]\nservices: {x: {extends: {file: c.yaml, service: y}}}"
+    assert read_compose(text).follows == (
+        Follow(1, "a.yaml", "compose"),
+        Follow(1, "b.yaml", "compose"),
+        Follow(2, "c.yaml", "compose"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", 1),
+        ("a: [", 1),
+        ("- a", 1),
+        ("services: x", 1),
+        ("services:\n  a: x", 2),
+        ("services:\n  a:\n    image: ${", 3),
+        ("services:\n  a:\n    build: 3", 3),
+        ("services:\n  a:\n    build: https://github.com/acme/x.git", 3),
+        ("services:\n  a:\n    build: $WHERE", 3),
+        ("include: ['${X}']", 1),
+    ],
+)
+def test_what_cannot_be_followed_is_said_and_fails_a_check(text: str, line: int) -> None:
+    troubles = read_compose(text).troubles
+    assert [trouble.line for trouble in troubles if trouble.is_fault][:1] == [line]
+
+
+shapes = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["image", "build", "args", "context", "services", "platforms", "a"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(shapes)
+def test_a_file_of_any_shape_is_read(shape: object) -> None:
+    import json
+
+    read_compose(json.dumps({"services": {"a": shape}}))
+    read_compose(json.dumps(shape))

@@ -1,0 +1,195 @@
+"""The table of what each strategy serves, held against what was seen on real daemons."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+
+from toolkit.codebuild.coverage import (
+    CODEBUILD,
+    Builder,
+    Daemon,
+    ImageUse,
+    Kind,
+    Strategy,
+    Trait,
+    Verdict,
+    builder_of,
+    outcome,
+)
+
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+OLD = Daemon("20.10.24")
+CONTAINERD = Daemon("29.0.0", has_containerd_store=True)
+
+
+def use(kind: Kind = Kind.FROM, *traits: Trait) -> ImageUse:
+    return ImageUse(kind, frozenset(traits))
+
+
+def verdicts(strategy: Strategy, subject: ImageUse, daemon: Daemon = CODEBUILD) -> str:
+    """One letter a builder, in the order legacy, BuildKit, docker-container."""
+    return "".join(outcome(subject, strategy, builder, daemon).verdict[0] for builder in Builder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "traits", "expected"),
+    [
+        (Kind.FROM, (), "ssl"),
+        (Kind.COPY_FROM, (), "ssl"),
+        (Kind.ONBUILD, (), "ssl"),
+        (Kind.MOUNT_FROM, (), "rsl"),
+        (Kind.FROM, (Trait.PULL_ALWAYS,), "lll"),
+        (Kind.FROM, (Trait.DIGEST,), "lll"),
+        (Kind.FROM, (Trait.OTHER_PLATFORM,), "wll"),
+        (Kind.FROM, (Trait.OTHER_PLATFORM, Trait.PULL_ALWAYS), "lll"),
+        (Kind.FROM, (Trait.NOT_MIRRORED,), "lll"),
+        (Kind.FROM, (Trait.HUB_BY_HOST,), "lll"),
+        (Kind.FROM, (Trait.REPOSITORY_RENAMED,), "ssl"),
+        (Kind.SYNTAX, (), "isl"),
+        (Kind.SYNTAX, (Trait.NOT_MIRRORED,), "ill"),
+        (Kind.SBOM, (), "rll"),
+        (Kind.CACHE_FROM, (Trait.NOT_MIRRORED,), "ill"),
+        (Kind.RUN, (), "sss"),
+        (Kind.RUN, (Trait.PULL_ALWAYS,), "lll"),
+        (Kind.RUN, (Trait.OTHER_PLATFORM,), "lll"),
+        (Kind.PULL, (), "lll"),
+    ],
+)
+def test_retagged_images_do_what_was_seen_on_three_daemons(
+    kind: Kind, traits: tuple[Trait, ...], expected: str
+) -> None:
+    for version in ("20.10.24", "26.1.5", "28.5.2"):
+        assert verdicts(Strategy.RETAG, use(kind, *traits), Daemon(version)) == expected
+
+
+@pytest.mark.parametrize("traits", [(), (Trait.PULL_ALWAYS,), (Trait.DIGEST,), (Trait.OTHER_PLATFORM,)])
+@pytest.mark.parametrize("kind", [Kind.FROM, Kind.COPY_FROM, Kind.MOUNT_FROM, Kind.SYNTAX])
+def test_hosts_serve_every_resolve_of_buildkit_from_docker_28(kind: Kind, traits: tuple[Trait, ...]) -> None:
+    subject = use(kind, *traits)
+    assert outcome(subject, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.STAYS
+    assert outcome(subject, Strategy.HOSTS, Builder.BUILDKIT, OLD).verdict is Verdict.REFUSED
+    assert outcome(subject, Strategy.BUILDER, Builder.CONTAINER, OLD).verdict is Verdict.STAYS
+
+
+def test_strict_hosts_end_a_build_that_misses_an_image_unless_upstream_is_allowed() -> None:
+    missing = use(Kind.FROM, Trait.NOT_MIRRORED)
+    assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.REFUSED
+    assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT, on_miss="upstream").verdict is Verdict.LEAVES
+    unknown = use(Kind.FROM, Trait.NOT_MIRRORED, Trait.REGISTRY_UNKNOWN)
+    assert outcome(unknown, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.LEAVES
+
+
+def test_a_missing_cache_ends_no_build() -> None:
+    missing = use(Kind.CACHE_FROM, Trait.NOT_MIRRORED)
+    assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.IGNORED
+
+
+def test_auto_has_hosts_and_mirrors_where_the_daemon_can_and_retags_besides() -> None:
+    assert verdicts(Strategy.AUTO, use()) == "sss"
+    assert verdicts(Strategy.AUTO, use(), OLD) == "ssl"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST)) == "lss"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST), OLD) == "lll"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.OTHER_PLATFORM)) == "wss"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.REPOSITORY_RENAMED)) == "ssl"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.NOT_MIRRORED)) == "lrl"
+    assert verdicts(Strategy.AUTO, use(Kind.RUN)) == "sss"
+    assert verdicts(Strategy.AUTO, use(Kind.PULL)) == "lll"
+
+
+def test_a_builder_of_ours_is_closed_and_ends_a_build_that_misses_an_image() -> None:
+    for trait in (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED):
+        missing = use(Kind.FROM, trait)
+        assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER).verdict is Verdict.REFUSED
+        assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER, on_miss="upstream").verdict is Verdict.LEAVES
+
+
+def test_the_containerd_image_store_makes_a_syntax_line_defeat_retagging() -> None:
+    subject = use(Kind.FROM, Trait.CONTAINERD_SYNTAX)
+    assert verdicts(Strategy.RETAG, subject) == "ssl"
+    assert verdicts(Strategy.RETAG, subject, CONTAINERD) == "sll"
+    assert verdicts(Strategy.AUTO, subject, CONTAINERD) == "sls"
+    assert verdicts(Strategy.DIRECT, subject, CONTAINERD) == "sss"
+
+
+def test_a_rewritten_dockerfile_serves_every_builder_but_no_command_beside_it() -> None:
+    assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.DIGEST, Trait.PULL_ALWAYS, Trait.OTHER_PLATFORM)) == "sss"
+    assert verdicts(Strategy.DIRECT, use(Kind.RUN)) == "lll"
+
+
+def test_named_contexts_need_buildkit_and_docker_23() -> None:
+    assert verdicts(Strategy.CONTEXTS, use(Kind.FROM, Trait.DIGEST)) == "rss"
+    assert verdicts(Strategy.CONTEXTS, use(), OLD) == "rrs"
+    assert verdicts(Strategy.CONTEXTS, use(Kind.RUN), OLD) == "lll"
+
+
+@pytest.mark.parametrize("strategy", [Strategy.LOGIN, Strategy.NONE])
+def test_a_login_keeps_nothing_home(strategy: Strategy) -> None:
+    assert verdicts(strategy, use()) == "lll"
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_what_names_ecr_already_stays_under_every_strategy(strategy: Strategy) -> None:
+    assert verdicts(strategy, use(Kind.FROM, Trait.HOME, Trait.NOT_MIRRORED)) == "sss"
+
+
+def test_a_stage_that_is_not_needed_is_built_by_the_legacy_builder_alone() -> None:
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.STAGE_UNUSED, Trait.NOT_MIRRORED)) == "lii"
+
+
+def test_an_image_built_before_is_seen_by_the_daemons_own_builders_only() -> None:
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "ssl"
+    assert verdicts(Strategy.RETAG, use(Kind.RUN, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "sss"
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.PULL_ALWAYS)) == "lll"
+
+
+def test_there_is_an_answer_with_a_reason_for_every_use() -> None:
+    traits = [frozenset(pair) for pair in combinations(Trait, 2)]
+    for kind, some, strategy, builder, daemon in product(Kind, traits, Strategy, Builder, (OLD, Daemon(), CONTAINERD)):
+        found = outcome(ImageUse(kind, some), strategy, builder, daemon)
+        assert bool(found.why) is (found.verdict is not Verdict.STAYS)
+
+
+def test_the_builder_of_a_strategy_is_the_one_that_it_makes() -> None:
+    assert builder_of(Strategy.BUILDER) is Builder.CONTAINER
+    assert builder_of(Strategy.BUILDER, OLD) is Builder.CONTAINER
+    assert builder_of(Strategy.AUTO) is Builder.BUILDKIT
+
+
+def test_an_old_docker_has_buildkit_only_when_it_is_asked_for() -> None:
+    assert builder_of(Strategy.AUTO, OLD) is Builder.LEGACY
+    assert builder_of(Strategy.AUTO, OLD, asks_buildkit=True) is Builder.BUILDKIT
+
+
+ROWS = {
+    "`FROM`, `COPY --from`": use(),
+    "`RUN --mount=from=`": use(Kind.MOUNT_FROM),
+    "`# syntax=`, mirrored too": use(Kind.SYNTAX),
+    "`--pull`": use(Kind.FROM, Trait.PULL_ALWAYS),
+    "`name@sha256:...`, pinned in the manifest": use(Kind.FROM, Trait.DIGEST),
+    "another platform than the machine's": use(Kind.FROM, Trait.OTHER_PLATFORM),
+    "`repository` of its own in the manifest": use(Kind.FROM, Trait.REPOSITORY_RENAMED),
+    "not in the manifest": use(Kind.FROM, Trait.NOT_MIRRORED),
+    "`docker run`, compose `image`": use(Kind.RUN),
+    "`docker pull`": use(Kind.PULL),
+}
+COLUMNS = (Strategy.AUTO, Strategy.RETAG, Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT)
+
+
+def readme_table() -> str:
+    """The table of README; a cell has one verdict where all builders agree."""
+    lines = ["| | " + " | ".join(f"`{strategy}`" for strategy in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
+    for name, subject in ROWS.items():
+        cells = []
+        for strategy in COLUMNS:
+            words = [outcome(subject, strategy, builder).verdict.value for builder in Builder]
+            cells.append(words[0] if len(set(words)) == 1 else " / ".join(words))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_readme_has_the_table_as_it_is() -> None:
+    shown = README.partition("<!-- coverage -->\n")[2].partition("<!-- /coverage -->")[0]
+    assert shown == readme_table()

@@ -1,0 +1,227 @@
+"""What shell text and buildspecs fetch and build."""
+
+from __future__ import annotations
+
+from os.path import normpath
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.codebuild.buildspec_reading import read_buildspec
+from toolkit.codebuild.coverage import Builder
+from toolkit.codebuild.docker_commands import BUILDKIT_IMAGE, SBOM_SCANNER, CommandReader
+from toolkit.codebuild.findings import Build, Reading
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def read(text: str, **values: str) -> Reading:
+    reader = CommandReader(values)
+    reader.read(text)
+    return reader.reading
+
+
+def images(text: str, **values: str) -> list[str]:
+    return [
+        f"{one.line} {one.kind} {one.name}{' always' if one.pulls_always else ''}{' ?' if one.unset else ''}"
+        for one in read(text, **values).images
+    ]
+
+
+def build(text: str, **values: str) -> Build:
+    [found] = read(text, **values).builds
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("docker pull nginx:1.16", ["1 pull nginx:1.16"]),
+        ("docker pull -q nginx:1.16 && docker pull --platform linux/arm64 a:1", ["1 pull nginx:1.16", "1 pull a:1"]),
+        ("sudo docker image pull 'nginx:1.16'", ["1 pull nginx:1.16"]),
+        ("/usr/bin/docker --config x pull nginx:1.16 || true", ["1 pull nginx:1.16"]),
+        ("docker run --rm -it -v /a:/b -e A=b --name=x nginx:1.16 sh -c 'ls'", ["1 run nginx:1.16"]),
+        ("docker run --pull always alpine", ["1 run alpine always"]),
+        ("docker create --pull=always alpine", ["1 run alpine always"]),
+        ("id=$(docker create alpine:3)", ["1 run alpine:3"]),
+        ("if ! docker run alpine; then\n  docker pull b:1\nfi", ["1 run alpine", "2 pull b:1"]),
+        ("for i in 1 2; do docker pull a:1; done", ["1 pull a:1"]),
+        ("retry 3 docker pull a:1 2>&1 | tee log", ["1 pull a:1"]),
+        ("sh -c 'docker pull a:1'", ["1 pull a:1"]),
+        ("V=2\ndocker pull a:$V", ["2 pull a:2"]),
+        ("export V=2 W=3\ndocker pull a:${V}-$W", ["2 pull a:2-3"]),
+        ("docker pull a:$V", ["1 pull a: ?"]),
+        ("docker pull \\\n  a:1", ["1 pull a:1"]),
+        ("docker run --rm -v $(pwd):/app -u `id -u` node:20 npm test", ["1 run node:20"]),
+        ('docker run -v "$(git rev-parse "HEAD")":/x -e N=$((1 + 2)) a:1', ["1 run a:1"]),
+        ("x=$(docker run a:1 ls | wc -l); docker pull b:1", ["1 run a:1", "1 pull b:1"]),
+        ("x=$(\n  docker create a:1\n)", ["2 run a:1"]),
+        ("# don't, isn't `it\ndocker pull a:1 # won't", ["2 pull a:1"]),
+        ("[ $# -gt 0 ] && docker pull a:1", ["1 pull a:1"]),
+        ("curl https://x/#a && docker pull a:1", ["1 pull a:1"]),
+        ("echo 'a $(docker pull b:1)'\ndocker pull a:1", ["2 pull a:1"]),
+        ("# docker pull a:1\necho docker pull b:1 # docker pull c:1", []),
+        ("docker login -u AWS --password-stdin host; docker push a:1; docker ps", []),
+        ("cat <<EOF > Dockerfile\ndocker pull a:1\nEOF\ndocker pull b:1", ["4 pull b:1"]),
+        ("docker buildx create --use --name x", [f"1 builder_image {BUILDKIT_IMAGE}"]),
+        ("docker buildx create --driver-opt image=host/buildkit:1,network=host", ["1 builder_image host/buildkit:1"]),
+        ("docker buildx build --sbom=true .", [f"1 sbom {SBOM_SCANNER}"]),
+        ("docker buildx build --attest type=sbom,generator=x/y:1 .", ["1 sbom x/y:1"]),
+        ("docker build --cache-from a:1 --cache-from type=registry,ref=b:1 --cache-from type=gha .", [
+            "1 cache_from a:1", "1 cache_from b:1"]),
+    ],
+)  # fmt: skip
+def test_commands_fetch_these_images(text: str, expected: list[str]) -> None:
+    reading = read(text)
+    assert images(text) == expected
+    assert not reading.troubles
+
+
+def test_a_build_says_where_its_dockerfile_is_and_what_it_gets() -> None:
+    found = build(
+        "docker build -t web:1 -f deploy/Dockerfile --pull --build-arg A=1 --build-arg B --build-arg C "
+        "--platform linux/amd64,linux/arm64 --build-context nginx=docker-image://x:1 --target t ./web",
+        B="2",
+    )
+    assert normpath(found.context) == "web"
+    assert normpath(found.dockerfile or "") == "deploy/Dockerfile"
+    assert not found.is_beside_context
+    assert found.args == {"A": "1", "B": "2"}
+    assert found.contexts == {"nginx": "docker-image://x:1"}
+    assert found.platforms == ("linux/amd64", "linux/arm64")
+    assert found.pulls_always
+    assert found.target == "t"
+    assert found.tags == ("web:1",)
+
+
+@pytest.mark.parametrize("text", ["docker build - < x/Dockerfile", "docker build -t a -f - . <x/Dockerfile >log 2>&1"])
+def test_a_dockerfile_may_come_from_a_file_by_stdin(text: str) -> None:
+    assert build(text).dockerfile == "./x/Dockerfile"
+
+
+def test_a_build_happens_where_cd_went_before() -> None:
+    assert build("cd web\ncd api && docker build .").context == "./web/api/."
+    assert build("(cd web && ls)\npushd api\npopd\ndocker build .").context == "./."
+    assert build("cd web\ncd $CODEBUILD_SRC_DIR\ndocker build .").context == "./."
+
+
+def test_what_the_fragment_exports_is_known() -> None:
+    found = build('cd web; docker buildx build $TOOLKIT_BUILD_CONTEXTS --file "$TOOLKIT_DOCKERFILES/api/Dockerfile" .')
+    assert (found.context, found.dockerfile) == ("./web/.", "api/Dockerfile")
+    assert build('docker build --file "$TOOLKIT_DOCKERFILE" .').dockerfile == "Dockerfile"
+
+
+@pytest.mark.parametrize(
+    ("text", "builder"),
+    [
+        ("docker build .", None),
+        ("DOCKER_BUILDKIT=0 docker build .", Builder.LEGACY),
+        ("export DOCKER_BUILDKIT=0\ndocker build .", Builder.LEGACY),
+        ("export DOCKER_BUILDKIT=0\ndocker buildx build .", None),
+        ("docker buildx create --use\ndocker buildx build .", Builder.CONTAINER),
+        ("docker buildx use x\ndocker buildx use default\ndocker buildx build .", None),
+        ("docker buildx create --use\ndocker build .", None),
+        ("docker buildx create --name x\nexport BUILDX_BUILDER=x\ndocker build .", Builder.CONTAINER),
+        ("docker build --builder x .", Builder.CONTAINER),
+        ("docker build --builder default .", Builder.BUILDKIT),
+        ("BUILDX_BUILDER=x docker build .", Builder.CONTAINER),
+    ],
+)
+def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Builder | None) -> None:
+    assert build(text).builder is builder
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat Dockerfile.x | docker build -",
+        "docker build -f - .",
+        "docker build https://github.com/acme/web.git",
+        "docker build $WHERE",
+        "docker build",
+        "docker build . more",
+        "docker pull",
+        "docker pull 'a",
+        "cd $SOMEWHERE; docker build .",
+        'eval "docker pull a:1"',
+        "docker buildx create --driver kubernetes",
+        "docker compose -f $FILE up",
+    ],
+)
+def test_what_cannot_be_followed_is_said_and_fails_a_check(text: str) -> None:
+    [trouble] = read(text).troubles
+    assert trouble.is_fault
+    assert trouble.line == 1
+
+
+def test_scripts_are_named_because_they_are_not_read() -> None:
+    assert [trouble.message.split("`")[1] for trouble in read("make all\n./build.sh\nbash x.sh").troubles] == [
+        "make", "./build.sh", "x.sh"]  # fmt: skip
+
+
+def test_compose_and_bake_lead_to_their_files() -> None:
+    text = "cd a; docker compose build --pull\ndocker-compose -f x.yml up -d\ndocker buildx bake -f b.hcl t\ndocker compose down"
+    found = [(one.line, one.path, one.kind, one.pulls_always) for one in read(text).follows]
+    assert found == [
+        (1, "./a/compose.yaml", "compose", True),
+        (2, "./a/x.yml", "compose", False),
+        (3, "./a/b.hcl", "bake", False),
+    ]
+
+
+def test_a_tag_names_a_local_image() -> None:
+    assert read("docker tag x:1 nginx:1.16").tags == ("nginx:1.16",)
+
+
+BUILDSPEC = """\
+version: 0.2
+env:
+  variables: {V: "1.16"}
+phases:
+  build:
+    finally:
+      - docker pull c:1
+    commands:
+      - |
+        set -eu
+        docker pull nginx:$V
+      - cd web
+      - docker build .
+  pre_build:
+    commands: ["docker pull a:1"]
+"""
+
+
+def test_a_buildspec_is_read_in_the_order_in_which_it_runs() -> None:
+    reading = read_buildspec(BUILDSPEC)
+    assert [(one.line, one.name) for one in reading.images] == [(15, "a:1"), (11, "nginx:1.16"), (7, "c:1")]
+    assert [(one.line, one.context) for one in reading.builds] == [(13, "./web/.")]
+
+
+@pytest.mark.parametrize("path", sorted((GOLDEN / "buildspec").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_generated_step_is_not_read_as_the_developers(path: Path) -> None:
+    reading = read_buildspec(path.read_text(encoding="utf-8"))
+    assert not reading.images
+    assert not [trouble for trouble in reading.troubles if trouble.is_fault]
+
+
+def test_given_values_go_before_a_buildspecs_own() -> None:
+    assert "nginx:9" in [one.name for one in read_buildspec(BUILDSPEC, {"V": "9"}).images]
+
+
+def test_a_command_that_is_no_text_is_said() -> None:
+    [trouble] = read_buildspec("version: 0.2\nphases:\n  build:\n    commands:\n      - echo a: b\n").troubles
+    assert (trouble.line, trouble.is_fault) == (5, True)
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "version: 0.2", "- a", "phases: x", "a: 1\n---\nb: 2"])
+def test_what_is_no_buildspec_is_a_fault(text: str) -> None:
+    [trouble] = read_buildspec(text).troubles
+    assert trouble.is_fault
+
+
+@given(st.text(alphabet="docker pulbi<>|&;()'\"\\\n$-{}.=#`", max_size=80))
+def test_any_shell_text_is_read(text: str) -> None:
+    read(text)

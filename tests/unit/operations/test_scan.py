@@ -1,0 +1,302 @@
+"""Which files are read, and how builds lead from one to another."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.scanned_project import write_project
+from toolkit.codebuild.coverage import Builder, Daemon, Strategy, Verdict
+from toolkit.codebuild.scan_report import ScanReport
+from toolkit.errors import ManifestUnusable, Refused, UsageError
+from toolkit.operations.scan import Scan, ScanOptions, scan, write_additions
+from toolkit.operations.scan_files import kind_of
+
+MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
+
+
+@pytest.fixture(autouse=True)
+def _at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def scanned(files: dict[str, str], *paths: str, **options: object) -> Scan:
+    write_project(Path(), files)
+    asked = tuple(Path(path) for path in paths or (".",))
+    manifest = Path("images.yaml") if "images.yaml" in files else None
+    return scan(ScanOptions(asked, Path.cwd(), manifest, **options))  # type: ignore[arg-type]
+
+
+def names(report: ScanReport) -> list[str]:
+    return [f"{use.file}:{use.line} {use.reference}" for use in report.uses]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Dockerfile", "dockerfile"),
+        ("Dockerfile.web", "dockerfile"),
+        ("web.Dockerfile", "dockerfile"),
+        ("Containerfile", "dockerfile"),
+        ("Dockerfile.dockerignore", None),
+        ("compose.yaml", "compose"),
+        ("compose.override.yml", "compose"),
+        ("docker-compose.yml", "compose"),
+        ("docker-compose.dev.yml", "compose"),
+        ("docker-compose-test.yaml", "compose"),
+        ("docker-bake.hcl", "bake"),
+        ("docker-bake.override.json", "bake"),
+        ("buildspec.yml", "buildspec"),
+        ("buildspec-release.yaml", "buildspec"),
+        ("web.buildspec.yml", "buildspec"),
+        ("images.yaml", None),
+        ("main.tf", None),
+    ],
+)
+def test_files_are_known_by_their_names(name: str, kind: str | None) -> None:
+    assert kind_of(Path(name)) == kind
+
+
+def test_folders_of_other_peoples_code_and_links_are_left_out() -> None:
+    write_project(Path("elsewhere"), {"Dockerfile": "FROM a:1\n"})
+    files = {
+        f"in/{name}/Dockerfile": "FROM a:1\n" for name in (".git", "node_modules", "vendor", ".venv", ".terraform")
+    }
+    write_project(Path(), {**files, "in/.ci/Dockerfile": "FROM b:1\n"})
+    Path("in/link").symlink_to(Path("elsewhere").resolve())
+    assert names(scanned({}, "in").report) == ["in/.ci/Dockerfile:1 docker.io/library/b:1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("app.docker", "FROM a:1\n"),
+        ("services.yml", "services: {x: {image: 'a:1'}}\n"),
+        ("ci.yml", "version: 0.2\nphases: {build: {commands: ['docker pull a:1']}}\n"),
+        ("targets.json", '{"target": {"x": {"dockerfile-inline": "FROM a:1"}}}'),
+    ],
+)
+def test_any_file_is_read_when_it_is_named(name: str, text: str) -> None:
+    assert [use.reference for use in scanned({name: text}, name).report.uses] == ["docker.io/library/a:1"]
+
+
+def test_a_dockerfile_is_read_as_its_builds_build_it_and_alone_only_without_any() -> None:
+    files = {
+        "compose.yaml": "services: {a: {build: {context: web, args: {V: '1'}}}, b: {build: {context: web, args: {V: '2'}}}}",
+        "web/Dockerfile": "ARG V=0\nFROM nginx:$V\n",
+        "api/Dockerfile": "ARG V=0\nFROM nginx:$V\n",
+    }
+    assert names(scanned(files).report) == [
+        "api/Dockerfile:2 docker.io/library/nginx:0",
+        "web/Dockerfile:2 docker.io/library/nginx:1",
+        "web/Dockerfile:2 docker.io/library/nginx:2",
+    ]
+
+
+def test_a_dockerfile_of_any_name_is_read_where_a_build_names_it() -> None:
+    files = {
+        "ci/buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker build -f deploy/app.docker web']}}\n",
+        "deploy/app.docker": "FROM a:1\n",
+    }
+    assert names(scanned(files).report) == ["deploy/app.docker:1 docker.io/library/a:1"]
+
+
+def test_buildspec_commands_begin_at_the_root_of_the_checkout() -> None:
+    Path("app/.git").mkdir(parents=True)
+    files = {
+        "app/ci/buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker build .']}}\n",
+        "app/Dockerfile": "FROM a:1\n",
+    }
+    assert names(scanned(files, "app/ci").report) == ["app/Dockerfile:1 docker.io/library/a:1"]
+
+
+def test_compose_reads_the_variables_beside_it() -> None:
+    files = {"compose.yaml": "services: {x: {image: 'a:$V'}}", ".env": "# x\nexport V='7'\n"}
+    assert names(scanned(files).report) == ["compose.yaml:1 docker.io/library/a:7"]
+
+
+def test_a_command_that_pulls_makes_its_compose_file_pull() -> None:
+    files = {
+        "buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker compose build --pull']}}\n",
+        "compose.yaml": "services: {x: {build: .}}",
+        "Dockerfile": "FROM a:1\n",
+    }
+    assert {use.pulls_always for use in scanned(files).report.uses} == {False, True}
+
+
+def test_a_builder_that_commands_chose_builds_what_they_lead_to() -> None:
+    files = {
+        "buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker buildx bake --builder own']}}\n",
+        "docker-bake.json": '{"target": {"web": {}}}',
+        "Dockerfile": "FROM a:1\n",
+    }
+    assert {use.builder for use in scanned(files, "buildspec.yml").report.uses} == {Builder.CONTAINER}
+
+
+def test_names_that_builds_give_are_not_fetched() -> None:
+    files = {
+        "compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: web}, job: {image: own/base}}",
+        "base/Dockerfile": "FROM nginx:1.16\n",
+        "web/Dockerfile": "FROM own/base\n",
+        "images.yaml": MANIFEST,
+    }
+    assert scanned(files).report.is_clean
+
+
+def test_a_stage_that_no_build_needs_is_skipped_but_counts_where_no_build_is_known() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: web, target: prod}}}",
+        "web/Dockerfile": "FROM a:1 AS dev\nFROM nginx:1.16 AS prod\nFROM b:1 AS test\n",
+        "images.yaml": MANIFEST,
+    }
+    found = scanned(files)
+    assert found.report.is_clean
+    assert not found.additions
+    assert [use.outcome.verdict for use in found.report.uses] == [Verdict.IGNORED, Verdict.STAYS]
+    Path("compose.yaml").unlink()
+    del files["compose.yaml"]
+    assert scanned(files).report.missing == ("a:1", "b:1")
+
+
+def test_named_contexts_take_the_place_of_images() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: ., additional_contexts: {base: 'service:x', b: 'docker-image://c:1'}}}}",
+        "Dockerfile": "FROM base\nCOPY --from=b x y\n",
+    }
+    assert names(scanned(files).report) == ["Dockerfile:2 docker.io/library/c:1"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"compose.yaml": "services: {x: {build: nowhere}}"}, "compose.yaml:1: there is no `nowhere/Dockerfile`"),
+        (
+            {"buildspec.yml": "phases: {build: {commands: ['docker compose -f x.yml up']}}"},
+            "buildspec.yml:1: there is no `x.yml`",
+        ),
+        ({"Dockerfile": "FROM a\nFOO"}, "Dockerfile:2: `FOO` is no instruction"),
+    ],
+)
+def test_what_cannot_be_followed_is_a_fault_with_its_line(files: dict[str, str], message: str) -> None:
+    report = scanned(files).report
+    assert any(f"{one.file}:{one.line}: {one.message}".startswith(message) for one in report.faults)
+    assert not report.is_clean
+
+
+def test_a_compose_file_that_overrides_another_may_leave_the_folder_to_it() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: web}}",
+        "compose.override.yaml": "services: {web: {build: {args: {V: '1'}}}}",
+        "web/Dockerfile": "FROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert report.is_clean
+    assert [trouble.file for trouble in report.troubles] == ["compose.override.yaml"]
+
+
+def test_a_file_that_is_no_text_is_a_fault_and_the_others_are_read() -> None:
+    Path("a").mkdir()
+    Path("a/Dockerfile").write_bytes(b"FROM a\n\xff")
+    report = scanned({"b/Dockerfile": "FROM b:1\n"}).report
+    assert [(one.file, one.line) for one in report.faults] == [("a/Dockerfile", 2)]
+    assert names(report) == ["b/Dockerfile:1 docker.io/library/b:1"]
+
+
+def test_a_link_that_leads_nowhere_is_a_fault_and_a_pipe_is_no_file() -> None:
+    Path("a").mkdir()
+    Path("a/Dockerfile").symlink_to("nowhere")
+    Path("b").mkdir()
+    os.mkfifo("b/Dockerfile")
+    assert [f"{one.file}: {one.message}" for one in scanned({}).report.faults] == [
+        "a/Dockerfile: it cannot be read: No such file or directory"
+    ]
+
+
+def test_paths_that_are_not_there_are_all_named() -> None:
+    with pytest.raises(UsageError, match="`x`, `y`"):
+        scanned({}, "x", ".", "y")
+
+
+def test_a_manifest_that_cannot_be_used_ends_the_scan() -> None:
+    with pytest.raises(ManifestUnusable):
+        scanned({"images.yaml": "version: 1\n", "Dockerfile": "FROM a\n"})
+
+
+def test_the_strategy_decides_and_brings_its_builder() -> None:
+    files = {"Dockerfile": "FROM nginx:1.16\n", "images.yaml": MANIFEST}
+    for strategy in Strategy:
+        [use] = scanned(files, strategy=strategy).report.uses
+        assert use.builder is (Builder.CONTAINER if strategy is Strategy.BUILDER else Builder.BUILDKIT)
+        assert use.is_kept is (strategy not in (Strategy.LOGIN, Strategy.NONE))
+        assert strategy in use.kept_by or not use.is_kept
+
+
+def test_an_old_daemon_serves_less() -> None:
+    files = {
+        "compose.yaml": "services: {x: {build: {context: ., pull: true}}}",
+        "Dockerfile": "FROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    assert scanned(files).report.is_clean
+    [use] = scanned(files, daemon=Daemon("20.10")).report.uses
+    assert use.outcome.verdict is Verdict.LEAVES
+
+
+@pytest.mark.parametrize(
+    ("command", "builder"),
+    [
+        ("docker build .", Builder.LEGACY),
+        ("DOCKER_BUILDKIT=1 docker build .", Builder.BUILDKIT),
+        ("docker buildx build .", Builder.BUILDKIT),
+    ],
+)
+def test_an_old_docker_builds_without_buildkit_unless_it_is_asked_for(command: str, builder: Builder) -> None:
+    files = {
+        "buildspec.yml": f"version: 0.2\nphases: {{build: {{commands: ['{command}']}}}}\n",
+        "Dockerfile": "FROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    [use] = scanned(files, daemon=Daemon("20.10")).report.uses
+    assert (use.builder, use.builders[Strategy.BUILDER]) == (builder, Builder.CONTAINER)
+
+
+def test_what_is_missing_is_added_once_with_its_platforms_and_then_kept_home() -> None:
+    digest = "sha256:" + "a" * 64
+    files = {
+        "Dockerfile": f"FROM --platform=linux/arm64 alpine:3\nFROM alpine:3\nFROM redis@{digest}\nFROM busybox:1@{digest}\nFROM busybox:1\nFROM node\n",
+        "images.yaml": MANIFEST,
+    }
+    found = scanned(files)
+    assert found.report.missing == (
+        '{source: "alpine:3", platforms: [linux/amd64, linux/arm64]}',
+        f'{{source: "busybox:1@{digest}", platforms: all}}',
+        "node:latest",
+    )
+    before = Path("images.yaml").stat()
+    Path("images.yaml").chmod(0o640)
+    write_additions(Path("images.yaml"), found.additions)
+    assert Path("images.yaml").stat().st_mode & 0o777 == 0o640
+    assert before.st_ino != Path("images.yaml").stat().st_ino
+    again = scan(ScanOptions((Path(),), Path.cwd(), Path("images.yaml")))
+    assert not again.additions
+    assert [use.written for use in again.report.lost] == [f"redis@{digest}"]
+
+
+def test_a_linked_manifest_stays_a_link(tmp_path: Path) -> None:
+    found = scanned({"Dockerfile": "FROM node:20\n", "infra/images.yaml": MANIFEST})
+    Path("images.yaml").symlink_to("infra/images.yaml")
+    write_additions(Path("images.yaml"), found.additions)
+    assert Path("images.yaml").is_symlink()
+    assert "node:20" in Path("infra/images.yaml").read_text()
+
+
+def test_a_manifest_that_cannot_take_it_is_left_as_it_is() -> None:
+    found = scanned({"Dockerfile": "FROM node:20\n", "images.yaml": MANIFEST.replace("[nginx", "&x [nginx")})
+    before = Path("images.yaml").read_bytes()
+    with pytest.raises(Refused, match="nothing was added"):
+        write_additions(Path("images.yaml"), found.additions)
+    assert Path("images.yaml").read_bytes() == before
+    assert not list(Path().glob("*.new")) + list(Path().glob(".*.new"))

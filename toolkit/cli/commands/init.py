@@ -1,0 +1,68 @@
+"""`toolkit init`: a first manifest, made from what the builds of a project start from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.commands.scan import BuildArguments, Machine, read_pairs, read_platform
+from toolkit.cli.options import Format, OutputFormat
+
+NAME = "init"
+HELP = (
+    "Write a first manifest with every image that the builds below the paths would fetch. Needs no network and no "
+    "credentials; a file that is there stays, unless you say --force."
+)
+EXAMPLES = (
+    "Examples:  toolkit init   |   toolkit init --name shop --region eu-west-1 services   |   toolkit init --force ."
+)
+
+
+def command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders. [default: this folder]")
+    ] = None,
+    manifest: Annotated[
+        Path, typer.Option("--manifest", "--file", "-f", envvar="TOOLKIT_MANIFEST", help="The file to write.")
+    ] = Path("images.yaml"),
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Prefix of roles, projects and log groups. [default: this folder's name]"),
+    ] = None,
+    region: Annotated[
+        str,
+        typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Region of the repositories."),
+    ] = "us-east-1",
+    build_arg: BuildArguments = None,
+    machine: Machine = "linux/amd64",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+) -> None:
+    """Run `toolkit init`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.render.amounts import format_count
+        from toolkit.operations.init import Start, init
+
+        start = Start(
+            paths=tuple(paths or [Path()]),
+            home=Path.cwd(),
+            manifest=manifest,
+            name=name,
+            region=region,
+            values=read_pairs(build_arg or []),
+            machine=read_platform(machine),
+            overwrites=force,
+        )
+        begun = init(start)
+        lines = [f"{manifest} written: {format_count(begun.images, 'image')}; next: toolkit validate, toolkit scan ."]
+        lines += [f"not in it: {reason}" for reason in begun.left_out]
+        document = {"file": str(manifest), "images": begun.images, "left_out": list(begun.left_out)}
+        run.show("manifest", document, os.linesep.join(lines))
+        return 0
+
+    execute(NAME, Presentation(format, is_brief=True), body)

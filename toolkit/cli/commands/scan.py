@@ -1,0 +1,189 @@
+"""`toolkit scan`: what builds would fetch, and whether the manifest keeps it home."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import Format
+from toolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from toolkit.codebuild.scan_report import ScanReport
+
+NAME = "scan"
+HELP = (
+    "Read Dockerfiles, compose and bake files and buildspecs, and say of every image that a build would fetch whether "
+    "it comes from ECR. Needs no network and no credentials. Folders are read whole, but for .git, node_modules, "
+    "vendor and virtual environments; Git's ignore rules are not asked."
+)
+EXAMPLES = (
+    "Examples:  toolkit scan .   |   toolkit scan --check --format sarif . > scan.sarif   |   "
+    "toolkit scan --build-arg VERSION=1.27 web/Dockerfile   |   toolkit scan --write ."
+)
+
+
+class ScanFormat(StrEnum):
+    """What stdout carries: the formats of every command, and two that pull requests show."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSON_LINES = "json-lines"
+    SARIF = "sarif"
+    MARKDOWN = "markdown"
+
+
+class StrategyName(StrEnum):
+    """How base images get into the build; `toolkit.codebuild.coverage` has what each serves."""
+
+    AUTO = "auto"
+    RETAG = "retag"
+    HOSTS = "hosts"
+    BUILDER = "builder"
+    CONTEXTS = "contexts"
+    DIRECT = "direct"
+    LOGIN = "login"
+
+
+class OnMissName(StrEnum):
+    """What a base image does that is not mirrored, as `on_miss` of a build says it."""
+
+    FAIL = "fail"
+    UPSTREAM = "upstream"
+
+
+DEFAULT_MANIFEST = Path("images.yaml")
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")]
+BuildArguments = Annotated[
+    list[str] | None,
+    typer.Option("--build-arg", metavar="NAME=VALUE", help="Value of a variable, in every file; may be repeated."),
+]
+Machine = Annotated[
+    str, typer.Option("--machine", metavar="PLATFORM", help="Platform of the machine that builds, such as linux/arm64.")
+]
+
+
+def command(
+    paths: Paths,
+    manifest: Annotated[
+        Path,
+        typer.Option(
+            "--manifest", "--file", "-f", envvar="TOOLKIT_MANIFEST", help="The manifest that has to mirror it."
+        ),
+    ] = DEFAULT_MANIFEST,
+    strategy: Annotated[
+        StrategyName, typer.Option("--strategy", help="How base images get from ECR into the builds.")
+    ] = StrategyName.AUTO,
+    on_miss: Annotated[
+        OnMissName, typer.Option("--on-miss", help="What a base image that is not mirrored does to the builds.")
+    ] = OnMissName.FAIL,
+    build_arg: BuildArguments = None,
+    machine: Machine = "linux/amd64",
+    docker: Annotated[str, typer.Option("--docker", metavar="VERSION", help="The Docker that builds.")] = "28.5.2",
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 7 unless every build stays home and every file is understood.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Add what is missing to `images` of the manifest, and scan again.")
+    ] = False,
+    format: Annotated[  # noqa: A002  the option's name
+        ScanFormat, typer.Option("--format", help="What stdout carries; everything else is on stderr.")
+    ] = ScanFormat.TEXT,
+) -> None:
+    """Run `toolkit scan`."""
+    form = Format(format.value) if format.value in [one.value for one in Format] else Format.TEXT
+
+    def body(run: Run) -> int:
+        from toolkit.codebuild.coverage import Daemon, Strategy
+        from toolkit.operations.scan import ScanOptions, scan, write_additions
+
+        is_there = manifest != DEFAULT_MANIFEST or write or manifest.exists()
+        options = ScanOptions(
+            paths=tuple(paths),
+            home=Path.cwd(),
+            manifest=manifest if is_there else None,
+            strategy=Strategy(strategy),
+            on_miss="fail" if on_miss is OnMissName.FAIL else "upstream",
+            values=read_pairs(build_arg or []),
+            machine=read_platform(machine),
+            daemon=Daemon(read_version(docker)),
+        )
+        found = scan(options)
+        if write and found.additions:
+            write_additions(manifest, found.additions)
+            found = scan(options)
+        _show(run, found.report, format)
+        if check and not found.report.is_clean:
+            raise _refusal(found.report)
+        return 0
+
+    execute(NAME, Presentation(form, is_brief=True), body)
+
+
+def read_pairs(texts: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` as pairs. Raises UsageError with all that are none."""
+    wrong = [text for text in texts if not text.partition("=")[0] or "=" not in text]
+    if wrong:
+        named = ", ".join(f"`{text}`" for text in wrong)
+        raise UsageError("usage.build_arg", f"--build-arg takes NAME=VALUE, not {named}")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def read_platform(text: str) -> str:
+    """`text`, when it is a platform. Raises UsageError."""
+    from toolkit.oci.descriptor import Platform
+    from toolkit.oci.errors import OciError
+
+    try:
+        return str(Platform.parse(text))
+    except OciError as error:
+        raise UsageError("usage.value", f"--machine: {error.message}", hint=error.hint) from error
+
+
+def read_version(text: str) -> str:
+    """`text`, when it is the version of a Docker. Raises UsageError."""
+    import re
+
+    if not re.fullmatch(r"\d+(\.\d+){0,2}([-+~][\w.+~-]+)?", text):
+        raise UsageError("usage.value", f"--docker: `{text}` is no version, such as `28.5.2`")
+    return text
+
+
+def _show(run: Run, report: ScanReport, form: ScanFormat) -> None:
+    import json
+
+    from toolkit.cli.boundary import has_colour, width
+    from toolkit.cli.render.scan_view import render_markdown, render_scan, scan_document
+
+    match form:
+        case ScanFormat.SARIF:
+            from toolkit.cli.render.sarif import sarif_document
+
+            text = json.dumps(sarif_document(report), indent=2)
+        case ScanFormat.MARKDOWN:
+            text = render_markdown(report)
+        case _:
+            text = render_scan(report, width=width(), colour=has_colour())
+    run.show("scan", scan_document(report), text)
+
+
+def _refusal(report: ScanReport) -> Exception:
+    from toolkit.cli.render.amounts import format_count
+    from toolkit.cli.render.scan_view import word_of
+    from toolkit.errors import Refused
+
+    leaving = [f"{host} ({format_count(count, 'use')})" for host, count in sorted(report.upstreams.items())]
+    others = sum(word_of(use) != "leaves" for use in report.lost)
+    parts = [f"builds would still reach {', '.join(leaving)}"] if leaving else []
+    parts += [f"{format_count(others, 'use')} of images would fail or cannot be known"] if others else []
+    parts += [f"{format_count(len(report.faults), 'line')} not understood"] if report.faults else []
+    first = [f"{use.file}:{use.line}" for use in report.lost]
+    first += [f"{fault.file}:{fault.line}" for fault in report.faults]
+    where = ", ".join(first[:5]) + (", ..." if len(first) > 5 else "")
+    hint = "`toolkit scan --write` adds what is missing to the manifest" if report.missing else None
+    return Refused("scan.not_kept_home", f"{'; '.join(parts)}: {where}", hint=hint)

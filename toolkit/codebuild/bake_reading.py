@@ -1,0 +1,257 @@
+"""What a bake file builds, in HCL or JSON: each target with what it inherits, variables with their defaults.
+
+Of HCL's expressions a variable is understood, alone or in a text; a target that needs more is said to be not
+understood.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from toolkit.codebuild.coverage import Kind
+from toolkit.codebuild.docker_commands import SBOM_SCANNER, cache_image
+from toolkit.codebuild.findings import Build, NamedImage, Reading, Trouble
+from toolkit.codebuild.variables import Word
+
+_TEMPLATE = re.compile(r"\$\$\{|\$\{\s*(?P<expression>[^{}]*?)\s*\}")
+_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)?")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_MAPPINGS = frozenset({"args", "contexts", "labels"})
+_MOST_VARIANTS = 200
+_LONGEST = 1024 * 1024
+_LONGEST_HCL = 256 * 1024
+"""The parser is slow: a file of this length takes it a minute."""
+
+
+def read_bake(
+    text: str, values: Mapping[str, str] | None = None, *, is_json: bool, pulls_always: bool = False
+) -> Reading:
+    """The builds of all targets; `values` go before the defaults of the variables."""
+    try:
+        blocks = _read_json(text) if is_json else _read_hcl(text)
+    except _Unreadable as error:
+        return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
+    reader = _Reader(text, blocks, values or {}, pulls_always)
+    reader.read()
+    return Reading(tuple(reader.images), tuple(reader.builds), tuple(reader.troubles))
+
+
+class _Unreadable(Exception):
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+def _read_json(text: str) -> dict[str, dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _Unreadable(f"it is not JSON: {error.msg}", error.lineno) from error
+    except RecursionError as error:
+        raise _Unreadable("it is nested too deeply", 1) from error
+    if not isinstance(document, dict):
+        raise _Unreadable("it is no bake file: it has no targets", 1)
+    return {
+        kind: {name: body for name, body in _mapping(document.get(kind)).items() if isinstance(body, dict)}
+        for kind in ("variable", "target")
+    }
+
+
+def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
+    import hcl2  # noqa: PLC0415  a parser generator: 0.2 s, and seconds for its first file
+    from lark.exceptions import LarkError  # noqa: PLC0415
+
+    if len(text) > _LONGEST_HCL:
+        raise _Unreadable(f"it has more than {_LONGEST_HCL:,} characters", 1)
+    options = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False, preserve_heredocs=False)
+    try:
+        document = hcl2.loads(text, serialization_options=options)
+    except LarkError as error:
+        line = getattr(error, "line", None)
+        known = isinstance(line, int) and line > 0
+        message = str(error).partition("\n")[0] if known else "a block or a quote is not closed"
+        raise _Unreadable(f"it is not HCL: {message}", line if isinstance(line, int) and known else 1) from error
+    except (RecursionError, ValueError) as error:
+        raise _Unreadable("it is not HCL that can be read", 1) from error
+    blocks: dict[str, dict[str, Any]] = {"variable": {}, "target": {}}
+    for kind, found in blocks.items():
+        for block in document.get(kind) or []:
+            found.update({str(name).strip('"'): _mapping(body) for name, body in _mapping(block).items()})
+    return {kind: {name: _from_hcl(body) for name, body in found.items()} for kind, found in blocks.items()}
+
+
+def _from_hcl(value: Any) -> Any:
+    """HCL's values as JSON's bake files write them: a quoted text without its quotes, an expression as `${…}`."""
+    if isinstance(value, dict):
+        return {str(key).strip('"'): _from_hcl(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_from_hcl(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), value[1:-1])
+    return value if value.startswith("${") else f"${{{value}}}"
+
+
+class _Reader:
+    def __init__(
+        self, text: str, blocks: dict[str, dict[str, Any]], values: Mapping[str, str], pulls_always: bool
+    ) -> None:
+        self._lines = text.split("\n")
+        self._targets = blocks["target"]
+        self._pulls_always = pulls_always
+        self._values: dict[str, str] = {}
+        for name, body in blocks["variable"].items():
+            word = self._word(body.get("default"), self._values)
+            if name in values:
+                self._values[name] = values[name]
+            elif word is not None and not word.unset:
+                self._values[name] = word.text
+        self._merged: dict[str, dict[str, Any] | None] = {}
+        self.images: list[NamedImage] = []
+        self.builds: list[Build] = []
+        self.troubles: list[Trouble] = []
+
+    def read(self) -> None:
+        if not self._targets:
+            self.troubles.append(Trouble(1, "it has no targets, so it builds nothing"))
+        for name in self._targets:
+            line = self._line_of(name)
+            fields = self._inherited(name, line)
+            for values in self._variants(name):
+                self._read_target(line, fields, values)
+
+    def _line_of(self, name: str) -> int:
+        pattern = re.compile(rf"""^\s*(target\s+)?"?{re.escape(name)}"?\s*[:{{]""")
+        return next((number for number, line in enumerate(self._lines, 1) if pattern.search(line)), 1)
+
+    def _inherited(self, name: str, line: int) -> dict[str, Any]:
+        """The fields of a target with those of its parents below them; mappings are merged."""
+        if name not in self._merged:
+            self._merged[name] = None  # being made: who asks now is its own parent
+            merged: dict[str, Any] = {}
+            for parent in map(str, _listed(self._targets[name].get("inherits"))):
+                if parent not in self._targets:
+                    self._give_up(line, f"`{name}` inherits `{parent}`, which is not in this file")
+                else:
+                    merged = _laid_over(merged, self._inherited(parent, line))
+            self._merged[name] = _laid_over(merged, self._targets[name])
+        fields = self._merged[name]
+        if fields is None:
+            self._give_up(line, f"`{name}` inherits itself")
+            return {}
+        return fields
+
+    def _variants(self, name: str) -> Iterator[Mapping[str, str]]:
+        """The variables of each member of a matrix, or those of the file alone."""
+        matrix = _mapping(self._targets[name].get("matrix"))
+        axes = [[self._member(key, one) for one in _listed(value)] for key, value in matrix.items()]
+        for members in itertools.islice(itertools.product(*axes), _MOST_VARIANTS):
+            values = dict(self._values)
+            for member in members:
+                values |= member
+            yield values
+
+    def _member(self, key: str, value: Any) -> dict[str, str]:
+        """The variables of one member of a matrix: a text, or a mapping of some."""
+        parts = {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
+        words = {name: self._word(one, self._values) for name, one in parts.items()}
+        return {name: word.text for name, word in words.items() if word and not word.unset}
+
+    def _read_target(self, line: int, fields: dict[str, Any], values: Mapping[str, str]) -> None:
+        context = self._word(fields.get("context"), values) or Word(".")
+        file = self._word(fields.get("dockerfile"), values)
+        inline = self._word(fields.get("dockerfile-inline"), values)
+        unset = (*context.unset, *(file.unset if file else ()), *(inline.unset if inline else ()))
+        if unset:
+            self._give_up(line, f"which Dockerfile it builds needs `{unset[0]}`")
+            return
+        if "://" in context.text or context.text.startswith("git@"):
+            self._give_up(line, "its Dockerfile is somewhere else")
+            return
+        for value in _listed(fields.get("cache-from")):
+            self._note_cache(line, value, values)
+        for value in _listed(fields.get("attest")):
+            attest = self._word(value, values)
+            is_sbom = _mapping(value).get("type") == "sbom" if isinstance(value, dict) else attest is not None
+            if is_sbom and (isinstance(value, dict) or "type=sbom" in str(value)):
+                self.images.append(NamedImage(line, Kind.SBOM, SBOM_SCANNER, SBOM_SCANNER))
+        target = self._word(fields.get("target"), values)
+        platforms = [self._word(one, values) for one in _listed(fields.get("platforms"))]
+        if any(word and word.unset for word in platforms):
+            message = "not understood: its platforms are an expression, taken for the machine's own"
+            self.troubles.append(Trouble(line, message))
+        tags = [self._word(one, values) for one in _listed(fields.get("tags"))]
+        self.builds.append(
+            Build(
+                line=line,
+                context=context.text,
+                dockerfile=file.text if file else None,
+                is_beside_context=True,
+                asks_buildkit=True,
+                inline=inline.text if inline else None,
+                args=dict(self._pairs(fields.get("args"), values)),
+                contexts=dict(self._pairs(fields.get("contexts"), values)),
+                platforms=tuple(word.text for word in platforms if word and not word.unset),
+                target=target.text if target and not target.unset else None,
+                pulls_always=self._pulls_always or fields.get("pull") is True,
+                tags=tuple(word.text for word in tags if word and not word.unset),
+            )
+        )
+
+    def _note_cache(self, line: int, value: Any, values: Mapping[str, str]) -> None:
+        if isinstance(value, dict):
+            value = ",".join(f"{key}={one}" for key, one in value.items())
+        word = self._word(value, values)
+        cache = cache_image(word.text) if word else None
+        if word and cache:
+            self.images.append(NamedImage(line, Kind.CACHE_FROM, cache, cache, unset=word.unset))
+
+    def _pairs(self, value: Any, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        for key, one in _mapping(value).items():
+            word = self._word(one, values)
+            if word is not None and not word.unset:
+                yield key, word.text
+
+    def _word(self, value: Any, values: Mapping[str, str]) -> Word | None:
+        if value is None or isinstance(value, dict | list):
+            return None
+        unset: list[str] = []
+
+        def replace(found: re.Match[str]) -> str:
+            expression = found["expression"]
+            if expression is None:
+                return "${"
+            if not _NAME.fullmatch(expression) or expression not in values:
+                unset.append(expression)
+            return values.get(expression, "")
+
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if text.count("${") * max(map(len, values.values()), default=0) > _LONGEST:
+            return Word("", (f"{text[:20]}...",))
+        return Word(_TEMPLATE.sub(replace, text), tuple(unset))
+
+    def _give_up(self, line: int, why: str) -> None:
+        self.troubles.append(Trouble(line, f"not understood: {why}", is_fault=True))
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = {**below, **above}
+    for key in _MAPPINGS & below.keys() & above.keys():
+        merged[key] = {**_mapping(below[key]), **_mapping(above[key])}
+    return merged
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,311 @@
+"""Which way of serving base images from ECR serves which use of an image, on which builder: one table.
+
+A use is a `Kind` and the `Trait`s that make it harder. A cell says what comes of it, for each strategy, in the order of
+`Builder`: legacy, BuildKit on the docker driver, a docker-container builder. `outcome` reads the row of the kind, then
+those of the traits, in their order; the first cell that is not `STAYS` decides.
+
+Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh daemon counted:
+
+- `retag`: tried on Docker 20.10, 26.1 and 28.5.2, with both builders and the docker-container driver.
+- `hosts` on BuildKit: tried on Docker 28.5.2, which reads `certs.d/<registry>/hosts.toml` for each request; older ones
+  than 28 do not. That the legacy builder does not read it either is inferred: it pulls as `docker pull` does, which was
+  tried.
+- `builder`: tried with buildx's docker-container driver, tags, digests and other platforms. What is missing falls back
+  to the upstream, which a fragment with `on_miss: fail` closes for the builder that it makes. A builder that a build
+  makes for itself under `auto` has the mirrors by `buildkitd.default.toml`, and stays open.
+- `contexts`: tried with buildx 0.29, the key spelled as in the Dockerfile, digest included, and the frontend by
+  `BUILDKIT_SYNTAX`. That Docker before 23 refuses named contexts is read in buildx's source, not tried.
+- `direct`: a rewritten copy of the Dockerfile was tried on every builder.
+- `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
+- `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
+  tried.
+- `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
+- `STAGE_UNUSED`: read in BuildKit's source: it resolves the images of stages that are reached.
+- `CONTAINERD_SYNTAX`: read in reports about Docker 29 and its containerd image store.
+
+`LEAVES` is what the builder does. A fragment with `on_miss: fail` also makes Docker Hub's names lead nowhere for the
+daemon: there, what leaves for Docker Hub ends the build instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Strategy(StrEnum):
+    """How a build is kept home; `NONE` is no fragment at all."""
+
+    AUTO = "auto"
+    RETAG = "retag"
+    HOSTS = "hosts"
+    BUILDER = "builder"
+    CONTEXTS = "contexts"
+    DIRECT = "direct"
+    LOGIN = "login"
+    NONE = "none"
+
+
+class Builder(StrEnum):
+    """What runs the build; the order is that of a cell."""
+
+    LEGACY = "legacy"
+    BUILDKIT = "buildkit"
+    CONTAINER = "container"
+
+
+class Kind(StrEnum):
+    """Where an image is named."""
+
+    FROM = "from"
+    COPY_FROM = "copy_from"
+    MOUNT_FROM = "mount_from"
+    SYNTAX = "syntax"
+    ONBUILD = "onbuild"
+    CACHE_FROM = "cache_from"
+    SBOM = "sbom"
+    RUN = "run"
+    PULL = "pull"
+    COMPOSE_IMAGE = "compose_image"
+    BUILDER_IMAGE = "builder_image"
+
+
+class Trait(StrEnum):
+    """What makes a use harder, in the order in which it decides.
+
+    `HOME`: it names ECR already. `STAGE_UNUSED`: the stage that is built does without its stage. `BUILT_HERE`: an
+    earlier build gives a local image this name. `HUB_BY_HOST`: spelled with the host `registry-1.docker.io`.
+    `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and `NOT_MIRRORED` nothing of this name, tag and
+    digest. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not
+    for this platform. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=` line, which counts with the containerd
+    image store only.
+    """
+
+    HOME = "home"
+    STAGE_UNUSED = "stage_unused"
+    BUILT_HERE = "built_here"
+    HUB_BY_HOST = "hub_by_host"
+    REGISTRY_UNKNOWN = "registry_unknown"
+    NOT_MIRRORED = "not_mirrored"
+    REPOSITORY_RENAMED = "repository_renamed"
+    PLATFORM_MISSING = "platform_missing"
+    PULL_ALWAYS = "pull_always"
+    DIGEST = "digest"
+    OTHER_PLATFORM = "other_platform"
+    CONTAINERD_SYNTAX = "containerd_syntax"
+
+
+class Verdict(StrEnum):
+    """What comes of it.
+
+    `STAYS`: ECR's bytes, no upstream is asked. `LEAVES`: the upstream is asked. `WRONG`: nobody is asked, and the image
+    is for another platform. `REFUSED`: nobody is asked, the build fails. `IGNORED`: the builder does not look at it.
+    """
+
+    STAYS = "stays"
+    LEAVES = "leaves"
+    WRONG = "wrong"
+    REFUSED = "refused"
+    IGNORED = "ignored"
+
+
+OnMiss = Literal["fail", "upstream"]
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The Docker that builds: `28.5.2`; with the containerd image store or, as in CodeBuild, without."""
+
+    version: str = "28.5.2"
+    has_containerd_store: bool = False
+
+    @property
+    def reads_hosts(self) -> bool:
+        """Whether `hosts.toml` redirects what it resolves."""
+        return self.is_at_least(28) and not self.has_containerd_store
+
+    def is_at_least(self, major: int) -> bool:
+        """Whether its major version is this or a later one."""
+        found = re.match(r"\d+", self.version)
+        return found is not None and int(found.group()) >= major
+
+
+CODEBUILD = Daemon()
+"""What CodeBuild's current images carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUse:
+    """One use of an image by a build."""
+
+    kind: Kind
+    traits: frozenset[Trait] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What comes of a use; `why` is a clause for a sentence, empty where it stays. `by` is the row that decided."""
+
+    verdict: Verdict
+    by: Kind | Trait
+    why: str = ""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no upstream is asked and what is built is right: it may still be refused."""
+        return self.verdict not in (Verdict.LEAVES, Verdict.WRONG)
+
+
+_Cell = tuple[Verdict, Verdict, Verdict]
+_S, _L, _W, _R, _I = Verdict.STAYS, Verdict.LEAVES, Verdict.WRONG, Verdict.REFUSED, Verdict.IGNORED
+_COLUMNS = (Strategy.RETAG, Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT, Strategy.NONE)
+_BUILDERS = tuple(Builder)
+_EVERYWHERE: _Cell = (_S, _S, _S)
+_NOWHERE: _Cell = (_L, _L, _L)
+
+# fmt: off
+# Each cell: legacy, BuildKit on the docker driver, docker-container.
+_ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
+    #                    retag         hosts         builder       contexts      direct        none
+    Kind.FROM:          ((_S, _S, _L), (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), (_S, _S, _S), (_L, _L, _L)),
+    Kind.COPY_FROM:     ((_S, _S, _L), (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), (_S, _S, _S), (_L, _L, _L)),
+    Kind.MOUNT_FROM:    ((_R, _S, _L), (_R, _S, _L), (_R, _L, _S), (_R, _S, _S), (_R, _S, _S), (_R, _L, _L)),
+    Kind.ONBUILD:       ((_S, _S, _L), (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), (_S, _S, _S), (_L, _L, _L)),
+    Kind.SYNTAX:        ((_I, _S, _L), (_I, _S, _L), (_I, _L, _S), (_R, _S, _S), (_I, _S, _S), (_I, _L, _L)),
+    Kind.CACHE_FROM:    ((_I, _S, _L), (_I, _S, _L), (_I, _L, _S), (_R, _L, _L), (_I, _L, _L), (_I, _L, _L)),
+    Kind.SBOM:          ((_R, _L, _L), (_R, _S, _L), (_R, _L, _S), (_R, _L, _L), (_R, _L, _L), (_R, _L, _L)),
+    # The daemon itself fetches these, whatever builds; of their traits BuildKit's cell counts.
+    Kind.RUN:           (_EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
+    Kind.COMPOSE_IMAGE: (_EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
+    Kind.PULL:          (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
+    Kind.BUILDER_IMAGE: (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
+
+    Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.REGISTRY_UNKNOWN:   (_NOWHERE,     _NOWHERE,     _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
+    Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), (_L, _L, _R), (_R, _L, _L), _NOWHERE,     _NOWHERE),
+    Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
+    Trait.PULL_ALWAYS:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.DIGEST:             (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.OTHER_PLATFORM:     ((_W, _L, _L), (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.CONTAINERD_SYNTAX:  ((_S, _L, _L), (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+}
+# fmt: on
+
+_BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
+
+_MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED)
+_FALLS_BACK: Mapping[Strategy, Verdict] = {Strategy.HOSTS: _L, Strategy.BUILDER: _L, Strategy.CONTEXTS: _R}
+"""What a miss comes to with `on_miss: upstream`."""
+
+_WHY: Mapping[Kind | Trait, str] = {
+    Kind.MOUNT_FROM: "the legacy builder has no `RUN --mount`",
+    Kind.SYNTAX: "the legacy builder does not load a frontend",
+    Kind.CACHE_FROM: "a cache that is no local image is asked for at its registry; the build survives without",
+    Kind.SBOM: "the SBOM scanner is an image that BuildKit fetches by itself",
+    Kind.PULL: "`docker pull` asks the registry always, and overwrites the name that was given to ECR's image",
+    Kind.BUILDER_IMAGE: "`docker buildx create` pulls BuildKit's own image",
+    Trait.STAGE_UNUSED: "BuildKit does not build a stage that nothing needs",
+    Trait.HUB_BY_HOST: "the host `registry-1.docker.io` is another name to Docker than `docker.io`",
+    Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
+    Trait.NOT_MIRRORED: "the manifest does not mirror it",
+    Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
+    Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
+    Trait.PULL_ALWAYS: "a pull was asked for, which goes to the registry even when the name is there",
+    Trait.DIGEST: "Docker cannot give a local image a name with a digest",
+    Trait.OTHER_PLATFORM: "it is built for another platform than the machine's, whose image was pulled",
+    Trait.CONTAINERD_SYNTAX: "with the containerd image store a `# syntax=` line has images looked up remotely",
+}
+_WHY_STRATEGY: Mapping[Strategy, str] = {
+    Strategy.RETAG: "a docker-container builder does not see the daemon's images",
+    Strategy.HOSTS: "`hosts.toml` is read by BuildKit on the docker driver only",
+    Strategy.BUILDER: "the mirrors are those of the docker-container builder, which is not the one that builds",
+    Strategy.CONTEXTS: "the legacy builder has no `--build-context`",
+    Strategy.LOGIN: "a login changes who is asking, not who is asked",
+    Strategy.NONE: "nothing serves it from ECR",
+}
+_WHY_BY_DAEMON: Mapping[Strategy, str] = {
+    Strategy.HOSTS: "`docker run` and `docker pull` do not read `hosts.toml`",
+    Strategy.BUILDER: "the daemon fetches it, not the builder",
+    Strategy.CONTEXTS: "the daemon fetches it, not the builder",
+    Strategy.DIRECT: "only the Dockerfile is redirected",
+}
+
+
+def builder_of(strategy: Strategy, daemon: Daemon = CODEBUILD, *, asks_buildkit: bool = False) -> Builder:
+    """What builds under `strategy` when the command names no builder; before Docker 23 BuildKit has to be asked for."""
+    if strategy is Strategy.BUILDER:
+        return Builder.CONTAINER
+    return Builder.BUILDKIT if asks_buildkit or daemon.is_at_least(23) else Builder.LEGACY
+
+
+def outcome(
+    use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon = CODEBUILD, on_miss: OnMiss = "fail"
+) -> Outcome:
+    """What comes of `use`. `hosts` on a daemon that does not read them ends the build; `auto` retags then."""
+    if strategy is not Strategy.AUTO:
+        return _look_up(use, strategy, builder, daemon, on_miss)
+    retagged = _look_up(use, Strategy.RETAG, builder, daemon, on_miss)
+    if retagged.verdict is Verdict.STAYS or use.kind in _BY_DAEMON:
+        return retagged
+    if builder is Builder.BUILDKIT and daemon.reads_hosts:
+        return _look_up(use, Strategy.HOSTS, builder, daemon, on_miss)
+    if builder is Builder.CONTAINER and daemon.is_at_least(28):
+        # A builder that the build makes has the mirrors too, but nobody closes its way to the upstreams.
+        return _look_up(use, Strategy.BUILDER, builder, daemon, "upstream")
+    return retagged
+
+
+def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon, on_miss: OnMiss) -> Outcome:
+    if Trait.HOME in use.traits:
+        return Outcome(Verdict.STAYS, Trait.HOME)
+    if Trait.STAGE_UNUSED in use.traits and builder is not Builder.LEGACY:
+        return Outcome(Verdict.IGNORED, Trait.STAGE_UNUSED, _WHY[Trait.STAGE_UNUSED])
+    if Trait.BUILT_HERE in use.traits and _sees_local_images(use, builder):
+        return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
+    is_buildkit = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON
+    if strategy is Strategy.CONTEXTS and is_buildkit and not daemon.is_at_least(23):
+        return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
+    if strategy is Strategy.HOSTS and not daemon.reads_hosts:
+        return Outcome(Verdict.REFUSED, use.kind, _why_no_hosts(daemon))
+    column = strategy if strategy in _COLUMNS else Strategy.NONE
+    position = _BUILDERS.index(Builder.BUILDKIT if use.kind in _BY_DAEMON else builder)
+    rows: list[Kind | Trait] = [use.kind, *(trait for trait in Trait if trait in use.traits and trait in _ROWS)]
+    for row in rows:
+        if row is Trait.CONTAINERD_SYNTAX and not daemon.has_containerd_store:
+            continue
+        verdict = _ROWS[row][_COLUMNS.index(column)][position]
+        if verdict is Verdict.REFUSED and row in _MISSES and on_miss == "upstream":
+            verdict = _FALLS_BACK[column]
+        if verdict is Verdict.REFUSED and row is not use.kind and use.kind is Kind.CACHE_FROM:
+            verdict = Verdict.IGNORED  # a build goes on without a cache
+        if verdict is not Verdict.STAYS:
+            return Outcome(verdict, row, _reason(row, use.kind, strategy, verdict))
+    return Outcome(Verdict.STAYS, use.kind)
+
+
+def _why_no_hosts(daemon: Daemon) -> str:
+    if daemon.has_containerd_store:
+        return f"the images of Docker {daemon.version} are in containerd, where `hosts.toml` is not counted on"
+    return f"Docker {daemon.version} does not read `hosts.toml`"
+
+
+def _sees_local_images(use: ImageUse, builder: Builder) -> bool:
+    if use.kind is Kind.PULL or Trait.PULL_ALWAYS in use.traits:
+        return False
+    return use.kind in _BY_DAEMON or builder is not Builder.CONTAINER
+
+
+def _reason(row: Kind | Trait, kind: Kind, strategy: Strategy, verdict: Verdict) -> str:
+    if strategy is Strategy.CONTEXTS and verdict is Verdict.REFUSED and row is not Trait.PLATFORM_MISSING:
+        return _WHY_STRATEGY[strategy]
+    if isinstance(row, Trait) or kind in (Kind.PULL, Kind.BUILDER_IMAGE) or verdict is not Verdict.LEAVES:
+        return _WHY[row]
+    if kind in _BY_DAEMON:
+        return _WHY_BY_DAEMON.get(strategy) or _WHY_STRATEGY[strategy]
+    if kind in (Kind.CACHE_FROM, Kind.SBOM):
+        return _WHY[kind]
+    return _WHY_STRATEGY[strategy]

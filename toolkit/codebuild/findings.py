@@ -1,0 +1,89 @@
+"""What reading a file for its images comes to, before anybody asks where they are mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toolkit.codebuild.coverage import Builder, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image that a line names: `written` as there, `name` with its variables' values.
+
+    `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a value, with which
+    `name` is not what a build would fetch. `follows_syntax`: its Dockerfile has a `# syntax=` line. `is_unused`: its
+    stage is not needed by the one that is built. `builder` is the one that the command names, if it names any.
+    """
+
+    line: int
+    kind: Kind
+    written: str
+    name: str
+    platform: str | None = None
+    unset: tuple[str, ...] = ()
+    pulls_always: bool = False
+    follows_syntax: bool = False
+    is_unused: bool = False
+    builder: Builder | None = None
+    asks_buildkit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A line that was not understood; `is_fault` where a build would fail, or may fetch what cannot be seen."""
+
+    line: int
+    message: str
+    is_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build that a file asks for, in that file's folder.
+
+    `dockerfile` is relative to `context` where `is_beside_context`, else to the folder; `inline` is its text instead.
+    `is_partial`: another compose file may say the context. `contexts` are named contexts; `platforms` is empty for the
+    machine's own; `tags` are the names it gives its result.
+    """
+
+    line: int
+    context: str = "."
+    dockerfile: str | None = None
+    is_beside_context: bool = False
+    is_partial: bool = False
+    inline: str | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    platforms: tuple[str, ...] = ()
+    target: str | None = None
+    pulls_always: bool = False
+    builder: Builder | None = None
+    asks_buildkit: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`.
+
+    `pulls_always` and `builder` are for all of its builds.
+    """
+
+    line: int
+    path: str
+    kind: str
+    pulls_always: bool = False
+    builder: Builder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything that a file says about images; `tags` are names that it gives to local images besides its builds."""
+
+    images: tuple[NamedImage, ...] = ()
+    builds: tuple[Build, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    tags: tuple[str, ...] = ()
+    follows: tuple[Follow, ...] = ()

@@ -1,0 +1,146 @@
+"""Whether the manifest mirrors what a file names, and what makes that use hard to serve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from toolkit.codebuild.coverage import ImageUse, Kind, Trait
+from toolkit.codebuild.findings import NamedImage
+from toolkit.manifest.destinations import default_repository
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.errors import OciError
+from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
+from toolkit.plan.desired import Desired, DesiredImage
+
+_ECR_HOST = re.compile(r"\.dkr\.ecr(-fips)?\.")
+_HOST_OF_PROJECT = re.compile(r"\$(TOOLKIT_ECR_REGISTRY|\{TOOLKIT_ECR_REGISTRY\})/")
+"""How the commands of a project spell the host that Terraform tells it."""
+_HUB_HOST = "registry-1.docker.io/"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where the manifest keeps an image; `path` is the field that asks for it."""
+
+    path: str
+    repository: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A use with what the manifest says about it; `remark` is what the traits alone do not say.
+
+    `reference` is None for what is no image name, or lacks a variable's value.
+    """
+
+    use: ImageUse
+    reference: Reference | None
+    mirror: Mirror | None = None
+    remark: str = ""
+
+
+class Matcher:
+    """Compares uses with what one manifest asks for, or with nothing.
+
+    `prefix` is that of its repositories, `local_tags` are names that builds give to their results.
+    """
+
+    def __init__(
+        self, desired: Desired | None, machine: str, *, prefix: str = "", local_tags: Iterable[str] = ()
+    ) -> None:
+        self._desired = desired or Desired(name="", region="", account_id=None)
+        self._machine = Platform.parse(machine)
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._listed: dict[tuple[Repository, str], DesiredImage] = {}
+        for image in self._desired.images:
+            self._listed.setdefault((image.source.name, image.tag), image)
+        names = (*(image.source.name for image in self._desired.images), *(s.source for s in self._desired.selections))
+        self._registries = {name.registry for name in names}
+        parsed = (_parsed(tag) for tag in local_tags)
+        self._local = {_tagged(reference) for reference in parsed if reference}
+
+    def match(self, image: NamedImage) -> Match:
+        """What the manifest says about `image`."""
+        traits = set(_written_traits(image))
+        if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
+            return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), _parsed(image.name))
+        if image.unset:
+            return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None)
+        try:
+            reference = Reference.parse(image.name)
+        except OciError as error:
+            return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None, remark=error.message)
+        if reference.digest is not None:
+            traits.add(Trait.DIGEST)
+        elif _tagged(reference) in self._local:
+            traits.add(Trait.BUILT_HERE)
+        platform = _platform(image.platform) or self._machine
+        if not self._machine.matches(platform):
+            traits.add(Trait.OTHER_PLATFORM)
+        found, remark = self._find(reference)
+        if found is None:
+            traits.add(Trait.NOT_MIRRORED)
+            if reference.registry not in self._registries:
+                traits.add(Trait.REGISTRY_UNKNOWN)
+            return Match(ImageUse(image.kind, frozenset(traits)), reference, remark=remark)
+        if found.repository != self._prefix + default_repository(reference):
+            traits.add(Trait.REPOSITORY_RENAMED)
+        if found.platforms is not None and not any(platform.matches(own) for own in found.platforms):
+            traits.add(Trait.PLATFORM_MISSING)
+            remark = f"add `{platform}` to the `platforms` of `{found.path}`"
+        mirror = Mirror(found.path, found.repository, found.tag)
+        return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, remark)
+
+    def _find(self, reference: Reference) -> tuple[DesiredImage | None, str]:
+        """What mirrors the image, or why nothing does although it seems so."""
+        tag = reference.tag if reference.digest else reference.tag or "latest"
+        listed = self._listed.get((reference.name, tag)) if tag else None
+        if reference.digest is None:
+            fitting = (one for one in self._desired.selections if one.source == reference.name)
+            selected = (one.image(tag) for one in fitting if tag and one.tags.matches(tag))
+            return listed or next(selected, None), ""
+        for one in self._listed.values():
+            if one.source.name == reference.name and one.source.digest == reference.digest:
+                if one.platforms is None:
+                    return one, ""
+                return None, f"a digest is kept with `platforms: all` only: say so in `{one.path}`"
+        if listed is not None:
+            return None, f"`{listed.path}` has this tag without this digest: pin it there, with `platforms: all`"
+        return None, ""
+
+
+def _written_traits(image: NamedImage) -> Iterable[Trait]:
+    if image.pulls_always:
+        yield Trait.PULL_ALWAYS
+    if image.is_unused:
+        yield Trait.STAGE_UNUSED
+    if image.name.startswith(_HUB_HOST):
+        yield Trait.HUB_BY_HOST
+    if image.follows_syntax and image.kind is not Kind.SYNTAX:
+        yield Trait.CONTAINERD_SYNTAX
+
+
+def _parsed(text: str) -> Reference | None:
+    try:
+        return Reference.parse(text)
+    except OciError:
+        return None
+
+
+def _platform(text: str | None) -> Platform | None:
+    try:
+        return Platform.parse(text) if text else None
+    except OciError:
+        return None
+
+
+def _tagged(reference: Reference) -> str:
+    return str(reference.with_tag(reference.tag or "latest"))
+
+
+def upstream_of(reference: Reference) -> str:
+    """The registry in a sentence: `Docker Hub` by its name, others by their host."""
+    return "Docker Hub" if reference.registry == DOCKER_HUB else reference.registry

@@ -1,0 +1,115 @@
+"""What a scan found: each use of an image with what comes of it, and the lines that were not understood."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, Verdict
+from toolkit.codebuild.matching import Mirror
+
+KEPT = (Verdict.STAYS, Verdict.IGNORED)
+"""The build goes on, and nobody but ECR was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedUse:
+    """One use of an image in `file`; `reference` is its full name, None where no name can be known.
+
+    `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
+    comes of that; `builders` and `outcomes` are for every strategy. `is_read` is false where the image is not known,
+    `can_be_added` true where the manifest may get it as it is. `remedy` is what to do, where something can be done.
+    """
+
+    file: str
+    line: int
+    kind: Kind
+    written: str
+    reference: str | None
+    registry: str | None
+    platform: str | None
+    is_pinned: bool
+    pulls_always: bool
+    unset: tuple[str, ...]
+    mirror: Mirror | None
+    builder: Builder
+    is_builder_named: bool
+    builders: Mapping[Strategy, Builder]
+    outcome: Outcome
+    outcomes: Mapping[Strategy, Mapping[Builder, Outcome]]
+    is_read: bool = True
+    can_be_added: bool = False
+    remedy: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the build gets the image without asking anybody but ECR, or does without."""
+        return self.is_read and self.outcome.verdict in KEPT
+
+    @property
+    def verdicts(self) -> Mapping[Strategy, Mapping[Builder, Verdict]]:
+        """The outcomes without their reasons."""
+        return {one: {builder: found.verdict for builder, found in row.items()} for one, row in self.outcomes.items()}
+
+    def under(self, strategy: Strategy) -> Outcome:
+        """What comes of it under another strategy, with the builder that it has there."""
+        return self.outcomes[strategy][self.builders[strategy]]
+
+    @property
+    def kept_by(self) -> tuple[Strategy, ...]:
+        """Strategies that would keep it home."""
+        return tuple(one for one in self.outcomes if self.under(one).verdict in KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTrouble:
+    """A line that was not understood."""
+
+    file: str
+    line: int
+    message: str
+    is_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """The whole scan; `manifest` is None where there is none, `files` has each file with its kind."""
+
+    manifest: str | None
+    strategy: Strategy
+    docker_version: str
+    files: Mapping[str, str]
+    uses: tuple[ScannedUse, ...]
+    troubles: tuple[ScanTrouble, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def lost(self) -> tuple[ScannedUse, ...]:
+        """The uses that are not kept home."""
+        return tuple(use for use in self.uses if not use.is_kept)
+
+    def defeats(self, strategy: Strategy) -> Mapping[str, tuple[ScannedUse, ...]]:
+        """The uses that `strategy` does not serve although the image is mirrored, by the reason."""
+        found: dict[str, tuple[ScannedUse, ...]] = {}
+        for use in self.uses:
+            outcome = use.under(strategy)
+            if use.mirror and outcome.verdict not in KEPT and outcome.by is not Trait.PLATFORM_MISSING:
+                found[outcome.why] = (*found.get(outcome.why, ()), use)
+        return found
+
+    @property
+    def faults(self) -> tuple[ScanTrouble, ...]:
+        """The troubles for which a check fails."""
+        return tuple(trouble for trouble in self.troubles if trouble.is_fault)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every build stays home, as far as files can tell."""
+        return not self.lost and not self.faults
+
+    @property
+    def upstreams(self) -> Mapping[str, int]:
+        """How many uses each upstream would still be asked for."""
+        leaving = (use for use in self.lost if use.outcome.verdict is Verdict.LEAVES and use.registry)
+        return Counter(use.registry for use in leaving if use.registry)

@@ -1,0 +1,186 @@
+"""Variables in words, `${VERSION:-1.27}`: as the Dockerfile's own language has them, and as compose files do.
+
+The two differ in quotes and in how a dollar is escaped, and agree on the rest. What has no value becomes empty, as it
+does for Docker, and is named, so that nobody takes the rest for an image.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DEEPEST = 30
+_LONGEST = 64 * 1024
+"""Of a word: a few lines can double a value as often as they like."""
+
+
+_LONGEST_REPLACED = 1024
+_MOST_STARS = 3
+
+
+class CannotExpand(Exception):
+    """The text is no word of the language; the message is a clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word after expansion; `unset` are the variables that it needed and that have no value."""
+
+    text: str
+    unset: tuple[str, ...] = ()
+
+
+def expand(text: str, values: Mapping[str, str], *, escape: str = "\\") -> Word:
+    """`text` of a Dockerfile: quotes are taken away, `escape` protects one letter. Raises CannotExpand."""
+    return _run(_Expansion(text, values, escape=escape, has_quotes=True))
+
+
+def interpolate(text: str, values: Mapping[str, str]) -> Word:
+    """`text` of a compose file: quotes stay, `$$` is a dollar. Raises CannotExpand."""
+    return _run(_Expansion(text, values, escape="$", has_quotes=False))
+
+
+def _run(expansion: _Expansion) -> Word:
+    text = expansion.until("", 0)
+    return Word(text, tuple(dict.fromkeys(expansion.unset)))
+
+
+@dataclass(slots=True)
+class _Expansion:
+    text: str
+    values: Mapping[str, str]
+    escape: str
+    has_quotes: bool
+    place: int = 0
+    unset: list[str] = field(default_factory=list)
+    length: int = 0
+
+    def until(self, stop: str, depth: int) -> str:
+        """Everything before `stop`, which is taken as well; up to the end where it is empty."""
+        if depth > _DEEPEST:
+            raise CannotExpand("variables are nested too deeply")
+        found: list[str] = []
+        while self.place < len(self.text):
+            letter = self._take()
+            following = self.text[self.place : self.place + 1]
+            if stop and letter == stop:
+                return "".join(found)
+            if self.has_quotes and letter == "'":
+                found.append(self._single_quoted())
+            elif self.has_quotes and letter == '"':
+                found.append(self._double_quoted(depth))
+            elif letter == self.escape and following and (self.has_quotes or following == "$"):
+                found.append(self._take())
+            elif letter == "$":
+                found.append(self._variable(depth))
+            else:
+                found.append(letter)
+        if stop:
+            raise CannotExpand(f"a `{stop}` is missing")
+        return "".join(found)
+
+    def _take(self) -> str:
+        self.place += 1
+        return self.text[self.place - 1]
+
+    def _limited(self, value: str) -> str:
+        self.length += len(value)
+        if self.length > _LONGEST:
+            raise CannotExpand(f"it comes to more than {_LONGEST:,} characters")
+        return value
+
+    def _single_quoted(self) -> str:
+        end = self.text.find("'", self.place)
+        if end < 0:
+            raise CannotExpand("a quote is not closed")
+        start, self.place = self.place, end + 1
+        return self.text[start:end]
+
+    def _double_quoted(self, depth: int) -> str:
+        found: list[str] = []
+        while self.place < len(self.text):
+            letter = self._take()
+            following = self.text[self.place : self.place + 1]
+            if letter == '"':
+                return "".join(found)
+            if letter == self.escape and following and following in f'"${self.escape}':
+                found.append(self._take())
+            else:
+                found.append(self._variable(depth) if letter == "$" else letter)
+        raise CannotExpand("a quote is not closed")
+
+    def _variable(self, depth: int) -> str:
+        if self.text[self.place : self.place + 1] == "{":
+            self.place += 1
+            return self._in_braces(depth + 1)
+        match = _NAME.match(self.text, self.place)
+        if match is None:
+            return "$"
+        self.place = match.end()
+        return self._value(match.group())
+
+    def _value(self, name: str) -> str:
+        if name not in self.values:
+            self.unset.append(name)
+        return self._limited(self.values.get(name, ""))
+
+    def _in_braces(self, depth: int) -> str:
+        match = _NAME.match(self.text, self.place)
+        if match is None:
+            raise CannotExpand("`${` is not followed by a name")
+        name = match.group()
+        self.place = match.end()
+        operator = self.text[self.place : self.place + 1]
+        self.place += 1
+        if operator == "}":
+            return self._value(name)
+        counts_empty = operator == ":"
+        if counts_empty:
+            operator = self.text[self.place : self.place + 1]
+            self.place += 1
+        before = len(self.unset)
+        word = self.until("}", depth)
+        is_set = name in self.values and not (counts_empty and not self.values[name])
+        if operator not in ("-", "+", "?") or (operator == "-" and is_set) or (operator == "+" and not is_set):
+            del self.unset[before:]  # the word is not used
+        match operator:
+            case "-":
+                return self._limited(self.values[name]) if is_set else word
+            case "+":
+                return word if is_set else ""
+            case "?":
+                if not is_set:
+                    self.unset.append(name)
+                return self._limited(self.values.get(name, ""))
+            case "#" | "%" if self.has_quotes and not counts_empty:
+                return _stripped(self._value(name), word, operator)
+            case "/" if self.has_quotes and not counts_empty:
+                return _replaced(self._value(name), word)
+        raise CannotExpand(f"`${{{name}…}}` has an operator that is not known")
+
+
+def _stripped(value: str, pattern: str, operator: str) -> str:
+    """`${x#p}` and `${x%p}`, shortest match; `##` and `%%`, longest."""
+    is_longest = pattern.startswith(operator)
+    pattern = pattern.removeprefix(operator)
+    lengths = range(len(value), -1, -1) if is_longest else range(len(value) + 1)
+    for length in lengths:
+        part = value[:length] if operator == "#" else value[len(value) - length :]
+        if fnmatch.fnmatchcase(part, pattern):
+            return value[length:] if operator == "#" else value[: len(value) - length]
+    return value
+
+
+def _replaced(value: str, word: str) -> str:
+    """`${x/p/r}`, and `${x//p/r}` for all."""
+    is_global = word.startswith("/")
+    pattern, _, replacement = word.removeprefix("/").partition("/")
+    if not pattern:
+        return value
+    if len(value) > _LONGEST_REPLACED or pattern.count("*") > _MOST_STARS:
+        raise CannotExpand("it replaces too much")
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.sub(expression, lambda _: replacement, value, count=0 if is_global else 1)

@@ -1,0 +1,86 @@
+"""Init: a first manifest from a scan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.codebuild.scan_report import ScannedUse
+from toolkit.errors import ManifestUnusable, Refused, UsageError
+from toolkit.manifest.loader import loads
+from toolkit.operations.scan import Scan, ScanOptions, scan, write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a first manifest is made from; `name` is None for that of the folder `home`."""
+
+    paths: tuple[Path, ...]
+    home: Path
+    manifest: Path
+    name: str | None = None
+    region: str = "us-east-1"
+    values: Mapping[str, str] = field(default_factory=dict)
+    machine: str = "linux/amd64"
+    overwrites: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was written; `left_out` says what could not be."""
+
+    images: int
+    left_out: tuple[str, ...]
+
+
+def init(start: Start) -> Begun:
+    """Write the manifest. Raises Refused where there is one already or nothing to mirror, and UsageError."""
+    if start.manifest.exists() and not start.overwrites:
+        hint = "say --force to overwrite it, or `toolkit scan --write` to add to it"
+        raise Refused("init.exists", f"there is a `{start.manifest}` already", hint=hint)
+    found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine))
+    reasons = (
+        *(f"{use.file}:{use.line}: `{use.written}`: {use.remedy}" for use in found.report.uses if _is_lost(use)),
+        *(f"{one.file}:{one.line}: {one.message}" for one in found.report.troubles),
+    )
+    left_out = tuple(dict.fromkeys(reasons))
+    if not found.additions:
+        shown = ", ".join(f"`{path}`" for path in start.paths)
+        more = f"; {'; '.join(left_out)}" if left_out else ""
+        hint = "name the files that your builds read"
+        raise Refused("init.nothing", f"no image to mirror was found in {shown}{more}", hint=hint)
+    text = _text(start, found)
+    try:
+        loads(text, str(start.manifest))
+    except ManifestUnusable as error:
+        why = "; ".join(f"{issue.path} {issue.message}" for issue in error.issues)
+        hint = "give `--name` and `--region` other values"
+        raise UsageError("usage.value", f"that would be no manifest: {why}", hint=hint) from error
+    write_whole(start.manifest.resolve(), text)
+    return Begun(len(found.additions), left_out)
+
+
+def _is_lost(use: ScannedUse) -> bool:
+    return bool(use.remedy) and not use.can_be_added
+
+
+def _text(start: Start, found: Scan) -> str:
+    lines = [
+        "# Base images of the builds here, made by `toolkit init`; every field: `toolkit schema`.",
+        "version: 1",
+        f"name: {start.name or _name_of(start.home)}",
+        f"aws: {{region: {start.region}}}",
+        *([f"platforms: [{start.machine}]"] if start.machine != "linux/amd64" else []),
+        "",
+        "images:",
+        *(f"  - {entry.text}" for entry in found.additions),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _name_of(folder: Path) -> str:
+    """The folder's name, as far as the manifest takes it."""
+    name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).lstrip("-0123456789")[:40].strip("-")
+    return name if len(name) > 1 else "base-images"

@@ -1,0 +1,265 @@
+"""The files of a scan: found, read, and followed from builds to Dockerfiles.
+
+A folder is walked without asking Git: what is ignored is not in a pipeline's checkout, and a gate has to say the same
+on both. Folders of other people's code are left out (`SKIPPED`), and links are not followed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from toolkit.codebuild.bake_reading import read_bake
+from toolkit.codebuild.buildspec_reading import read_buildspec
+from toolkit.codebuild.compose_reading import read_compose
+from toolkit.codebuild.coverage import Builder
+from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
+from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
+from toolkit.errors import UsageError
+
+SKIPPED = frozenset(
+    {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
+)
+
+_NAMES = {
+    "dockerfile": ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "*.dockerfile", "Containerfile", "Containerfile.*"),
+    "compose": ("compose.y*ml", "compose.*.y*ml", "docker-compose.y*ml", "docker-compose[.-]*.y*ml"),
+    "bake": ("docker-bake.hcl", "docker-bake.json", "docker-bake.*.hcl", "docker-bake.*.json", "*.bake.hcl"),
+    "buildspec": ("buildspec*.y*ml", "*[.-]buildspec.y*ml"),
+}
+_COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_BAKE_DEFAULTS = ("docker-bake.hcl", "docker-bake.json")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image and the file that names it."""
+
+    file: Path
+    image: NamedImage
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrouble:
+    """A line that was not understood, and its file."""
+
+    file: Path
+    trouble: Trouble
+
+
+@dataclass(slots=True)
+class Findings:
+    """What all files say together; `files` are those that were read, with their kind."""
+
+    files: dict[Path, str] = field(default_factory=dict)
+    images: dict[FoundImage, None] = field(default_factory=dict)
+    troubles: dict[FoundTrouble, None] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
+
+
+def kind_of(path: Path) -> str | None:
+    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for any other file."""
+    if path.name.endswith(".dockerignore"):
+        return None
+    fitting = (kind for kind, patterns in _NAMES.items() for one in patterns if fnmatch.fnmatchcase(path.name, one))
+    return next(fitting, None)
+
+
+def read_files(paths: Iterable[Path], values: Mapping[str, str], machine: str) -> Findings:
+    """Everything below `paths`; `values` are build arguments and variables. Raises UsageError for what is not there."""
+    paths = list(paths)
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        named = ", ".join(f"`{path}`" for path in missing)
+        raise UsageError("usage.no_such_path", f"there is no {named}", hint="name files or folders to be scanned")
+    scan = _Scan(values, machine)
+    for path in paths:
+        if path.is_dir():
+            for found in _walk(path, scan.refuse):
+                scan.add(found, kind_of(found), path)
+        else:
+            scan.add(path, kind_of(path) or _kind_by_content(path), path.parent)
+    scan.finish()
+    return scan.findings
+
+
+def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
+    """The files that are known by their names; a link that leads nowhere is one of them, a pipe is not."""
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        found = (Path(parent) / name for name in sorted(files))
+        yield from (path for path in found if kind_of(path) and (path.is_file() or not path.exists()))
+
+
+def _kind_by_content(path: Path) -> str:
+    """What a file of any other name is, when somebody names it."""
+    if path.suffix in (".hcl", ".json"):
+        return "bake"
+    if path.suffix not in (".yml", ".yaml"):
+        return "dockerfile"
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "compose"  # reading it as that says why it cannot be read
+    return "buildspec" if "\nphases:" in f"\n{text}" else "compose"
+
+
+class _Scan:
+    def __init__(self, values: Mapping[str, str], machine: str) -> None:
+        self._values = values
+        self._machine = machine
+        self._dockerfiles: dict[Path, Path] = {}
+        self._built: set[Path] = set()
+        self._seen: set[tuple[Path, bool, Builder | None]] = set()
+        self.findings = Findings()
+
+    def add(self, path: Path, kind: str | None, root: Path, follow: Follow | None = None) -> None:
+        """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
+        pulls_always = follow is not None and follow.pulls_always
+        key = (path, pulls_always, follow.builder if follow else None)
+        if key in self._seen or kind is None:
+            return
+        self._seen.add(key)
+        self.findings.files[path] = kind
+        if kind == "dockerfile":
+            self._dockerfiles[path] = root
+            return
+        text = self._read(path)
+        if text is None:
+            return
+        match kind:
+            case "compose":
+                values = {**_environment_file(path.parent / ".env"), **self._values}
+                reading, folder = read_compose(text, values, pulls_always=pulls_always), path.parent
+            case "bake":
+                is_json = path.suffix == ".json"
+                reading = read_bake(text, self._values, is_json=is_json, pulls_always=pulls_always)
+                folder = path.parent
+            case _:
+                reading, folder = read_buildspec(text, self._values), _source_root(path, root)
+        self._take(path, reading)
+        for build in reading.builds:
+            builder = build.builder or (follow.builder if follow else None)
+            self._build(path, folder, replace(build, builder=builder))
+        for one in reading.follows:
+            self._follow(path, folder, one)
+
+    def refuse(self, error: OSError) -> None:
+        """Note a folder that cannot be read."""
+        self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
+
+    def finish(self) -> None:
+        """Read the Dockerfiles that no build led to: `docker build` without options, of whichever stage."""
+        for path in self._dockerfiles:
+            if path.resolve() not in self._built and (text := self._read(path)) is not None:
+                circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
+                self._take(path, read_dockerfile(text, circumstances))
+
+    def _follow(self, path: Path, folder: Path, follow: Follow) -> None:
+        target = Path(os.path.normpath(folder / follow.path))
+        defaults = _COMPOSE_DEFAULTS if follow.kind == "compose" else _BAKE_DEFAULTS
+        if target.name in defaults:
+            target = next((target.with_name(one) for one in defaults if target.with_name(one).is_file()), target)
+        if target.is_file():
+            self.add(target, follow.kind, folder, follow)
+        else:
+            message = f"there is no `{os.path.normpath(follow.path)}`, which it uses"
+            self._trouble(path, Trouble(follow.line, message, is_fault=True))
+
+    def _build(self, path: Path, folder: Path, build: Build) -> None:
+        self.findings.tags.update(tag for tag in build.tags if "$" not in tag)
+        if build.inline is not None:
+            for platform in build.platforms or (None,):
+                reading = read_dockerfile(build.inline, self._circumstances(build, platform))
+                self._take(path, _of_build(reading, build, line=build.line))
+            return
+        context = folder / build.context
+        file = build.dockerfile or "Dockerfile"
+        is_beside = build.is_beside_context or build.dockerfile is None
+        target = Path(os.path.normpath((context if is_beside else folder) / file))
+        if not target.is_file():
+            named = os.path.normpath((Path(build.context) if is_beside else Path()) / file)
+            message = f"there is no `{named}`, which it builds"
+            if build.is_partial:
+                message += ", unless another compose file says from where"
+            self._trouble(path, Trouble(build.line, message, is_fault=not build.is_partial))
+            return
+        self.findings.files.setdefault(target, "dockerfile")
+        self._built.add(target.resolve())
+        if (text := self._read(target)) is not None:
+            for platform in build.platforms or (None,):
+                self._take(target, _of_build(read_dockerfile(text, self._circumstances(build, platform)), build))
+
+    def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
+        return Circumstances(
+            args={**build.args, **self._values},
+            contexts=build.contexts,
+            target=build.target,
+            target_platform=platform,
+            machine=self._machine,
+        )
+
+    def _take(self, path: Path, reading: Reading) -> None:
+        self.findings.images.update((FoundImage(path, image), None) for image in reading.images)
+        self.findings.tags.update(tag for tag in reading.tags if "$" not in tag)
+        for trouble in reading.troubles:
+            self._trouble(path, trouble)
+
+    def _trouble(self, path: Path, trouble: Trouble) -> None:
+        self.findings.troubles[FoundTrouble(path, trouble)] = None
+
+    def _read(self, path: Path) -> str | None:
+        """The text of a file; what cannot be read is a fault of that file, not of the scan."""
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_TEXT + 1)
+            if len(content) > MAX_TEXT:
+                message = f"it has more than {MAX_TEXT:,} bytes, which nobody wrote by hand"
+            else:
+                return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            self._trouble(path, Trouble(line, f"the byte 0x{content[error.start]:02X} is not UTF-8", is_fault=True))
+            return None
+        except OSError as error:
+            message = f"it cannot be read: {error.strerror}"
+        self._trouble(path, Trouble(1, message, is_fault=True))
+        return None
+
+
+def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Reading:
+    """The images of a Dockerfile as `build` fetches them; `line` where the Dockerfile is part of another file."""
+
+    def fetched(image: NamedImage) -> NamedImage:
+        return replace(
+            image,
+            line=line or image.line,
+            pulls_always=build.pulls_always,
+            builder=build.builder,
+            asks_buildkit=build.asks_buildkit,
+        )
+
+    troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)
+    return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)
+
+
+def _source_root(path: Path, root: Path) -> Path:
+    """Where CodeBuild runs the commands of a buildspec: the checkout that it is in, else what was to be scanned."""
+    parents = (parent for parent in path.resolve().parents if (parent / ".git").exists())
+    checkout = next(parents, None)
+    if checkout is None:
+        return root
+    return Path(os.path.relpath(checkout)) if checkout.is_relative_to(Path.cwd()) else checkout
+
+
+def _environment_file(path: Path) -> dict[str, str]:
+    """The variables that `docker compose` finds beside its file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
