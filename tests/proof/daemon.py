@@ -1,0 +1,83 @@
+"""A Docker daemon of some version, with an empty data folder, its own socket, and nothing of this machine's settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """Where the programs of one version are: `root` is `/` or a folder into which its packages were unpacked."""
+
+    version: str
+    root: Path
+
+    @property
+    def search_path(self) -> str:
+        """A PATH on which `docker` is this version's, and the rest is the machine's."""
+        own = [str(self.root / "usr/sbin"), str(self.root / "usr/bin")]
+        return ":".join((*own, _SYSTEM)) if self.root != Path("/") else _SYSTEM
+
+    def missing(self) -> str | None:
+        """Why it cannot run here; None if it can."""
+        if os.geteuid() != 0:
+            return "a Docker daemon needs root"
+        for program in ("unshare", "busybox", "dockerd", "docker", "containerd", "runc"):
+            if shutil.which(program, path=self.search_path) is None:
+                return f"`{program}` is not installed: `apt-get install docker.io busybox-static`"
+        return None
+
+    def install_plugins(self, home: Path) -> None:
+        """Let the client of `home` find this version's plugins, and no others."""
+        plugins = self.root / "usr/libexec/docker/cli-plugins"
+        (home / ".docker").mkdir(parents=True)
+        if plugins.is_dir():
+            (home / ".docker/cli-plugins").symlink_to(plugins)
+
+
+@contextmanager
+def running_daemon(docker: Docker, folder: Path, home: Path) -> Iterator[dict[str, str]]:
+    """Run it with everything in `folder`; what a client needs in its environment."""
+    socket = folder / "docker.sock"
+    environment = {"PATH": docker.search_path, "HOME": str(home), "LC_ALL": "C.UTF-8"}
+    arguments = [
+        *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
+        *("--host", f"unix://{socket}", "--storage-driver", "overlay2", "--iptables=false", "--ip6tables=false"),
+    ]
+    program = shutil.which("dockerd", path=docker.search_path)
+    assert program
+    with (
+        (folder / "dockerd.log").open("wb") as log,
+        subprocess.Popen(
+            [program, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        ) as process,
+    ):
+        client = environment | {"DOCKER_HOST": f"unix://{socket}"}
+        try:
+            _wait_until_ready(process, client, folder / "dockerd.log")
+            yield client
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], client: dict[str, str], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        if b"API listen on" in log.read_bytes():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"dockerd does not listen: {log.read_text()[-2000:]}")
