@@ -83,14 +83,22 @@ def _pointer(document: StoredDocument) -> dict[str, object]:
 
 @cache
 def _filesystem() -> bytes:
-    return _tar(
-        {"bin/busybox": Path(BUSYBOX).read_bytes()}, mode=0o755, links={f"bin/{name}": "busybox" for name in _APPLETS}
-    )
+    links = {f"bin/{name}": "busybox" for name in _APPLETS}
+    return _tar({"bin/busybox": Path(BUSYBOX).read_bytes()}, mode=0o755, links=links, folders=("tmp",))
 
 
-def _tar(files: Mapping[str, bytes], mode: int = 0o644, links: Mapping[str, str] | None = None) -> bytes:
+def _tar(
+    files: Mapping[str, bytes],
+    mode: int = 0o644,
+    links: Mapping[str, str] | None = None,
+    folders: tuple[str, ...] = (),
+) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in folders:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
+            archive.addfile(entry)
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode

@@ -62,6 +62,11 @@ class Extras:
             "programs": {path: Path(file).read_bytes() for path, file in files.items()},
         }
 
+    def with_file(self, name: str, path: str, file: Path) -> Extras:
+        """These, and one more file in the images whose name begins with `name`."""
+        files = {**self.program_files.get(name, {}), path: str(file)}
+        return Extras(self.configs, {**self.program_files, name: files})
+
 
 class Ecr:
     """The sandbox's stand-in for ECR, seeded with `seeds`, and the password that opens it."""

@@ -132,7 +132,7 @@ class _Inside:
         self._close_the_door()
         seeds = [Seed(**seed) for seed in settings["seeds"]]
         self._trap = Trap(self._folder / "trap", seeds, Extras(settings["configs"], settings["program_files"]))
-        Path("/etc/ssl/certs/ca-certificates.crt").write_bytes(self._trap.ca)
+        Path("/etc/ssl/certs/ca-certificates.crt").write_bytes(self._trap.ca.read_bytes())
 
     def run(self, build: Build) -> Outcome:
         folder = self._folder / "build"

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request
 
 from tests.proof.certificates import Authority
 from tests.proof.dns import answer_every_name
+from tests.proof.programs import BUILDKIT
 from tests.proof.registries import ECR_HOST, Ecr, Extras, Outside, Seed
 from toolkit.sandbox.serving import KeepAliveHandler, serve
 
@@ -46,13 +47,16 @@ class Contact:
 
 
 class Trap:
-    """Name server, TLS and HTTP on their usual ports; `ca` is the certificate to trust."""
+    """Name server, TLS and HTTP on their usual ports; `ca` has the certificate to trust."""
 
     def __init__(self, folder: Path, seeds: Iterable[Seed], extras: Extras) -> None:
         self._lock = threading.Lock()
         self._contacts: list[Contact] = []
         authority = Authority(folder / "certificates")
-        self.ca = authority.certificate
+        self.ca = folder / "ca.pem"
+        self.ca.write_bytes(authority.certificate)
+        # A builder of its own trusts what its image says.
+        extras = extras.with_file(BUILDKIT, "etc/ssl/certs/ca-certificates.crt", self.ca)
         self.ecr = Ecr(folder / "ecr", seeds, extras)
         self._outside = Outside(folder / "outside", self.ecr, extras)
         answer_every_name(ADDRESS, lambda name: self._note(Contact("dns", name)))
