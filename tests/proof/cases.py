@@ -1,4 +1,4 @@
-"""The corpus: Dockerfiles as people write them, how each is built, and what becomes of it under which strategy.
+"""The corpus: Dockerfiles as people write them, and how each is built.
 
 The files are in `corpus/<name>/`. `sha256:<name>` in one of them stands for the digest of that image in the mirror.
 """
@@ -6,8 +6,7 @@ The files are in `corpus/<name>/`. `sha256:<name>` in one of them stands for the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -28,28 +27,26 @@ MIRRORED = (
 EXTRAS = Extras(configs={"docker.io/acme/onbuild:": {"OnBuild": ["COPY --from=node:20 /origin /proof/onbuild"]}})
 
 
-class Verdict(StrEnum):
-    """What becomes of a build."""
+class Needs(StrEnum):
+    """Which builders can build a Dockerfile at all."""
 
-    HOME = "stays home"
-    LEAVES = "leaves"
-    FAILS = "fails at home"
-    WRONG = "wrong platform"
+    NOTHING = "every builder"
+    BUILDKIT = "BuildKit"
+    BUILDKIT_TODAY = "BuildKit of Docker 23 or later"
+    BUILDX = "buildx, compose"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One Dockerfile and the command that builds it.
+    """One Dockerfile and the commands that build it as `app`.
 
-    `images` is what its project lists. `builders` are those that can build it at all, and `expected` has the verdicts
-    by strategy and builder wherever it is not HOME. `platform` is what the result must be of.
+    `images` is what its project lists. `platform` is what the result must be of.
     """
 
     name: str
     images: tuple[str, ...] = ("nginx:1.16",)
     commands: tuple[str, ...] = ("docker build --tag app .",)
-    builders: frozenset[str] = frozenset({"legacy", "buildkit", "buildx"})
-    expected: Mapping[tuple[str, str], Verdict] = field(default_factory=dict)
+    needs: Needs = Needs.NOTHING
     platform: str = "linux/amd64"
 
     def files(self) -> dict[str, str]:
@@ -60,80 +57,53 @@ class Case:
         }
         return {path: _DIGEST.sub(lambda match: mirrored_digest(match[1]), text) for path, text in texts.items()}
 
-    def verdict(self, strategy: str, builder: str) -> Verdict:
-        """What is expected to become of it."""
-        return self.expected.get((strategy, builder), Verdict.HOME)
-
 
 _DIGEST = re.compile(r"sha256:<([^>]+)>")
-_BUILDKIT = frozenset({"buildkit", "buildx"})
-_BUILDX = frozenset({"buildx"})
-
-
-def _retag(**by_builder: Verdict) -> dict[tuple[str, str], Verdict]:
-    return {("retag", builder): verdict for builder, verdict in by_builder.items()}
-
-
-_NOWHERE = _retag(legacy=Verdict.LEAVES, buildkit=Verdict.LEAVES, buildx=Verdict.LEAVES)
+_TWO = ("nginx:1.16", "node:20")
 
 CASES = (
     Case("tag"),
-    Case("multi-stage", ("nginx:1.16", "node:20")),
-    Case("copy-from-image", ("nginx:1.16", "node:20")),
+    Case("multi-stage", _TWO),
+    Case("copy-from-image", _TWO),
     Case("arg-default"),
     Case("arg-in-tag"),
     Case("build-arg", commands=("docker build --build-arg BASE=nginx:1.16 --tag app .",)),
     Case("platform-own"),
-    Case(
-        "platform-other",
-        platform="linux/arm64",
-        expected=_retag(legacy=Verdict.WRONG, buildkit=Verdict.LEAVES, buildx=Verdict.LEAVES),
-    ),
-    Case("platform-of-build", ("nginx:1.16", "node:20"), builders=_BUILDKIT),
+    Case("platform-other", platform="linux/arm64"),
+    Case("platform-of-build", _TWO, needs=Needs.BUILDKIT),
     Case(
         "platform-argument",
         commands=("docker build --platform linux/arm64 --tag app .",),
-        builders=_BUILDKIT,
+        needs=Needs.BUILDKIT,
         platform="linux/arm64",
-        expected=_retag(buildkit=Verdict.LEAVES, buildx=Verdict.LEAVES),
     ),
     Case("docker-io-library", ("docker.io/library/nginx:1.16",)),
     Case("docker-io", ("docker.io/nginx:1.16",)),
     Case("library", ("library/nginx:1.16",)),
     Case("index-docker-io", ("index.docker.io/library/nginx:1.16",)),
-    Case("registry-1", expected=_NOWHERE),
-    Case("without-tag", expected=_NOWHERE),
+    Case("registry-1"),
+    Case("without-tag"),
     Case("latest", ("nginx:latest",)),
-    Case("digest", expected=_NOWHERE),
-    Case("tag-and-digest", expected=_NOWHERE),
-    Case("digest-elsewhere", ("quay.io/acme/base:1",), expected=_NOWHERE),
-    Case("syntax", expected=_retag(buildkit=Verdict.LEAVES, buildx=Verdict.LEAVES)),
-    Case(
-        # The frontend of the trap's registries is no program.
-        "syntax-mirrored",
-        ("nginx:1.16", "docker/dockerfile:1"),
-        expected=_retag(buildkit=Verdict.FAILS, buildx=Verdict.FAILS),
-    ),
-    Case("run-mount", ("nginx:1.16", "node:20"), builders=_BUILDKIT),
-    # BuildKit before Dockerfile 1.11 looks for `--from=node:20` of a trigger in the build's own folder.
-    Case("onbuild-base", ("acme/onbuild:1", "node:20"), builders=frozenset({"legacy", "buildx"})),
+    Case("digest"),
+    Case("tag-and-digest"),
+    Case("digest-elsewhere", ("quay.io/acme/base:1",)),
+    Case("syntax"),
+    Case("syntax-mirrored", ("nginx:1.16", "docker/dockerfile:1")),
+    Case("run-mount", _TWO, needs=Needs.BUILDKIT),
+    # BuildKit before Dockerfile 1.11 looks for the image of a trigger's `--from` in the build's own folder.
+    Case("onbuild-base", ("acme/onbuild:1", "node:20"), needs=Needs.BUILDKIT_TODAY),
     Case("onbuild"),
-    Case("heredoc", builders=_BUILDX),
+    Case("heredoc", needs=Needs.BUILDKIT_TODAY),
     Case("scratch"),
     Case("stage-like-image", ("nginx:1.16", "alpine:3.19")),
-    Case("stage-number", ("nginx:1.16", "node:20")),
-    Case("stage-unused", expected=_retag(legacy=Verdict.LEAVES)),
+    Case("stage-number", _TWO),
+    Case("stage-unused"),
     Case("quay", ("quay.io/acme/base:1",)),
     Case("ghcr", ("ghcr.io/acme/base:1",)),
     Case("public-ecr", ("public.ecr.aws/docker/library/redis:7",)),
-    Case("pull", commands=("docker build --pull --tag app .",), expected=_NOWHERE),
-    Case(
-        "cache-from",
-        commands=("docker build --cache-from company/app:cache --tag app .",),
-        builders=_BUILDKIT,
-        expected=_retag(buildkit=Verdict.LEAVES, buildx=Verdict.LEAVES),
-    ),
-    Case("copy-link", ("nginx:1.16", "node:20"), builders=_BUILDX),
+    Case("pull", commands=("docker build --pull --tag app .",)),
+    Case("cache-from", commands=("docker build --cache-from company/app:cache --tag app .",), needs=Needs.BUILDKIT),
+    Case("copy-link", _TWO, needs=Needs.BUILDKIT_TODAY),
     Case("spelling"),
     Case("standard-input", commands=("docker build --tag app - < Dockerfile",)),
     Case(
@@ -144,14 +114,13 @@ CASES = (
     Case(
         "image-run-pull",
         commands=("docker run --rm --pull always nginx:1.16 cat /origin", "docker build --tag app ."),
-        expected=_NOWHERE,
     ),
-    Case("image-pull", commands=("docker pull nginx:1.16", "docker build --tag app ."), expected=_NOWHERE),
-    Case("not-mirrored", expected=_NOWHERE),
-    Case("compose", commands=("docker compose build",), builders=_BUILDX),
-    Case("compose-pull", commands=("docker compose build",), builders=_BUILDX, expected=_NOWHERE),
-    Case("compose-pull-argument", commands=("docker compose build --pull",), builders=_BUILDX, expected=_NOWHERE),
-    Case("bake", commands=("docker buildx bake",), builders=_BUILDX),
+    Case("image-pull", commands=("docker pull nginx:1.16", "docker build --tag app .")),
+    Case("not-mirrored"),
+    Case("compose", commands=("docker compose build",), needs=Needs.BUILDX),
+    Case("compose-pull", commands=("docker compose build",), needs=Needs.BUILDX),
+    Case("compose-pull-argument", commands=("docker compose build --pull",), needs=Needs.BUILDX),
+    Case("bake", commands=("docker buildx bake",), needs=Needs.BUILDX),
 )
 
 

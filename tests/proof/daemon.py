@@ -32,7 +32,9 @@ class Docker:
         """Why it cannot run here; None if it can."""
         if os.geteuid() != 0:
             return "a Docker daemon needs root"
-        for program in ("unshare", "busybox", "dockerd", "docker", "containerd", "runc"):
+        if not (self.root / "usr/sbin/dockerd").exists():
+            return "`dockerd` is not installed: `apt-get install docker.io`"
+        for program in ("unshare", "busybox", "docker", "containerd", "runc"):
             if shutil.which(program, path=self.search_path) is None:
                 return f"`{program}` is not installed: `apt-get install docker.io busybox-static`"
         return None
@@ -54,12 +56,14 @@ def running_daemon(docker: Docker, folder: Path, home: Path) -> Iterator[dict[st
         *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
         *("--host", f"unix://{socket}", "--storage-driver", "overlay2", "--iptables=false", "--ip6tables=false"),
     ]
-    program = shutil.which("dockerd", path=docker.search_path)
-    assert program
     with (
         (folder / "dockerd.log").open("wb") as log,
         subprocess.Popen(
-            [program, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [str(docker.root / "usr/sbin/dockerd"), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         ) as process,
     ):
         client = environment | {"DOCKER_HOST": f"unix://{socket}"}

@@ -24,7 +24,6 @@ from tests.proof.registries import ECR_HOST, REGION, Extras, Seed
 from tests.proof.trap import Contact, Trap
 
 _PROJECT = Path(__file__).parents[2]
-_HOME = Path("/root")
 # A shell is the namespace's first process: it adopts what a daemon leaves behind, which Python would not.
 _FIRST_PROCESS = 'exec 3<&0; "$@" <&3 & wait $!'
 _AWS = """\
@@ -146,12 +145,13 @@ class _Inside:
             folder.rmdir()
 
     def _run_in(self, folder: Path, build: Build) -> Outcome:
-        for path in (Path("/etc/docker"), _HOME / ".docker"):
-            shutil.rmtree(path, ignore_errors=True)
-        self._docker.install_plugins(_HOME)
-        source, programs, state = (folder / name for name in ("source", "programs", "state"))
-        for path in (source, programs, state):
+        # What a build leaves on its machine.
+        shutil.rmtree("/etc/docker", ignore_errors=True)
+        Path("/etc/hosts").write_text("127.0.0.1 localhost\n")
+        home, source, programs, state = (folder / name for name in ("home", "source", "programs", "state"))
+        for path in (home, source, programs, state):
             path.mkdir()
+        self._docker.install_plugins(home)
         for name, text in build.files.items():
             file = source / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ class _Inside:
         (programs / "aws").write_text(_AWS.format(folder=programs))
         (programs / "aws").chmod(0o755)
         self._trap.take()
-        with running_daemon(self._docker, folder, _HOME) as client:
+        with running_daemon(self._docker, folder, home) as client:
             variables = {
                 **client,
                 "PATH": f"{programs}:{client['PATH']}",
@@ -186,10 +186,8 @@ class _Inside:
         upper.mkdir()
         work.mkdir()
         _mount("-t", "overlay", "-o", f"lowerdir=/etc,upperdir={upper},workdir={work}", "overlay", "/etc")
-        _mount("-t", "tmpfs", "tmpfs", str(_HOME))
         Path("/etc/resolv.conf").unlink(missing_ok=True)
         Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
-        Path("/etc/hosts").write_text("127.0.0.1 localhost\n")
         Path("/etc/ssl/certs").mkdir(parents=True, exist_ok=True)
 
 
