@@ -13,16 +13,18 @@ from pathlib import Path
 
 from tests.proof.base_images import make_runnable
 from tests.proof.registries import Extras
+from toolkit.codebuild.coverage import Builder
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 
 CORPUS = Path(__file__).parent / "corpus"
 MIRRORED = (
-    *("nginx:1.16", "nginx:latest", "node:20", "alpine:3.19", "acme/onbuild:1"),
-    *("docker/dockerfile:1", "moby/buildkit:buildx-stable-1", "docker/buildkit-syft-scanner:stable-1"),
+    *("nginx:1.16", "nginx:latest", "node:20", "redis:7", "alpine:3.19", "acme/onbuild:1"),
+    *("docker/dockerfile:1", "moby/buildkit:buildx-stable-1"),
     *("quay.io/acme/base:1", "ghcr.io/acme/base:1", "public.ecr.aws/docker/library/redis:7"),
 )
-"""What the manifest mirrors, whichever project uses it."""
+PINNED = ("httpd:2.4", "quay.io/acme/pinned:1")
+"""What the manifest mirrors, whichever project uses it; `PINNED` with the digest, too."""
 
 EXTRAS = Extras(configs={"docker.io/acme/onbuild:": {"OnBuild": ["COPY --from=node:20 /origin /proof/onbuild"]}})
 
@@ -33,20 +35,24 @@ class Needs(StrEnum):
     NOTHING = "every builder"
     BUILDKIT = "BuildKit"
     BUILDKIT_TODAY = "BuildKit of Docker 23 or later"
-    BUILDX = "buildx, compose"
+    BUILDX = "compose or bake"
+    TRIGGERS = "the legacy builder, or BuildKit of Docker 23 or later"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One Dockerfile and the commands that build it as `app`.
 
-    `images` is what its project lists. `platform` is what the result must be of.
+    `images` is what its project lists; `by_digest` what it lists besides where the strategy serves digests. `platform`
+    is what the result must be of. With the builders in `warned`, an image that a scan reports is not fetched after all.
     """
 
     name: str
     images: tuple[str, ...] = ("nginx:1.16",)
     commands: tuple[str, ...] = ("docker build --tag app .",)
     needs: Needs = Needs.NOTHING
+    by_digest: tuple[str, ...] = ()
+    warned: frozenset[Builder] = frozenset()
     platform: str = "linux/amd64"
 
     def files(self) -> dict[str, str]:
@@ -55,10 +61,11 @@ class Case:
         texts = {
             str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()
         }
-        return {path: _DIGEST.sub(lambda match: mirrored_digest(match[1]), text) for path, text in texts.items()}
+        return {path: with_digests(text) for path, text in texts.items()}
 
 
 _DIGEST = re.compile(r"sha256:<([^>]+)>")
+_BUILDKIT = frozenset({Builder.BUILDKIT, Builder.CONTAINER})
 _TWO = ("nginx:1.16", "node:20")
 
 CASES = (
@@ -82,22 +89,22 @@ CASES = (
     Case("library", ("library/nginx:1.16",)),
     Case("index-docker-io", ("index.docker.io/library/nginx:1.16",)),
     Case("registry-1"),
-    Case("without-tag"),
+    Case("without-tag", ("redis:7",)),
     Case("latest", ("nginx:latest",)),
-    Case("digest"),
-    Case("tag-and-digest"),
-    Case("digest-elsewhere", ("quay.io/acme/base:1",)),
+    Case("digest", by_digest=("httpd@sha256:<httpd:2.4>",)),
+    Case("tag-and-digest", by_digest=("httpd:2.4@sha256:<httpd:2.4>",)),
+    Case("digest-elsewhere", by_digest=("quay.io/acme/pinned@sha256:<quay.io/acme/pinned:1>",)),
     Case("syntax"),
     Case("syntax-mirrored", ("nginx:1.16", "docker/dockerfile:1")),
     Case("run-mount", _TWO, needs=Needs.BUILDKIT),
     # BuildKit before Dockerfile 1.11 looks for the image of a trigger's `--from` in the build's own folder.
-    Case("onbuild-base", ("acme/onbuild:1", "node:20"), needs=Needs.BUILDKIT_TODAY),
-    Case("onbuild"),
+    Case("onbuild-base", ("acme/onbuild:1", "node:20"), needs=Needs.TRIGGERS),
+    Case("onbuild", warned=frozenset(Builder)),
     Case("heredoc", needs=Needs.BUILDKIT_TODAY),
     Case("scratch"),
     Case("stage-like-image", ("nginx:1.16", "alpine:3.19")),
     Case("stage-number", _TWO),
-    Case("stage-unused"),
+    Case("stage-unused", warned=_BUILDKIT),
     Case("quay", ("quay.io/acme/base:1",)),
     Case("ghcr", ("ghcr.io/acme/base:1",)),
     Case("public-ecr", ("public.ecr.aws/docker/library/redis:7",)),
@@ -122,6 +129,11 @@ CASES = (
     Case("compose-pull-argument", commands=("docker compose build --pull",), needs=Needs.BUILDX),
     Case("bake", commands=("docker buildx bake",), needs=Needs.BUILDX),
 )
+
+
+def with_digests(text: str) -> str:
+    """`text` with the digests of the mirror for `sha256:<name>`."""
+    return _DIGEST.sub(lambda match: mirrored_digest(match[1]), text)
 
 
 @cache

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from tests.proof.cases import MIRRORED, Case, Needs
+from tests.proof.cases import MIRRORED, PINNED, Case, Needs, with_digests
 from tests.proof.registries import ACCOUNT, REGION, Seed
 from tests.proof.room import Build, Outcome, Room
 from tests.proof.trap import count
@@ -21,18 +22,16 @@ _VARIABLES: Mapping[Builder, Mapping[str, str]] = {
     Builder.BUILDKIT: {"DOCKER_BUILDKIT": "1"},
     Builder.CONTAINER: {},
 }
+# `--use` would say it to `docker buildx build` only. BuildKit's image is that of the mirror.
 _OWN_BUILDER = (
-    "docker buildx create --name own --driver docker-container --use --bootstrap --driver-opt "
-    'default-load=true,image="$TOOLKIT_ECR_REGISTRY"/docker-hub/moby/buildkit:buildx-stable-1'
+    "docker buildx create --name own --driver docker-container --bootstrap --driver-opt "
+    'default-load=true,image="$TOOLKIT_ECR_REGISTRY"/docker-hub/moby/buildkit:buildx-stable-1',
+    "export BUILDX_BUILDER=own",
 )
-"""How a project makes a docker-container builder for itself; BuildKit's image is that of the mirror."""
-
-_BUILDERS = {
-    Needs.NOTHING: frozenset(Builder),
-    Needs.BUILDKIT: frozenset({Builder.BUILDKIT, Builder.CONTAINER}),
-    Needs.BUILDKIT_TODAY: frozenset({Builder.BUILDKIT, Builder.CONTAINER}),
-    Needs.BUILDX: frozenset({Builder.BUILDKIT, Builder.CONTAINER}),
-}
+_LOGIN = 'aws ecr get-login-password | docker login --username AWS --password-stdin "$TOOLKIT_ECR_REGISTRY"'
+_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:docker-hub-a1b2c3"
+_NAMES_DIGESTS = frozenset({Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT})
+_REWRITES = frozenset({Strategy.CONTEXTS, Strategy.DIRECT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,52 +63,105 @@ class Cell:
         origin = outcome.origins.get("origin")
         return Verdict.WRONG if origin and not origin.endswith(f" {self.case.platform}") else Verdict.STAYS
 
-    def buildspec(self) -> str:
-        """The buildspec of its project."""
+    def commands(self) -> list[str]:
+        """The project's own commands, as the strategy has its user write them."""
         commands = list(self.case.commands)
+        if self.strategy is Strategy.CONTEXTS:
+            commands = [text.replace("docker build ", "docker build $TOOLKIT_BUILD_CONTEXTS ") for text in commands]
+        if self.strategy is Strategy.DIRECT:
+            commands = [_with_rewritten_file(text) for text in commands]
         if self.builder is Builder.CONTAINER and self.strategy is not Strategy.BUILDER:
-            commands.insert(0, _OWN_BUILDER)
-        if self.strategy is Strategy.NONE:
-            login = (
-                f"aws ecr get-login-password | docker login --username AWS --password-stdin {'$TOOLKIT_ECR_REGISTRY'}"
-            )
-            return json.dumps({"version": 0.2, "phases": {"build": {"commands": [login, *commands]}}})
-        project = {
+            commands = [*_OWN_BUILDER, *commands]
+        return commands
+
+    def source(self) -> dict[str, str]:
+        """The project's repository with the commands in a buildspec of its own, as `toolkit scan` finds it."""
+        phases = {"build": {"commands": self.commands()}}
+        buildspec = {"version": 0.2, "env": {"variables": _VARIABLES[self.builder]}, "phases": phases}
+        return {**self.case.files(), "buildspec.yml": json.dumps(buildspec, indent=1)}
+
+    def manifest(self) -> str:
+        """The manifest with the project that builds it."""
+        by_digest = [with_digests(name) for name in self.case.by_digest]
+        project: dict[str, Any] = {
             "name": "proof",
             "source": {"type": "NO_SOURCE"},
-            "images": self.case.images,
-            "commands": commands,
-            "strategy": self.strategy,
-            "on_miss": self.on_miss,
+            "commands": self.commands(),
+            "strategy": "retag" if self.strategy is Strategy.NONE else self.strategy,
         }
-        build = resolve(loads(_manifest([project]), "images.yaml")).builds[0]
+        if self.strategy is not Strategy.LOGIN:
+            project |= {
+                "on_miss": self.on_miss,
+                "images": [*self.case.images, *(by_digest if self.strategy in _NAMES_DIGESTS else ())],
+                "dockerfiles": [name for name in self.case.files() if name.endswith("Dockerfile")],
+            }
+        return _manifest([project])
+
+    def buildspec(self) -> str:
+        """The buildspec of the project. The control logs in to ECR, so that a builder of its own can be made."""
+        if self.strategy is Strategy.NONE:
+            return json.dumps({"version": 0.2, "phases": {"build": {"commands": [_LOGIN, *self.commands()]}}})
+        build = resolve(loads(self.manifest(), "images.yaml")).builds[0]
         return render_buildspec(build, region=REGION, account_id=ACCOUNT)
 
 
-def cells(docker: str, strategies: Mapping[Strategy, tuple[OnMiss, ...]], cases: tuple[Case, ...]) -> Iterator[Cell]:
-    """Every cell of `cases` that the Docker of this version can build."""
-    is_new = not docker.startswith("20.")
+def can_be_built(case: Case, strategy: Strategy, builder: Builder, docker: str) -> bool:
+    """Whether this Docker's `builder` knows what the case asks for, and the strategy can be told to its commands."""
+    is_old = docker.startswith("20.")
+    if builder is Builder.CONTAINER and is_old:
+        return False
+    if strategy is Strategy.BUILDER and builder is not Builder.CONTAINER:
+        return False
+    if strategy in _REWRITES and case.needs is Needs.BUILDX:
+        return False
+    if strategy is Strategy.CONTEXTS and builder is Builder.LEGACY:
+        return False
+    match case.needs:
+        case Needs.BUILDKIT:
+            return builder is not Builder.LEGACY
+        case Needs.BUILDKIT_TODAY | Needs.BUILDX:
+            return builder is not Builder.LEGACY and not is_old
+        case Needs.TRIGGERS:
+            return builder is Builder.LEGACY or not is_old
+        case _:
+            return True
+
+
+def cells(
+    docker: str,
+    strategies: Mapping[Strategy, tuple[OnMiss, ...]],
+    cases: tuple[Case, ...],
+    builders: tuple[Builder, ...],
+) -> Iterator[Cell]:
+    """Every cell of these that can be built."""
     for case in cases:
-        for builder in Builder:
-            can = builder in _BUILDERS[case.needs] or (case.name == "onbuild-base" and builder is Builder.LEGACY)
-            if builder is Builder.CONTAINER and not is_new:
-                continue
-            if not is_new and (
-                case.needs is Needs.BUILDX or (case.needs is Needs.BUILDKIT_TODAY and builder is Builder.BUILDKIT)
-            ):
-                continue
-            if not can:
-                continue
+        for builder in builders:
             for strategy, misses in strategies.items():
-                if strategy is Strategy.BUILDER and builder is not Builder.CONTAINER:
-                    continue
-                for on_miss in misses:
-                    yield Cell(case, strategy, on_miss, builder)
+                if can_be_built(case, strategy, builder, docker):
+                    yield from (Cell(case, strategy, on_miss, builder) for on_miss in misses)
 
 
-def _manifest(builds: list[dict[str, object]]) -> str:
+def _with_rewritten_file(command: str) -> str:
+    if "< Dockerfile" in command:
+        return command.replace("< Dockerfile", '< "$TOOLKIT_DOCKERFILE"')
+    if "--file base.Dockerfile" in command:
+        return command.replace("--file base.Dockerfile", '--file "$TOOLKIT_DOCKERFILES/base.Dockerfile"')
+    return command.replace("docker build ", 'docker build --file "$TOOLKIT_DOCKERFILES/Dockerfile" ')
+
+
+def _manifest(builds: list[dict[str, Any]]) -> str:
+    pinned = [{"source": with_digests(f"{name}@sha256:<{name}>")} for name in PINNED]
     return json.dumps(
-        {"version": 1, "name": "proof", "aws": {"region": REGION}, "images": list(MIRRORED), "builds": builds}
+        {
+            "version": 1,
+            "name": "proof",
+            "aws": {"region": REGION},
+            "platforms": "all",
+            "registries": {"docker.io": {"credential": {"secretsmanager": _SECRET}}},
+            "images": [*MIRRORED, *pinned],
+            "builds": builds,
+        },
+        indent=1,
     )
 
 
@@ -117,4 +169,4 @@ def _manifest(builds: list[dict[str, object]]) -> str:
 def seeds() -> tuple[Seed, ...]:
     """What the mirror has: every image of the manifest, in the repository that `resolve` gives it."""
     images = resolve(loads(_manifest([]), "images.yaml")).images
-    return tuple(Seed(str(image.source), image.repository) for image in images)
+    return tuple(Seed(str(image.source).partition("@")[0], image.repository) for image in images)
