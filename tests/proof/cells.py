@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -36,9 +36,10 @@ _REWRITES = frozenset({Strategy.CONTEXTS, Strategy.DIRECT})
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is run; `shell` is the build container's."""
+    """What is run: `docker` is the version, `shell` the build container's."""
 
     case: Case
+    docker: str
     strategy: Strategy
     on_miss: OnMiss
     builder: Builder
@@ -64,15 +65,9 @@ class Cell:
         return Verdict.WRONG if origin and not origin.endswith(f" {self.case.platform}") else Verdict.STAYS
 
     def commands(self) -> list[str]:
-        """The project's own commands, as the strategy has its user write them."""
-        commands = list(self.case.commands)
-        if self.strategy is Strategy.CONTEXTS:
-            commands = [text.replace("docker build ", "docker build $TOOLKIT_BUILD_CONTEXTS ") for text in commands]
-        if self.strategy is Strategy.DIRECT:
-            commands = [_with_rewritten_file(text) for text in commands]
-        if self.builder is Builder.CONTAINER and self.strategy is not Strategy.BUILDER:
-            commands = [*_OWN_BUILDER, *commands]
-        return commands
+        """The project's own commands."""
+        makes_builder = self.builder is Builder.CONTAINER and self.strategy is not Strategy.BUILDER
+        return [*(_OWN_BUILDER if makes_builder else ()), *self.case.commands]
 
     def source(self) -> dict[str, str]:
         """The project's repository with the commands in a buildspec of its own, as `toolkit scan` finds it."""
@@ -82,20 +77,33 @@ class Cell:
 
     def manifest(self) -> str:
         """The manifest with the project that builds it."""
-        by_digest = [with_digests(name) for name in self.case.by_digest]
+        images = [*self.case.images]
+        if self.strategy in _NAMES_DIGESTS:
+            images += [with_digests(name) for name in self.case.by_digest]
+        if self.strategy is Strategy.BUILDER:
+            images.append("moby/buildkit:buildx-stable-1")
         project: dict[str, Any] = {
             "name": "proof",
             "source": {"type": "NO_SOURCE"},
-            "commands": self.commands(),
+            "commands": [self._as_strategy_wants(command) for command in self.commands()],
             "strategy": "retag" if self.strategy is Strategy.NONE else self.strategy,
         }
         if self.strategy is not Strategy.LOGIN:
             project |= {
                 "on_miss": self.on_miss,
-                "images": [*self.case.images, *(by_digest if self.strategy in _NAMES_DIGESTS else ())],
+                "images": images,
                 "dockerfiles": [name for name in self.case.files() if name.endswith("Dockerfile")],
             }
         return _manifest([project])
+
+    def _as_strategy_wants(self, command: str) -> str:
+        match self.strategy:
+            case Strategy.CONTEXTS:
+                return command.replace("docker build ", "docker build $TOOLKIT_BUILD_CONTEXTS ")
+            case Strategy.DIRECT:
+                return _with_rewritten_file(command)
+            case _:
+                return command
 
     def buildspec(self) -> str:
         """The buildspec of the project. The control logs in to ECR, so that a builder of its own can be made."""
@@ -105,40 +113,26 @@ class Cell:
         return render_buildspec(build, region=REGION, account_id=ACCOUNT)
 
 
-def can_be_built(case: Case, strategy: Strategy, builder: Builder, docker: str) -> bool:
-    """Whether this Docker's `builder` knows what the case asks for, and the strategy can be told to its commands."""
-    is_old = docker.startswith("20.")
-    if builder is Builder.CONTAINER and is_old:
+def can_be_built(cell: Cell) -> bool:
+    """Whether this Docker's builder knows what the case asks for, and the strategy can be told to its commands."""
+    is_old, is_legacy = cell.docker.startswith("20."), cell.builder is Builder.LEGACY
+    if cell.builder is Builder.CONTAINER and is_old:
         return False
-    if strategy is Strategy.BUILDER and builder is not Builder.CONTAINER:
+    if cell.strategy is Strategy.BUILDER and cell.builder is not Builder.CONTAINER:
         return False
-    if strategy in _REWRITES and case.needs is Needs.BUILDX:
+    if cell.strategy in _REWRITES and cell.case.needs is Needs.BUILDX:
         return False
-    if strategy is Strategy.CONTEXTS and builder is Builder.LEGACY:
+    if cell.strategy is Strategy.CONTEXTS and is_legacy:
         return False
-    match case.needs:
+    match cell.case.needs:
         case Needs.BUILDKIT:
-            return builder is not Builder.LEGACY
+            return not is_legacy
         case Needs.BUILDKIT_TODAY | Needs.BUILDX:
-            return builder is not Builder.LEGACY and not is_old
+            return not is_legacy and not is_old
         case Needs.TRIGGERS:
-            return builder is Builder.LEGACY or not is_old
+            return is_legacy or not is_old
         case _:
             return True
-
-
-def cells(
-    docker: str,
-    strategies: Mapping[Strategy, tuple[OnMiss, ...]],
-    cases: tuple[Case, ...],
-    builders: tuple[Builder, ...],
-) -> Iterator[Cell]:
-    """Every cell of these that can be built."""
-    for case in cases:
-        for builder in builders:
-            for strategy, misses in strategies.items():
-                if can_be_built(case, strategy, builder, docker):
-                    yield from (Cell(case, strategy, on_miss, builder) for on_miss in misses)
 
 
 def _with_rewritten_file(command: str) -> str:

@@ -35,8 +35,8 @@ class Said:
         return seen is Verdict.REFUSED or (seen is Verdict.LEAVES and self.registries != {_DOCKER_HUB})
 
 
-def ask_scan(cell: Cell, docker: str) -> Said:
-    """Scan the source of `cell` for a daemon of version `docker`."""
+def ask_scan(cell: Cell) -> Said:
+    """Scan the source of `cell` for its version of Docker."""
     with tempfile.TemporaryDirectory() as folder:
         source, manifest = Path(folder, "source"), Path(folder, "images.yaml")
         for name, text in cell.source().items():
@@ -45,7 +45,7 @@ def ask_scan(cell: Cell, docker: str) -> Said:
             file.write_text(text, encoding="utf-8")
         manifest.write_text(cell.manifest(), encoding="utf-8")
         options = ScanOptions(
-            (source,), source, manifest, strategy=cell.strategy, on_miss=cell.on_miss, daemon=Daemon(docker)
+            (source,), source, manifest, strategy=cell.strategy, on_miss=cell.on_miss, daemon=Daemon(cell.docker)
         )
         report = scan(options).report
     verdicts = [(use.verdicts[cell.strategy][cell.builder], use.registry or "") for use in report.uses]

@@ -1,0 +1,59 @@
+"""Cells by the dozen: several rooms at a time, each with its own daemons, and what was seen in them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.proof.cases import EXTRAS
+from tests.proof.cells import Cell, seeds
+from tests.proof.daemon import Docker
+from tests.proof.programs import find_programs, with_programs
+from tests.proof.room import Outcome, Room, open_room
+from tests.proof.said import Said, ask_scan
+from toolkit.codebuild.coverage import Verdict
+
+# Twice the cores: a build waits as much as it works.
+_ROOMS = 2 * (os.cpu_count() or 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of a cell: `verdict` is None for a result that cannot be explained, and `remark` says why."""
+
+    outcome: Outcome
+    said: Said
+    verdict: Verdict | None
+    remark: str = ""
+
+
+def observe(cells: Iterable[Cell], docker: Docker) -> Mapping[Cell, Observation]:
+    """Run each of `cells` on a daemon of its own."""
+    todo = list(cells)
+    rooms: queue.SimpleQueue[Room] = queue.SimpleQueue()
+    extras = with_programs(EXTRAS, find_programs())
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for number in range(min(_ROOMS, len(todo))):
+            rooms.put(stack.enter_context(open_room(docker, seeds(), extras, folder / str(number))))
+
+        def run(cell: Cell) -> Observation:
+            said = ask_scan(cell)
+            room = rooms.get()
+            try:
+                outcome = cell.run(room)
+            finally:
+                rooms.put(room)
+            try:
+                return Observation(outcome, said, cell.judge(outcome))
+            except AssertionError as error:
+                return Observation(outcome, said, None, str(error))
+
+        pool = stack.enter_context(ThreadPoolExecutor(_ROOMS))
+        return dict(zip(todo, pool.map(run, todo), strict=True))
