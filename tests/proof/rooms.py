@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,8 +33,10 @@ class Observation:
     remark: str = ""
 
 
-def observe(cells: Iterable[Cell], docker: Docker) -> Mapping[Cell, Observation]:
-    """Run each of `cells` on a daemon of its own."""
+def observe(
+    cells: Iterable[Cell], docker: Docker, told: Callable[[Cell, Observation], None] = lambda *_: None
+) -> Mapping[Cell, Observation]:
+    """Run each of `cells` on a daemon of its own; `told` hears of each when it is done."""
     todo = list(cells)
     rooms: queue.SimpleQueue[Room] = queue.SimpleQueue()
     extras = with_programs(EXTRAS, find_programs())
@@ -51,9 +53,11 @@ def observe(cells: Iterable[Cell], docker: Docker) -> Mapping[Cell, Observation]
             finally:
                 rooms.put(room)
             try:
-                return Observation(outcome, said, cell.judge(outcome))
+                seen = Observation(outcome, said, cell.judge(outcome))
             except AssertionError as error:
-                return Observation(outcome, said, None, str(error))
+                seen = Observation(outcome, said, None, str(error))
+            told(cell, seen)
+            return seen
 
         pool = stack.enter_context(ThreadPoolExecutor(_ROOMS))
         return dict(zip(todo, pool.map(run, todo), strict=True))
