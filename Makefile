@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow bench demo format clean
+.PHONY: help check test test-slow test-docker28 bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,10 +26,14 @@ check: $(STAMP) ## formatting, lint, types, layers, terraform fmt
 	terraform fmt -check -recursive terraform_modules
 
 test: $(STAMP) ## the tests, on every core; under five minutes on two
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow'
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not docker28'
 
 test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults, README's day, lost state
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'slow and not docker28'
+
+test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
+	-$(BIN)/python -m tests.proof.docker_28
+	$(BIN)/python -m pytest tests/proof -m docker28
 
 bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1'
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -32,6 +32,11 @@ class Observation:
     verdict: Verdict | None
     remark: str = ""
 
+    def story(self) -> str:
+        """For a message: what was expected, what happened instead."""
+        lines = (f"said {self.said.verdict}, seen {self.verdict}", self.remark, *self.outcome.outside)
+        return "\n".join((*filter(None, lines), str(dict(self.outcome.origins)), self.outcome.output[-3000:]))
+
 
 def observe(
     cells: Iterable[Cell], docker: Docker, told: Callable[[Cell, Observation], None] = lambda *_: None

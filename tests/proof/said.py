@@ -21,7 +21,7 @@ class Said:
     verdict: Verdict
     registries: frozenset[str]
 
-    def allows(self, seen: Verdict, cell: Cell) -> bool:
+    def allows(self, seen: Verdict | None, cell: Cell) -> bool:
         """Whether `seen` is what was said.
 
         A project with `on_miss: fail` has no way to Docker Hub: what would leave ends the build.

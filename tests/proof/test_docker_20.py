@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proof.cases import CASES, Verdict
-from tests.proof.cells import NO_STRATEGY, Cell
-from tests.proof.room import Room
+from tests.proof.cells import Cell
+from tests.proof.conftest import Seen
+from tests.proof.suites import cells_of_docker_20
 from tests.proof.trap import count
+from toolkit.codebuild.coverage import Strategy
 
-pytestmark = pytest.mark.slow
+# One process runs them all, several at a time.
+pytestmark = pytest.mark.xdist_group("docker 20.10")
 
-_BUILDERS = ("legacy", "buildkit")
-_CELLS = [Cell(case, "retag", builder) for case in CASES for builder in _BUILDERS if builder in case.builders]
-_CONTROLS = [
-    Cell(case, NO_STRATEGY, builder)
-    for case in CASES
-    for builder in _BUILDERS[::-1]
-    if builder in case.builders and (builder == "buildkit" or "buildkit" not in case.builders)
+_QUICK = ("tag", "multi-stage", "copy-from-image")
+_CELLS = [
+    pytest.param(cell, id=str(cell), marks=() if cell.case.name in _QUICK else pytest.mark.slow)
+    for cell in cells_of_docker_20()
 ]
+_CONTROLS = [param for param in _CELLS if param.values[0].strategy is Strategy.NONE]
 
 
-@pytest.mark.parametrize("cell", _CELLS, ids=str)
-def test_a_build_does_what_its_strategy_promises(cell: Cell, docker_20_room: Room) -> None:
-    outcome = cell.run(docker_20_room)
-    assert cell.judge(outcome) == cell.case.verdict(cell.strategy, cell.builder), (outcome.outside, outcome.output)
+@pytest.mark.parametrize("cell", _CELLS)
+def test_a_build_does_what_the_scan_said(cell: Cell, seen_20: Seen) -> None:
+    seen = seen_20(cell)
+    assert seen.said.allows(seen.verdict, cell), seen.story()
 
 
-@pytest.mark.parametrize("cell", _CONTROLS, ids=str)
-def test_a_build_without_the_fragment_is_seen_leaving(cell: Cell, docker_20_room: Room) -> None:
-    outcome = cell.run(docker_20_room)
-    assert cell.judge(outcome) == Verdict.LEAVES
-    assert all(count(outcome.contacts).values()), outcome.outside
+@pytest.mark.parametrize("cell", _CONTROLS)
+def test_a_build_without_the_fragment_is_seen_leaving(cell: Cell, seen_20: Seen) -> None:
+    seen = seen_20(cell)
+    assert all(count(seen.outcome.contacts).values()), seen.story()

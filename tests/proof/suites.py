@@ -1,0 +1,77 @@
+"""Which cells are run: for each Docker the strategies that mean something to it, and a control without any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tests.proof.cases import CASES, Case
+from tests.proof.cells import Cell, can_be_built
+from toolkit.codebuild.coverage import Builder, OnMiss, Strategy
+
+OLD, NEW = "20.10", "28.5.2"
+
+# What no name in the daemon's own store can serve: by default such a build has to end before it leaves.
+_HARD = (
+    *("platform-other", "platform-argument", "registry-1", "without-tag", "digest", "tag-and-digest", "syntax", "pull"),
+    *("stage-unused", "image-run-pull", "image-pull", "not-mirrored", "compose-pull", "compose-pull-argument"),
+)
+# A docker-container builder costs several seconds to make.
+_FEW = (
+    *("tag", "multi-stage", "copy-from-image", "platform-other", "digest", "digest-elsewhere", "syntax-mirrored"),
+    *("run-mount", "quay", "pull", "registry-1", "compose", "compose-pull", "bake", "not-mirrored", "image-run"),
+)
+
+
+def cells_of_docker_20() -> list[Cell]:
+    """Debian's own: names in the daemon's store, and rewritten Dockerfiles."""
+    both = (Builder.BUILDKIT, Builder.LEGACY)
+    rows = (
+        *_cells(OLD, CASES, (Strategy.RETAG, Strategy.DIRECT), "upstream", both),
+        *_cells(OLD, _named("tag", *_HARD), (Strategy.AUTO,), "fail", (Builder.BUILDKIT,)),
+        *_cells(OLD, _named("tag"), (Strategy.HOSTS, Strategy.CONTEXTS), "fail", (Builder.BUILDKIT,)),
+        *_cells(OLD, _named("multi-stage"), (Strategy.AUTO,), "fail", both, shell="bash"),
+    )
+    return [*rows, *_controls(OLD, (Builder.BUILDKIT, Builder.LEGACY))]
+
+
+def cells_of_docker_28(*, has_programs: bool) -> list[Cell]:
+    """CodeBuild's own. Docker-container builders need BuildKit's programs."""
+    plain = (Strategy.RETAG, Strategy.HOSTS, Strategy.CONTEXTS, Strategy.DIRECT, Strategy.AUTO)
+    rows = [
+        *_cells(NEW, CASES, plain, "upstream", (Builder.BUILDKIT,)),
+        *_cells(NEW, _named("tag", *_HARD), (Strategy.AUTO, Strategy.HOSTS), "fail", (Builder.BUILDKIT,)),
+        *_cells(NEW, _named(*_FEW), (Strategy.RETAG,), "upstream", (Builder.LEGACY,)),
+        *_controls(NEW, (Builder.BUILDKIT, Builder.LEGACY)),
+    ]
+    if has_programs:
+        few = _named(*_FEW)
+        strategies = (Strategy.BUILDER, Strategy.RETAG, Strategy.AUTO, Strategy.DIRECT, Strategy.CONTEXTS)
+        rows += _cells(NEW, few, strategies, "upstream", (Builder.CONTAINER,))
+        rows += _cells(NEW, few, (Strategy.BUILDER,), "fail", (Builder.CONTAINER,))
+    return rows
+
+
+def _controls(docker: str, builders: tuple[Builder, ...]) -> Iterator[Cell]:
+    """Each case once, on the first builder that can build it."""
+    for case in CASES:
+        yield from list(_cells(docker, (case,), (Strategy.NONE,), "upstream", builders))[:1]
+
+
+def _cells(
+    docker: str,
+    cases: Iterable[Case],
+    strategies: tuple[Strategy, ...],
+    on_miss: OnMiss,
+    builders: tuple[Builder, ...],
+    shell: str = "sh",
+) -> Iterator[Cell]:
+    for case in cases:
+        for strategy in strategies:
+            for builder in builders:
+                cell = Cell(case, docker, strategy, on_miss, builder, shell)
+                if can_be_built(cell):
+                    yield cell
+
+
+def _named(*names: str) -> list[Case]:
+    return [case for case in CASES if case.name in names]
