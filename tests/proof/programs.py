@@ -29,7 +29,15 @@ def with_programs(extras: Extras, folder: Path | None) -> Extras:
     """`extras`, and what the programs of `folder` make of the two images."""
     if folder is None:
         return extras
-    configs = {FRONTEND: {"Entrypoint": ["/bin/dockerfile-frontend"]}, BUILDKIT: {"Entrypoint": ["/bin/buildkitd"]}}
+    # As the real image says of itself: without it named contexts are not passed on.
+    abilities = ",".join(f"moby.buildkit.frontend.{name}" for name in ("inputs", "subrequests", "contexts"))
+    configs = {
+        FRONTEND: {
+            "Entrypoint": ["/bin/dockerfile-frontend"],
+            "Labels": {"moby.buildkit.frontend.network.none": "true", "moby.buildkit.frontend.caps": abilities},
+        },
+        BUILDKIT: {"Entrypoint": ["/bin/buildkitd"]},
+    }
     files = {
         FRONTEND: {"bin/dockerfile-frontend": str(folder / "dockerfile-frontend")},
         BUILDKIT: {f"bin/{name}": str(folder / name) for name in ("buildkitd", "buildctl")} | _runc(),

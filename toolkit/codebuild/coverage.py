@@ -183,7 +183,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Kind.PULL:          (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
     Kind.BUILDER_IMAGE: (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
 
-    Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _L, _L), _EVERYWHERE,  _NOWHERE),
     Trait.REGISTRY_UNKNOWN:   (_NOWHERE,     _NOWHERE,     _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), (_L, _L, _R), (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
