@@ -20,7 +20,7 @@ from typing import Any
 from tests.proof.base_images import BUSYBOX
 from tests.proof.codebuild import BuildContainer
 from tests.proof.daemon import Docker, running_daemon
-from tests.proof.registries import ECR_HOST, REGION, Extras, Seed
+from tests.proof.registries import ECR_HOST, HUB_ACCOUNT, REGION, Extras, Seed
 from tests.proof.trap import Contact, Trap
 
 _PROJECT = Path(__file__).parents[2]
@@ -157,6 +157,7 @@ class _Inside:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         (programs / "ecr-password").write_text(self._trap.ecr.password)
+        (programs / "secret").write_text(json.dumps({"username": HUB_ACCOUNT[0], "password": HUB_ACCOUNT[1]}))
         (programs / "aws").write_text(_AWS.format(folder=programs))
         (programs / "aws").chmod(0o755)
         self._trap.take()

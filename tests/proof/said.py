@@ -26,6 +26,8 @@ class Said:
 
         A project with `on_miss: fail` has no way to Docker Hub: what would leave ends the build.
         """
+        if cell.strategy in cell.case.unseen and seen is Verdict.LEAVES:
+            return cell.on_miss == "upstream"
         if self.verdict is not Verdict.LEAVES:
             return seen is self.verdict
         if seen is Verdict.STAYS:

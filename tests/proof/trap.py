@@ -31,7 +31,7 @@ ADDRESS = "198.51.100.1"
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One question: `kind` is `dns`, `tls` or `http`; `what` is the request's line, for `http` only."""
+    """One question: `kind` is `dns`, `tls` or `http`; `what` is the request's line and account, for `http` only."""
 
     kind: str
     host: str
@@ -74,7 +74,9 @@ class Trap:
         """Answer one request, whatever host it is for."""
         request = Request(environ)
         host = request.host.removesuffix(":443").removesuffix(":80")
-        self._note(Contact("http", host, f"{request.method} {request.path}"))
+        given = request.authorization
+        account = f" for {given.username}" if given is not None and given.type == "basic" else ""
+        self._note(Contact("http", host, f"{request.method} {request.path}{account}"))
         app = self.ecr.app if host == ECR_HOST else self._outside
         return app(environ, start_response)
 
