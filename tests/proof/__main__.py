@@ -35,12 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [cell for cell in cells if not options.case or cell.case.name in options.case]
     surprises: list[Cell] = []
 
-    def tell(cell: Cell, seen: Observation) -> None:
-        if not seen.said.allows(seen.verdict, cell):
-            surprises.append(cell)
-            sys.stderr.write(f"{cell}: {seen.story()}\n")
-        else:
-            sys.stderr.write(f"{cell}: {seen.verdict}\n")
+    def tell(seen: Observation) -> None:
+        if not seen.is_as_said:
+            surprises.append(seen.cell)
+        sys.stderr.write(f"{seen.cell}: {seen.verdict if seen.is_as_said else seen.story()}\n")
 
     began = time.monotonic()
     seen = observe(chosen, docker, tell)

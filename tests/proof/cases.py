@@ -57,6 +57,11 @@ class Case:
     unseen: frozenset[Strategy] = frozenset()
     platform: str = "linux/amd64"
 
+    @property
+    def loads_frontend(self) -> bool:
+        """Whether BuildKit is told to load its Dockerfile frontend from an image."""
+        return (CORPUS / self.name / "Dockerfile").read_text().startswith("# syntax=")
+
     def files(self) -> dict[str, str]:
         """The source, by path."""
         folder = CORPUS / self.name

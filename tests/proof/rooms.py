@@ -25,12 +25,26 @@ _ROOMS = 2 * (os.cpu_count() or 2)
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen of a cell: `verdict` is None for a result that cannot be explained, and `remark` says why."""
+    """What was seen of `cell`: `verdict` is None for a result that cannot be explained, and `remark` says why.
 
+    `has_programs`: BuildKit's own are in its images. A frontend that is none is fetched, and then fails.
+    """
+
+    cell: Cell
     outcome: Outcome
     said: Said
     verdict: Verdict | None
     remark: str = ""
+    has_programs: bool = True
+
+    @property
+    def is_as_said(self) -> bool:
+        """Whether the scan had said it."""
+        if self.said.allows(self.verdict, self.cell):
+            return True
+        lacks_frontend = self.cell.case.loads_frontend and not self.has_programs
+        asked = any("docker/dockerfile/manifests/" in contact.what for contact in self.outcome.contacts)
+        return lacks_frontend and asked and self.verdict is Verdict.REFUSED
 
     def story(self) -> str:
         """For a message: what was expected, what happened instead."""
@@ -39,12 +53,13 @@ class Observation:
 
 
 def observe(
-    cells: Iterable[Cell], docker: Docker, told: Callable[[Cell, Observation], None] = lambda *_: None
+    cells: Iterable[Cell], docker: Docker, told: Callable[[Observation], None] = lambda _: None
 ) -> Mapping[Cell, Observation]:
     """Run each of `cells` on a daemon of its own; `told` hears of each when it is done."""
     todo = list(cells)
     rooms: queue.SimpleQueue[Room] = queue.SimpleQueue()
-    extras = with_programs(EXTRAS, find_programs())
+    programs = find_programs()
+    extras = with_programs(EXTRAS, programs)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for number in range(min(_ROOMS, len(todo))):
@@ -58,10 +73,11 @@ def observe(
             finally:
                 rooms.put(room)
             try:
-                seen = Observation(outcome, said, cell.judge(outcome))
+                verdict, remark = cell.judge(outcome), ""
             except AssertionError as error:
-                seen = Observation(outcome, said, None, str(error))
-            told(cell, seen)
+                verdict, remark = None, str(error)
+            seen = Observation(cell, outcome, said, verdict, remark, programs is not None)
+            told(seen)
             return seen
 
         pool = stack.enter_context(ThreadPoolExecutor(_ROOMS))

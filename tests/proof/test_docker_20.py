@@ -24,7 +24,7 @@ _CONTROLS = [param for param in _CELLS if param.values[0].strategy is Strategy.N
 @pytest.mark.parametrize("cell", _CELLS)
 def test_a_build_does_what_the_scan_said(cell: Cell, seen_20: Seen) -> None:
     seen = seen_20(cell)
-    assert seen.said.allows(seen.verdict, cell), seen.story()
+    assert seen.is_as_said, seen.story()
 
 
 @pytest.mark.parametrize("cell", _CONTROLS)
