@@ -22,7 +22,9 @@ from toolkit.sandbox.store import StoredDocument
 BUSYBOX = "/bin/busybox"
 PLATFORMS = ("linux/amd64", "linux/arm64")
 _CREATED = "2024-05-01T00:00:00Z"
-_APPLETS = ("cat", "cp", "echo", "env", "ls", "mkdir", "sh", "true")
+# What Dockerfiles count on: in nginx's image, and a place for temporary files.
+_FOLDERS = ("tmp", "usr/share/nginx/html")
+_APPLETS = ("cat", "cp", "echo", "env", "ls", "mkdir", "sed", "sh", "sort", "test", "true")
 
 
 def make_runnable(
@@ -84,7 +86,7 @@ def _pointer(document: StoredDocument) -> dict[str, object]:
 @cache
 def _filesystem() -> bytes:
     links = {f"bin/{name}": "busybox" for name in _APPLETS}
-    return _tar({"bin/busybox": Path(BUSYBOX).read_bytes()}, mode=0o755, links=links, folders=("tmp",))
+    return _tar({"bin/busybox": Path(BUSYBOX).read_bytes()}, mode=0o755, links=links, folders=_FOLDERS)
 
 
 def _tar(

@@ -30,7 +30,7 @@ _OWN_BUILDER = (
 )
 _LOGIN = 'aws ecr get-login-password | docker login --username AWS --password-stdin "$TOOLKIT_ECR_REGISTRY"'
 _SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:docker-hub-a1b2c3"
-_NAMES_DIGESTS = frozenset({Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT})
+_NAMES_DIGESTS = frozenset({Strategy.AUTO, Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT})
 _REWRITES = frozenset({Strategy.CONTEXTS, Strategy.DIRECT})
 
 
