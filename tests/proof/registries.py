@@ -78,7 +78,7 @@ class Ecr:
         self.blobs = BlobStore(folder)
         policy = EcrPolicy(self.documents, self.blobs, ACCOUNT)
         registry = RegistryApp(self.blobs, self.documents, policy)
-        self.app: WSGIApplication = EcrApp(tokens, lambda region: registry)
+        self.app: WSGIApplication = EcrApp(tokens, lambda *_: registry)
         for seed in seeds:
             self._seed(seed, extras)
 

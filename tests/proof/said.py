@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.proof.cells import Cell
+from tests.proof.registries import ECR_HOST
 from toolkit.codebuild.coverage import Daemon, Verdict
 from toolkit.operations.scan import ScanOptions, scan
 
@@ -47,7 +48,13 @@ def ask_scan(cell: Cell) -> Said:
             file.write_text(text, encoding="utf-8")
         manifest.write_text(cell.manifest(), encoding="utf-8")
         options = ScanOptions(
-            (source,), source, manifest, strategy=cell.strategy, on_miss=cell.on_miss, daemon=Daemon(cell.docker)
+            (source,),
+            source,
+            manifest,
+            strategy=cell.strategy,
+            on_miss=cell.on_miss,
+            daemon=Daemon(cell.docker),
+            values={"TOOLKIT_ECR_REGISTRY": ECR_HOST},
         )
         report = scan(options).report
     verdicts = [(use.verdicts[cell.strategy][cell.builder], use.registry or "") for use in report.uses]
