@@ -15,6 +15,7 @@ from tests.proof.registries import ACCOUNT, Seed
 from tests.proof.room import Build, Outcome, open_room
 from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.manifest.loader import load
+from toolkit.oci.reference import Reference
 from toolkit.plan.desired import DesiredBuild
 from toolkit.plan.resolve import resolve
 
@@ -47,8 +48,13 @@ class Project:
 
 def projects_of(manifest: Path) -> list[Project]:
     desired = resolve(load(manifest))
-    seeds = tuple(Seed(str(image.source).partition("@")[0], image.repository) for image in desired.images)
-    return [Project(build, desired.region, seeds, manifest.parent) for build in desired.builds]
+    return [Project(build, desired.region, _seeds_of(build), manifest.parent) for build in desired.builds]
+
+
+def _seeds_of(build: DesiredBuild) -> tuple[Seed, ...]:
+    """Its own images only, wherever the manifest says that they are."""
+    names = (Reference.parse(image.original) for image in build.images)
+    return tuple(Seed(str(name), image.repository) for name, image in zip(names, build.images, strict=True))
 
 
 @pytest.mark.parametrize("manifest", _MANIFESTS, ids=lambda path: str(path.parent.relative_to(_EXAMPLES)))
