@@ -140,6 +140,14 @@ CASES = (
     Case("compose-pull", commands=("docker compose build",), needs=Needs.BUILDX),
     Case("compose-pull-argument", commands=("docker compose build --pull",), needs=Needs.BUILDX),
     Case("bake", commands=("docker buildx bake",), needs=Needs.BUILDX),
+    Case("sbom", commands=("docker buildx build --load --sbom=true --tag app .",), needs=Needs.BUILDX),
+    # `docker build` builds where it always did: `--use` is for `docker buildx build`, and nothing boots the builder.
+    Case(
+        "builder-unused",
+        commands=("docker buildx create --name idle --driver docker-container --use", "docker build --tag app ."),
+        needs=Needs.BUILDX,
+        warned=frozenset({Builder.BUILDKIT}),
+    ),
 )
 
 

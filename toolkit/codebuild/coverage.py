@@ -20,6 +20,8 @@ Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh da
 - `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
   tried.
 - `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
+- `SBOM` on the docker driver: tried on 28.5.2, which refuses it before it asks anybody.
+- `HUB_BY_HOST` with `contexts`: tried on 28.5.2; only a context of that very spelling would serve it.
 - `STAGE_UNUSED`: read in BuildKit's source: it resolves the images of stages that are reached.
 - `CONTAINERD_SYNTAX`: read in reports about Docker 29 and its containerd image store.
 
@@ -269,6 +271,10 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
     is_buildkit = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON
     if strategy is Strategy.CONTEXTS and is_buildkit and not daemon.is_at_least(23):
         return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
+    if use.kind is Kind.SBOM and is_buildkit and not daemon.has_containerd_store:
+        return Outcome(
+            Verdict.REFUSED, use.kind, "the docker driver makes no SBOM of images that are not in containerd"
+        )
     if strategy is Strategy.HOSTS and not daemon.reads_hosts:
         return Outcome(Verdict.REFUSED, use.kind, _why_no_hosts(daemon))
     column = strategy if strategy in _COLUMNS else Strategy.NONE

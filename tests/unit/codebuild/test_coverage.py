@@ -50,7 +50,7 @@ def verdicts(strategy: Strategy, subject: ImageUse, daemon: Daemon = CODEBUILD) 
         (Kind.FROM, (Trait.REPOSITORY_RENAMED,), "ssl"),
         (Kind.SYNTAX, (), "isl"),
         (Kind.SYNTAX, (Trait.NOT_MIRRORED,), "ill"),
-        (Kind.SBOM, (), "rll"),
+        (Kind.SBOM, (), "rrl"),
         (Kind.CACHE_FROM, (Trait.NOT_MIRRORED,), "ill"),
         (Kind.RUN, (), "sss"),
         (Kind.RUN, (Trait.PULL_ALWAYS,), "lll"),
