@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.proof.base_images import BUSYBOX
+
+NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -30,14 +34,17 @@ class Docker:
 
     def missing(self) -> str | None:
         """Why it cannot run here; None if it can."""
-        if os.geteuid() != 0:
-            return "a Docker daemon needs root"
-        if not (self.root / "usr/sbin/dockerd").exists():
-            return "`dockerd` is not installed: `apt-get install docker.io`"
-        for program in ("unshare", "busybox", "docker", "containerd", "runc"):
-            if shutil.which(program, path=self.search_path) is None:
-                return f"`{program}` is not installed: `apt-get install docker.io busybox-static`"
-        return None
+        if os.geteuid() != 0 or platform.machine() != "x86_64":
+            return "the proof's Docker daemons need root, on x86-64"
+        programs = ("usr/sbin/dockerd", "usr/bin/docker", "usr/bin/containerd")
+        gone = [name for name in programs if not (self.root / name).exists()]
+        gone += [name for name in ("unshare", "runc", BUSYBOX) if shutil.which(name, path=_SYSTEM) is None]
+        if gone:
+            return f"`{gone[0]}` is not installed: `apt-get install docker.io busybox-static`"
+        if b"ld-linux" in Path(BUSYBOX).read_bytes()[:4096]:
+            return f"`{BUSYBOX}` is not static: `apt-get install busybox-static`"
+        done = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)
+        return f"no namespaces are to be had: {done.stderr.strip()}" if done.returncode else None
 
     def install_plugins(self, home: Path) -> None:
         """Let the client of `home` find this version's plugins, and no others."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.proof.base_images import BUSYBOX
 from tests.proof.codebuild import BuildContainer
-from tests.proof.daemon import Docker, running_daemon
+from tests.proof.daemon import NAMESPACES, Docker, running_daemon
 from tests.proof.registries import ECR_HOST, HUB_ACCOUNT, REGION, Extras, Seed
 from tests.proof.trap import Contact, Trap
 
@@ -96,13 +96,12 @@ def open_room(docker: Docker, seeds: Iterable[Seed], extras: Extras, folder: Pat
         "configs": extras.configs,
         "program_files": extras.program_files,
     }
-    unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     inside = [sys.executable, "-m", "tests.proof.room", json.dumps(settings)]
     log = folder / "room.log"
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [*unshare, "sh", "-c", _FIRST_PROCESS, "sh", *inside],
+            [*NAMESPACES, "sh", "-c", _FIRST_PROCESS, "sh", *inside],
             cwd=_PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

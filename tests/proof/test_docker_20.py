@@ -13,7 +13,7 @@ from toolkit.codebuild.coverage import Strategy
 # One process runs them all, several at a time.
 pytestmark = pytest.mark.xdist_group("docker 20.10")
 
-_QUICK = ("tag", "multi-stage", "copy-from-image")
+_QUICK = ("tag", "multi-stage")
 _CELLS = [
     pytest.param(cell, id=str(cell), marks=() if cell.case.name in _QUICK else pytest.mark.slow)
     for cell in cells_of_docker_20()

@@ -19,7 +19,7 @@ from toolkit.oci.reference import Reference
 from toolkit.plan.desired import DesiredBuild
 from toolkit.plan.resolve import resolve
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docker 20.10")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docker examples")]
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _MANIFESTS = sorted(path for path in _EXAMPLES.rglob("images.yaml") if list(path.parent.rglob("Dockerfile")))

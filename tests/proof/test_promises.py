@@ -17,7 +17,7 @@ from tests.proof.room import Build, Room, open_room
 from tests.proof.suites import OLD
 from toolkit.codebuild.coverage import Builder, Strategy, Verdict
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docker 20.10")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docker promises")]
 
 _TAG = next(case for case in CASES if case.name == "tag")
 _EARLIER = """\
