@@ -29,10 +29,10 @@ class Said:
         """
         if cell.strategy in cell.case.unseen and seen is Verdict.LEAVES:
             return cell.on_miss == "upstream"
+        if seen is Verdict.STAYS:
+            return self.verdict is Verdict.STAYS or cell.builder in cell.case.warned
         if self.verdict is not Verdict.LEAVES:
             return seen is self.verdict
-        if seen is Verdict.STAYS:
-            return cell.builder in cell.case.warned
         if cell.on_miss == "upstream":
             return seen is Verdict.LEAVES
         return seen is Verdict.REFUSED or (seen is Verdict.LEAVES and self.registries != {_DOCKER_HUB})

@@ -39,7 +39,8 @@ def cells_of_docker_28(*, has_programs: bool) -> list[Cell]:
     plain = (Strategy.RETAG, Strategy.HOSTS, Strategy.CONTEXTS, Strategy.DIRECT, Strategy.AUTO)
     rows = [
         *_cells(NEW, CASES, plain, "upstream", (Builder.BUILDKIT,)),
-        *_cells(NEW, _named("tag", *_HARD), (Strategy.AUTO, Strategy.HOSTS), "fail", (Builder.BUILDKIT,)),
+        *_cells(NEW, CASES, (Strategy.AUTO,), "fail", (Builder.BUILDKIT,)),
+        *_cells(NEW, _named("tag", *_HARD), (Strategy.HOSTS,), "fail", (Builder.BUILDKIT,)),
         *_cells(NEW, _named(*_FEW), (Strategy.RETAG,), "upstream", (Builder.LEGACY,)),
         *_controls(NEW, (Builder.BUILDKIT, Builder.LEGACY)),
     ]
