@@ -15,7 +15,7 @@ _HARD = (
     *("platform-other", "platform-argument", "registry-1", "without-tag", "digest", "tag-and-digest", "syntax", "pull"),
     *("stage-unused", "image-run-pull", "image-pull", "not-mirrored", "compose-pull", "compose-pull-argument"),
 )
-# A docker-container builder costs several seconds to make.
+# For what costs most, a docker-container builder, or shows least that is new.
 _FEW = (
     *("tag", "multi-stage", "copy-from-image", "platform-other", "digest", "digest-elsewhere", "syntax-mirrored"),
     *("run-mount", "quay", "pull", "registry-1", "compose", "compose-pull", "bake", "not-mirrored", "image-run"),
@@ -26,7 +26,9 @@ def cells_of_docker_20() -> list[Cell]:
     """Debian's own: names in the daemon's store, and rewritten Dockerfiles."""
     both = (Builder.BUILDKIT, Builder.LEGACY)
     rows = (
-        *_cells(OLD, CASES, (Strategy.RETAG, Strategy.DIRECT), "upstream", both),
+        *_cells(OLD, CASES, (Strategy.RETAG,), "upstream", both),
+        *_cells(OLD, CASES, (Strategy.DIRECT,), "upstream", (Builder.BUILDKIT,)),
+        *_cells(OLD, _named(*_FEW), (Strategy.DIRECT,), "upstream", (Builder.LEGACY,)),
         *_cells(OLD, _named("tag", *_HARD), (Strategy.AUTO,), "fail", (Builder.BUILDKIT,)),
         *_cells(OLD, _named("tag"), (Strategy.HOSTS, Strategy.CONTEXTS), "fail", (Builder.BUILDKIT,)),
         *_cells(OLD, _named("multi-stage"), (Strategy.AUTO,), "fail", both, shell="bash"),
