@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.scanned_project import FILES, write_project
 from tests.support.toolkit_run import Finished, Toolkit
-from toolkit.cli.commands.scan import StrategyName
 from toolkit.cli.app import make_app
+from toolkit.cli.commands.scan import StrategyName
 from toolkit.codebuild.coverage import Strategy
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages:\n  - nginx:1.16 # kept\n"
