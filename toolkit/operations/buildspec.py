@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step, remove_step
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused, UsageError
+from toolkit.operations.whole_file import write_whole
 from toolkit.plan.desired import Desired, DesiredBuild
 
 
@@ -58,7 +57,7 @@ def _change(file: Path, old: str, new: str, only_check: bool) -> bool:
         return False
     if only_check:
         raise Refused("buildspec.out_of_date", f"`{file}` is not as the manifest has it", hint="run without `--check`")
-    _write(file.resolve(), new)
+    write_whole(file.resolve(), new)
     return True
 
 
@@ -71,18 +70,3 @@ def _read(file: Path) -> str:
         raise Refused("buildspec.not_utf8", f"`{file}` is not UTF-8 text") from error
     except OSError as error:
         raise UsageError("buildspec.unreadable", f"`{file}` cannot be read: {error.strerror}") from error
-
-
-def _write(file: Path, text: str) -> None:
-    """All of it or nothing, with the mode that the file had."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
-            new.write(text.encode())
-            os.fchmod(new.fileno(), file.stat().st_mode & 0o7777)
-        try:
-            Path(new.name).replace(file)
-        except OSError:
-            Path(new.name).unlink()
-            raise
-    except OSError as error:
-        raise UsageError("buildspec.unwritable", f"`{file}` cannot be written: {error.strerror}") from error

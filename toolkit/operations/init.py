@@ -10,7 +10,8 @@ from pathlib import Path
 from toolkit.codebuild.scan_report import ScannedUse
 from toolkit.errors import ManifestUnusable, Refused, UsageError
 from toolkit.manifest.loader import loads
-from toolkit.operations.scan import Scan, ScanOptions, scan, write_whole
+from toolkit.operations.scan import Scan, ScanOptions, scan
+from toolkit.operations.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)

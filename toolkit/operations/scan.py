@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +21,12 @@ from toolkit.codebuild.coverage import (
 from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.matching import Match, Matcher
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
-from toolkit.errors import UsageError
 from toolkit.manifest.additions import NewImage, add_images
 from toolkit.manifest.grammar import Platforms
 from toolkit.manifest.loader import load
 from toolkit.oci.reference import Reference
 from toolkit.operations.scan_files import FoundImage, read_files
+from toolkit.operations.whole_file import write_whole
 from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
 
@@ -92,20 +91,6 @@ def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:
     path = manifest.resolve()
     text = path.read_bytes().decode("utf-8")
     write_whole(path, add_images(text, additions, str(manifest)))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Put `text` in the file at once: whoever reads it sees the old or the new, and its mode stays."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_bytes(text.encode("utf-8"))
-        if path.exists():
-            new.chmod(path.stat().st_mode)
-        new.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # its folder may be none
-            new.unlink()
-        raise UsageError("usage.not_writable", f"`{path}` cannot be written: {error.strerror}") from error
 
 
 def _judged(
