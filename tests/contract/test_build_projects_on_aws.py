@@ -67,7 +67,7 @@ builds:
       PLAIN: "1"
       LICENSE: {{parameter: /web/license}}
       TOKEN: {{secret: "web/token:key"}}
-    cache: {{location: acme-cache/web, paths: [/root/.cache/**/*]}}
+    cache: {{location: acme-cache/web, paths: [node_modules/**/*]}}
     timeout_minutes: 10
     queued_timeout_minutes: 20
     concurrent_build_limit: 2
@@ -100,7 +100,7 @@ builds:
   - name: gitlab-own
     source: {{type: GITLAB_SELF_MANAGED, location: "https://gitlab.acme.example/acme/web.git"}}
     images: [nginx:1.16]
-    cache: {{modes: [LOCAL_SOURCE_CACHE, LOCAL_DOCKER_LAYER_CACHE, LOCAL_CUSTOM_CACHE], paths: [/root/.m2]}}
+    cache: {{modes: [LOCAL_SOURCE_CACHE, LOCAL_DOCKER_LAYER_CACHE, LOCAL_CUSTOM_CACHE], paths: [.m2]}}
   - name: bitbucket
     source: {{type: BITBUCKET, location: "https://bitbucket.org/acme/web.git", submodules: true}}
     images: [nginx:1.16]

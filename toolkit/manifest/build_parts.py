@@ -191,7 +191,7 @@ class CacheSpec(Spec):
         (),
         strict=False,
         description="Folders to keep, for S3 and `LOCAL_CUSTOM_CACHE`; a `buildspec` of your own names them itself.",
-        examples=[["/root/.cache/**/*"]],
+        examples=[["node_modules/**/*"]],
     )
 
     @model_validator(mode="after")

@@ -93,10 +93,10 @@ def test_any_commands_survive_both_versions_of_yaml(version: tuple[int, int], co
 def test_what_is_kept_after_a_build_is_named_and_nothing_else() -> None:
     kept = BuildSettings(
         artifacts=ArtifactsSpec(bucket="acme-out", files=("dist/**/*", "yes")),
-        cache=CacheSpec(location="acme-cache/web", paths=("/root/.m2",)),
+        cache=CacheSpec(location="acme-cache/web", paths=(".m2",)),
     )
     text = render_buildspec(replace(WEB, settings=kept), region=REGION)
     loaded = _load(text, (1, 1))
     assert loaded["artifacts"] == {"files": ["dist/**/*", "yes"]}
-    assert loaded["cache"] == {"paths": ["/root/.m2"]}
+    assert loaded["cache"] == {"paths": [".m2"]}
     assert not {"artifacts", "cache"} & _load(render_buildspec(WEB, region=REGION)).keys()
