@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from toolkit.plan.model import Seed
 
 # HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
-_THREADS = 16
+_THREADS = 32
 
 
 class StoredImage(Protocol):
