@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from toolkit.oci.companions import referrers_index, referrers_tag
@@ -34,7 +35,11 @@ from toolkit.oci.tree import ImageTree, check_platform
 from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from toolkit.oci.client import ManifestHead, Upload
+
+    Ask = Callable[[Callable[[], ManifestHead | None]], Future[ManifestHead | None]]
 
 # How often a download that breaks off goes on from where it was.
 _RESUMES = 5
@@ -146,7 +151,7 @@ class BlobFate(Enum):
 
 
 class CopyEngine:
-    """The steps of copying an image from `source` to `target`; holds no state but the cache, so threads may share it.
+    """The steps of copying an image from `source` to `target`. Threads may share it.
 
     The order is the caller's: documents are read, blobs placed, children put, the tag put and read back.
     """
@@ -155,6 +160,12 @@ class CopyEngine:
         self._source = source
         self._target = target
         self._cache = cache
+        self._ahead: dict[Reference, Future[ManifestHead | None]] = {}
+
+    def look_ahead(self, destinations: Iterable[Reference], ask: Ask) -> None:
+        """Have `ask` look at these tags now; the first look of a request takes what was found, and asks no more."""
+        for destination in destinations:
+            self._ahead[destination] = ask(partial(self._target.head_manifest, destination))
 
     def read_document(self, request: CopyRequest, digest: Digest) -> tuple[Document, bool]:
         """A document of the source, and whether the source had to be asked."""
@@ -180,7 +191,7 @@ class CopyEngine:
     def look(self, request: CopyRequest) -> tuple[Digest | None, bool]:
         """What the tag points to, and whether that is what is wanted; the source is not asked."""
         with _at("destination", request.key):
-            found = _if_allowed(lambda: self._tag_digest(request))
+            found = _if_allowed(lambda: self._first_tag_digest(request))
             if found is None or request.takes_all:
                 return found, found == request.source.digest
             document = self._target.get_manifest(request.destination.name.with_digest(found))
@@ -278,9 +289,12 @@ class CopyEngine:
                     raise
         return self._target.begin_upload(repository, digest)
 
+    def _first_tag_digest(self, request: CopyRequest) -> Digest | None:
+        ahead = self._ahead.pop(request.destination, None)
+        return self._tag_digest(request) if ahead is None else _digest_of(ahead.result())
+
     def _tag_digest(self, request: CopyRequest) -> Digest | None:
-        head = self._target.head_manifest(request.destination)
-        return None if head is None else head.descriptor.digest
+        return _digest_of(self._target.head_manifest(request.destination))
 
     def _checked_download(
         self, request: CopyRequest, blob: Descriptor, watch: Watch, faults: list[CopyError]
@@ -309,6 +323,10 @@ class CopyEngine:
                     raise
             if received >= blob.size:
                 return
+
+
+def _digest_of(head: ManifestHead | None) -> Digest | None:
+    return None if head is None else head.descriptor.digest
 
 
 def _if_allowed(look: Callable[[], T]) -> T | None:

@@ -54,7 +54,8 @@ def copy(
     started = clock()
     lost: list[tuple[Pair, SourceFault]] = []
     with step(emit, "copy", total=len(pairs)):
-        outcomes, interrupt = run_seeder(seeder, _pin(pairs, wanted, observer, lost))
+        destinations = [pair.destination for pair in pairs]
+        outcomes, interrupt = run_seeder(seeder, _pin(pairs, wanted, observer, lost), expected=destinations)
     report = Report((*outcomes, *(_lost(*one) for one in lost)), round(clock() - started, 3))
     publish(report)
     if interrupt:

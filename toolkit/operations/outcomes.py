@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
+from toolkit.oci.reference import Reference
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
     from toolkit.seed.budgeted_run import BudgetedRun
 
 
-def run_seeder(seeder: Seeder, requests: Iterable[CopyRequest]) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
-    """Copy everything; an interrupt stops the copies and comes back with what was done until then."""
+def run_seeder(
+    seeder: Seeder, requests: Iterable[CopyRequest], *, expected: Iterable[Reference] = ()
+) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
+    """Copy everything; an interrupt stops the copies and comes back with what was done until then.
+
+    `expected` are destinations known before their requests.
+    """
     with seeder.open() as run:
+        run.expect(expected)
         return finish(run, requests)
 
 

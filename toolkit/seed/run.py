@@ -17,7 +17,7 @@ from toolkit.events import Emit, ImageFailed, ImageFinished, ImageProgressed, Im
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Repository
+from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import ImageTree
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.blob_schedule import BlobSchedule, Need, Place, Step
@@ -78,6 +78,10 @@ class SeedRun:
     ) -> None:
         self.cancel()
         self._close()
+
+    def expect(self, destinations: Iterable[Reference]) -> None:
+        """Look at these tags at once: requests for them come, as soon as their sources are known."""
+        self._engine.look_ahead(destinations, self._pool.ask)
 
     def submit(self, requests: Iterable[CopyRequest]) -> None:
         """Start copying each of `requests` as it comes."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.support.made_images import image, index, referrer, store, whole
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory_registry import Call, MemoryRegistry
 from toolkit.errors import SeedingIncomplete
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.descriptor import Platform
@@ -87,3 +89,19 @@ def test_a_signature_that_cannot_be_looked_for_is_told_and_the_image_copied() ->
     with pytest.raises(SeedingIncomplete):
         copied(registry)
     assert whole(registry, TARGET)
+
+
+def test_a_destination_is_looked_at_while_its_source_still_is() -> None:
+    registry = signed_registry()
+    looked = threading.Event()
+
+    def wait_for_the_other_side(call: Call) -> None:
+        if call.operation != "head_manifest":
+            return
+        if call.repository == TARGET.name:
+            looked.set()
+        else:
+            assert looked.wait(10)
+
+    registry.faults = wait_for_the_other_side
+    assert copied(registry, keeps_signatures=False) == {"1": SeedStatus.COPIED}
