@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from toolkit import __version__
+from toolkit.atomic_file import check_writable, write_atomically
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import Refused
 from toolkit.operations.plan import Planned
@@ -19,6 +19,14 @@ from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.work_dir import WorkDir
 
 _SCHEMA_VERSION = 1
+
+
+def check_place(path: Path) -> None:
+    """Raise Refused where no plan can be put, before one is made."""
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def write_plan(path: Path, planned: Planned, manifest: Path) -> None:
@@ -30,20 +38,21 @@ def write_plan(path: Path, planned: Planned, manifest: Path) -> None:
         "terraform_plan_sha256": _sha256(planned.plan_file.path),
         "plan": plan_document(planned.plan),
     }
-    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        new.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        new.replace(path)
+        write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
     except OSError as error:
-        new.unlink(missing_ok=True)
-        raise Refused("plan.unwritable", f"the plan cannot be written to `{path}`: {error.strerror}") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> Refused:
+    return Refused("plan.unwritable", f"the plan cannot be written to `{path}`: {error.strerror}")
 
 
 def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
     """The plan in `path`. Raises Refused unless it is whole and what it was made from is still the same."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no JSON"
         raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: {why}", hint=_PLAN_AGAIN) from error
     if not isinstance(document, dict) or document.get("schema_version") != _SCHEMA_VERSION:

@@ -8,19 +8,19 @@ state is not in it, so that it is not lost unseen.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import toolkit
+from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
 from toolkit.terraform.root_module import MODULES, RootModule
 
 _LISTING = ".toolkit-files"
 _LOCK = ".toolkit-lock"
 _GITIGNORE = "# Written by `toolkit`: what belongs to one machine.\n.terraform/\n.toolkit-lock\nlogs/\ntoolkit.tfplan\n"
-_HALF_WRITTEN = ".toolkit-new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
     with _usable(path):
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
+        _remove_half_written({(path / name).parent for name in files})
         before = _listed(path)
         for name, text in files.items():
             if name not in before and _text(path / name) not in (None, text):
@@ -100,12 +101,21 @@ def _usable(path: Path) -> Iterator[None]:
 def _refuse_foreign(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise Refused("terraform.work_dir_not_ours", f"`{path}` is not a directory", hint="name another one")
-    if path.is_dir() and not (path / _LISTING).exists() and {entry.name for entry in path.iterdir()} - {_LOCK}:
+    if not path.is_dir() or (path / _LISTING).exists():
+        return
+    if any(entry.name != _LOCK and not entry.name.startswith(HALF_WRITTEN) for entry in path.iterdir()):
         raise Refused(
             "terraform.work_dir_not_ours",
             f"`{path}` holds files that `toolkit` did not write",
             hint="name an empty or a new directory",
         )
+
+
+def _remove_half_written(folders: Iterable[Path]) -> None:
+    """What a run left that was killed."""
+    for folder in folders:
+        for file in folder.glob(f"{HALF_WRITTEN}*"):
+            file.unlink()
 
 
 def _module_files() -> Mapping[str, str]:
@@ -152,9 +162,7 @@ def _write(path: Path, text: str) -> None:
     if _text(path) == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + _HALF_WRITTEN)
-    new.write_bytes(text.encode())
-    new.replace(path)
+    write_atomically(path, text.encode())
 
 
 def _remove(folder: Path, name: str) -> None:

@@ -30,7 +30,7 @@ def test_the_root_module_is_written_with_its_modules_beside_it(tmp_path: Path) -
         ROOT / "terraform_modules/ecr-repository/main.tf"
     ).read_bytes()
     assert not list(work_dir.path.glob("modules/*/tests"))
-    assert not list(work_dir.path.rglob("*.toolkit-new"))
+    assert not list(work_dir.path.rglob(".toolkit-new*"))
 
 
 def test_writing_the_same_again_touches_nothing(tmp_path: Path) -> None:
@@ -67,12 +67,18 @@ def test_a_run_that_was_killed_half_way_leaves_nothing_behind_for_ever(tmp_path:
     # As after a kill between the listing and the files: named, and not there.
     listing.write_text(listing.read_text() + "imports.tf\nbuildspecs/gone.yml\n")
     (tmp_path / "imports.tf").write_text("half")
-    (tmp_path / "main.tf.toolkit-new").write_text("ha")
+    (tmp_path / ".toolkit-new-1").write_text("ha")
     (tmp_path / "main.tf").unlink()
     write(ONE, tmp_path)
     assert not (tmp_path / "imports.tf").exists()
-    assert not (tmp_path / "main.tf.toolkit-new").exists()
+    assert not (tmp_path / ".toolkit-new-1").exists()
     assert "gone.yml" not in listing.read_text()
+
+
+def test_a_run_that_was_killed_at_its_first_file_is_no_stranger(tmp_path: Path) -> None:
+    (tmp_path / ".toolkit-new-1").write_text("ha")
+    write(ONE, tmp_path)
+    assert not (tmp_path / ".toolkit-new-1").exists()
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.saved_plan import write_plan
+        from toolkit.cli.saved_plan import check_place, write_plan
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.guards import refuse_if_unsafe
         from toolkit.operations.load import load_desired
@@ -69,6 +69,8 @@ def command(
         desired = load_desired(file)
         settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
         with open_services(run.emit, desired, settings) as services:
+            if out is not None:
+                check_place(out)
             planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes, on_budget=on_budget)
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
