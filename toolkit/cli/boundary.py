@@ -186,6 +186,15 @@ class Run:
         """Why stdout lacks something, if it is not that nobody reads it."""
         return self._out.failure or (self._lines.failure if self._lines is not None else None)
 
+    def ask(self, question: str) -> bool:
+        """The user's answer, no unless it is yes. Raises KeyboardInterrupt when there is none."""
+        with self.paused():
+            try:
+                return typer.confirm(question, err=True)
+            except typer.Abort as error:  # Ctrl-C, Ctrl-D and our signals; the cursor is still behind the question
+                typer.echo(err=True)
+                raise KeyboardInterrupt from error
+
     def paused(self) -> AbstractContextManager[object]:
         """A block in which nothing is drawn, so that other text may be written or a question asked."""
         return self._live.paused() if self._live is not None else nullcontext()

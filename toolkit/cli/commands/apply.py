@@ -39,6 +39,9 @@ EXAMPLES = (
     "toolkit apply --on-budget wait   (as the pull limit lets it)"
 )
 
+_NOBODY_IS_ASKED = "nobody is asked to approve the plan; nothing was changed"
+_HOW_TO_APPROVE = "review `toolkit plan --out plan.json` and run `toolkit apply plan.json`, or use --auto-approve"
+
 
 def command(
     saved_plan: Annotated[
@@ -81,19 +84,14 @@ def command(
                 f"what `{saved_plan}` may destroy was decided when it was made",
                 hint="make another: `toolkit plan --allow-destroy --out FILE`",
             )
-        can_ask = sys.stdin.isatty() and format is Format.TEXT
-        if saved_plan is None and not auto_approve and not can_ask:
-            raise Refused(
-                "apply.no_terminal",
-                "there is no terminal to approve the plan on; nothing was changed",
-                hint="review `toolkit plan --out plan.json` and run `toolkit apply plan.json`, or use --auto-approve",
-            )
+        if saved_plan is None and not auto_approve:
+            if format is not Format.TEXT:
+                raise Refused("apply.not_asked", f"with `--format {format}` {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
+            if not sys.stdin.isatty():
+                raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
-            if auto_approve:
-                return True
-            with run.paused():
-                return typer.confirm("Apply this plan?", err=True)
+            return auto_approve or run.ask("Apply this plan?")
 
         desired = load_desired(file)
         settings = Settings(
