@@ -15,7 +15,7 @@ from toolkit.errors import UsageError
 from toolkit.events import Emit, NoticeGiven, RetryScheduled
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
-from toolkit.oci.docker_config import DockerConfigCredentials
+from toolkit.oci.docker_config import DockerConfigCredentials, home_folder
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import CredentialUnusable, OciError
@@ -64,7 +64,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         account_id=session.account_id,
         ecr=ecr,
         leftovers=LeftoverService(session),
-        terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, Path.home())),
+        terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, home_folder())),
         observer=Observer(upstream, ecr.images, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
             upstream,
@@ -90,9 +90,12 @@ def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:
 
 
 def open_cache(folder: Path | None) -> DocumentCache:
-    """The registry documents of earlier runs."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return DocumentCache(folder or home / "base-image-toolkit")
+    """The registry documents of earlier runs; of this one alone where there is no place for them."""
+    if folder is None:
+        home = home_folder()
+        caches = Path(given) if (given := os.environ.get("XDG_CACHE_HOME")) else home / ".cache" if home else None
+        folder = caches / "base-image-toolkit" if caches else None
+    return DocumentCache(folder)
 
 
 def open_client(

@@ -72,9 +72,11 @@ class DockerConfigCredentials:
         return None
 
     def _read(self) -> Mapping[str, object]:
+        if self._path is None:
+            return {}
         try:
             config = json.loads(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
             raise self._unusable(f"cannot be read: {error.strerror}") from None
@@ -163,9 +165,21 @@ def _credential(username: object, password: object) -> Credential | None:
     return Credential(username, password)
 
 
-def _default_path() -> Path:
-    folder = os.environ.get("DOCKER_CONFIG")
-    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
+def home_folder() -> Path | None:
+    """The user's; None where there is none or it must not be entered, since a container gives any id to its user."""
+    try:
+        home = Path.home()
+        (home / ".docker").exists()  # an OSError says that nothing in it can be found
+    except (RuntimeError, OSError):
+        return None
+    return home
+
+
+def _default_path() -> Path | None:
+    if folder := os.environ.get("DOCKER_CONFIG"):
+        return Path(folder) / "config.json"
+    home = home_folder()
+    return home / ".docker" / "config.json" if home else None
 
 
 def _mapping(config: Mapping[str, object], key: str) -> Mapping[str, object]:

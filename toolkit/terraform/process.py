@@ -53,10 +53,11 @@ class Listener:
 def scrub(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` without what bends Terraform, and with what keeps it quiet.
 
-    A CLI configuration file that is not there is dropped: Terraform would warn, in text, before every answer.
+    A CLI configuration file that is not there or not for us is dropped: Terraform would warn, in text, before every
+    answer.
     """
     kept = {name: value for name, value in environment.items() if not name.startswith(_BENDING)}
-    if _CLI_CONFIG in kept and not Path(kept[_CLI_CONFIG]).is_file():
+    if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
         del kept[_CLI_CONFIG]
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from toolkit.errors import TerraformFailed
@@ -12,7 +14,7 @@ _REGISTRY = "registry.terraform.io"
 _REGISTRY_OF_OPENTOFU = "registry.opentofu.org"
 
 
-def find(environment: Mapping[str, str], home: Path, *, root: Path = Path("/")) -> Path | None:
+def find(environment: Mapping[str, str], home: Path | None, *, root: Path = Path("/")) -> Path | None:
     """The mirror to install the AWS provider from; None leaves it to Terraform: its configuration, or the registry.
 
     `TOOLKIT_PROVIDER_MIRROR` comes first, and must hold the provider (TerraformFailed). A CLI configuration that says
@@ -20,7 +22,7 @@ def find(environment: Mapping[str, str], home: Path, *, root: Path = Path("/")) 
     """
     named = environment.get(_VARIABLE)
     if named:
-        mirror = Path(named).expanduser().absolute()
+        mirror = Path(os.path.expanduser(named)).absolute()  # noqa: PTH111  pathlib raises where there is no home
         if not _holds_provider(mirror, _REGISTRY) and not _holds_provider(mirror, _REGISTRY_OF_OPENTOFU):
             raise TerraformFailed(
                 "terraform.mirror_without_provider",
@@ -40,20 +42,24 @@ def serves(mirror: Path, program: str) -> bool:
 
 
 def _holds_provider(folder: Path, registry: str) -> bool:
-    provider = folder / registry / "hashicorp" / "aws"
-    return provider.is_dir() and any(provider.iterdir())
+    try:
+        return any((folder / registry / "hashicorp" / "aws").iterdir())
+    except OSError:  # not there, or not for us
+        return False
 
 
-def _says_how_to_install(environment: Mapping[str, str], home: Path) -> bool:
-    for file in (environment.get("TF_CLI_CONFIG_FILE"), home / ".terraformrc", home / ".tofurc"):
-        if file and Path(file).is_file():
+def _says_how_to_install(environment: Mapping[str, str], home: Path | None) -> bool:
+    files = (environment.get("TF_CLI_CONFIG_FILE"), *((home / ".terraformrc", home / ".tofurc") if home else ()))
+    for file in filter(None, files):
+        with suppress(OSError):  # not there, or not for us
             return "provider_installation" in Path(file).read_text(encoding="utf-8", errors="replace")
     return False
 
 
-def _usual_places(home: Path, root: Path) -> Iterable[Path]:
-    yield home / ".terraform.d" / "plugins"
-    yield home / ".local" / "share" / "terraform" / "plugins"
+def _usual_places(home: Path | None, root: Path) -> Iterable[Path]:
+    if home:
+        yield home / ".terraform.d" / "plugins"
+        yield home / ".local" / "share" / "terraform" / "plugins"
     yield root / "usr" / "local" / "share" / "terraform" / "plugins"
     yield root / "usr" / "share" / "terraform" / "plugins"
     yield from sorted((root / "opt").glob("*/"))

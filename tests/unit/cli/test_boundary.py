@@ -12,6 +12,7 @@ import typer
 from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Format, parse_rate
+from toolkit.cli.wiring import open_cache
 from toolkit.errors import (
     AccessDenied,
     Interrupted,
@@ -22,6 +23,8 @@ from toolkit.errors import (
     TerraformFailed,
     ToolkitError,
 )
+from toolkit.oci.digest import Digest
+from toolkit.oci.documents import Document
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
 
@@ -151,6 +154,17 @@ def test_unusable_endpoints_are_a_usage_error(tmp_path: Path) -> None:
     toolkit = Toolkit(tmp_path, {"TOOLKIT_REGISTRY_ENDPOINTS": "docker.io"})
     done = toolkit.run("copy", "a:1", "localhost:1/x:1").expect(64)
     assert "TOOLKIT_REGISTRY_ENDPOINTS" in done.stderr
+
+
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_without_a_home_documents_are_kept_where_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_folder: bool
+) -> None:
+    monkeypatch.setenv("HOME", "~")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    open_cache(tmp_path / "cache" if has_folder else None).put(Digest.of(b"{}"), Document("application/json", b"{}"))
+    assert [path.name for path in tmp_path.iterdir()] == (["cache"] if has_folder else [])
 
 
 @pytest.mark.parametrize("rate", ["fast", "-1M", "20 apples", "5TB", "100K", "1,5M", ""])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.oci.auth import Credential
-from toolkit.oci.docker_config import DockerConfigCredentials
+from toolkit.oci.docker_config import DockerConfigCredentials, home_folder
 from toolkit.oci.errors import CredentialUnusable
 
 
@@ -175,3 +175,19 @@ def test_a_helper_that_is_not_installed_is_named_with_the_cure(tmp_path: Path, h
 def test_a_helper_that_is_no_program_name_is_never_run(tmp_path: Path, name: object) -> None:
     with pytest.raises(CredentialUnusable, match="cannot be a program"):
         written(tmp_path, credHelpers={"a.io": name}).credential_for("a.io")
+
+
+# What a container may give its user: none, a name that no system takes (as good as a folder that must not be entered,
+# which root may), and a device.
+NO_HOME, UNUSABLE_HOME, DEVICE = "~", f"/{'x' * 300}", "/dev/null"
+
+
+@pytest.mark.parametrize("home, found", [(NO_HOME, None), (UNUSABLE_HOME, None), (DEVICE, Path(DEVICE))])
+def test_a_user_without_a_usable_home_has_no_credentials(
+    monkeypatch: pytest.MonkeyPatch, home: str, found: Path | None
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+
+    assert home_folder() == found
+    assert DockerConfigCredentials().credential_for("docker.io") is None

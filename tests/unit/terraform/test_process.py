@@ -219,8 +219,9 @@ def test_what_bends_terraform_does_not_reach_it(tmp_path: Path) -> None:
     assert scrub(kept | bending) == kept | quiet
 
 
-def test_a_configuration_file_that_is_not_there_is_dropped(tmp_path: Path) -> None:
-    assert "TF_CLI_CONFIG_FILE" not in scrub({"TF_CLI_CONFIG_FILE": str(tmp_path / "missing")})
+@pytest.mark.parametrize("name", ["missing", "", "x" * 300], ids=["missing", "a folder", "not to be reached"])
+def test_a_configuration_file_that_cannot_be_had_is_dropped(tmp_path: Path, name: str) -> None:
+    assert "TF_CLI_CONFIG_FILE" not in scrub({"TF_CLI_CONFIG_FILE": str(tmp_path / name)})
 
 
 def test_a_short_command_leaves_no_trace_on_the_disk(tmp_path: Path) -> None:

@@ -76,3 +76,15 @@ def test_opentofu_is_served_from_its_own_registrys_folder(tmp_path: Path) -> Non
     assert not serves(mirror, "tofu")
     _fill(mirror, "registry.opentofu.org")
     assert serves(mirror, "/opt/tofu-1.9/bin/tofu")
+
+
+@pytest.mark.parametrize("home", [None, Path("/", "x" * 300)], ids=["none", "not to be entered"])
+def test_a_home_that_is_none_holds_no_mirror_and_no_configuration(tmp_path: Path, home: Path | None) -> None:
+    mirror = _fill(tmp_path / "opt" / "mirror")
+    assert find({"TF_CLI_CONFIG_FILE": "/" + "x" * 300}, home, root=tmp_path) == mirror
+
+
+def test_a_named_mirror_in_no_home_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "~")
+    with pytest.raises(TerraformFailed, match="`~/mirror`"):
+        find({"TOOLKIT_PROVIDER_MIRROR": "~/mirror"}, None)
