@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli.boundary import ToolkitGroup
+from toolkit.cli.boundary import ToolkitGroup, leave_with_help
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 changes present (plan --detailed-exitcode), 3 manifest unusable, 4 credentials or "
@@ -52,5 +52,4 @@ def _toolkit(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(64)
+        leave_with_help(context)

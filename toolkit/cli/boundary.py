@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -24,8 +24,9 @@ from typer.exceptions import TyperException
 from toolkit import __version__
 from toolkit.cli.options import Format
 from toolkit.cli.render.json_lines import JsonLinesSink
-from toolkit.cli.render.lines import LineWriter, visible
+from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere, visible
 from toolkit.cli.render.plain import PlainSink
+from toolkit.cli.streams import encode
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
 from toolkit.oci.values import dataclass
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from toolkit.report import CopyPreview, Report
 
 _BUG = "bug"
+_MAKE_ROOM = "make room there and run again"
 
 
 class ToolkitGroup(TyperGroup):
@@ -56,6 +58,12 @@ class ToolkitGroup(TyperGroup):
             return _report_usage(error, sys.argv[1:] if args is None else args)
         except typer.Abort:
             return Interrupted.exit_code
+        except OSError as error:  # commands end here with a code: this is a text that Typer writes itself
+            return _report_unwritten(error)
+        except SystemExit as ending:
+            if isinstance(ending.__context__, BrokenPipeError):  # Typer's 1: nobody reads the help to its end
+                return 0
+            raise
         return code if isinstance(code, int) else 0
 
 
@@ -72,6 +80,16 @@ def _report_usage(error: TyperException, arguments: Sequence[str]) -> int:
             JsonLinesSink(sys.stdout).receive(Stamped(1, time.time(), _end_of_run(usage.exit_code, 0.0, usage)))
     _print_error(usage)
     return usage.exit_code
+
+
+def _report_unwritten(error: OSError) -> int:
+    send_to_nowhere(sys.stdout)
+    if reader_is_gone(error):
+        return 0
+    where, hint = ("stdout", _MAKE_ROOM) if error.filename is None else (f"`{error.filename}`", None)
+    loss = _OutputLost("output.lost", f"{where} cannot be written: {error.strerror}", hint=hint)
+    _print_error(loss)
+    return loss.exit_code
 
 
 def _asked_format(arguments: Sequence[str]) -> str:
@@ -164,8 +182,10 @@ class Run:
             lambda: render_previews(previews, width=width(), colour=has_colour()),
         )
 
-    def show(self, kind: str, document: Mapping[str, object], text: str) -> None:
-        """Put any other result on stdout."""
+    def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
+        """Put any other result on stdout; an exact text is for a program, and no letter of it gets escaped."""
+        if is_exact:
+            encode(sys.stdout, encoding="utf-8", errors="surrogateescape")
         self._show(kind, lambda: dict(document), lambda: text)
 
     def _show(self, kind: str, document: Callable[[], Mapping[str, object]], text: Callable[[], str]) -> None:
@@ -235,7 +255,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
                 "interrupted", "the run was interrupted", hint="run the same command again: it continues"
             )
         except Exception as failure:  # noqa: BLE001  the boundary
-            traceback.print_exc()
+            LineWriter(sys.stderr).write(traceback.format_exc().rstrip())
             error = _Bug(
                 _BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above"
             )
@@ -253,7 +273,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         loss = _OutputLost(
             "output.lost",
             f"stdout cannot be written: {why}; the run went on and ended with exit code {code}",
-            hint="make room there and run again",
+            hint=_MAKE_ROOM,
         )
         _print_error(loss)
         code = code or loss.exit_code
@@ -286,18 +306,10 @@ class _OutputLost(ToolkitError):
     exit_code = 1
 
 
-def open_closed_streams() -> None:
-    """Put the null device where stdin, stdout or stderr were closed (`2>&-`).
-
-    Python has None there, and the next file or socket would be opened in their place and be written to.
-    """
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  a descriptor
+def leave_with_help(context: typer.Context) -> NoReturn:
+    """Show what there is to those who named no command."""
+    LineWriter(sys.stderr).write(context.get_help())
+    raise typer.Exit(UsageError.exit_code)
 
 
 @contextmanager

@@ -20,9 +20,9 @@ def run() -> NoReturn:
     """The console script: leaves the process with the exit code."""
     gc.set_threshold(_NEW_OBJECTS_A_COLLECTION)
     from toolkit.cli.app import make_app
-    from toolkit.cli.boundary import open_closed_streams
     from toolkit.cli.leaving import leave
+    from toolkit.cli.streams import prepare_streams
 
-    open_closed_streams()
+    prepare_streams()
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
     leave(make_app(named or COMMANDS)())

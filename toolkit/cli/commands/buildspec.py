@@ -48,7 +48,7 @@ def command(
         build = find_build(desired, project)
         if into is None:
             text = step_text(desired, build) if fragment else whole_text(desired, build)
-            run.show("buildspec", {"project": build.project_name, "text": text}, text)
+            run.show("buildspec", {"project": build.project_name, "text": text}, text, is_exact=True)
             return 0
         changed = take_out(into, only_check=check) if remove else put_in(desired, build, into, only_check=check)
         done = "taken out of" if remove else "put into"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.boundary import Presentation, Run, execute, leave_with_help
 from toolkit.cli.options import Format, OutputFormat
 from toolkit.errors import Refused
 
@@ -37,8 +37,7 @@ _FOLDER = Path(".toolkit/sandbox")
 @app.callback(invoke_without_command=True)
 def _sandbox(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(64)
+        leave_with_help(context)
 
 
 @app.command(help="Start the sandbox, or add the manifest's images to one that runs.")
@@ -106,7 +105,7 @@ def env(folder: Folder = _FOLDER) -> None:
             f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
             for name, value in process.environment(status).items()
         ]
-        run.show("environment", {}, "\n".join(lines))
+        run.show("environment", {}, "\n".join(lines), is_exact=True)
         return 0
 
     execute("sandbox env", Presentation(is_brief=True), body)

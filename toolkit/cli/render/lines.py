@@ -125,15 +125,16 @@ class LineWriter:
             self._stream.flush()
         except OSError as error:
             self._is_open = False
-            self.failure = None if _reader_is_gone(error) else error
-            _send_to_nowhere(self._stream)
+            self.failure = None if reader_is_gone(error) else error
+            send_to_nowhere(self._stream)
 
 
-def _reader_is_gone(error: OSError) -> bool:
+def reader_is_gone(error: OSError) -> bool:
+    """Whether nobody would have seen what could not be written."""
     return error.errno in _READER_IS_GONE
 
 
-def _send_to_nowhere(stream: TextIO) -> None:
+def send_to_nowhere(stream: TextIO) -> None:
     """Let the null device have what is buffered: else the interpreter's last flush fails and changes the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
