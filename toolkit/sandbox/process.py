@@ -14,7 +14,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ def up(
 
     None takes what runs, or `ACCOUNT_ID` and `REGION`. Refused for another account than that of the one that runs.
     """
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    with record.take_turn(folder):
+    with _usable(folder):
+        folder = folder.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+    with _usable(folder), record.take_turn(folder):
         running = record.read_record(folder)
         if running is not None and not _answers(running):
             running = None
@@ -104,17 +106,19 @@ def up(
 
 def down(folder: Path) -> bool:
     """Stop the sandbox in `folder`, whatever state it is in; False if there was none. The folder stays."""
-    folder = folder.resolve()
-    if not folder.is_dir():
-        return False
-    with record.take_turn(folder):
-        return _stop(folder)
+    with _usable(folder):
+        folder = folder.resolve()
+        if not folder.is_dir():
+            return False
+        with record.take_turn(folder):
+            return _stop(folder)
 
 
 def status(folder: Path) -> SandboxStatus | None:
     """The sandbox that answers in `folder`, None if there is none."""
-    folder = folder.resolve()
-    running = record.read_record(folder)
+    with _usable(folder):
+        folder = folder.resolve()
+        running = record.read_record(folder)
     if running is None or not _answers(running):
         return None
     return _status(folder, running, _request(running, "GET", "/sandbox/status"))
@@ -144,6 +148,18 @@ def environment(status: SandboxStatus, current: Mapping[str, str] = os.environ) 
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
     }
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            "sandbox.folder_unusable",
+            f"the folder `{folder}` cannot be used: {error.strerror}",
+            hint="name another one with `--folder`, or make it writable",
+        ) from error
 
 
 def _start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Record:

@@ -184,3 +184,18 @@ def test_environment_takes_away_what_leads_elsewhere() -> None:
         assert found[name] is None
     assert found["NO_PROXY"] == found["no_proxy"] == "internal,127.0.0.1"
     assert found["AWS_REGION"] == found["AWS_DEFAULT_REGION"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("place", ["a-file", "a-file/x", "/proc/1", "/dev/null/x", "x" * 300])
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a-file").write_text("theirs")
+    with pytest.raises(Refused) as refused:
+        process.up(tmp_path / place)
+    assert refused.value.code == "sandbox.folder_unusable"
+    assert f"`{tmp_path / place}` cannot be used: " in refused.value.message
+    for ask in (process.status, process.down):
+        try:
+            assert not ask(tmp_path / place)
+        except Refused as error:
+            assert error.code == "sandbox.folder_unusable"
+    assert (tmp_path / "a-file").read_text() == "theirs"
