@@ -17,6 +17,9 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from toolkit.manifest.grammar import quoted
+from toolkit.oci.reference import without_credential
+
 Path = tuple[str | int, ...]
 
 MAX_DEPTH = 32
@@ -93,7 +96,7 @@ def format_path(path: Path) -> str:
         elif _PLAIN_KEY.fullmatch(part):
             text += f".{part}" if text else part
         else:
-            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+            text += f"[{json.dumps(without_credential(part), ensure_ascii=False)}]"
     return text
 
 
@@ -189,7 +192,7 @@ class _Reading:
                 merged.extend(value.value if isinstance(value, SequenceNode) else [value])
             elif key.value in lines:
                 name = _UNUSABLE.sub("?", key.value)
-                message = f"`{name}` is given twice: line {lines[key.value]} has it too"
+                message = f"{quoted(name)} is given twice: line {lines[key.value]} has it too"
                 self.findings.append(Finding((*path, name), message, place))
             else:
                 lines[key.value] = place.line
@@ -218,7 +221,7 @@ class _Reading:
                 case "str" | "timestamp" | "value" | "merge":
                     return self._usable(text, path, _place_of(node))
         except ValueError:
-            self.findings.append(Finding(path, f"`{_UNUSABLE.sub('?', text)}` is not a number"))
+            self.findings.append(Finding(path, f"{quoted(_UNUSABLE.sub('?', text))} is not a number"))
             return None
         self._refuse_tag(node, path)
         return None

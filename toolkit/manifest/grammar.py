@@ -21,7 +21,7 @@ from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import InvalidEndpoints, OciError
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, without_credential
 
 REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 """ECR's own."""
@@ -32,9 +32,10 @@ _ACCOUNT = r"[0-9]{12}"
 
 
 def quoted(text: str) -> str:
-    """`text` in backticks, on one line, cut where it is too long to read."""
+    """`text` in backticks, on one line, without a credential, cut where it is too long to read."""
     if not text:
         return "an empty text"
+    text = without_credential(text)
     line = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
     return f"`{line if len(line) <= 120 else line[:119] + '…'}`"
 

@@ -18,7 +18,7 @@ from toolkit.manifest.document import Document, Finding, Path, Place
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.model import Manifest
 
-_PRIVATE = frozenset({"credential", "environment_variables", "endpoint"})
+_PRIVATE = frozenset({"credential", "environment_variables", "endpoint", "commands"})
 
 
 def findings_of(error: ValidationError, document: Document) -> list[Finding]:
@@ -78,7 +78,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any], str], str]] = {
 def _not_text(value: object, place: Place, *, is_private: bool) -> str:
     if place.text is None or not isinstance(value, bool | int | float):
         return f"must be text, not {_kind_of(value)}"
-    if is_private:
+    if is_private or quoted(place.text) != f"`{place.text}`":
         return f"must be text: put it in quotes, or YAML reads {_kind_of(value)}"
     reading = _kind_of(value) if isinstance(value, bool) or str(value) == place.text else f"the number {value}"
     return f'must be text: write `"{place.text}"`; without the quotes YAML reads {reading}'

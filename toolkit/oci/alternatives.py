@@ -27,7 +27,7 @@ from toolkit.oci.errors import (
     Unauthorized,
 )
 from toolkit.oci.pull_limits import Upstream
-from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
+from toolkit.oci.reference import DOCKER_HUB, Reference, Repository, without_credential
 from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Alternative:
             found = None
         if found is None or found.tag or found.digest or not ("." in host or ":" in host or host == "localhost"):
             raise InvalidReference(
-                f"`{text}` is no registry with a path, such as `public.ecr.aws/docker/library`: a host first, no tag"
+                f"`{without_credential(text)}` is no registry with a path, such as `public.ecr.aws/docker/library`: "
+                "a host first, no tag"
             )
         if found.registry == DOCKER_HUB:
             raise InvalidReference(f"`{text}` counts pulls itself: it spares none")

@@ -26,6 +26,7 @@ _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PATH = 255
+_AT_WITHOUT_DIGEST = re.compile(r"@(?!sha(?:256|512):)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,6 +75,12 @@ class Reference:
         """Read a name as users write it; InvalidReference says what is wrong with it."""
         if not text:
             raise InvalidReference("an image reference is empty")
+        shown = without_credential(text)
+        if shown != text:
+            raise InvalidReference(
+                f"`{shown}` is no image reference: only a digest may follow `@`",
+                hint="Give credentials by `docker login`.",
+            )
         if any(c.isspace() for c in text):
             raise InvalidReference(f"`{text}` is no image reference: it contains white space")
         if "://" in text:
@@ -132,6 +139,13 @@ class Reference:
     def _suffix(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""
         return f"{tag}@{self.digest}" if self.digest is not None else tag
+
+
+def without_credential(text: str) -> str:
+    """`text` as a message may repeat it: without the user name and password that somebody took for a part of it."""
+    ends = [found.start() for found in _AT_WITHOUT_DIGEST.finditer(text)]
+    # To the last of them: a password may have any character, also `/` and `@`.
+    return f"…{text[ends[-1] :]}" if ends and ":" in text[: ends[-1]] else text
 
 
 def _split_tag(name: str) -> tuple[str, str | None]:

@@ -113,6 +113,20 @@ def test_a_wrong_command_line_is_64(tmp_path: Path, arguments: tuple[str, ...], 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("https://user:hunter2@h.example/x:1", "localhost:1/x:1"),
+        ("user:hunter2@h/x:1", "localhost:1/x:1"),
+        ("u:hunter2@h",),
+    ],
+)
+def test_a_credential_in_an_argument_is_not_repeated(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    for form in ("text", "json", "json-lines"):
+        done = Toolkit(tmp_path).run("copy", *arguments, "--format", form).expect(64)
+        assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_a_usage_error_in_a_stream_is_its_last_line(tmp_path: Path) -> None:
     done = Toolkit(tmp_path).run("plan", "--format=json-lines", "--nope").expect(64)
     (line,) = [json.loads(text) for text in done.stdout.splitlines()]

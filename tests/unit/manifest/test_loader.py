@@ -83,6 +83,14 @@ def test_every_fault_is_one_sentence_with_its_line_and_path(text: str, expected:
     assert [f"{line}: {path}: {message}" for line, path, message in faults(text)] == expected
 
 
+@pytest.mark.parametrize("number", ["9" * 10_000, "9" * 4_000, f"0x{'f' * 10_000}", f"{'9' * 5_000}.5"])
+@pytest.mark.parametrize("body", ["images: [{source: x, tags: [%s]}]", "attestations: %s\nimages: [nginx:1.16]"])
+def test_a_number_without_end_is_not_repeated_whole(body: str, number: str) -> None:
+    found = faults(HEAD + body % number + "\n")
+    assert found
+    assert all(len(message) < 300 for _, _, message in found)
+
+
 def test_resource_tags_have_aws_limits() -> None:
     head = "version: 1\nname: platform\naws:\n  region: eu-west-1\n  resource_tags:\n"
     tags = "".join(f"    k{number}: v\n" for number in range(49))
@@ -164,6 +172,11 @@ images:
         "registries: {quay.io: {endpoint: 'https://user:hunter2@quay.io'}}",
         "registries: {quay.io: {endpoint: 'hunter2'}}",
         BUILD.replace("https://", "https://user:hunter2@"),
+        BUILD + "    commands: echo hunter2\n",
+        "registries: {'user:hunter2@quay.io': {}}",
+        "registries: {docker.io: {alternatives: ['user:hunter2@quay.io']}}",
+        "builds: [{name: web, images: ['https://user:hunter2@quay.io/x:1']}]",
+        "builds: [{name: web, images: 'user:hunter2@quay.io/x:1'}]",
     ],
 )
 def test_what_may_be_a_secret_is_not_repeated(body: str) -> None:

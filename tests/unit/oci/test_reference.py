@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidReference
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import Reference, Repository, without_credential
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -106,6 +106,30 @@ def test_values_that_would_not_read_back_cannot_be_made(registry: str, path: str
         Repository(registry, path)
     with pytest.raises(InvalidReference):
         Reference(registry, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:hunter2@h.example/x:1",
+        "https://hunter2@h.example/x:1",
+        "user:hunter2@h.example/x:1",
+        "user:hunter2/@hunter2@h.example/x:1",
+        "user:hunter2 hunter2@h.example/x:1",
+        f"user:hunter2@h.example/x:1@{DIGEST}",
+        "user:hunter2@h.example/x@sha256:12",
+    ],
+)
+def test_a_credential_in_a_name_is_not_repeated(text: str) -> None:
+    with pytest.raises(InvalidReference) as caught:
+        Reference.parse(text)
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
+    assert "`…@h.example/x" in caught.value.message
+
+
+@pytest.mark.parametrize("text", [f"nginx:1@{DIGEST}", "nginx:1@sha256:12", "localhost:5000/x", "a@b", ""])
+def test_what_holds_no_credential_is_repeated_whole(text: str) -> None:
+    assert without_credential(text) == text
 
 
 hosts = st.from_regex(r"\A(?:[a-z0-9]{1,5}(\.[a-z0-9-]{0,3}[a-z0-9]){1,3}|localhost)(?::[0-9]{1,5})?\Z")

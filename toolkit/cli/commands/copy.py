@@ -121,6 +121,7 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
     """
     from toolkit.oci.errors import OciError
     from toolkit.oci.layout_reference import parse_place
+    from toolkit.oci.reference import without_credential
     from toolkit.operations.copy import Pair
 
     rows = [("the arguments", arguments[i : i + 2]) for i in range(0, len(arguments), 2)]
@@ -133,7 +134,8 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
     targets: dict[Reference, str] = {}
     for where, texts in rows:
         if len(texts) != 2:
-            problems.append(f"{where}: a source and a destination are needed, not `{' '.join(texts)}`")
+            shown = " ".join(map(without_credential, texts))
+            problems.append(f"{where}: a source and a destination are needed, not `{shown}`")
             continue
         try:
             pair = Pair(_found_in_layout(parse_place(texts[0])), _fillable(parse_place(texts[1])))
