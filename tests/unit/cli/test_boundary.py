@@ -103,7 +103,8 @@ def test_what_would_move_the_cursor_is_escaped(capsys: pytest.CaptureFixture[str
         (("copy", "a:1", "localhost:1/x:1", "b:1", "localhost:1/x:1"), "filled twice"),
         (("copy", "a:1", "localhost:1/x"), "needs a tag"),
         (("copy", "--platform", "!", "a:1", "localhost:1/x:1"), "--platform"),
-        (("copy", "--list", "absent.txt"), "absent.txt"),
+        (("copy", "--list", "absent.txt"), "error: `absent.txt` cannot be read: No such file or directory\n"),
+        (("copy", "--list", "/dev/zero"), "`/dev/zero` has more than 16,777,216 bytes"),
         (("copy",), "nothing to copy"),
     ],
 )
@@ -125,6 +126,12 @@ def test_a_credential_in_an_argument_is_not_repeated(tmp_path: Path, arguments: 
     for form in ("text", "json", "json-lines"):
         done = Toolkit(tmp_path).run("copy", *arguments, "--format", form).expect(64)
         assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_list_that_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"\xff")
+    done = Toolkit(tmp_path).run("copy", "--list", "list").expect(64)
+    assert "error: `list` cannot be read: it is not UTF-8 text\n" in done.stderr
 
 
 def test_a_usage_error_in_a_stream_is_its_last_line(tmp_path: Path) -> None:

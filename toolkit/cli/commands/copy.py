@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolkit.operations.copy import Pair
 
 T = TypeVar("T")
+_LONGEST_LIST = 16 * 2**20  # a hundred thousand pairs; more than that is another file by mistake
 NAME = "copy"
 HELP = (
     "Copy images from registry to registry, byte for byte, without Docker, Terraform or a manifest. `oci:DIR:NAME` is "
@@ -181,9 +182,14 @@ def _fillable(destination: Reference) -> Reference:
 
 def _read_list(path: Path) -> list[tuple[str, list[str]]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_LIST + 1)
+        lines = content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("usage.list_unreadable", f"`{path}` cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError("usage.list_unreadable", f"`{path}` cannot be read: {why}") from error
+    if len(content) > _LONGEST_LIST:
+        raise UsageError("usage.list_unreadable", f"`{path}` has more than {_LONGEST_LIST:,} bytes, which is no list")
     rows = ((number, line.split("#", 1)[0].split()) for number, line in enumerate(lines, 1))
     return [(f"{path}:{number}", texts) for number, texts in rows if texts]
 
