@@ -72,6 +72,25 @@ def test_letters_that_an_encoding_lacks_are_escaped(tmp_path: Path, encoding: st
     assert done.stdout.startswith(shown)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "validate -f {file}.yaml",
+        "render -f {file}.yaml --out {file}",
+        "buildspec web -f {file}.yaml --into {file}.yml",
+        "init --manifest new{file}.yaml .",
+    ],
+)
+def test_a_path_does_not_move_the_cursor(tmp_path: Path, arguments: str) -> None:
+    (tmp_path / "a\x1b[31mb.yaml").write_text(MANIFEST)
+    (tmp_path / "a\x1b[31mb.yml").write_text("version: 0.2\nphases:\n  build:\n    commands:\n      - docker build .\n")
+    (tmp_path / "Dockerfile").write_text("FROM nginx:1.16\n")
+    done = run(arguments.format(file="$'a\\x1b[31mb'"), "", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\x1b[31mb" in done.stdout
+    assert b"\x1b" not in done.stdout
+
+
 def test_a_path_that_is_no_utf_8_is_escaped(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"a\xff.yaml")).write_text(MANIFEST)
     done = run("validate -f a*.yaml", "", tmp_path, PYTHONIOENCODING="utf-8:strict")

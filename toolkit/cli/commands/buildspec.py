@@ -37,6 +37,7 @@ def command(
     """Run `toolkit buildspec`."""
 
     def body(run: Run) -> int:
+        from toolkit.cli.render.lines import visible
         from toolkit.operations.buildspec import find_build, put_in, step_text, take_out, whole_text
         from toolkit.operations.load import load_desired
 
@@ -53,7 +54,7 @@ def command(
         changed = take_out(into, only_check=check) if remove else put_in(desired, build, into, only_check=check)
         done = "taken out of" if remove else "put into"
         message = f"the step of `{build.name}` was {done} {into}" if changed else f"{into}: nothing to change"
-        run.show("buildspec", {"file": str(into), "changed": changed}, message)
+        run.show("buildspec", {"file": str(into), "changed": changed}, visible(message))
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)

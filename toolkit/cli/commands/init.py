@@ -46,6 +46,7 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.render.amounts import format_count
+        from toolkit.cli.render.lines import visible
         from toolkit.operations.init import Start, init
 
         start = Start(
@@ -62,7 +63,7 @@ def command(
         lines = [f"{manifest} written: {format_count(begun.images, 'image')}; next: toolkit validate, toolkit scan ."]
         lines += [f"not in it: {reason}" for reason in begun.left_out]
         document = {"file": str(manifest), "images": begun.images, "left_out": list(begun.left_out)}
-        run.show("manifest", document, os.linesep.join(lines))
+        run.show("manifest", document, os.linesep.join(map(visible, lines)))
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)

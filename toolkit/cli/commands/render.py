@@ -23,6 +23,7 @@ def command(
     """Run `toolkit render`."""
 
     def body(run: Run) -> int:
+        from toolkit.cli.render.lines import visible
         from toolkit.operations.load import load_desired
         from toolkit.terraform.root_module import render
         from toolkit.terraform.work_dir import write
@@ -30,7 +31,8 @@ def command(
         root_module = render(load_desired(file))
         work_dir = write(root_module, out)
         names = sorted(root_module.files)
-        run.show("root_module", {"folder": str(work_dir.path), "files": names}, f"{out}: " + ", ".join(names))
+        text = visible(f"{out}: {', '.join(names)}")
+        run.show("root_module", {"folder": str(work_dir.path), "files": names}, text)
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)

@@ -158,13 +158,16 @@ def _document(status: SandboxStatus) -> dict[str, Any]:
 
 
 def _text(status: SandboxStatus) -> str:
+    from toolkit.cli.render.lines import visible
+
     def names(images: Sequence[str]) -> str:
         return "".join(f"\n  {name}" for name in images) or " none"
 
     images = _document(status)["images"]
+    folder = visible(str(status.folder))
     return "\n".join(
         (
-            f"sandbox in {status.folder}, process {status.pid}, account {status.account_id}, region {status.region}",
+            f"sandbox in {folder}, process {status.pid}, account {status.account_id}, region {status.region}",
             f"AWS         {status.aws_endpoint}",
             f"Docker Hub  {status.docker_hub_endpoint}, {status.pulls_used} counted pulls, {status.pulls_left} left",
             f"upstreams   {status.upstream_endpoint} (every other registry)",

@@ -17,6 +17,7 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
 
     def body(run: Run) -> int:
         from toolkit.cli.render.amounts import format_count
+        from toolkit.cli.render.lines import visible
         from toolkit.operations.load import load_desired
 
         desired = load_desired(file)
@@ -34,7 +35,9 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
                 format_count(counts["builds"], "build"),
             )
         )
-        run.show("manifest", {"file": str(file), "name": desired.name, **counts}, f"{file} is valid: {found}")
+        run.show(
+            "manifest", {"file": str(file), "name": desired.name, **counts}, f"{visible(str(file))} is valid: {found}"
+        )
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)
