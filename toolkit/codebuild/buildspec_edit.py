@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from toolkit.errors import Refused
+from toolkit.codebuild.buildspec_reading import each_command
+from toolkit.errors import Issue, Refused
+from toolkit.manifest.document import NotYaml, compose, issues_of, lines_of, read_document
 
 _BEGIN = "# toolkit: begin"
 _END = "# toolkit: end"
@@ -22,6 +22,7 @@ _REGION = re.compile(
     rf"^[ ]*{_BEGIN}\b[^\n]*\n(?:(?![ ]*{_BEGIN}\b)[^\n]*\n)*?[ ]*{_END}[ \t]*\r?(?:\n|\Z)", re.MULTILINE
 )
 _MARK = re.compile(rf"^[ ]*(?:{_BEGIN}|{_END})\b", re.MULTILINE)
+_BY_HAND = "correct that, or print the step by `--fragment` and put it in by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
     Raises Refused, with the line, for a buildspec that has no such place.
     """
     bare = remove_step(text, file=file)
-    ending = "\r\n" if "\r\n" in bare else "\n"
-    lines = bare.splitlines(keepends=True)
-    place = _find_place(_compose(bare, file), lines, file)
+    wanted = _read(bare, file)
+    lines = lines_of(bare)
+    ending = "\r\n" if lines[0].endswith("\r\n") else "\n"
+    place = _find_place(compose(bare), lines, file)
     begin = (
         f"{_BEGIN} of the step of the build `{build_name}`, by `toolkit buildspec --into`; change it in the manifest"
     )
@@ -52,64 +54,72 @@ def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
     region.append(f"{outer}{_END}")
     lines[place.line : place.line] = [line + ending for line in region]
     made = "".join(lines)
-    _prove(made, bare, step, file)
+    if _without_step(_read(made, file), step, place.head) != wanted or _REGION.sub("", made) != bare:
+        message = f"{file}:{place.line + 1}: the step here would change what other lines mean"
+        raise Refused("buildspec.no_place", message, hint=_BY_HAND)
+    return made
+
+
+def _without_step(made: dict[str, Any], step: str, head: tuple[str, ...]) -> dict[str, Any] | None:
+    """What `made` says besides the step and the keys of `head`; None where the step is not what runs first."""
+    phases = made["phases"]
+    if phases["pre_build"]["commands"].pop(0) != step:
+        return None
+    if "commands" in head:
+        del phases["pre_build"]["commands"]
+    if "pre_build" in head:
+        del phases["pre_build"]
     return made
 
 
 def remove_step(text: str, *, file: str) -> str:
     """`text` without the step, as it was before; `text` itself where there is none."""
-    bare = _REGION.sub("", text)
-    if mark := _MARK.search(bare):
-        line = text.count("\n", 0, text.index(mark.group())) + 1
+    others = _REGION.sub(lambda region: "\n" * region.group().count("\n"), text)
+    if mark := _MARK.search(others):
+        line = others.count("\n", 0, mark.start()) + 1
         raise Refused(
             "buildspec.half_a_step",
             f"{file}:{line}: one of the two comments around the step is gone",
             hint="take the rest of the step out by hand",
         )
-    return bare
+    return _REGION.sub("", text)
 
 
 def commands_of(text: str, *, file: str) -> tuple[str, ...]:
-    """Every command of every phase."""
-    phases = _read(text, file).get("phases")
-    lists = (
-        [phase.get(key) for phase in phases.values() if isinstance(phase, dict) for key in ("commands", "finally")]
-        if isinstance(phases, dict)
-        else []
-    )
-    return tuple(command for found in lists if isinstance(found, list) for command in found if isinstance(command, str))
+    """Every command of every phase that is a text."""
+    commands = (command for _, command in each_command(_read(text, file)["phases"]))
+    return tuple(command for command in commands if isinstance(command, str))
 
 
-def _find_place(root: Node, lines: list[str], file: str) -> _Place:
-    phases = _value(root, "phases")
-    if phases is None:
-        raise _refusal(root, file, "has no `phases`")
-    phase = _block_mapping(phases, file, "`phases`")
-    pre_build = _value(phase, "pre_build")
+def _find_place(root: Node | None, lines: list[str], file: str) -> _Place:
+    phases = _block_mapping(_find(root, "phases"), file, "`phases`")
+    pre_build = _find(phases, "pre_build")
     if pre_build is None:
-        keys = [key for key, _ in phase.value]
+        keys = [key for key, _ in phases.value]
         key = next((key for key in keys if key.value != "install"), keys[0])
         line, column = _start(key, lines, file)
         return _Place(line, column + 4, ("pre_build", "commands"))
-    mapping = _block_mapping(pre_build, file, "`pre_build`")
-    commands = _value(mapping, "commands")
+    phase = _block_mapping(pre_build, file, "`pre_build`")
+    commands = _find(phase, "commands")
     if commands is None:
-        line, column = _start(mapping.value[0][0], lines, file)
+        line, column = _start(phase.value[0][0], lines, file)
         return _Place(line, column + 2, ("commands",))
-    key = next(key for key, value in mapping.value if value is commands)
-    if not isinstance(commands, SequenceNode) or commands.flow_style or commands.start_mark.line <= key.start_mark.line:
-        raise _refusal(key, file, "`commands` is no list with a line for each command")
-    return _Place(*_start(commands, lines, file))
+    key, listed = commands
+    if not isinstance(listed, SequenceNode) or listed.flow_style or listed.start_mark.line <= key.start_mark.line:
+        raise _refusal(key, file, "`commands` is no plain list with a line for each command")
+    return _Place(*_start(listed, lines, file))
 
 
-def _value(node: Node, name: str) -> Node | None:
+def _find(node: Node | None, name: str) -> tuple[Node, Node] | None:
+    """The key `name` of a mapping, and its value."""
     pairs = node.value if isinstance(node, MappingNode) else []
-    return next((value for key, value in pairs if isinstance(key, ScalarNode) and key.value == name), None)
+    return next((pair for pair in pairs if isinstance(pair[0], ScalarNode) and pair[0].value == name), None)
 
 
-def _block_mapping(node: Node, file: str, what: str) -> MappingNode:
+def _block_mapping(pair: tuple[Node, Node] | None, file: str, what: str) -> MappingNode:
+    key, node = pair or (None, None)
     if not isinstance(node, MappingNode) or node.flow_style or not node.value:
-        raise _refusal(node, file, f"{what} is no mapping with a line for each key")
+        raise _refusal(key, file, f"{what} is no mapping with a line for each key")
     return node
 
 
@@ -124,39 +134,21 @@ def _start(node: Node, lines: list[str], file: str) -> tuple[int, int]:
     return line, column
 
 
-def _refusal(node: Node, file: str, what: str) -> Refused:
-    message = f"{file}:{node.start_mark.line + 1}: {what}"
+def _refusal(node: Node | None, file: str, what: str) -> Refused:
+    message = f"{file}:{node.start_mark.line + 1 if node else 1}: {what}"
     return Refused("buildspec.no_place", message, hint="write `phases`, `pre_build` and `commands` out, line by line")
 
 
-def _compose(text: str, file: str) -> Node:
-    try:
-        node: Node | None = YAML(typ="safe", pure=True).compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise Refused("buildspec.not_yaml", f"{file}:{line}: {error.problem or 'cannot be read as YAML'}") from error
-    except YAMLError as error:
-        raise Refused("buildspec.not_yaml", f"{file}: cannot be read as YAML") from error
-    if not isinstance(node, MappingNode):
-        raise Refused("buildspec.no_place", f"{file}:1: is no buildspec: it has no `phases`")
-    return node
-
-
 def _read(text: str, file: str) -> dict[str, Any]:
-    _compose(text, file)  # for its errors
-    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return loaded
-
-
-def _prove(made: str, bare: str, step: str, file: str) -> None:
-    """What was written means the same as before, and the step; and it can be taken out."""
-    wanted = _read(bare, file)
-    pre_build = wanted["phases"].setdefault("pre_build", {})
-    pre_build["commands"] = [step, *pre_build.get("commands", [])]
-    if _read(made, file) != wanted or remove_step(made, file=file) != bare:
-        raise Refused(
-            "buildspec.no_place",
-            f"{file}: the step does not fit into it",
-            hint="use `--fragment`, and put it in by hand",
-        )
+    """The buildspec as data. Raises Refused with all that makes it unreadable, to CodeBuild as well."""
+    try:
+        document = read_document(text)
+        issues = issues_of(document, document.findings, file) if document else []
+    except NotYaml as error:
+        document, issues = None, [Issue(file, error.line, "", error.message)]
+    if issues:
+        raise Refused("buildspec.not_yaml", "; ".join(map(str, issues)), hint=_BY_HAND)
+    if document is None or not isinstance(document.data, dict) or not isinstance(document.data.get("phases"), dict):
+        message = f"{file}:{document.place(('phases',)).line if document else 1}: is no buildspec: it has no `phases`"
+        raise Refused("buildspec.no_place", message, hint="name the file that the build runs")
+    return document.data

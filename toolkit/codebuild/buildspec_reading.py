@@ -30,7 +30,7 @@ def read_buildspec(text: str, values: Mapping[str, str] | None = None) -> Readin
     reader = CommandReader({**_variables(root), **(values or {})})
     lines = text.split("\n")
     troubles = []
-    for path, command in _commands(root["phases"]):
+    for path, command in each_command(root["phases"]):
         line = document.place(path).line
         if isinstance(command, str) and _OF_TOOLKIT in command:
             continue  # it fetches from ECR what the manifest says
@@ -50,7 +50,8 @@ def _variables(root: dict[str, object]) -> dict[str, str]:
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in pairs}
 
 
-def _commands(phases: dict[str, object]) -> Iterator[tuple[Path, object]]:
+def each_command(phases: dict[str, object]) -> Iterator[tuple[Path, object]]:
+    """Every command of `phases` with its place, in the order in which CodeBuild runs them."""
     for name in _PHASES:
         phase = phases.get(name)
         for part in ("commands", "finally"):

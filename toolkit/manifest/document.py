@@ -6,10 +6,11 @@ each value, the second place of a duplicate key, and the text that was written (
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ruamel.yaml import YAML
@@ -17,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from toolkit.errors import Issue
 from toolkit.manifest.grammar import quoted
 from toolkit.oci.reference import without_credential
 
@@ -102,7 +104,7 @@ def format_path(path: Path) -> str:
 
 def read_document(text: str) -> Document | None:
     """The document in `text`, None where there is nothing but comments. Raises `NotYaml`."""
-    root = _compose(text)
+    root = compose(text)
     if root is None:
         return None
     reading = _Reading()
@@ -110,7 +112,24 @@ def read_document(text: str) -> Document | None:
     return Document(data, reading.places, reading.findings)
 
 
-def _compose(text: str) -> Node | None:
+def issues_of(document: Document, findings: Iterable[Finding], file: str) -> list[Issue]:
+    """`findings` in the order of the text, each once, for people; `file` is what they call it."""
+    placed = [(finding.place or document.place(finding.path), finding) for finding in findings]
+    placed.sort(key=lambda pair: (pair[0].line, pair[0].column))
+    issues = (
+        Issue(file, place.line, format_path(document.trimmed(finding.path)), finding.message)
+        for place, finding in placed
+    )
+    return list(dict.fromkeys(issues))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines with their ends, as the marks of `compose` count them, which know fewer ends than `str.splitlines`."""
+    return list(io.StringIO(text, newline=""))
+
+
+def compose(text: str) -> Node | None:
+    """The parser's own tree, for those who change the text; None where there is nothing. Raises `NotYaml`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)
@@ -135,7 +154,7 @@ def _code_point(character: object) -> int:
 def _syntax_sentence(error: MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "it cannot be parsed")
     if "another document" in problem:
-        return "there is a second YAML document: a manifest is one document, without `---` in the middle"
+        return "there is a second YAML document: keep one, without `---` in the middle"
     if r"'\t'" in problem:
         return "a tab stands where only spaces may: indent with spaces"
     if "mapping values are not allowed" in problem:

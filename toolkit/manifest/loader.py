@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from toolkit.errors import Issue, ManifestUnusable
 from toolkit.manifest.build_checks import check_builds
 from toolkit.manifest.checks import check
-from toolkit.manifest.document import Document, Finding, NotYaml, format_path, read_document
+from toolkit.manifest.document import Document, Finding, NotYaml, issues_of, read_document
 from toolkit.manifest.model import Manifest
 from toolkit.manifest.readable import read_parts
 from toolkit.manifest.structure import findings_of
@@ -58,14 +58,9 @@ def loads(text: str, file: str) -> Manifest:
 
 
 def _unusable(file: str, findings: Iterable[Finding], document: Document) -> ManifestUnusable:
-    placed = [(finding.place or document.place(finding.path), finding) for finding in findings]
-    placed.sort(key=lambda pair: (pair[0].line, pair[0].column))
-    issues = dict.fromkeys(
-        Issue(file, place.line, format_path(document.trimmed(finding.path)), finding.message)
-        for place, finding in placed
-    )
+    issues = issues_of(document, findings, file)
     count = "1 problem" if len(issues) == 1 else f"{len(issues)} problems"
-    return ManifestUnusable("manifest.invalid", f"`{file}` has {count}", list(issues), hint=_HINT)
+    return ManifestUnusable("manifest.invalid", f"`{file}` has {count}", issues, hint=_HINT)
 
 
 def _read(path: Path) -> str:

@@ -67,6 +67,8 @@ def _read(file: Path) -> str:
     except FileNotFoundError as error:
         raise UsageError("buildspec.not_found", f"there is no file `{file}`") from error
     except UnicodeDecodeError as error:
-        raise Refused("buildspec.not_utf8", f"`{file}` is not UTF-8 text") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        message = f"{file}:{line}: the byte 0x{error.object[error.start]:02X} is not UTF-8"
+        raise Refused("buildspec.not_utf8", message, hint="save the file as UTF-8") from error
     except OSError as error:
         raise UsageError("buildspec.unreadable", f"`{file}` cannot be read: {error.strerror}") from error

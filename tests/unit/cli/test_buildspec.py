@@ -78,6 +78,27 @@ def test_the_step_goes_into_a_file_and_comes_out_of_it(folder: Path, capsys: pyt
     assert sorted(path.name for path in folder.iterdir()) == ["buildspec.yml", "images.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("- !Ref b", "buildspec.yml:6: phases.build.commands[1]: the YAML tag `!Ref` has no meaning here"),
+        ("commands: [a]", "buildspec.yml:6: not valid YAML"),
+        ("# \x07", "buildspec.yml:6: the character U+0007 is not allowed in YAML"),
+        ("# \udcff", "buildspec.yml:6: the byte 0xFF is not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said_with_its_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, said: str
+) -> None:
+    text = f"{BUILDSPEC}      {command}\n".encode(errors="surrogateescape")
+    (folder / "buildspec.yml").write_bytes(text)
+    assert run("web", "--into", "buildspec.yml") == 7
+    error = capsys.readouterr().err
+    assert said in error
+    assert "\nhint: " in error
+    assert (folder / "buildspec.yml").read_bytes() == text
+
+
 def test_a_link_stays_a_link(folder: Path) -> None:
     (folder / "link.yml").symlink_to("buildspec.yml")
     assert run("web", "--into", "link.yml") == 0
@@ -94,7 +115,7 @@ def test_a_link_stays_a_link(folder: Path) -> None:
         (["web", "--into", "buildspec.yml", "--fragment"], 64, "keep one"),
         (["web", "--into", "absent.yml"], 64, "there is no file `absent.yml`"),
         (["web", "--into", "."], 64, "`.` cannot be read"),
-        (["web", "--into", "images.yaml"], 7, "images.yaml:1: has no `phases`"),
+        (["web", "--into", "images.yaml"], 7, "images.yaml:1: is no buildspec: it has no `phases`"),
         ([], 64, "Missing argument"),
     ],
 )

@@ -13,6 +13,8 @@ from toolkit.errors import Refused
 
 STEP = "set -eu\n\nsay 'a: b # c'\n  indented\n"
 
+ONE_STEP = "  # toolkit: begin\n  # toolkit: end\n"
+
 USUAL = """\
 version: 0.2   # of the format
 
@@ -50,7 +52,34 @@ SHAPES = {
     "install only": "version: 0.2\nphases:\n  install:\n    commands:\n      - make\n",
     "same column": "phases:\n  pre_build:\n    commands:\n    - a\n    - b: c\n    -   d\n",
     "windows": "version: 0.2\r\nphases:\r\n  pre_build:\r\n    commands:\r\n      - make\r\n",
+    "windows, marked": "\ufeffversion: 0.2\r\nphases:\r\n  build:\r\n    commands:\r\n      - make\r\n",
+    "both line ends": "phases:\n  build:\n    commands:\r\n      - make\n      - |\r\n        a\r\n        b\n",
+    "marked": "\ufeffphases:\n  pre_build:\n    commands:\n      - make\n",
+    "a line end of others": "x: a\u2028b # \u2028\nphases:\n  pre_build:\n    commands:\n      - make\n",
     "anchors": "phases:\n  install: &x\n    commands: [a]\n  build: *x\n",
+    "anchors in it": "phases:\n  pre_build: &x\n    commands:\n      - &y make\n      - *y\n",
+    "merged": "x: &x {on-failure: ABORT}\nphases:\n  pre_build:\n    <<: *x\n    commands:\n      - a\n",
+    "flow elsewhere": "version: 0.2\nphases:\n  build: {commands: [a, b]}\n",
+    "text elsewhere": "phases:\n  build:\n    commands: |\n      a\n      b\n",
+    "text in the list": "phases:\n  pre_build:\n    commands:\n      - |\n        a\n        # x\n      - >-\n        b\n",
+    "dash alone": "phases:\n  pre_build:\n    commands:\n    -\n      a\n    - b\n",
+    "no text": "phases:\n  pre_build:\n    commands:\n    - - a\n    - b: c\n    - 2023-09-09\n    - 3.10\n    -\n",
+    "quotes": "'version': '0.2'\n\"phases\":\n  'pre_build':\n    \"commands\":\n      - a\n",
+    "version 0.20": "version: 0.20\nphases:\n  build:\n    commands:\n      - a",
+    "a document's marks": "%YAML 1.1\n---\nphases:\n  build:\n    commands:\n      - yes\n...\n# behind\n",
+    "indented": "   version: 0.2\n   phases:\n      build:\n         commands:\n         - a\n",
+    "empty lines": "phases:\n\n  pre_build:\n\n    commands:\n\n\n      - a\n\n\n",
+    "spaces at ends": "phases:  \n  pre_build:   \n    commands: \n      - a  \n  \n",
+    "order of its own": "phases:\n  post_build:\n    commands:\n    - z\n  install:\n    commands:\n    - a\n",
+    "comments": (
+        "phases: # 1\n# 0\n    # 4\n  # 2\n  pre_build: # 2\n# 0\n    commands: # 3\n # 1\n\n      # 6\n        # 8\n"
+        "      # 6\n      - a # 4\n      # 6\n# 0\n  build:\n    commands: [b]\n"
+    ),
+    "users and shells": (
+        "version: 0.2\nrun-as: root\nenv:\n  shell: bash\n  exported-variables: [A]\nphases:\n  install:\n    run-as: x\n"
+        "    runtime-versions: {docker: 20}\n  build:\n    on-failure: CONTINUE\n    commands:\n    - a\n"
+    ),
+    "a batch": "phases:\n  build:\n    commands:\n    - a\nbatch:\n  build-list:\n    - identifier: x\n      env: {shell: bash}\n",
 }
 
 
@@ -104,17 +133,42 @@ def test_a_file_without_the_step_stays_as_it_is() -> None:
     [
         ("", "buildspec.yml:1: is no buildspec: it has no `phases`"),
         ("- a\n", "buildspec.yml:1: is no buildspec: it has no `phases`"),
-        ("version: 0.2\n", "buildspec.yml:1: has no `phases`"),
+        ("version: 0.2\n", "buildspec.yml:1: is no buildspec: it has no `phases`"),
         ("version: 0.2\nphases: {build: {commands: [a]}}\n", "buildspec.yml:2: `phases` is no mapping with a line for"),
         ("phases:\n  pre_build: {commands: [a]}\n", "buildspec.yml:2: `pre_build` is no mapping with a line for"),
-        ("phases:\n  pre_build:\n    commands: [a]\n", "buildspec.yml:3: `commands` is no list with a line for each"),
-        ("phases:\n  pre_build:\n    commands: make\n", "buildspec.yml:3: `commands` is no list with a line for each"),
-        ("phases:\n  pre_build:\n    commands:\n", "buildspec.yml:3: `commands` is no list with a line for each"),
+        (
+            "phases:\n  pre_build:\n    commands: [a]\n",
+            "buildspec.yml:3: `commands` is no plain list with a line for each",
+        ),
+        (
+            "phases:\n  pre_build:\n    commands: make\n",
+            "buildspec.yml:3: `commands` is no plain list with a line for each",
+        ),
+        ("phases:\n  pre_build:\n    commands:\n", "buildspec.yml:3: `commands` is no plain list with a line for each"),
         (
             "phases:\n  install:\n    commands: &x\n      - a\n  pre_build:\n    commands: *x\n",
-            "buildspec.yml:6: `commands` is no list with a line for each",
+            "buildspec.yml:6: `commands` is no plain list with a line for each",
         ),
-        ("phases:\n  a: b: c\n", "buildspec.yml:2: "),
+        ("phases:\n  pre_build:\n  build:\n    commands: [a]\n", "buildspec.yml:2: `pre_build` is no mapping with a"),
+        ("phases:\n  pre_build:\n    commands: &x\n      - a\n", "buildspec.yml:3: `commands` is no plain list"),
+        ("phases:\n  install: &x\n    commands:\n      - a\n  pre_build: *x\n", "buildspec.yml:4: the step here would"),
+        ("x: &x\n  commands: 5\nphases:\n  pre_build:\n    <<: *x\n", "buildspec.yml:5: the step here would change"),
+        ("x: &x\n  phases:\n    build:\n      commands: [a]\n<<: *x\n", "buildspec.yml:1: `phases` is no mapping"),
+        ("phases:\r  pre_build:\r    commands:\r      - a\r", "buildspec.yml:4: the step here would change"),
+        ("? phases\n: ? pre_build\n  : ? commands\n    : - a\n", "buildspec.yml:4: there is no room for lines before"),
+        ("phases:\n  a: b: c\n", "buildspec.yml:2: a `:` is not allowed here"),
+        ("phases:\n\tbuild:\n", "buildspec.yml:2: a tab stands where only spaces may"),
+        ("phases: {}\n---\nphases: {}\n", "buildspec.yml:2: there is a second YAML document"),
+        ("phases: {}\n# \x07\n", "buildspec.yml:2: the character U+0007 is not allowed in YAML"),
+        (
+            "phases:\n  build:\n    commands:\n      - !Ref a\n  build:\n    commands: [b]\n",
+            "buildspec.yml:4: phases.build.commands[0]: the YAML tag `!Ref` has no meaning here: remove it; "
+            "buildspec.yml:5: phases.build: `build` is given twice: line 2 has it too",
+        ),
+        (
+            f"phases:\n{ONE_STEP}  build:\n    commands: [a]\n    # toolkit: begin\n",
+            "buildspec.yml:6: one of the two comments",
+        ),
         ("phases:\n  # toolkit: begin\n  build:\n    commands: [a]\n", "buildspec.yml:2: one of the two comments"),
         ("phases:\n  build:\n    commands: [a]\n    # toolkit: end\n", "buildspec.yml:4: one of the two comments"),
     ],
@@ -123,6 +177,7 @@ def test_a_buildspec_without_a_place_for_it_is_refused_with_the_line(text: str, 
     with pytest.raises(Refused) as refusal:
         _insert(text)
     assert refusal.value.message.startswith(said)
+    assert refusal.value.hint
 
 
 def test_the_commands_of_every_phase_are_found() -> None:

@@ -115,7 +115,7 @@ def test_nothing_but_comments_is_no_document() -> None:
         (
             "a: 1\n---\nb: 2\n",
             2,
-            "there is a second YAML document: a manifest is one document, without `---` in the middle",
+            "there is a second YAML document: keep one, without `---` in the middle",
         ),
         ("a: 1\nb: *x\n", 2, "not valid YAML: found undefined alias `x`; text that begins with `*` needs quotes"),
         (
