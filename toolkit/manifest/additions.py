@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from toolkit.errors import ManifestUnusable, Refused
+from toolkit.manifest.document import compose, lines_of
 from toolkit.manifest.loader import loads
 
 _PLAIN = re.compile(r"[a-z][A-Za-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*)*(@sha256:[0-9a-f]{64})?")
@@ -25,11 +26,11 @@ class NewImage:
     @property
     def text(self) -> str:
         """The entry as YAML, in one line."""
-        source = self.source if _PLAIN.fullmatch(self.source) else f'"{self.source}"'
         if self.platforms is None:
-            return source
-        shown = self.platforms if isinstance(self.platforms, str) else f"[{', '.join(self.platforms)}]"
-        return f"{{source: {_quoted(self.source)}, platforms: {shown}}}"
+            return _scalar(self.source)
+        several = not isinstance(self.platforms, str)
+        shown = f"[{', '.join(map(_scalar, self.platforms))}]" if several else self.platforms
+        return f"{{source: {json.dumps(self.source)}, platforms: {shown}}}"
 
 
 def add_images(text: str, entries: Sequence[NewImage], file: str) -> str:
@@ -42,7 +43,7 @@ def add_images(text: str, entries: Sequence[NewImage], file: str) -> str:
     images = _images(text)
     if not isinstance(images, SequenceNode) or images.anchor or not images.value:
         raise _refused(file, "its `images` are not a plain list", entries)
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     added = _added_inline(lines, images, entries) if images.flow_style else _added_below(lines, images, entries)
     try:
         loads(added, file)
@@ -58,12 +59,12 @@ def _refused(file: str, why: str, entries: Sequence[NewImage]) -> Refused:
     return Refused("manifest.cannot_add", message, hint=f"add {listed} by hand")
 
 
-def _quoted(source: str) -> str:
-    return f'"{source}"'
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _images(text: str) -> Node | None:
-    root = YAML(typ="safe", pure=True).compose(text)
+    root = compose(text)
     pairs = root.value if isinstance(root, MappingNode) else []
     return next((value for key, value in pairs if isinstance(key, ScalarNode) and key.value == "images"), None)
 

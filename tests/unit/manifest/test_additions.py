@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ruamel.yaml import YAML
 
 from toolkit.errors import Refused
 from toolkit.manifest.additions import NewImage, add_images
@@ -69,6 +70,16 @@ def test_a_last_line_without_an_end_gets_one() -> None:
 def test_what_was_added_is_there_afterwards() -> None:
     manifest = loads(added(HEAD + "images: [nginx:1.16]\n"), "images.yaml")
     assert [image.source for image in manifest.images][1:] == [entry.source for entry in NEW]
+
+
+def test_lines_are_those_of_yaml_and_no_others() -> None:
+    text = HEAD.replace("}", ", resource_tags: {owner: a\u2028b}}") + "images:\n  - nginx:1.16\n"
+    assert added(text) == text + "".join(f"  - {line}\n" for line in LINES)
+
+
+def test_a_text_of_somebody_else_stays_one_text() -> None:
+    (entry,) = YAML(typ="safe").load(f"- {NewImage('a:1', ('x], y: [z',)).text}")
+    assert entry == {"source": "a:1", "platforms": ["x], y: [z"]}
 
 
 def test_nothing_to_add_changes_nothing() -> None:
