@@ -56,7 +56,7 @@ def _change(file: Path, old: str, new: str, only_check: bool) -> bool:
     if old == new:
         return False
     if only_check:
-        raise Refused("buildspec.out_of_date", f"`{file}` is not as the manifest has it", hint="run without `--check`")
+        raise Refused("buildspec.out_of_date", f"`{file}` would change", hint="run without `--check`")
     write_whole(file.resolve(), new)
     return True
 

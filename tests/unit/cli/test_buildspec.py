@@ -78,6 +78,23 @@ def test_the_step_goes_into_a_file_and_comes_out_of_it(folder: Path, capsys: pyt
     assert sorted(path.name for path in folder.iterdir()) == ["buildspec.yml", "images.yaml"]
 
 
+@pytest.mark.parametrize("manifest", [MANIFEST.replace("name: web", "name: api"), "no manifest", None])
+def test_the_step_comes_out_of_a_file_whatever_the_manifest_says_by_now(
+    folder: Path, capsys: pytest.CaptureFixture[str], manifest: str | None
+) -> None:
+    assert run("web", "--into", "buildspec.yml") == 0
+    made = (folder / "buildspec.yml").read_text()
+    (folder / "images.yaml").unlink()
+    if manifest is not None:
+        (folder / "images.yaml").write_text(manifest)
+    assert run("web", "--into", "buildspec.yml", "--remove", "--check") == 7
+    assert "error: `buildspec.yml` would change\n" in capsys.readouterr().err
+    assert (folder / "buildspec.yml").read_text() == made
+    assert run("web", "--into", "buildspec.yml", "--remove") == 0
+    assert "the step was taken out of buildspec.yml" in capsys.readouterr().out
+    assert (folder / "buildspec.yml").read_text() == BUILDSPEC
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -116,7 +133,7 @@ def test_a_link_stays_a_link(folder: Path) -> None:
         (["web", "--into", "absent.yml"], 64, "there is no file `absent.yml`"),
         (["web", "--into", "."], 64, "`.` cannot be read"),
         (["web", "--into", "images.yaml"], 7, "images.yaml:1: is no buildspec: it has no `phases`"),
-        ([], 64, "Missing argument"),
+        ([], 64, "Missing argument 'BUILD'"),
     ],
 )
 def test_what_makes_no_sense_is_said(

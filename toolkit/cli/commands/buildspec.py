@@ -1,4 +1,4 @@
-"""`toolkit buildspec`: what runs in a build of one project, whole, its first step alone, or put into a file."""
+"""`toolkit buildspec`: what runs in one build, whole, its first step alone, or put into a file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from toolkit.cli.options import Format, ManifestFile, OutputFormat
 from toolkit.errors import UsageError
 
 NAME = "buildspec"
-HELP = "Print a project's buildspec, or put its pre-build step into a buildspec of yours. Needs no credentials."
+HELP = "Print a build's buildspec, or put its pre-build step into a buildspec of yours. Needs no credentials."
 EXAMPLES = (
     "Examples:  toolkit buildspec web   |   toolkit buildspec web --into buildspec.yml   (again after each change)"
 )
 
 
 def command(
-    project: Annotated[str, typer.Argument(help="A build of the manifest, by its name.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="BUILD", help="A build of the manifest, by its name.", show_default=False)
+    ],
     fragment: Annotated[
         bool, typer.Option("--fragment", help="Print the pre-build step alone, one shell command.")
     ] = False,
@@ -27,7 +29,9 @@ def command(
         Path | None,
         typer.Option("--into", help="Put the step into this buildspec, before the other commands of `pre_build`."),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="With --into: take the step out of it again.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="With --into: take the step out of it again; needs no manifest.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="With --into: change nothing, exit 7 if something would change.")
     ] = False,
@@ -45,15 +49,17 @@ def command(
             raise UsageError("usage", "`--remove` and `--check` need `--into FILE`")
         if into is not None and fragment:
             raise UsageError("usage", "`--fragment` prints and `--into` writes: keep one")
-        desired = load_desired(file)
-        build = find_build(desired, project)
-        if into is None:
-            text = step_text(desired, build) if fragment else whole_text(desired, build)
-            run.show("buildspec", {"project": build.project_name, "text": text}, text, is_exact=True)
-            return 0
-        changed = take_out(into, only_check=check) if remove else put_in(desired, build, into, only_check=check)
-        done = "taken out of" if remove else "put into"
-        message = f"the step of `{build.name}` was {done} {into}" if changed else f"{into}: nothing to change"
+        if into is not None and remove:  # also for a build that the manifest has no more
+            changed, done = take_out(into, only_check=check), "taken out of"
+        else:
+            desired = load_desired(file)
+            build = find_build(desired, name)
+            if into is None:
+                text = step_text(desired, build) if fragment else whole_text(desired, build)
+                run.show("buildspec", {"project": build.project_name, "text": text}, text, is_exact=True)
+                return 0
+            changed, done = put_in(desired, build, into, only_check=check), "put into"
+        message = f"the step was {done} {into}" if changed else f"{into}: nothing to change"
         run.show("buildspec", {"file": str(into), "changed": changed}, visible(message))
         return 0
 
