@@ -24,19 +24,14 @@ LONGEST_BUILDSPEC = 25_600
 """CodeBuild's limit for one that is not in the source; AWS documents it nowhere, https://github.com/aws/aws-cdk/pull/14974
 met it."""
 
-_BUILD_COMMANDS = {
-    "contexts": "docker buildx build --load $TOOLKIT_BUILD_CONTEXTS",
-    "direct": 'docker build --file "$TOOLKIT_DOCKERFILE"',
-}
-
 _HEADER = "# Written by `toolkit` from the manifest; change it there.\n"
 
 
 def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
     """The text of `build`'s buildspec; the same for the same build. `region` and `account_id` are those of ECR.
 
-    Without commands of its own a project builds the Dockerfile at the root of its source. Raises Refused for a text
-    that is longer than CodeBuild takes.
+    Without commands of its own a project builds the root of its source, by its one Dockerfile. Raises Refused for a
+    text that is longer than CodeBuild takes.
     """
     phases: dict[str, object] = {}
     if fragment := render_fragment(build, region=region, account_id=account_id):
@@ -67,8 +62,12 @@ def _kept_files(settings: BuildSettings) -> dict[str, object]:
 def _default_command(build: DesiredBuild) -> str:
     # A project name may have capitals and underscores where an image name must not.
     name = re.sub(r"[^a-z0-9]+", "-", build.project_name.lower()).strip("-")
+    command = "docker buildx build --load $TOOLKIT_BUILD_CONTEXTS" if build.strategy == "contexts" else "docker build"
+    if build.strategy == "direct":
+        command += ' --file "$TOOLKIT_DOCKERFILE"'
+    elif build.dockerfiles:
+        command += f" --file {shlex.quote(build.dockerfiles[0])}"
     # A source without versions, such as a plain S3 object, resolves to nothing.
-    command = _BUILD_COMMANDS.get(build.strategy, "docker build")
     return f'{command} --tag {shlex.quote(name)}:"${{CODEBUILD_RESOLVED_SOURCE_VERSION:-latest}}" .'
 
 

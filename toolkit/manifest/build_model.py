@@ -58,14 +58,15 @@ class BuildProjectSpec(Spec):
     dockerfiles: tuple[SourcePath, ...] = Field(
         (),
         strict=False,
-        description="The Dockerfiles, by their paths in the source; default: `Dockerfile`, if there is one.",
+        description="The Dockerfiles, by their paths in the source; several need `commands`. Default: `Dockerfile`, if "
+        "there is one.",
         examples=[["Dockerfile", "worker/Dockerfile"]],
     )
     commands: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
         strict=False,
         description="Commands of the build phase, when the base images are there; default: `docker build` of the "
-        "source's root.",
+        "source's root, by the one in `dockerfiles`.",
         examples=[["docker build --tag web ."]],
     )
     buildspec: BuildspecPath | None = Field(

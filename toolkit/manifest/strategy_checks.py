@@ -23,6 +23,9 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
         elif build.strategy == "builder" and not _has_buildkit(build, readable):
             message = "`builder` runs `moby/buildkit:buildx-stable-1`: say `build_tools: true`, or list it in `images`"
             yield Finding((*path, "strategy"), message)
+        if len(build.dockerfiles) > 1 and not build.commands and build.buildspec is None:
+            message = "lists several, of which the build would make the first alone: say by `commands` what it makes"
+            yield Finding((*path, "dockerfiles"), message)
         return
     for field in ("images", "on_miss", "dockerfiles"):
         if field in build.model_fields_set:

@@ -65,6 +65,25 @@ def test_the_default_build_tags_the_image_with_project_and_commit(
     assert run.calls == [["docker", "build", "--tag", tag, "."]]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ("auto", ["build", "--file", "a b/web.Dockerfile"]),
+        ("contexts", ["buildx", "build", "--load", "--file", "a b/web.Dockerfile"]),
+        ("direct", ["build", "--file", "/tmp/a b/web.Dockerfile"]),
+    ],
+)
+def test_the_default_build_is_that_of_the_dockerfile_in_the_manifest(
+    tmp_path: Path, strategy: str, words: list[str]
+) -> None:
+    container = BuildContainer(tmp_path / "container")
+    build = replace(WEB, strategy=strategy, dockerfiles=("a b/web.Dockerfile",))
+    (command,) = _load(render_buildspec(build, region=REGION))["phases"]["build"]["commands"]
+    run = container.run(command, TOOLKIT_DOCKERFILE="/tmp/a b/web.Dockerfile", TOOLKIT_BUILD_CONTEXTS="")
+    assert run.status == 0
+    assert run.calls == [["docker", *words, "--tag", "platform-web:latest", "."]]
+
+
 def test_a_buildspec_that_is_longer_than_codebuild_takes_is_refused() -> None:
     length = len(render_buildspec(replace(WEB, buildspec_commands=("x",)), region=REGION))
     longest = "x" * (LONGEST_BUILDSPEC - length + 1)
