@@ -22,7 +22,6 @@ _HOSTS_OF_DOCKER_HUB = ("docker.io", "registry-1.docker.io", "registry.hub.docke
 _DOCKER_HUB = "registry-1.docker.io"
 """Where `docker.io` is served."""
 
-_TAGGED = re.compile(r"(?:\s(?:-t|--tag)[ =]|\bdocker (?:image )?tag \S+ )(\S+)")
 _NAME = re.compile(r"[\w./:-]+")
 
 _READERS = {"contexts": "dockerfile_syntax", "direct": "dockerfile_rewrite"}
@@ -110,15 +109,23 @@ def _about_dockerfiles(build: DesiredBuild) -> list[str]:
     return [
         _values(values),
         _function("each_dockerfile", [(path,) for path in build.dockerfiles or ("Dockerfile",)]),
-        _function("each_built", [(name,) for name in _built_by(build.buildspec_commands)]),
+        _function("each_built", [(name,) for name in _built_by(build)]),
         _function("each_closed", [(host,) for host in closed]),
         _program("dockerfile_program", "dockerfile", _READERS.get(build.strategy, "dockerfile_check")),
     ]
 
 
-def _built_by(commands: Iterable[str]) -> list[str]:
+def _built_by(build: DesiredBuild) -> list[str]:
     """Images that the commands make, for later ones to start from: they are nobody's to mirror."""
-    names = [name.strip("\"'") for command in commands for name in _TAGGED.findall(command)]
+    if not build.buildspec_commands:
+        return []
+    from toolkit.codebuild.docker_commands import CommandReader  # noqa: PLC0415  loaded where there is something to read
+
+    reader = CommandReader(build.environment_variables)
+    for command in build.buildspec_commands:
+        reader.read(command)
+    reading = reader.reading
+    names = [*reading.tags, *(name for one in reading.builds for name in one.tags)]
     return [name for name in dict.fromkeys(names) if _NAME.fullmatch(name)]
 
 

@@ -177,6 +177,43 @@ def test_every_miss_of_every_dockerfile_is_named(container: BuildContainer) -> N
         assert place in run.output
 
 
+COMMANDS = """\
+export VERSION=2
+cd base && docker build -t acme/base:$VERSION .
+docker buildx build --load \\
+  --tag=acme/other:$COLOR .
+sh -c 'docker tag x "acme/third"'
+"""
+
+
+@pytest.mark.parametrize("name", ["acme/base:2", "acme/other:red", "acme/third", "docker.io/acme/third:latest"])
+def test_what_the_commands_make_is_let_through(container: BuildContainer, name: str) -> None:
+    write(container, f"FROM {name}")
+    build = replace(WEB, buildspec_commands=(COMMANDS,), environment_variables={"COLOR": "red"})
+    assert container.run(_script(build)).status == 0
+    without_color = container.run(_script(replace(build, environment_variables={})))
+    assert (without_color.status == 0) is (":red" not in name)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "docker run -t node:20 npm test",
+        "docker run --tty node:20 npm test",
+        "docker exec -t node:20 sh",
+        "echo docker build -t node:20 .",
+        "# docker build -t node:20 .",
+        "docker build --target node:20 -t $X/node:20 .",
+        "tar -t node:20",
+    ],
+)
+def test_what_the_commands_only_use_is_a_miss(container: BuildContainer, command: str) -> None:
+    write(container, "FROM node:20")
+    run = container.run(_script(replace(WEB, buildspec_commands=(command,))))
+    assert run.status != 0
+    assert "Dockerfile:1: node:20 is not listed" in run.output
+
+
 def test_a_listed_dockerfile_that_is_not_there_ends_the_phase(container: BuildContainer) -> None:
     run = container.run(_script(replace(WEB, dockerfiles=("web/Dockerfile",))))
     assert run.status != 0
