@@ -153,7 +153,10 @@ class CommandReader:
         _, rest = read_options(call.words, GLOBAL_FLAGS, stops=True)
         match rest:
             case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
+                known = len(self._state.builds)
                 self._read_build(call, words, is_buildx=rest[0] != "build")
+                if len(self._state.builds) == known:  # not understood, and yet it makes what it says
+                    self._state.tags += self._tags(words)
             case ["pull", *words] | ["image", "pull", *words]:
                 self._read_images(call, words, PULL_FLAGS, Kind.PULL)
             case ["run" | "create", *words] | ["container", "run" | "create", *words]:
@@ -261,9 +264,14 @@ class CommandReader:
                 pulls_always=is_on(options, "--pull"),
                 builder=builder,
                 asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") == "1",
-                tags=tuple(self._expanded(value).text for name, value in options if name in ("-t", "--tag")),
+                tags=self._tags(words),
             )
         )
+
+    def _tags(self, words: list[str]) -> tuple[str, ...]:
+        options, _ = read_options(words, BUILD_FLAGS)
+        found = [self._expanded(value) for name, value in options if name in ("-t", "--tag")]
+        return tuple(word.text for word in found if not word.unset)
 
     def _dockerfile(self, written: str) -> Word:
         """The file that is built, by its path from the root."""

@@ -175,6 +175,11 @@ def test_a_tag_names_a_local_image() -> None:
     assert read("docker tag x:1 nginx:1.16").tags == ("nginx:1.16",)
 
 
+def test_a_build_makes_what_it_says_also_where_it_is_not_understood() -> None:
+    assert read("docker build $OPTIONS -t a:1 --tag=b:$V .\ndocker build -t c:1 $FOLDER").tags == ("a:1", "c:1")
+    assert build("docker build -t a:$V -t b:$W .", V="1").tags == ("a:1",)
+
+
 BUILDSPEC = """\
 version: 0.2
 env:

@@ -179,7 +179,7 @@ def test_every_miss_of_every_dockerfile_is_named(container: BuildContainer) -> N
 
 COMMANDS = """\
 export VERSION=2
-cd base && docker build -t acme/base:$VERSION .
+cd base && docker build $OPTIONS -t acme/base:$VERSION .
 docker buildx build --load \\
   --tag=acme/other:$COLOR .
 sh -c 'docker tag x "acme/third"'
