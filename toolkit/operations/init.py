@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from toolkit.codebuild.scan_report import ScannedUse
 from toolkit.errors import ManifestUnusable, Refused, UsageError
@@ -68,17 +71,21 @@ def _is_lost(use: ScannedUse) -> bool:
 
 
 def _text(start: Start, found: Scan) -> str:
-    lines = [
-        "# Base images of the builds here, made by `toolkit init`; every field: `toolkit schema`.",
-        "version: 1",
-        f"name: {start.name or _name_of(start.home)}",
-        f"aws: {{region: {start.region}}}",
-        *([f"platforms: [{start.machine}]"] if start.machine != "linux/amd64" else []),
-        "",
-        "images:",
-        *(f"  - {entry.text}" for entry in found.additions),
-    ]
-    return "\n".join(lines) + "\n"
+    head: dict[str, object] = {
+        "version": 1,
+        "name": _name_of(start.home) if start.name is None else start.name,
+        "aws": {"region": start.region},
+    }
+    if start.machine != "linux/amd64":
+        head["platforms"] = [start.machine]
+    yaml = YAML()
+    yaml.default_flow_style = None  # the innermost in one line
+    yaml.width = 2**16
+    stream = io.StringIO()
+    stream.write("# Base images of the builds here, made by `toolkit init`; every field: `toolkit schema`.\n")
+    yaml.dump(head, stream)
+    stream.writelines(["\nimages:\n", *(f"  - {entry.text}\n" for entry in found.additions)])
+    return stream.getvalue()
 
 
 def _name_of(folder: Path) -> str:

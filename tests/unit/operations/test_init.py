@@ -71,6 +71,51 @@ def test_nothing_to_mirror_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "images.yaml").exists()
 
 
+@pytest.mark.parametrize("name", ["true", "null", "no", "off"])
+def test_a_name_that_yaml_takes_for_something_else_is_written_as_text(tmp_path: Path, name: str) -> None:
+    home = write_project(tmp_path / name, FILES)
+    init(start(home))
+    assert load(home / "images.yaml").name == name
+    init(start(home, name=name, overwrites=True))
+    assert load(home / "images.yaml").name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "region", "said"),
+    [
+        ("shop\nbuild_tools: true", "us-east-1", "name `shop\\nbuild_tools: true` is not a name"),
+        ("shop", 'us-east-1, account_id: "123456789012"', 'region `us-east-1, account_id: "123456789012"` is not an'),
+        ("shop", "us-east-1}\nbuild_tools: true #", "region `us-east-1}\\nbuild_tools: true #` is not an AWS region"),
+        ("*x", "&x us-east-1", "name `*x` is not a name: "),
+        ("", "", "name an empty text is not a name: "),
+        ("\0\udcff", "", "name the character U+0000 cannot be used"),
+    ],
+)
+def test_name_and_region_bring_nothing_else_into_the_manifest(
+    tmp_path: Path, name: str, region: str, said: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        init(start(write_project(tmp_path, FILES), name=name, region=region))
+    assert said in error.value.message
+    assert not (tmp_path / "images.yaml").exists()
+
+
+def test_the_text_is_for_people(tmp_path: Path) -> None:
+    init(start(write_project(tmp_path, FILES), name="shop", machine="linux/arm64"))
+    assert (tmp_path / "images.yaml").read_text() == (
+        "# Base images of the builds here, made by `toolkit init`; every field: `toolkit schema`.\n"
+        "version: 1\n"
+        "name: shop\n"
+        "aws: {region: us-east-1}\n"
+        "platforms: [linux/arm64]\n"
+        "\n"
+        "images:\n"
+        "  - docker/dockerfile:1\n"
+        "  - nginx:1.16\n"
+        "  - redis:latest\n"
+    )
+
+
 def test_a_name_or_region_that_is_none_is_said_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"name .*region"):
         init(start(write_project(tmp_path, FILES), name="X", region="mars"))
