@@ -60,7 +60,10 @@ def init(start: Start) -> Begun:
         loads(text, str(start.manifest))
     except ManifestUnusable as error:
         why = "; ".join(f"{issue.path} {issue.message}" for issue in error.issues)
-        hint = "give `--name` and `--region` other values"
+        is_asked_for = all(issue.path in ("name", "aws.region") for issue in error.issues)
+        hint = (
+            "give `--name` and `--region` other values" if is_asked_for else "correct that in the files of your builds"
+        )
         raise UsageError("usage.value", f"that would be no manifest: {why}", hint=hint) from error
     write_whole(start.manifest.resolve(), text)
     return Begun(len(found.additions), left_out)

@@ -100,6 +100,13 @@ def test_name_and_region_bring_nothing_else_into_the_manifest(
     assert not (tmp_path / "images.yaml").exists()
 
 
+def test_what_is_wrong_in_a_file_of_the_builds_is_not_laid_on_the_name(tmp_path: Path) -> None:
+    write_project(tmp_path, {"compose.yaml": "services: {x: {image: redis, platform: 'x], y: [z'}}"})
+    with pytest.raises(UsageError, match=r"images\[0\].platforms\[0\] `x\], y: \[z` is no platform") as error:
+        init(start(tmp_path, name="shop"))
+    assert error.value.hint == "correct that in the files of your builds"
+
+
 def test_the_text_is_for_people(tmp_path: Path) -> None:
     init(start(write_project(tmp_path, FILES), name="shop", machine="linux/arm64"))
     assert (tmp_path / "images.yaml").read_text() == (
