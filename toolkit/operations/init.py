@@ -41,7 +41,12 @@ class Begun:
 
 def init(start: Start) -> Begun:
     """Write the manifest. Raises Refused where there is one already or nothing to mirror, and UsageError."""
-    if start.manifest.exists() and not start.overwrites:
+    try:
+        path = start.manifest.resolve()
+        is_there = path.exists()
+    except (OSError, RuntimeError) as error:  # too long, or a link that leads to itself
+        raise UsageError("usage.not_writable", f"`{start.manifest}` cannot be the name of a file") from error
+    if is_there and not start.overwrites:
         hint = "say --force to overwrite it, or `toolkit scan --write` to add to it"
         raise Refused("init.exists", f"there is a `{start.manifest}` already", hint=hint)
     found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine))
@@ -65,7 +70,7 @@ def init(start: Start) -> Begun:
             "give `--name` and `--region` other values" if is_asked_for else "correct that in the files of your builds"
         )
         raise UsageError("usage.value", f"that would be no manifest: {why}", hint=hint) from error
-    write_whole(start.manifest.resolve(), text)
+    write_whole(path, text)
     return Begun(len(found.additions), left_out)
 
 

@@ -64,6 +64,14 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, name: str) -> Non
     assert error.value.code == "usage.not_writable"
 
 
+def test_a_name_that_no_file_can_have_is_said(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("loop", "x" * 300):
+        with pytest.raises(UsageError) as error:
+            init(replace(start(write_project(tmp_path, FILES)), manifest=tmp_path / name))
+        assert error.value.code == "usage.not_writable"
+
+
 def test_nothing_to_mirror_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refusal:
         init(start(tmp_path))
