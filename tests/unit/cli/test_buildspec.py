@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from tests.support.buildspecs import SHAPES, is_insertion
 from tests.support.golden import assert_golden
 from toolkit.cli.app import make_app
 
@@ -76,6 +77,24 @@ def test_the_step_goes_into_a_file_and_comes_out_of_it(folder: Path, capsys: pyt
     assert run("web", "--into", "buildspec.yml", "--remove") == 0
     assert file.read_text() == BUILDSPEC
     assert sorted(path.name for path in folder.iterdir()) == ["buildspec.yml", "images.yaml"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whatever_a_file_is_like_it_gets_the_step_once_and_comes_back_byte_for_byte(folder: Path, shape: str) -> None:
+    text = SHAPES[shape].encode()
+    file = folder / "odd.yml"
+    file.write_bytes(text)
+    assert run("web", "--into", "odd.yml", "--check") == 7
+    assert run("web", "--into", "odd.yml", "--remove", "--check") == 0
+    assert file.read_bytes() == text
+    assert run("web", "--into", "odd.yml") == 0
+    made = file.read_bytes()
+    assert is_insertion(made.decode(), text.decode())
+    assert run("web", "--into", "odd.yml", "--check") == 0
+    assert run("web", "--into", "odd.yml") == 0
+    assert file.read_bytes() == made
+    assert run("web", "--into", "odd.yml", "--remove") == 0
+    assert file.read_bytes() == text
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST.replace("name: web", "name: api"), "no manifest", None])

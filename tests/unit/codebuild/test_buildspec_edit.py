@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tests.support.buildspecs import SHAPES, USUAL, is_insertion
 from tests.support.golden import assert_golden
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step, remove_step
 from toolkit.errors import Refused
@@ -14,73 +15,6 @@ from toolkit.errors import Refused
 STEP = "set -eu\n\nsay 'a: b # c'\n  indented\n"
 
 ONE_STEP = "  # toolkit: begin\n  # toolkit: end\n"
-
-USUAL = """\
-version: 0.2   # of the format
-
-env:
-  variables: {A: "1"}
-
-phases:
-  install:
-    runtime-versions:
-      python: 3.12
-    commands:
-      - pip install tox
-  # Before the build.
-  pre_build:
-    on-failure: ABORT
-    commands:
-      # the version
-      - export VERSION=$(git describe)   # of the tag
-      - |
-        echo one
-        # toolkit is nice
-        echo two
-  build:
-    commands:
-    - docker build -t app .
-
-
-# the end
-artifacts: {files: ['**/*']}
-"""
-SHAPES = {
-    "usual": USUAL,
-    "no commands": "version: 0.2\nphases:\n  pre_build:\n    finally:\n      - date\n  build:\n    commands: [make]\n",
-    "no pre_build": "phases:\n    install:\n        commands: [a]\n\n    # why\n    build:\n        commands:\n        - make",
-    "install only": "version: 0.2\nphases:\n  install:\n    commands:\n      - make\n",
-    "same column": "phases:\n  pre_build:\n    commands:\n    - a\n    - b: c\n    -   d\n",
-    "windows": "version: 0.2\r\nphases:\r\n  pre_build:\r\n    commands:\r\n      - make\r\n",
-    "windows, marked": "\ufeffversion: 0.2\r\nphases:\r\n  build:\r\n    commands:\r\n      - make\r\n",
-    "both line ends": "phases:\n  build:\n    commands:\r\n      - make\n      - |\r\n        a\r\n        b\n",
-    "marked": "\ufeffphases:\n  pre_build:\n    commands:\n      - make\n",
-    "a line end of others": "x: a\u2028b # \u2028\nphases:\n  pre_build:\n    commands:\n      - make\n",
-    "anchors": "phases:\n  install: &x\n    commands: [a]\n  build: *x\n",
-    "anchors in it": "phases:\n  pre_build: &x\n    commands:\n      - &y make\n      - *y\n",
-    "merged": "x: &x {on-failure: ABORT}\nphases:\n  pre_build:\n    <<: *x\n    commands:\n      - a\n",
-    "flow elsewhere": "version: 0.2\nphases:\n  build: {commands: [a, b]}\n",
-    "text elsewhere": "phases:\n  build:\n    commands: |\n      a\n      b\n",
-    "text in the list": "phases:\n  pre_build:\n    commands:\n      - |\n        a\n        # x\n      - >-\n        b\n",
-    "dash alone": "phases:\n  pre_build:\n    commands:\n    -\n      a\n    - b\n",
-    "no text": "phases:\n  pre_build:\n    commands:\n    - - a\n    - b: c\n    - 2023-09-09\n    - 3.10\n    -\n",
-    "quotes": "'version': '0.2'\n\"phases\":\n  'pre_build':\n    \"commands\":\n      - a\n",
-    "version 0.20": "version: 0.20\nphases:\n  build:\n    commands:\n      - a",
-    "a document's marks": "%YAML 1.1\n---\nphases:\n  build:\n    commands:\n      - yes\n...\n# behind\n",
-    "indented": "   version: 0.2\n   phases:\n      build:\n         commands:\n         - a\n",
-    "empty lines": "phases:\n\n  pre_build:\n\n    commands:\n\n\n      - a\n\n\n",
-    "spaces at ends": "phases:  \n  pre_build:   \n    commands: \n      - a  \n  \n",
-    "order of its own": "phases:\n  post_build:\n    commands:\n    - z\n  install:\n    commands:\n    - a\n",
-    "comments": (
-        "phases: # 1\n# 0\n    # 4\n  # 2\n  pre_build: # 2\n# 0\n    commands: # 3\n # 1\n\n      # 6\n        # 8\n"
-        "      # 6\n      - a # 4\n      # 6\n# 0\n  build:\n    commands: [b]\n"
-    ),
-    "users and shells": (
-        "version: 0.2\nrun-as: root\nenv:\n  shell: bash\n  exported-variables: [A]\nphases:\n  install:\n    run-as: x\n"
-        "    runtime-versions: {docker: 20}\n  build:\n    on-failure: CONTINUE\n    commands:\n    - a\n"
-    ),
-    "a batch": "phases:\n  build:\n    commands:\n    - a\nbatch:\n  build-list:\n    - identifier: x\n      env: {shell: bash}\n",
-}
 
 
 def _load(text: str) -> dict[str, dict[str, dict[str, list[str]]]]:
@@ -101,6 +35,7 @@ def test_the_step_is_the_first_command_of_pre_build_and_all_else_is_as_it_was(na
     wanted = _load(text)
     wanted["phases"].setdefault("pre_build", {}).setdefault("commands", [])
     assert made == wanted
+    assert is_insertion(_insert(text), text)
 
 
 @pytest.mark.parametrize("name", SHAPES)
