@@ -33,6 +33,7 @@ _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset({"true", "yes", "on", "y"})
 # Only YAML's escapes (`"\0"`) can write these; no shell, HCL or AWS API takes them.
 _UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_BEYOND_UNICODE = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:/+-]+")
 
 
@@ -145,6 +146,10 @@ def compose(text: str) -> Node | None:
         raise NotYaml(str(error), 1) from error
     except RecursionError as error:
         raise NotYaml("lists and mappings are nested too deeply", 1) from error
+    except (OverflowError, ValueError) as error:
+        found = _BEYOND_UNICODE.search(text)
+        line = text.count("\n", 0, found.start()) + 1 if found else 1
+        raise NotYaml("an escape `\\U` stands for no character", line) from error
 
 
 def _code_point(character: object) -> int:

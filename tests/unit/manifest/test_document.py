@@ -129,6 +129,8 @@ def test_nothing_but_comments_is_no_document() -> None:
             "not valid YAML: expected chomping or indentation indicators, but found `=`; "
             "text that begins with `>` needs quotes",
         ),
+        ('a: "\\U0010FFFF"\nb: "\\U00110000"\n', 2, "an escape `\\U` stands for no character"),
+        ('a: "\\UFFFFFFFF"\n', 1, "an escape `\\U` stands for no character"),
         ("a: 1\nb: \x07\n", 2, "the character U+0007 is not allowed in YAML"),
         ("&a [*a]\n", 1, "lists and mappings are nested too deeply"),
         ("a: &a {<<: *a}\n", 1, "lists and mappings are nested too deeply"),
