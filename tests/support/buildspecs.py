@@ -51,6 +51,8 @@ SHAPES = {
     "text in the list": "phases:\n  pre_build:\n    commands:\n      - |\n        a\n        # x\n      - >-\n        b\n",
     "dash alone": "phases:\n  pre_build:\n    commands:\n    -\n      a\n    - b\n",
     "no text": "phases:\n  pre_build:\n    commands:\n    - - a\n    - b: c\n    - 2023-09-09\n    - 3.10\n    -\n",
+    "nothing but the step": "phases:\n  pre_build:\n    commands: # in ECR\n    # x\n\n  build:\n    commands: [a]\n",
+    "nothing in the phase": "phases:\n  pre_build:\n  build:\n    commands: [a]\n",
     "quotes": "'version': '0.2'\n\"phases\":\n  'pre_build':\n    \"commands\":\n      - a\n",
     "version 0.20": "version: 0.20\nphases:\n  build:\n    commands:\n      - a",
     "a document's marks": "%YAML 1.1\n---\nphases:\n  build:\n    commands:\n      - yes\n...\n# behind\n",

@@ -63,13 +63,15 @@ def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
 def _without_step(made: dict[str, Any], step: str, head: tuple[str, ...]) -> dict[str, Any] | None:
     """What `made` says besides the step and the keys of `head`; None where the step is not what runs first."""
     phases = made["phases"]
-    if phases["pre_build"]["commands"].pop(0) != step:
-        return None
+    pre_build = phases["pre_build"]
+    first, *others = pre_build["commands"]
+    pre_build["commands"] = others or None  # a key that was left empty
     if "commands" in head:
-        del phases["pre_build"]["commands"]
+        del pre_build["commands"]
+    phases["pre_build"] = pre_build or None
     if "pre_build" in head:
         del phases["pre_build"]
-    return made
+    return made if first == step else None
 
 
 def remove_step(text: str, *, file: str) -> str:
@@ -99,12 +101,18 @@ def _find_place(root: Node | None, lines: list[str], file: str) -> _Place:
         key = next((key for key in keys if key.value != "install"), keys[0])
         line, column = _start(key, lines, file)
         return _Place(line, column + 4, ("pre_build", "commands"))
+    if _is_empty(pre_build[1]):
+        line, column = _start(pre_build[0], lines, file, with_comments=False)
+        return _Place(line + 1, column + 4, ("commands",))
     phase = _block_mapping(pre_build, file, "`pre_build`")
     commands = _find(phase, "commands")
     if commands is None:
         line, column = _start(phase.value[0][0], lines, file)
         return _Place(line, column + 2, ("commands",))
     key, listed = commands
+    if _is_empty(listed):
+        line, column = _start(key, lines, file, with_comments=False)
+        return _Place(line + 1, column + 2)
     if not isinstance(listed, SequenceNode) or listed.flow_style or listed.start_mark.line <= key.start_mark.line:
         raise _refusal(key, file, "`commands` is no plain list with a line for each command")
     return _Place(*_start(listed, lines, file))
@@ -123,13 +131,18 @@ def _block_mapping(pair: tuple[Node, Node] | None, file: str, what: str) -> Mapp
     return node
 
 
-def _start(node: Node, lines: list[str], file: str) -> tuple[int, int]:
+def _is_empty(node: Node) -> bool:
+    """Whether a key has no value, as where the step was all that stood there."""
+    return isinstance(node, ScalarNode) and not node.value and not node.style
+
+
+def _start(node: Node, lines: list[str], file: str, *, with_comments: bool = True) -> tuple[int, int]:
     """Line and column of what begins its line, or of the comment right above it."""
     line, column = node.start_mark.line, node.start_mark.column
     margin = " " * column
     if lines[line][:column] != margin:
         raise _refusal(node, file, "there is no room for lines before this")
-    while line > 0 and lines[line - 1].startswith(f"{margin}#"):
+    while with_comments and line > 0 and lines[line - 1].startswith(f"{margin}#"):
         line -= 1
     return line, column
 

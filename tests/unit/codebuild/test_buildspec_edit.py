@@ -33,7 +33,8 @@ def test_the_step_is_the_first_command_of_pre_build_and_all_else_is_as_it_was(na
     assert made["phases"]["pre_build"]["commands"][0] == STEP
     del made["phases"]["pre_build"]["commands"][0]
     wanted = _load(text)
-    wanted["phases"].setdefault("pre_build", {}).setdefault("commands", [])
+    pre_build = wanted["phases"]["pre_build"] = wanted["phases"].get("pre_build") or {}
+    pre_build["commands"] = pre_build.get("commands") or []
     assert made == wanted
     assert is_insertion(_insert(text), text)
 
@@ -79,12 +80,13 @@ def test_a_file_without_the_step_stays_as_it_is() -> None:
             "phases:\n  pre_build:\n    commands: make\n",
             "buildspec.yml:3: `commands` is no plain list with a line for each",
         ),
-        ("phases:\n  pre_build:\n    commands:\n", "buildspec.yml:3: `commands` is no plain list with a line for each"),
         (
             "phases:\n  install:\n    commands: &x\n      - a\n  pre_build:\n    commands: *x\n",
             "buildspec.yml:6: `commands` is no plain list with a line for each",
         ),
-        ("phases:\n  pre_build:\n  build:\n    commands: [a]\n", "buildspec.yml:2: `pre_build` is no mapping with a"),
+        ("phases:\n  pre_build: ''\n  build:\n    commands: [a]\n", "buildspec.yml:2: `pre_build` is no mapping with"),
+        ("phases:\n  pre_build:\n    commands: ~\n", "buildspec.yml:3: `commands` is no plain list"),
+        ("phases:\n  pre_build:\n    commands:", "buildspec.yml:4: the step here would change"),
         ("phases:\n  pre_build:\n    commands: &x\n      - a\n", "buildspec.yml:3: `commands` is no plain list"),
         ("phases:\n  install: &x\n    commands:\n      - a\n  pre_build: *x\n", "buildspec.yml:4: the step here would"),
         ("x: &x\n  commands: 5\nphases:\n  pre_build:\n    <<: *x\n", "buildspec.yml:5: the step here would change"),
