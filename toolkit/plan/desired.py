@@ -87,11 +87,19 @@ class DesiredSelection:
     keeps_attestations: bool
     path: str
     position: int
+    keeps_signatures: bool
 
     def image(self, tag: str) -> DesiredImage:
         """One of the images."""
-        source = self.source.with_tag(tag)
-        return DesiredImage(source, self.repository, tag, self.platforms, self.keeps_attestations, self.path)
+        return DesiredImage(
+            source=self.source.with_tag(tag),
+            repository=self.repository,
+            tag=tag,
+            platforms=self.platforms,
+            keeps_attestations=self.keeps_attestations,
+            path=self.path,
+            keeps_signatures=self.keeps_signatures,
+        )
 
 
 @dataclass(frozen=True, slots=True)

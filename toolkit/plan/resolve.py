@@ -115,7 +115,7 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         platforms=_platforms(manifest, image),
         keeps_attestations=_keeps_attestations(manifest, image),
         path=format_path(destination.path) if destination.number < len(manifest.images) else "build_tools",
-        keeps_signatures=(image.signatures or manifest.signatures) == "keep",
+        keeps_signatures=_keeps_signatures(manifest, image),
     )
 
 
@@ -128,11 +128,16 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         keeps_attestations=_keeps_attestations(manifest, image),
         path=format_path(selection.path),
         position=position,
+        keeps_signatures=_keeps_signatures(manifest, image),
     )
 
 
 def _keeps_attestations(manifest: Manifest, image: ImageSpec) -> bool:
     return (image.attestations or manifest.attestations) == "keep"
+
+
+def _keeps_signatures(manifest: Manifest, image: ImageSpec) -> bool:
+    return (image.signatures or manifest.signatures) == "keep"
 
 
 def _platforms(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | None:

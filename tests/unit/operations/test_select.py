@@ -9,9 +9,11 @@ import pytest
 
 from tests.support.fake_services import World
 from tests.support.fake_services import desired as listing
+from tests.support.made_images import image, store
 from tests.support.memory_registry import Call, Fault
 from toolkit.errors import AccessDenied, Refused
 from toolkit.manifest.tag_selection import TagSelectionSpec
+from toolkit.oci.companions import cosign_tags
 from toolkit.oci.errors import ConnectionFailed, Denied
 from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply, apply_saved
@@ -39,7 +41,7 @@ def world(tmp_path: Path) -> World:
 def selecting(**fields: object) -> Desired:
     """`two:1`, and tags of `one`."""
     tags = TagSelectionSpec.model_validate(fields)
-    selection = DesiredSelection(UPSTREAM, "one", tags, None, True, "images[1].tags", 1)
+    selection = DesiredSelection(UPSTREAM, "one", tags, None, True, "images[1].tags", 1, False)
     both = (DesiredRepository("one"), DesiredRepository("two"))
     return replace(listing("two"), repositories=both, selections=(selection,))
 
@@ -81,6 +83,14 @@ def test_a_saved_plan_does_what_was_reviewed_when_the_tags_have_changed_since(wo
     apply_saved(desired, planned, world.services, review=lambda _: None, publish=reports.append)
     assert filled(world) == ["1.10"]
     assert world.registry.count("list_tags") == 1
+
+
+def test_the_signature_of_a_selected_tag_comes_along_where_it_is_asked_for(world: World) -> None:
+    signature = cosign_tags(world.registry.tags[UPSTREAM]["1"])[0]
+    store(world.registry, image([b"signed"], config=b"{}"), f"{UPSTREAM}:{signature}")
+    desired = selecting(glob="1.*", keep=1)
+    run(world, replace(desired, selections=(replace(desired.selections[0], keeps_signatures=True),)))
+    assert filled(world) == ["1.10", signature]
 
 
 def test_seed_selects_as_plan_does(world: World) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from toolkit.manifest.loader import loads
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
@@ -53,6 +55,17 @@ def test_a_selected_image_is_as_its_entry_says() -> None:
     assert (str(image.source), image.key) == ("quay.io/a/b:v1.2", "mirror/base/b:v1.2")
     assert (image.platforms, image.keeps_attestations) == ((Platform("linux", "arm64"),), False)
     assert [one.name for one in desired.repositories] == ["mirror/base/b"]
+
+
+def test_a_selected_tag_is_as_the_same_tag_in_a_list() -> None:
+    for body in (
+        "images: [{{source: a, tags: {tags}}}]\n",
+        "platforms: all\nattestations: drop\nsignatures: keep\nimages: [{{source: a, tags: {tags}}}]\n",
+        "images: [{{source: a, tags: {tags}, platforms: all, attestations: drop, signatures: keep, repository: base}}]\n",
+    ):
+        found, _ = chosen(body.format(tags="{glob: '1'}"), a=("1",))
+        listed, _ = chosen(body.format(tags="['1']"))
+        assert found.images == tuple(replace(image, path="images[0].tags") for image in listed.images)
 
 
 def test_a_listed_tag_wins_over_a_selected_one_wherever_it_stands() -> None:
