@@ -62,6 +62,10 @@ class TerraformFailed(ToolkitError):
     exit_code = 5
 
 
+class PlanStale(TerraformFailed):
+    """Terraform did not apply a saved plan, because its state has changed since; nothing was done."""
+
+
 class SeedingIncomplete(ToolkitError):
     """The infrastructure stands, but not every image is in place; running again is safe."""
 

@@ -66,13 +66,14 @@ class CopyPreview:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of `apply`, `seed` or `copy`."""
+    """The end of `apply`, `seed` or `copy`. `can_resume` is whether the same command continues where this one ended."""
 
     outcomes: tuple[SeedOutcome, ...]
     seconds: float
     infra_changes: tuple[InfraChange, ...] = ()
     outputs: Mapping[str, object] = field(default_factory=dict)
     plan: Plan | None = None
+    can_resume: bool = True
 
     @property
     def failed(self) -> tuple[SeedOutcome, ...]:

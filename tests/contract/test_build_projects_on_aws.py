@@ -179,7 +179,7 @@ def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: R
     desired = _desired(MANIFEST)
     runner.apply(_plan(runner, tmp_path / "first", desired))
     _look_at(aws, desired)
-    assert not _plan(runner, tmp_path / "first", desired).has_changes, "the second plan must be empty"
+    assert not _plan(runner, tmp_path / "first", desired).changes, "the second plan must be empty"
 
     # Another folder is a state that was lost.
     made = [
@@ -197,7 +197,7 @@ def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: R
     adopted = _plan(runner, tmp_path / "second", desired, *made)
     assert not any(change.destroys for change in adopted.changes)
     runner.apply(adopted)
-    assert not _plan(runner, tmp_path / "second", desired).has_changes
+    assert not _plan(runner, tmp_path / "second", desired).changes
 
     _take_everything_back(aws, runner, tmp_path / "second")
     removed = _plan(runner, tmp_path / "second", _desired(HEAD))
@@ -218,7 +218,7 @@ builds:
   - {{name: gitlab, source: {{type: GITLAB, location: "https://gitlab.com/acme/web.git"}}, images: [nginx:1.16]}}
 """
     runner.apply(_plan(runner, path, _desired(bare)))
-    assert not _plan(runner, path, _desired(bare)).has_changes
+    assert not _plan(runner, path, _desired(bare)).changes
     projects = _projects(aws)
     assert set(projects) == {"github", "enterprise", "gitlab"}
     for project in projects.values():

@@ -99,7 +99,7 @@ def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: Run
     assert set(outputs["builds"]) == {"web", "docs"}  # type: ignore[call-overload]  # an output is any value
     assert runner.state(work_dir).managed >= set(MADE)
     _look_at(aws, host)
-    assert not _plan(runner, work_dir.path, DESIRED).has_changes
+    assert not _plan(runner, work_dir.path, DESIRED).changes
 
     # Another folder is a state that was lost: everything is there, and Terraform knows nothing of it.
     planned = _plan(runner, tmp_path / "second", DESIRED, ADOPTIONS)
@@ -117,7 +117,7 @@ def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: Run
     runner.apply(planned, on_resource=done.append)
     assert sorted(change.address for change in done) == sorted(by_address)
     assert {event.address for event in events if isinstance(event, InfraChangeFinished)} == set(by_address)
-    assert not _plan(runner, tmp_path / "second", DESIRED, ADOPTIONS).has_changes  # what is known is not adopted again
+    assert not _plan(runner, tmp_path / "second", DESIRED, ADOPTIONS).changes  # what is known is not adopted again
     _replace_repositories(aws, runner, tmp_path / "second")
 
 

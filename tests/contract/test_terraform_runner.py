@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import terraform_apply
 from tests.support.real_parts import require
-from toolkit.errors import TerraformFailed
+from toolkit.errors import PlanStale, TerraformFailed
 from toolkit.events import DiagnosticReported, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.process import survivor
@@ -57,7 +57,7 @@ def test_a_plan_is_saved_applied_and_empty_afterwards(tmp_path: Path) -> None:
     assert runner.state(work_dir).managed == frozenset()
 
     planned = runner.plan(work_dir)
-    assert planned.has_changes
+    assert runner.has_changes(work_dir)
     assert sorted(planned.changes, key=lambda change: change.address) == [
         _change("a", InfraAction.CREATE),
         _change("b", InfraAction.CREATE),
@@ -71,8 +71,11 @@ def test_a_plan_is_saved_applied_and_empty_afterwards(tmp_path: Path) -> None:
     }
     assert runner.state(work_dir).managed == {"terraform_data.a", "terraform_data.b"}
 
-    again = runner.plan(work_dir)
-    assert (again.changes, again.has_changes) == ((), False)
+    assert not runner.has_changes(work_dir)
+    with pytest.raises(PlanStale):
+        runner.apply(planned)  # looking has left the saved plan alone
+    assert not any(isinstance(event, DiagnosticReported) for event in events)
+    assert runner.plan(work_dir).changes == ()
     assert "hunter2" not in str(events) + "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
 
 
@@ -124,9 +127,8 @@ def test_exactly_the_saved_plan_is_applied(tmp_path: Path) -> None:
     write(RootModule({"main.tf": _data("a") + _data("sneaked_in")}), tmp_path)
     runner.apply(planned)
     assert runner.state(work_dir).managed == {"terraform_data.a"}
-    with pytest.raises(TerraformFailed) as failed:
+    with pytest.raises(PlanStale):
         runner.apply(planned)
-    assert failed.value.code == "terraform.plan_stale"
 
 
 def test_a_plan_that_fails_says_why_and_leaves_nothing_to_apply(tmp_path: Path) -> None:
@@ -239,7 +241,7 @@ def test_the_program_may_be_a_name_or_a_path_from_here(tmp_path: Path, monkeypat
     for binary in ("terraform", real, "bin/my terraform", "./bin/my terraform"):
         runner = TerraformRunner(binary, print)
         runner.init(WorkDir(Path("dir")))
-        assert runner.plan(WorkDir(Path("dir"))).has_changes
+        assert runner.plan(WorkDir(Path("dir"))).changes
         assert runner.version().count(".") == 2
 
 
@@ -325,7 +327,7 @@ def test_an_interrupted_terraform_saves_its_state_and_the_next_run_goes_on(
     with WorkDir(tmp_path).locked():
         runner.init(WorkDir(tmp_path))
         runner.apply(runner.plan(WorkDir(tmp_path)))
-        assert not runner.plan(WorkDir(tmp_path)).has_changes
+        assert not runner.plan(WorkDir(tmp_path)).changes
 
 
 def _wait_for_log(path: Path, *texts: str) -> None:
@@ -355,7 +357,7 @@ def test_a_terraform_whose_run_is_killed_finishes_and_the_next_run_waits_for_it(
         assert survivor(work_dir.logs_path) is None
         assert runner.state(work_dir).managed == {f"terraform_data.{name}" for name in ("fast", "slow", "after")}
         planned = runner.plan(work_dir)  # no lock of Terraform's is left either
-    assert not planned.has_changes
+    assert not planned.changes
 
 
 def test_a_survivor_that_never_ends_is_left_to_terraforms_own_lock(tmp_path: Path) -> None:

@@ -165,6 +165,15 @@ def test_the_report_has_what_is_really_there(story: Story, applied: dict[str, ob
         assert str(Digest.of(story.raw_in_ecr(outcome["key"]))) == outcome["digest"]
 
 
+def test_a_saved_plan_that_is_done_can_be_run_again(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+    before = len(story.upstream.manifest_gets())
+    again = story.toolkit.run("apply", "plan.json", "--format", "json", "--cache-dir", str(tmp_path / "empty")).expect(
+        0
+    )
+    assert {outcome["status"] for outcome in again.document["report"]["outcomes"]} == {"unchanged"}
+    assert len(story.upstream.manifest_gets()) == before
+
+
 def test_the_second_plan_changes_nothing_and_reads_nothing(story: Story, applied: dict[str, object]) -> None:
     before = len(story.upstream.manifest_gets())
     story.toolkit.run("plan", "--detailed-exitcode").expect(0)
@@ -183,9 +192,15 @@ def test_a_second_apply_does_nothing(story: Story, applied: dict[str, object]) -
     assert report["infra_changes"] == []
 
 
-def test_a_saved_plan_is_applied_once(story: Story, applied: dict[str, object]) -> None:
-    done = story.toolkit.run("apply", "plan.json").expect(7)
-    assert "plan again" in done.stderr
+def test_a_saved_plan_is_refused_when_a_tag_has_moved(story: Story, applied: dict[str, object]) -> None:
+    raw = story.raw_in_ecr("docker-hub/library/python:3.12-slim").decode()
+    moved = {"repositoryName": "docker-hub/library/python", "imageManifest": raw, "imageTag": "3.13-slim"}
+    kept = story.raw_in_ecr("docker-hub/library/python:3.13-slim").decode()
+    story.toolkit.run("plan", "--out", "moved.json").expect(0)
+    story.ecr("put_image", **moved)
+    done = story.toolkit.run("apply", "moved.json").expect(7)
+    assert "when the plan was made" in done.stderr
+    story.ecr("put_image", **{**moved, "imageManifest": kept})
 
 
 def test_a_saved_plan_does_not_outlive_its_manifest(story: Story, applied: dict[str, object], tmp_path: Path) -> None:

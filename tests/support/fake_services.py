@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.clocks import FakeTime
 from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
-from toolkit.errors import ToolkitError
+from toolkit.errors import PlanStale, ToolkitError
 from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
@@ -154,6 +154,7 @@ class _Terraform:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._serial = self._planned_at = 0
 
     def init(self, work_dir: WorkDir) -> None:
         self._world.log.append("init")
@@ -176,17 +177,25 @@ class _Terraform:
             elif address not in self._world.state:
                 action = InfraAction.IMPORT if address in adopted else InfraAction.CREATE
                 changes.append(InfraChange(address, "aws_ecr_repository", action, name))
-        return PlanFile(work_dir.plan_path, work_dir, tuple(changes), has_changes=bool(changes))
+        self._planned_at = self._serial
+        return PlanFile(work_dir.plan_path, work_dir, tuple(changes))
+
+    def has_changes(self, work_dir: WorkDir) -> bool:
+        self._world.log.append("look")
+        return {repository_address(name) for name in self._world.names} - self._world.tainted != self._world.state
 
     def apply(
         self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
     ) -> Mapping[str, object]:
+        if self._serial != self._planned_at:
+            raise PlanStale("terraform.plan_stale", "the plan is stale and was not applied")
         self._world.log.append("apply")
         for number, change in enumerate(plan_file.changes):
             if self._world.fails_after and self._world.fails_after[0] == number:
                 raise self._world.fails_after[1]
             self._world.create(change.name)
             self._world.state.add(change.address)
+            self._serial += 1
             if on_resource:
                 on_resource(change)
         return {"repositories": {}}

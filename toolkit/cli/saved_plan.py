@@ -67,7 +67,7 @@ def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
             f"`{work_dir.plan_path}` is not Terraform's plan that was saved with `{path}`",
             hint="keep the working directory from plan to apply, or plan again",
         )
-    return Planned(plan, PlanFile(work_dir.plan_path, work_dir, plan.infra_changes, bool(plan.infra_changes)))
+    return Planned(plan, PlanFile(work_dir.plan_path, work_dir, plan.infra_changes))
 
 
 _PLAN_AGAIN = "plan again: `toolkit plan --out FILE`"

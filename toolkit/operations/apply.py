@@ -6,21 +6,22 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from toolkit.errors import Refused, TerraformFailed, ToolkitError
+from toolkit.errors import Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
+from toolkit.events import NoticeGiven
+from toolkit.oci.filtered_index import read_provenance
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
-from toolkit.plan.observed import PullBudget
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed, doomed_repositories
+from toolkit.plan.observed import DestinationImage, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets
+from toolkit.plan.resuming import PLAN_AGAIN, resume
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for
-
-_REPOSITORY_TYPE = "aws_ecr_repository"
 
 Review = Callable[[Plan], None]
 Confirm = Callable[[Plan], bool]
@@ -62,8 +63,9 @@ def apply_saved(
 ) -> None:
     """Do a plan that was made and reviewed before, or refuse where ECR is not as it was then.
 
-    Terraform itself refuses its part when its state has changed since. Nobody is asked: the review was the approval.
-    Pull budgets are read again, and judged by `on_budget`, or else as the plan says.
+    Nobody is asked: the review was the approval. Run again, it copies what is not in place yet. Terraform itself
+    refuses its part when its state has changed since, which is no harm where it has nothing left to change. Pull
+    budgets are read again, and judged by `on_budget`, or else as the plan says.
     """
     started = services.clock()
     made = planned.plan
@@ -74,12 +76,12 @@ def apply_saved(
             f"the plan is for `{made.account.registry_host}`, these credentials are for `{account.registry_host}`",
             hint="switch the profile or role, or plan again",
         )
+    made = resume(made, _tags_now(made, services))
     made = judge_budgets(made, _budgets_now(made, services), on_budget or made.on_budget)
     review(made)
     refuse_if_unsafe(made)
-    _refuse_if_moved(made, services)
     services.terraform.init(planned.plan_file.work_dir)
-    carry_out(replace(planned, plan=made), services, publish=publish, started=started)
+    carry_out(replace(planned, plan=made), services, publish=publish, started=started, was_saved=True)
 
 
 def _budgets_now(made: Plan, services: Services) -> Mapping[str, PullBudget]:
@@ -89,29 +91,25 @@ def _budgets_now(made: Plan, services: Services) -> Mapping[str, PullBudget]:
     return {registry: budget for registry, budget in found.items() if isinstance(budget, PullBudget)}
 
 
-def _refuse_if_moved(made: Plan, services: Services) -> None:
-    """Raise Refused for a tag in ECR that is not what the plan was made for, unless it is to go with its repository."""
-    doomed = {
-        change.name for change in made.infra_changes if change.resource_type == _REPOSITORY_TYPE and change.destroys
-    }
-    staying = [seed for seed in made.seeds if seed.repository not in doomed]
+def _tags_now(made: Plan, services: Services) -> Mapping[str, DestinationImage]:
+    """By key, what ECR has under the plan's tags."""
     tags: dict[str, list[str]] = defaultdict(list)
-    for seed in staying:
+    for seed in made.seeds:
         tags[seed.repository].append(seed.tag)
-    there = {name: services.ecr.images(name, wanted) or {} for name, wanted in tags.items()}
-    for seed in staying:
-        image = there[seed.repository].get(seed.tag)
-        found = image.digest if image else None
-        if found != seed.current_digest:
-            raise Refused(
-                "plan.stale",
-                f"`{seed.key}` is `{found or 'not there'}` now, not `{seed.current_digest or 'not there'}` as planned",
-                hint="plan again: `toolkit plan --out FILE`",
-            )
+    return {
+        f"{repository}:{tag}": DestinationImage(image.digest, *(read_provenance(image.raw) or ()))
+        for repository, wanted in tags.items()
+        for tag, image in (services.ecr.images(repository, wanted) or {}).items()
+    }
 
 
-def carry_out(planned: Planned, services: Services, *, publish: Publish, started: float) -> None:
-    """Apply the saved plan while the images flow: a repository's seeding starts as soon as it exists."""
+def carry_out(
+    planned: Planned, services: Services, *, publish: Publish, started: float, was_saved: bool = False
+) -> None:
+    """Apply the saved plan while the images flow: a repository's seeding starts as soon as it exists.
+
+    `was_saved` says that the plan comes from an earlier run, so that it may have been applied before.
+    """
     made = planned.plan
     waiting: dict[str, list[Seed]] = defaultdict(list)
     for seed in made.pending_seeds:
@@ -119,6 +117,7 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
     done: list[InfraChange] = []
     outputs: Mapping[str, object] = {}
     failure: BaseException | None = None
+    has_infra = False
     to_come = _repositories_to_come(made)
 
     with step(services.emit, "seed", total=len(made.pending_seeds)), open_run(made, services) as run:
@@ -129,7 +128,7 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
 
         def resource_done(change: InfraChange) -> None:
             done.append(change)
-            if change.resource_type == _REPOSITORY_TYPE:
+            if change.is_of_repository:
                 start(change.name)
 
         try:
@@ -137,7 +136,12 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
                 start(repository)
             if made.infra_changes:
                 with step(services.emit, "terraform apply"):
-                    outputs = services.terraform.apply(planned.plan_file, on_resource=resource_done)
+                    try:
+                        outputs = services.terraform.apply(planned.plan_file, on_resource=resource_done)
+                    except PlanStale:
+                        if not was_saved or not _is_applied(planned, services):
+                            raise
+            has_infra = True
             for repository in sorted(waiting):
                 start(repository)
             outcomes = run.wait()
@@ -149,12 +153,16 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
             outcomes, interrupt = finish(run)
             failure = interrupt or error
 
+    can_resume = has_infra or not was_saved
+    if isinstance(failure, Interrupted) and not can_resume:
+        failure = Interrupted(failure.code, failure.message, hint=PLAN_AGAIN)
     report = Report(
         outcomes=settle(made, outcomes, services.ecr),
         seconds=round(services.clock() - started, 3),
         infra_changes=tuple(done),
         outputs=outputs,
         plan=made,
+        can_resume=can_resume,
     )
     publish(report)
     if failure:
@@ -162,9 +170,23 @@ def carry_out(planned: Planned, services: Services, *, publish: Publish, started
     raise_if_incomplete(report)
 
 
+def _is_applied(planned: Planned, services: Services) -> bool:
+    """Whether Terraform has nothing left to change: an earlier run has applied this plan.
+
+    Not asked where a repository was to go: its tags were not held against the plan, and may be others by now.
+    """
+    if doomed_repositories(planned.plan.infra_changes):
+        return False
+    if services.terraform.has_changes(planned.plan_file.work_dir):
+        return False
+    message = "Terraform has nothing left to change: an earlier run has applied this plan"
+    services.emit(NoticeGiven("terraform.applied_before", message))
+    return True
+
+
 def _repositories_to_come(made: Plan) -> frozenset[str]:
     return frozenset(
         change.name
         for change in made.infra_changes
-        if change.resource_type == _REPOSITORY_TYPE and change.action in (InfraAction.CREATE, InfraAction.REPLACE)
+        if change.is_of_repository and change.action in (InfraAction.CREATE, InfraAction.REPLACE)
     )

@@ -66,6 +66,9 @@ class Terraform(Protocol):
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save."""
 
+    def has_changes(self, work_dir: WorkDir) -> bool:
+        """Plan without saving: whether a resource would change."""
+
     def apply(
         self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
     ) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from toolkit.oci.descriptor import Platform
@@ -38,6 +39,16 @@ class InfraChange:
     def destroys(self) -> bool:
         """Whether what is there now will be gone."""
         return self.action in (InfraAction.REPLACE, InfraAction.DELETE)
+
+    @property
+    def is_of_repository(self) -> bool:
+        """Whether it is about an ECR repository, which `name` then is."""
+        return self.resource_type == "aws_ecr_repository"
+
+
+def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:
+    """The repositories that go, with what is in them; those that are replaced too."""
+    return frozenset(change.name for change in changes if change.is_of_repository and change.destroys)
 
 
 @dataclass(frozen=True, slots=True)

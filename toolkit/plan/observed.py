@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
+from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Repository
 from toolkit.oci.values import dataclass
 
@@ -68,6 +70,12 @@ class DestinationImage:
     digest: Digest
     derived_from: Digest | None = None
     selection: str | None = None
+
+    def is_filtered_from(
+        self, index: Digest | None, platforms: tuple[Platform, ...] | None, *, keeps_attestations: bool
+    ) -> bool:
+        """Whether it says itself that it was made of `index` for these platforms, which costs no pull."""
+        return self.derived_from == index and self.selection == selection_text(platforms, keeps_attestations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from toolkit.oci.companions import kind_of
-from toolkit.oci.filtered_index import selection_text
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed
+from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import INDEX_TYPES, Account, DestinationImage, Observed, SourceFault, SourceImage
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets, pull_costs
 from toolkit.plan.seed_action import SeedAction
-
-_REPOSITORY_TYPE = "aws_ecr_repository"
 
 
 def make_plan(
@@ -48,7 +45,7 @@ def make_plan(
     `creates_repositories` is False where Terraform does not run (`toolkit seed`): then a repository that is not there
     is refused.
     """
-    doomed = frozenset(c.name for c in infra_changes if c.resource_type == _REPOSITORY_TYPE and c.destroys)
+    doomed = doomed_repositories(infra_changes)
     seeds: list[Seed] = []
     refusals = [] if allows_destroy else list(_destroy_refusals(infra_changes))
     notices: list[Notice] = []
@@ -109,7 +106,7 @@ def source_refusal(path: str, fault: SourceFault) -> Refusal:
 
 def _destroy_refusals(changes: Iterable[InfraChange]) -> Iterable[Refusal]:
     for change in changes:
-        if change.resource_type == _REPOSITORY_TYPE and change.destroys:
+        if change.is_of_repository and change.destroys:
             because = f" ({change.reason})" if change.reason else ""
             yield Refusal(
                 "infra.destroys_repository",
@@ -190,9 +187,7 @@ def _match(image: DesiredImage, source: SourceImage, destination: DestinationIma
         if destination.digest != source.wanted_digest:
             return None
         return "same digest" if source.wanted_digest == source.digest else "same platforms of the same index"
-    # A filtered index says itself what it was made of, so a lost cache costs no pull.
-    wanted = selection_text(image.platforms, image.keeps_attestations)
-    if destination.derived_from == source.digest and destination.selection == wanted:
+    if destination.is_filtered_from(source.digest, image.platforms, keeps_attestations=image.keeps_attestations):
         return "same platforms of the same index"
     return None
 

@@ -15,8 +15,8 @@ from toolkit.terraform.explain import Diagnostic, explain
 from toolkit.terraform.work_dir import WorkDir
 
 # The first comes with every mirror, and the lock file is this working directory's alone; the second is Terraform's
-# echo of an interrupt, once for each resource.
-_NOT_NEWS = frozenset({"Incomplete lock file information for providers", "execution halted"})
+# echo of an interrupt, once for each resource; the third is no fault where an earlier run has applied the plan.
+_NOT_NEWS = frozenset({"Incomplete lock file information for providers", "execution halted", "Saved plan is stale"})
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from toolkit.errors import AccessDenied, Refused, TerraformFailed, ToolkitError
+from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +183,9 @@ _TABLE = (
     ),
     _Row(
         r"Saved plan is stale",
-        TerraformFailed,
+        PlanStale,
         "terraform.plan_stale",
-        "run again: somebody else changed the state after this plan was made",
+        "plan again: the state has changed since, by an apply of this plan that broke off or by somebody else",
         "the plan is stale and was not applied",
     ),
     _Row(

@@ -39,12 +39,11 @@ OnResource = Callable[[InfraChange], None]
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Terraform's saved plan and what it says. `has_changes` is Terraform's own word: its exit code was 2."""
+    """Terraform's saved plan and the resource changes in it; one that changes outputs alone has none."""
 
     path: Path
     work_dir: WorkDir
     changes: tuple[InfraChange, ...]
-    has_changes: bool
 
 
 class TerraformRunner:
@@ -119,12 +118,17 @@ class TerraformRunner:
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save the plan."""
         work_dir.plan_path.unlink(missing_ok=True)  # a plan that fails is saved too
+        return PlanFile(work_dir.plan_path, work_dir, self._plan(work_dir, out=work_dir.plan_path.name))
+
+    def has_changes(self, work_dir: WorkDir) -> bool:
+        """Whether a plan made now would change a resource; it is not saved."""
+        return bool(self._plan(work_dir))
+
+    def _plan(self, work_dir: WorkDir, **options: str) -> tuple[InfraChange, ...]:
         call = self._call(work_dir)
-        code = self._terraform(call).plan(
-            var=None, json=IsFlagged, lock_timeout=self._lock_timeout, out=work_dir.plan_path.name
-        )
-        call.raise_for(code, ok=(0, 2))
-        return PlanFile(work_dir.plan_path, work_dir, tuple(call.changes), has_changes=code == 2)
+        code = self._terraform(call).plan(var=None, json=IsFlagged, lock_timeout=self._lock_timeout, **options)
+        call.raise_for(code, ok=(0, 2))  # 2 is for outputs alone too, which are no change of a resource
+        return tuple(call.changes)
 
     def apply(self, plan_file: PlanFile, *, on_resource: OnResource | None = None) -> Outputs:
         """Apply exactly the saved plan and return the root module's outputs, without sensitive ones.

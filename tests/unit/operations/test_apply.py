@@ -14,10 +14,9 @@ from tests.support.fake_services import NAMES, World, desired
 from tests.support.made_images import image
 from tests.support.memory_registry import Call
 from toolkit.errors import AccessDenied, Interrupted, Refused, SeedingIncomplete, TerraformFailed
-from toolkit.oci.digest import Digest
 from toolkit.oci.errors import CredentialUnusable, RegistryError
 from toolkit.oci.reference import Repository
-from toolkit.operations.apply import apply, apply_saved
+from toolkit.operations.apply import apply
 from toolkit.operations.plan import plan
 from toolkit.operations.seed import seed
 from toolkit.plan.model import InfraAction, Plan
@@ -250,45 +249,6 @@ def test_sizes_are_read_only_where_that_is_asked_for(tmp_path: Path) -> None:
     sizes = {seed.size for seed in plan(desired(*NAMES), world.services, reads_sizes=True).plan.seeds}
     assert None not in sizes
     assert world.registry.count("get_manifest") == 3
-
-
-def test_a_saved_plan_is_done_as_it_was_reviewed(tmp_path: Path) -> None:
-    world, audience = World(tmp_path), Audience()
-    planned = plan(desired(*NAMES), world.services)
-    reviewed = world.registry.tags[Repository("upstream.test", "one")]["1"]
-    world.registry.tags[Repository("upstream.test", "one")]["1"] = Digest.of(b"moved since")
-    apply_saved(desired(*NAMES), planned, world.services, review=audience.plans.append, publish=audience.reports.append)
-    assert world.stored("one") == reviewed
-    assert world.log.count("plan") == 1
-
-
-def test_a_saved_plan_is_refused_when_ecr_has_moved_on(tmp_path: Path) -> None:
-    world, audience = World(tmp_path), Audience()
-    planned = plan(desired(*NAMES), world.services)
-    audience.run(world)
-    with pytest.raises(Refused) as refusal:
-        apply_saved(desired(*NAMES), planned, world.services, review=lambda _: None, publish=lambda _: None)
-    assert refusal.value.code == "plan.stale"
-    assert world.log.count("apply") == 1
-
-
-def test_a_saved_plan_may_replace_a_repository_with_what_is_in_it(tmp_path: Path) -> None:
-    world, audience = World(tmp_path), Audience()
-    audience.run(world)
-    world.tainted = {repository_address("one")}
-    planned = plan(desired(*NAMES), world.services, allows_destroy=True)
-    apply_saved(desired(*NAMES), planned, world.services, review=audience.plans.append, publish=audience.reports.append)
-    assert [change.action for change in audience.reports[-1].infra_changes] == [InfraAction.REPLACE]
-
-
-def test_a_saved_plan_is_refused_in_another_account(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    planned = plan(desired(*NAMES), world.services)
-    world.account = "999999999999"
-    with pytest.raises(Refused) as refusal:
-        apply_saved(desired(*NAMES), planned, world.services, review=lambda _: None, publish=lambda _: None)
-    assert refusal.value.code == "plan.other_account"
-    assert world.repositories == {}
 
 
 def test_seed_fills_repositories_that_exist_and_refuses_others(tmp_path: Path) -> None:

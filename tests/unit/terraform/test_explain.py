@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import AccessDenied, Refused, TerraformFailed, ToolkitError
+from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError
 from toolkit.terraform import explain as module
 from toolkit.terraform.explain import Diagnostic, explain, hint_for
 
@@ -211,10 +211,10 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
     ),
     (
         "plan_stale",
-        TerraformFailed,
+        PlanStale,
         "terraform.plan_stale",
         "the plan is stale and was not applied",
-        "run again: somebody else changed the state after this plan was made",
+        "plan again: the state has changed since, by an apply of this plan that broke off or by somebody else",
     ),
     ("not_initialised_module", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
     ("not_initialised_plugins", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),

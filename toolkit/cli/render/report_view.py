@@ -26,6 +26,8 @@ _DONE_WORDS = {
     InfraAction.IMPORT: "imported",
     InfraAction.FORGET: "let go",
 }
+_AGAIN = "Run the same command again: it continues where this one stopped."
+_PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
 
 
 def render_report(report: Report, *, width: int = 100, colour: bool = False) -> str:
@@ -36,7 +38,7 @@ def render_report(report: Report, *, width: int = 100, colour: bool = False) -> 
         format_table([_HEADER, *rows], width=width, paint=paint, indent="") if rows else [],
         _failure_section(report, width, paint),
         [line for total in _totals(report) for line in wrap(total, width=width, indent="")],
-        ["Run the same command again: it continues where this one stopped."] if report.failed else [],
+        wrap(_AGAIN if report.can_resume else _PLAN_AGAIN, width=width, indent="") if report.failed else [],
     ]
     return "\n".join("\n".join([*section, ""]) for section in sections if section)
 

@@ -52,6 +52,7 @@ SAMPLES = {
     "unchanged": Report((UNCHANGED,), 1.5),
     "done": Report((COPIED, UNCHANGED), 12.3, infra_changes=MIXED.infra_changes),
     "incomplete": Report((COPIED, FAILED, UNCHANGED, SKIPPED), 71.0),
+    "spent": Report((SKIPPED,), 3.0, can_resume=False),
 }
 
 

@@ -1,0 +1,183 @@
+"""A saved plan does what was reviewed, can be run again until it is done, and refuses what has moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_services import HOST, World, desired
+from tests.support.made_images import image, index, store
+from toolkit.errors import Interrupted, PlanStale, Refused, SeedingIncomplete, TerraformFailed
+from toolkit.oci.descriptor import Platform
+from toolkit.oci.digest import Digest
+from toolkit.oci.errors import RegistryError
+from toolkit.oci.reference import Repository
+from toolkit.operations.apply import apply_saved
+from toolkit.operations.plan import Planned, plan
+from toolkit.plan.desired import Desired
+from toolkit.plan.model import InfraAction, Plan
+from toolkit.plan.seed_action import SeedAction
+from toolkit.report import Report, SeedStatus
+from toolkit.terraform.root_module import repository_address
+
+COPIED, UNCHANGED = SeedStatus.COPIED, SeedStatus.UNCHANGED
+
+
+class Pipeline:
+    """A saved plan, and whoever runs it."""
+
+    def __init__(self, world: World, wanted: Desired | None = None, *, allows_destroy: bool = False) -> None:
+        self.world = world
+        self.wanted = wanted or desired(*world.names)
+        self.planned: Planned = plan(self.wanted, world.services, allows_destroy=allows_destroy)
+        self.plans: list[Plan] = []
+        self.reports: list[Report] = []
+
+    def run(self) -> None:
+        apply_saved(
+            self.wanted,
+            self.planned,
+            self.world.services,
+            review=self.plans.append,
+            publish=self.reports.append,
+        )
+
+    @property
+    def statuses(self) -> list[SeedStatus]:
+        return [outcome.status for outcome in self.reports[-1].outcomes]
+
+
+def without_two(world: World) -> None:
+    """`two` cannot be copied."""
+    world.registry.faults = lambda call: (
+        RegistryError("no", status=400, host="upstream.test")
+        if call.operation == "open_blob" and call.repository.path == "two"
+        else None
+    )
+
+
+def put(world: World, name: str, content: bytes) -> Digest:
+    """Somebody pushes tag 1 of a repository in ECR."""
+    made = image([content])
+    store(world.registry, made, f"{HOST}/{name}:1")
+    return made.digest
+
+
+def test_it_is_done_as_it_was_reviewed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    reviewed = world.registry.tags[Repository("upstream.test", "one")]["1"]
+    world.registry.tags[Repository("upstream.test", "one")]["1"] = Digest.of(b"moved since")
+    pipeline.run()
+    assert world.stored("one") == reviewed
+    assert world.log.count("plan") == 1
+    assert "look" not in world.log
+
+
+def test_run_again_it_copies_only_what_was_not_in_place(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    without_two(world)
+    with pytest.raises(SeedingIncomplete):
+        pipeline.run()
+    assert pipeline.reports[-1].can_resume
+    world.registry.faults = lambda _: None
+    pipeline.run()
+    assert pipeline.statuses == [UNCHANGED, COPIED, UNCHANGED]
+    assert [seed.key for seed in pipeline.plans[-1].pending_seeds] == ["two:1"]
+    assert world.log.count("apply") == 1
+    pipeline.run()
+    assert pipeline.statuses == [UNCHANGED] * 3
+
+
+def test_what_it_made_of_chosen_platforms_is_known_again(tmp_path: Path) -> None:
+    world = World(tmp_path, ("one",))
+    parts = [(name, image([name.encode()], name)) for name in ("linux/amd64", "linux/arm64")]
+    store(world.registry, index(*parts), "upstream.test/one:1")
+    wanted = desired("one")
+    chosen = replace(wanted.images[0], platforms=(Platform("linux", "amd64"),))
+    pipeline = Pipeline(world, replace(wanted, images=(chosen,)))
+    assert pipeline.planned.plan.seeds[0].wanted_digest is None
+    pipeline.run()
+    pipeline.run()
+    assert pipeline.statuses == [UNCHANGED]
+    put(world, "one", b"by somebody else")
+    with pytest.raises(Refused, match="now, and was not there when the plan was made"):
+        pipeline.run()
+
+
+def test_run_again_it_needs_pulls_only_for_what_is_left(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.registry.pulls_left["upstream.test"] = 100
+    pipeline = Pipeline(world)
+    without_two(world)
+    with pytest.raises(SeedingIncomplete):
+        pipeline.run()
+    with pytest.raises(SeedingIncomplete):
+        pipeline.run()
+    assert [made.pull_costs[0].at_least for made in pipeline.plans] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    "stop", [TerraformFailed("terraform.failed", "quota"), Interrupted("interrupted", "stop", hint="run again")]
+)
+def test_what_terraform_did_in_part_needs_a_new_plan(tmp_path: Path, stop: TerraformFailed | Interrupted) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    world.fails_after = (1, stop)
+    with pytest.raises(type(stop)) as stopped:
+        pipeline.run()
+    assert not pipeline.reports[-1].can_resume
+    assert stopped.value.hint != "run again"
+    world.fails_after = None
+    with pytest.raises(PlanStale):
+        pipeline.run()
+    assert not pipeline.reports[-1].can_resume
+    again = Pipeline(world)
+    again.run()
+    assert again.statuses[1:] == [COPIED, COPIED]
+    assert not again.reports[-1].failed
+
+
+def test_a_repository_that_was_replaced_needs_a_new_plan(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    Pipeline(world).run()
+    world.tainted = {repository_address("one")}
+    pipeline = Pipeline(world, allows_destroy=True)
+    pipeline.run()
+    assert [change.action for change in pipeline.reports[-1].infra_changes] == [InfraAction.REPLACE]
+    theirs = put(world, "one", b"pushed since")
+    with pytest.raises(PlanStale):
+        pipeline.run()
+    assert world.stored("one") == theirs
+
+
+def test_every_tag_that_has_moved_is_named_and_nothing_is_done(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    Pipeline(world).run()
+    put(world, "two", b"older")
+    pipeline = Pipeline(world)
+    assert [seed.action for seed in pipeline.planned.plan.seeds] == [SeedAction.KEEP, SeedAction.MOVE, SeedAction.KEEP]
+    one, two = world.stored("one"), world.stored("two")
+    digest = put(world, "two", b"newer")
+    del world.registry.tags[Repository(HOST, "one")]["1"]
+    with pytest.raises(Refused) as refusal:
+        pipeline.run()
+    assert refusal.value.code == "plan.stale"
+    assert [refusal.message for refusal in pipeline.plans[-1].refusals] == [
+        f"`one:1` is gone, and was `{one}` when the plan was made",
+        f"`two:1` is `{digest}` now, and was `{two}` when the plan was made",
+    ]
+    assert pipeline.reports == []
+
+
+def test_it_is_refused_in_another_account(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    world.account = "999999999999"
+    with pytest.raises(Refused) as refusal:
+        pipeline.run()
+    assert refusal.value.code == "plan.other_account"
+    assert world.repositories == {}
