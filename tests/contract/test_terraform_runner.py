@@ -268,6 +268,15 @@ def test_a_program_that_cannot_do_is_one_clear_sentence(tmp_path: Path, content:
         assert f"{program}" in failed.value.message
 
 
+def test_logs_that_cannot_be_written_are_no_fault_of_the_program(tmp_path: Path) -> None:
+    work_dir = _written(tmp_path, _data("a"))
+    work_dir.logs_path.write_text("in their place")
+    with pytest.raises(TerraformFailed) as failed:
+        _runner([]).plan(work_dir)
+    assert failed.value.code == "terraform.logs_unwritable"
+    assert f"{work_dir.logs_path}" in failed.value.message
+
+
 def test_opentofu_answers_to_the_same_words(tmp_path: Path) -> None:
     program = tmp_path / "tofu"
     program.write_text('#!/bin/sh\necho \'{"terraform_version": "1.10.2", "provider_selections": {}}\'\n')

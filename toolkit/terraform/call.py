@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,16 +33,17 @@ class Call(process.Listener):
     _argv: Sequence[str] = ()
 
     def run(self, argv: Sequence[str]) -> int:
-        """Run to the end and return the exit code. Raises Interrupted."""
+        """Run to the end and return the exit code. Raises Interrupted, TerraformFailed."""
         self._argv = argv
-        with startable(argv[0]):
-            return process.run(
-                argv,
-                cwd=self.work_dir.path,
-                environment=self.environment,
-                logs=self.work_dir.logs_path,
-                listener=self,
-            )
+        logs = self.work_dir.logs_path
+        try:
+            return process.run(argv, cwd=self.work_dir.path, environment=self.environment, logs=logs, listener=self)
+        except OSError as error:
+            raise TerraformFailed(
+                "terraform.logs_unwritable",
+                f"what Terraform says cannot be kept in `{logs}`: {error.strerror}",
+                hint="make room there, or make it writable",
+            ) from error
 
     def wrote(self, line: str) -> None:
         """Take a JSON line, or text."""
@@ -91,24 +91,10 @@ class Call(process.Listener):
 
 def ask(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str:
     """What a command that only reads prints. Raises what it complains about."""
-    with startable(argv[0]):
-        done = process.capture(argv, cwd=cwd, environment=environment)
+    done = process.capture(argv, cwd=cwd, environment=environment)
     if done.exit_code != 0:
         raise explain(_failure_in(f"{done.stderr}\n{done.stdout}", argv, done.exit_code))
     return done.stdout
-
-
-@contextmanager
-def startable(program: str) -> Iterator[None]:
-    """Turns a program that cannot be started into our error."""
-    try:
-        yield
-    except OSError as error:
-        raise TerraformFailed(
-            "terraform.not_runnable",
-            f"`{program}` cannot be run: {error.strerror}",
-            hint="name Terraform or OpenTofu with --terraform-bin",
-        ) from error
 
 
 def _failure_in(text: str, argv: Sequence[str], code: int) -> Diagnostic:

@@ -13,13 +13,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO
 
-from toolkit.errors import Interrupted
+from toolkit.errors import Interrupted, TerraformFailed
 
 _KEPT_RUNS = 20
 # Variables that bend what Terraform does or prints; what it needs of these we pass as flags.
@@ -62,17 +63,30 @@ def scrub(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
+@contextmanager
+def _startable(program: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TerraformFailed(
+            "terraform.not_runnable",
+            f"`{program}` cannot be run: {error.strerror}",
+            hint="name Terraform or OpenTofu with --terraform-bin",
+        ) from error
+
+
 def capture(argv: Sequence[str], *, cwd: Path | None, environment: Mapping[str, str]) -> Captured:
-    """Run a command that only reads, and whose output must not reach the disk. Raises OSError if it cannot start."""
-    done = subprocess.run(
-        argv,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        start_new_session=True,
-        check=False,
-    )
+    """Run a command that only reads, and whose output must not reach the disk. TerraformFailed if it cannot start."""
+    with _startable(argv[0]):
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            start_new_session=True,
+            check=False,
+        )
     return Captured(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
@@ -89,9 +103,9 @@ def run(
 ) -> int:
     """Run to the end and return the exit code; `listener` hears every line as it comes, in this thread.
 
-    Raises Interrupted after Terraform has ended when an interrupt came, and OSError if it cannot start. A second
-    interrupt aborts Terraform; `abort_seconds` later it is left to itself. When `listener` raises, Terraform is
-    interrupted and awaited first.
+    Raises Interrupted after Terraform has ended when an interrupt came, TerraformFailed if it cannot start, and OSError
+    where `logs` cannot be written. A second interrupt aborts Terraform; `abort_seconds` later it is left to itself.
+    Whatever else is raised while it runs, Terraform is interrupted and awaited first.
     """
     stdout_path, stderr_path = _new_logs(logs, argv[1])
     with (
@@ -101,19 +115,20 @@ def run(
         stderr_path.open("rb") as stderr_tail,
         _Interrupts() as interrupts,
     ):
-        process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        with _startable(argv[0]):
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
         running = logs / _RUNNING
-        running.write_bytes(f"{process.pid}\0".encode() + _command_line(argv))
-        tails = (_Tail(stdout_tail, listener.wrote), _Tail(stderr_tail, listener.complained))
         try:
+            running.write_bytes(f"{process.pid}\0".encode() + _command_line(argv))
+            tails = (_Tail(stdout_tail, listener.wrote), _Tail(stderr_tail, listener.complained))
             _follow(process, tails, interrupts, listener, poll_seconds, abort_seconds, clock)
         except BaseException:
             process.send_signal(signal.SIGINT)

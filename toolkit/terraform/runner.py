@@ -25,7 +25,7 @@ from toolkit.errors import TerraformFailed
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
-from toolkit.terraform.call import Call, ask, startable
+from toolkit.terraform.call import Call, ask
 from toolkit.terraform.provider_mirror import serves
 from toolkit.terraform.state import State, read_state
 from toolkit.terraform.work_dir import WorkDir
@@ -77,8 +77,7 @@ class TerraformRunner:
     def version(self) -> str:
         """Terraform's version. Raises TerraformFailed when it is not there or too old."""
         program = self._program()
-        with startable(program):
-            done = process.capture([program, "version", "-json"], cwd=None, environment=self._environment)
+        done = process.capture([program, "version", "-json"], cwd=None, environment=self._environment)
         try:
             version = str(json.loads(done.stdout)["terraform_version"])
         except (ValueError, KeyError, TypeError) as error:

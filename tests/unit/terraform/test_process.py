@@ -68,6 +68,11 @@ def _run(
     )
 
 
+def _children() -> set[str]:
+    """The processes that this one has started and that have not ended."""
+    return {number for task in Path("/proc/self/task").glob("*/children") for number in task.read_text().split()}
+
+
 def test_lines_are_heard_and_the_exit_code_is_returned(tmp_path: Path) -> None:
     recorder = _Recorder()
     code = "import sys; print('one\\ntwo', flush=True); print('no', file=sys.stderr); print('é', end=''); sys.exit(2)"
@@ -165,6 +170,16 @@ def test_when_the_listener_fails_it_is_interrupted_and_awaited_first(tmp_path: P
         _run(tmp_path, COUNTS_INTERRUPTS + "open('ended', 'w').close()", "20", "1", listener=Fails())
     assert (tmp_path / "ended").exists()
     assert survivor(tmp_path / "logs") is None
+
+
+def test_when_its_trace_cannot_be_written_it_is_interrupted_and_awaited_first(tmp_path: Path) -> None:
+    """As on a full disk: nobody would find it again, and it would go on unwatched."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "running").symlink_to("/dev/full")
+    before = _children()
+    with pytest.raises(OSError, match="No space left"):
+        _run(tmp_path, "import time; time.sleep(60)")
+    assert _children() <= before
 
 
 def test_it_runs_outside_the_main_thread_where_no_signal_arrives(tmp_path: Path) -> None:
