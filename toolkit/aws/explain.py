@@ -5,6 +5,7 @@ botocore is imported where it is used: a copy that asks AWS nothing starts 0.15 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -70,7 +71,11 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         )
     if isinstance(error, boto.ProfileNotFound):
         return AccessDenied("aws.no_profile", str(error), hint="check AWS_PROFILE")
-    if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.CredentialRetrievalError)):
+    if isinstance(
+        error, (boto.CredentialRetrievalError, boto.InvalidConfigError, boto.ConfigParseError, boto.ConfigNotFound)
+    ):
+        return explain_credentials(error)
+    if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
         return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws sso login`")
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
         return Refused(
@@ -81,9 +86,28 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
     return Refused("aws.request_failed", f"AWS cannot be asked: {error}")
 
 
+def explain_credentials(error: boto.BotoCoreError | OSError | ValueError) -> AccessDenied:
+    """Our error for credentials that are asked for in a way that does not work: a file, a program, a profile."""
+    if isinstance(error, OSError):
+        words = f"`{error.filename}`: {error.strerror}"
+    elif isinstance(error, json.JSONDecodeError):
+        words = "what `credential_process` prints is no JSON"
+    else:
+        words = str(error)
+    return AccessDenied(
+        "aws.no_credentials",
+        f"the AWS credentials cannot be had: {' '.join(words.split()).rstrip(':.')}",
+        hint="check what AWS_PROFILE, AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_CREDENTIALS_FULL_URI stands for",
+    )
+
+
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns botocore's failures inside the block into ours."""
+    """Turns botocore's failures inside the block into ours.
+
+    It has classes for what a network does; an OSError is a file or a program that its credentials come from, which it
+    may read at the first request, and again when they expire.
+    """
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
@@ -91,3 +115,5 @@ def explained() -> Iterator[None]:
         yield
     except (boto.BotoCoreError, boto.ClientError, ResponseParserError) as error:
         raise explain(error) from error
+    except OSError as error:
+        raise explain_credentials(error) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from toolkit.aws.explain import explained
+from toolkit.aws.explain import explain_credentials, explained
 from toolkit.errors import Refused
 
 if TYPE_CHECKING:
@@ -42,14 +42,25 @@ class AwsSession:
     def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
     def client(self, service: Any, region: str | None = None) -> Any:
         """The client of `service` in `region` (the session's own without one). Raises AccessDenied, Refused."""
-        import boto3
-
         key = (service, region or self.region)
         with self._lock, explained():
             if key not in self._clients:
-                self._session = self._session or boto3.session.Session()
+                self._session = self._session or self._open()
                 self._clients[key] = self._make(self._session, *key)
             return self._clients[key]
+
+    @staticmethod
+    def _open() -> boto3.session.Session:
+        """A session whose credentials were looked for: a client would do it later, among faults of another kind."""
+        import boto3
+
+        session = boto3.session.Session()
+        try:
+            session.get_credentials()
+        except ValueError as error:
+            # botocore has no class of its own for what a program or a file says that is no credential.
+            raise explain_credentials(error) from error
+        return session
 
     @staticmethod
     def _make(session: boto3.session.Session, service: Any, region: str) -> Any:
