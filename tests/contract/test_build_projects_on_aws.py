@@ -174,7 +174,10 @@ def _statements(aws: RunningSandbox, project: dict[str, Any], policy: str = "bui
 
 def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: RunningSandbox, tmp_path: Path) -> None:
     runner = TerraformRunner(
-        "terraform", lambda event: None, mirror=find(os.environ, Path.home()), environment=aws.environment()
+        "terraform",
+        lambda event: None,
+        find_mirror=lambda: find(os.environ, Path.home()),
+        environment=aws.environment(),
     )
     desired = _desired(MANIFEST)
     runner.apply(_plan(runner, tmp_path / "first", desired))

@@ -54,7 +54,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
 
 def _runner(aws: RunningSandbox, events: list[Event]) -> TerraformRunner:
     mirror = find(os.environ, Path.home())
-    return TerraformRunner("terraform", events.append, mirror=mirror, environment=aws.environment())
+    return TerraformRunner("terraform", events.append, find_mirror=lambda: mirror, environment=aws.environment())
 
 
 def _plan(runner: TerraformRunner, path: Path, desired: Desired, adopt: list[Adoption] | None = None) -> PlanFile:

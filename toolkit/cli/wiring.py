@@ -64,7 +64,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         account_id=session.account_id,
         ecr=ecr,
         leftovers=LeftoverService(session),
-        terraform=TerraformRunner(settings.terraform_bin, emit, mirror=find(os.environ, home_folder())),
+        terraform=TerraformRunner(settings.terraform_bin, emit, find_mirror=lambda: find(os.environ, home_folder())),
         observer=Observer(upstream, ecr.images, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
             upstream,

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ class PlanFile:
 class TerraformRunner:
     """Terraform, or OpenTofu, as `binary` names it; a path is taken from the current directory.
 
-    `mirror` is where providers are installed from; None leaves that to Terraform. Methods raise TerraformFailed,
+    `find_mirror` says where providers are installed from, None leaves that to Terraform; it is called by `init` alone,
+    as a command that runs no Terraform has no use for a mirror and its faults. Methods raise TerraformFailed,
     AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has ended.
     """
 
@@ -58,7 +60,7 @@ class TerraformRunner:
         binary: str,
         emit: Emit,
         *,
-        mirror: Path | None = None,
+        find_mirror: Callable[[], Path | None] = lambda: None,
         lock_timeout: str = "120s",
         environment: Mapping[str, str] = os.environ,
         survivor_seconds: float = _SURVIVOR_SECONDS,
@@ -67,12 +69,17 @@ class TerraformRunner:
     ) -> None:
         self._binary = binary
         self._emit = emit
-        self._mirror = mirror if mirror and serves(mirror, binary) else None
+        self._find_mirror = find_mirror
         self._lock_timeout = lock_timeout
         self._environment = process.scrub(environment)
         self._survivor_seconds = survivor_seconds
         self._clock = clock
         self._sleep = sleep
+
+    @cached_property
+    def _mirror(self) -> Path | None:
+        mirror = self._find_mirror()
+        return mirror if mirror and serves(mirror, self._binary) else None
 
     def version(self) -> str:
         """Terraform's version. Raises TerraformFailed when it is not there or too old."""
