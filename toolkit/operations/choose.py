@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
@@ -21,8 +21,6 @@ def choose(things: Sequence[T], patterns: Sequence[str], names: Callable[[T], Co
     `*` stands for any letters, `/` and `:` too. Raises UsageError for patterns that fit nothing: a slip must not pass
     for "nothing to do".
     """
-    if not patterns:
-        return tuple(things)
     useless = [p for p in patterns if not any(fnmatchcase(name, p) for thing in things for name in names(thing))]
     if useless:
         there = sorted({next(iter(names(thing))) for thing in things})
@@ -34,7 +32,17 @@ def choose(things: Sequence[T], patterns: Sequence[str], names: Callable[[T], Co
             f"--only {asked} fits no image; there are {listed}{more}",
             hint="`*` stands for any letters: --only '*nginx*'",
         )
-    return tuple(thing for thing in things if any(fnmatchcase(name, p) for name in names(thing) for p in patterns))
+    return tuple(thing for thing in things if fits(names(thing), patterns))
+
+
+def fits(names: Iterable[str], patterns: Sequence[str]) -> bool:
+    """Whether a pattern fits one of `names`; without patterns anything does."""
+    return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def may_fit(starts: Iterable[str], patterns: Sequence[str]) -> bool:
+    """Whether a pattern fits some name that begins with one of `starts`."""
+    return fits(starts, [pattern[:end] for pattern in patterns for end in range(len(pattern) + 1)])
 
 
 def spellings(reference: Reference) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from toolkit.operations.alternatives import decide_with_alternatives
-from toolkit.operations.choose import choose, spellings
+from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.select import select_images
+from toolkit.operations.select import names_of, select_images
 from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
@@ -57,8 +57,11 @@ def plan_images(
     """The image part alone, for repositories that exist; of all images those that fit `only`."""
     account = find_account(desired, services)
     existing = frozenset(services.ecr.repositories())
-    desired, unselected = select_images(desired, services)
-    chosen = choose(desired.images, only, lambda image: [image.key, *spellings(image.source)])
+    desired, unselected = select_images(desired, services, only)
+    if unselected:  # a pattern may name what is refused, and fit no image for that
+        chosen = tuple(image for image in desired.images if fits(names_of(image), only))
+    else:
+        chosen = choose(desired.images, only, names_of)
     with services.observer.start(chosen, existing) as observation:
         observed = observation.result()
     desired = replace(desired, images=chosen)

@@ -6,7 +6,7 @@ to ask for it decides its platforms. `keep` counts it all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.oci.reference import Reference, Repository
@@ -18,8 +18,13 @@ from toolkit.plan.planner import source_refusal
 Listings = Mapping[Repository, Sequence[str] | SourceFault]
 
 
-def choose_images(desired: Desired, listings: Listings) -> tuple[Desired, tuple[Refusal, ...]]:
-    """`desired` with an image for each selected tag, in the manifest's order, and what cannot be selected."""
+def choose_images(
+    desired: Desired, listings: Listings, is_meant: Callable[[DesiredImage], bool] = lambda _: True
+) -> tuple[Desired, tuple[Refusal, ...]]:
+    """`desired` with an image for each selected tag, in the manifest's order, and what cannot be selected.
+
+    Of what is not meant (`seed --only`) nothing is refused.
+    """
     taken = {image.key: image for image in desired.images}
     refusals: list[Refusal] = []
     images: list[DesiredImage] = []
@@ -28,19 +33,22 @@ def choose_images(desired: Desired, listings: Listings) -> tuple[Desired, tuple[
     for selection in desired.selections:
         images += desired.images[done : selection.position]
         done = selection.position
-        tags = _tags(selection, listings[selection.source])
+        listed = listings[selection.source]
+        tags = _tags(selection, listed)
         if isinstance(tags, Refusal):
-            refusals.append(tags)
+            # An upstream that has no tags, or cannot be listed, may have anything.
+            if isinstance(listed, SourceFault) or not listed or any(map(is_meant, map(selection.image, listed))):
+                refusals.append(tags)
             without.add(selection)
             continue
         for image in map(selection.image, tags):
             there = taken.setdefault(image.key, image)
             if there is image:
                 images.append(image)
-            elif there.source.name != image.source.name:
+            elif there.source.name != image.source.name and (is_meant(image) or is_meant(there)):
                 refusals.append(_collision(image, there))
     images += desired.images[done:]
-    refusals += _missing_for_builds(desired, taken, without)
+    refusals += _missing_for_builds(desired, taken, without, is_meant)
     return replace(desired, images=tuple(images), selections=()), tuple(refusals)
 
 
@@ -68,7 +76,10 @@ def _collision(image: DesiredImage, there: DesiredImage) -> Refusal:
 
 
 def _missing_for_builds(
-    desired: Desired, taken: Mapping[str, DesiredImage], without: set[DesiredSelection]
+    desired: Desired,
+    taken: Mapping[str, DesiredImage],
+    without: set[DesiredSelection],
+    is_meant: Callable[[DesiredImage], bool],
 ) -> Iterator[Refusal]:
     """What a build starts from and the loader let pass, because a selection might have chosen it."""
     for number, build in enumerate(desired.builds):
@@ -77,7 +88,7 @@ def _missing_for_builds(
                 continue
             source = Reference.parse(image.original).name
             asked = [one for one in desired.selections if (one.source, one.repository) == (source, image.repository)]
-            if without.isdisjoint(asked):
+            if without.isdisjoint(asked) and any(is_meant(one.image(image.tag)) for one in asked):
                 wanted = source.with_tag(image.tag).familiar
                 yield Refusal(
                     "build.image_not_selected",

@@ -107,6 +107,46 @@ def test_seed_says_once_that_the_repository_of_a_selection_is_missing(world: Wor
     assert refusal.message == "images[1].tags: the repository `one` does not exist"
 
 
+@pytest.mark.parametrize("pattern", ["two:1", "upstream.test/two*", "*two*"])
+def test_a_selection_that_is_not_meant_refuses_nothing(world: World, pattern: str) -> None:
+    for name in world.names:
+        world.create(name)
+    made = plan_images(selecting(versions=">=2"), world.services, only=[pattern])
+    assert (made.refusals, [seed.key for seed in made.seeds]) == ((), ["two:1"])
+
+
+@pytest.mark.parametrize("pattern", ["*", "*:1*", "one:*", "upstream.test/*"])
+def test_a_selection_that_may_be_meant_is_refused_as_ever(world: World, pattern: str) -> None:
+    for name in world.names:
+        world.create(name)
+    made = plan_images(selecting(versions=">=2"), world.services, only=["two:1", pattern])
+    assert [refusal.code for refusal in made.refusals] == ["tags.none_match"]
+
+
+def test_an_upstream_that_no_pattern_names_is_not_listed(world: World) -> None:
+    for name in world.names:
+        world.create(name)
+    world.registry.faults = fails(Denied("no entry", status=403, host="upstream.test"))  # type: ignore[assignment]  # see below
+    assert plan_images(selecting(glob="1.*"), world.services, only=["two:*"]).refusals == ()
+    assert world.registry.count("list_tags") == 0
+
+
+def test_a_pattern_does_not_hide_that_two_selections_collide(world: World) -> None:
+    for name in world.names:
+        world.create(name)
+    desired = selecting(glob="1")
+    other = replace(desired.selections[0], source=Repository("upstream.test", "two"))
+    made = plan_images(replace(desired, selections=(*desired.selections, other)), world.services, only=["*test/two:*"])
+    assert [refusal.code for refusal in made.refusals] == ["tags.collide"]
+
+
+def test_a_pattern_names_tags_that_only_the_upstream_knows(world: World) -> None:
+    for name in world.names:
+        world.create(name)
+    made = plan_images(selecting(glob="1.*"), world.services, only=["*10"])
+    assert [seed.key for seed in made.seeds] == ["one:1.10"]
+
+
 def test_an_upstream_repository_is_listed_once_a_run(world: World) -> None:
     desired = selecting(glob="1.*")
     again = replace(desired.selections[0], tags=TagSelectionSpec(glob="latest"))

@@ -9,7 +9,7 @@ from toolkit.plan.desired import Desired
 from toolkit.plan.model import Refusal
 from toolkit.plan.observed import SourceFault
 from toolkit.plan.resolve import resolve
-from toolkit.plan.selecting import choose_images
+from toolkit.plan.selecting import Listings, choose_images
 
 HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
 PYTHON = ("3.9-slim", "3.10-slim", "3.12-slim", "3.13-slim", "3.13", "latest")
@@ -150,6 +150,17 @@ def test_a_build_that_starts_from_what_is_not_selected_is_refused_with_the_line_
         "builds[0].images[1]: `python:3.9-slim` is not among the tags that `images[0].tags` selects now"
     )
     assert refusal.hint == "add `- python:3.9-slim` to `images`"
+
+
+def test_of_what_is_not_meant_nothing_is_refused() -> None:
+    body = (
+        "images: [{source: python, tags: {glob: '9.*'}}, {source: a, tags: {glob: '*'}, repository: both}, "
+        "{source: b, tags: {glob: '*'}, repository: both}]\n"
+    )
+    listings: Listings = {repository("python"): PYTHON, repository("a"): ("1",), repository("b"): ("1",)}
+    desired = resolve(loads(HEAD + body, "images.yaml"))
+    assert [one.code for one in choose_images(desired, listings)[1]] == ["tags.none_match", "tags.collide"]
+    assert choose_images(desired, listings, lambda image: image.tag == "2")[1] == ()
 
 
 def test_a_listed_tag_serves_the_build_that_the_selection_does_not() -> None:
