@@ -51,7 +51,8 @@ _STYLES = {
 class LiveSink:
     """Prints finished facts above and draws running steps, resource changes and images below.
 
-    Made for a console that is a terminal and not a dumb one. rich obeys `NO_COLOR` by itself.
+    Made for a console that is a terminal and not a dumb one. With `NO_COLOR` rich leaves out colours, but not bold or
+    dim letters: then lines have no style at all.
     """
 
     def __init__(self, console: Console, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,7 +86,8 @@ class LiveSink:
         if event.ephemeral or isinstance(event, events.StepStarted | events.ImageStarted | events.InfraChangeStarted):
             return
         if self._verbose or not is_detail(event):
-            self._print([_styled(line) for line in fact_lines(event)])
+            style = Text if self._console.no_color else _styled
+            self._print([style(line) for line in fact_lines(event)])
 
     def _start(self) -> None:
         self._live = Live(
