@@ -73,7 +73,7 @@ class SeedingIncomplete(ToolkitError):
 
 
 class Refused(ToolkitError):
-    """Doing it would lose or overwrite something, or cannot be right; nothing was changed."""
+    """Doing it would lose or overwrite something, or cannot be right, or nobody answers; nothing was changed."""
 
     exit_code = 7
 

@@ -37,6 +37,20 @@ _DENIED = {
     "OptInRequired": ("aws.access_denied", "enable the region for this account"),
 }
 
+# What passes by itself; botocore has tried again already.
+_UNAVAILABLE = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerError",
+        "RequestLimitExceeded",
+        "ServerException",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
 
 def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) -> ToolkitError:
     """Our error for a failure of botocore; an unknown one keeps AWS's own words."""
@@ -56,6 +70,9 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         if code in _DENIED:
             ours, hint = _DENIED[code]
             return AccessDenied(ours, f"AWS refused {action}: {words}", hint=hint)
+        if code in _UNAVAILABLE:
+            message = f"AWS answered {action} with `{code}` again and again: {words}"
+            return Refused("aws.unavailable", message, hint="run again later")
         return Refused("aws.request_failed", f"AWS answered {action} with `{code}`: {words}")
     if isinstance(error, boto.PartialCredentialsError):
         return AccessDenied(
