@@ -50,7 +50,7 @@ def heal(
 ) -> Healing:
     """Compare AWS with the state; `existing` maps names of repositories to ARNs.
 
-    With `keeps_tainted` Terraform's state is changed where it has an existing repository as tainted; nothing in AWS is.
+    With `keeps_tainted` Terraform's state is changed where it has an existing repository as tainted; no resource is.
     """
     candidates = [repository.name for repository in desired.repositories if repository.name in existing]
     if not candidates and not desired.builds:

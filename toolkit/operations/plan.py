@@ -1,6 +1,8 @@
-"""Plan: what apply will do, found out without changing anything.
+"""Plan: what apply will do, found out without changing a resource.
 
-Nor does it cost a counted pull, unless sizes are asked for, or the signatures of an index that was never read.
+Terraform's state is locked, and changed where an apply that broke off has left a repository to be replaced: the plan
+has to be made of the state that apply will find. Planning costs no counted pull, unless sizes are asked for, or the
+signatures of an index that was never read.
 """
 
 from __future__ import annotations

@@ -135,5 +135,5 @@ class Plan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether apply would change anything, infrastructure or images."""
+        """Whether apply would change anything, infrastructure or images; Terraform's outputs alone do not count."""
         return bool(self.infra_changes or self.pending_seeds)

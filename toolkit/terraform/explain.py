@@ -74,7 +74,7 @@ _TABLE = (
         r"operation error (?P<service>[\w ]+): (?P<operation>\w+),.*\bAccessDenied",
         AccessDenied,
         "aws.access_denied",
-        "allow it for this role",
+        "allow it for this role; if it is about Terraform's state: `plan` locks and writes that too",
         "AWS refused `{operation}` of {service} to these credentials",
     ),
     _Row(

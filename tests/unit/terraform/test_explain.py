@@ -137,7 +137,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         AccessDenied,
         "aws.access_denied",
         "AWS refused `PutObject` of S3 to these credentials",
-        "allow it for this role",
+        "allow it for this role; if it is about Terraform's state: `plan` locks and writes that too",
     ),
     (
         "state_locked_local",
