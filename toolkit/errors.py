@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+PLAN_AGAIN = "plan again: `toolkit plan --out FILE`, then apply that"
+"""The hint where a saved plan cannot be run again."""
+
 
 class ToolkitError(Exception):
     """A failure that a user can act on.

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from toolkit.errors import Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
+from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
 from toolkit.events import NoticeGiven
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.operations.guards import find_account, refuse_if_unsafe
@@ -19,7 +19,7 @@ from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed, doomed_repo
 from toolkit.plan.observed import DestinationImage, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets
-from toolkit.plan.resuming import PLAN_AGAIN, resume
+from toolkit.plan.resuming import resume
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for
 
@@ -153,9 +153,10 @@ def carry_out(
             outcomes, interrupt = finish(run)
             failure = interrupt or error
 
-    can_resume = has_infra or not was_saved
-    if isinstance(failure, Interrupted) and not can_resume:
-        failure = Interrupted(failure.code, failure.message, hint=PLAN_AGAIN)
+    can_resume = not was_saved or (has_infra and not _replaces(made))
+    if isinstance(failure, Interrupted | KeyboardInterrupt) and not can_resume:
+        code = failure.code if isinstance(failure, Interrupted) else "interrupted"
+        failure = Interrupted(code, str(failure) or "the run was interrupted", hint=PLAN_AGAIN)
     report = Report(
         outcomes=settle(made, outcomes, services.ecr),
         seconds=round(services.clock() - started, 3),
@@ -170,14 +171,14 @@ def carry_out(
     raise_if_incomplete(report)
 
 
-def _is_applied(planned: Planned, services: Services) -> bool:
-    """Whether Terraform has nothing left to change: an earlier run has applied this plan.
+def _replaces(made: Plan) -> bool:
+    """Whether a repository goes and comes again: its tags are not held against the plan, so it is done only once."""
+    return not doomed_repositories(made.infra_changes).isdisjoint(seed.repository for seed in made.seeds)
 
-    Not asked where a repository was to go: its tags were not held against the plan, and may be others by now.
-    """
-    if doomed_repositories(planned.plan.infra_changes):
-        return False
-    if services.terraform.has_changes(planned.plan_file.work_dir):
+
+def _is_applied(planned: Planned, services: Services) -> bool:
+    """Whether Terraform has nothing left to change: an earlier run has applied this plan."""
+    if _replaces(planned.plan) or services.terraform.has_changes(planned.plan_file.work_dir):
         return False
     message = "Terraform has nothing left to change: an earlier run has applied this plan"
     services.emit(NoticeGiven("terraform.applied_before", message))

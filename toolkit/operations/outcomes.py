@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import SeedingIncomplete, ToolkitError
+from toolkit.errors import PLAN_AGAIN, SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
@@ -68,7 +68,9 @@ def raise_if_incomplete(report: Report) -> None:
         raise SeedingIncomplete(
             "seed.incomplete",
             f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-            hint="run the same command again: what is there stays, only the rest is copied",
+            hint="run the same command again: what is there stays, only the rest is copied"
+            if report.can_resume
+            else PLAN_AGAIN,
         )
 
 

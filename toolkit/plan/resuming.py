@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from toolkit.errors import PLAN_AGAIN
 from toolkit.plan.model import Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import DestinationImage
 from toolkit.plan.pull_budget import pull_costs
 from toolkit.plan.seed_action import SeedAction
-
-PLAN_AGAIN = "plan again: `toolkit plan --out FILE`, then apply that"
 
 
 def resume(made: Plan, there: Mapping[str, DestinationImage]) -> Plan:

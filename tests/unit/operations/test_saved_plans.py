@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import image, index, store
-from toolkit.errors import Interrupted, PlanStale, Refused, SeedingIncomplete, TerraformFailed
+from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, SeedingIncomplete, TerraformFailed
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import RegistryError
@@ -130,7 +130,7 @@ def test_what_terraform_did_in_part_needs_a_new_plan(tmp_path: Path, stop: Terra
     with pytest.raises(type(stop)) as stopped:
         pipeline.run()
     assert not pipeline.reports[-1].can_resume
-    assert stopped.value.hint != "run again"
+    assert stopped.value.hint == (PLAN_AGAIN if isinstance(stop, Interrupted) else None)
     world.fails_after = None
     with pytest.raises(PlanStale):
         pipeline.run()
@@ -146,7 +146,14 @@ def test_a_repository_that_was_replaced_needs_a_new_plan(tmp_path: Path) -> None
     Pipeline(world).run()
     world.tainted = {repository_address("one")}
     pipeline = Pipeline(world, allows_destroy=True)
-    pipeline.run()
+    world.registry.faults = lambda call: (
+        RegistryError("no", status=400, host=HOST) if call.operation == "put_manifest" else None
+    )
+    with pytest.raises(SeedingIncomplete, match="not in place") as incomplete:
+        pipeline.run()
+    assert incomplete.value.hint == PLAN_AGAIN
+    assert not pipeline.reports[-1].can_resume
+    world.registry.faults = lambda _: None
     assert [change.action for change in pipeline.reports[-1].infra_changes] == [InfraAction.REPLACE]
     theirs = put(world, "one", b"pushed since")
     with pytest.raises(PlanStale):
