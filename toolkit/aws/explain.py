@@ -92,6 +92,8 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         error, (boto.CredentialRetrievalError, boto.InvalidConfigError, boto.ConfigParseError, boto.ConfigNotFound)
     ):
         return explain_credentials(error)
+    if isinstance(error, boto.ParamValidationError) and "WebIdentityToken" in str(error):  # its file is empty
+        return explain_credentials(error)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
         return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws sso login`")
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):

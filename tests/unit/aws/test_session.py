@@ -48,6 +48,10 @@ def test_an_endpoint_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch
             "`/nope`: No such file or directory",
         ),
         (
+            {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": os.devnull},
+            "Invalid length for parameter WebIdentityToken",
+        ),
+        (
             {
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/",
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nope",
