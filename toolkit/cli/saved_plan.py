@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit import __version__
 from toolkit.atomic_file import check_writable, write_atomically
 from toolkit.cli.render.serialise import plan_document, plan_from_document
-from toolkit.errors import Refused
+from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.operations.plan import Planned
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.work_dir import WorkDir
@@ -54,12 +54,12 @@ def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no JSON"
-        raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: {why}", hint=_PLAN_AGAIN) from error
+        raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: {why}", hint=PLAN_AGAIN) from error
     if not isinstance(document, dict) or document.get("schema_version") != _SCHEMA_VERSION:
-        raise Refused("plan.unreadable", f"`{path}` is no plan that this version can apply", hint=_PLAN_AGAIN)
+        raise Refused("plan.unreadable", f"`{path}` is no plan that this version can apply", hint=PLAN_AGAIN)
     plan = plan_from_document(document.get("plan"))
     if document.get("manifest_sha256") != _sha256(manifest):
-        raise Refused("plan.stale", f"`{manifest}` has changed since `{path}` was made", hint=_PLAN_AGAIN)
+        raise Refused("plan.stale", f"`{manifest}` has changed since `{path}` was made", hint=PLAN_AGAIN)
     work_dir = WorkDir(work_path)
     if document.get("terraform_plan_sha256") != _sha256(work_dir.plan_path):
         raise Refused(
@@ -68,9 +68,6 @@ def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
             hint="keep the working directory from plan to apply, or plan again",
         )
     return Planned(plan, PlanFile(work_dir.plan_path, work_dir, plan.infra_changes))
-
-
-_PLAN_AGAIN = "plan again: `toolkit plan --out FILE`"
 
 
 def _sha256(path: Path) -> str | None:
