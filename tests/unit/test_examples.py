@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from toolkit.manifest.loader import load
 from toolkit.manifest.schema import json_schema
+from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.resolve import resolve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -26,6 +27,14 @@ def parsed(path: Path) -> Any:
 def test_every_example_manifest_is_valid(path: Path) -> None:
     desired = resolve(load(path))
     assert desired.images or desired.builds
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
+def test_every_example_builds_from_what_its_manifest_has_mirrored_here_or_in_another_account(path: Path) -> None:
+    report = scan(ScanOptions((path.parent,), path.parent, path)).report
+    assert report.is_clean
+    assert not report.missing
+    assert all(use.mirror for use in report.uses)
 
 
 def test_there_are_the_examples_that_the_readme_names() -> None:

@@ -155,11 +155,6 @@ class Outcome:
     by: Kind | Trait
     why: str = ""
 
-    @property
-    def is_safe(self) -> bool:
-        """Whether no upstream is asked and what is built is right: it may still be refused."""
-        return self.verdict not in (Verdict.LEAVES, Verdict.WRONG)
-
 
 _Cell = tuple[Verdict, Verdict, Verdict]
 _S, _L, _W, _R, _I = Verdict.STAYS, Verdict.LEAVES, Verdict.WRONG, Verdict.REFUSED, Verdict.IGNORED

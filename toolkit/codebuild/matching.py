@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from toolkit.codebuild.coverage import ImageUse, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
-from toolkit.manifest.destinations import default_repository
+from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
+from toolkit.manifest.model import Manifest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
-from toolkit.plan.desired import Desired, DesiredImage
+from toolkit.oci.reference import Reference
+from toolkit.plan.resolve import field_of, mirrored_images, platforms_of
 
 _ECR_HOST = re.compile(r"\.dkr\.ecr(-fips)?\.")
 _HOST_OF_PROJECT = re.compile(r"\$(TOOLKIT_ECR_REGISTRY|\{TOOLKIT_ECR_REGISTRY\})/")
@@ -43,22 +44,18 @@ class Match:
 
 
 class Matcher:
-    """Compares uses with what one manifest asks for, or with nothing.
+    """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
 
-    `prefix` is that of its repositories, `local_tags` are names that builds give to their results.
+    `local_tags` are names that builds give to their results.
     """
 
-    def __init__(
-        self, desired: Desired | None, machine: str, *, prefix: str = "", local_tags: Iterable[str] = ()
-    ) -> None:
-        self._desired = desired or Desired(name="", region="", account_id=None)
+    def __init__(self, manifest: Manifest | None, machine: str, *, local_tags: Iterable[str] = ()) -> None:
+        self._manifest = manifest
         self._machine = Platform.parse(machine)
-        self._prefix = f"{prefix}/" if prefix else ""
-        self._listed: dict[tuple[Repository, str], DesiredImage] = {}
-        for image in self._desired.images:
-            self._listed.setdefault((image.source.name, image.tag), image)
-        names = (*(image.source.name for image in self._desired.images), *(s.source for s in self._desired.selections))
-        self._registries = {name.registry for name in names}
+        self._prefix = manifest.repositories.prefix if manifest else ""
+        self._images = mirrored_images(manifest) if manifest else {}
+        self._mirrors = mirrors_of(self._images.items(), self._prefix)
+        self._registries = {Reference.parse(image.source).registry for image in self._images.values()}
         parsed = (_parsed(tag) for tag in local_tags)
         self._local = {_tagged(reference) for reference in parsed if reference}
 
@@ -81,34 +78,33 @@ class Matcher:
         if not self._machine.matches(platform):
             traits.add(Trait.OTHER_PLATFORM)
         found, remark = self._find(reference)
-        if found is None:
+        if found is None or self._manifest is None:
             traits.add(Trait.NOT_MIRRORED)
             if reference.registry not in self._registries:
                 traits.add(Trait.REGISTRY_UNKNOWN)
             return Match(ImageUse(image.kind, frozenset(traits)), reference, remark=remark)
-        if found.repository != self._prefix + default_repository(reference):
+        mirror = Mirror(field_of(self._manifest, found), found.repository, found.tag)
+        if found.repository != prefixed(self._prefix, default_repository(reference)):
             traits.add(Trait.REPOSITORY_RENAMED)
-        if found.platforms is not None and not any(platform.matches(own) for own in found.platforms):
+        platforms = platforms_of(self._manifest, self._images[found.number])
+        if platforms is not None and not any(platform.matches(own) for own in platforms):
             traits.add(Trait.PLATFORM_MISSING)
-            remark = f"add `{platform}` to the `platforms` of `{found.path}`"
-        mirror = Mirror(found.path, found.repository, found.tag)
+            remark = f"add `{platform}` to the `platforms` of `{mirror.path}`"
         return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, remark)
 
-    def _find(self, reference: Reference) -> tuple[DesiredImage | None, str]:
+    def _find(self, reference: Reference) -> tuple[Destination | None, str]:
         """What mirrors the image, or why nothing does although it seems so."""
-        tag = reference.tag if reference.digest else reference.tag or "latest"
-        listed = self._listed.get((reference.name, tag)) if tag else None
-        if reference.digest is None:
-            fitting = (one for one in self._desired.selections if one.source == reference.name)
-            selected = (one.image(tag) for one in fitting if tag and one.tags.matches(tag))
-            return listed or next(selected, None), ""
-        for one in self._listed.values():
-            if one.source.name == reference.name and one.source.digest == reference.digest:
-                if one.platforms is None:
-                    return one, ""
-                return None, f"a digest is kept with `platforms: all` only: say so in `{one.path}`"
-        if listed is not None:
-            return None, f"`{listed.path}` has this tag without this digest: pin it there, with `platforms: all`"
+        found = self._mirrors.find_named(reference)
+        if reference.digest is None or self._manifest is None:
+            return found, ""
+        if found is not None:
+            if platforms_of(self._manifest, self._images[found.number]) is None:
+                return found, ""
+            field = field_of(self._manifest, found)
+            return None, f"a digest is kept with `platforms: all` only: say so in `{field}`"
+        if tagged := self._mirrors.listed.get((reference.name, reference.tag or "")):
+            field = field_of(self._manifest, tagged)
+            return None, f"`{field}` has this tag without this digest: pin it there, with `platforms: all`"
         return None, ""
 
 
@@ -139,8 +135,3 @@ def _platform(text: str | None) -> Platform | None:
 
 def _tagged(reference: Reference) -> str:
     return str(reference.with_tag(reference.tag or "latest"))
-
-
-def upstream_of(reference: Reference) -> str:
-    """The registry in a sentence: `Docker Hub` by its name, others by their host."""
-    return "Docker Hub" if reference.registry == DOCKER_HUB else reference.registry

@@ -45,8 +45,7 @@ def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirro
     for position, original in enumerate(build.images):
         here = (*path, "images", position)
         reference = Reference.parse(original)
-        pinned = reference.digest and mirrors.find_pinned(reference.name, reference.digest)
-        mirror = pinned if reference.digest else mirrors.find(upstream_tag(original))
+        mirror = mirrors.find_named(reference)
         # To `docker tag` that is another name.
         key = (reference.digest or upstream_tag(original), reference.name, original.startswith("registry-1."))
         if key in seen:

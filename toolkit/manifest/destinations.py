@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from toolkit.manifest.document import Path
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec, RepositorySpec
 from toolkit.manifest.tag_selection import TagSelectionSpec
-from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 
 ALIASES = {
@@ -77,10 +76,12 @@ class Mirrors:
         fitting = (one for one in self.selections if one.source == source and one.tags.matches(tag))
         return self.listed.get(wanted) or next((one.destination(tag) for one in fitting), None)
 
-    def find_pinned(self, source: Repository, digest: Digest) -> Destination | None:
-        """The place of what a digest names: only a tag that is pinned to it is sure to be there."""
-        pinned = (one for one in self.listed.values() if one.source.name == source and one.source.digest == digest)
-        return next(pinned, None)
+    def find_named(self, wanted: Reference) -> Destination | None:
+        """The place of what a Dockerfile names. Of a digest only a tag that is pinned to it is sure to be there."""
+        if wanted.digest is None:
+            return self.find((wanted.name, wanted.tag or "latest"))
+        listed = (one for one in self.listed.values() if one.source.name == wanted.name)
+        return next((one for one in listed if one.source.digest == wanted.digest), None)
 
 
 def default_repository(source: Reference) -> str:
@@ -93,10 +94,14 @@ def alias_of(registry: str) -> str:
     return ALIASES.get(registry) or registry.replace(":", "-")
 
 
+def prefixed(prefix: str, name: str) -> str:
+    """The whole name of the repository `name` of a manifest."""
+    return f"{prefix}/{name}" if prefix else name
+
+
 def repository_name(image: ImageSpec, prefix: str) -> str:
     """The whole name of the image's repository."""
-    name = image.repository or default_repository(Reference.parse(image.source))
-    return f"{prefix}/{name}" if prefix else name
+    return prefixed(prefix, image.repository or default_repository(Reference.parse(image.source)))
 
 
 def destinations_of(image: ImageSpec, number: int, prefix: str) -> list[Destination]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from toolkit.manifest.build_model import BuildProjectSpec
-from toolkit.manifest.destinations import BUILDKIT, Destination, default_repository, upstream_tag
+from toolkit.manifest.destinations import BUILDKIT, Destination, default_repository, prefixed, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import quoted
 from toolkit.manifest.readable import Readable
@@ -60,9 +60,7 @@ def check_served(
         if (readable.platforms if own is None else own) != "all":
             message = "the digest may be that of an index, which is copied as it is with `platforms: all` only"
             yield Finding(path, f"{message}: say that for {quoted(source.familiar)}")
-    usual = default_repository(source)
-    prefix = readable.repositories.prefix
-    wanted = f"{prefix}/{usual}" if prefix else usual
+    wanted = prefixed(readable.repositories.prefix, default_repository(source))
     needs_path = build.strategy in _BY_PATH or (build.strategy == "auto" and digest is not None)
     if needs_path and source.name != BUILDKIT and mirror.repository != wanted:
         message = f"`{build.strategy}` looks for {quoted(original)} in `{wanted}`, but it is mirrored to"

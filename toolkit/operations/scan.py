@@ -27,8 +27,6 @@ from toolkit.manifest.loader import load
 from toolkit.oci.reference import Reference
 from toolkit.operations.scan_files import FoundImage, read_files
 from toolkit.operations.whole_file import write_whole
-from toolkit.plan.desired import Desired
-from toolkit.plan.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +56,10 @@ class Scan:
 
 def scan(options: ScanOptions) -> Scan:
     """Read and judge. Raises ManifestUnusable, and UsageError for a path that is not there."""
-    desired: Desired | None = None
-    prefix = ""
-    platforms: Platforms = (options.machine,)
-    if options.manifest is not None:
-        manifest = load(options.manifest)
-        desired, prefix, platforms = resolve(manifest), manifest.repositories.prefix, manifest.platforms
+    manifest = load(options.manifest) if options.manifest else None
+    platforms: Platforms = manifest.platforms if manifest else (options.machine,)
     findings = read_files(options.paths, options.values, options.machine)
-    matcher = Matcher(desired, options.machine, prefix=prefix, local_tags=findings.tags)
+    matcher = Matcher(manifest, options.machine, local_tags=findings.tags)
     pairs = [(found, matcher.match(found.image)) for found in findings.images]
     additions = _additions(pairs, options.machine, platforms)
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}

@@ -17,6 +17,7 @@ from toolkit.manifest.destinations import (
     alias_of,
     destinations_of,
     mirrors_of,
+    prefixed,
     repository_name,
     selection_of,
     settings_of,
@@ -112,9 +113,9 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         source=destination.source,
         repository=destination.repository,
         tag=destination.tag,
-        platforms=_platforms(manifest, image),
+        platforms=platforms_of(manifest, image),
         keeps_attestations=_keeps_attestations(manifest, image),
-        path=format_path(destination.path) if destination.number < len(manifest.images) else "build_tools",
+        path=field_of(manifest, destination),
         keeps_signatures=_keeps_signatures(manifest, image),
     )
 
@@ -124,7 +125,7 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         source=selection.source,
         repository=selection.repository,
         tags=selection.tags,
-        platforms=_platforms(manifest, image),
+        platforms=platforms_of(manifest, image),
         keeps_attestations=_keeps_attestations(manifest, image),
         path=format_path(selection.path),
         position=position,
@@ -140,7 +141,13 @@ def _keeps_signatures(manifest: Manifest, image: ImageSpec) -> bool:
     return (image.signatures or manifest.signatures) == "keep"
 
 
-def _platforms(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | None:
+def field_of(manifest: Manifest, destination: Destination) -> str:
+    """The field that asks for it, for messages."""
+    return format_path(destination.path) if destination.number < len(manifest.images) else "build_tools"
+
+
+def platforms_of(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | None:
+    """Those that are mirrored, None for the index as it is."""
     platforms = manifest.platforms if image.platforms is None else image.platforms
     return None if platforms == "all" else tuple(Platform.parse(text) for text in platforms)
 
@@ -153,7 +160,7 @@ def mirrored_images(manifest: Manifest) -> dict[int, ImageSpec]:
 
 def _upstreams(images: Mapping[int, ImageSpec], prefix: str) -> tuple[Upstream, ...]:
     hosts = sorted({DOCKER_HUB, *(Reference.parse(image.source).registry for image in images.values())})
-    return tuple(Upstream(host, f"{prefix}/{alias_of(host)}" if prefix else alias_of(host)) for host in hosts)
+    return tuple(Upstream(host, prefixed(prefix, alias_of(host))) for host in hosts)
 
 
 def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors) -> Iterator[BuildImage]:
@@ -162,11 +169,7 @@ def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors)
     tools = [name for name in BUILD_TOOLS if upstream_tag(name) not in listed] if manifest.build_tools else []
     for original in (*build.images, *tools) if build.strategy != "login" else ():
         reference = Reference.parse(original)
-        if reference.digest is not None:
-            mirror = mirrors.find_pinned(reference.name, reference.digest)
-        else:
-            mirror = mirrors.find(upstream_tag(original))
-        if mirror:
+        if mirror := mirrors.find_named(reference):
             yield BuildImage(original, mirror.repository, mirror.tag, reference.digest)
 
 

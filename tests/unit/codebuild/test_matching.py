@@ -8,7 +8,6 @@ from toolkit.codebuild.coverage import Kind, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.matching import Match, Matcher
 from toolkit.manifest.loader import loads
-from toolkit.plan.resolve import resolve
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -27,10 +26,7 @@ images:
 
 
 def match(name: str, kind: Kind = Kind.FROM, machine: str = "linux/amd64", **fields: object) -> Match:
-    manifest = loads(MANIFEST, "images.yaml")
-    matcher = Matcher(
-        resolve(manifest), machine, prefix=manifest.repositories.prefix, local_tags=["base", "own/web:2", "?"]
-    )
+    matcher = Matcher(loads(MANIFEST, "images.yaml"), machine, local_tags=["base", "own/web:2", "?"])
     return matcher.match(NamedImage(1, kind, name, name, **fields))  # type: ignore[arg-type]
 
 
