@@ -17,6 +17,8 @@ Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh da
   `BUILDKIT_SYNTAX`. That Docker before 23 refuses named contexts is read in buildx's source, not tried.
 - `direct`: a rewritten copy of the Dockerfile was tried on every builder.
 - `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
+- `NOT_LISTED` and `UNCHECKED` are what the step does, which tests run on the same Dockerfiles: a build is given names,
+  contexts and copies of what it lists only, and with `on_miss: fail` its step ends it before.
 - `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
   tried.
 - `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
@@ -81,9 +83,10 @@ class Trait(StrEnum):
     `HOME`: it names ECR already. `STAGE_UNUSED`: the stage that is built does without its stage. `BUILT_HERE`: an
     earlier build gives a local image this name. `HUB_BY_HOST`: spelled with the host `registry-1.docker.io`.
     `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and `NOT_MIRRORED` nothing of this name, tag and
-    digest. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not
-    for this platform. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=` line, which counts with the containerd
-    image store only.
+    digest. `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end for it, since it
+    does not look at the Dockerfile or cannot judge the name. `REPOSITORY_RENAMED`: mirrored, but not as
+    `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not for this platform. `CONTAINERD_SYNTAX`: the
+    Dockerfile has a `# syntax=` line, which counts with the containerd image store only.
     """
 
     HOME = "home"
@@ -92,6 +95,8 @@ class Trait(StrEnum):
     HUB_BY_HOST = "hub_by_host"
     REGISTRY_UNKNOWN = "registry_unknown"
     NOT_MIRRORED = "not_mirrored"
+    NOT_LISTED = "not_listed"
+    UNCHECKED = "unchecked"
     REPOSITORY_RENAMED = "repository_renamed"
     PLATFORM_MISSING = "platform_missing"
     PULL_ALWAYS = "pull_always"
@@ -183,6 +188,8 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Trait.HUB_BY_HOST:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _L, _L), _EVERYWHERE,  _NOWHERE),
     Trait.REGISTRY_UNKNOWN:   (_NOWHERE,     _NOWHERE,     _NOWHERE,     (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), (_L, _L, _R), (_R, _L, _L), _NOWHERE,     _NOWHERE),
+    Trait.NOT_LISTED:         (_NOWHERE,     _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
+    Trait.UNCHECKED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
     Trait.PULL_ALWAYS:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
@@ -192,6 +199,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
 }
 # fmt: on
 
+_READ_BY_STEP = frozenset({Kind.FROM, Kind.COPY_FROM, Kind.MOUNT_FROM, Kind.SYNTAX})
 _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
 
 _MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED)
@@ -209,6 +217,8 @@ _WHY: Mapping[Kind | Trait, str] = {
     Trait.HUB_BY_HOST: "the host `registry-1.docker.io` is another name to Docker than `docker.io`",
     Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
+    Trait.NOT_LISTED: "its build does not list it",
+    Trait.UNCHECKED: "the step of its build does not look at its Dockerfile",
     Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
     Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
     Trait.PULL_ALWAYS: "a pull was asked for, which goes to the registry even when the name is there",
@@ -243,8 +253,9 @@ def outcome(
     use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon = CODEBUILD, on_miss: OnMiss = "fail"
 ) -> Outcome:
     """What comes of `use`. `hosts` on a daemon that does not read them ends the build; `auto` retags then."""
-    if strategy is not Strategy.AUTO:
-        return _look_up(use, strategy, builder, daemon, on_miss)
+    settled = _settle(use, strategy, builder, on_miss)
+    if settled is not None or strategy is not Strategy.AUTO:
+        return settled or _look_up(use, strategy, builder, daemon, on_miss)
     retagged = _look_up(use, Strategy.RETAG, builder, daemon, on_miss)
     if retagged.verdict is Verdict.STAYS or use.kind in _BY_DAEMON:
         return retagged
@@ -256,13 +267,22 @@ def outcome(
     return retagged
 
 
-def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon, on_miss: OnMiss) -> Outcome:
+def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss) -> Outcome | None:
+    """What comes of it before a strategy gets to serve it."""
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
     if Trait.STAGE_UNUSED in use.traits and builder is not Builder.LEGACY:
         return Outcome(Verdict.IGNORED, Trait.STAGE_UNUSED, _WHY[Trait.STAGE_UNUSED])
     if Trait.BUILT_HERE in use.traits and _sees_local_images(use, builder):
         return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
+    is_judged = use.kind in _READ_BY_STEP and not use.traits & {Trait.UNCHECKED, Trait.STAGE_UNUSED}
+    has_step = on_miss == "fail" and strategy not in (Strategy.LOGIN, Strategy.NONE)
+    if Trait.NOT_LISTED in use.traits and is_judged and has_step:
+        return Outcome(Verdict.REFUSED, Trait.NOT_LISTED, f"{_WHY[Trait.NOT_LISTED]}, so its step ends the build")
+    return None
+
+
+def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon, on_miss: OnMiss) -> Outcome:
     is_buildkit = builder is Builder.BUILDKIT and use.kind not in _BY_DAEMON
     if strategy is Strategy.CONTEXTS and is_buildkit and not daemon.is_at_least(23):
         return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
@@ -278,6 +298,8 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
     for row in rows:
         if row is Trait.CONTAINERD_SYNTAX and not daemon.has_containerd_store:
             continue
+        if row is Trait.UNCHECKED and strategy is Strategy.CONTEXTS and use.kind is not Kind.SYNTAX:
+            continue  # the contexts are there; only a frontend has to be found by the step
         verdict = _ROWS[row][_COLUMNS.index(column)][position]
         if verdict is Verdict.REFUSED and row in _MISSES and on_miss == "upstream":
             verdict = _FALLS_BACK[column]

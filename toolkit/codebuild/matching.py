@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from toolkit.codebuild.coverage import ImageUse, Kind, Trait
+from toolkit.codebuild.coverage import CODEBUILD, Daemon, ImageUse, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
-from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
+from toolkit.manifest.additions import NewImage
+from toolkit.manifest.destinations import ALIASES, Destination, default_repository, mirrors_of, prefixed
 from toolkit.manifest.model import Manifest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
+from toolkit.plan.desired import DesiredBuild
 from toolkit.plan.resolve import field_of, mirrored_images, platforms_of
 
 _ECR_HOST = re.compile(r"\.dkr\.ecr(-fips)?\.")
@@ -46,21 +48,38 @@ class Match:
 class Matcher:
     """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
 
-    `local_tags` are names that builds give to their results.
+    `local_tags` are names that builds give to their results. `build` is the project that builds, if it is known, with
+    the strategy that it is judged by.
     """
 
-    def __init__(self, manifest: Manifest | None, machine: str, *, local_tags: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        manifest: Manifest | None,
+        machine: str,
+        *,
+        local_tags: Iterable[str] = (),
+        build: DesiredBuild | None = None,
+        daemon: Daemon = CODEBUILD,
+    ) -> None:
         self._manifest = manifest
         self._machine = Platform.parse(machine)
         self._prefix = manifest.repositories.prefix if manifest else ""
         self._images = mirrored_images(manifest) if manifest else {}
         self._mirrors = mirrors_of(self._images.items(), self._prefix)
         self._registries = {Reference.parse(image.source).registry for image in self._images.values()}
+        # A login serves nothing, and so lists nothing.
+        self._build = build if build and build.strategy != "login" else None
+        self._strategy = Strategy(self._build.strategy) if self._build else Strategy.NONE
+        self._closes_all = self._strategy in (Strategy.HOSTS, Strategy.BUILDER) or (
+            self._strategy is Strategy.AUTO and daemon.reads_hosts
+        )
+        self._listed = {_key(Reference.parse(image.original)) for image in self._build.images} if self._build else set()
+        self._closed = {*ALIASES, *(upstream.host for upstream in self._build.upstreams)} if self._build else set()
         parsed = (_parsed(tag) for tag in local_tags)
         self._local = {_tagged(reference) for reference in parsed if reference}
 
-    def match(self, image: NamedImage) -> Match:
-        """What the manifest says about `image`."""
+    def match(self, image: NamedImage, *, is_looked_at: bool = True) -> Match:
+        """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it."""
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), _parsed(image.name))
@@ -77,6 +96,7 @@ class Matcher:
         platform = _platform(image.platform) or self._machine
         if not self._machine.matches(platform):
             traits.add(Trait.OTHER_PLATFORM)
+        traits.update(self._traits_of_build(image, reference, is_looked_at))
         found, remark = self._find(reference)
         if found is None or self._manifest is None:
             traits.add(Trait.NOT_MIRRORED)
@@ -87,10 +107,32 @@ class Matcher:
         if found.repository != prefixed(self._prefix, default_repository(reference)):
             traits.add(Trait.REPOSITORY_RENAMED)
         platforms = platforms_of(self._manifest, self._images[found.number])
+        remarks = []
         if platforms is not None and not any(platform.matches(own) for own in platforms):
             traits.add(Trait.PLATFORM_MISSING)
-            remark = f"add `{platform}` to the `platforms` of `{mirror.path}`"
-        return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, remark)
+            remarks.append(f"add `{platform}` to the `platforms` of `{mirror.path}`")
+        if self._build and Trait.NOT_LISTED in traits and not (reference.digest and self._strategy is Strategy.RETAG):
+            entry = NewImage(reference.familiar).text
+            remarks.append(f"add `- {entry}` to `images` of the build `{self._build.name}`")
+        return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, "; ".join(remarks))
+
+    def _traits_of_build(self, image: NamedImage, reference: Reference, is_looked_at: bool) -> Iterable[Trait]:
+        """What its step, given the build's own list, makes of the image."""
+        if self._build is None:
+            return
+        is_listed = _key(reference) in self._listed
+        if not is_listed:
+            yield Trait.NOT_LISTED
+        if not is_looked_at or not (is_listed or self._ends_step(image, reference)):
+            yield Trait.UNCHECKED
+
+    def _ends_step(self, image: NamedImage, reference: Reference) -> bool:
+        """Whether a step with `on_miss: fail` ends where it finds the image, which its build does not list."""
+        if reference.registry not in self._closed:
+            return False
+        if reference.digest and reference.name in {name for name, _ in self._listed}:
+            return not (self._closes_all or self._strategy is Strategy.DIRECT)  # else ECR is asked for it
+        return "$" not in image.written or not (self._closes_all or reference.registry == DOCKER_HUB)
 
     def _find(self, reference: Reference) -> tuple[Destination | None, str]:
         """What mirrors the image, or why nothing does although it seems so."""
@@ -131,6 +173,11 @@ def _platform(text: str | None) -> Platform | None:
         return Platform.parse(text) if text else None
     except OciError:
         return None
+
+
+def _key(reference: Reference) -> tuple[Repository, object]:
+    """The image as a step knows it: a digest goes before a tag."""
+    return reference.name, reference.digest or reference.tag or "latest"
 
 
 def _tagged(reference: Reference) -> str:

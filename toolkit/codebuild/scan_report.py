@@ -74,9 +74,13 @@ class ScanTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """The whole scan; `manifest` is None where there is none, `files` has each file with its kind."""
+    """The whole scan, for one `build` of the manifest or for any.
+
+    `manifest` is None where there is none, `files` has each file with its kind.
+    """
 
     manifest: str | None
+    build: str | None
     strategy: Strategy
     docker_version: str
     files: Mapping[str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.codebuild.coverage import (
@@ -21,28 +21,35 @@ from toolkit.codebuild.coverage import (
 from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.matching import Match, Matcher
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
+from toolkit.errors import UsageError
 from toolkit.manifest.additions import NewImage, add_images
 from toolkit.manifest.grammar import Platforms
 from toolkit.manifest.loader import load
+from toolkit.manifest.model import Manifest
 from toolkit.oci.reference import Reference
-from toolkit.operations.scan_files import FoundImage, read_files
+from toolkit.operations.buildspec import find_build
+from toolkit.operations.scan_files import FoundImage, read_files, source_root
 from toolkit.operations.whole_file import write_whole
+from toolkit.plan.desired import DesiredBuild
+from toolkit.plan.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
     """`paths` are files and folders, `manifest` is None for a scan without one; `machine` is the platform that builds.
 
-    File names are shown relative to `home`.
+    `build` is one of the manifest, whose strategy, `on_miss` and machine count where they are None here; without a
+    build that is `auto`, `fail` and `linux/amd64`. File names are shown relative to `home`.
     """
 
     paths: tuple[Path, ...]
     home: Path
     manifest: Path | None = None
-    strategy: Strategy = Strategy.AUTO
-    on_miss: OnMiss = "fail"
+    build: str | None = None
+    strategy: Strategy | None = None
+    on_miss: OnMiss | None = None
     values: Mapping[str, str] = field(default_factory=dict)
-    machine: str = "linux/amd64"
+    machine: str | None = None
     daemon: Daemon = field(default_factory=Daemon)
 
 
@@ -54,23 +61,55 @@ class Scan:
     additions: tuple[NewImage, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the images of `options` get into the builds: `build` is the one whose list counts, None for any.
+
+    It has the strategy of this scan.
+    """
+
+    options: ScanOptions
+    build: DesiredBuild | None
+    strategy: Strategy
+    on_miss: OnMiss
+    machine: str
+
+    @property
+    def reads_dockerfiles(self) -> bool:
+        """Whether the step has to know the Dockerfiles of its build."""
+        if self.build is None or self.strategy in (Strategy.LOGIN, Strategy.NONE):
+            return False
+        return self.on_miss == "fail" or self.strategy in (Strategy.CONTEXTS, Strategy.DIRECT)
+
+
 def scan(options: ScanOptions) -> Scan:
-    """Read and judge. Raises ManifestUnusable, and UsageError for a path that is not there."""
+    """Read and judge. Raises ManifestUnusable, and UsageError for a path or a build that is not there."""
     manifest = load(options.manifest) if options.manifest else None
-    platforms: Platforms = manifest.platforms if manifest else (options.machine,)
-    findings = read_files(options.paths, options.values, options.machine)
-    matcher = Matcher(manifest, options.machine, local_tags=findings.tags)
-    pairs = [(found, matcher.match(found.image)) for found in findings.images]
-    additions = _additions(pairs, options.machine, platforms)
+    way = _way(options, manifest)
+    platforms: Platforms = manifest.platforms if manifest else (way.machine,)
+    findings = read_files(options.paths, options.values, way.machine)
+    matcher = Matcher(manifest, way.machine, local_tags=findings.tags, build=way.build, daemon=options.daemon)
+    looked_at = _looked_at(way)
+    pairs = [
+        (found, matcher.match(found.image, is_looked_at=found.file.resolve() in looked_at)) for found in findings.images
+    ]
+    additions = _additions(pairs, way.machine, platforms)
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}
-    uses = [_judged(found, match, options, additions, known) for found, match in pairs]
+    uses = [_judged(found, match, way, additions, known) for found, match in pairs]
     troubles = [
         ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
         for one in findings.troubles
     ]
+    if way.build and way.reads_dockerfiles:
+        message = f"the step of `{way.build.name}` does not look at it: add it to `dockerfiles`"
+        passed_by = [
+            path for path, kind in findings.files.items() if kind == "dockerfile" and path.resolve() not in looked_at
+        ]
+        troubles += [ScanTrouble(_shown(path, options.home), 1, message, is_fault=False) for path in passed_by]
     report = ScanReport(
         manifest=str(options.manifest) if options.manifest else None,
-        strategy=options.strategy,
+        build=way.build.name if way.build else None,
+        strategy=way.strategy,
         docker_version=options.daemon.version,
         files=dict(sorted((_shown(path, options.home), kind) for path, kind in findings.files.items())),
         uses=tuple(sorted(uses, key=lambda use: (use.file, use.line, use.kind, use.written, use.platform or ""))),
@@ -78,6 +117,36 @@ def scan(options: ScanOptions) -> Scan:
         missing=tuple(entry.text for entry in additions.values()),
     )
     return Scan(report, tuple(additions.values()))
+
+
+def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
+    """The build that was asked for, and what the options say instead of it."""
+    build = None
+    if options.build is not None:
+        if manifest is None:
+            hint = "name its manifest by `--manifest`"
+            raise UsageError("scan.no_manifest", f"there is no manifest that has a build `{options.build}`", hint=hint)
+        build = find_build(resolve(manifest), options.build)
+    machine = "linux/arm64" if build and build.environment_type == "ARM_CONTAINER" else "linux/amd64"
+    strategy = options.strategy or (Strategy(build.strategy) if build else Strategy.AUTO)
+    return _Way(
+        options,
+        replace(build, strategy=strategy.value) if build else None,
+        strategy,
+        on_miss=options.on_miss or ("upstream" if build and build.on_miss == "upstream" else "fail"),
+        machine=options.machine or machine,
+    )
+
+
+def _looked_at(way: _Way) -> frozenset[Path]:
+    """The Dockerfiles that the step reads: its source is the checkout that is scanned, or lies beside the manifest."""
+    if way.build is None or way.options.manifest is None:
+        return frozenset()
+    roots = {way.options.manifest.parent}
+    for path in way.options.paths:
+        roots.add(source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent))
+    names = way.build.dockerfiles or ("Dockerfile",)
+    return frozenset((root / name).resolve() for root in roots for name in names)
 
 
 def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:
@@ -90,25 +159,24 @@ def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:
 def _judged(
     found: FoundImage,
     match: Match,
-    options: ScanOptions,
+    way: _Way,
     additions: Mapping[Reference, NewImage],
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]],
 ) -> ScannedUse:
     """The use with what comes of it; `known` are the outcomes of uses alike."""
     image, reference = found.image, match.reference
-    builders = {
-        one: image.builder or builder_of(one, options.daemon, asks_buildkit=image.asks_buildkit) for one in Strategy
-    }
+    daemon = way.options.daemon
+    builders = {one: image.builder or builder_of(one, daemon, asks_buildkit=image.asks_buildkit) for one in Strategy}
     if match.use not in known:
         known[match.use] = {
-            strategy: {one: outcome(match.use, strategy, one, options.daemon, options.on_miss) for one in Builder}
+            strategy: {one: outcome(match.use, strategy, one, daemon, way.on_miss) for one in Builder}
             for strategy in Strategy
         }
     outcomes = known[match.use]
-    own = outcomes[options.strategy][builders[options.strategy]]
+    own = outcomes[way.strategy][builders[way.strategy]]
     is_kept = own.verdict in KEPT
     return ScannedUse(
-        file=_shown(found.file, options.home),
+        file=_shown(found.file, way.options.home),
         line=image.line,
         kind=image.kind,
         written=image.written,
@@ -119,18 +187,20 @@ def _judged(
         pulls_always=image.pulls_always,
         unset=image.unset,
         mirror=match.mirror,
-        builder=builders[options.strategy],
+        builder=builders[way.strategy],
         is_builder_named=image.builder is not None,
         builders=builders,
         outcome=own,
         outcomes=outcomes,
         is_read=reference is not None or is_kept,
         can_be_added=_is_addable(match),
-        remedy="" if is_kept else _remedy(match, image, additions),
+        remedy="" if is_kept else _remedy(match, image, way.build, additions),
     )
 
 
-def _remedy(match: Match, image: NamedImage, additions: Mapping[Reference, NewImage]) -> str:
+def _remedy(
+    match: Match, image: NamedImage, build: DesiredBuild | None, additions: Mapping[Reference, NewImage]
+) -> str:
     traits, reference = match.use.traits, match.reference
     if image.unset:
         options = [f"`--build-arg {name}=...`" for name in image.unset if name.isidentifier()]
@@ -140,7 +210,12 @@ def _remedy(match: Match, image: NamedImage, additions: Mapping[Reference, NewIm
     if not reference.tag and reference.digest:
         return "the manifest needs its tag too: write `NAME:TAG@sha256:...` in the file"
     entry = additions.get(_tagged(reference))
-    return f"add `- {entry.text}` to `images`" if entry else ""
+    if entry is None:
+        return ""
+    remedy = f"add `- {entry.text}` to `images`"
+    if build and build.strategy != "login":
+        remedy += f", and `- {NewImage(reference.familiar).text}` to those of the build `{build.name}`"
+    return remedy
 
 
 def _tagged(reference: Reference) -> Reference:

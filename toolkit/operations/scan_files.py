@@ -139,7 +139,7 @@ class _Scan:
                 reading = read_bake(text, self._values, is_json=is_json, pulls_always=pulls_always)
                 folder = path.parent
             case _:
-                reading, folder = read_buildspec(text, self._values), _source_root(path, root)
+                reading, folder = read_buildspec(text, self._values), source_root(path, root)
         self._take(path, reading)
         for build in reading.builds:
             builder = build.builder or (follow.builder if follow else None)
@@ -246,7 +246,7 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
     return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)
 
 
-def _source_root(path: Path, root: Path) -> Path:
+def source_root(path: Path, root: Path) -> Path:
     """Where CodeBuild runs the commands of a buildspec: the checkout that it is in, else what was to be scanned."""
     parents = (parent for parent in path.resolve().parents if (parent / ".git").exists())
     checkout = next(parents, None)

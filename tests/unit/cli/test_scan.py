@@ -107,6 +107,7 @@ def test_without_a_manifest_nothing_is_mirrored_and_one_that_is_named_has_to_be_
     toolkit = start({"Dockerfile": "FROM nginx:1.16\n"})
     assert "against no manifest" in toolkit.run("scan", ".").expect(0).stdout
     toolkit.run("scan", "--manifest", "other.yaml", ".").expect(3)
+    toolkit.run("scan", "--manifest", "images.yaml", ".").expect(3)
     toolkit.run("scan", "--write", ".").expect(3)
 
 
@@ -130,6 +131,28 @@ def test_values_and_the_strategy_are_options(messy: Program) -> None:
     document = messy.run("scan", *arguments, "api").expect(0).document["scan"]
     assert document["images"][0]["reference"] == "docker.io/library/python:3.12-slim"
     assert (document["strategy"], document["docker_version"]) == ("retag", "20.10")
+
+
+def test_a_build_of_the_manifest_is_asked_for_by_its_name(start: Start) -> None:
+    build = "  - {name: web, source: {type: NO_SOURCE}, commands: [x], images: [nginx:1.16], strategy: retag}\n"
+    manifest = f"{MANIFEST}  - node:20\nbuilds:\n{build}"
+    toolkit = start({"Dockerfile": "FROM nginx:1.16\nCOPY --from=node:20 /a /b\n", "images.yaml": manifest})
+    toolkit.run("scan", "--check", ".").expect(0)
+    done = toolkit.run("scan", "--check", "--build", "web", ".").expect(7)
+    assert "against images.yaml, build web, strategy retag, Docker" in done.stdout
+    assert "-> add `- node:20` to `images` of the build `web`" in done.stdout
+    assert toolkit.run("scan", "--build", "web", "--format", "json", ".").document["scan"]["build"] == "web"
+    assert "no build `api`" in toolkit.run("scan", "--build", "api", ".").expect(64).stderr
+    Path("images.yaml").unlink()
+    assert "no manifest that has a build `web`" in toolkit.run("scan", "--build", "web", ".").expect(64).stderr
+
+
+def test_write_adds_to_the_manifests_own_images_only(start: Start) -> None:
+    build = "builds:\n  - {name: web, source: {type: NO_SOURCE}, commands: [x], images: [nginx:1.16]}\n"
+    toolkit = start({"Dockerfile": "FROM node:20\n", "images.yaml": MANIFEST + build})
+    done = toolkit.run("scan", "--write", "--check", "--build", "web", ".").expect(7)
+    assert Path("images.yaml").read_text() == f"{MANIFEST}  - node:20\n{build}"
+    assert "-> add `- node:20` to `images` of the build `web`" in done.stdout
 
 
 def test_a_miss_ends_the_build_or_comes_from_its_upstream(start: Start) -> None:

@@ -82,6 +82,27 @@ def test_strict_hosts_end_a_build_that_misses_an_image_unless_upstream_is_allowe
     assert outcome(unknown, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.LEAVES
 
 
+def test_what_a_build_does_not_list_ends_its_step_unless_upstream_is_allowed_or_the_step_does_not_see_it() -> None:
+    unlisted = use(Kind.FROM, Trait.NOT_LISTED)
+    for strategy in COLUMNS:
+        assert {outcome(unlisted, strategy, one).verdict for one in Builder} == {Verdict.REFUSED}
+    expected = {"retag": "lll", "hosts": "lsl", "builder": "lls", "contexts": "rll", "direct": "lll", "auto": "lss"}
+    for strategy in COLUMNS:
+        allowed = [outcome(unlisted, strategy, one, on_miss="upstream").verdict for one in Builder]
+        assert "".join(verdict[0] for verdict in allowed) == expected[strategy]
+        assert verdicts(strategy, use(Kind.FROM, Trait.NOT_LISTED, Trait.UNCHECKED)) == expected[strategy]
+    assert verdicts(Strategy.LOGIN, unlisted) == "lll"
+    assert verdicts(Strategy.RETAG, use(Kind.RUN, Trait.NOT_LISTED)) == "lll"
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.NOT_LISTED, Trait.STAGE_UNUSED)) == "lii"
+
+
+def test_what_the_step_does_not_see_has_no_copy_and_no_frontend() -> None:
+    assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.UNCHECKED)) == "lll"
+    assert verdicts(Strategy.CONTEXTS, use(Kind.FROM, Trait.UNCHECKED)) == "rss"
+    assert verdicts(Strategy.CONTEXTS, use(Kind.SYNTAX, Trait.UNCHECKED)) == "rll"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.UNCHECKED)) == "sss"
+
+
 def test_a_missing_cache_ends_no_build() -> None:
     missing = use(Kind.CACHE_FROM, Trait.NOT_MIRRORED)
     assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.IGNORED
@@ -172,6 +193,7 @@ ROWS = {
     "another platform than the machine's": use(Kind.FROM, Trait.OTHER_PLATFORM),
     "`repository` of its own in the manifest": use(Kind.FROM, Trait.REPOSITORY_RENAMED),
     "not in the manifest": use(Kind.FROM, Trait.NOT_MIRRORED),
+    "not in the `images` of its build (`--build`)": use(Kind.FROM, Trait.NOT_LISTED),
     "`docker run`, compose `image`": use(Kind.RUN),
     "`docker pull`": use(Kind.PULL),
 }

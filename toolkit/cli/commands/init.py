@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.commands.scan import BuildArguments, Machine, read_pairs, read_platform
+from toolkit.cli.commands.scan import BuildArguments, read_pairs, read_platform
 from toolkit.cli.options import Format, OutputFormat
 
 NAME = "init"
@@ -38,7 +38,10 @@ def command(
         typer.Option("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Region of the repositories."),
     ] = "us-east-1",
     build_arg: BuildArguments = None,
-    machine: Machine = "linux/amd64",
+    machine: Annotated[
+        str,
+        typer.Option("--machine", metavar="PLATFORM", help="Platform of the machine that builds, such as linux/arm64."),
+    ] = "linux/amd64",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
 ) -> None:

@@ -23,7 +23,8 @@ HELP = (
 )
 EXAMPLES = (
     "Examples:  toolkit scan .   |   toolkit scan --check --format sarif . > scan.sarif   |   "
-    "toolkit scan --build-arg VERSION=1.27 web/Dockerfile   |   toolkit scan --write ."
+    "toolkit scan --build-arg VERSION=1.27 web/Dockerfile   |   toolkit scan --write .   |   "
+    "toolkit scan --check --build web ."
 )
 
 
@@ -56,40 +57,65 @@ class OnMissName(StrEnum):
     UPSTREAM = "upstream"
 
 
-DEFAULT_MANIFEST = Path("images.yaml")
+_DEFAULT_MANIFEST = Path("images.yaml")
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")]
 BuildArguments = Annotated[
     list[str] | None,
     typer.Option("--build-arg", metavar="NAME=VALUE", help="Value of a variable, in every file; may be repeated."),
 ]
-Machine = Annotated[
-    str, typer.Option("--machine", metavar="PLATFORM", help="Platform of the machine that builds, such as linux/arm64.")
-]
 
 
 def command(
     paths: Paths,
     manifest: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--manifest", "--file", "-f", envvar="TOOLKIT_MANIFEST", help="The manifest that has to mirror it."
+            "--manifest",
+            "--file",
+            "-f",
+            envvar="TOOLKIT_MANIFEST",
+            help="The manifest that has to mirror it. [default: images.yaml, if it is there]",
         ),
-    ] = DEFAULT_MANIFEST,
+    ] = None,
+    build: Annotated[
+        str | None,
+        typer.Option(
+            "--build",
+            metavar="NAME",
+            help="The build of the manifest that reads these files: its `images` have to list it, and its strategy, "
+            "on_miss and machine count.",
+        ),
+    ] = None,
     strategy: Annotated[
-        StrategyName, typer.Option("--strategy", help="How base images get from ECR into the builds.")
-    ] = StrategyName.AUTO,
+        StrategyName | None,
+        typer.Option(
+            "--strategy", help="How base images get from ECR into the builds. [default: that of --build, else auto]"
+        ),
+    ] = None,
     on_miss: Annotated[
-        OnMissName, typer.Option("--on-miss", help="What a base image that is not mirrored does to the builds.")
-    ] = OnMissName.FAIL,
+        OnMissName | None,
+        typer.Option(
+            "--on-miss",
+            help="What a base image that is not mirrored does to the builds. [default: that of --build, else fail]",
+        ),
+    ] = None,
     build_arg: BuildArguments = None,
-    machine: Machine = "linux/amd64",
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            "--machine",
+            metavar="PLATFORM",
+            help="Platform of the machine that builds, such as linux/arm64. "
+            "[default: that of --build, else linux/amd64]",
+        ),
+    ] = None,
     docker: Annotated[str, typer.Option("--docker", metavar="VERSION", help="The Docker that builds.")] = "28.5.2",
     check: Annotated[
         bool, typer.Option("--check", help="Exit 7 unless every build stays home and every file is understood.")
     ] = False,
     write: Annotated[
-        bool, typer.Option("--write", help="Add what is missing to `images` of the manifest, and scan again.")
+        bool, typer.Option("--write", help="Add what is missing to the manifest's own `images`, and scan again.")
     ] = False,
     format: Annotated[  # noqa: A002  the option's name
         ScanFormat, typer.Option("--format", help="What stdout carries; everything else is on stderr.")
@@ -102,20 +128,21 @@ def command(
         from toolkit.codebuild.coverage import Daemon, Strategy
         from toolkit.operations.scan import ScanOptions, scan, write_additions
 
-        is_there = manifest != DEFAULT_MANIFEST or write or manifest.exists()
+        usual = manifest or _DEFAULT_MANIFEST
         options = ScanOptions(
             paths=tuple(paths),
             home=Path.cwd(),
-            manifest=manifest if is_there else None,
-            strategy=Strategy(strategy),
-            on_miss="fail" if on_miss is OnMissName.FAIL else "upstream",
+            manifest=usual if manifest or write or usual.exists() else None,
+            build=build,
+            strategy=Strategy(strategy) if strategy else None,
+            on_miss=None if on_miss is None else "fail" if on_miss is OnMissName.FAIL else "upstream",
             values=read_pairs(build_arg or []),
-            machine=read_platform(machine),
+            machine=machine and read_platform(machine),
             daemon=Daemon(read_version(docker)),
         )
         found = scan(options)
         if write and found.additions:
-            write_additions(manifest, found.additions)
+            write_additions(usual, found.additions)
             found = scan(options)
         _show(run, found.report, format)
         if check and not found.report.is_clean:

@@ -35,6 +35,7 @@ def scan_document(report: ScanReport) -> dict[str, object]:
     return {
         "schema_version": 1,
         "manifest": report.manifest,
+        "build": report.build,
         "strategy": report.strategy.value,
         "docker_version": report.docker_version,
         "is_clean": report.is_clean,
@@ -178,8 +179,8 @@ def _summary(report: ScanReport) -> str:
     found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in _MEANINGS.items() if counts[word])
     kinds = Counter(report.files.values())
     files = ", ".join(format_count(count, _NOUNS[kind]) for kind, count in sorted(kinds.items())) or "no file to read"
-    manifest = report.manifest or "no manifest"
-    text = f"Scanned {files} against {manifest}, strategy {report.strategy}, Docker {report.docker_version}: "
+    against = ", ".join([report.manifest or "no manifest", *([f"build {report.build}"] if report.build else [])])
+    text = f"Scanned {files} against {against}, strategy {report.strategy}, Docker {report.docker_version}: "
     text += f"{format_count(len(report.uses), 'use')} of images"
     text += f", {found}" if found else ""
     text += f"; {format_count(len(report.faults), 'fault')}" if report.faults else ""

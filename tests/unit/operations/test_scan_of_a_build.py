@@ -1,0 +1,187 @@
+"""A scan for one build: what it says of a Dockerfile is what the build's own step does with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.build_container import DOCKER_20, BuildContainer
+from tests.support.scanned_project import write_project
+from toolkit.codebuild.coverage import Builder, Daemon, Kind, OnMiss, Strategy, Trait, Verdict
+from toolkit.codebuild.fragment import render_fragment
+from toolkit.codebuild.scan_report import ScanReport
+from toolkit.errors import UsageError
+from toolkit.manifest.loader import loads
+from toolkit.operations.scan import ScanOptions, scan
+from toolkit.plan.resolve import resolve
+
+DIGEST = "sha256:" + "a" * 64
+MIRRORED = [
+    *("nginx:1.16", "node:20", "moby/buildkit:buildx-stable-1", "docker/dockerfile:1", "quay.io/acme/base:1"),
+    {"source": f"httpd:2.4@{DIGEST}", "platforms": "all"},
+    "httpd:2.2",
+]
+LISTED = ["nginx:1.16", "moby/buildkit:buildx-stable-1", "httpd:2.2"]
+SERVING = tuple(one for one in Strategy if one not in (Strategy.LOGIN, Strategy.NONE))
+
+DOCKERFILES = {
+    "listed": "FROM nginx:1.16\n",
+    "spelled in full": "FROM docker.io/library/nginx:1.16\n",
+    "not listed": "FROM node:20\n",
+    "not listed, copied from": "FROM nginx:1.16\nCOPY --from=node:20 /a /b\n",
+    "not listed, mounted": "FROM nginx:1.16\nRUN --mount=from=node:20,target=/x true\n",
+    "not listed, in a stage that is not needed": "FROM node:20 AS tool\nFROM nginx:1.16\n",
+    "not listed, by a variable": "ARG NODE=node:20\nFROM $NODE\n",
+    "not listed, elsewhere": "FROM quay.io/acme/base:1\n",
+    "not listed, a trigger": "FROM nginx:1.16\nONBUILD COPY --from=node:20 /a /b\n",
+    "frontend not listed": "# syntax=docker/dockerfile:1\nFROM nginx:1.16\n",
+    "not mirrored": "FROM redis:7\n",
+    "not mirrored, of a registry that is closed": "FROM ghcr.io/acme/base:1\n",
+    "not mirrored, of a registry that nobody knows": "FROM acme.example:5000/base:1\n",
+    "built from nothing": "FROM scratch\n",
+    "not listed, elsewhere and by a variable": "ARG TAG=1\nFROM quay.io/acme/base:$TAG\n",
+    "a digest of a repository that is listed": f"FROM httpd@{DIGEST}\n",
+}
+
+
+BUILDSPEC = (
+    "version: 0.2\nphases: {build: {commands: ['docker build --file $TOOLKIT_DOCKERFILE $TOOLKIT_BUILD_CONTEXTS .']}}"
+)
+
+
+def manifest_text(strategy: Strategy, on_miss: OnMiss = "fail", **fields: object) -> str:
+    build = {"name": "web", "source": {"type": "GITHUB", "location": "https://github.com/acme/web.git"}}
+    build |= {"images": LISTED, "strategy": strategy, "on_miss": on_miss, **fields}  # type: ignore[dict-item]
+    head = {"version": 1, "name": "shop", "aws": {"region": "eu-west-1"}}
+    return json.dumps({**head, "images": MIRRORED, "builds": [build]})
+
+
+def scanned(folder: Path, manifest: str, files: dict[str, str], **options: object) -> ScanReport:
+    write_project(folder, {"images.yaml": manifest, **files})
+    asked = ScanOptions((folder,), folder, folder / "images.yaml", build="web", **options)  # type: ignore[arg-type]
+    return scan(asked).report
+
+
+def step_of(manifest: str) -> str:
+    [build] = resolve(loads(manifest, "images.yaml")).builds
+    return render_fragment(build, region="eu-west-1", account_id="123456789012")
+
+
+@pytest.mark.parametrize(("strategy", "docker"), [*((one, "28.5.2") for one in SERVING), (Strategy.AUTO, "20.10.24")])
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_is_said_to_end_the_step_ends_it_and_nothing_else_does(
+    tmp_path: Path, name: str, strategy: Strategy, docker: str
+) -> None:
+    manifest, container = manifest_text(strategy), BuildContainer(tmp_path / "container")
+    files = {"Dockerfile": DOCKERFILES[name], "buildspec.yml": BUILDSPEC}
+    report = scanned(tmp_path / "scanned", manifest, files, daemon=Daemon(docker))
+    write_project(container.source, files)
+    info = {} if docker == "28.5.2" else {"FAKE_INFO": DOCKER_20}
+    run = container.run(step_of(manifest), **info)
+    ends = [use for use in report.uses if use.outcome.by is Trait.NOT_LISTED and use.outcome.verdict is Verdict.REFUSED]
+    assert (run.status != 0) == bool(ends), run.output
+    assert all(f"Dockerfile:{use.line}: " in run.output for use in ends)
+    if run.status != 0:
+        assert not report.is_clean
+
+
+@pytest.mark.parametrize("strategy", [Strategy.RETAG, Strategy.CONTEXTS, Strategy.DIRECT])
+@pytest.mark.parametrize("name", [name for name in DOCKERFILES if "digest" not in name])
+def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
+    tmp_path: Path, name: str, strategy: Strategy
+) -> None:
+    manifest, container = manifest_text(strategy, "upstream"), BuildContainer(tmp_path / "container")
+    files = {"Dockerfile": DOCKERFILES[name], "buildspec.yml": BUILDSPEC}
+    report = scanned(tmp_path / "scanned", manifest, files)
+    write_project(container.source, files)
+    run = container.run(step_of(manifest) + '\nprintf "%s\\n" "${TOOLKIT_BUILD_CONTEXTS:-}"\n')
+    assert run.status == 0, run.output
+    copies = [path.read_text() for path in container.temporary.rglob("Dockerfile")]
+    prepared = {
+        Strategy.RETAG: {call[-1] for call in run.calls if call[:2] == ["docker", "tag"]},
+        Strategy.CONTEXTS: {*re.findall(r"--build-context (\S+)=docker-image:", run.output)},
+        Strategy.DIRECT: {name for name in LISTED if not any(f"FROM {name}" in text for text in copies)},
+    }[strategy]
+    for use in report.uses:
+        if use.kind is not Kind.ONBUILD or strategy is not Strategy.DIRECT:
+            written = use.written.removeprefix("docker.io/library/")
+            assert (use.outcome.verdict is Verdict.STAYS) == (written in prepared), (use.written, run.output)
+
+
+def test_the_strategy_the_way_of_a_miss_and_the_machine_are_those_of_the_build(tmp_path: Path) -> None:
+    manifest = manifest_text(Strategy.RETAG, "upstream", environment_type="ARM_CONTAINER")
+    manifest = manifest.replace('"images": ["nginx', '"platforms": "all", "images": ["nginx', 1)
+    report = scanned(tmp_path, manifest, {"Dockerfile": "FROM node:20\nFROM nginx:1.16\n"})
+    assert (report.build, report.strategy) == ("web", Strategy.RETAG)
+    assert [use.outcome.verdict for use in report.uses] == [Verdict.LEAVES, Verdict.STAYS]
+    assert {use.platform for use in report.uses} == {"linux/arm64"}
+
+
+def test_what_is_said_by_hand_goes_before_the_build(tmp_path: Path) -> None:
+    manifest = manifest_text(Strategy.RETAG, "upstream")
+    files = {"Dockerfile": "FROM nginx:1.16\n"}
+    report = scanned(tmp_path, manifest, files, strategy=Strategy.BUILDER, on_miss="fail", machine="linux/arm64")
+    [use] = report.uses
+    assert (report.strategy, use.builder, use.platform) == (Strategy.BUILDER, Builder.CONTAINER, "linux/arm64")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("FROM node:20\n", "add `- node:20` to `images` of the build `web`"),
+        ("FROM redis:7\n", "add `- redis:7` to `images`, and `- redis:7` to those of the build `web`"),
+    ],
+)
+def test_the_remedy_names_the_list_of_the_build(tmp_path: Path, text: str, remedy: str) -> None:
+    [use] = scanned(tmp_path, manifest_text(Strategy.RETAG), {"Dockerfile": text}).uses
+    assert (use.outcome.verdict, use.outcome.why) == (
+        Verdict.REFUSED,
+        "its build does not list it, so its step ends the build",
+    )
+    assert use.remedy == remedy
+
+
+def test_what_the_manifest_lacks_is_missing_and_what_only_the_build_lacks_is_not(tmp_path: Path) -> None:
+    files = {"Dockerfile": "FROM node:20\nFROM redis:7\n"}
+    assert scanned(tmp_path, manifest_text(Strategy.AUTO), files).missing == ("redis:7",)
+
+
+def test_a_dockerfile_that_the_step_does_not_look_at_is_named_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    files = {"Dockerfile": "FROM node:20\n", "api/Dockerfile": "FROM node:20\n"}
+    for fields, other in (({}, "api/Dockerfile"), ({"dockerfiles": ["api/Dockerfile"]}, "Dockerfile")):
+        report = scanned(tmp_path, manifest_text(Strategy.AUTO, **fields), files)  # type: ignore[arg-type]
+        message = "the step of `web` does not look at it: add it to `dockerfiles`"
+        assert [(one.file, one.message, one.is_fault) for one in report.troubles] == [(other, message, False)]
+        assert {use.file: use.outcome.verdict for use in report.uses} == {
+            **dict.fromkeys(files, Verdict.REFUSED),
+            other: Verdict.STAYS,  # by hosts.toml
+        }
+
+
+def test_no_copy_is_made_of_a_dockerfile_that_the_step_does_not_look_at(tmp_path: Path) -> None:
+    files = {"api/Dockerfile": "FROM nginx:1.16\n"}
+    [use] = scanned(tmp_path, manifest_text(Strategy.DIRECT), files).uses
+    assert (use.outcome.verdict, use.outcome.by) == (Verdict.LEAVES, Trait.UNCHECKED)
+
+
+def test_a_build_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    write_project(tmp_path, {"images.yaml": manifest_text(Strategy.AUTO)})
+    with pytest.raises(UsageError, match="no build `api`") as caught:
+        scan(ScanOptions((tmp_path,), tmp_path, tmp_path / "images.yaml", build="api"))
+    assert caught.value.hint == "it has `web`"
+    with pytest.raises(UsageError, match="no manifest that has a build `web`"):
+        scan(ScanOptions((tmp_path,), tmp_path, build="web"))
+
+
+def test_a_build_that_logs_in_lists_nothing_and_serves_nothing(tmp_path: Path) -> None:
+    document = json.loads(manifest_text(Strategy.LOGIN))
+    for name in ("images", "on_miss"):
+        del document["builds"][0][name]
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-a1b2c3"
+    document["registries"] = {"docker.io": {"credential": {"secretsmanager": secret}}}
+    [use] = scanned(tmp_path, json.dumps(document), {"Dockerfile": "FROM nginx:1.16\n"}).uses
+    assert (use.outcome.verdict, use.outcome.by) == (Verdict.LEAVES, Kind.FROM)
