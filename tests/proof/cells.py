@@ -71,7 +71,7 @@ class Cell:
 
     def source(self) -> dict[str, str]:
         """The project's repository with the commands in a buildspec of its own, as `toolkit scan` finds it."""
-        phases = {"build": {"commands": self.commands()}}
+        phases = {"build": {"commands": [self._as_strategy_wants(command) for command in self.commands()]}}
         buildspec = {"version": 0.2, "env": {"variables": _VARIABLES[self.builder]}, "phases": phases}
         return {**self.case.files(), "buildspec.yml": json.dumps(buildspec, indent=1)}
 

@@ -84,7 +84,8 @@ class Trait(StrEnum):
     earlier build gives a local image this name. `HUB_BY_HOST`: spelled with the host `registry-1.docker.io`.
     `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and `NOT_MIRRORED` nothing of this name, tag and
     digest. `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end for it, since it
-    does not look at the Dockerfile or cannot judge the name. `REPOSITORY_RENAMED`: mirrored, but not as
+    does not look at the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build lacks the variable by which
+    `contexts` and `direct` reach it. `REPOSITORY_RENAMED`: mirrored, but not as
     `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not for this platform. `CONTAINERD_SYNTAX`: the
     Dockerfile has a `# syntax=` line, which counts with the containerd image store only.
     """
@@ -97,6 +98,7 @@ class Trait(StrEnum):
     NOT_MIRRORED = "not_mirrored"
     NOT_LISTED = "not_listed"
     UNCHECKED = "unchecked"
+    STRATEGY_NOT_USED = "strategy_not_used"
     REPOSITORY_RENAMED = "repository_renamed"
     PLATFORM_MISSING = "platform_missing"
     PULL_ALWAYS = "pull_always"
@@ -190,6 +192,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Trait.NOT_MIRRORED:       (_NOWHERE,     (_L, _R, _L), (_L, _L, _R), (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.NOT_LISTED:         (_NOWHERE,     _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.UNCHECKED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
+    Trait.STRATEGY_NOT_USED:  (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE),
     Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
     Trait.PULL_ALWAYS:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
@@ -219,6 +222,8 @@ _WHY: Mapping[Kind | Trait, str] = {
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
     Trait.NOT_LISTED: "its build does not list it",
     Trait.UNCHECKED: "the step of its build does not look at its Dockerfile",
+    Trait.STRATEGY_NOT_USED: "its build does not use `$TOOLKIT_DOCKERFILE` or `$TOOLKIT_BUILD_CONTEXTS`, as `direct` "
+    "and `contexts` want it",
     Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
     Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
     Trait.PULL_ALWAYS: "a pull was asked for, which goes to the registry even when the name is there",

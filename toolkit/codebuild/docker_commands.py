@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from toolkit.codebuild.coverage import Builder, Kind
+from toolkit.codebuild.coverage import Builder, Kind, Strategy
 from toolkit.codebuild.docker_options import (
     BUILD_FLAGS,
     COMPOSE_FLAGS,
@@ -242,6 +242,8 @@ class CommandReader:
         if context.unset or (file and file.unset) or "?" in self._state.folder or _URL.match(context.text):
             self._give_up(call.command, "its Dockerfile is somewhere else")
             return
+        used = {Strategy.DIRECT} if written and _COPY_OF_FRAGMENT.fullmatch(written) else set()
+        used |= {Strategy.CONTEXTS for one in words if one in _CONTEXTS_OF_FRAGMENT}
         builder = self._builder(call, options, is_buildx=is_buildx)
         sbom = [value for name, value in options if name == "--sbom" and value != "false"]
         attests = [value for name, value in options if name == "--attest" and "type=sbom" in value]
@@ -265,6 +267,7 @@ class CommandReader:
                 builder=builder,
                 asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") == "1",
                 tags=self._tags(words),
+                unused=frozenset({Strategy.CONTEXTS, Strategy.DIRECT} - used),
             )
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from toolkit.codebuild.coverage import Builder, Kind
+from toolkit.codebuild.coverage import Builder, Kind, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class NamedImage:
     `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a value, with which
     `name` is not what a build would fetch. `follows_syntax`: its Dockerfile has a `# syntax=` line. `is_unused`: its
     stage is not needed by the one that is built. `builder` is the one that the command names, if it names any.
+    `unused` are strategies whose variable its build does not use.
     """
 
     line: int
@@ -28,6 +29,7 @@ class NamedImage:
     is_unused: bool = False
     builder: Builder | None = None
     asks_buildkit: bool = False
+    unused: frozenset[Strategy] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Build:
 
     `dockerfile` is relative to `context` where `is_beside_context`, else to the folder; `inline` is its text instead.
     `is_partial`: another compose file may say the context. `contexts` are named contexts; `platforms` is empty for the
-    machine's own; `tags` are the names it gives its result.
+    machine's own; `tags` are the names it gives its result. `unused` are strategies whose variable it does not use:
+    only a command can.
     """
 
     line: int
@@ -62,6 +65,7 @@ class Build:
     builder: Builder | None = None
     asks_buildkit: bool = False
     tags: tuple[str, ...] = ()
+    unused: frozenset[Strategy] = frozenset({Strategy.CONTEXTS, Strategy.DIRECT})
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,7 @@ class Match:
 class Matcher:
     """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
 
-    `local_tags` are names that builds give to their results. `build` is the project that builds, if it is known, with
-    the strategy that it is judged by.
+    `local_tags` are names that builds give to their results. `build` is the project that builds, if it is known.
     """
 
     def __init__(
@@ -58,6 +57,7 @@ class Matcher:
         machine: str,
         *,
         local_tags: Iterable[str] = (),
+        strategy: Strategy = Strategy.AUTO,
         build: DesiredBuild | None = None,
         daemon: Daemon = CODEBUILD,
     ) -> None:
@@ -67,11 +67,10 @@ class Matcher:
         self._images = mirrored_images(manifest) if manifest else {}
         self._mirrors = mirrors_of(self._images.items(), self._prefix)
         self._registries = {Reference.parse(image.source).registry for image in self._images.values()}
-        # A login serves nothing, and so lists nothing.
-        self._build = build if build and build.strategy != "login" else None
-        self._strategy = Strategy(self._build.strategy) if self._build else Strategy.NONE
-        self._closes_all = self._strategy in (Strategy.HOSTS, Strategy.BUILDER) or (
-            self._strategy is Strategy.AUTO and daemon.reads_hosts
+        self._strategy = strategy
+        self._build = build if strategy is not Strategy.LOGIN else None  # which lists nothing
+        self._closes_all = strategy in (Strategy.HOSTS, Strategy.BUILDER) or (
+            strategy is Strategy.AUTO and daemon.reads_hosts
         )
         self._listed = {_key(Reference.parse(image.original)) for image in self._build.images} if self._build else set()
         self._closed = {*ALIASES, *(upstream.host for upstream in self._build.upstreams)} if self._build else set()
@@ -96,6 +95,8 @@ class Matcher:
         platform = _platform(image.platform) or self._machine
         if not self._machine.matches(platform):
             traits.add(Trait.OTHER_PLATFORM)
+        if self._strategy in image.unused:
+            traits.add(Trait.STRATEGY_NOT_USED)
         traits.update(self._traits_of_build(image, reference, is_looked_at))
         found, remark = self._find(reference)
         if found is None or self._manifest is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from toolkit.manifest.build_model import BuildProjectSpec
@@ -13,6 +14,11 @@ from toolkit.oci.reference import DOCKER_HUB, Reference
 
 _BY_PATH = ("hosts", "builder")
 """Strategies that send the daemon to ECR with the upstream's own path."""
+
+_EXPORTED = {"contexts": "$TOOLKIT_BUILD_CONTEXTS", "direct": "$TOOLKIT_DOCKERFILE"}
+"""What a command has to use for a strategy that changes nothing else."""
+
+_DOCKER_BUILD = re.compile(r"(?m)(?:^|[;&|(])[ \t]*(?:sudo +|\w+=\S* +)*docker +(?:(?:buildx|builder|image) +)?build\s")
 
 
 def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
@@ -26,6 +32,7 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
         if len(build.dockerfiles) > 1 and not build.commands and build.buildspec is None:
             message = "lists several, of which the build would make the first alone: say by `commands` what it makes"
             yield Finding((*path, "dockerfiles"), message)
+        yield from _check_commands(build, path)
         return
     for field in ("images", "on_miss", "dockerfiles"):
         if field in build.model_fields_set:
@@ -36,6 +43,16 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
             "`login` needs an account: set `registries.docker.io.credential.secretsmanager` to the ARN of a secret"
         )
         yield Finding((*path, "strategy"), message)
+
+
+def _check_commands(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
+    """A build that does not use what its strategy exports asks the upstreams, and quietly with `on_miss: upstream`."""
+    variable = _EXPORTED.get(build.strategy, "")
+    for position, command in enumerate(build.commands):
+        if variable[1:] not in command and _DOCKER_BUILD.search(command):
+            option = f'--file "{variable}"' if build.strategy == "direct" else variable
+            message = f"builds without what `{build.strategy}` exports: write `docker build {option}`"
+            yield Finding((*path, "commands", position), message)
 
 
 def _has_buildkit(build: BuildProjectSpec, readable: Readable) -> bool:

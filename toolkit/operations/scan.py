@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.codebuild.coverage import (
@@ -63,10 +63,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How the images of `options` get into the builds: `build` is the one whose list counts, None for any.
-
-    It has the strategy of this scan.
-    """
+    """How the images of `options` get into the builds: `build` is the one whose list counts, None for any."""
 
     options: ScanOptions
     build: DesiredBuild | None
@@ -88,7 +85,14 @@ def scan(options: ScanOptions) -> Scan:
     way = _way(options, manifest)
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
     findings = read_files(options.paths, options.values, way.machine)
-    matcher = Matcher(manifest, way.machine, local_tags=findings.tags, build=way.build, daemon=options.daemon)
+    matcher = Matcher(
+        manifest,
+        way.machine,
+        local_tags=findings.tags,
+        strategy=way.strategy,
+        build=way.build,
+        daemon=options.daemon,
+    )
     looked_at = _looked_at(way)
     pairs = [
         (found, matcher.match(found.image, is_looked_at=found.file.resolve() in looked_at)) for found in findings.images
@@ -128,11 +132,10 @@ def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
             raise UsageError("scan.no_manifest", f"there is no manifest that has a build `{options.build}`", hint=hint)
         build = find_build(resolve(manifest), options.build)
     machine = "linux/arm64" if build and build.environment_type == "ARM_CONTAINER" else "linux/amd64"
-    strategy = options.strategy or (Strategy(build.strategy) if build else Strategy.AUTO)
     return _Way(
         options,
-        replace(build, strategy=strategy.value) if build else None,
-        strategy,
+        build,
+        strategy=options.strategy or (Strategy(build.strategy) if build else Strategy.AUTO),
         on_miss=options.on_miss or ("upstream" if build and build.on_miss == "upstream" else "fail"),
         machine=options.machine or machine,
     )

@@ -240,6 +240,7 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
             pulls_always=build.pulls_always,
             builder=build.builder,
             asks_buildkit=build.asks_buildkit,
+            unused=build.unused,
         )
 
     troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)

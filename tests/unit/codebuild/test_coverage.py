@@ -96,6 +96,13 @@ def test_what_a_build_does_not_list_ends_its_step_unless_upstream_is_allowed_or_
     assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.NOT_LISTED, Trait.STAGE_UNUSED)) == "lii"
 
 
+def test_copies_and_contexts_serve_only_a_build_that_uses_them() -> None:
+    subject = use(Kind.FROM, Trait.STRATEGY_NOT_USED)
+    assert verdicts(Strategy.DIRECT, subject) == "lll"
+    assert verdicts(Strategy.CONTEXTS, subject) == "rll"
+    assert verdicts(Strategy.AUTO, subject) == verdicts(Strategy.AUTO, use())
+
+
 def test_what_the_step_does_not_see_has_no_copy_and_no_frontend() -> None:
     assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.UNCHECKED)) == "lll"
     assert verdicts(Strategy.CONTEXTS, use(Kind.FROM, Trait.UNCHECKED)) == "rss"

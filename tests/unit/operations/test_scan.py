@@ -234,6 +234,46 @@ def test_the_strategy_decides_and_brings_its_builder() -> None:
         assert strategy in use.kept_by or not use.is_kept
 
 
+COMPOSE = "services: {x: {build: .}}"
+BAKE = '{"target": {"x": {}}}'
+
+
+@pytest.mark.parametrize(
+    ("strategy", "command", "verdicts"),
+    [
+        (Strategy.DIRECT, "docker build .", {Verdict.LEAVES}),
+        (Strategy.DIRECT, "docker build $TOOLKIT_BUILD_CONTEXTS .", {Verdict.LEAVES}),
+        (Strategy.DIRECT, 'docker build --file "$TOOLKIT_DOCKERFILE" .', {Verdict.STAYS}),
+        (Strategy.DIRECT, "docker build -f ${TOOLKIT_DOCKERFILES}/Dockerfile .", {Verdict.STAYS}),
+        (Strategy.DIRECT, "docker build - < $TOOLKIT_DOCKERFILE", {Verdict.STAYS}),
+        (Strategy.DIRECT, "docker compose build", {Verdict.LEAVES}),
+        (Strategy.DIRECT, "docker buildx bake", {Verdict.LEAVES}),
+        (Strategy.CONTEXTS, "docker buildx build .", {Verdict.LEAVES}),
+        (Strategy.CONTEXTS, 'docker build --file "$TOOLKIT_DOCKERFILE" .', {Verdict.LEAVES}),
+        (Strategy.CONTEXTS, "docker buildx build $TOOLKIT_BUILD_CONTEXTS .", {Verdict.STAYS}),
+        (Strategy.CONTEXTS, "docker compose build", {Verdict.LEAVES}),
+        (Strategy.AUTO, "docker build .", {Verdict.STAYS}),
+        (Strategy.DIRECT, "docker build .; docker build -f $TOOLKIT_DOCKERFILE .", {Verdict.LEAVES, Verdict.STAYS}),
+        (Strategy.DIRECT, "make image", {Verdict.STAYS}),  # the Dockerfile alone: nobody knows what builds it
+    ],
+)
+def test_a_strategy_by_a_variable_serves_the_commands_that_use_it(
+    strategy: Strategy, command: str, verdicts: set[Verdict]
+) -> None:
+    files = {
+        "buildspec.yml": f"version: 0.2\nphases:\n  build:\n    commands:\n      - {command}\n",
+        "Dockerfile": "FROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    if "compose" in command:
+        files["compose.yaml"] = COMPOSE
+    if "bake" in command:
+        files["docker-bake.json"] = BAKE
+    report = scanned(files, strategy=strategy).report
+    assert {use.outcome.verdict for use in report.uses} == verdicts
+    assert not report.faults
+
+
 def test_an_old_daemon_serves_less() -> None:
     files = {
         "compose.yaml": "services: {x: {build: {context: ., pull: true}}}",
