@@ -74,11 +74,13 @@ class Matcher:
         )
         self._listed = {_key(Reference.parse(image.original)) for image in self._build.images} if self._build else set()
         self._closed = {*ALIASES, *(upstream.host for upstream in self._build.upstreams)} if self._build else set()
-        parsed = (_parsed(tag) for tag in local_tags)
-        self._local = {_tagged(reference) for reference in parsed if reference}
+        self._local = _names(local_tags)
 
-    def match(self, image: NamedImage, *, is_looked_at: bool = True) -> Match:
-        """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it."""
+    def match(self, image: NamedImage, *, late_tags: Iterable[str] = (), is_looked_at: bool = True) -> Match:
+        """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it.
+
+        `late_tags` are not there yet when it is fetched.
+        """
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), _parsed(image.name))
@@ -90,7 +92,7 @@ class Matcher:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None, remark=error.message)
         if reference.digest is not None:
             traits.add(Trait.DIGEST)
-        elif _tagged(reference) in self._local:
+        elif _tagged(reference) in self._local - _names(late_tags):
             traits.add(Trait.BUILT_HERE)
         platform = _platform(image.platform) or self._machine
         if not self._machine.matches(platform):
@@ -179,6 +181,11 @@ def _platform(text: str | None) -> Platform | None:
 def _key(reference: Reference) -> tuple[Repository, object]:
     """The image as a step knows it: a digest goes before a tag."""
     return reference.name, reference.digest or reference.tag or "latest"
+
+
+def _names(tags: Iterable[str]) -> frozenset[str]:
+    """The names in full, but for what is none."""
+    return frozenset(_tagged(reference) for reference in map(_parsed, tags) if reference)
 
 
 def _tagged(reference: Reference) -> str:

@@ -95,7 +95,8 @@ def scan(options: ScanOptions) -> Scan:
     )
     looked_at = _looked_at(way)
     pairs = [
-        (found, matcher.match(found.image, is_looked_at=found.file.resolve() in looked_at)) for found in findings.images
+        (found, matcher.match(found.image, late_tags=late, is_looked_at=found.file.resolve() in looked_at))
+        for found, late in findings.images.items()
     ]
     additions = _additions(pairs, way.machine, platforms)
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -52,10 +52,13 @@ class FoundTrouble:
 
 @dataclass(slots=True)
 class Findings:
-    """What all files say together; `files` are those that were read, with their kind."""
+    """What all files say together; `files` are those that were read, with their kind.
+
+    Of each image, the `tags` that are not there yet when it is fetched: its own build's, and those of later commands.
+    """
 
     files: dict[Path, str] = field(default_factory=dict)
-    images: dict[FoundImage, None] = field(default_factory=dict)
+    images: dict[FoundImage, set[str]] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
 
@@ -141,9 +144,10 @@ class _Scan:
             case _:
                 reading, folder = read_buildspec(text, self._values), source_root(path, root)
         self._take(path, reading)
-        for build in reading.builds:
+        for number, build in enumerate(reading.builds):
             builder = build.builder or (follow.builder if follow else None)
-            self._build(path, folder, replace(build, builder=builder))
+            late = _late_tags(reading, number, is_in_order=kind == "buildspec")
+            self._build(path, folder, replace(build, builder=builder), late)
         for one in reading.follows:
             self._follow(path, folder, one)
 
@@ -169,12 +173,12 @@ class _Scan:
             message = f"there is no `{os.path.normpath(follow.path)}`, which it uses"
             self._trouble(path, Trouble(follow.line, message, is_fault=True))
 
-    def _build(self, path: Path, folder: Path, build: Build) -> None:
+    def _build(self, path: Path, folder: Path, build: Build, late: set[str]) -> None:
         self.findings.tags.update(tag for tag in build.tags if "$" not in tag)
         if build.inline is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(build.inline, self._circumstances(build, platform))
-                self._take(path, _of_build(reading, build, line=build.line))
+                self._take(path, _of_build(reading, build, line=build.line), late)
             return
         context = folder / build.context
         file = build.dockerfile or "Dockerfile"
@@ -191,7 +195,8 @@ class _Scan:
         self._built.add(target.resolve())
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
-                self._take(target, _of_build(read_dockerfile(text, self._circumstances(build, platform)), build))
+                reading = read_dockerfile(text, self._circumstances(build, platform))
+                self._take(target, _of_build(reading, build), late)
 
     def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
         return Circumstances(
@@ -202,8 +207,9 @@ class _Scan:
             machine=self._machine,
         )
 
-    def _take(self, path: Path, reading: Reading) -> None:
-        self.findings.images.update((FoundImage(path, image), None) for image in reading.images)
+    def _take(self, path: Path, reading: Reading, late: Collection[str] = ()) -> None:
+        for image in reading.images:
+            self.findings.images.setdefault(FoundImage(path, image), set()).update(late)
         self.findings.tags.update(tag for tag in reading.tags if "$" not in tag)
         for trouble in reading.troubles:
             self._trouble(path, trouble)
@@ -245,6 +251,19 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
 
     troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)
     return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)
+
+
+def _late_tags(reading: Reading, number: int, *, is_in_order: bool) -> set[str]:
+    """Names that cannot be there for a build: its own, and with an order those of later builds."""
+    builds, build = reading.builds, reading.builds[number]
+
+    def made_from(one: Build) -> tuple[object, ...]:
+        return one.context, one.dockerfile, one.inline, one.target
+
+    late = builds[number:] if is_in_order else [build]
+    earlier = builds[:number] if is_in_order else [one for one in builds if made_from(one) != made_from(build)]
+    there = {*reading.tags, *(tag for one in earlier for tag in one.tags)}
+    return {tag for one in late for tag in one.tags} - there
 
 
 def source_root(path: Path, root: Path) -> Path:

@@ -145,6 +145,32 @@ def test_names_that_builds_give_are_not_fetched() -> None:
     assert scanned(files).report.is_clean
 
 
+@pytest.mark.parametrize(
+    ("files", "leaving"),
+    [
+        ({"buildspec.yml": "docker build -t nginx:1.27 ."}, {"Dockerfile"}),
+        ({"buildspec.yml": "docker build -t x -t docker.io/library/nginx:1.27 ."}, {"Dockerfile"}),
+        ({"buildspec.yml": "docker build -t nginx:1.27 web; docker build ."}, set()),
+        ({"buildspec.yml": "docker build .; docker build -t nginx:1.27 web"}, {"Dockerfile"}),
+        ({"buildspec.yml": "docker tag x nginx:1.27; docker build -t nginx:1.27 ."}, set()),
+        ({"compose.yaml": "services: {a: {image: 'nginx:1.27', build: .}}"}, {"Dockerfile"}),
+        ({"compose.yaml": "services: {a: {build: .}, b: {image: 'nginx:1.27', build: web}}"}, set()),
+        ({"compose.yaml": "services: {a: {image: 'nginx:1.27', build: .}, b: {image: 'nginx:1.27', build: .}}"}, {"Dockerfile"}),
+        ({"docker-bake.json": '{"target": {"a": {"tags": ["nginx:1.27"]}}}'}, {"Dockerfile"}),
+    ],
+)  # fmt: skip
+def test_a_build_does_not_start_from_what_it_or_a_later_command_makes(files: dict[str, str], leaving: set[str]) -> None:
+    texts = {name: text if name != "buildspec.yml" else _buildspec(text) for name, text in files.items()}
+    texts |= {"Dockerfile": "FROM nginx:1.27\n", "web/Dockerfile": "FROM nginx:1.16\n", "images.yaml": MANIFEST}
+    report = scanned(texts, *files).report
+    assert {use.file for use in report.lost} == leaving
+    assert report.missing == (("nginx:1.27",) if leaving else ())
+
+
+def _buildspec(command: str) -> str:
+    return f"version: 0.2\nphases:\n  build:\n    commands:\n      - {command}\n"
+
+
 def test_a_stage_that_no_build_needs_is_skipped_but_counts_where_no_build_is_known() -> None:
     files = {
         "compose.yaml": "services: {web: {build: {context: web, target: prod}}}",
@@ -261,7 +287,7 @@ def test_a_strategy_by_a_variable_serves_the_commands_that_use_it(
     strategy: Strategy, command: str, verdicts: set[Verdict]
 ) -> None:
     files = {
-        "buildspec.yml": f"version: 0.2\nphases:\n  build:\n    commands:\n      - {command}\n",
+        "buildspec.yml": _buildspec(command),
         "Dockerfile": "FROM nginx:1.16\n",
         "images.yaml": MANIFEST,
     }
