@@ -33,7 +33,7 @@ locals {
 
   # The environment's own image, where it is in ECR: account, region and repository are in its name.
   environment_repository_arns = [
-    for part in regexall("^([0-9]{12})[.]dkr[.]ecr[.]([a-z0-9-]+)[.][a-z.]+/([^:@]+)", var.environment_image) :
+    for part in regexall("^([0-9]{12})[.]dkr[.-]ecr(?:-fips)?[.]([a-z0-9-]+)[.][a-z.]+/([^:@]+)", var.environment_image) :
     "arn:${local.partition}:ecr:${part[1]}:${part[0]}:repository/${part[2]}"
   ]
   pulled_arns = sort(distinct(concat(tolist(var.repository_arns), local.environment_repository_arns)))

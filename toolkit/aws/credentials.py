@@ -15,10 +15,11 @@ from toolkit.aws.session import AwsSession
 from toolkit.errors import ToolkitError
 from toolkit.oci.auth import Credential
 from toolkit.oci.errors import CredentialUnusable
+from toolkit.oci.reference import ECR_HOST_PART
 from toolkit.oci.values import dataclass
 
-# The host names its region in every partition and in the dual-stack form (`dkr-ecr`).
-_ECR_HOST = re.compile(r"^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")
+# The host names its region in every partition.
+_ECR_HOST = re.compile(rf"^\d{{12}}{ECR_HOST_PART}([a-z0-9-]+)\.")
 # The token lives 12 h; a copy may well start one minute before it ends and then upload for an hour.
 _RENEW_BEFORE_SECONDS = 3600.0
 # Who is refused with a newer token lacks a right. AWS is not asked again by every request, nor after a no of its own.

@@ -81,7 +81,7 @@ class Trait(StrEnum):
     """What makes a use harder, in the order in which it decides.
 
     `HOME`: it names ECR already. `STAGE_UNUSED`: the stage that is built does without its stage. `BUILT_HERE`: an
-    earlier build gives a local image this name. `HUB_BY_HOST`: spelled with the host `registry-1.docker.io`.
+    earlier build gives a local image this name. `HUB_BY_HOST`: spelled with a host of Docker Hub.
     `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and `NOT_MIRRORED` nothing of this name, tag and
     digest. `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end for it, since it
     does not look at the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build lacks the variable by which
@@ -217,7 +217,7 @@ _WHY: Mapping[Kind | Trait, str] = {
     Kind.PULL: "`docker pull` asks the registry always, and overwrites the name that was given to ECR's image",
     Kind.BUILDER_IMAGE: "`docker buildx create` pulls BuildKit's own image",
     Trait.STAGE_UNUSED: "BuildKit does not build a stage that nothing needs",
-    Trait.HUB_BY_HOST: "the host `registry-1.docker.io` is another name to Docker than `docker.io`",
+    Trait.HUB_BY_HOST: "its host is Docker Hub's, and yet another name to Docker than `docker.io`",
     Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
     Trait.NOT_LISTED: "its build does not list it",

@@ -13,14 +13,8 @@ from functools import cache
 from importlib.resources import files
 
 from toolkit.manifest.destinations import ALIASES, BUILDKIT
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
 from toolkit.plan.desired import BuildImage, DesiredBuild
-
-_HOSTS_OF_DOCKER_HUB = ("docker.io", "registry-1.docker.io", "registry.hub.docker.com")
-"""Names in a Dockerfile that Docker does not take for `docker.io` each need a file of their own."""
-
-_DOCKER_HUB = "registry-1.docker.io"
-"""Where `docker.io` is served."""
 
 _NAME = re.compile(r"[\w./:-]+")
 
@@ -97,7 +91,7 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
 
 def _about_dockerfiles(build: DesiredBuild) -> list[str]:
     """What the pieces that read Dockerfiles need to know."""
-    closed = sorted({_DOCKER_HUB, *ALIASES, *(upstream.host for upstream in build.upstreams)})
+    closed = sorted({*HUB_HOSTS, *ALIASES, *(upstream.host for upstream in build.upstreams)})
     values = {
         "build": build.name,
         "on_miss": build.on_miss,
@@ -142,8 +136,9 @@ def _upstream_arguments(build: DesiredBuild) -> list[tuple[str, str, str]]:
     """Of each registry: the name of its folder, the host that serves it, and what stands before a path in ECR."""
     found = []
     for upstream in build.upstreams:
-        names = _HOSTS_OF_DOCKER_HUB if upstream.host == "docker.io" else (upstream.host,)
-        server = _DOCKER_HUB if upstream.host == "docker.io" else upstream.host
+        is_hub = upstream.host == DOCKER_HUB
+        names = (upstream.host, *HUB_HOSTS) if is_hub else (upstream.host,)
+        server = HUB_HOSTS[0] if is_hub else upstream.host
         found += [(name, server, upstream.prefix) for name in names]
     return found
 

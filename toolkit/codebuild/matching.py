@@ -13,14 +13,13 @@ from toolkit.manifest.destinations import ALIASES, Destination, default_reposito
 from toolkit.manifest.model import Manifest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
+from toolkit.oci.reference import DOCKER_HUB, ECR_HOST_PART, HUB_HOSTS, Reference, Repository
 from toolkit.plan.desired import DesiredBuild
 from toolkit.plan.resolve import field_of, mirrored_images, platforms_of
 
-_ECR_HOST = re.compile(r"\.dkr\.ecr(-fips)?\.")
+_ECR_HOST = re.compile(ECR_HOST_PART)
 _HOST_OF_PROJECT = re.compile(r"\$(TOOLKIT_ECR_REGISTRY|\{TOOLKIT_ECR_REGISTRY\})/")
 """How the commands of a project spell the host that Terraform tells it."""
-_HUB_HOST = "registry-1.docker.io/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ def _written_traits(image: NamedImage) -> Iterable[Trait]:
         yield Trait.PULL_ALWAYS
     if image.is_unused:
         yield Trait.STAGE_UNUSED
-    if image.name.startswith(_HUB_HOST):
+    if image.name.partition("/")[0] in HUB_HOSTS:
         yield Trait.HUB_BY_HOST
     if image.follows_syntax and image.kind is not Kind.SYNTAX:
         yield Trait.CONTAINERD_SYNTAX

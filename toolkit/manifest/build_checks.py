@@ -17,7 +17,7 @@ from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
 from toolkit.manifest.strategy_checks import check_served, check_strategy, missing_sentence
 from toolkit.oci.descriptor import Platform
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import HUB_HOSTS, Reference
 
 _LONGEST_POLICY = 10_240
 """Characters that are no white space, all policies of a role together."""
@@ -47,7 +47,8 @@ def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirro
         reference = Reference.parse(original)
         mirror = mirrors.find_named(reference)
         # To `docker tag` that is another name.
-        key = (reference.digest or upstream_tag(original), reference.name, original.startswith("registry-1."))
+        host = original.partition("/")[0]
+        key = (reference.digest or upstream_tag(original), reference.name, host if host in HUB_HOSTS else "")
         if key in seen:
             yield Finding(here, f"{quoted(original)} is listed already, as {quoted(seen[key])}")
         elif mirror:

@@ -17,7 +17,7 @@ from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import DOCKER_HUB, Reference
 
 _BUCKET_AND_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+")
 _CODECOMMIT = re.compile(r"https://git-codecommit(-fips)?\.[a-z0-9-]+\.[a-z0-9.]+/v1/repos/[A-Za-z0-9._-]+")
@@ -163,7 +163,7 @@ def _family_fault(
 
 def _is_at_docker_hub(image: str) -> bool:
     try:
-        return Reference.parse(image).registry == "docker.io"
+        return Reference.parse(image).registry == DOCKER_HUB
     except OciError:
         return False
 

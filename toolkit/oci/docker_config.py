@@ -14,11 +14,10 @@ from pathlib import Path
 
 from toolkit.oci.auth import Credential
 from toolkit.oci.errors import CredentialUnusable
-from toolkit.oci.reference import DOCKER_HUB
+from toolkit.oci.reference import DOCKER_HUB, HUB_NAMES
 
 # Docker Hub's name in config files and helpers, from the days of its first API.
 _HUB_KEY = "https://index.docker.io/v1/"
-_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 # The user name by which helpers and config files mark an identity token.
 _IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - a marker, no secret
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -102,7 +101,7 @@ class DockerConfigCredentials:
         return f"docker-credential-{name}"
 
     def _ask_helper(self, helper: str, registry: str) -> Credential | None:
-        server = _HUB_KEY if registry in _HUB_HOSTS else registry
+        server = _HUB_KEY if registry in HUB_NAMES else registry
         try:
             answer = subprocess.run(
                 [helper, "get"],
@@ -191,4 +190,4 @@ def _host(key: str) -> str:
     """The registry that a key of the file means: keys may carry a scheme and the path of an API."""
     host = key.partition("://")[2] if "://" in key else key
     host = host.partition("/")[0].lower()
-    return DOCKER_HUB if host in _HUB_HOSTS else host
+    return DOCKER_HUB if host in HUB_NAMES else host

@@ -1,7 +1,7 @@
 """Names of images: registry, repository path, tag and digest, read the way Docker reads them.
 
 `nginx` is `docker.io/library/nginx`; the first component is a host only with a dot, a colon, or as `localhost`. Unlike
-Docker, no tag is filled in, host names are lower-cased, and `registry-1.docker.io` is an alias of `docker.io` as
+Docker, no tag is filled in, host names are lower-cased, and every host of Docker Hub is an alias of `docker.io` as
 `index.docker.io` is.
 """
 
@@ -16,7 +16,11 @@ from toolkit.oci.errors import InvalidDigest, InvalidReference
 from toolkit.oci.values import dataclass
 
 DOCKER_HUB = "docker.io"
-_HUB_ALIASES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+HUB_HOSTS = ("registry-1.docker.io", "registry.hub.docker.com")
+"""Hosts of Docker Hub that Docker takes for registries of their own; `docker.io` is served at the first."""
+HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", *HUB_HOSTS})
+ECR_HOST_PART = r"\.dkr[.-]ecr(?:-fips)?\."
+"""A pattern for what stands between account and region in each host of ECR, in the dual-stack form (`dkr-ecr`) too."""
 _OFFICIAL = "library/"
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -162,7 +166,7 @@ def _split_registry(name: str) -> tuple[str, str]:
         registry, path = DOCKER_HUB, name
     else:
         registry, path = first.lower(), rest
-    if registry in _HUB_ALIASES:
+    if registry in HUB_NAMES:
         registry = DOCKER_HUB
         if "/" not in path:
             if not slash and _BARE_ID.fullmatch(path):
@@ -174,7 +178,7 @@ def _split_registry(name: str) -> tuple[str, str]:
 def _check_name(registry: str, path: str) -> None:
     if not _HOST.fullmatch(registry) or not _has_usable_address(registry):
         raise InvalidReference(f"`{registry}` is no registry host")
-    if registry in _HUB_ALIASES and (registry != DOCKER_HUB or "/" not in path):
+    if registry in HUB_NAMES and (registry != DOCKER_HUB or "/" not in path):
         raise InvalidReference(f"`{registry}/{path}` is not spelled canonically", hint="Use `Reference.parse`.")
     if path != path.lower():
         raise InvalidReference(

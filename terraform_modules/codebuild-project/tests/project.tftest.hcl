@@ -207,6 +207,28 @@ run "every_setting_reaches_its_resource" {
   }
 }
 
+run "a_dual_stack_host_of_ecr_is_ecr" {
+  variables {
+    environment_image = "123456789012.dkr-ecr.eu-west-1.on.aws/builder:7"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
+    error_message = "the build must be able to pull the image that it runs in"
+  }
+}
+
+run "a_fips_host_of_ecr_is_ecr" {
+  variables {
+    environment_image = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/team/builder@sha256:0123"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:us-east-1:123456789012:repository/team/builder"]
+    error_message = "the build must be able to pull the image that it runs in"
+  }
+}
+
 run "an_s3_folder_may_be_read_and_nothing_beside_it" {
   variables {
     source_code = { type = "S3", location = "acme-code/web/" }

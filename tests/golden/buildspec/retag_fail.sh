@@ -43,6 +43,7 @@ each_closed() {
  "$@" public.ecr.aws
  "$@" quay.io
  "$@" registry-1.docker.io
+ "$@" registry.hub.docker.com
  "$@" registry.k8s.io
 }
 
@@ -97,7 +98,8 @@ function canonical(name,   digest, tag, host) {
  if (index(name, "/") && (host ~ /[.:]/ || host == "localhost")) name = substr(name, length(host) + 2)
  else host = "docker.io"
  host = tolower(host)
- if (host == "index.docker.io" || (host == "registry-1.docker.io" && ENVIRON["takes_names_literally"] != "yes"))
+ if (host == "index.docker.io" || \
+   (host ~ /^registry(-1\.docker\.io|\.hub\.docker\.com)$/ && ENVIRON["takes_names_literally"] != "yes"))
   host = "docker.io"
  if (host == "docker.io" && !index(name, "/")) name = "library/" name
  return host "/" name (digest != "" ? digest : tag != "" ? tag : ":latest")

@@ -22,6 +22,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         ("docker.io/nginx", "docker.io/library/nginx", "nginx"),
         ("index.docker.io/library/nginx:1", "docker.io/library/nginx:1", "nginx:1"),
         ("registry-1.docker.io/a/b", "docker.io/a/b", "a/b"),
+        ("registry.hub.docker.com/library/nginx:1", "docker.io/library/nginx:1", "nginx:1"),
         ("DOCKER.IO/nginx", "docker.io/library/nginx", "nginx"),
         ("quay.io/a/b/c:T.1_x-", "quay.io/a/b/c:T.1_x-", "quay.io/a/b/c:T.1_x-"),
         ("localhost/x", "localhost/x", "localhost/x"),
