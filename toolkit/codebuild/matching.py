@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from toolkit.codebuild.coverage import CODEBUILD, Daemon, ImageUse, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
-from toolkit.manifest.additions import NewImage
 from toolkit.manifest.destinations import ALIASES, Destination, default_repository, mirrors_of, prefixed
 from toolkit.manifest.model import Manifest
+from toolkit.manifest.new_image import NewImage
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, ECR_HOST_PART, HUB_HOSTS, Reference, Repository

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from toolkit.errors import ManifestUnusable, Refused
 from toolkit.manifest.document import compose, lines_of
 from toolkit.manifest.loader import loads
-
-_PLAIN = re.compile(r"[a-z][A-Za-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*)*(@sha256:[0-9a-f]{64})?")
-
-
-@dataclass(frozen=True, slots=True)
-class NewImage:
-    """An entry to be added; `platforms` is `all`, a list, or None for the manifest's own."""
-
-    source: str
-    platforms: tuple[str, ...] | str | None = None
-
-    @property
-    def text(self) -> str:
-        """The entry as YAML, in one line."""
-        if self.platforms is None:
-            return _scalar(self.source)
-        several = not isinstance(self.platforms, str)
-        shown = f"[{', '.join(map(_scalar, self.platforms))}]" if several else self.platforms
-        return f"{{source: {json.dumps(self.source)}, platforms: {shown}}}"
+from toolkit.manifest.new_image import NewImage
 
 
 def add_images(text: str, entries: Sequence[NewImage], file: str) -> str:
@@ -57,10 +36,6 @@ def _refused(file: str, why: str, entries: Sequence[NewImage]) -> Refused:
     listed = ", ".join(f"`{entry.text}`" for entry in entries)
     message = f"nothing was added to `{file}`: {why}"
     return Refused("manifest.cannot_add", message, hint=f"add {listed} by hand")
-
-
-def _scalar(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _images(text: str) -> Node | None:

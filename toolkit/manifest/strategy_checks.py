@@ -9,6 +9,7 @@ from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.destinations import BUILDKIT, Destination, default_repository, prefixed, upstream_tag
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import quoted
+from toolkit.manifest.new_image import NewImage
 from toolkit.manifest.readable import Readable
 from toolkit.oci.reference import DOCKER_HUB, Reference
 
@@ -90,10 +91,9 @@ def missing_sentence(original: str) -> str:
     """What is said of an image that nothing mirrors."""
     reference = Reference.parse(original)
     if reference.digest is not None:
-        pinned = f"{reference.name.with_tag(reference.tag or 'TAG').familiar}@{reference.digest}"
-        entry = f"- {{source: '{pinned}', platforms: all}}"
-        return f"nothing mirrors what {quoted(original)} is pinned to: add `{entry}` to `images`"
+        entry = NewImage(f"{reference.name.with_tag(reference.tag or 'TAG').familiar}@{reference.digest}", "all")
+        return f"nothing mirrors what {quoted(original)} is pinned to: add `- {entry.text}` to `images`"
     repository, tag = upstream_tag(original)
     wanted = repository.with_tag(tag).familiar
     meaning = "" if reference.tag else f" (it means {quoted(wanted)})"
-    return f"nothing mirrors {quoted(original)}{meaning}: add `- {wanted}` to `images`"
+    return f"nothing mirrors {quoted(original)}{meaning}: add `- {NewImage(wanted).text}` to `images`"

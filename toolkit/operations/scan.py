@@ -22,10 +22,11 @@ from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.matching import Match, Matcher
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
 from toolkit.errors import UsageError
-from toolkit.manifest.additions import NewImage, add_images
+from toolkit.manifest.additions import add_images
 from toolkit.manifest.grammar import Platforms
 from toolkit.manifest.loader import load
 from toolkit.manifest.model import Manifest
+from toolkit.manifest.new_image import NewImage
 from toolkit.oci.reference import Reference
 from toolkit.operations.buildspec import find_build
 from toolkit.operations.scan_files import FoundImage, read_files, source_root
