@@ -36,8 +36,7 @@ def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None
     phases: dict[str, object] = {}
     if fragment := render_fragment(build, region=region, account_id=account_id):
         phases["pre_build"] = {"commands": [_yaml_text(fragment)]}
-    commands = build.buildspec_commands or (_default_command(build),)
-    phases["build"] = {"commands": [_yaml_text(command) for command in commands]}
+    phases["build"] = {"commands": [_yaml_text(command) for command in commands_of_project(build)]}
     text = _HEADER + _dump({"version": 0.2, "phases": phases, **_kept_files(build.settings)})
     if len(text) > LONGEST_BUILDSPEC:
         raise Refused(
@@ -57,6 +56,11 @@ def _kept_files(settings: BuildSettings) -> dict[str, object]:
     if settings.cache is not None and settings.cache.paths:
         parts["cache"] = {"paths": [_yaml_text(path) for path in settings.cache.paths]}
     return parts
+
+
+def commands_of_project(build: DesiredBuild) -> tuple[str, ...]:
+    """What follows the step where the manifest names no buildspec."""
+    return build.buildspec_commands or (_default_command(build),)
 
 
 def _default_command(build: DesiredBuild) -> str:

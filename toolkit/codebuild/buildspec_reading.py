@@ -35,7 +35,7 @@ def read_buildspec(text: str, values: Mapping[str, str] | None = None) -> Readin
         if isinstance(command, str) and _OF_TOOLKIT in command:
             continue  # it fetches from ECR what the manifest says
         if isinstance(command, str):
-            reader.read(command, line + 1 if _is_block(document, path, lines) else line)
+            reader.read(command, first_line(document, path, lines))
         else:
             troubles.append(
                 Trouble(line, "not understood: a command is a text, in quotes where it has a `: `", is_fault=True)
@@ -60,7 +60,7 @@ def each_command(phases: dict[str, object]) -> Iterator[tuple[Path, object]]:
                 yield ("phases", name, part, number), command
 
 
-def _is_block(document: Document, path: Path, lines: list[str]) -> bool:
-    """Whether the text of the command begins on the line after its `|`."""
+def first_line(document: Document, path: Path, lines: list[str]) -> int:
+    """Where the text of a command begins: on its own line, or on that after its `|`."""
     number = document.place(path).line
-    return number <= len(lines) and _BLOCK.search(lines[number - 1]) is not None
+    return number + (number <= len(lines) and _BLOCK.search(lines[number - 1]) is not None)

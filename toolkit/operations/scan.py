@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,11 +28,10 @@ from toolkit.manifest.loader import load
 from toolkit.manifest.model import Manifest
 from toolkit.manifest.new_image import NewImage
 from toolkit.oci.reference import Reference
-from toolkit.operations.buildspec import find_build
-from toolkit.operations.scan_files import FoundImage, read_files, source_root
+from toolkit.operations.scan_build import ScannedBuild, find_scanned_build
+from toolkit.operations.scan_files import Findings, FoundImage, FoundTrouble, read_files
 from toolkit.operations.whole_file import write_whole
 from toolkit.plan.desired import DesiredBuild
-from toolkit.plan.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +63,26 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How the images of `options` get into the builds: `build` is the one whose list counts, None for any."""
+    """How the images of `options` get into the builds: `scanned` is the one whose list counts, None for any."""
 
     options: ScanOptions
-    build: DesiredBuild | None
+    scanned: ScannedBuild | None
     strategy: Strategy
     on_miss: OnMiss
     machine: str
 
     @property
-    def reads_dockerfiles(self) -> bool:
-        """Whether the step has to know the Dockerfiles of its build."""
-        if self.build is None or self.strategy in (Strategy.LOGIN, Strategy.NONE):
-            return False
-        return self.on_miss == "fail" or self.strategy in (Strategy.CONTEXTS, Strategy.DIRECT)
+    def build(self) -> DesiredBuild | None:
+        """The build alone."""
+        return self.scanned.build if self.scanned else None
+
+    def troubles(self, findings: Findings) -> Iterator[FoundTrouble]:
+        """What was not understood, and what the step of the build does not find or does not look at."""
+        yield from findings.troubles
+        has_to_read = self.on_miss == "fail" or self.strategy in (Strategy.CONTEXTS, Strategy.DIRECT)
+        if self.scanned and has_to_read and self.strategy is not Strategy.LOGIN:
+            yield from self.scanned.absent
+            yield from self.scanned.passes_by(findings.files.items())
 
 
 def scan(options: ScanOptions) -> Scan:
@@ -85,7 +90,8 @@ def scan(options: ScanOptions) -> Scan:
     manifest = load(options.manifest) if options.manifest else None
     way = _way(options, manifest)
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
-    findings = read_files(options.paths, options.values, way.machine)
+    commands = way.scanned.commands if way.scanned else None
+    findings = read_files(options.paths, options.values, way.machine, commands)
     matcher = Matcher(
         manifest,
         way.machine,
@@ -94,7 +100,7 @@ def scan(options: ScanOptions) -> Scan:
         build=way.build,
         daemon=options.daemon,
     )
-    looked_at = _looked_at(way)
+    looked_at = way.scanned.looked_at if way.scanned else ()
     pairs = [
         (found, matcher.match(found.image, late_tags=late, is_looked_at=found.file.resolve() in looked_at))
         for found, late in findings.images.items()
@@ -104,14 +110,8 @@ def scan(options: ScanOptions) -> Scan:
     uses = [_judged(found, match, way, additions, known) for found, match in pairs]
     troubles = [
         ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
-        for one in findings.troubles
+        for one in way.troubles(findings)
     ]
-    if way.build and way.reads_dockerfiles:
-        message = f"the step of `{way.build.name}` does not look at it: add it to `dockerfiles`"
-        passed_by = [
-            path for path, kind in findings.files.items() if kind == "dockerfile" and path.resolve() not in looked_at
-        ]
-        troubles += [ScanTrouble(_shown(path, options.home), 1, message, is_fault=False) for path in passed_by]
     report = ScanReport(
         manifest=str(options.manifest) if options.manifest else None,
         build=way.build.name if way.build else None,
@@ -127,31 +127,21 @@ def scan(options: ScanOptions) -> Scan:
 
 def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
     """The build that was asked for, and what the options say instead of it."""
-    build = None
+    scanned = build = None
     if options.build is not None:
-        if manifest is None:
+        if manifest is None or options.manifest is None:
             hint = "name its manifest by `--manifest`"
             raise UsageError("scan.no_manifest", f"there is no manifest that has a build `{options.build}`", hint=hint)
-        build = find_build(resolve(manifest), options.build)
+        scanned = find_scanned_build(manifest, options.manifest, options.build, options.paths)
+        build = scanned.build
     machine = "linux/arm64" if build and build.environment_type == "ARM_CONTAINER" else "linux/amd64"
     return _Way(
         options,
-        build,
+        scanned,
         strategy=options.strategy or (Strategy(build.strategy) if build else Strategy.AUTO),
         on_miss=options.on_miss or ("upstream" if build and build.on_miss == "upstream" else "fail"),
         machine=options.machine or machine,
     )
-
-
-def _looked_at(way: _Way) -> frozenset[Path]:
-    """The Dockerfiles that the step reads: its source is the checkout that is scanned, or lies beside the manifest."""
-    if way.build is None or way.options.manifest is None:
-        return frozenset()
-    roots = {way.options.manifest.parent}
-    for path in way.options.paths:
-        roots.add(source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent))
-    names = way.build.dockerfiles or ("Dockerfile",)
-    return frozenset((root / name).resolve() for root in roots for name in names)
 
 
 def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:

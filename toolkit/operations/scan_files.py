@@ -16,6 +16,7 @@ from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.coverage import Builder
+from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.errors import UsageError
@@ -63,6 +64,17 @@ class Findings:
     tags: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class BuildCommands:
+    """What one build runs at `root`, the root of its source: `texts` of `file`, each with its line, or `buildspec`."""
+
+    file: Path
+    root: Path
+    texts: tuple[tuple[int, str], ...] = ()
+    buildspec: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
 def kind_of(path: Path) -> str | None:
     """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for any other file."""
     if path.name.endswith(".dockerignore"):
@@ -71,8 +83,13 @@ def kind_of(path: Path) -> str | None:
     return next(fitting, None)
 
 
-def read_files(paths: Iterable[Path], values: Mapping[str, str], machine: str) -> Findings:
-    """Everything below `paths`; `values` are build arguments and variables. Raises UsageError for what is not there."""
+def read_files(
+    paths: Iterable[Path], values: Mapping[str, str], machine: str, commands: BuildCommands | None = None
+) -> Findings:
+    """Everything below `paths`, and what `commands` build besides. Raises UsageError for what is not there.
+
+    `values` are build arguments in Dockerfiles, and variables in all other files.
+    """
     paths = list(paths)
     missing = [path for path in paths if not path.exists()]
     if missing:
@@ -85,6 +102,8 @@ def read_files(paths: Iterable[Path], values: Mapping[str, str], machine: str) -
                 scan.add(found, kind_of(found), path)
         else:
             scan.add(path, kind_of(path) or _kind_by_content(path), path.parent)
+    if commands:
+        scan.run(commands)
     scan.finish()
     return scan.findings
 
@@ -143,10 +162,25 @@ class _Scan:
                 folder = path.parent
             case _:
                 reading, folder = read_buildspec(text, self._values), source_root(path, root)
+        self._take_whole(path, folder, reading, follow, is_in_order=kind == "buildspec")
+
+    def run(self, commands: BuildCommands) -> None:
+        """Take in what a build runs."""
+        if commands.buildspec:
+            self.add(commands.root / commands.buildspec, "buildspec", commands.root)
+        reader = CommandReader({**commands.values, **self._values})
+        for line, text in commands.texts:
+            reader.read(text, line)
+        self._take_whole(commands.file, commands.root, reader.reading, None, is_in_order=True)
+
+    def _take_whole(
+        self, path: Path, folder: Path, reading: Reading, follow: Follow | None, *, is_in_order: bool
+    ) -> None:
+        """Note what a file says, and go where it leads: its builds and further files."""
         self._take(path, reading)
         for number, build in enumerate(reading.builds):
             builder = build.builder or (follow.builder if follow else None)
-            late = _late_tags(reading, number, is_in_order=kind == "buildspec")
+            late = _late_tags(reading, number, is_in_order=is_in_order)
             self._build(path, folder, replace(build, builder=builder), late)
         for one in reading.follows:
             self._follow(path, folder, one)

@@ -25,6 +25,8 @@ MIRRORED = [
     "httpd:2.2",
 ]
 LISTED = ["nginx:1.16", "moby/buildkit:buildx-stable-1", "httpd:2.2"]
+LOOKING = (Strategy.AUTO, Strategy.RETAG, Strategy.HOSTS, Strategy.DIRECT)
+"""One each of those that look alike: `contexts` as `retag`, and `builder` as `hosts`."""
 SERVING = tuple(one for one in Strategy if one not in (Strategy.LOGIN, Strategy.NONE))
 
 DOCKERFILES = {
@@ -47,11 +49,6 @@ DOCKERFILES = {
 }
 
 
-BUILDSPEC = (
-    "version: 0.2\nphases: {build: {commands: ['docker build --file $TOOLKIT_DOCKERFILE $TOOLKIT_BUILD_CONTEXTS .']}}"
-)
-
-
 def manifest_text(strategy: Strategy, on_miss: OnMiss = "fail", **fields: object) -> str:
     build = {"name": "web", "source": {"type": "GITHUB", "location": "https://github.com/acme/web.git"}}
     build |= {"images": LISTED, "strategy": strategy, "on_miss": on_miss, **fields}  # type: ignore[dict-item]
@@ -70,13 +67,13 @@ def step_of(manifest: str) -> str:
     return render_fragment(build, region="eu-west-1", account_id="123456789012")
 
 
-@pytest.mark.parametrize(("strategy", "docker"), [*((one, "28.5.2") for one in SERVING), (Strategy.AUTO, "20.10.24")])
+@pytest.mark.parametrize(("strategy", "docker"), [*((one, "28.5.2") for one in LOOKING), (Strategy.AUTO, "20.10.24")])
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_what_is_said_to_end_the_step_ends_it_and_nothing_else_does(
     tmp_path: Path, name: str, strategy: Strategy, docker: str
 ) -> None:
     manifest, container = manifest_text(strategy), BuildContainer(tmp_path / "container")
-    files = {"Dockerfile": DOCKERFILES[name], "buildspec.yml": BUILDSPEC}
+    files = {"Dockerfile": DOCKERFILES[name]}
     report = scanned(tmp_path / "scanned", manifest, files, daemon=Daemon(docker))
     write_project(container.source, files)
     info = {} if docker == "28.5.2" else {"FAKE_INFO": DOCKER_20}
@@ -89,12 +86,12 @@ def test_what_is_said_to_end_the_step_ends_it_and_nothing_else_does(
 
 
 @pytest.mark.parametrize("strategy", [Strategy.RETAG, Strategy.CONTEXTS, Strategy.DIRECT])
-@pytest.mark.parametrize("name", [name for name in DOCKERFILES if "digest" not in name])
+@pytest.mark.parametrize("name", ["listed", "spelled in full", "not listed, copied from", "not mirrored"])
 def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
     tmp_path: Path, name: str, strategy: Strategy
 ) -> None:
     manifest, container = manifest_text(strategy, "upstream"), BuildContainer(tmp_path / "container")
-    files = {"Dockerfile": DOCKERFILES[name], "buildspec.yml": BUILDSPEC}
+    files = {"Dockerfile": DOCKERFILES[name]}
     report = scanned(tmp_path / "scanned", manifest, files)
     write_project(container.source, files)
     run = container.run(step_of(manifest) + '\nprintf "%s\\n" "${TOOLKIT_BUILD_CONTEXTS:-}"\n')
@@ -106,17 +103,16 @@ def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
         Strategy.DIRECT: {name for name in LISTED if not any(f"FROM {name}" in text for text in copies)},
     }[strategy]
     for use in report.uses:
-        if use.kind is not Kind.ONBUILD or strategy is not Strategy.DIRECT:
-            written = use.written.removeprefix("docker.io/library/")
-            assert (use.outcome.verdict is Verdict.STAYS) == (written in prepared), (use.written, run.output)
+        written = use.written.removeprefix("docker.io/library/")
+        assert (use.outcome.verdict is Verdict.STAYS) == (written in prepared), (use.written, run.output)
 
 
 def test_the_strategy_the_way_of_a_miss_and_the_machine_are_those_of_the_build(tmp_path: Path) -> None:
     manifest = manifest_text(Strategy.RETAG, "upstream", environment_type="ARM_CONTAINER")
     manifest = manifest.replace('"images": ["nginx', '"platforms": "all", "images": ["nginx', 1)
-    report = scanned(tmp_path, manifest, {"Dockerfile": "FROM node:20\nFROM nginx:1.16\n"})
+    report = scanned(tmp_path, manifest, {"Dockerfile": "FROM nginx:1.16\nCOPY --from=node:20 /a /b\n"})
     assert (report.build, report.strategy) == ("web", Strategy.RETAG)
-    assert [use.outcome.verdict for use in report.uses] == [Verdict.LEAVES, Verdict.STAYS]
+    assert [use.outcome.verdict for use in report.uses] == [Verdict.STAYS, Verdict.LEAVES]
     assert {use.platform for use in report.uses} == {"linux/arm64"}
 
 
@@ -160,6 +156,75 @@ def test_a_dockerfile_that_the_step_does_not_look_at_is_named_and_ends_nothing(t
             **dict.fromkeys(files, Verdict.REFUSED),
             other: Verdict.STAYS,  # by hosts.toml
         }
+
+
+def test_a_dockerfile_that_is_listed_and_not_there_ends_the_step(tmp_path: Path) -> None:
+    fields = {"dockerfiles": ["Dockerfile", "api/Dockerfile"]}
+    manifest, container = manifest_text(Strategy.AUTO, **fields), BuildContainer(tmp_path / "container")  # type: ignore[arg-type]
+    files = {"Dockerfile": "FROM nginx:1.16\n"}
+    [fault] = scanned(tmp_path / "scanned", manifest, files).faults
+    assert (fault.file, fault.message) == (
+        "images.yaml",
+        "there is no `api/Dockerfile` in the source, so the step of `web` ends the build",
+    )
+    write_project(container.source, files)
+    run = container.run(step_of(manifest))
+    assert (run.status, "there is no api/Dockerfile in the source" in run.output) == (1, True)
+    assert not scanned(tmp_path / "scanned", manifest_text(Strategy.RETAG, "upstream", **fields), files).faults  # type: ignore[arg-type]
+
+
+def test_the_commands_of_the_manifest_are_read_with_their_variables_and_lines(tmp_path: Path) -> None:
+    manifest = """\
+version: 1
+name: shop
+aws: {region: eu-west-1}
+images: [nginx:1.16, node:20]
+builds:
+  - name: web
+    source: {type: GITHUB, location: "https://github.com/acme/web.git"}
+    images: [nginx:1.16, node:20]
+    strategy: retag
+    environment_variables: {STAGE: build}
+    dockerfiles: [web/Dockerfile]
+    commands:
+      - docker pull nginx:1.16
+      - |
+        cd web
+        docker build --pull --target $STAGE .
+"""
+    files = {"web/Dockerfile": "FROM node:20 AS build\nFROM nginx:1.16\n", "docs/Dockerfile": "FROM nginx:1.16\n"}
+    report = scanned(tmp_path, manifest, files)
+    assert [(use.file, use.line, use.kind, use.pulls_always) for use in report.lost] == [
+        ("images.yaml", 13, Kind.PULL, False),
+        ("web/Dockerfile", 1, Kind.FROM, True),
+    ]
+    assert "images.yaml" not in report.files
+
+
+def test_without_commands_the_root_is_built_as_the_generated_buildspec_does(tmp_path: Path) -> None:
+    files = {"Dockerfile": "FROM redis:7 AS test\nFROM nginx:1.16\n"}
+    for strategy in SERVING:
+        report = scanned(tmp_path, manifest_text(strategy), files)
+        assert report.is_clean
+        assert [use.outcome.verdict for use in report.uses] == [Verdict.IGNORED, Verdict.STAYS]
+
+
+def test_the_buildspec_of_the_source_is_read_whatever_its_name(tmp_path: Path) -> None:
+    files = {"ci/web.yaml": "phases: {build: {commands: [docker pull redis:7]}}", "Dockerfile": "FROM nginx:1.16\n"}
+    [use] = scanned(tmp_path, manifest_text(Strategy.AUTO, buildspec="ci/web.yaml"), files).lost
+    assert (use.file, use.reference) == ("ci/web.yaml", "docker.io/library/redis:7")
+
+
+def test_the_source_is_the_checkout_or_lies_beside_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    files = {"api/Dockerfile": "FROM nginx:1.16\n", "shop/api/Dockerfile": "FROM node:20\n"}
+    manifest = manifest_text(Strategy.AUTO, dockerfiles=["api/Dockerfile"], commands=["docker build api"])
+    write_project(tmp_path, {"images.yaml": manifest, "shop/images.yaml": manifest, **files})
+    found = scan(ScanOptions((tmp_path / "api",), tmp_path, tmp_path / "images.yaml", build="web")).report
+    assert [(use.file, use.outcome.verdict) for use in found.uses] == [("api/Dockerfile", Verdict.STAYS)]
+    (tmp_path / "api" / "Dockerfile").unlink()
+    found = scan(ScanOptions((tmp_path / "shop",), tmp_path, tmp_path / "shop/images.yaml", build="web")).report
+    assert [(use.file, use.outcome.verdict) for use in found.uses] == [("shop/api/Dockerfile", Verdict.REFUSED)]
 
 
 def test_no_copy_is_made_of_a_dockerfile_that_the_step_does_not_look_at(tmp_path: Path) -> None:

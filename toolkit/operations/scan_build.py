@@ -1,0 +1,71 @@
+"""One build of the manifest that a scan is for: its commands, and the Dockerfiles that its step looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.codebuild.buildspec import commands_of_project
+from toolkit.codebuild.buildspec_reading import first_line
+from toolkit.codebuild.findings import Trouble
+from toolkit.manifest.document import read_document
+from toolkit.manifest.model import Manifest
+from toolkit.operations.buildspec import find_build
+from toolkit.operations.scan_files import BuildCommands, FoundTrouble, source_root
+from toolkit.plan.desired import DesiredBuild
+from toolkit.plan.resolve import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedBuild:
+    """The build, what it runs, and what its step does not find.
+
+    `looked_at` are the Dockerfiles that the step reads, where it reads any, with links followed.
+    """
+
+    build: DesiredBuild
+    commands: BuildCommands
+    looked_at: frozenset[Path]
+    absent: tuple[FoundTrouble, ...]
+
+    def passes_by(self, files: Iterable[tuple[Path, str]]) -> Iterator[FoundTrouble]:
+        """The Dockerfiles among `files`, each with its kind, that the step does not look at."""
+        message = f"the step of `{self.build.name}` does not look at it: add it to `dockerfiles`"
+        for path, kind in files:
+            if kind == "dockerfile" and path.resolve() not in self.looked_at:
+                yield FoundTrouble(path, Trouble(1, message))
+
+
+def find_scanned_build(manifest: Manifest, file: Path, name: str, paths: Iterable[Path]) -> ScannedBuild:
+    """The build called `name` of the manifest in `file`, whose source is among `paths`. UsageError if there is none."""
+    build = find_build(resolve(manifest), name)
+    number = next(number for number, one in enumerate(manifest.builds) if one.name == build.name)
+    text = file.read_text(encoding="utf-8")
+    document = read_document(text)
+    root = _root_of(build, file, paths)
+
+    def line_of(field: str, position: int) -> int:
+        return first_line(document, ("builds", number, field, position), text.split("\n")) if document else 1
+
+    absent = []
+    for position, path in enumerate(build.dockerfiles):
+        if not (root / path).is_file():
+            message = f"there is no `{path}` in the source, so the step of `{build.name}` ends the build"
+            absent.append(FoundTrouble(file, Trouble(line_of("dockerfiles", position), message, is_fault=True)))
+    spec = build.settings.buildspec_path
+    texts = [(line_of("commands", at), text) for at, text in enumerate(commands_of_project(build)) if not spec]
+    commands = BuildCommands(file, root, tuple(texts), spec, build.environment_variables)
+    looked_at = frozenset((root / path).resolve() for path in _dockerfiles(build))
+    return ScannedBuild(build, commands, looked_at, tuple(absent))
+
+
+def _dockerfiles(build: DesiredBuild) -> tuple[str, ...]:
+    return build.dockerfiles or ("Dockerfile",)
+
+
+def _root_of(build: DesiredBuild, manifest: Path, paths: Iterable[Path]) -> Path:
+    """Where its source begins: in the checkout that is scanned, or beside the manifest if its Dockerfiles are there."""
+    roots = [source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent) for path in paths]
+    fitting = (root for root in (*roots, manifest.parent) if all((root / one).is_file() for one in _dockerfiles(build)))
+    return next(fitting, roots[0])
