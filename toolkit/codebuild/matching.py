@@ -47,7 +47,8 @@ class Match:
 class Matcher:
     """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
 
-    `local_tags` are names that builds give to their results. `build` is the project that builds, if it is known.
+    `local_tags` are names that builds give to their results, `command_tags` those of them that commands give. `build`
+    is the project that builds, if it is known.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Matcher:
         machine: str,
         *,
         local_tags: Iterable[str] = (),
+        command_tags: Iterable[str] = (),
         strategy: Strategy = Strategy.AUTO,
         build: DesiredBuild | None = None,
         daemon: Daemon = CODEBUILD,
@@ -74,6 +76,7 @@ class Matcher:
         self._listed = {_key(Reference.parse(image.original)) for image in self._build.images} if self._build else set()
         self._closed = {*ALIASES, *(upstream.host for upstream in self._build.upstreams)} if self._build else set()
         self._local = _names(local_tags)
+        self._by_command = _names(command_tags)
 
     def match(self, image: NamedImage, *, late_tags: Iterable[str] = (), is_looked_at: bool = True) -> Match:
         """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it.
@@ -130,7 +133,7 @@ class Matcher:
 
     def _ends_step(self, image: NamedImage, reference: Reference) -> bool:
         """Whether a step with `on_miss: fail` ends where it finds the image, which its build does not list."""
-        if reference.registry not in self._closed:
+        if reference.registry not in self._closed or (not reference.digest and _tagged(reference) in self._by_command):
             return False
         if reference.digest and reference.name in {name for name, _ in self._listed}:
             return not (self._closes_all or self._strategy is Strategy.DIRECT)  # else ECR is asked for it

@@ -96,6 +96,7 @@ def scan(options: ScanOptions) -> Scan:
         manifest,
         way.machine,
         local_tags=findings.tags,
+        command_tags=findings.command_tags,
         strategy=way.strategy,
         build=way.build,
         daemon=options.daemon,

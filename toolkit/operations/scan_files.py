@@ -56,12 +56,14 @@ class Findings:
     """What all files say together; `files` are those that were read, with their kind.
 
     Of each image, the `tags` that are not there yet when it is fetched: its own build's, and those of later commands.
+    `command_tags` are those that commands give: a step knows no others.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
     images: dict[FoundImage, set[str]] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
+    command_tags: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class _Scan:
     ) -> None:
         """Note what a file says, and go where it leads: its builds and further files."""
         self._take(path, reading)
+        if is_in_order:
+            self.findings.command_tags.update(reading.tags, *(build.tags for build in reading.builds))
         for number, build in enumerate(reading.builds):
             builder = build.builder or (follow.builder if follow else None)
             late = _late_tags(reading, number, is_in_order=is_in_order)

@@ -227,6 +227,22 @@ def test_the_source_is_the_checkout_or_lies_beside_the_manifest(tmp_path: Path) 
     assert [(use.file, use.outcome.verdict) for use in found.uses] == [("shop/api/Dockerfile", Verdict.REFUSED)]
 
 
+def test_a_step_knows_what_commands_build_and_not_what_compose_does(tmp_path: Path) -> None:
+    texts = {"Dockerfile": "FROM own/base\n", "base/Dockerfile": "FROM nginx:1.16\n"}
+    compose = {"compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: .}}"}
+    building = ["docker build --tag own/base base", "docker build ."]
+    dockerfiles = ["Dockerfile", "base/Dockerfile"]
+    for name, commands, files in (
+        ("commands", building, texts),
+        ("compose", ["docker compose build"], texts | compose),
+    ):
+        manifest = manifest_text(Strategy.AUTO, commands=commands, dockerfiles=dockerfiles)  # type: ignore[arg-type]
+        container = BuildContainer(tmp_path / name / "container")
+        write_project(container.source, files)
+        report = scanned(tmp_path / name / "scanned", manifest, files)
+        assert report.is_clean == (container.run(step_of(manifest)).status == 0) == (name == "commands")
+
+
 def test_no_copy_is_made_of_a_dockerfile_that_the_step_does_not_look_at(tmp_path: Path) -> None:
     files = {"api/Dockerfile": "FROM nginx:1.16\n"}
     [use] = scanned(tmp_path, manifest_text(Strategy.DIRECT), files).uses
