@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from toolkit.codebuild.coverage import Strategy
 from toolkit.manifest.loader import load
 from toolkit.manifest.schema import json_schema
 from toolkit.operations.scan import ScanOptions, scan
@@ -35,6 +36,17 @@ def test_every_example_builds_from_what_its_manifest_has_mirrored_here_or_in_ano
     assert report.is_clean
     assert not report.missing
     assert all(use.mirror for use in report.uses)
+
+
+def test_every_build_of_the_examples_lists_what_it_reads() -> None:
+    found = 0
+    for path in MANIFESTS:
+        for build in load(path).builds if path.parent.name != "complete" else ():
+            files = tuple(path.parent / name for name in build.dockerfiles or ("Dockerfile",))
+            asked = ScanOptions(files, path.parent, path, build=build.name, strategy=Strategy.RETAG)
+            assert scan(asked).report.is_clean
+            found += 1
+    assert found > 7
 
 
 def test_there_are_the_examples_that_the_readme_names() -> None:
