@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from toolkit.codebuild.coverage import CODEBUILD, Daemon, ImageUse, Kind, Strategy, Trait
+from toolkit.codebuild.build_list import BuildList, parsed, tagged_name, tagged_names
+from toolkit.codebuild.coverage import ImageUse, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
-from toolkit.manifest.destinations import ALIASES, Destination, default_repository, mirrors_of, prefixed
+from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
 from toolkit.manifest.model import Manifest
-from toolkit.manifest.new_image import NewImage
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import DOCKER_HUB, ECR_HOST_PART, HUB_HOSTS, Reference, Repository
-from toolkit.plan.desired import DesiredBuild
+from toolkit.oci.reference import ECR_HOST_PART, HUB_HOSTS, Reference
 from toolkit.plan.resolve import field_of, mirrored_images, platforms_of
 
 _ECR_HOST = re.compile(ECR_HOST_PART)
@@ -47,8 +46,7 @@ class Match:
 class Matcher:
     """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
 
-    `local_tags` are names that builds give to their results, `command_tags` those of them that commands give. `build`
-    is the project that builds, if it is known.
+    `local_tags` are names that builds give to their results, `listed` what one build lists, if one is asked about.
     """
 
     def __init__(
@@ -57,10 +55,8 @@ class Matcher:
         machine: str,
         *,
         local_tags: Iterable[str] = (),
-        command_tags: Iterable[str] = (),
         strategy: Strategy = Strategy.AUTO,
-        build: DesiredBuild | None = None,
-        daemon: Daemon = CODEBUILD,
+        listed: BuildList | None = None,
     ) -> None:
         self._manifest = manifest
         self._machine = Platform.parse(machine)
@@ -69,14 +65,8 @@ class Matcher:
         self._mirrors = mirrors_of(self._images.items(), self._prefix)
         self._registries = {Reference.parse(image.source).registry for image in self._images.values()}
         self._strategy = strategy
-        self._build = build if strategy is not Strategy.LOGIN else None  # which lists nothing
-        self._closes_all = strategy in (Strategy.HOSTS, Strategy.BUILDER) or (
-            strategy is Strategy.AUTO and daemon.reads_hosts
-        )
-        self._listed = {_key(Reference.parse(image.original)) for image in self._build.images} if self._build else set()
-        self._closed = {*ALIASES, *(upstream.host for upstream in self._build.upstreams)} if self._build else set()
-        self._local = _names(local_tags)
-        self._by_command = _names(command_tags)
+        self._listed = listed
+        self._local = tagged_names(local_tags)
 
     def match(self, image: NamedImage, *, late_tags: Iterable[str] = (), is_looked_at: bool = True) -> Match:
         """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it.
@@ -85,7 +75,7 @@ class Matcher:
         """
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
-            return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), _parsed(image.name))
+            return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), parsed(image.name))
         if image.unset:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None)
         try:
@@ -94,14 +84,17 @@ class Matcher:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None, remark=error.message)
         if reference.digest is not None:
             traits.add(Trait.DIGEST)
-        elif _tagged(reference) in self._local - _names(late_tags):
+        elif tagged_name(reference) in self._local - tagged_names(late_tags):
             traits.add(Trait.BUILT_HERE)
         platform = _platform(image.platform) or self._machine
         if not self._machine.matches(platform):
             traits.add(Trait.OTHER_PLATFORM)
         if self._strategy in image.unused:
             traits.add(Trait.STRATEGY_NOT_USED)
-        traits.update(self._traits_of_build(image, reference, is_looked_at))
+        if self._listed:
+            traits.update(self._listed.traits(image, reference, is_looked_at=is_looked_at))
+            if self._listed.has_spelling(image, reference):
+                traits.discard(Trait.HUB_BY_HOST)
         found, remark = self._find(reference)
         if found is None or self._manifest is None:
             traits.add(Trait.NOT_MIRRORED)
@@ -116,28 +109,9 @@ class Matcher:
         if platforms is not None and not any(platform.matches(own) for own in platforms):
             traits.add(Trait.PLATFORM_MISSING)
             remarks.append(f"add `{platform}` to the `platforms` of `{mirror.path}`")
-        if self._build and Trait.NOT_LISTED in traits and not (reference.digest and self._strategy is Strategy.RETAG):
-            entry = NewImage(reference.familiar).text
-            remarks.append(f"add `- {entry}` to `images` of the build `{self._build.name}`")
-        return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, "; ".join(remarks))
-
-    def _traits_of_build(self, image: NamedImage, reference: Reference, is_looked_at: bool) -> Iterable[Trait]:
-        """What its step, given the build's own list, makes of the image."""
-        if self._build is None:
-            return
-        is_listed = _key(reference) in self._listed
-        if not is_listed:
-            yield Trait.NOT_LISTED
-        if not is_looked_at or not (is_listed or self._ends_step(image, reference)):
-            yield Trait.UNCHECKED
-
-    def _ends_step(self, image: NamedImage, reference: Reference) -> bool:
-        """Whether a step with `on_miss: fail` ends where it finds the image, which its build does not list."""
-        if reference.registry not in self._closed or (not reference.digest and _tagged(reference) in self._by_command):
-            return False
-        if reference.digest and reference.name in {name for name, _ in self._listed}:
-            return not (self._closes_all or self._strategy is Strategy.DIRECT)  # else ECR is asked for it
-        return "$" not in image.written or not (self._closes_all or reference.registry == DOCKER_HUB)
+        if self._listed and Trait.NOT_LISTED in traits:
+            remarks.append(self._listed.remedy(image, reference))
+        return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, "; ".join(filter(None, remarks)))
 
     def _find(self, reference: Reference) -> tuple[Destination | None, str]:
         """What mirrors the image, or why nothing does although it seems so."""
@@ -166,29 +140,8 @@ def _written_traits(image: NamedImage) -> Iterable[Trait]:
         yield Trait.CONTAINERD_SYNTAX
 
 
-def _parsed(text: str) -> Reference | None:
-    try:
-        return Reference.parse(text)
-    except OciError:
-        return None
-
-
 def _platform(text: str | None) -> Platform | None:
     try:
         return Platform.parse(text) if text else None
     except OciError:
         return None
-
-
-def _key(reference: Reference) -> tuple[Repository, object]:
-    """The image as a step knows it: a digest goes before a tag."""
-    return reference.name, reference.digest or reference.tag or "latest"
-
-
-def _names(tags: Iterable[str]) -> frozenset[str]:
-    """The names in full, but for what is none."""
-    return frozenset(_tagged(reference) for reference in map(_parsed, tags) if reference)
-
-
-def _tagged(reference: Reference) -> str:
-    return str(reference.with_tag(reference.tag or "latest"))

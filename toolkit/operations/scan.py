@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.codebuild.build_list import BuildList
 from toolkit.codebuild.coverage import (
     Builder,
     Daemon,
@@ -92,15 +93,10 @@ def scan(options: ScanOptions) -> Scan:
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
     commands = way.scanned.commands if way.scanned else None
     findings = read_files(options.paths, options.values, way.machine, commands)
-    matcher = Matcher(
-        manifest,
-        way.machine,
-        local_tags=findings.tags,
-        command_tags=findings.command_tags,
-        strategy=way.strategy,
-        build=way.build,
-        daemon=options.daemon,
-    )
+    listed = None
+    if way.build and way.strategy is not Strategy.LOGIN:  # which lists nothing
+        listed = BuildList(way.build, way.strategy, options.daemon, findings.command_tags)
+    matcher = Matcher(manifest, way.machine, local_tags=findings.tags, strategy=way.strategy, listed=listed)
     looked_at = way.scanned.looked_at if way.scanned else ()
     pairs = [
         (found, matcher.match(found.image, late_tags=late, is_looked_at=found.file.resolve() in looked_at))

@@ -20,11 +20,20 @@ from toolkit.plan.resolve import resolve
 
 DIGEST = "sha256:" + "a" * 64
 MIRRORED = [
-    *("nginx:1.16", "node:20", "moby/buildkit:buildx-stable-1", "docker/dockerfile:1", "quay.io/acme/base:1"),
+    *(
+        "nginx:1.16",
+        "node:20",
+        "node:22",
+        "moby/buildkit:buildx-stable-1",
+        "docker/dockerfile:1",
+        "quay.io/acme/base:1",
+    ),
     {"source": f"httpd:2.4@{DIGEST}", "platforms": "all"},
     "httpd:2.2",
 ]
-LISTED = ["nginx:1.16", "moby/buildkit:buildx-stable-1", "httpd:2.2"]
+LISTED = [
+    *("nginx:1.16", "moby/buildkit:buildx-stable-1", "httpd:2.2", "registry.hub.docker.com/library/node:22"),
+]
 LOOKING = (Strategy.AUTO, Strategy.RETAG, Strategy.HOSTS, Strategy.DIRECT)
 """One each of those that look alike: `contexts` as `retag`, and `builder` as `hosts`."""
 SERVING = tuple(one for one in Strategy if one not in (Strategy.LOGIN, Strategy.NONE))
@@ -32,6 +41,9 @@ SERVING = tuple(one for one in Strategy if one not in (Strategy.LOGIN, Strategy.
 DOCKERFILES = {
     "listed": "FROM nginx:1.16\n",
     "spelled in full": "FROM docker.io/library/nginx:1.16\n",
+    "spelled with a host of Docker Hub": "FROM registry-1.docker.io/library/nginx:1.16\n",
+    "listed with a host of Docker Hub": "FROM registry.hub.docker.com/library/node:22\n",
+    "listed with a host of Docker Hub, and spelled without": "FROM node:22\n",
     "not listed": "FROM node:20\n",
     "not listed, copied from": "FROM nginx:1.16\nCOPY --from=node:20 /a /b\n",
     "not listed, mounted": "FROM nginx:1.16\nRUN --mount=from=node:20,target=/x true\n",
@@ -47,6 +59,12 @@ DOCKERFILES = {
     "not listed, elsewhere and by a variable": "ARG TAG=1\nFROM quay.io/acme/base:$TAG\n",
     "a digest of a repository that is listed": f"FROM httpd@{DIGEST}\n",
 }
+
+
+WITH_A_LIST = (
+    *("listed", "spelled in full", "not listed, copied from", "not mirrored"),
+    *("listed with a host of Docker Hub", "listed with a host of Docker Hub, and spelled without"),
+)
 
 
 def manifest_text(strategy: Strategy, on_miss: OnMiss = "fail", **fields: object) -> str:
@@ -86,7 +104,7 @@ def test_what_is_said_to_end_the_step_ends_it_and_nothing_else_does(
 
 
 @pytest.mark.parametrize("strategy", [Strategy.RETAG, Strategy.CONTEXTS, Strategy.DIRECT])
-@pytest.mark.parametrize("name", ["listed", "spelled in full", "not listed, copied from", "not mirrored"])
+@pytest.mark.parametrize("name", WITH_A_LIST)
 def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
     tmp_path: Path, name: str, strategy: Strategy
 ) -> None:
@@ -96,11 +114,17 @@ def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
     write_project(container.source, files)
     run = container.run(step_of(manifest) + '\nprintf "%s\\n" "${TOOLKIT_BUILD_CONTEXTS:-}"\n')
     assert run.status == 0, run.output
-    copies = [path.read_text() for path in container.temporary.rglob("Dockerfile")]
+    left = {
+        word.removeprefix("--from=")
+        for file in container.temporary.rglob("Dockerfile")
+        for word in file.read_text().split()
+    }
     prepared = {
         Strategy.RETAG: {call[-1] for call in run.calls if call[:2] == ["docker", "tag"]},
         Strategy.CONTEXTS: {*re.findall(r"--build-context (\S+)=docker-image:", run.output)},
-        Strategy.DIRECT: {name for name in LISTED if not any(f"FROM {name}" in text for text in copies)},
+        Strategy.DIRECT: {
+            use.written.removeprefix("docker.io/library/") for use in report.uses if use.written not in left
+        },
     }[strategy]
     for use in report.uses:
         written = use.written.removeprefix("docker.io/library/")
