@@ -40,7 +40,8 @@ class ScanOptions:
     """`paths` are files and folders, `manifest` is None for a scan without one; `machine` is the platform that builds.
 
     `build` is one of the manifest, whose strategy, `on_miss` and machine count where they are None here; without a
-    build that is `auto`, `fail` and `linux/amd64`. File names are shown relative to `home`.
+    build that is `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles, and variables in all
+    other files. File names are shown relative to `home`.
     """
 
     paths: tuple[Path, ...]
@@ -116,7 +117,7 @@ def scan(options: ScanOptions) -> Scan:
         docker_version=options.daemon.version,
         files=dict(sorted((_shown(path, options.home), kind) for path, kind in findings.files.items())),
         uses=tuple(sorted(uses, key=lambda use: (use.file, use.line, use.kind, use.written, use.platform or ""))),
-        troubles=tuple(sorted(troubles, key=lambda one: (one.file, one.line, one.message))),
+        troubles=tuple(sorted(set(troubles), key=lambda one: (one.file, one.line, one.message))),
         missing=tuple(entry.text for entry in additions.values()),
     )
     return Scan(report, tuple(additions.values()))
