@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from toolkit.codebuild.coverage import CODEBUILD, Daemon, Strategy, Trait
+from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import ALIASES
 from toolkit.manifest.new_image import NewImage
@@ -62,9 +62,9 @@ class BuildList:
             return False
         if reference.digest and reference.name in {name for name, _ in self._hosts} and not self._is_literal:
             return False  # ECR is asked for it
-        return "$" not in image.written or not (
-            self._closes_all or (reference.registry == DOCKER_HUB and not is_literal_hub)
-        )
+        is_closed = self._closes_all or (reference.registry == DOCKER_HUB and not is_literal_hub)
+        is_harmless = "$" in image.written or (image.is_unused and image.kind is not Kind.SYNTAX)
+        return not (is_closed and is_harmless)
 
 
 def tagged_name(reference: Reference) -> str:

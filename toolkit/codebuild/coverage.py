@@ -276,12 +276,12 @@ def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss
     """What comes of it before a strategy gets to serve it."""
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
-    if Trait.STAGE_UNUSED in use.traits and builder is not Builder.LEGACY:
-        return Outcome(Verdict.IGNORED, Trait.STAGE_UNUSED, _WHY[Trait.STAGE_UNUSED])
-    is_judged = use.kind in _READ_BY_STEP and not use.traits & {Trait.UNCHECKED, Trait.STAGE_UNUSED}
+    is_judged = use.kind in _READ_BY_STEP and Trait.UNCHECKED not in use.traits
     has_step = on_miss == "fail" and strategy not in (Strategy.LOGIN, Strategy.NONE)
     if Trait.NOT_LISTED in use.traits and is_judged and has_step:
         return Outcome(Verdict.REFUSED, Trait.NOT_LISTED, f"{_WHY[Trait.NOT_LISTED]}, so its step ends the build")
+    if Trait.STAGE_UNUSED in use.traits and builder is not Builder.LEGACY:
+        return Outcome(Verdict.IGNORED, Trait.STAGE_UNUSED, _WHY[Trait.STAGE_UNUSED])
     if Trait.BUILT_HERE in use.traits and _sees_local_images(use, builder):
         return Outcome(Verdict.STAYS, Trait.BUILT_HERE)
     return None

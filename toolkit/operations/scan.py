@@ -16,6 +16,7 @@ from toolkit.codebuild.coverage import (
     Outcome,
     Strategy,
     Trait,
+    Verdict,
     builder_of,
     outcome,
 )
@@ -103,6 +104,7 @@ def scan(options: ScanOptions) -> Scan:
         (found, matcher.match(found.image, late_tags=late, is_looked_at=found.file.resolve() in looked_at))
         for found, late in findings.images.items()
     ]
+    pairs += _only_for_step(way, matcher, [found for found, match in pairs if _ends_step(match, way)])
     additions = _additions(pairs, way.machine, platforms)
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}
     uses = [_judged(found, match, way, additions, known) for found, match in pairs]
@@ -140,6 +142,20 @@ def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
         on_miss=options.on_miss or ("upstream" if build and build.on_miss == "upstream" else "fail"),
         machine=options.machine or machine,
     )
+
+
+def _ends_step(match: Match, way: _Way) -> bool:
+    found = outcome(match.use, way.strategy, Builder.BUILDKIT, way.options.daemon, way.on_miss)
+    return found.by is Trait.NOT_LISTED and found.verdict is Verdict.REFUSED
+
+
+def _only_for_step(way: _Way, matcher: Matcher, known: Iterable[FoundImage]) -> Iterator[tuple[FoundImage, Match]]:
+    """What ends the step of the build although no build fetches it, but for what is `known` to end it."""
+    places = {(one.file.resolve(), one.image.line, one.image.written) for one in known}
+    for found in way.scanned.images(way.machine) if way.scanned else ():
+        match = matcher.match(found.image)
+        if _ends_step(match, way) and (found.file.resolve(), found.image.line, found.image.written) not in places:
+            yield found, match
 
 
 def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:

@@ -8,32 +8,43 @@ from pathlib import Path
 
 from toolkit.codebuild.buildspec import commands_of_project
 from toolkit.codebuild.buildspec_reading import first_line
+from toolkit.codebuild.dockerfile import Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Trouble
 from toolkit.manifest.document import read_document
 from toolkit.manifest.model import Manifest
 from toolkit.operations.buildspec import find_build
-from toolkit.operations.scan_files import BuildCommands, FoundTrouble, source_root
+from toolkit.operations.scan_files import BuildCommands, FoundImage, FoundTrouble, source_root
 from toolkit.plan.desired import DesiredBuild
 from toolkit.plan.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedBuild:
-    """The build, what it runs, and what its step does not find.
-
-    `looked_at` are the Dockerfiles that the step reads, where it reads any, with links followed.
-    """
+    """The build, what it runs, the `dockerfiles` that its step reads, where it reads any, and those that it misses."""
 
     build: DesiredBuild
     commands: BuildCommands
-    looked_at: frozenset[Path]
+    dockerfiles: tuple[Path, ...]
     absent: tuple[FoundTrouble, ...]
+
+    @property
+    def looked_at(self) -> frozenset[Path]:
+        """Its Dockerfiles with links followed."""
+        return frozenset(path.resolve() for path in self.dockerfiles)
+
+    def images(self, machine: str) -> Iterator[FoundImage]:
+        """What the step finds in them: it knows no arguments, and takes the last stage for the target."""
+        for path in filter(Path.is_file, self.dockerfiles):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for image in read_dockerfile(text, Circumstances(machine=machine)).images:
+                yield FoundImage(path, image)
 
     def passes_by(self, files: Iterable[tuple[Path, str]]) -> Iterator[FoundTrouble]:
         """The Dockerfiles among `files`, each with its kind, that the step does not look at."""
         message = f"the step of `{self.build.name}` does not look at it: add it to `dockerfiles`"
+        looked_at = self.looked_at
         for path, kind in files:
-            if kind == "dockerfile" and path.resolve() not in self.looked_at:
+            if kind == "dockerfile" and path.resolve() not in looked_at:
                 yield FoundTrouble(path, Trouble(1, message))
 
 
@@ -56,8 +67,7 @@ def find_scanned_build(manifest: Manifest, file: Path, name: str, paths: Iterabl
     spec = build.settings.buildspec_path
     texts = [(line_of("commands", at), text) for at, text in enumerate(commands_of_project(build)) if not spec]
     commands = BuildCommands(file, root, tuple(texts), spec, build.environment_variables)
-    looked_at = frozenset((root / path).resolve() for path in _dockerfiles(build))
-    return ScannedBuild(build, commands, looked_at, tuple(absent))
+    return ScannedBuild(build, commands, tuple(root / path for path in _dockerfiles(build)), tuple(absent))
 
 
 def _dockerfiles(build: DesiredBuild) -> tuple[str, ...]:

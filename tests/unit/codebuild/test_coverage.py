@@ -93,7 +93,7 @@ def test_what_a_build_does_not_list_ends_its_step_unless_upstream_is_allowed_or_
         assert verdicts(strategy, use(Kind.FROM, Trait.NOT_LISTED, Trait.UNCHECKED)) == expected[strategy]
     assert verdicts(Strategy.LOGIN, unlisted) == "lll"
     assert verdicts(Strategy.RETAG, use(Kind.RUN, Trait.NOT_LISTED)) == "lll"
-    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.NOT_LISTED, Trait.STAGE_UNUSED)) == "lii"
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.NOT_LISTED, Trait.UNCHECKED, Trait.STAGE_UNUSED)) == "lii"
 
 
 def test_copies_and_contexts_serve_only_a_build_that_uses_them() -> None:

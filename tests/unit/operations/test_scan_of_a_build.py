@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ DOCKERFILES = {
     "not listed, copied from": "FROM nginx:1.16\nCOPY --from=node:20 /a /b\n",
     "not listed, mounted": "FROM nginx:1.16\nRUN --mount=from=node:20,target=/x true\n",
     "not listed, in a stage that is not needed": "FROM node:20 AS tool\nFROM nginx:1.16\n",
+    "not listed, elsewhere and in a stage that is not needed": "FROM quay.io/acme/base:1 AS tool\nFROM nginx:1.16\n",
     "not listed, by a variable": "ARG NODE=node:20\nFROM $NODE\n",
     "not listed, elsewhere": "FROM quay.io/acme/base:1\n",
     "not listed, a trigger": "FROM nginx:1.16\nONBUILD COPY --from=node:20 /a /b\n",
@@ -265,6 +267,28 @@ def test_a_step_knows_what_commands_build_and_not_what_compose_does(tmp_path: Pa
         write_project(container.source, files)
         report = scanned(tmp_path / name / "scanned", manifest, files)
         assert report.is_clean == (container.run(step_of(manifest)).status == 0) == (name == "commands")
+
+
+@pytest.mark.parametrize(
+    ("commands", "text"),
+    [
+        (["docker build --target web ."], "FROM nginx:1.16 AS web\nFROM node:20 AS test\n"),
+        (["docker build --target web ."], "FROM node:20 AS tool\nFROM nginx:1.16 AS web\nFROM tool AS test\n"),
+        (["docker build --target web ."], "FROM nginx:1.16 AS web\nFROM redis:7 AS test\n"),
+        (["docker build --build-arg B=nginx:1.16 ."], "ARG B\nARG N=node:20\nFROM ${B}\nCOPY --from=node:20 /a /b\n"),
+        (["docker build api"], "FROM node:20\n"),
+    ],
+)
+def test_a_step_reads_its_dockerfiles_however_they_are_built(tmp_path: Path, commands: list[str], text: str) -> None:
+    files = {"Dockerfile": text, "api/Dockerfile": "FROM nginx:1.16\n"}
+    manifest, container = manifest_text(Strategy.AUTO, commands=commands), BuildContainer(tmp_path / "container")  # type: ignore[arg-type]
+    write_project(container.source, files)
+    assert container.run(step_of(manifest)).status != 0
+    write_project(tmp_path / "shop", {"images.yaml": manifest, **files})
+    asked = ScanOptions((tmp_path / "shop",), tmp_path / "shop", tmp_path / "shop/images.yaml", build="web")
+    [use] = scan(asked).report.lost
+    assert (use.file, use.outcome.verdict, use.outcome.by) == ("Dockerfile", Verdict.REFUSED, Trait.NOT_LISTED)
+    assert scan(replace(asked, on_miss="upstream", strategy=Strategy.BUILDER)).report.is_clean
 
 
 def test_no_copy_is_made_of_a_dockerfile_that_the_step_does_not_look_at(tmp_path: Path) -> None:
