@@ -86,6 +86,8 @@ class _Way:
         if self.scanned and has_to_read and self.strategy is not Strategy.LOGIN:
             yield from self.scanned.absent
             yield from self.scanned.passes_by(findings.files.items())
+        if self.scanned and self.strategy is Strategy.DIRECT:
+            yield from self.scanned.unknown(self.machine)
 
 
 def scan(options: ScanOptions) -> Scan:

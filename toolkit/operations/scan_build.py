@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.codebuild.buildspec import commands_of_project
 from toolkit.codebuild.buildspec_reading import first_line
+from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.dockerfile import Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Trouble
 from toolkit.manifest.document import read_document
@@ -38,6 +39,13 @@ class ScannedBuild:
             text = path.read_text(encoding="utf-8", errors="replace")
             for image in read_dockerfile(text, Circumstances(machine=machine)).images:
                 yield FoundImage(path, image)
+
+    def unknown(self, machine: str) -> Iterator[FoundTrouble]:
+        """The bases that `direct` cannot write down, for their variables have no default."""
+        for found in self.images(machine):
+            if found.image.unset and found.image.kind is Kind.FROM:
+                message = f"`{found.image.written}` has no default, so the step of `{self.build.name}` ends the build"
+                yield FoundTrouble(found.file, Trouble(found.image.line, message, is_fault=True))
 
     def passes_by(self, files: Iterable[tuple[Path, str]]) -> Iterator[FoundTrouble]:
         """The Dockerfiles among `files`, each with its kind, that the step does not look at."""

@@ -291,6 +291,15 @@ def test_a_step_reads_its_dockerfiles_however_they_are_built(tmp_path: Path, com
     assert scan(replace(asked, on_miss="upstream", strategy=Strategy.BUILDER)).report.is_clean
 
 
+@pytest.mark.parametrize("text", ["ARG BASE\nFROM $BASE\n", "ARG BASE=nginx:1.16\nFROM $BASE\n"])
+def test_direct_needs_a_default_of_what_a_base_is_named_by(tmp_path: Path, text: str) -> None:
+    commands = ['docker build --build-arg BASE=nginx:1.16 --file "$TOOLKIT_DOCKERFILE" .']
+    manifest, container = manifest_text(Strategy.DIRECT, commands=commands), BuildContainer(tmp_path / "container")  # type: ignore[arg-type]
+    write_project(container.source, {"Dockerfile": text})
+    is_clean = scanned(tmp_path / "scanned", manifest, {"Dockerfile": text}).is_clean
+    assert is_clean == (container.run(step_of(manifest)).status == 0) == ("=" in text)
+
+
 def test_no_copy_is_made_of_a_dockerfile_that_the_step_does_not_look_at(tmp_path: Path) -> None:
     files = {"api/Dockerfile": "FROM nginx:1.16\n"}
     [use] = scanned(tmp_path, manifest_text(Strategy.DIRECT), files).uses
