@@ -185,7 +185,7 @@ def test_a_dockerfile_that_the_step_does_not_look_at_is_named_and_ends_nothing(t
 
 
 def test_a_dockerfile_that_is_listed_and_not_there_ends_the_step(tmp_path: Path) -> None:
-    fields = {"dockerfiles": ["Dockerfile", "api/Dockerfile"]}
+    fields = {"dockerfiles": ["Dockerfile", "api/Dockerfile"], "commands": ["docker build ."]}
     manifest, container = manifest_text(Strategy.AUTO, **fields), BuildContainer(tmp_path / "container")  # type: ignore[arg-type]
     files = {"Dockerfile": "FROM nginx:1.16\n"}
     [fault] = scanned(tmp_path / "scanned", manifest, files).faults
