@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -115,13 +116,17 @@ def nothing(asked: Asked) -> Fault | None:
 class FaultyServer:
     """Serves `app`, which may be exchanged between runs; `strike` is asked at each request what goes wrong with it."""
 
-    def __init__(self, app: WSGIApplication, *, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, app: WSGIApplication, *, receive_buffer: int | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         handler = type("Handler", (_Handler,), {"faulty": self})
         self.server = open_server(app, handler)
         if receive_buffer is not None:
             self.server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.url = address_of(self.server)
-        self.host = self.url.removeprefix("http://")
+        self.host = address_of(self.server).removeprefix("http://")
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.strike: Strike = nothing
         self.seen: list[Asked] = []
         self.struck: list[Asked] = []
@@ -160,9 +165,11 @@ class FaultyServer:
 
 
 @contextmanager
-def faulty_server(app: WSGIApplication, *, receive_buffer: int | None = None) -> Iterator[FaultyServer]:
+def faulty_server(
+    app: WSGIApplication, *, receive_buffer: int | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[FaultyServer]:
     """Serve until the end of the block."""
-    faulty = FaultyServer(app, receive_buffer=receive_buffer)
+    faulty = FaultyServer(app, receive_buffer=receive_buffer, tls=tls)
     thread = serve(faulty.server)
     try:
         yield faulty

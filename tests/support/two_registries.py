@@ -25,6 +25,7 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.digest import Digest
+from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.transport import OnRetry, Transport
 from toolkit.report import SeedOutcome
@@ -227,6 +228,7 @@ class Play:
     time: FakeTime = field(default_factory=FakeTime)
     transport: Transport | None = None
     login: Login = field(default_factory=Login)
+    endpoints: Endpoints = field(default_factory=Endpoints)
     events: list[Event] = field(default_factory=list)
 
     def requests(self, images: Mapping[str, MadeImage], **options: Any) -> list[CopyRequest]:
@@ -242,7 +244,9 @@ class Play:
         """A run as the program makes it."""
         self.events = []
         self.transport = self.transport or quick_transport(self.time)
-        client = RegistryClient(transport=self.transport, credentials=self.login, clock=self.time.clock)
+        client = RegistryClient(
+            transport=self.transport, credentials=self.login, endpoints=self.endpoints, clock=self.time.clock
+        )
         return Seeder(client, client, self.events.append, jobs=jobs, pauses=QUICK, clock=Passing()).seed(requests)
 
 

@@ -11,31 +11,47 @@ import select
 import socket
 import ssl
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import CONTINUE, HTTPConnection, HTTPException, HTTPResponse
 from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, quote
 
 from toolkit.oci.answers import Headers
 from toolkit.oci.connection_faults import broke, no_connection, timed_out, tls_failed, unreachable, unresolved
+from toolkit.oci.errors import ConnectionFailed
 
 Body = bytes | Iterable[bytes] | None
+_Key = tuple[str, str]  # scheme, and host with its port
 
 _PORTS = {"http": 80, "https": 443}
 _SENDABLE = re.compile(r"[!-~]+")
 # What `quote` leaves alone besides letters and digits: an address that is encoded already stays as it is.
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+# Ways to a server forget a connection that says nothing for long, AWS's after 350 s and some firewalls after a minute;
+# what is sent then goes nowhere, or is answered by a reset.
+_IDLE_SECONDS = 60.0
+# How long a body may get no further before it is looked whether the server has said something instead.
+_STALL_SECONDS = 1.0
 # How zlib is told of the formats that servers send unasked.
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 class Timeouts(NamedTuple):
-    """Seconds: `connect` holds for each part of a body that is sent too, `read` for each part of an answer."""
+    """Seconds until there is a connection, and for each part of what is sent and of what is answered."""
 
     connect: float
-    read: float
+    transfer: float
+
+
+class _Asked(NamedTuple):
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: Body
+    seconds: float
 
 
 class RawAnswer(Protocol):
@@ -66,20 +82,38 @@ class RawAnswer(Protocol):
 class Connections:
     """Safe to share between threads. `kept` is how many of a host stay open."""
 
-    def __init__(self, kept: int, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, kept: int, tls: Callable[[], ssl.SSLContext], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._kept = kept
         self._tls = tls
+        self._clock = clock
         self._lock = threading.Lock()
-        self._idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self._idle: dict[_Key, list[tuple[float, HTTPConnection]]] = {}
 
     def request(
         self, method: str, parts: SplitResult, headers: Mapping[str, str], body: Body, timeouts: Timeouts
     ) -> RawAnswer:
-        """Send one request, and wait for the head of its answer. Raises ConnectionFailed."""
-        host = parts.netloc.rpartition("@")[2]
-        connection = self._lend(parts.scheme, host) or self._open(parts, host, timeouts.connect)
+        """Send one request, and wait for the head of its answer. Raises ConnectionFailed.
+
+        Sent a second time if it can be, on a new connection, where one that was kept turns out to be dead.
+        """
+        key = parts.scheme, parts.netloc.rpartition("@")[2]
+        asked = _Asked(method, _target(parts), headers, body, timeouts.transfer)
+        kept = self._lend(key)
+        if kept is not None:
+            try:
+                return self._exchange(key, kept, asked, is_fresh=False)
+            except ConnectionFailed as failure:
+                self._close_idle(key)  # what befell one is to be expected of the others
+                if isinstance(failure.__cause__, TimeoutError) or not (body is None or isinstance(body, bytes)):
+                    raise
+        return self._exchange(key, self._open(parts, key[1], timeouts.connect), asked, is_fresh=True)
+
+    def _exchange(self, key: _Key, connection: HTTPConnection, asked: _Asked, *, is_fresh: bool) -> RawAnswer:
+        host = key[1]
         try:
-            response = _ask(connection, method, _target(parts), headers, body, timeouts)
+            response = _ask(connection, asked, is_fresh=is_fresh)
         except TimeoutError as error:
             connection.close()
             raise timed_out(host) from error
@@ -92,26 +126,32 @@ class Connections:
         except BaseException:  # the body's source, or an interrupt: what was sent is half a request
             connection.close()
             raise
-        return _DirectAnswer(host, response, connection, lambda: self._take_back(parts.scheme, host, connection))
+        return _DirectAnswer(host, response, connection, lambda: self._take_back(key, connection))
 
-    def _lend(self, scheme: str, host: str) -> HTTPConnection | None:
+    def _lend(self, key: _Key) -> HTTPConnection | None:
         while True:
             with self._lock:
-                idle = self._idle.get((scheme, host))
+                idle = self._idle.get(key)
                 if not idle:
                     return None
-                connection = idle.pop()
-            if not _is_dropped(connection):
+                since, connection = idle.pop()
+            if self._clock() - since <= _IDLE_SECONDS and not _has_something_to_read(connection.sock):
                 return connection
             connection.close()
 
-    def _take_back(self, scheme: str, host: str, connection: HTTPConnection) -> None:
+    def _take_back(self, key: _Key, connection: HTTPConnection) -> None:
         with self._lock:
-            idle = self._idle.setdefault((scheme, host), [])
+            idle = self._idle.setdefault(key, [])
             if len(idle) < self._kept:
-                idle.append(connection)
+                idle.append((self._clock(), connection))
                 return
         connection.close()
+
+    def _close_idle(self, key: _Key) -> None:
+        with self._lock:
+            idle = self._idle.pop(key, [])
+        for _, connection in idle:
+            connection.close()
 
     def _open(self, parts: SplitResult, host: str, timeout: float) -> HTTPConnection:
         name, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
@@ -128,6 +168,7 @@ class Connections:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = HTTPConnection(name, port)
+            connection.response_class = _Response
             connection.default_port = _PORTS[parts.scheme]
             connection.auto_open = 0  # it would be without TLS
             connection.sock = self._tls().wrap_socket(plain, server_hostname=name) if parts.scheme == "https" else plain
@@ -220,20 +261,59 @@ class _Folded:
         return None if found is None else ", ".join(found)
 
 
-def _ask(
-    connection: HTTPConnection,
-    method: str,
-    target: str,
-    headers: Mapping[str, str],
-    body: Body,
-    timeouts: Timeouts,
-) -> HTTPResponse:
-    connection.sock.settimeout(timeouts.connect)
+class _Response(HTTPResponse):
+    """The standard library's, with what it lacks."""
+
+    def begin(self) -> None:
+        super().begin()
+        if self.chunked and self.status in (204, 304):  # without a body, whatever they say; it would be waited for
+            self.chunked = False
+            self.will_close = True
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Every 1xx as a 100: more of them may come before the answer, and the caller skips that one only."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed does not know it
+        return version, CONTINUE if 100 <= status < 200 else status, reason
+
+
+def _ask(connection: HTTPConnection, asked: _Asked, *, is_fresh: bool) -> HTTPResponse:
+    sock, body = connection.sock, asked.body
+    sock.settimeout(asked.seconds)
+    is_sent = False
     # A server may answer and hang up before it has all of a body: its answer counts.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        connection.request(method, target, body, headers)
-    connection.sock.settimeout(timeouts.read)
-    return connection.getresponse()
+    with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+        if body is None or isinstance(body, bytes):
+            connection.request(asked.method, asked.target, body, asked.headers)
+            is_sent = True
+        else:
+            connection.request(asked.method, asked.target, None, asked.headers)
+            # What there is to read on a new connection may be no more than a TLS session's ticket.
+            is_sent = _stream(sock, body, asked.seconds, listens=not (is_fresh and isinstance(sock, ssl.SSLSocket)))
+    sock.settimeout(asked.seconds)
+    response = connection.getresponse()
+    if not is_sent and connection.sock is not None:
+        # Not for another request, which the server would take for the rest of this one; the answer can still be read.
+        connection.sock.close()
+        connection.sock = None
+    return response
+
+
+def _stream(sock: socket.socket, body: Iterable[bytes], seconds: float, *, listens: bool) -> bool:
+    """Send a body; False where the server has answered and reads no further."""
+    stall = min(seconds, _STALL_SECONDS)
+    sock.settimeout(stall)
+    for chunk in body:
+        rest, stalled = memoryview(chunk), 0.0
+        while rest:
+            try:
+                rest, stalled = rest[sock.send(rest) :], 0.0
+            except TimeoutError:
+                stalled += stall
+                if listens and _has_something_to_read(sock):
+                    return False
+                if stalled >= seconds:
+                    raise
+    return True
 
 
 def _target(parts: SplitResult) -> str:
@@ -242,8 +322,8 @@ def _target(parts: SplitResult) -> str:
     return target if _SENDABLE.fullmatch(target) else quote(target, safe=_PRINTABLE)
 
 
-def _is_dropped(connection: HTTPConnection) -> bool:
-    """Whether the server has hung up: one that has nothing to say has nothing to be read."""
+def _has_something_to_read(sock: socket.socket) -> bool:
+    """Also the server's end of the connection; one that is idle has nothing else."""
     poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
+    poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))

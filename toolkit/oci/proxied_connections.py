@@ -52,7 +52,9 @@ class ProxiedConnections:
                 body=body,
                 headers=headers,
                 # While a body is sent urllib3 holds each write to the *connect* timeout.
-                timeout=urllib3.Timeout(connect=timeouts.connect, read=timeouts.read),
+                timeout=urllib3.Timeout(
+                    connect=timeouts.connect if body is None else timeouts.transfer, read=timeouts.transfer
+                ),
                 retries=False,
                 redirect=False,
                 preload_content=False,

@@ -93,9 +93,8 @@ class Transport:
         random: Callable[[], float] = random.random,
     ) -> None:
         self._timeout = Timeouts(connect_timeout, read_timeout)
-        # A body is sent within the connect timeout, too short for a slow line; and a registry may take minutes to store
-        # a large blob before it answers.
-        self._upload_timeout = Timeouts(upload_timeout, upload_timeout)
+        # A registry may take minutes to store a large blob before it answers.
+        self._upload_timeout = Timeouts(connect_timeout, upload_timeout)
         self._attempts = attempts
         self._longest_pause = longest_pause
         self._on_retry = on_retry
@@ -110,7 +109,7 @@ class Transport:
         self._lock = threading.Lock()
         self._tls_lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
-        self._direct = Connections(pool_size, self._tls_context)
+        self._direct = Connections(pool_size, self._tls_context, clock)
         self._proxied: dict[str, ProxiedConnections] = {}
         self._pauses: dict[str, float] = {}
 

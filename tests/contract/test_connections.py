@@ -1,0 +1,411 @@
+"""Connections that are kept, against servers that do on a socket what no HTTP library would."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import self_signed
+from tests.support.clocks import FakeTime
+from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.transport import CHUNK_BYTES, Transport
+
+Script = Callable[["Visit"], None]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
+CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+# More than what the buffers between the two hold.
+LARGE = 32 * 2**20
+
+
+class Visit:
+    """A connection on the server's side."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.file = sock.makefile("rb")
+        self.heads: list[str] = []
+
+    def hear(self, *, body: bool = True) -> bool:
+        """Read the next request; False when there is none."""
+        head = b""
+        while line := self.file.readline():
+            head += line
+            if line == b"\r\n":
+                self.heads.append(head.decode())
+                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                return not body or len(self.file.read(int(length or 0))) == int(length or 0)
+        return False
+
+    def say(self, *answers: bytes) -> None:
+        """Give each request one of these answers."""
+        for answer in answers:
+            if self.hear():
+                self.sock.sendall(answer)
+
+    def keep_saying(self, answer: bytes) -> None:
+        while self.hear():
+            self.sock.sendall(answer)
+
+    def reset(self) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.file.close()
+        self.sock.close()
+
+
+class Server:
+    """Each connection follows the script of its number; those that come later the last one."""
+
+    def __init__(
+        self,
+        scripts: tuple[Script, ...],
+        family: socket.AddressFamily = socket.AF_INET,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
+        self.port = self.listener.getsockname()[1]
+        self.host = f"[::1]:{self.port}" if family == socket.AF_INET6 else f"127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}/"
+        self.visits: list[Visit] = []
+        self.ended: list[threading.Event] = []
+        self._scripts = scripts
+        self._tls = tls
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def heads(self) -> list[str]:
+        return [head for visit in self.visits for head in visit.heads]
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                sock, _ = self.listener.accept()
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a reset overtakes an answer
+                script = self._scripts[min(len(self.ended), len(self._scripts) - 1)]
+                self.ended.append(threading.Event())
+                threading.Thread(target=self._play, args=(sock, script, self.ended[-1]), daemon=True).start()
+
+    def _play(self, sock: socket.socket, script: Script, ended: threading.Event) -> None:
+        with suppress(OSError), closing(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock) as open_:
+            visit = Visit(open_)
+            self.visits.append(visit)
+            script(visit)
+            visit.file.close()
+        ended.set()
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for visit in self.visits:
+            with suppress(OSError):
+                visit.sock.shutdown(socket.SHUT_RDWR)
+        for ended in self.ended:
+            ended.wait(10)
+
+
+@contextmanager
+def serving(*scripts: Script, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    with closing(Server(scripts, tls=tls)) as server:
+        yield server
+
+
+def fine(visit: Visit) -> None:
+    visit.keep_saying(OK)
+
+
+def resets_on_the_second(visit: Visit) -> None:
+    visit.say(OK)
+    visit.sock.recv(1)
+    visit.reset()
+
+
+def silent_on_the_second(visit: Visit) -> None:
+    visit.say(OK)
+    while visit.sock.recv(1000):
+        pass
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def transport(time: FakeTime) -> Transport:
+    return Transport(read_timeout=5, upload_timeout=10, sleep=time.sleep, clock=time.clock, proxies={})
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    context, certificate = self_signed(tmp_path, "IP:127.0.0.1,DNS:registry.invalid")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return context
+
+
+def keep(transport: Transport, url: str, count: int) -> None:
+    """Have that many connections open, and in nobody's use."""
+    with ExitStack() as stack:
+        streams = [stack.enter_context(transport.open(url, {}))[1] for _ in range(count)]
+        assert [b"".join(chunks) for chunks in streams] == [b"fine"] * count
+
+
+def upload(transport: Transport, url: str, size: int = 4) -> int:
+    whole, rest = divmod(size, CHUNK_BYTES)
+    chunks = (bytes(length) for length in (*[CHUNK_BYTES] * whole, rest))
+    return transport.upload(url, {"Content-Length": str(size)}, chunks).status
+
+
+# what was kept, and is dead
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_is_not_used_again(transport: Transport) -> None:
+    """Not even to find that out: a stream cannot be sent twice."""
+    with serving(lambda visit: visit.say(OK), lambda visit: visit.keep_saying(CREATED)) as server:
+        keep(transport, server.url, 1)
+        assert server.ended[0].wait(10)
+        assert upload(transport, server.url) == 201
+        assert len(server.visits) == 2
+
+
+@pytest.mark.parametrize(("seconds", "connections"), [(59, 1), (61, 2)])
+def test_a_connection_is_used_again_within_a_minute(
+    transport: Transport, time: FakeTime, seconds: float, connections: int
+) -> None:
+    with serving(fine) as server:
+        keep(transport, server.url, 1)
+        time.now += seconds
+        assert upload(transport, server.url) == 200
+        assert len(server.visits) == connections
+
+
+def test_a_request_that_meets_a_dead_connection_is_sent_at_once_on_a_new_one(
+    transport: Transport, time: FakeTime
+) -> None:
+    with serving(*[resets_on_the_second] * 8, fine) as server:
+        keep(transport, server.url, 8)
+        assert transport.send("GET", server.url, {}).body == b"fine"
+        assert transport.send("PUT", server.url, {}, b"body").body == b"fine"
+        assert len(server.visits) == 9
+    assert time.slept == []
+
+
+def test_a_stream_that_meets_a_dead_connection_takes_the_others_along(transport: Transport) -> None:
+    with serving(*[resets_on_the_second] * 3, fine) as server:
+        keep(transport, server.url, 3)
+        with pytest.raises(ConnectionFailed, match="broke"):
+            upload(transport, server.url)
+        assert upload(transport, server.url) == 200
+
+
+def test_silence_on_a_kept_connection_costs_one_timeout(time: FakeTime) -> None:
+    impatient = Transport(read_timeout=0.2, attempts=2, sleep=time.sleep, clock=time.clock, proxies={})
+    with serving(*[silent_on_the_second] * 4, fine) as server:
+        keep(impatient, server.url, 4)
+        assert impatient.send("GET", server.url, {}).body == b"fine"
+    assert len(time.slept) == 1
+
+
+# answers of every shape
+
+
+def test_a_chunked_answer_is_read_to_its_end(transport: Transport) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfi\r\n2;x=y\r\nne\r\n0\r\nTrailer: x\r\n\r\n"
+    with serving(lambda visit: visit.keep_saying(chunked)) as server:
+        assert transport.send("GET", server.url, {}).body == b"fine"
+        keep(transport, server.url, 1)
+        assert len(server.visits) == 1
+
+
+def test_what_comes_before_an_answer_is_not_the_answer(transport: Transport) -> None:
+    before = (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+    )
+    with serving(lambda visit: visit.say(before + OK, OK.replace(b"fine", b"next"))) as server:
+        assert transport.send("GET", server.url, {}).body == b"fine"
+        assert transport.send("GET", server.url, {}).body == b"next"
+        assert len(server.visits) == 1
+
+
+@pytest.mark.parametrize("says", ["Transfer-Encoding: chunked", "Content-Length: 9", "X: y"])
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_is_not_waited_for(time: FakeTime, status: int, says: str) -> None:
+    once = Transport(read_timeout=2, attempts=1, sleep=time.sleep, proxies={})
+    with serving(lambda visit: visit.say(f"HTTP/1.1 {status} Whatever\r\n{says}\r\n\r\n".encode(), OK), fine) as server:
+        answer = once.send("GET", server.url, {})
+        assert (answer.status, answer.body) == (status, b"")
+        assert once.send("GET", server.url, {}).body == b"fine"
+
+
+def test_what_should_be_no_body_is_not_taken_for_the_next_answer(transport: Transport) -> None:
+    odd = b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(lambda visit: visit.say(odd, b"0\r\n\r\n" + OK), fine) as server:
+        assert transport.send("DELETE", server.url, {}).status == 204
+        assert upload(transport, server.url) == 200
+
+
+@pytest.mark.parametrize("says", ["Transfer-Encoding: chunked", "Content-Length: 99"])
+def test_the_answer_to_a_head_has_no_body(transport: Transport, says: str) -> None:
+    with serving(lambda visit: visit.say(f"HTTP/1.1 200 OK\r\n{says}\r\n\r\n".encode(), OK)) as server:
+        assert transport.send("HEAD", server.url, {}).body == b""
+        assert transport.send("GET", server.url, {}).body == b"fine"
+        assert len(server.visits) == 1
+
+
+# answers that come too early
+
+
+REFUSED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"
+
+
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["stays", "hangs up"])
+def test_an_answer_is_heard_though_the_server_reads_no_further(
+    transport: Transport, time: FakeTime, tls: ssl.SSLContext, is_secure: bool, hangs_up: bool
+) -> None:
+    over = threading.Event()
+
+    def refuse(visit: Visit) -> None:
+        visit.say(OK)
+        visit.hear(body=False)
+        visit.sock.sendall(REFUSED)
+        if not hangs_up:
+            over.wait(60)
+
+    with serving(refuse, fine, tls=tls if is_secure else None) as server:
+        keep(transport, server.url, 1)
+        try:
+            assert upload(transport, server.url, LARGE) == 401
+            assert transport.send("GET", server.url, {}).body == b"fine"
+        finally:
+            over.set()
+    assert time.slept == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_early_answer_on_a_new_secure_connection_is_heard(
+    transport: Transport, tls: ssl.SSLContext, version: ssl.TLSVersion
+) -> None:
+    tls.maximum_version = version
+
+    def refuse(visit: Visit) -> None:
+        visit.hear(body=False)
+        visit.sock.sendall(REFUSED)
+
+    with serving(refuse, tls=tls) as server:
+        assert upload(transport, server.url, LARGE) == 401
+
+
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+def test_a_server_that_reads_slowly_gets_all_of_a_body(
+    transport: Transport, tls: ssl.SSLContext, is_secure: bool
+) -> None:
+    """Longer than a stall lasts; a session's ticket, which lies there unread, is no answer."""
+
+    def read_late(visit: Visit) -> None:
+        visit.hear(body=False)
+        threading.Event().wait(1.5)
+        visit.file.read(LARGE)
+        visit.sock.sendall(CREATED)
+
+    with serving(read_late, tls=tls if is_secure else None) as server:
+        assert upload(transport, server.url, LARGE) == 201
+
+
+# the way there
+
+
+def test_an_ipv6_address_is_named_in_brackets(transport: Transport) -> None:
+    try:
+        server = Server((fine,), socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with closing(server):
+        assert transport.send("GET", server.url, {}).body == b"fine"
+        assert f"Host: {server.host}\r\n" in server.heads[0]
+
+
+def test_a_tunnel_carries_every_request_and_no_credential_for_the_registry(tls: ssl.SSLContext) -> None:
+    with serving(fine, tls=tls) as registry:
+
+        def tunnel(visit: Visit) -> None:
+            visit.hear()
+            with socket.create_connection(("127.0.0.1", registry.port)) as beyond:
+                visit.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                threading.Thread(target=pump, args=(beyond, visit.sock), daemon=True).start()
+                pump(visit.sock, beyond)
+
+        with serving(tunnel) as proxy:
+            through = Transport(proxies={"https": f"http://me:secret@{proxy.host}"})
+            for _ in range(3):
+                answer = through.send("GET", "https://registry.invalid/v2/", {"Authorization": "Bearer hunter2"})
+                assert answer.body == b"fine"
+
+            (head,) = proxy.heads
+        assert head.startswith("CONNECT registry.invalid:443 ")
+        assert "hunter2" not in head
+        assert "proxy-authorization: Basic" in head
+        assert [("hunter2" in head, "secret" in head) for head in registry.heads] == [(True, False)] * 3
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def test_a_host_that_is_not_there_is_given_up_soon_by_an_upload_too() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        for _ in range(2):  # nobody accepts them, and there is no place for more
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        failures: list[ConnectionFailed] = []
+
+        def try_it() -> None:
+            try:
+                upload(Transport(connect_timeout=0.1, proxies={}), f"http://127.0.0.1:{full.getsockname()[1]}/")
+            except ConnectionFailed as failure:
+                failures.append(failure)
+
+        trying = threading.Thread(target=try_it, daemon=True)
+        trying.start()
+        trying.join(10)
+        assert [failure.reason for failure in failures] == ["timed out"]
+
+
+def test_failures_leave_no_file_open(time: FakeTime) -> None:
+    def cut(visit: Visit) -> None:
+        visit.hear()
+        visit.sock.sendall(OK[:-2])
+
+    def reset(visit: Visit) -> None:
+        visit.sock.recv(1)
+        visit.reset()
+
+    impatient = Transport(
+        connect_timeout=0.1, read_timeout=0.1, upload_timeout=0.1, attempts=2, sleep=time.sleep, proxies={}
+    )
+    before = open_files()
+    for script in (cut, reset, silent_on_the_second, resets_on_the_second, lambda visit: visit.say(b"what?\r\n\r\n")):
+        with serving(script) as server:
+            for _ in range(2):
+                with suppress(ConnectionFailed, AssertionError):
+                    keep(impatient, server.url, 2)
+                with suppress(ConnectionFailed):
+                    impatient.send("GET", server.url, {})
+                with suppress(ConnectionFailed):
+                    upload(impatient, server.url, LARGE)
+                with suppress(ConnectionFailed):
+                    impatient.send("GET", server.url.replace("http", "https"), {})
+    assert open_files() == before
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
