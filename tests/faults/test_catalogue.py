@@ -97,7 +97,7 @@ CASES = [
     ),
     *(
         Case("503 with seconds", kind, Refused(503, headers={"Retry-After": "20"}), range(1, 3))
-        for kind in ("GET blob", "POST upload")
+        for kind in ("GET blob", "POST upload", "PUT upload")
     ),
     *(Case("503 for long", kind, Refused(503), ALWAYS, f"{AT[kind]}.registry_error") for kind in EVERY),
     *(Case("reset for ever", kind, Broken(ON_ARRIVAL), ALWAYS, f"{AT[kind]}.connection_failed") for kind in EVERY),

@@ -145,8 +145,8 @@ class Transport:
     def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Answer:
         """PUT a body that cannot be sent twice: one attempt. A body that fails takes its connection with it."""
         answer = self._ask("PUT", url, headers, body, self._upload_timeout)
-        if answer.status == 429:
-            self._pause(answer.host, self._seconds_to_wait(answer, 1))
+        if _is_worth_repeating(answer):
+            self._heed(answer, 1)
         return answer
 
     def send_once(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
@@ -172,13 +172,13 @@ class Transport:
                 self._tell(failure.host, failure.reason, attempt, seconds)
                 self._sleep(seconds)
             else:
-                if not _is_worth_repeating(answer) or attempt >= self._attempts:
+                if not _is_worth_repeating(answer):
                     return answer
-                seconds = self._seconds_to_wait(answer, attempt)
+                seconds, is_for_all = self._heed(answer, attempt)
+                if attempt >= self._attempts:
+                    return answer
                 self._tell(answer.host, _status_text(answer.status), attempt, seconds)
-                if answer.status == 429:
-                    self._pause(answer.host, seconds)  # the next request waits for it, on every thread
-                else:
+                if not is_for_all:
                     self._sleep(seconds)
             attempt += 1
 
@@ -219,15 +219,27 @@ class Transport:
             return self._tls
 
     def _await_pause(self, host: str) -> None:
-        with self._lock:
-            seconds = self._pauses.get(host, 0.0) - self._clock()
-        if seconds > 0:
+        # Again after each pause: another answer may have made it longer meanwhile.
+        while (seconds := self._seconds_left(host)) > 0:
             # A little apart, so that the threads do not come back in the same instant.
             self._sleep(seconds * (1 + 0.1 * self._random()))
 
-    def _pause(self, host: str, seconds: float) -> None:
+    def _seconds_left(self, host: str) -> float:
         with self._lock:
-            self._pauses[host] = max(self._pauses.get(host, 0.0), self._clock() + seconds)
+            return self._pauses.get(host, 0.0) - self._clock()
+
+    def _heed(self, answer: Answer, attempt: int) -> tuple[float, bool]:
+        """How long a temporary refusal asks to wait, and whether it asks that of every thread.
+
+        If so, each request to that host waits by itself from now on.
+        """
+        asked = _retry_after(answer.headers.get("Retry-After"), self._wall_clock())
+        seconds = min(asked, self._longest_pause) if asked else self._back_off(attempt)
+        is_for_all = answer.status == 429 or asked > 0
+        if is_for_all:
+            with self._lock:
+                self._pauses[answer.host] = max(self._pauses.get(answer.host, 0.0), self._clock() + seconds)
+        return seconds, is_for_all
 
     def _tell(self, host: str, reason: str, attempt: int, seconds: float) -> None:
         if self._on_retry is not None:
@@ -235,10 +247,6 @@ class Transport:
 
     def _back_off(self, attempt: int) -> float:
         return self._random() * float(min(self._longest_pause, _FIRST_PAUSE * 2**attempt))
-
-    def _seconds_to_wait(self, answer: Answer, attempt: int) -> float:
-        asked = _retry_after(answer.headers.get("Retry-After"), self._wall_clock())
-        return self._back_off(attempt) if asked is None else min(asked, self._longest_pause)
 
 
 def _is_worth_repeating(answer: Answer) -> bool:
@@ -251,16 +259,16 @@ def _is_worth_repeating(answer: Answer) -> bool:
     return answer.status in TEMPORARY_STATUSES or "UNAVAILABLE" in error.error_codes
 
 
-def _retry_after(text: str | None, now: float) -> float | None:
-    """Seconds from a `Retry-After` in either of its forms."""
+def _retry_after(text: str | None, now: float) -> float:
+    """Seconds from a `Retry-After` in either of its forms; 0 where it asks for none that are still to come."""
     if not text:
-        return None
+        return 0.0
     if _SECONDS.fullmatch(text.strip()):
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, OverflowError):
-        return None
+        return 0.0
 
 
 def _split(url: str) -> SplitResult:
