@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.certificates import self_signed
 from tests.support.clocks import FakeTime
-from tests.support.faulty_registry import FaultyRegistry, Reply, faulty_registry, refused
+from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, faulty_registry, refused
 from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.transport import CHUNK_BYTES, Transport
 
@@ -196,6 +196,63 @@ def test_a_pause_that_is_made_longer_while_a_request_waits_is_waited_for_to_its_
     transport.send("GET", f"{server.url}/x", {})
 
     assert waiting == [9.0, 30.0]
+
+
+def refuse_once_and_count(server: FaultyRegistry, method: str) -> Callable[[], int]:
+    """A 429, and good answers that come when nobody else has asked for a while; how many were asked for at a time."""
+    numbers: list[int] = []
+    changed = threading.Condition()
+    running = 0
+
+    def answer(seen: Seen) -> Reply:
+        nonlocal running
+        with changed:
+            running += 1
+            numbers.append(running)
+            changed.notify_all()
+            changed.wait_for(lambda: running == 8, timeout=0.2)
+            running -= 1
+        return OK
+
+    server.on(method, "/x", Reply(429), answer)
+    return lambda: max(numbers)
+
+
+@pytest.mark.parametrize("kind", ["read", "write", "stream"])
+def test_after_a_429_a_host_is_asked_for_half_as_much_at_a_time(
+    server: FaultyRegistry, time: FakeTime, kind: str
+) -> None:
+    transport = Transport(pool_size=8, sleep=time.sleep, clock=time.clock, proxies={})
+    most = refuse_once_and_count(server, "PUT" if kind == "write" else "GET")
+
+    def ask() -> None:
+        if kind == "stream":
+            with transport.open(f"{server.url}/x", {}) as (_, chunks):
+                assert b"".join(chunks) == b"fine"
+        else:
+            transport.send("PUT" if kind == "write" else "GET", f"{server.url}/x", {})
+
+    ask()
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert most() in (4, 5)  # which grows with good answers
+
+
+def test_a_small_read_does_not_wait_for_a_stream(server: FaultyRegistry) -> None:
+    transport = Transport(pool_size=1, proxies={})
+    server.on("GET", "/blob", OK)
+    server.on("GET", "/x", OK)
+
+    with transport.open(f"{server.url}/blob", {}) as (_, chunks):
+        reading = threading.Thread(target=transport.send, args=("GET", f"{server.url}/x", {}), daemon=True)
+        reading.start()
+        reading.join(10)
+        assert not reading.is_alive()
+        assert b"".join(chunks) == b"fine"
 
 
 def test_the_pull_limit_is_answered_at_once(server: FaultyRegistry, transport: Transport, time: FakeTime) -> None:

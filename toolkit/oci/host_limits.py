@@ -1,8 +1,9 @@
 """How many requests a host gets at a time, learned from its answers.
 
-Reads and writes count apart: a transfer inside one registry holds one of each, and could wait for itself otherwise. A
-429 halves the number; as many other answers as are allowed at a time raise it by one again, up to `most` (additive
-increase, multiplicative decrease, as TCP does it).
+Reads, writes and streams count apart: a transfer inside one registry holds a stream and a write, and could wait for
+itself otherwise; and a stream lasts as long as a layer, for which no small read shall wait. A 429 halves the number; as
+many other answers as are allowed at a time raise it by one again, up to `most` (additive increase, multiplicative
+decrease, as TCP does it).
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from toolkit.oci.values import dataclass
+
+Kind = Literal["read", "write", "stream"]
 
 _TOO_MANY_REQUESTS = 429
 
@@ -30,13 +34,13 @@ class HostLimits:
     def __init__(self, most: int) -> None:
         self._most = most
         self._changed = threading.Condition()
-        self._lanes: dict[tuple[str, bool], _Lane] = {}
+        self._lanes: dict[tuple[str, Kind], _Lane] = {}
 
     @contextmanager
-    def turn(self, host: str, *, writes: bool) -> Iterator[Callable[[int], None]]:
-        """Wait until `host` takes another request; the block is that request, and tells the status that it got."""
+    def turn(self, host: str, kind: Kind) -> Iterator[Callable[[int], None]]:
+        """Wait until `host` takes another of this kind; the block is that request, and tells the status that it got."""
         with self._changed:
-            lane = self._lanes.setdefault((host, writes), _Lane(self._most))
+            lane = self._lanes.setdefault((host, kind), _Lane(self._most))
             self._changed.wait_for(lambda: lane.running < lane.limit)
             lane.running += 1
             halvings = lane.halvings

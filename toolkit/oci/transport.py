@@ -72,7 +72,7 @@ class Transport:
     """Sends requests; safe to share between threads, starts none.
 
     `on_retry` is told host, reason, attempt and seconds of each pause. `pool_size` is how many connections a host keeps
-    open, and how many reads and writes it gets at a time unless it wants fewer: at least the number of threads.
+    open, and how many reads, writes and streams it gets at a time unless it wants fewer: no fewer than threads.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Transport:
 
             def ask() -> Answer:
                 with ExitStack() as turn:
-                    tell = turn.enter_context(self._limits.turn(_host(url), writes=False))
+                    tell = turn.enter_context(self._limits.turn(_host(url), "stream"))
                     response = self._exchange("GET", url, headers, None, self._timeout)
                     tell(response.raw.status)
                     if not 200 <= response.raw.status < 300:
@@ -155,7 +155,7 @@ class Transport:
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: Timeouts) -> Answer:
         """One attempt, as soon as its host takes it."""
-        with self._limits.turn(_host(url), writes=method not in ("GET", "HEAD")) as tell:
+        with self._limits.turn(_host(url), "read" if method in ("GET", "HEAD") else "write") as tell:
             answer = self._exchange(method, url, headers, body, timeout).read()
             tell(answer.status)
             return answer

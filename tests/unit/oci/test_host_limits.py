@@ -3,15 +3,15 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
-from toolkit.oci.host_limits import HostLimits
+from toolkit.oci.host_limits import HostLimits, Kind
 
 
-def fits(limits: HostLimits, count: int, host: str = "a", *, writes: bool = False) -> bool:
+def fits(limits: HostLimits, count: int, host: str = "a", kind: Kind = "read") -> bool:
     """Whether there are `count` turns at a time now, and not one more."""
     inside, end = threading.Semaphore(0), threading.Event()
 
     def take() -> None:
-        with limits.turn(host, writes=writes):
+        with limits.turn(host, kind):
             inside.release()
             end.wait(10)
 
@@ -28,7 +28,7 @@ def fits(limits: HostLimits, count: int, host: str = "a", *, writes: bool = Fals
 
 def answer(limits: HostLimits, status: int, times: int = 1) -> None:
     for _ in range(times):
-        with limits.turn("a", writes=False) as tell:
+        with limits.turn("a", "read") as tell:
             tell(status)
 
 
@@ -48,7 +48,7 @@ def test_a_429_halves_what_a_host_gets_at_a_time_and_good_answers_bring_it_back(
 def test_refusals_of_requests_that_ran_together_count_once() -> None:
     limits = HostLimits(8)
     with ExitStack() as stack:
-        tells = [stack.enter_context(limits.turn("a", writes=False)) for _ in range(8)]
+        tells = [stack.enter_context(limits.turn("a", "read")) for _ in range(8)]
         for tell in tells:
             tell(429)
     assert fits(limits, 4)
@@ -60,9 +60,10 @@ def test_one_request_is_always_left() -> None:
     assert fits(limits, 1)
 
 
-def test_hosts_and_directions_are_apart() -> None:
+def test_hosts_and_kinds_are_apart() -> None:
     limits = HostLimits(4)
     answer(limits, 429, 2)
     assert fits(limits, 1)
-    assert fits(limits, 4, writes=True)
+    assert fits(limits, 4, kind="write")
+    assert fits(limits, 4, kind="stream")
     assert fits(limits, 4, "b")
