@@ -178,6 +178,14 @@ def test_a_put_sends_the_type_and_distrusts_another_digest(server: FaultyRegistr
     assert server.seen[0].headers["content-type"] == DOCKER_MANIFEST
 
 
+def test_a_head_with_a_size_of_thousands_of_digits_is_an_error(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", MANIFEST, document_reply(Content_Length="9" * 5000))
+
+    with pytest.raises(OciError) as caught:
+        client.head_manifest(NGINX)
+    assert caught.value.code == "oci.no_digest_on_head"
+
+
 def test_a_range_that_is_ignored_is_skipped(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", BLOB_PATH, Reply(200, {}, b"0123456789"))
 
@@ -186,7 +194,7 @@ def test_a_range_that_is_ignored_is_skipped(server: FaultyRegistry, client: Regi
     assert server.seen[0].headers["range"] == "bytes=4-"
 
 
-@pytest.mark.parametrize("content_range", ["bytes 0-9/10", "", "bytes */10"])
+@pytest.mark.parametrize("content_range", ["bytes 0-9/10", "", "bytes */10", f"bytes {'9' * 5000}-"])
 def test_another_part_than_asked_for_is_refused(
     server: FaultyRegistry, client: RegistryClient, content_range: str
 ) -> None:

@@ -22,7 +22,7 @@ from toolkit.oci.values import dataclass
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.
 _SHORT_WINDOW_SECONDS = 900
-_LIMIT = re.compile(r"\s*(\d+)\s*;\s*w=(\d+)")
+_LIMIT = re.compile(r"\s*([0-9]{1,18})\s*;\s*w=([0-9]{1,18})(?![0-9])")  # Python refuses to read thousands of digits
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s;,=]+\s*=\s*(?:\"[^\"]*\"|[^\s;,]*))*)")
 _RELATION = re.compile(r";\s*rel\s*=\s*\"?([^\";]*)", re.IGNORECASE)
 _SIGN_IN_HINT = "Check the name, and sign in if the repository is private."

@@ -42,7 +42,9 @@ _MOST_RENEWALS = 2
 _TAGS_A_PAGE = 1000
 # A list of more pages than that has no end.
 _MOST_PAGES = 1000
-_RANGE_START = re.compile(r"bytes\s+(\d+)-")
+# Python refuses to read numbers of thousands of digits.
+_SIZE = re.compile(r"[0-9]{1,18}")
+_RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
 # How registries that do not list referrers say so; 404 is the standard's way.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 
@@ -91,7 +93,7 @@ class RegistryClient:
             digest = ref.digest or _digest_header(answer.headers)
             size = answer.headers.get("Content-Length") or ""
             media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
-            if digest is not None and size.isdecimal() and media_type:
+            if digest is not None and _SIZE.fullmatch(size) and media_type:
                 return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(answer.headers))
         raise OciError(
             f"`{answer.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"

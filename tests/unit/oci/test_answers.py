@@ -41,6 +41,8 @@ def errors(*entries: object) -> bytes:
         (None, "97;w=21600", None),
         ("100;w=21600", None, None),
         ("x;w=1", "1;w=1", None),
+        (f"{'9' * 5000};w=1", "1;w=1", None),
+        (f"1;w={'9' * 5000}", "1;w=1", None),
     ],
 )
 def test_pull_limits_are_read_from_headers(
