@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from urllib.parse import SplitResult
 
 from toolkit.oci.endpoints import is_loopback
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
@@ -14,18 +17,29 @@ def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
     `proxies` is what `urllib.request.getproxies_environment` found.
     """
     host = (parts.hostname or "").lower()
-    if is_loopback(host) or _is_exempt(host, parts.port, proxies.get("no", "")):
+    if is_loopback(host) or _is_exempt(host, parts.port or _PORTS.get(parts.scheme), proxies.get("no", "")):
         return ""
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
     return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
 def _is_exempt(host: str, port: int | None, exemptions: str) -> bool:
-    """Whether a comma-separated list has the host, a domain above it, or `*`; an entry may carry a port."""
+    """Whether a comma-separated list has the host, a domain or a network above it, or `*`.
+
+    An entry may carry a port, and an IPv6 address brackets.
+    """
     for entry in exemptions.lower().replace(",", " ").split():
-        name = entry.removeprefix("*").removeprefix(".")
-        if entry == "*" or name in (host, f"{host}:{port}"):
-            return True
-        if name and (host.endswith(f".{name}") or f"{host}:{port}".endswith(f".{name}")):
+        name, colon, end = entry.rpartition(":")
+        if not colon or not end.isdecimal() or (":" in name and not name.endswith("]")):
+            name, end = entry, str(port)
+        name = name.removeprefix("[").removesuffix("]").removeprefix("*").removeprefix(".")
+        if entry == "*" or (name and end == str(port) and (f".{host}".endswith(f".{name}") or _has(name, host))):
             return True
     return False
+
+
+def _has(network: str, host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False

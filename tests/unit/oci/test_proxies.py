@@ -9,7 +9,8 @@ from toolkit.oci.proxies import proxy_for
 PROXIES = {
     "https": "http://secure:3128",
     "http": "plain:3128",
-    "no": "example.com, .internal *.corp,10.0.0.5,q.io:8443",
+    "no": "example.com, .internal *.corp,10.0.0.5,q.io:8443,r.io:443,s.io:80,10.1.0.0/16,fd00::1,[fd00::2],[fd00::3]:5000,"
+    "fd01::/16,fe80::/99999999,:443",
 }
 
 
@@ -29,6 +30,21 @@ PROXIES = {
         ("https://10.0.0.5/", ""),
         ("https://q.io:8443/", ""),
         ("https://q.io/", "http://secure:3128"),
+        ("https://r.io/", ""),
+        ("https://a.r.io/", ""),
+        ("http://r.io/", "http://plain:3128"),
+        ("http://s.io/", ""),
+        ("https://s.io/", "http://secure:3128"),
+        ("https://10.1.2.3/", ""),
+        ("https://10.2.2.3/", "http://secure:3128"),
+        ("https://10.1.2.3.example.org/", "http://secure:3128"),
+        ("https://[fd00::1]/", ""),
+        ("https://[fd00:0::1]:8443/", ""),
+        ("https://[fd00::2]/", ""),
+        ("https://[fd00::3]:5000/", ""),
+        ("https://[fd00::3]/", "http://secure:3128"),
+        ("https://[fd01:2::3]/", ""),
+        ("https://[fd02::1]/", "http://secure:3128"),
     ],
 )
 def test_a_host_is_reached_through_its_proxy_or_directly(url: str, proxy: str) -> None:
