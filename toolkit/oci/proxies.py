@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from urllib.parse import SplitResult
 
@@ -11,11 +12,17 @@ from toolkit.oci.endpoints import is_loopback
 _PORTS = {"http": 80, "https": 443}
 
 
-def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
-    """The proxy's URL for a request to `parts`, empty for none; never one for loopback.
+def read_proxies() -> Mapping[str, str]:
+    """What the environment names, by scheme, with the exemptions as `no`."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies_environment  # noqa: PLC0415  takes 5 ms to load, which few runs need
 
-    `proxies` is what `urllib.request.getproxies_environment` found.
-    """
+    return getproxies_environment()
+
+
+def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
+    """The proxy's URL for a request to `parts`, empty for none; never one for loopback."""
     host = (parts.hostname or "").lower()
     if is_loopback(host) or _is_exempt(host, parts.port or _PORTS.get(parts.scheme), proxies.get("no", "")):
         return ""

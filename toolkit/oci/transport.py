@@ -18,14 +18,13 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
-from urllib.request import getproxies_environment
 
 from toolkit.oci.answers import Answer, refusal
 from toolkit.oci.connections import Body, Connections, RawAnswer, Timeouts
 from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
-from toolkit.oci.proxies import proxy_for
+from toolkit.oci.proxies import proxy_for, read_proxies
 from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Transport:
         self._longest_pause = longest_pause
         self._on_retry = on_retry
         self._user_agent = user_agent
-        self._proxies = dict(getproxies_environment() if proxies is None else proxies)
+        self._proxies = dict(read_proxies() if proxies is None else proxies)
         self._sleep = sleep
         self._clock = clock
         self._wall_clock = wall_clock
