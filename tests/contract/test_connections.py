@@ -330,27 +330,47 @@ def test_an_ipv6_address_is_named_in_brackets(transport: Transport) -> None:
         assert f"Host: {server.host}\r\n" in server.heads[0]
 
 
+def tunnel_to(registry: Server) -> Script:
+    def script(visit: Visit) -> None:
+        visit.hear()
+        with socket.create_connection(("127.0.0.1", registry.port)) as beyond:
+            visit.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            threading.Thread(target=pump, args=(beyond, visit.sock), daemon=True).start()
+            pump(visit.sock, beyond)
+
+    return script
+
+
 def test_a_tunnel_carries_every_request_and_no_credential_for_the_registry(tls: ssl.SSLContext) -> None:
-    with serving(fine, tls=tls) as registry:
+    with serving(fine, tls=tls) as registry, serving(tunnel_to(registry)) as proxy:
+        through = Transport(proxies={"https": f"http://me:secret@{proxy.host}"})
+        for _ in range(3):
+            answer = through.send("GET", "https://registry.invalid/v2/", {"Authorization": "Bearer hunter2"})
+            assert answer.body == b"fine"
 
-        def tunnel(visit: Visit) -> None:
-            visit.hear()
-            with socket.create_connection(("127.0.0.1", registry.port)) as beyond:
-                visit.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                threading.Thread(target=pump, args=(beyond, visit.sock), daemon=True).start()
-                pump(visit.sock, beyond)
-
-        with serving(tunnel) as proxy:
-            through = Transport(proxies={"https": f"http://me:secret@{proxy.host}"})
-            for _ in range(3):
-                answer = through.send("GET", "https://registry.invalid/v2/", {"Authorization": "Bearer hunter2"})
-                assert answer.body == b"fine"
-
-            (head,) = proxy.heads
+        (head,) = proxy.heads
         assert head.startswith("CONNECT registry.invalid:443 ")
         assert "hunter2" not in head
         assert "proxy-authorization: Basic" in head
         assert [("hunter2" in head, "secret" in head) for head in registry.heads] == [(True, False)] * 3
+
+
+def test_an_answer_that_comes_too_early_is_heard_through_a_tunnel(tls: ssl.SSLContext) -> None:
+    def refuse(visit: Visit) -> None:
+        visit.hear(body=False)
+        visit.sock.sendall(REFUSED)
+
+    with serving(refuse, tls=tls) as registry, serving(tunnel_to(registry)) as proxy:
+        through = Transport(proxies={"https": f"http://{proxy.host}"})
+        assert upload(through, "https://registry.invalid/", LARGE) == 401
+
+
+def test_dead_connections_to_a_proxy_cost_one_attempt(time: FakeTime) -> None:
+    with serving(*[resets_on_the_second] * 3, fine) as proxy:
+        through = Transport(proxies={"http": f"http://{proxy.host}"}, sleep=time.sleep)
+        keep(through, "http://registry.invalid/", 3)
+        assert through.send("GET", "http://registry.invalid/", {}).body == b"fine"
+    assert len(time.slept) == 1
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -74,9 +75,24 @@ class ProxiedConnections:
         userinfo, at, address = proxy.netloc.rpartition("@")
         headers = urllib3.make_headers(proxy_basic_auth=unquote(userinfo)) if at else None
         settings: dict[str, Any] = {"ssl_context": self._tls()} if "https" in (scheme, proxy.scheme) else {}
-        return urllib3.ProxyManager(
+        manager = urllib3.ProxyManager(
             f"{proxy.scheme}://{address}", num_pools=64, proxy_headers=headers, maxsize=self._kept, **settings
         )
+        manager.pool_classes_by_scheme = {"http": urllib3.HTTPConnectionPool, "https": _SecurePool}
+        return manager
+
+
+class _SecureConnection(HTTPSConnection):
+    def send(self, data: Any) -> None:
+        """A server that has answered and hung up is a broken pipe to urllib3, which then reads the answer."""
+        try:
+            super().send(data)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError from error
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
 
 
 class _ProxiedAnswer:
