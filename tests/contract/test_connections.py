@@ -257,6 +257,22 @@ def test_the_answer_to_a_head_has_no_body(transport: Transport, says: str) -> No
         assert len(server.visits) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("HEAD", OK),
+        ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nfine"),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nfine"),
+    ],
+    ids=["HEAD", "204", "304"],
+)
+def test_a_body_where_none_belongs_is_lost(transport: Transport, time: FakeTime, method: str, answer: bytes) -> None:
+    with serving(lambda visit: visit.say(answer, OK.replace(b"fine", b"next")), fine) as server:
+        assert transport.send(method, server.url, {}).body == b""
+        assert transport.send("GET", server.url, {}).body == b"next"
+    assert time.slept == []
+
+
 # answers that come too early
 
 
