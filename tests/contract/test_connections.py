@@ -351,8 +351,10 @@ def tunnel_to(registry: Server) -> Script:
         visit.hear()
         with socket.create_connection(("127.0.0.1", registry.port)) as beyond:
             visit.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            threading.Thread(target=pump, args=(beyond, visit.sock), daemon=True).start()
+            back = threading.Thread(target=pump, args=(beyond, visit.sock), daemon=True)
+            back.start()
             pump(visit.sock, beyond)
+            back.join()
 
     return script
 
@@ -393,6 +395,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)
+    with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
 
 
@@ -440,7 +443,7 @@ def test_failures_leave_no_file_open(time: FakeTime) -> None:
                     upload(impatient, server.url, LARGE)
                 with suppress(ConnectionFailed):
                     impatient.send("GET", server.url.replace("http", "https"), {})
-    assert open_files() == before
+    assert open_files() <= before  # some of which may be left of other tests, and close only now
 
 
 def open_files() -> int:
