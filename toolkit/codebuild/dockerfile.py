@@ -15,7 +15,7 @@ from typing import Any
 from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import NamedImage, Reading, Trouble
 from toolkit.codebuild.stages import Stages
-from toolkit.codebuild.variables import CannotExpand, Word, expand
+from toolkit.codebuild.variables import CannotExpand, Values, Word, expand
 
 MAX_TEXT = 1024 * 1024
 """More than that is no Dockerfile."""
@@ -23,6 +23,7 @@ MAX_TEXT = 1024 * 1024
 _DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _IMAGE_SCHEME = "docker-image://"
 _SCRATCH = "scratch"
+_SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
@@ -35,7 +36,7 @@ class Circumstances:
     be any, so every stage counts.
     """
 
-    args: Mapping[str, str] = field(default_factory=dict)
+    args: Values = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     is_target_known: bool = True
@@ -119,10 +120,8 @@ class _Reader:
 
     def read(self) -> None:
         """Go through the instructions."""
-        if self._syntax is not None:
-            name = self._syntax.value
-            own = self._circumstances.args.get("BUILDKIT_SYNTAX")
-            self._found.append((-1, NamedImage(self._syntax.line, Kind.SYNTAX, name, own or name, self._machine)))
+        if self._has_frontend:
+            self._note_frontend()
         import dockerfile  # noqa: PLC0415  a Go runtime, which only a scan needs
 
         known = frozenset(dockerfile.all_cmds())
@@ -145,6 +144,18 @@ class _Reader:
             self.troubles.append(Trouble(1, "there is no `FROM`", is_fault=True))
         elif self._stages.find_target(self._circumstances.target) is None:
             self.troubles.append(Trouble(1, f"there is no stage `{self._circumstances.target}`", is_fault=True))
+
+    @property
+    def _has_frontend(self) -> bool:
+        return self._syntax is not None or _SYNTAX_ARGUMENT in self._circumstances.args
+
+    def _note_frontend(self) -> None:
+        """BuildKit looks at the argument first, and needs no line for it."""
+        line, written = (self._syntax.line, self._syntax.value) if self._syntax else (1, _SYNTAX_ARGUMENT)
+        own = self._circumstances.args.get(_SYNTAX_ARGUMENT, written)
+        name = (own or "").strip().partition(" ")[0]
+        unset = () if own is not None else (_SYNTAX_ARGUMENT,)
+        self._found.append((-1, NamedImage(line, Kind.SYNTAX, written, name, self._machine, unset)))
 
     def _commands(self) -> list[Any]:
         import dockerfile  # noqa: PLC0415
@@ -193,8 +204,8 @@ class _Reader:
             name, has_default, default = assignment.partition("=")
             if name in self._circumstances.args:
                 self._values[name] = self._circumstances.args[name]
-            elif has_default and (word := self._expanded(command, default)) is not None and not word.unset:
-                self._values[name] = word.text
+            elif has_default and (word := self._expanded(command, default)) is not None:
+                self._values[name] = None if word.unset else word.text
 
     def _read_from(self, command: Any) -> None:
         """Note what a stage starts from: an image, or an earlier stage."""
@@ -272,11 +283,12 @@ class _Reader:
             name=replaced.removeprefix(_IMAGE_SCHEME) if replaced is not None else word.text,
             platform=platform.text or None,
             unset=word.unset if replaced is None else (),
-            follows_syntax=self._syntax is not None,
+            follows_syntax=self._has_frontend,
         )
         if platform.unset:
             names_unset = ", ".join(f"`{name}`" for name in platform.unset)
-            self.troubles.append(Trouble(image.line, f"its platform needs {names_unset}, which has no value"))
+            message = f"its platform needs {names_unset}, which has no known value"
+            self.troubles.append(Trouble(image.line, message, is_fault=True))
         self._found.append((self._stage, image))
 
     def _line_of(self, command: Any, written: str) -> int:
@@ -310,9 +322,9 @@ def _froms(command: Any) -> Iterator[tuple[Kind, str]]:
                         yield Kind.MOUNT_FROM, value.strip("\"'")
 
 
-def _platform_values(circumstances: Circumstances) -> dict[str, str]:
+def _platform_values(circumstances: Circumstances) -> dict[str, str | None]:
     """The variables that every Dockerfile has without an `ARG`."""
-    values: dict[str, str] = {}
+    values: dict[str, str | None] = {}
     for prefix, platform in (
         ("BUILD", circumstances.machine),
         ("TARGET", circumstances.target_platform or circumstances.machine),

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.codebuild.coverage import Builder, Kind, Strategy
+from toolkit.codebuild.variables import Values
 
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
     """An image that a line names: `written` as there, `name` with its variables' values.
 
-    `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a value, with which
-    `name` is not what a build would fetch. `follows_syntax`: its Dockerfile has a `# syntax=` line. `is_unused`: its
-    stage is not needed by the one that is built. `builder` is the one that the command names, if it names any.
+    `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a known value, with
+    which `name` is not what a build would fetch. `follows_syntax`: its Dockerfile is for a frontend that is fetched.
+    `is_unused`: its stage is not needed by the one that is built. `builder` is the one that the command names, if any.
     `unused` are strategies whose variable its build does not use.
     """
 
@@ -47,8 +48,8 @@ class Build:
 
     `dockerfile` is relative to `context` where `is_beside_context`, else to the folder; `inline` is its text instead.
     `is_partial`: another compose file may say the context. `contexts` are named contexts; `platforms` is empty for the
-    machine's own; `tags` are the names it gives its result. `unused` are strategies whose variable it does not use:
-    only a command can.
+    machine's own; `tags` are the names it gives its result. `target` may be any where it is not known. `unused` are
+    strategies whose variable it does not use: only a command can.
     """
 
     line: int
@@ -57,10 +58,11 @@ class Build:
     is_beside_context: bool = False
     is_partial: bool = False
     inline: str | None = None
-    args: Mapping[str, str] = field(default_factory=dict)
+    args: Values = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     target: str | None = None
+    is_target_known: bool = True
     pulls_always: bool = False
     builder: Builder | None = None
     asks_buildkit: bool = False

@@ -17,9 +17,6 @@ class Stages:
             self._numbers[name].append(number)
         self._needs: defaultdict[int, set[int]] = defaultdict(set)
 
-    def __len__(self) -> int:
-        return self._count
-
     def find(self, name: str, *, before: int | None = None) -> int | None:
         """The last stage of this name, of those `before` a number where it is given."""
         numbers = self._numbers.get(name.lower(), []) if name else []

@@ -21,24 +21,28 @@ _LONGEST_REPLACED = 1024
 _MOST_STARS = 3
 
 
+Values = Mapping[str, str | None]
+"""Variables by name: None has a value that nobody knows, so that no default takes its place."""
+
+
 class CannotExpand(Exception):
     """The text is no word of the language; the message is a clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word after expansion; `unset` are the variables that it needed and that have no value."""
+    """A word after expansion; `unset` are the variables that it needed and that have no known value."""
 
     text: str
     unset: tuple[str, ...] = ()
 
 
-def expand(text: str, values: Mapping[str, str], *, escape: str = "\\") -> Word:
+def expand(text: str, values: Values, *, escape: str = "\\") -> Word:
     """`text` of a Dockerfile: quotes are taken away, `escape` protects one letter. Raises CannotExpand."""
     return _run(_Expansion(text, values, escape=escape, has_quotes=True))
 
 
-def interpolate(text: str, values: Mapping[str, str]) -> Word:
+def interpolate(text: str, values: Values) -> Word:
     """`text` of a compose file: quotes stay, `$$` is a dollar. Raises CannotExpand."""
     return _run(_Expansion(text, values, escape="$", has_quotes=False))
 
@@ -51,7 +55,7 @@ def _run(expansion: _Expansion) -> Word:
 @dataclass(slots=True)
 class _Expansion:
     text: str
-    values: Mapping[str, str]
+    values: Values
     escape: str
     has_quotes: bool
     place: int = 0
@@ -123,9 +127,10 @@ class _Expansion:
         return self._value(match.group())
 
     def _value(self, name: str) -> str:
-        if name not in self.values:
+        value = self.values.get(name)
+        if value is None:
             self.unset.append(name)
-        return self._limited(self.values.get(name, ""))
+        return self._limited(value or "")
 
     def _in_braces(self, depth: int) -> str:
         match = _NAME.match(self.text, self.place)
@@ -143,18 +148,22 @@ class _Expansion:
             self.place += 1
         before = len(self.unset)
         word = self.until("}", depth)
-        is_set = name in self.values and not (counts_empty and not self.values[name])
+        value = self.values.get(name)
+        is_unknown = name in self.values and value is None
+        is_set = value is not None and not (counts_empty and not value)
         if operator not in ("-", "+", "?") or (operator == "-" and is_set) or (operator == "+" and not is_set):
             del self.unset[before:]  # the word is not used
         match operator:
+            case "-" | "+" if is_unknown:
+                return self._value(name)
             case "-":
-                return self._limited(self.values[name]) if is_set else word
+                return self._limited(value or "") if is_set else word
             case "+":
                 return word if is_set else ""
             case "?":
                 if not is_set:
                     self.unset.append(name)
-                return self._limited(self.values.get(name, ""))
+                return self._limited(value or "")
             case "#" | "%" if self.has_quotes and not counts_empty:
                 return _stripped(self._value(name), word, operator)
             case "/" if self.has_quotes and not counts_empty:

@@ -185,8 +185,28 @@ def test_what_no_builder_takes_is_a_fault_with_its_line(text: str, line: int, me
 
 
 def test_a_platform_without_a_value_is_said() -> None:
-    reading = read_dockerfile("FROM --platform=$P a")
-    assert [trouble.message for trouble in reading.troubles] == ["its platform needs `P`, which has no value"]
+    [fault] = read_dockerfile("FROM --platform=$P a").troubles
+    assert (fault.message, fault.is_fault) == ("its platform needs `P`, which has no known value", True)
+
+
+def test_an_argument_that_nobody_knows_is_not_its_default() -> None:
+    text = "ARG V=1.16\nARG W=${V:-1.17}\nFROM nginx:${W:-1.18}"
+    assert images(text) == ["3 from nginx:1.16"]
+    assert images(text, args={"V": None}) == ["3 from nginx: without W"]
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "expected"),
+    [
+        ("FROM scratch", {"BUILDKIT_SYNTAX": "docker/dockerfile:1.7"}, ["1 syntax docker/dockerfile:1.7"]),
+        ("# syntax=a/b\nFROM scratch", {"BUILDKIT_SYNTAX": " c/d:1 x=y"}, ["1 syntax c/d:1"]),
+        ("FROM scratch", {"BUILDKIT_SYNTAX": None}, ["1 syntax  without BUILDKIT_SYNTAX"]),
+    ],
+)
+def test_the_frontend_of_an_argument_is_fetched_with_a_line_and_without(
+    text: str, args: dict[str, str | None], expected: list[str]
+) -> None:
+    assert images(text, args=args) == expected
 
 
 words = st.sampled_from(
