@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, listed, spelled
 from toolkit.codebuild.coverage import Kind
-from toolkit.codebuild.docker_commands import SBOM_SCANNER, cache_image
 from toolkit.codebuild.findings import Build, NamedImage, Reading, Trouble
-from toolkit.codebuild.variables import Word
+from toolkit.codebuild.variables import Values, Word
 
 _TEMPLATE = re.compile(r"\$\$\{|\$\{\s*(?P<expression>[^{}]*?)\s*\}")
-_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)?")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _MAPPINGS = frozenset({"args", "contexts", "labels"})
 _MOST_VARIANTS = 200
@@ -27,9 +27,7 @@ _LONGEST_HCL = 256 * 1024
 """The parser is slow: a file of this length takes it a minute."""
 
 
-def read_bake(
-    text: str, values: Mapping[str, str] | None = None, *, is_json: bool, pulls_always: bool = False
-) -> Reading:
+def read_bake(text: str, values: Values | None = None, *, is_json: bool, pulls_always: bool = False) -> Reading:
     """The builds of all targets; `values` go before the defaults of the variables."""
     try:
         blocks = _read_json(text) if is_json else _read_hcl(text)
@@ -99,13 +97,11 @@ def _from_hcl(value: Any) -> Any:
 
 
 class _Reader:
-    def __init__(
-        self, text: str, blocks: dict[str, dict[str, Any]], values: Mapping[str, str], pulls_always: bool
-    ) -> None:
+    def __init__(self, text: str, blocks: dict[str, dict[str, Any]], values: Values, pulls_always: bool) -> None:
         self._lines = text.split("\n")
         self._targets = blocks["target"]
         self._pulls_always = pulls_always
-        self._values: dict[str, str] = {}
+        self._values: dict[str, str | None] = {}
         for name, body in blocks["variable"].items():
             word = self._word(body.get("default"), self._values)
             if name in values:
@@ -123,7 +119,7 @@ class _Reader:
         for name in self._targets:
             line = self._line_of(name)
             fields = self._inherited(name, line)
-            for values in self._variants(name):
+            for values in self._variants(name, line):
                 self._read_target(line, fields, values)
 
     def _line_of(self, name: str) -> int:
@@ -135,7 +131,7 @@ class _Reader:
         if name not in self._merged:
             self._merged[name] = None  # being made: who asks now is its own parent
             merged: dict[str, Any] = {}
-            for parent in map(str, _listed(self._targets[name].get("inherits"))):
+            for parent in map(str, listed(self._targets[name].get("inherits"))):
                 if parent not in self._targets:
                     self._give_up(line, f"`{name}` inherits `{parent}`, which is not in this file")
                 else:
@@ -147,10 +143,14 @@ class _Reader:
             return {}
         return fields
 
-    def _variants(self, name: str) -> Iterator[Mapping[str, str]]:
+    def _variants(self, name: str, line: int) -> Iterator[Values]:
         """The variables of each member of a matrix, or those of the file alone."""
         matrix = _mapping(self._targets[name].get("matrix"))
-        axes = [[self._member(key, one) for one in _listed(value)] for key, value in matrix.items()]
+        axes = [[self._member(key, one) for one in listed(value)] for key, value in matrix.items()]
+        if math.prod(map(len, axes)) > _MOST_VARIANTS:
+            self._give_up(
+                line, f"the matrix of `{name}` has more than {_MOST_VARIANTS} members, which are not all read"
+            )
         for members in itertools.islice(itertools.product(*axes), _MOST_VARIANTS):
             values = dict(self._values)
             for member in members:
@@ -163,7 +163,7 @@ class _Reader:
         words = {name: self._word(one, self._values) for name, one in parts.items()}
         return {name: word.text for name, word in words.items() if word and not word.unset}
 
-    def _read_target(self, line: int, fields: dict[str, Any], values: Mapping[str, str]) -> None:
+    def _read_target(self, line: int, fields: dict[str, Any], values: Values) -> None:
         context = self._word(fields.get("context"), values) or Word(".")
         file = self._word(fields.get("dockerfile"), values)
         inline = self._word(fields.get("dockerfile-inline"), values)
@@ -171,22 +171,24 @@ class _Reader:
         if unset:
             self._give_up(line, f"which Dockerfile it builds needs `{unset[0]}`")
             return
-        if "://" in context.text or context.text.startswith("git@"):
+        if is_elsewhere(context.text):
             self._give_up(line, "its Dockerfile is somewhere else")
             return
-        for value in _listed(fields.get("cache-from")):
-            self._note_cache(line, value, values)
-        for value in _listed(fields.get("attest")):
-            attest = self._word(value, values)
-            is_sbom = _mapping(value).get("type") == "sbom" if isinstance(value, dict) else attest is not None
-            if is_sbom and (isinstance(value, dict) or "type=sbom" in str(value)):
-                self.images.append(NamedImage(line, Kind.SBOM, SBOM_SCANNER, SBOM_SCANNER))
-        target = self._word(fields.get("target"), values)
-        platforms = [self._word(one, values) for one in _listed(fields.get("platforms"))]
-        if any(word and word.unset for word in platforms):
-            message = "not understood: its platforms are an expression, taken for the machine's own"
-            self.troubles.append(Trouble(line, message))
-        tags = [self._word(one, values) for one in _listed(fields.get("tags"))]
+        for field, kind, image_of in (
+            ("cache-from", Kind.CACHE_FROM, cache_image),
+            ("attest", Kind.SBOM, attested_scanner),
+        ):
+            for value in listed(fields.get(field)):
+                self._note(line, kind, spelled(value), image_of, values)
+        target = self._word(fields.get("target"), values) or Word("")
+        platforms = [self._word(one, values) for one in listed(fields.get("platforms"))]
+        if any(word is None or word.unset for word in platforms):
+            self._give_up(line, "its platforms are an expression")
+        contexts = dict(self._pairs(fields.get("contexts"), values))
+        for name in [name for name, value in contexts.items() if value is None]:
+            self._give_up(line, f"its context `{name}` is an expression")
+        pull = self._word(fields.get("pull"), values) or Word("")
+        tags = [self._word(one, values) for one in listed(fields.get("tags"))]
         self.builds.append(
             Build(
                 line=line,
@@ -196,29 +198,31 @@ class _Reader:
                 asks_buildkit=True,
                 inline=inline.text if inline else None,
                 args=dict(self._pairs(fields.get("args"), values)),
-                contexts=dict(self._pairs(fields.get("contexts"), values)),
+                contexts={name: value for name, value in contexts.items() if value is not None},
                 platforms=tuple(word.text for word in platforms if word and not word.unset),
-                target=target.text if target and not target.unset else None,
-                pulls_always=self._pulls_always or fields.get("pull") is True,
+                target=target.text or None,
+                is_target_known=not target.unset,
+                pulls_always=self._pulls_always or pull.text == "true" or bool(pull.unset),
                 tags=tuple(word.text for word in tags if word and not word.unset),
             )
         )
 
-    def _note_cache(self, line: int, value: Any, values: Mapping[str, str]) -> None:
-        if isinstance(value, dict):
-            value = ",".join(f"{key}={one}" for key, one in value.items())
-        word = self._word(value, values)
-        cache = cache_image(word.text) if word else None
-        if word and cache:
-            self.images.append(NamedImage(line, Kind.CACHE_FROM, cache, cache, unset=word.unset))
+    def _note(self, line: int, kind: Kind, written: str, image_of: Callable[[str], str | None], values: Values) -> None:
+        word = self._word(written, values) or Word("")
+        image = image_of(word.text)
+        if word.unset and not word.text:
+            self._give_up(line, f"`{written}` has no known value")
+        elif image is not None and (image or word.unset):
+            self.images.append(NamedImage(line, kind, written if word.unset else image, image, unset=word.unset))
 
-    def _pairs(self, value: Any, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    def _pairs(self, value: Any, values: Values) -> Iterator[tuple[str, str | None]]:
+        """The values of a mapping, None where one is not known; `null` is none."""
         for key, one in _mapping(value).items():
             word = self._word(one, values)
-            if word is not None and not word.unset:
-                yield key, word.text
+            if one is not None:
+                yield key, None if word is None or word.unset else word.text
 
-    def _word(self, value: Any, values: Mapping[str, str]) -> Word | None:
+    def _word(self, value: Any, values: Values) -> Word | None:
         if value is None or isinstance(value, dict | list):
             return None
         unset: list[str] = []
@@ -227,12 +231,13 @@ class _Reader:
             expression = found["expression"]
             if expression is None:
                 return "${"
-            if not _NAME.fullmatch(expression) or expression not in values:
+            known = values.get(expression)
+            if known is None:
                 unset.append(expression)
-            return values.get(expression, "")
+            return known or ""
 
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        if text.count("${") * max(map(len, values.values()), default=0) > _LONGEST:
+        text = spelled(value)
+        if text.count("${") * max((len(one or "") for one in values.values()), default=0) > _LONGEST:
             return Word("", (f"{text[:20]}...",))
         return Word(_TEMPLATE.sub(replace, text), tuple(unset))
 
@@ -249,9 +254,3 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from toolkit.codebuild.build_fields import cache_image, is_elsewhere, listed, sbom_scanner, spelled
 from toolkit.codebuild.coverage import Kind
-from toolkit.codebuild.docker_commands import SBOM_SCANNER, cache_image
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
-from toolkit.codebuild.variables import CannotExpand, Word, interpolate
+from toolkit.codebuild.variables import CannotExpand, Values, Word, interpolate
 from toolkit.manifest.document import Document, NotYaml, Path, read_document
 
 _ALWAYS = frozenset({"always", "daily", "weekly"})
 
 
-def read_compose(text: str, values: Mapping[str, str] | None = None, *, pulls_always: bool = False) -> Reading:
+def read_compose(text: str, values: Values | None = None, *, pulls_always: bool = False) -> Reading:
     """The images that the services run, and their builds; `pulls_always` as `docker compose build --pull` does."""
     try:
         document = read_document(text)
@@ -28,7 +28,7 @@ def read_compose(text: str, values: Mapping[str, str] | None = None, *, pulls_al
 
 
 class _Reader:
-    def __init__(self, document: Document, values: Mapping[str, str], pulls_always: bool) -> None:
+    def __init__(self, document: Document, values: Values, pulls_always: bool) -> None:
         self._document = document
         self._values = values
         self._pulls_always = pulls_always
@@ -39,8 +39,8 @@ class _Reader:
 
     def read(self, root: dict[str, object]) -> None:
         services = root.get("services")
-        for number, entry in enumerate(_listed(root.get("include"))):
-            paths = _listed(entry.get("path")) if isinstance(entry, dict) else [entry]
+        for number, entry in enumerate(listed(root.get("include"))):
+            paths = listed(entry.get("path")) if isinstance(entry, dict) else [entry]
             for file in paths:
                 self._follow(("include", number), file)
         if not isinstance(services, dict):
@@ -59,18 +59,21 @@ class _Reader:
         if isinstance(extends, dict) and extends.get("file"):
             self._follow((*path, "extends", "file"), extends["file"])
         image = self._text((*path, "image"), service.get("image"))
-        platform = self._text((*path, "platform"), service.get("platform"))
-        policy = str(service.get("pull_policy") or "")
+        platform = self._platform((*path, "platform"), service.get("platform"))
+        policy = self._text((*path, "pull_policy"), service.get("pull_policy")) or Word("")
         if service.get("build") is not None:
             self._read_build((*path, "build"), service["build"], image, platform)
-        elif image is not None and policy not in ("never", "build"):
+        elif image is not None and (policy.unset or policy.text not in ("never", "build")):
             self._note(
                 Kind.COMPOSE_IMAGE,
                 (*path, "image"),
                 str(service["image"]),
                 image,
                 platform=platform.text if platform else None,
-                pulls_always=self._pulls_always or policy in _ALWAYS or policy.startswith("every_"),
+                pulls_always=self._pulls_always
+                or bool(policy.unset)
+                or policy.text in _ALWAYS
+                or policy.text.startswith("every_"),
             )
 
     def _read_build(self, path: Path, build: object, image: Word | None, platform: Word | None) -> None:
@@ -80,20 +83,30 @@ class _Reader:
             return
         context = self._text((*path, "context"), fields.get("context")) or Word(".")
         file = self._text((*path, "dockerfile"), fields.get("dockerfile"))
-        inline = fields.get("dockerfile_inline")
-        if context.unset or (file and file.unset) or "://" in context.text or context.text.startswith("git@"):
+        inline = self._text((*path, "dockerfile_inline"), fields.get("dockerfile_inline"))
+        unset = (*context.unset, *(file.unset if file else ()), *(inline.unset if inline else ()))
+        if unset:
+            self._give_up(path, f"which Dockerfile it builds needs `{unset[0]}`")
+            return
+        if is_elsewhere(context.text):
             self._give_up(path, "its Dockerfile is somewhere else")
             return
-        for number, value in enumerate(_listed(fields.get("cache_from"))):
+        for number, value in enumerate(listed(fields.get("cache_from"))):
             word = self._text((*path, "cache_from", number), value)
             cache = cache_image(word.text) if word else None
-            if word and cache:
+            if word and cache is not None and (cache or word.unset):
                 self._note(Kind.CACHE_FROM, (*path, "cache_from", number), str(value), Word(cache, word.unset))
-        if fields.get("sbom") not in (None, False, "false"):
-            self._note(Kind.SBOM, (*path, "sbom"), SBOM_SCANNER, Word(SBOM_SCANNER))
-        platforms = [self._text((*path, "platforms"), one) for one in _listed(fields.get("platforms"))]
+        sbom = self._text((*path, "sbom"), fields.get("sbom")) or Word("false")
+        if scanner := sbom_scanner(sbom.text):
+            self._note(Kind.SBOM, (*path, "sbom"), scanner, Word(scanner, sbom.unset))
+        platforms = [self._platform((*path, "platforms"), one) for one in listed(fields.get("platforms"))]
         own = [word.text for word in platforms if word] or ([platform.text] if platform else [])
-        tags = [self._text((*path, "tags"), one) for one in _listed(fields.get("tags"))]
+        tags = [self._text((*path, "tags"), one) for one in listed(fields.get("tags"))]
+        target = self._text((*path, "target"), fields.get("target")) or Word("")
+        pull = self._text((*path, "pull"), fields.get("pull")) or Word("")
+        contexts = dict(self._pairs((*path, "additional_contexts"), fields.get("additional_contexts")))
+        for name in [name for name, value in contexts.items() if value is None]:
+            self._give_up((*path, "additional_contexts"), f"its context `{name}` has no known value")
         self.builds.append(
             Build(
                 line=self._document.place(path).line,
@@ -102,34 +115,41 @@ class _Reader:
                 is_beside_context=True,
                 asks_buildkit=True,
                 is_partial="context" not in fields,
-                inline=self._plain((*path, "dockerfile_inline"), inline),
+                inline=inline.text if inline else None,
                 args=dict(self._pairs((*path, "args"), fields.get("args"))),
-                contexts=dict(self._pairs((*path, "additional_contexts"), fields.get("additional_contexts"))),
+                contexts={name: value for name, value in contexts.items() if value is not None},
                 platforms=tuple(own),
-                target=self._plain((*path, "target"), fields.get("target")),
-                pulls_always=self._pulls_always or fields.get("pull") is True,
-                tags=tuple(word.text for word in (image, *tags) if word),
+                target=target.text or None,
+                is_target_known=not target.unset,
+                pulls_always=self._pulls_always or pull.text == "true" or bool(pull.unset),
+                tags=tuple(word.text for word in (image, *tags) if word and not word.unset),
             )
         )
 
-    def _plain(self, path: Path, text: object) -> str | None:
-        word = self._text(path, text)
-        return word.text if word else None
+    def _platform(self, path: Path, value: object) -> Word | None:
+        word = self._text(path, value)
+        if word and word.unset:
+            self._give_up(path, f"its platform needs `{word.unset[0]}`, which has no known value")
+        return word
 
-    def _pairs(self, path: Path, value: object) -> Iterator[tuple[str, str]]:
-        """`{A: 1}` or `[A=1, B]`; one without a value has that of the environment, if there is one."""
-        items = value.items() if isinstance(value, dict) else [str(one).partition("=")[::2] for one in _listed(value)]
-        texts = [str(one) for one in _listed(value)]
-        for key, own in items:
-            is_bare = own is None or (isinstance(value, list) and str(key) in texts)
-            word = self._text(path, self._values.get(str(key)) if is_bare else own)
-            if word is not None and not word.unset:
-                yield str(key), word.text
+    def _pairs(self, path: Path, value: object) -> Iterator[tuple[str, str | None]]:
+        """`{A: 1}` or `[A=1, B]`, None where a value is not known; one without has that of the environment."""
+        if isinstance(value, dict):
+            items = {str(key): own for key, own in value.items()}
+        else:
+            pairs = (spelled(one).partition("=") for one in listed(value))
+            items = {key: own if equals else None for key, equals, own in pairs}
+        for key, own in items.items():
+            if own is None:
+                yield key, self._values.get(key)
+            else:
+                word = self._text(path, own)
+                yield key, None if word is None or word.unset else word.text
 
     def _text(self, path: Path, value: object) -> Word | None:
         if value is None:
             return None
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = spelled(value)
         try:
             return interpolate(text, self._values)
         except CannotExpand as error:
@@ -158,9 +178,3 @@ class _Reader:
 
     def _give_up(self, path: Path, why: str) -> None:
         self.troubles.append(Trouble(self._document.place(path).line, f"not understood: {why}", is_fault=True))
-
-
-def _listed(value: object) -> list[object]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

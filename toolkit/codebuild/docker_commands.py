@@ -7,9 +7,9 @@ understood, because what it fetches cannot be seen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
 from toolkit.codebuild.coverage import Builder, Kind, Strategy
 from toolkit.codebuild.docker_options import (
     BUILD_FLAGS,
@@ -24,10 +24,9 @@ from toolkit.codebuild.docker_options import (
 )
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_words import Command, read_commands
-from toolkit.codebuild.variables import CannotExpand, Word, interpolate
+from toolkit.codebuild.variables import CannotExpand, Values, Word, interpolate
 
 BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
-SBOM_SCANNER = "docker/buildkit-syft-scanner:stable-1"
 
 _COMPOSE_STARTS = frozenset({"build", "up", "run", "create", "pull", "watch"})
 _COPY_OF_FRAGMENT = re.compile(
@@ -43,7 +42,6 @@ _SPEAKERS = frozenset(
 )
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_URL = re.compile(r"(https?|git|ssh)://|git@|github\.com/")
 _DOCKER_IN_WORD = re.compile(r"\bdocker(-compose)?\s+(build|buildx|pull|run|create|compose|image|container|up)\b")
 
 
@@ -51,7 +49,7 @@ _DOCKER_IN_WORD = re.compile(r"\bdocker(-compose)?\s+(build|buildx|pull|run|crea
 class _State:
     """What earlier commands have set."""
 
-    values: dict[str, str]
+    values: dict[str, str | None]
     folder: str = "."
     folders: list[str] = field(default_factory=list)
     builder: Builder | None = None
@@ -65,7 +63,7 @@ class _State:
 class CommandReader:
     """Reads one command after another: what a `cd`, an `export` or a builder made holds for those that follow."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Values) -> None:
         self._state = _State(dict(values))
 
     def read(self, text: str, first_line: int = 1) -> None:
@@ -95,9 +93,8 @@ class CommandReader:
         while words and (words[0] in ("export", "env") or _ASSIGNMENT.fullmatch(words[0])):
             match = _ASSIGNMENT.fullmatch(words.pop(0))
             if match:
-                own[match[1]] = self._expanded(match[2]).text if not self._expanded(match[2]).unset else ""
-                if not own[match[1]]:
-                    own.pop(match[1])
+                word = self._expanded(match[2])
+                own[match[1]] = None if word.unset else word.text
         if not words:
             self._state.values = own
             return
@@ -172,7 +169,8 @@ class CommandReader:
                 if any(name == "--set" for name, _ in options):
                     self._state.troubles.append(Trouble(call.command.line, "what `--set` changes is not read"))
             case ["tag", _, name] | ["image", "tag", _, name]:
-                self._state.tags.append(self._expanded(name).text)
+                word = self._expanded(name)
+                self._state.tags += [] if word.unset else [word.text]
             case ["compose", *words]:
                 self._read_compose(call, words)
 
@@ -202,7 +200,7 @@ class CommandReader:
         if not rest:
             self._give_up(call.command, "it names no image")
             return
-        platform = next((self._expanded(value).text for name, value in options if name == "--platform"), None)
+        platform = next(iter(self._platforms(call, options)), None)
         pulls = any(name == "--pull" and value == "always" for name, value in options)
         self._note(call, kind, rest[0], platform=platform, pulls_always=pulls)
 
@@ -239,30 +237,33 @@ class CommandReader:
             written = call.command.stdin
         context = self._expanded(rest[0] if rest[0] != "-" else ".")
         file = self._dockerfile(written) if written is not None else None
-        if context.unset or (file and file.unset) or "?" in self._state.folder or _URL.match(context.text):
+        if context.unset or (file and file.unset) or "?" in self._state.folder or is_elsewhere(context.text):
             self._give_up(call.command, "its Dockerfile is somewhere else")
             return
         used = {Strategy.DIRECT} if written and _COPY_OF_FRAGMENT.fullmatch(written) else set()
         used |= {Strategy.CONTEXTS for one in words if one in _CONTEXTS_OF_FRAGMENT}
         builder = self._builder(call, options, is_buildx=is_buildx)
-        sbom = [value for name, value in options if name == "--sbom" and value != "false"]
-        attests = [value for name, value in options if name == "--attest" and "type=sbom" in value]
-        for value in (*sbom, *attests):
-            generator = re.search(r"generator=([^,]+)", value)
-            self._note(call, Kind.SBOM, generator[1] if generator else SBOM_SCANNER)
+        for name, value in options:
+            scanner = {"--sbom": sbom_scanner, "--attest": attested_scanner}.get(name, lambda _: None)(value)
+            if scanner:
+                self._note(call, Kind.SBOM, scanner)
         for name, value in options:
             if name == "--cache-from" and (cache := cache_image(value)):
                 self._note(call, Kind.CACHE_FROM, cache)
-        platforms = [self._expanded(value).text for name, value in options if name == "--platform"]
+        contexts = self._pairs(call, options, "--build-context")
+        if None in contexts.values():
+            self._give_up(call.command, "a build context has no known value")
+        targets = [self._expanded(value) for name, value in options if name == "--target"] or [Word("")]
         self._state.builds.append(
             Build(
                 line=call.command.line,
                 context=f"{self._state.folder}/{context.text}",
                 dockerfile=file.text if file else None,
                 args=self._pairs(call, options, "--build-arg"),
-                contexts=self._pairs(call, options, "--build-context"),
-                platforms=tuple(part for text in platforms for part in text.split(",") if part),
-                target=next((self._expanded(value).text for name, value in options if name == "--target"), None),
+                contexts={name: value for name, value in contexts.items() if value is not None},
+                platforms=self._platforms(call, options),
+                target=targets[-1].text or None,
+                is_target_known=not targets[-1].unset,
                 pulls_always=is_on(options, "--pull"),
                 builder=builder,
                 asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") == "1",
@@ -292,15 +293,22 @@ class CommandReader:
         # `docker build` knows `BUILDX_BUILDER`, not what `buildx use` chose.
         return self._state.builder if is_buildx else None
 
-    def _pairs(self, call: _Call, options: Options, option: str) -> dict[str, str]:
-        pairs = {}
+    def _pairs(self, call: _Call, options: Options, option: str) -> dict[str, str | None]:
+        """`KEY=VALUE`, None where it is not known; a key alone has the value of the variable that the client sees."""
+        pairs: dict[str, str | None] = {}
         for name, value in options:
             if name == option:
                 key, has_value, text = value.partition("=")
-                word = self._expanded(text) if has_value else self._expanded(f"${{{key}}}")
-                if not word.unset:
-                    pairs[key] = word.text
+                word = self._expanded(text)
+                known = None if word.unset else word.text
+                pairs[key] = known if has_value else call.values.get(key)
         return pairs
+
+    def _platforms(self, call: _Call, options: Options) -> tuple[str, ...]:
+        words = [self._expanded(value) for name, value in options if name == "--platform"]
+        if any(word.unset for word in words):
+            self._give_up(call.command, "its platform is not known")
+        return tuple(part for word in words for part in word.text.split(",") if part and not word.unset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +317,7 @@ class _Call:
 
     command: Command
     words: list[str]
-    values: Mapping[str, str]
+    values: Values
 
 
 def _script(words: list[str], names: list[str]) -> str | None:
@@ -317,17 +325,3 @@ def _script(words: list[str], names: list[str]) -> str | None:
     if names[0] in _SHELLS | {"source", "."} and len(words) > 1 and not words[1].startswith("-"):
         return words[1]
     return words[0] if names[0] == "make" or words[0].startswith("./") or names[0].endswith(".sh") else None
-
-
-def cache_image(value: str) -> str | None:
-    """The image of a `cache-from`, which may be a bare name or `type=registry,ref=…`; None for other caches."""
-    if "=" not in value:
-        return value
-    fields = dict(_fields(value))
-    return fields.get("ref") if fields.get("type") == "registry" else None
-
-
-def _fields(value: str) -> Iterator[tuple[str, str]]:
-    for part in value.split(","):
-        key, _, text = part.partition("=")
-        yield key.strip(), text.strip()

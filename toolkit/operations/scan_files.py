@@ -241,6 +241,7 @@ class _Scan:
             args={**build.args, **self._values},
             contexts=build.contexts,
             target=build.target,
+            is_target_known=build.is_target_known,
             target_platform=platform,
             machine=self._machine,
         )

@@ -22,7 +22,7 @@ group "default" {
 # what all have
 target "base" {
   dockerfile = "Dockerfile.base"
-  args = { V = "${TAG}-alpine", W = TAG, X = UNSET, Z = upper("z") }
+  args = { V = "${TAG}-alpine", W = TAG, X = UNSET, Y = null, Z = upper("z") }
   pull = true
 }
 target "web" {
@@ -57,9 +57,9 @@ def hcl() -> Reading:
 def test_a_target_has_what_it_inherits_below_its_own(hcl: Reading) -> None:
     base, web = hcl.builds[:2]
     assert (base.line, base.context, base.dockerfile) == (9, ".", "Dockerfile.base")
-    assert base.args == {"V": "1.16-alpine", "W": "1.16"}
+    assert base.args == {"V": "1.16-alpine", "W": "1.16", "X": None, "Z": None}
     assert (web.line, web.context, web.dockerfile, web.is_beside_context) == (14, "web", "Dockerfile.base", True)
-    assert web.args == {"V": "own", "W": "1.16"}
+    assert web.args == {"V": "own", "W": "1.16", "X": None, "Z": None}
     assert web.pulls_always
     assert (base.target, web.target) == (None, "prod")
     assert web.contexts == {"nginx": "docker-image://nginx:1.16", "base": "target:base"}
@@ -94,7 +94,7 @@ def test_members_of_a_matrix_may_have_names() -> None:
 
 def test_platforms_that_are_not_known_are_said() -> None:
     reading = read_bake('{"target": {"a": {"platforms": "${x ? y : z}"}}}', is_json=True)
-    assert [(one.is_fault, "platforms" in one.message) for one in reading.troubles] == [(False, True)]
+    assert [(one.is_fault, "platforms" in one.message) for one in reading.troubles] == [(True, True)]
     assert reading.builds[0].platforms == ()
 
 
@@ -125,6 +125,28 @@ def test_values_from_outside_go_before_defaults() -> None:
     assert read_bake(text, {"T": "2"}, is_json=True).builds[0].args == {"T": "2"}
 
 
+def test_a_value_from_outside_that_nobody_knows_leaves_no_default() -> None:
+    text = json.dumps({"variable": {"T": {"default": "1"}}, "target": {"a": {"args": {"T": "${T}"}}}})
+    assert read_bake(text, {"T": None}, is_json=True).builds[0].args == {"T": None}
+
+
+def test_a_target_that_nobody_knows_may_be_any() -> None:
+    [found] = read_bake(json.dumps({"target": {"a": {"target": "${STAGE}"}}}), is_json=True).builds
+    assert (found.target, found.is_target_known) == (None, False)
+
+
+def test_the_scanner_is_the_one_that_is_named() -> None:
+    own = {"type": "sbom", "generator": "acme/scan:3"}
+    attests = ["type=sbom,generator=acme/scan:${V}", own, "type=provenance,mode=max", "type=sbom,disabled=true"]
+    text = json.dumps({"variable": {"V": {"default": "2"}}, "target": {"a": {"attest": attests}}})
+    assert [one.name for one in read_bake(text, is_json=True).images] == ["acme/scan:2", "acme/scan:3"]
+
+
+def test_a_cache_without_its_variable_is_said_to_be_unknown() -> None:
+    text = json.dumps({"target": {"a": {"cache-from": ["type=registry,ref=${CACHE}"]}}})
+    assert [one.unset for one in read_bake(text, is_json=True).images] == [("CACHE",)]
+
+
 @pytest.mark.parametrize(
     "targets",
     [
@@ -132,6 +154,10 @@ def test_values_from_outside_go_before_defaults() -> None:
         {"a": {"inherits": ["a"]}},
         {"a": {"dockerfile": '${x == "y" ? "D1" : "D2"}'}},
         {"a": {"context": "https://github.com/acme/x.git"}},
+        {"a": {"context": "github.com/acme/x"}},
+        {"a": {"contexts": {"nginx": "${x}"}}},
+        {"a": {"attest": ["${x}"]}},
+        {"a": {"matrix": {"v": [str(number) for number in range(201)]}}},
         {"a": {"target": "${x}", "matrix": {"v": [{"x": 1}]}, "dockerfile": "${v.y}"}},
     ],
 )

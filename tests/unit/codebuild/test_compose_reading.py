@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.codebuild.build_fields import SBOM_SCANNER
 from toolkit.codebuild.compose_reading import read_compose
-from toolkit.codebuild.docker_commands import SBOM_SCANNER
 from toolkit.codebuild.findings import Build, Follow
 
 
@@ -36,6 +36,8 @@ def build(text: str, **values: str) -> Build:
         ("services: {web: {build: {cache_from: [a, 'type=registry,ref=b', 'type=gha']}}}", [
             "1 cache_from a", "1 cache_from b"]),
         ("services: {web: {build: {sbom: true}}}", [f"1 sbom {SBOM_SCANNER}"]),
+        ("services: {web: {build: {sbom: generator=acme/scan:1}}}", ["1 sbom acme/scan:1"]),
+        ("services: {web: {build: {sbom: false}}}", []),
         ("services: {web: null}", []),
         ("services: {}", []),
     ],
@@ -73,7 +75,7 @@ services:
         E="env",
     )
     assert (found.line, found.context, found.dockerfile) == (4, "web", "Dockerfile.web")
-    assert found.args == {"A": "1", "B": "true", "C": "y", "E": "env"}
+    assert found.args == {"A": "1", "B": "true", "C": "y", "D": None, "E": "env"}
     assert found.contexts == {"nginx": "docker-image://x:1", "base": "service:api"}
     assert found.platforms == ("linux/arm64",)
     assert found.pulls_always
@@ -82,7 +84,23 @@ services:
 
 
 def test_arguments_may_be_a_list() -> None:
-    assert build("services: {web: {build: {args: [A=1, B=, C, D]}}}", C="3").args == {"A": "1", "B": "", "C": "3"}
+    found = build("services: {web: {build: {args: [A=1, B=, C, D, E=$E]}}}", C="3")
+    assert found.args == {"A": "1", "B": "", "C": "3", "D": None, "E": None}
+
+
+def test_a_target_that_nobody_knows_may_be_any() -> None:
+    found = build("services: {web: {build: {target: $T}}}")
+    assert (found.target, found.is_target_known) == (None, False)
+
+
+@pytest.mark.parametrize("policy", ["$P", "${P:-daily}"])
+def test_a_policy_that_may_pull_pulls(policy: str) -> None:
+    assert images(f"services: {{web: {{image: a, pull_policy: '{policy}'}}}}") == ["1 compose_image a always"]
+    assert build(f"services: {{web: {{build: {{pull: '{policy.replace('daily', 'true')}'}}}}}}").pulls_always
+
+
+def test_a_name_without_its_value_is_no_local_image() -> None:
+    assert build("services: {web: {image: 'nginx$X', build: {tags: ['redis$X']}}}").tags == ()
 
 
 def test_a_number_without_quotes_is_the_number_that_compose_makes_of_it() -> None:
@@ -125,7 +143,12 @@ def test_other_files_are_followed() -> None:
         ("services:\n  a:\n    image: ${", 3),
         ("services:\n  a:\n    build: 3", 3),
         ("services:\n  a:\n    build: https://github.com/acme/x.git", 3),
+        ("services:\n  a:\n    build: github.com/acme/x", 3),
         ("services:\n  a:\n    build: $WHERE", 3),
+        ("services:\n  a:\n    build:\n      dockerfile_inline: FROM $X", 3),
+        ("services:\n  a:\n    build:\n      platforms: ['${P}']", 4),
+        ("services:\n  a:\n    build:\n      additional_contexts: {nginx: $X}", 4),
+        ("services:\n  a:\n    image: b\n    platform: $P", 4),
         ("include: ['${X}']", 1),
     ],
 )

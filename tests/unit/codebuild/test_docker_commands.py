@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.codebuild.build_fields import SBOM_SCANNER
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.coverage import Builder
-from toolkit.codebuild.docker_commands import BUILDKIT_IMAGE, SBOM_SCANNER, CommandReader
+from toolkit.codebuild.docker_commands import BUILDKIT_IMAGE, CommandReader
 from toolkit.codebuild.findings import Build, Reading
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -88,12 +89,36 @@ def test_a_build_says_where_its_dockerfile_is_and_what_it_gets() -> None:
     assert normpath(found.context) == "web"
     assert normpath(found.dockerfile or "") == "deploy/Dockerfile"
     assert not found.is_beside_context
-    assert found.args == {"A": "1", "B": "2"}
+    assert found.args == {"A": "1", "B": "2", "C": None}
     assert found.contexts == {"nginx": "docker-image://x:1"}
     assert found.platforms == ("linux/amd64", "linux/arm64")
     assert found.pulls_always
     assert found.target == "t"
     assert found.tags == ("web:1",)
+
+
+@pytest.mark.parametrize("text", ["--build-arg A=$A", "--build-arg A=$(cat a)", "--build-arg A"])
+def test_an_argument_that_nobody_knows_is_none(text: str) -> None:
+    assert build(f"docker build {text} .").args == {"A": None}
+
+
+def test_an_argument_by_its_name_has_the_value_that_the_client_sees() -> None:
+    assert build("V=1 docker build --build-arg V .", V="2").args == {"V": "1"}
+    assert build("V=1 docker build --build-arg V=$V .", V="2").args == {"V": "2"}
+
+
+def test_a_value_that_nobody_knows_takes_the_place_of_one_that_is_known() -> None:
+    assert images("V=1\nV=$(cat v)\ndocker pull a:${V:-2}") == ["3 pull a: ?"]
+
+
+def test_a_target_that_nobody_knows_may_be_any() -> None:
+    found = build("docker build --target $T .")
+    assert (found.target, found.is_target_known) == (None, False)
+
+
+def test_a_name_without_its_value_is_no_local_image() -> None:
+    reading = read("docker tag x:1 nginx$X\ndocker build -t nginx$X .")
+    assert (reading.tags, reading.builds[0].tags) == ((), ())
 
 
 @pytest.mark.parametrize("text", ["docker build - < x/Dockerfile", "docker build -t a -f - . <x/Dockerfile >log 2>&1"])
@@ -140,6 +165,9 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "docker build -f - .",
         "docker build https://github.com/acme/web.git",
         "docker build $WHERE",
+        "docker build --platform $P .",
+        "docker build --build-context nginx=$X .",
+        "docker pull --platform $P nginx",
         "docker build",
         "docker build . more",
         "docker pull",

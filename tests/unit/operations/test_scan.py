@@ -186,6 +186,39 @@ def test_a_stage_that_no_build_needs_is_skipped_but_counts_where_no_build_is_kno
     assert scanned(files).report.missing == ("a:1", "b:1")
 
 
+BUILDSPEC = "version: 0.2\nphases:\n  build:\n    commands:\n"
+
+
+def commands(*lines: str) -> str:
+    return BUILDSPEC + "".join(f"      - {line}\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"buildspec.yml": commands("docker build --build-arg BASE=$(cat base) .")},
+        {"buildspec.yml": commands("docker build --build-arg BASE=$BASE .")},
+        {"compose.yaml": "services: {web: {build: {context: ., args: {BASE: $OTHER}}}}"},
+        {"docker-bake.json": '{"target": {"web": {"args": {"BASE": "${OTHER}"}}}}'},
+    ],
+)
+def test_a_base_image_that_an_unknown_argument_names_is_unknown(files: dict[str, str]) -> None:
+    files |= {"Dockerfile": "ARG BASE=nginx:1.16\nFROM $BASE\n", "images.yaml": MANIFEST}
+    report = scanned(files).report
+    assert [(use.file, use.is_read, use.unset) for use in report.lost] == [("Dockerfile", False, ("BASE",))]
+    assert scanned(files, values={"BASE": "nginx:1.16"}).report.is_clean
+
+
+def test_every_stage_counts_where_the_target_is_not_known() -> None:
+    files = {
+        "docker-bake.hcl": 'variable "STAGE" {}\ntarget "web" {\n  target = STAGE\n}\n',
+        "Dockerfile": "FROM nginx:1.16 AS one\nFROM nginx:1.27 AS two\nFROM one\n",
+        "images.yaml": MANIFEST,
+    }
+    assert [use.written for use in scanned(files).report.lost] == ["nginx:1.27"]
+    assert scanned(files, values={"STAGE": "one"}).report.is_clean
+
+
 def test_named_contexts_take_the_place_of_images() -> None:
     files = {
         "compose.yaml": "services: {web: {build: {context: ., additional_contexts: {base: 'service:x', b: 'docker-image://c:1'}}}}",
