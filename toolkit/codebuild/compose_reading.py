@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from toolkit.codebuild.build_fields import cache_image, is_elsewhere, listed, sbom_scanner, spelled
 from toolkit.codebuild.coverage import Kind
@@ -40,9 +40,9 @@ class _Reader:
     def read(self, root: dict[str, object]) -> None:
         services = root.get("services")
         for number, entry in enumerate(listed(root.get("include"))):
-            paths = listed(entry.get("path")) if isinstance(entry, dict) else [entry]
-            for file in paths:
-                self._follow(("include", number), file)
+            fields = entry if isinstance(entry, dict) else {"path": entry}
+            for file in listed(fields.get("path")):
+                self._follow(("include", number), file, listed(fields.get("env_file")))
         if not isinstance(services, dict):
             if "include" not in root:
                 self.troubles.append(Trouble(1, "it is no compose file: it has no `services`", is_fault=True))
@@ -169,12 +169,15 @@ class _Reader:
         line = self._document.place(path).line
         self.images.append(NamedImage(line, kind, written, word.text, platform, word.unset, pulls_always))
 
-    def _follow(self, path: Path, value: object) -> None:
-        word = self._text(path, value)
-        if word is None or word.unset or "://" in word.text:
+    def _follow(self, path: Path, value: object, env_files: Sequence[object] = ()) -> None:
+        words = [self._text(path, one) for one in (value, *env_files)]
+        names = [word.text for word in words if word and not word.unset and not is_elsewhere(word.text)]
+        if len(names) < len(words):
             self._give_up(path, "the file that it includes is somewhere else")
-        else:
-            self.follows.append(Follow(self._document.place(path).line, word.text, "compose", self._pulls_always))
+            return
+        line = self._document.place(path).line
+        asked = Follow(line, names[0], "compose", self._pulls_always, values=self._values, env_files=tuple(names[1:]))
+        self.follows.append(asked)
 
     def _give_up(self, path: Path, why: str) -> None:
         self.troubles.append(Trouble(self._document.place(path).line, f"not understood: {why}", is_fault=True))

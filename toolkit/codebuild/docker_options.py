@@ -5,10 +5,12 @@ from __future__ import annotations
 Options = list[tuple[str, str]]
 """Names with their values, `true` for a flag, in the order of the command."""
 
-GLOBAL_FLAGS = frozenset({"-D", "--debug", "--tls", "--tlsverify"})
+DEBUG_FLAGS = frozenset({"-D", "--debug"})
+GLOBAL_FLAGS = frozenset({"-D", "--debug", "--tls", "--tlsverify", "-v", "--version"})
 BUILD_FLAGS = frozenset(
     {"--pull", "--no-cache", "-q", "--quiet", "--load", "--push", "--rm", "--force-rm", "--compress", "--squash"}
     | {"--disable-content-trust", "--stream", "-D", "--debug", "--check"}
+    | {"--print"}
 )
 RUN_FLAGS = frozenset(
     {"-d", "--detach", "-i", "--interactive", "-t", "--tty", "--rm", "--privileged", "--init", "--read-only", "-P"}
@@ -17,7 +19,24 @@ RUN_FLAGS = frozenset(
 )
 PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content-trust"})
 CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
+USE_FLAGS = frozenset({"--default", "--global", "-D", "--debug"})
+REMOVE_FLAGS = frozenset({"--all-inactive", "-f", "--force", "--keep-daemon", "--keep-state", "-D", "--debug"})
+LOOK_FLAGS = frozenset({"--raw", "--insecure", "-v", "--verbose", "-a", "--amend"})
+LOOK_FLAGS |= {"--append", "--dry-run", "--prefer-index", "-D", "--debug"}
 COMPOSE_FLAGS = frozenset({"--all-resources", "--compatibility", "--dry-run", "--verbose"})
+COMPOSE_BUILD_FLAGS = frozenset(
+    {"--check", "--compress", "--force-rm", "--no-cache", "--no-rm", "--parallel", "--print", "--pull", "--push"}
+    | {"-q", "--quiet", "--with-dependencies"}
+)
+COMPOSE_START_FLAGS = frozenset(
+    {"--abort-on-container-exit", "--abort-on-container-failure", "--always-recreate-deps", "--attach-dependencies"}
+    | {"--build", "-d", "--detach", "--force-recreate", "--menu", "--no-build", "--no-color", "--no-deps", "--no-TTY"}
+    | {"--no-log-prefix", "--no-recreate", "--no-start", "--no-up", "--no-parallel", "--parallel", "--prune", "--quiet"}
+    | {"--quiet-build", "--quiet-pull", "--remove-orphans", "-V", "--renew-anon-volumes", "--timestamps", "--wait"}
+    | {"--watch", "-y", "--yes", "-i", "--interactive", "-T", "-q", "--rm", "-P", "--service-ports", "--use-aliases"}
+    | {"--ignore-buildable", "--ignore-pull-failures", "--include-deps"}
+)
+"""Of all that start services or pull for them."""
 
 
 def read_options(words: list[str], flags: frozenset[str], *, stops: bool = False) -> tuple[Options, list[str]]:
@@ -45,6 +64,11 @@ def read_options(words: list[str], flags: frozenset[str], *, stops: bool = False
         else:
             options.append((word, next(remaining, "")))
     return options, others
+
+
+def values_of(options: Options, *names: str) -> list[str]:
+    """What is given under any of these names."""
+    return [value for name, value in options if name in names]
 
 
 def is_on(options: Options, name: str) -> bool:

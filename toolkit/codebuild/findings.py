@@ -74,7 +74,9 @@ class Build:
 class Follow:
     """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`.
 
-    `pulls_always` and `builder` are for all of its builds.
+    A path that ends in `/` means the files that such a tool looks for there.
+    `pulls_always`, `builder` and `args` are for all of its builds, `values` are the variables that it sees. Files of
+    more variables, `env_files`, take the place of the `.env` beside it.
     """
 
     line: int
@@ -82,6 +84,9 @@ class Follow:
     kind: str
     pulls_always: bool = False
     builder: Builder | None = None
+    values: Values = field(default_factory=dict)
+    args: Values = field(default_factory=dict)
+    env_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

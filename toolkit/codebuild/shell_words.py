@@ -9,32 +9,51 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 MOST_LINES = 200
 """How far a quote is looked after."""
 
-_HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
+SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh", "su"})
+"""What reads commands from its standard input."""
+
+_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?\s*[\"'\\]?([\w.-]+)")
 _INNER_HASH = re.compile(r"(?<=[^\s;&|()])#")
 _HASH = "\x01"
 _UNKNOWN = "$\x02"
 _OPERATORS = frozenset("();<>|&")
+_OPERATOR = re.compile(r"[()]|&?(?:<<<|<<|<>|>>|>\||[<>]&?)|;;&?|;&|&&|\|\||\|&|[;|&]")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Commands that a shell of its own runs, and the line where they begin."""
+
+    line: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The words of one command, none where `text` could not be taken apart; `stdin` is the file after a `<`."""
+    """The words of one command, none where `text` could not be taken apart; `stdin` is the file after a `<`.
+
+    `operator` stands before it, `&&` or `;;`, with nothing in between but line breaks. `scripts` are run for it, and
+    before it: its substitutions, and what a shell reads from a heredoc.
+    """
 
     line: int
     words: tuple[str, ...]
     text: str
     stdin: str | None = None
+    operator: str = ""
+    scripts: tuple[Script, ...] = ()
 
 
 def read_commands(text: str, first_line: int = 1) -> Iterator[Command]:
-    """The simple commands of `text` in order; those of a substitution come before the command that it is in."""
+    """The simple commands of `text` in order."""
     lines = text.split("\n")
     position = 0
+    operator = ""
     while position < len(lines):
         start = position
         logical, end = _logical_line(lines, start)
@@ -42,11 +61,18 @@ def read_commands(text: str, first_line: int = 1) -> Iterator[Command]:
             position = start + 1
             yield Command(first_line + start, (), lines[start])
             continue
-        position = end
-        heredoc = _HEREDOC.search(logical)
-        ends = [n for n in range(position, len(lines)) if heredoc and lines[n].strip() == heredoc[1]]
-        position = ends[0] + 1 if ends else position
-        yield from _commands(logical, first_line + start)
+        plain, inner = _lift(logical)
+        position, bodies = _heredocs(plain, lines, end, first_line)
+        scripts = [Script(first_line + start, one) for one in inner]
+        for parsed in _simple_commands(_split(plain) or [], operator):
+            operator = parsed.operator
+            if not parsed.words:
+                continue
+            own, scripts = scripts[: parsed.substitutions], scripts[parsed.substitutions :]
+            if any(word.rpartition("/")[2] in SHELLS for word in parsed.words):
+                own, bodies = [*own, *bodies], []
+            yield Command(first_line + start, tuple(parsed.words), logical, parsed.stdin, operator, tuple(own))
+            operator = ""
 
 
 def _logical_line(lines: list[str], start: int) -> tuple[str, int | None]:
@@ -54,25 +80,29 @@ def _logical_line(lines: list[str], start: int) -> tuple[str, int | None]:
     logical = ""
     for end in range(start, min(len(lines), start + MOST_LINES)):
         logical += lines[end]
-        if logical.endswith("\\") and end + 1 < len(lines):
+        plain = _lift(logical)[0]  # a comment goes no further than its line
+        if (len(plain) - len(plain.rstrip("\\"))) % 2 and end + 1 < len(lines):
             logical = logical[:-1]
-        elif _split(_lift(logical)[0]) is not None:
+        elif _split(plain) is not None:
             return logical, end + 1
         else:
             logical += "\n"
     return logical, None
 
 
-def _commands(logical: str, line: int) -> Iterator[Command]:
-    text, inner = _lift(logical)
-    for one in inner:
-        yield from read_commands(one, line)
-    for words, stdin in _simple_commands(_split(text) or []):
-        yield Command(line, words, logical, stdin)
+def _heredocs(plain: str, lines: list[str], position: int, first_line: int) -> tuple[int, list[Script]]:
+    """Where the commands go on behind the heredocs of a line, and what is in them."""
+    bodies = []
+    for found in _HEREDOC.finditer(plain):
+        end = next((n for n in range(position, len(lines)) if lines[n].strip() == found[1]), None)
+        if end is not None:
+            bodies.append(Script(first_line + position, "\n".join(lines[position:end])))
+            position = end + 1
+    return position, bodies
 
 
 def _lift(text: str) -> tuple[str, list[str]]:
-    """`text` with each substitution replaced by an unknown variable, and what they run."""
+    """`text` without comments, each substitution replaced by an unknown variable, and what those run."""
     kept: list[str] = []
     inner: list[str] = []
     position = 0
@@ -84,11 +114,12 @@ def _lift(text: str) -> tuple[str, list[str]]:
             kept.append(text[position : position + 2])
             position += 2
             continue
-        if quoted != "'" and letter == "#" and not quoted and (position == 0 or text[position - 1].isspace()):
+        if letter == "#" and not quoted and (position == 0 or text[position - 1] in " \t\n;&|()"):
             break_at = text.find("\n", position)
             position = len(text) if break_at < 0 else break_at
             continue
-        if quoted != "'" and (text.startswith("$(", position) or letter == "`"):
+        starts = ("$(",) if quoted else ("$(", "<(", ">(")
+        if quoted != "'" and (text.startswith(starts, position) or letter == "`"):
             end = _end_of_substitution(text, position)
         if end is not None:
             width = 1 if letter == "`" else 2
@@ -124,26 +155,44 @@ def _split(text: str) -> list[str] | None:
         return None
 
 
-def _simple_commands(words: list[str]) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    command: list[str] = []
+@dataclass(slots=True)
+class _Parsed:
+    """A command while it is read; `substitutions` counts those in its words and redirections."""
+
+    operator: str = ""
+    words: list[str] = field(default_factory=list)
     stdin: str | None = None
+    substitutions: int = 0
+
+
+def _simple_commands(words: list[str], operator: str) -> Iterator[_Parsed]:
+    """The commands, the first behind `operator`; the last has no words and is what comes next on another line."""
+    command = _Parsed(operator)
     redirection = ""
     for word in words:
         if not word or not _OPERATORS.issuperset(word):
+            command.substitutions += word.count(_UNKNOWN)
             if not redirection:
-                command.append(word)
+                command.words.append(word)
             elif redirection == "<":
-                stdin = word
+                command.stdin = word
             redirection = ""
             continue
-        redirection = word if "<" in word or ">" in word else ""
-        if redirection:
-            if command and command[-1].isdigit():
-                command.pop()
-            continue
-        if command:
-            yield tuple(command), stdin
-        command, stdin = [], None
-        yield from (((letter,), None) for letter in word if letter in "()")
-    if command:
-        yield tuple(command), stdin
+        for found in _OPERATOR.findall(word):
+            redirection = found if "<" in found or ">" in found else ""
+            if redirection:
+                if command.words and command.words[-1].isdigit():
+                    command.words.pop()
+                continue
+            if command.words:
+                yield command
+                command = _Parsed()
+            if found in "()":
+                yield replace(command, words=[found])
+                command = _Parsed()
+            else:
+                command.operator = found
+    if command.words:
+        yield command
+        command = _Parsed()
+    yield command

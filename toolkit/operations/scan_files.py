@@ -15,7 +15,6 @@ from pathlib import Path
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.compose_reading import read_compose
-from toolkit.codebuild.coverage import Builder
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
@@ -31,8 +30,24 @@ _NAMES = {
     "bake": ("docker-bake.hcl", "docker-bake.json", "docker-bake.*.hcl", "docker-bake.*.json", "*.bake.hcl"),
     "buildspec": ("buildspec*.y*ml", "*[.-]buildspec.y*ml"),
 }
-_COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-_BAKE_DEFAULTS = ("docker-bake.hcl", "docker-bake.json")
+_USUAL = {
+    "compose": (
+        ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
+        (
+            "compose.override.yml",
+            "compose.override.yaml",
+            "docker-compose.override.yml",
+            "docker-compose.override.yaml",
+        ),
+    ),
+    "bake": (
+        ("docker-bake.hcl", "docker-bake.json"),
+        ("docker-bake.override.hcl", "docker-bake.override.json"),
+    ),
+}
+"""What is looked for where no file is named, the first that is there, and what is laid over it."""
+_NOBODY = Follow(0, "", "")
+"""Of a file that no command leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +152,16 @@ class _Scan:
         self._machine = machine
         self._dockerfiles: dict[Path, Path] = {}
         self._built: set[Path] = set()
-        self._seen: set[tuple[Path, bool, Builder | None]] = set()
+        self._seen: dict[Path, list[Follow]] = {}
         self.findings = Findings()
 
     def add(self, path: Path, kind: str | None, root: Path, follow: Follow | None = None) -> None:
         """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
-        pulls_always = follow is not None and follow.pulls_always
-        key = (path, pulls_always, follow.builder if follow else None)
-        if key in self._seen or kind is None:
+        asked = replace(follow, line=0, path="", kind="") if follow else _NOBODY
+        seen = self._seen.setdefault(path, [])
+        if asked in seen or kind is None:
             return
-        self._seen.add(key)
+        seen.append(asked)
         self.findings.files[path] = kind
         if kind == "dockerfile":
             self._dockerfiles[path] = root
@@ -156,15 +171,16 @@ class _Scan:
             return
         match kind:
             case "compose":
-                values = {**_environment_file(path.parent / ".env"), **self._values}
-                reading, folder = read_compose(text, values, pulls_always=pulls_always), path.parent
+                own = self._environment([Path(one) for one in asked.env_files] or [path.parent / ".env"])
+                values = {**own, **asked.values, **self._values}
+                reading, folder = read_compose(text, values, pulls_always=asked.pulls_always), path.parent
             case "bake":
-                is_json = path.suffix == ".json"
-                reading = read_bake(text, self._values, is_json=is_json, pulls_always=pulls_always)
+                values = {**asked.values, **self._values}
+                reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
                 folder = path.parent
             case _:
                 reading, folder = read_buildspec(text, self._values), source_root(path, root)
-        self._take_whole(path, folder, reading, follow, is_in_order=kind == "buildspec")
+        self._take_whole(path, folder, reading, asked, is_in_order=kind == "buildspec")
 
     def run(self, commands: BuildCommands) -> None:
         """Take in what a build runs."""
@@ -173,21 +189,20 @@ class _Scan:
         reader = CommandReader({**commands.values, **self._values})
         for line, text in commands.texts:
             reader.read(text, line)
-        self._take_whole(commands.file, commands.root, reader.reading, None, is_in_order=True)
+        self._take_whole(commands.file, commands.root, reader.reading, _NOBODY, is_in_order=True)
 
-    def _take_whole(
-        self, path: Path, folder: Path, reading: Reading, follow: Follow | None, *, is_in_order: bool
-    ) -> None:
-        """Note what a file says, and go where it leads: its builds and further files."""
+    def _take_whole(self, path: Path, folder: Path, reading: Reading, asked: Follow, *, is_in_order: bool) -> None:
+        """Note what a file says that is read as `asked`, and go where it leads: its builds and further files."""
         self._take(path, reading)
         if is_in_order:
             self.findings.command_tags.update(reading.tags, *(build.tags for build in reading.builds))
         for number, build in enumerate(reading.builds):
-            builder = build.builder or (follow.builder if follow else None)
+            builder = build.builder or asked.builder
             late = _late_tags(reading, number, is_in_order=is_in_order)
-            self._build(path, folder, replace(build, builder=builder), late)
+            self._build(path, folder, replace(build, builder=builder, args={**build.args, **asked.args}), late)
         for one in reading.follows:
-            self._follow(path, folder, one)
+            builder = one.builder or asked.builder
+            self._follow(path, folder, replace(one, builder=builder, args={**one.args, **asked.args}))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
@@ -201,15 +216,24 @@ class _Scan:
                 self._take(path, read_dockerfile(text, circumstances))
 
     def _follow(self, path: Path, folder: Path, follow: Follow) -> None:
-        target = Path(os.path.normpath(folder / follow.path))
-        defaults = _COMPOSE_DEFAULTS if follow.kind == "compose" else _BAKE_DEFAULTS
-        if target.name in defaults:
-            target = next((target.with_name(one) for one in defaults if target.with_name(one).is_file()), target)
-        if target.is_file():
-            self.add(target, follow.kind, folder, follow)
-        else:
-            message = f"there is no `{os.path.normpath(follow.path)}`, which it uses"
+        env_files = [_joined(folder, one) for one in follow.env_files]
+        named = _joined(folder, follow.path)
+        targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
+        for missing in (file for file in (*targets, *env_files) if not file.is_file()):
+            message = f"there is no `{os.path.relpath(missing, folder)}`, which it uses"
             self._trouble(path, Trouble(follow.line, message, is_fault=True))
+        for target in filter(Path.is_file, targets):
+            self.add(target, follow.kind, folder, replace(follow, env_files=tuple(map(str, env_files))))
+
+    def _usual(self, folder: Path, kind: str) -> list[Path]:
+        """The files that a tool finds in a folder; the `.env` there may tell compose of others."""
+        named = self._environment([folder / ".env"]).get("COMPOSE_FILE") if kind == "compose" else None
+        if named:
+            return [_joined(folder, one) for one in named.split(":")]
+        names, overrides = _USUAL[kind]
+        first = next((one for one in names if (folder / one).is_file()), names[0])
+        over = next((one for one in overrides if (folder / one).is_file()), None)
+        return [folder / one for one in (first, over) if one]
 
     def _build(self, path: Path, folder: Path, build: Build, late: set[str]) -> None:
         self.findings.tags.update(tag for tag in build.tags if "$" not in tag)
@@ -221,7 +245,7 @@ class _Scan:
         context = folder / build.context
         file = build.dockerfile or "Dockerfile"
         is_beside = build.is_beside_context or build.dockerfile is None
-        target = Path(os.path.normpath((context if is_beside else folder) / file))
+        target = _joined(context if is_beside else folder, file)
         if not target.is_file():
             named = os.path.normpath((Path(build.context) if is_beside else Path()) / file)
             message = f"there is no `{named}`, which it builds"
@@ -245,6 +269,13 @@ class _Scan:
             target_platform=platform,
             machine=self._machine,
         )
+
+    def _environment(self, files: Iterable[Path]) -> dict[str, str]:
+        """The variables that `docker compose` finds in `files`, those that are there."""
+        texts = [self._read(file) or "" for file in files if file.is_file()]
+        lines = [line.strip() for text in texts for line in text.splitlines()]
+        pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
+        return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
 
     def _take(self, path: Path, reading: Reading, late: Collection[str] = ()) -> None:
         for image in reading.images:
@@ -314,11 +345,5 @@ def source_root(path: Path, root: Path) -> Path:
     return Path(os.path.relpath(checkout)) if checkout.is_relative_to(Path.cwd()) else checkout
 
 
-def _environment_file(path: Path) -> dict[str, str]:
-    """The variables that `docker compose` finds beside its file."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
-    return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
+def _joined(folder: Path, path: str) -> Path:
+    return Path(os.path.normpath(folder / path))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from toolkit.codebuild.build_fields import SBOM_SCANNER
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.coverage import Builder
-from toolkit.codebuild.docker_commands import BUILDKIT_IMAGE, CommandReader
+from toolkit.codebuild.docker_calls import BUILDKIT_IMAGE
+from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.findings import Build, Reading
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -66,6 +67,22 @@ def build(text: str, **values: str) -> Build:
         ("# docker pull a:1\necho docker pull b:1 # docker pull c:1", []),
         ("docker login -u AWS --password-stdin host; docker push a:1; docker ps", []),
         ("cat <<EOF > Dockerfile\ndocker pull a:1\nEOF\ndocker pull b:1", ["4 pull b:1"]),
+        ("# build \\\ndocker pull a:1", ["2 pull a:1"]),
+        ("echo a\\\\\ndocker pull a:1", ["2 pull a:1"]),
+        ("# cat <<EOF\ndocker pull a:1\nEOF", ["2 pull a:1"]),
+        ("bash -e <<'EOF'\ncd x\ndocker pull a:1\nEOF\ndocker pull b:1", ["3 pull a:1", "5 pull b:1"]),
+        ("cat <<EOF | sudo sh\ndocker pull a:1\nEOF", ["2 pull a:1"]),
+        ("bash -lc 'docker pull a:1'; sudo sh -ec 'docker pull b:1'", ["1 pull a:1", "1 pull b:1"]),
+        ("diff <(docker run a:1 ls) <(docker run b:1 ls)", ["1 run a:1", "1 run b:1"]),
+        ("(docker pull a:1)>log; V=2; x=$(docker pull b:$V)", ["1 pull a:1", "1 pull b:2"]),
+        ("D=docker\n$D pull a:1\nsudo ${E:-docker} pull b:1", ["2 pull a:1", "3 pull b:1"]),
+        ("O='--platform linux/arm64 -q'; docker pull $O a:1", ["1 pull a:1"]),
+        ("docker manifest inspect --verbose a:1", ["1 pull a:1"]),
+        ("docker manifest create new:1 a:1 --amend b:1", ["1 pull a:1", "1 pull b:1"]),
+        ("docker buildx imagetools inspect --format x a:1", ["1 pull a:1"]),
+        ("docker buildx imagetools create -t new:1 a:1 b:1", ["1 pull a:1", "1 pull b:1"]),
+        ("docker image inspect a; docker system prune -f; docker buildx inspect x; docker buildx; docker --version", []),
+        ("mkdir -p /etc/docker /x; cp docker x; command -v docker; find docker x", []),
         ("docker buildx create --use --name x", [f"1 builder_image {BUILDKIT_IMAGE}"]),
         ("docker buildx create --driver-opt image=host/buildkit:1,network=host", ["1 builder_image host/buildkit:1"]),
         ("docker buildx build --sbom=true .", [f"1 sbom {SBOM_SCANNER}"]),
@@ -150,6 +167,13 @@ def test_what_the_fragment_exports_is_known() -> None:
         ("docker buildx create --use\ndocker build .", None),
         ("docker buildx create --name x\nexport BUILDX_BUILDER=x\ndocker build .", Builder.CONTAINER),
         ("docker build --builder x .", Builder.CONTAINER),
+        ("docker buildx --builder x build .", Builder.CONTAINER),
+        ("docker buildx create --use --name x\ndocker buildx rm x\ndocker buildx build .", None),
+        ("docker buildx create --use --name x\ndocker buildx rm y\ndocker buildx build .", Builder.CONTAINER),
+        ("export DOCKER_BUILDKIT=0\nunset DOCKER_BUILDKIT\ndocker build .", None),
+        ("DOCKER_BUILDKIT=0\ndocker build .", None),
+        ("sudo DOCKER_BUILDKIT=0 docker build .", Builder.LEGACY),
+        ("BUILDX_BUILDER= docker build .", None),
         ("docker build --builder default .", Builder.BUILDKIT),
         ("BUILDX_BUILDER=x docker build .", Builder.CONTAINER),
     ],
@@ -176,27 +200,146 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         'eval "docker pull a:1"',
         "docker buildx create --driver kubernetes",
         "docker compose -f $FILE up",
+        "docker compose --env-file $FILE up",
+        "docker compose --project-directory x up",
+        "docker compose $WHAT",
+        "COMPOSE_FILE=$X docker compose up",
+        "cd $SOMEWHERE; docker compose up",
+        "docker buildx bake https://github.com/acme/web.git",
+        "docker buildx bake --set web.dockerfile=x",
+        "docker service create nginx",
+        "sudo docker $WHAT nginx",
+        "$TOOL pull nginx",
+        "$DOCKER run nginx",
+        "$(which docker) run nginx",
+        "docker buildx imagetools create -t new:1 -f names",
+        "DOCKER_BUILDKIT=$X docker build .",
+        "DOCKER_DEFAULT_PLATFORM=$X docker pull nginx",
     ],
 )
 def test_what_cannot_be_followed_is_said_and_fails_a_check(text: str) -> None:
-    [trouble] = read(text).troubles
+    [trouble] = [one for one in read(text).troubles if one.is_fault]
     assert trouble.is_fault
     assert trouble.line == 1
 
 
 def test_scripts_are_named_because_they_are_not_read() -> None:
-    assert [trouble.message.split("`")[1] for trouble in read("make all\n./build.sh\nbash x.sh").troubles] == [
-        "make", "./build.sh", "x.sh"]  # fmt: skip
+    text = "make all\n./build.sh\nbash -e x.sh\nsudo -E ./y.sh\nsh < z\ncurl https://x | bash\n$GO build\nsu - me"
+    assert [f"{one.line} {one.message.split('`')[1]}" for one in read(text).troubles if not one.is_fault] == [
+        "1 make", "2 ./build.sh", "3 x.sh", "4 ./y.sh", "5 z", "6 bash", "7 $GO"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("if x; then V=2; fi", "?"),
+        ("if x; then V=2; else V=2; fi", "2"),
+        ("if x; then V=1; fi", "1"),
+        ("if x; then\n  docker pull b:1\n  V=2\nelif y; then V=2\nfi", "?"),
+        ("while x; do V=2; done", "?"),
+        ("for V in 2 3; do ls; done", "?"),
+        ("case $X in\n  a) V=2 ;;\n  (b|docker) V=2 ;;\nesac", "?"),
+        ("case $X in a) V=2 ;; *) V=2 ;; esac", "2"),
+        ("case $X in a) V=2;; esac", "?"),
+        ("[ -n '' ] && V=2", "?"),
+        ("x || V=2", "?"),
+        ("x ||\n  V=2", "?"),
+        ("[ x ] && { ls; V=2; }", "?"),
+        ("ls && V=2", "2"),
+        ("{ V=2; }", "2"),
+        ("f() { V=2; }", "?"),
+        ("function f { V=2; }", "?"),
+        ("(V=2)", "1"),
+        ("x=$(V=2; echo x)", "1"),
+        ("bash <<E\nV=2\nE", "1"),
+        ("export V=2 W", "2"),
+        ("declare -r V=2", "2"),
+        ("read -r V", "?"),
+        ("V+=2", "12"),
+        ("V+=$X", "?"),
+        ("unset V W", "0"),
+        ("if x; then V=2", "?"),
+    ],
+)
+def test_a_value_is_known_that_holds_on_every_way(text: str, expected: str) -> None:
+    reader = CommandReader({})
+    reader.read(f"V=1\n{text}")
+    reader.read("docker pull a:${V:-0}")
+    assert (reader.reading.images[-1].name.removeprefix("a:") or "?") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("if true; then cd app; docker build .; fi", "app"),
+        ("cd app || exit 1\ndocker build .", "app"),
+        ("[ -d app ] && cd app && docker build .", "app"),
+        ("if x; then cd app; cd ..; fi\ndocker build .", "."),
+        ("pushd app; case $X in a) docker build . ;; esac", "app"),
+        ("pushd app; (cd x); docker build .", "app"),
+        ("(pushd app); docker build .", "."),
+        ("x=$(cd app; pwd); docker build .", "."),
+        ("cd -P -- app; docker build .", "app"),
+        ("cd app; cd $CODEBUILD_SRC_DIR/api; docker build .", "api"),
+        ("for i in 1 2; do (cd x && ls); done\ndocker build .", "."),
+        ("if x; then cd app; fi\ndocker build .", None),
+        ("cd; docker build .", None),
+        ("cd $X; cd ..; docker build .", None),
+        ("popd; docker build .", None),
+    ],
+)
+def test_a_folder_is_known_that_holds_on_every_way(text: str, folder: str | None) -> None:
+    reading = read(text)
+    assert [normpath(one.context) for one in reading.builds] == ([folder] if folder else [])
+    assert [one.is_fault for one in reading.troubles] == ([] if folder else [True])
+
+
+def test_programs_see_what_is_exported() -> None:
+    text = "V=1\nexport W=2\nX=3 docker compose build\nunset W\nset -a\nY=$Z\ndocker compose build"
+    assert [dict(one.values) for one in read(text, A="0").follows] == [
+        {"A": "0", "W": "2", "X": "3"},
+        {"A": "0", "Y": None},
+    ]
 
 
 def test_compose_and_bake_lead_to_their_files() -> None:
-    text = "cd a; docker compose build --pull\ndocker-compose -f x.yml up -d\ndocker buildx bake -f b.hcl t\ndocker compose down"
+    text = """\
+cd a; docker compose build --pull
+docker-compose -f x.yml up -d
+docker bake -f b.hcl t
+docker compose down
+COMPOSE_FILE=c.yml:d.yml docker compose run --pull always x docker compose build
+docker-buildx f --pull
+"""
     found = [(one.line, one.path, one.kind, one.pulls_always) for one in read(text).follows]
     assert found == [
-        (1, "./a/compose.yaml", "compose", True),
+        (1, "./a/", "compose", True),
         (2, "./a/x.yml", "compose", False),
         (3, "./a/b.hcl", "bake", False),
+        (5, "./a/c.yml", "compose", True),
+        (5, "./a/d.yml", "compose", True),
+        (6, "./a/", "bake", True),
     ]
+
+
+def test_what_a_command_says_holds_for_its_file() -> None:
+    [compose, bake] = read(
+        "docker compose --env-file ci.env build --quiet --builder mine --build-arg V=9 --build-arg W=$W web\n"
+        "docker buildx --builder mine bake --set *.args.V=9 --set web.tags=x --var T=$T"
+    ).follows
+    assert (compose.builder, compose.args, compose.env_files) == (
+        Builder.CONTAINER,
+        {"V": "9", "W": None},
+        ("./ci.env",),
+    )
+    assert (bake.builder, bake.args, bake.values) == (Builder.CONTAINER, {"V": "9"}, {"T": None})
+
+
+@pytest.mark.parametrize(
+    "text", ["docker compose build --sbom generator=a:1", "docker buildx bake --sbom=generator=a:1"]
+)
+def test_a_scanner_that_a_command_names_is_an_image(text: str) -> None:
+    assert images(text) == ["1 sbom a:1"]
 
 
 def test_a_tag_names_a_local_image() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -207,6 +208,80 @@ def test_a_base_image_that_an_unknown_argument_names_is_unknown(files: dict[str,
     report = scanned(files).report
     assert [(use.file, use.is_read, use.unset) for use in report.lost] == [("Dockerfile", False, ("BASE",))]
     assert scanned(files, values={"BASE": "nginx:1.16"}).report.is_clean
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "buildspec.yml": commands("export TAG=1.27", "docker compose build --builder mine --build-arg V=9"),
+                "compose.yaml": "services: {db: {image: 'nginx:${TAG:-1.16}'}, web: {build: .}}",
+                "Dockerfile": "ARG V=1.16\nFROM nginx:$V\n",
+            },
+            ["compose.yaml nginx:1.27 buildkit", "Dockerfile nginx:9 container"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("TAG=$(cat tag) docker compose up"),
+                "compose.yaml": "services: {db: {image: 'nginx:${TAG:-1.16}'}}",
+            },
+            ["compose.yaml - buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("TAG=1.27 docker buildx bake --set '*.args.W=9'"),
+                "docker-bake.json": json.dumps(
+                    {"variable": {"TAG": {"default": "1.16"}}, "target": {"web": {"args": {"V": "${TAG}"}}}}
+                ),
+                "Dockerfile": "ARG V=1.16\nARG W=1.16\nFROM nginx:$V\nFROM nginx:$W\nCOPY --from=0 x y\n",
+            },
+            ["Dockerfile nginx:1.27 buildkit", "Dockerfile nginx:9 buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("cd ci && docker compose --env-file x.env build --builder mine"),
+                "ci/x.env": "TAG=1.27\n",
+                "ci/.env": "TAG=1.16\n",
+                "ci/compose.yaml": "include: [more/compose.yaml]\n",
+                "ci/more/compose.yaml": "services: {web: {build: {dockerfile_inline: 'FROM nginx:${TAG:-1.16}'}}}",
+            },
+            ["ci/more/compose.yaml nginx:1.27 container"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("docker compose up"),
+                ".env": "COMPOSE_FILE=services:ci/db.yml\nTAG=1.27\n",
+                "services": "services: {db: {image: 'nginx:$TAG'}}",
+                "ci/db.yml": "services: {db: {image: 'redis:7'}}",
+            },
+            ["services nginx:1.27 buildkit", "ci/db.yml redis:7 buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("TAG=1.27 docker compose up"),
+                "compose.yaml": "services: {db: {image: 'nginx:1.16'}}",
+                "compose.override.yaml": "services: {db: {image: 'nginx:${TAG:-1.16}'}}",
+            },
+            ["compose.override.yaml nginx:1.27 buildkit"],
+        ),
+    ],
+)
+def test_what_a_command_says_reaches_the_files_that_it_uses(files: dict[str, str], expected: list[str]) -> None:
+    report = scanned({**files, "images.yaml": MANIFEST}, strategy=Strategy.RETAG).report
+    assert not report.faults
+    lost = {
+        f"{use.file} {(use.reference or '-').removeprefix('docker.io/library/')} {use.builder}"
+        for use in report.lost
+        if use.reference != "docker.io/library/nginx:1.16"
+    }
+    assert lost == set(expected)
+
+
+@pytest.mark.parametrize("command", ["docker compose -f x.yml up", "docker compose --env-file x.yml up"])
+def test_a_file_that_a_command_uses_and_nobody_has_is_a_fault(command: str) -> None:
+    report = scanned({"buildspec.yml": commands(command), "compose.yaml": "services: {}"}).report
+    assert [one.message for one in report.faults] == ["there is no `x.yml`, which it uses"]
 
 
 def test_every_stage_counts_where_the_target_is_not_known() -> None:

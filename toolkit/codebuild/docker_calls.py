@@ -1,0 +1,347 @@
+"""What the calls of Docker's client fetch and build.
+
+Options are known by what they take, as Docker's client has them; a command that does not fit is said to be not
+understood, because what it fetches cannot be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
+from toolkit.codebuild.coverage import Builder, Kind, Strategy
+from toolkit.codebuild.docker_options import (
+    BUILD_FLAGS,
+    COMPOSE_BUILD_FLAGS,
+    COMPOSE_FLAGS,
+    COMPOSE_START_FLAGS,
+    CREATE_FLAGS,
+    DEBUG_FLAGS,
+    GLOBAL_FLAGS,
+    LOOK_FLAGS,
+    PULL_FLAGS,
+    REMOVE_FLAGS,
+    RUN_FLAGS,
+    USE_FLAGS,
+    Options,
+    is_on,
+    read_options,
+    values_of,
+)
+from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
+from toolkit.codebuild.shell_state import NOWHERE, ShellState
+from toolkit.codebuild.shell_words import Command
+from toolkit.codebuild.variables import Values, Word
+
+BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
+
+_COMPOSE_STARTS = frozenset({"up", "run", "create", "pull", "watch", "scale"})
+_COMPOSE_LOCAL = frozenset(
+    {
+        "down",
+        "stop",
+        "start",
+        "restart",
+        "kill",
+        "rm",
+        "ps",
+        "logs",
+        "exec",
+        "config",
+        "convert",
+        "ls",
+        "images",
+        "port",
+    }
+    | {"top", "events", "pause", "unpause", "version", "push", "cp", "wait", "attach", "stats", "volumes", "help"}
+)
+_LOCAL = frozenset(
+    {"login", "logout", "ps", "images", "info", "version", "tag", "push", "rmi", "rm", "stop", "start", "kill", "logs"}
+    | {"exec", "cp", "save", "load", "import", "export", "inspect", "network", "volume", "system", "history", "commit"}
+    | {"attach", "diff", "events", "pause", "unpause", "port", "rename", "restart", "stats", "top", "update", "wait"}
+    | {"context", "container", "help", "swarm", "node", "secret", "config"}
+)
+"""Commands that fetch no image, and those of the groups below."""
+_GROUPS = ("image", "buildx", "builder", "manifest")
+_LOCAL_IN_GROUP = _LOCAL | {"ls", "list", "prune", "annotate", "du", "install", "uninstall", "dial-stdio"}
+_SET_HARMLESS = re.compile(r"[^=]*\.(tags|output|labels\.[^=]*|cache-to|no-cache|push|load|annotations)\+?=")
+_SET_ARGUMENT = re.compile(r"\*\.args\.([^=]+)=(.*)", re.DOTALL)
+
+_COPY_OF_FRAGMENT = re.compile(
+    r"\$(?:TOOLKIT_DOCKERFILE|\{TOOLKIT_DOCKERFILE\}|\{?TOOLKIT_DOCKERFILES\}?/(?P<name>.+))"
+)
+"""What the strategy `direct` exports: copies of the Dockerfiles at the root of the source."""
+_CONTEXTS_OF_FRAGMENT = ("$TOOLKIT_BUILD_CONTEXTS", "${TOOLKIT_BUILD_CONTEXTS}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the client; `values` are the variables that it sees, `command` is where it stands.
+
+    `is_certain`: the client is what the command runs, not a word that looks like it.
+    """
+
+    command: Command
+    words: list[str]
+    values: Values
+    is_certain: bool = True
+
+
+class DockerCalls:
+    """Reads one call after another, each in what `shell` is by then; a builder that one chose holds for the next."""
+
+    def __init__(self, shell: ShellState) -> None:
+        self._shell = shell
+        self._builder_name: str | None = None
+        self._images: list[NamedImage] = []
+        self._builds: list[Build] = []
+        self._tags: list[str] = []
+        self._follows: list[Follow] = []
+        self.troubles: list[Trouble] = []
+
+    @property
+    def reading(self) -> Reading:
+        """What was found so far."""
+        return Reading(
+            tuple(self._images), tuple(self._builds), tuple(self.troubles), tuple(self._tags), tuple(self._follows)
+        )
+
+    def give_up(self, command: Command, why: str) -> None:
+        """Note a command that was not understood."""
+        text = " ".join(command.text.split())
+        shown = text if len(text) <= 80 else f"{text[:77]}..."
+        self.troubles.append(Trouble(command.line, f"not understood, {why}: `{shown}`", is_fault=True))
+
+    def read(self, call: Call) -> None:
+        """Take in one call."""
+        _, rest = read_options(call.words, GLOBAL_FLAGS, stops=True)
+        if rest[:1] in (["buildx"], ["builder"]):  # whose options may stand before its command
+            _, behind = read_options(rest[1:], DEBUG_FLAGS, stops=True)
+            rest = [rest[0], *behind[:1], *rest[1 : len(rest) - len(behind)], *behind[1:]]
+        match rest:
+            case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
+                known = len(self._builds)
+                self._read_build(call, words, is_buildx=rest[0] != "build")
+                if len(self._builds) == known:  # not understood, and yet it makes what it says
+                    self._tags += self._names(words)
+            case ["pull", *words] | ["image", "pull", *words]:
+                self._read_images(call, words, PULL_FLAGS, Kind.PULL)
+            case ["run" | "create", *words] | ["container", "run" | "create", *words]:
+                self._read_images(call, words, RUN_FLAGS, Kind.RUN)
+            case ["buildx", "create", *words]:
+                self._read_create(call, words)
+            case ["buildx", "use", *words]:
+                names = read_options(words, USE_FLAGS)[1]
+                self._builder_name = names[0] if names and names[0] != "default" else None
+            case ["buildx", "rm", *words]:
+                names = read_options(words, REMOVE_FLAGS)[1]
+                self._builder_name = self._builder_name if names and self._builder_name not in names else None
+            case ["bake", *words] | ["buildx", "bake" | "f", *words]:
+                self._read_bake(call, words)
+            case ["tag", _, name] | ["image", "tag", _, name]:
+                word = self._shell.expanded(name)
+                self._tags += [] if word.unset else [word.text]
+            case ["compose", *words]:
+                self._read_compose(call, words)
+            case ["manifest", "inspect", *words] | ["buildx", "imagetools", "inspect" | "create", *words]:
+                self._read_looks(call, words)
+            case ["manifest", "create", *words]:
+                self._read_looks(call, words, is_list=True)
+            case ["buildx", "imagetools"] | []:
+                pass
+            case [group, *behind] if group in _GROUPS and (not behind or behind[0] in _LOCAL_IN_GROUP):
+                pass
+            case [name, *_] if name not in _LOCAL and call.is_certain:
+                self.give_up(call.command, "what it fetches is not known")
+
+    def _read_images(self, call: Call, words: list[str], flags: frozenset[str], kind: Kind) -> None:
+        options, rest = read_options(words, flags, stops=True)
+        if not rest:
+            self.give_up(call.command, "it names no image")
+            return
+        platform = next(iter(self._platforms(call, options)), None)
+        pulls = any(value == "always" or "$" in value for value in values_of(options, "--pull"))
+        self._note(call, kind, rest[0], platform=platform, pulls_always=pulls)
+
+    def _read_looks(self, call: Call, words: list[str], *, is_list: bool = False) -> None:
+        """The client itself asks for what it looks at, as a pull does; the first name may be of a new list."""
+        options, rest = read_options(words, LOOK_FLAGS)
+        names = rest[1:] if is_list else rest
+        if not names or values_of(options, "-f", "--file"):
+            self.give_up(call.command, "it names no image")
+        for name in names:
+            self._note(call, Kind.PULL, name)
+
+    def _note(
+        self, call: Call, kind: Kind, written: str, *, platform: str | None = None, pulls_always: bool = False
+    ) -> None:
+        word = self._shell.expanded(written)
+        self._images.append(NamedImage(call.command.line, kind, written, word.text, platform, word.unset, pulls_always))
+
+    def _note_scanners(self, call: Call, options: Options) -> None:
+        found = [
+            *map(sbom_scanner, values_of(options, "--sbom")),
+            *map(attested_scanner, values_of(options, "--attest")),
+        ]
+        for scanner in found:
+            if scanner:
+                self._note(call, Kind.SBOM, scanner)
+
+    def _read_create(self, call: Call, words: list[str]) -> None:
+        options, _ = read_options(words, CREATE_FLAGS)
+        driver = ["docker-container", *values_of(options, "--driver")][-1]
+        if driver != "docker-container":
+            self.give_up(call.command, f"the builder's driver is `{driver}`")
+            return
+        details = [part for value in values_of(options, "--driver-opt") for part in value.split(",")]
+        own = [part.removeprefix("image=") for part in details if part.startswith("image=")]
+        self._note(call, Kind.BUILDER_IMAGE, own[-1] if own else BUILDKIT_IMAGE)
+        if is_on(options, "--use"):
+            self._builder_name = [NOWHERE, *values_of(options, "--name")][-1]
+
+    def _read_build(self, call: Call, words: list[str], *, is_buildx: bool) -> None:
+        options, rest = read_options([one for one in words if one not in _CONTEXTS_OF_FRAGMENT], BUILD_FLAGS)
+        if len(rest) != 1:
+            self.give_up(call.command, "it has to name one folder")
+            return
+        written = [None, *values_of(options, "-f", "--file")][-1]
+        if "-" in (rest[0], written):
+            if call.command.stdin is None:
+                self.give_up(call.command, "its Dockerfile comes from another command")
+                return
+            written = call.command.stdin
+        context = self._shell.expanded(rest[0] if rest[0] != "-" else ".")
+        file = self._dockerfile(written) if written is not None else None
+        is_lost = context.unset or (file and file.unset) or self._shell.folder == NOWHERE
+        if is_lost or is_elsewhere(context.text):
+            self.give_up(call.command, "its Dockerfile is somewhere else")
+            return
+        self._note_scanners(call, options)
+        for value in values_of(options, "--cache-from"):
+            if cache := cache_image(value):
+                self._note(call, Kind.CACHE_FROM, cache)
+        contexts = self._pairs(call, values_of(options, "--build-context"))
+        if None in contexts.values():
+            self.give_up(call.command, "a build context has no known value")
+        target = [self._shell.expanded(value) for value in ("", *values_of(options, "--target"))][-1]
+        used = {Strategy.DIRECT} if written and _COPY_OF_FRAGMENT.fullmatch(written) else set()
+        used |= {Strategy.CONTEXTS for one in words if one in _CONTEXTS_OF_FRAGMENT}
+        self._builds.append(
+            Build(
+                line=call.command.line,
+                context=f"{self._shell.folder}/{context.text}",
+                dockerfile=file.text if file else None,
+                args=self._pairs(call, values_of(options, "--build-arg")),
+                contexts={name: value for name, value in contexts.items() if value is not None},
+                platforms=self._platforms(call, options),
+                target=target.text or None,
+                is_target_known=not target.unset,
+                pulls_always=is_on(options, "--pull"),
+                builder=self._builder(call, options, is_buildx=is_buildx),
+                asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") in ("1", "true"),
+                tags=self._names(words),
+                unused=frozenset({Strategy.CONTEXTS, Strategy.DIRECT} - used),
+            )
+        )
+
+    def _names(self, words: list[str]) -> tuple[str, ...]:
+        options, _ = read_options(words, BUILD_FLAGS)
+        found = map(self._shell.expanded, values_of(options, "-t", "--tag"))
+        return tuple(word.text for word in found if not word.unset)
+
+    def _dockerfile(self, written: str) -> Word:
+        """The file that is built, by its path from the root."""
+        if copy := _COPY_OF_FRAGMENT.fullmatch(written):
+            return Word(copy["name"] or "Dockerfile")
+        word = self._shell.expanded(written)
+        return Word(f"{self._shell.folder}/{word.text}", word.unset)
+
+    def _builder(self, call: Call, options: Options, *, is_buildx: bool) -> Builder | None:
+        named = ["", *values_of(options, "--builder")][-1] or call.values.get("BUILDX_BUILDER", "")
+        if named != "":
+            return Builder.BUILDKIT if named == "default" else Builder.CONTAINER
+        asked = call.values.get("DOCKER_BUILDKIT", "")
+        if asked is None and not is_buildx:
+            self.give_up(call.command, "whether BuildKit builds is not known")
+        if asked in ("0", "false") and not is_buildx:
+            return Builder.LEGACY
+        # `docker build` knows `BUILDX_BUILDER`, not what `buildx use` chose.
+        return Builder.CONTAINER if self._builder_name and is_buildx else None
+
+    def _pairs(self, call: Call, values: Iterable[str]) -> dict[str, str | None]:
+        """`KEY=VALUE`, None where it is not known; a key alone has the value of the variable that the client sees."""
+        pairs: dict[str, str | None] = {}
+        for value in values:
+            key, has_value, text = value.partition("=")
+            word = self._shell.expanded(text)
+            known = None if word.unset else word.text
+            pairs[key] = known if has_value else call.values.get(key)
+        return pairs
+
+    def _platforms(self, call: Call, options: Options) -> tuple[str, ...]:
+        words = [self._shell.expanded(value) for value in values_of(options, "--platform")]
+        if not words and (default := call.values.get("DOCKER_DEFAULT_PLATFORM", "")) != "":
+            words = [Word(default or "", () if default else ("DOCKER_DEFAULT_PLATFORM",))]
+        if any(word.unset for word in words):
+            self.give_up(call.command, "its platform is not known")
+        return tuple(part for word in words for part in word.text.split(",") if part and not word.unset)
+
+    def _read_bake(self, call: Call, words: list[str]) -> None:
+        options, targets = read_options(words, BUILD_FLAGS)
+        if any(is_elsewhere(one) or "$" in one for one in targets):
+            self.give_up(call.command, "its file may be somewhere else")
+            return
+        changes = [(value, _SET_ARGUMENT.fullmatch(value)) for value in values_of(options, "--set")]
+        if any(found is None and not _SET_HARMLESS.match(value) for value, found in changes):
+            self.give_up(call.command, "what `--set` changes is not read")
+        args = self._pairs(call, [f"{found[1]}={found[2]}" for _, found in changes if found])
+        values = {**call.values, **self._pairs(call, values_of(options, "--var"))}
+        self._note_scanners(call, options)
+        asked = Follow(call.command.line, "", "bake", is_on(options, "--pull"), values=values, args=args)
+        self._follow(call, values_of(options, "-f", "--file") or [""], options, asked)
+
+    def _follow(self, call: Call, files: list[str], options: Options, asked: Follow) -> None:
+        """Note `asked` for each of the files."""
+        builder = self._builder(call, options, is_buildx=True)
+        for path in self._paths(call, files):
+            self._follows.append(replace(asked, path=path, builder=builder))
+
+    def _paths(self, call: Call, files: Iterable[str]) -> list[str]:
+        paths = []
+        for file in files:
+            word = self._shell.expanded(file)
+            if word.unset or file == "-" or self._shell.folder == NOWHERE:
+                self.give_up(call.command, f"the file `{file}` is not known" if file else "its file is somewhere else")
+            else:
+                paths.append(f"{self._shell.folder}/{word.text}")
+        return paths
+
+    def _read_compose(self, call: Call, words: list[str]) -> None:
+        options, rest = read_options(words, COMPOSE_FLAGS, stops=True)
+        if not rest or rest[0] in _COMPOSE_LOCAL:
+            return
+        command = rest[0]
+        if command not in _COMPOSE_STARTS | {"build"} or values_of(options, "--project-directory"):
+            self.give_up(call.command, "what it fetches is not known")
+            return
+        flags = COMPOSE_BUILD_FLAGS if command == "build" else COMPOSE_START_FLAGS
+        own, _ = read_options(rest[1:], flags, stops=command == "run")
+        named = call.values.get("COMPOSE_FILE", "")
+        separator = call.values.get("COMPOSE_PATH_SEPARATOR") or ":"
+        files = values_of(options, "-f", "--file") or (["$COMPOSE_FILE"] if named is None else named.split(separator))
+        pulls = command == "pull" or any(
+            value in ("true", "always") or "$" in value for value in values_of(own, "--pull")
+        )
+        self._note_scanners(call, own)
+        asked = Follow(
+            call.command.line,
+            "",
+            "compose",
+            pulls,
+            values=call.values,
+            args=self._pairs(call, values_of(own, "--build-arg")),
+            env_files=tuple(self._paths(call, values_of(options, "--env-file"))),
+        )
+        self._follow(call, files, [*options, *own], asked)

@@ -1,0 +1,243 @@
+"""What the commands of a shell text leave behind for those that follow: variables and the folder.
+
+Only what holds on every way through the text is known. Behind a branch that may not have been taken, a loop or the
+right side of an `||`, what those changed is unknown: a variable is None, the folder `?`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from posixpath import normpath
+from types import MappingProxyType
+
+from toolkit.codebuild.shell_words import Command
+from toolkit.codebuild.variables import CannotExpand, Values, Word, interpolate
+
+NOWHERE = "?"
+"""The folder that nobody knows."""
+
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=(.*)", re.DOTALL)
+_SOURCE = re.compile(r"\$(?:CODEBUILD_SRC_DIR|\{CODEBUILD_SRC_DIR\})(?:/(.*))?")
+_DECLARING = frozenset({"export", "declare", "typeset", "local", "readonly"})
+_OPENS = {"if": "fi", "while": "done", "until": "done", "for": "done", "select": "done", "case": "esac"}
+_CLOSES = frozenset({*_OPENS.values(), "}"})
+_ALTERNATIVES = frozenset({"elif", "else"})
+_PASSED = frozenset({"then", "do", "!", "time"})
+_CASE_ENDS = frozenset({";;", ";&", ";;&"})
+_ASKING = frozenset({"!", "[", "[[", "test", "grep", "command", "which", "type", "hash", "false"})
+"""Commands whose failure is an answer and not the end: what `&&` puts behind them may not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    values: Mapping[str, str | None]
+    exported: frozenset[str]
+    folder: str
+    folders: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is open until the word `end`; `ends` is what was known behind the branches before this one."""
+
+    end: str
+    before: _Known
+    chain: _Known | None
+    ends: list[_Known] = field(default_factory=list)
+    is_total: bool = False
+    expects_pattern: bool = False
+
+
+class ShellState:
+    """Takes in one command after another; `values` are the variables of its environment."""
+
+    def __init__(self, values: Values) -> None:
+        self._known = _Known(dict(values), frozenset(values), ".", ())
+        self._scopes: list[_Scope] = []
+        self._chain: _Known | None = None
+        self._exports_all = False
+        self._last: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Where the next command runs, `?` where that is not known."""
+        return self._known.folder
+
+    def environment(self, own: Mapping[str, str | None]) -> Values:
+        """What a program sees with `own` variables in front of it."""
+        known = self._known
+        return {**{name: value for name, value in known.values.items() if name in known.exported}, **own}
+
+    def expanded(self, text: str) -> Word:
+        """A word with its variables; what the shell would do besides is not known."""
+        try:
+            word = interpolate(text, self._known.values)
+        except CannotExpand:
+            return Word(text, (text,))
+        is_left = "$" in word.text or "`" in word.text
+        return Word(word.text, (*word.unset, *([text] if is_left and not word.unset else [])))
+
+    def assignment(self, word: str, own: Values = MappingProxyType({})) -> dict[str, str | None]:
+        """What a word assigns, none if it does not; `own` variables stand before it."""
+        match = _ASSIGNMENT.fullmatch(word)
+        if match is None:
+            return {}
+        name, added, text = match.groups()
+        found = self.expanded(text)
+        value = None if found.unset else found.text
+        if added and value is not None:
+            before = {**self._known.values, **own}.get(name, "")
+            value = None if before is None else before + value
+        return {name: value}
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """A shell of its own: what it changes ends with it."""
+        kept = self._known, self._scopes, self._chain, self._last
+        self._scopes, self._chain, self._last = [], None, ()
+        yield
+        self._known, self._scopes, self._chain, self._last = kept
+
+    def settle(self) -> None:
+        """End what a text has left open."""
+        while self._scopes:
+            self._close(self._scopes[0].end)
+        self._end_chain()
+
+    def take(self, command: Command) -> tuple[list[str], dict[str, str | None]]:
+        """The program that a command runs with its words, none if it is the shell's own affair; and its variables."""
+        if command.operator not in ("&&", "||"):
+            self._end_chain()
+        if self._is_conditional(command.operator) and self._chain is None:
+            self._chain = self._known
+        self._last, last = command.words, self._last
+        words = self._without_keywords(list(command.words), command.operator, last)
+        own: dict[str, str | None] = {}
+        while words and (words[0] == "env" or _ASSIGNMENT.fullmatch(words[0])):
+            own |= self.assignment(words.pop(0), own)
+        if not words:
+            self._set(own)
+        elif words[0] in _DECLARING:
+            is_export = words[0] == "export" or "-x" in words
+            for word in words[1:]:
+                name = word.partition("=")[0].removesuffix("+")
+                self._set(self.assignment(word), exported=[name] if is_export else [])
+        elif words[0] == "read":
+            self._set({word: None for word in words[1:] if word.isidentifier()})
+        elif words[0] == "unset":
+            values = {name: value for name, value in self._known.values.items() if name not in words[1:]}
+            self._known = replace(self._known, values=values)
+        elif words[0] == "set":
+            self._exports_all |= "allexport" in words or any(re.fullmatch("-[a-z]*a[a-z]*", one) for one in words)
+        elif words[0] in ("cd", "pushd", "popd"):
+            self._move(words[0], [word for word in words[1:] if word == "-" or not word.startswith("-")])
+        else:
+            return words, own
+        return [], own
+
+    def _is_conditional(self, operator: str) -> bool:
+        return operator == "||" or (operator == "&&" and not _ASKING.isdisjoint(self._last[:1]))
+
+    def _end_chain(self) -> None:
+        if self._chain is not None:
+            self._known, self._chain = _merged([self._chain, self._known]), None
+
+    def _without_keywords(self, words: list[str], operator: str, last: tuple[str, ...]) -> list[str]:
+        top = self._scopes[-1] if self._scopes else None
+        if top and top.end == "esac" and operator in _CASE_ENDS:
+            self._end_branch(top)
+            top.expects_pattern = True
+        if top and top.expects_pattern and words[0] != "esac":
+            top.is_total |= words == ["*"]
+            top.expects_pattern = words != [")"]
+            return []
+        while words:
+            first = words.pop(0)
+            if first in ("(", ")"):
+                self._open(")") if first == "(" else self._close(")")
+            elif first in _OPENS:
+                self._open(_OPENS[first])
+                if first in ("while", "until", "if"):
+                    continue
+                self._scopes[-1].expects_pattern = first == "case"
+                if first != "case" and words:
+                    self._set({words[0]: None})
+                return []
+            elif first == "function":
+                words, last = words[1:], (")",)
+            elif first == "{":
+                self._open("}")
+                # The body of a function runs later, or never.
+                self._scopes[-1].is_total = last != (")",)
+            elif first in _CLOSES:
+                self._close(first)
+            elif first in _ALTERNATIVES and self._scopes:
+                self._end_branch(self._scopes[-1])
+                self._scopes[-1].is_total = first == "else"
+            elif first not in _PASSED:
+                return [first, *words]
+        return []
+
+    def _open(self, end: str) -> None:
+        self._scopes.append(_Scope(end, self._known, self._chain))
+        self._chain = None
+
+    def _close(self, end: str) -> None:
+        """Leave the innermost scope of this end, with all that was left open in it."""
+        if not any(scope.end == end for scope in self._scopes):
+            return
+        while True:
+            scope = self._scopes.pop()
+            ends = scope.ends if scope.expects_pattern else [*scope.ends, self._known]
+            is_certain = scope.is_total and ends
+            self._known = scope.before if scope.end == ")" else _merged(ends if is_certain else [*ends, scope.before])
+            if scope.end == end:
+                self._chain = scope.chain
+                return
+
+    def _end_branch(self, scope: _Scope) -> None:
+        scope.ends.append(self._known)
+        self._known = scope.before
+
+    def _set(self, values: Mapping[str, str | None], *, exported: Iterable[str] = ()) -> None:
+        known = self._known
+        names = known.exported.union(exported, values if self._exports_all else ())
+        self._known = replace(known, values={**known.values, **values}, exported=names)
+
+    def _move(self, command: str, targets: list[str]) -> None:
+        known = self._known
+        folders = known.folders
+        if command == "popd":
+            folder, folders = (folders[-1], folders[:-1]) if folders and not targets else (NOWHERE, ())
+        else:
+            folder = self._moved(targets[0]) if len(targets) == 1 else NOWHERE
+            folders = (*folders, known.folder) if command == "pushd" else folders
+        self._known = replace(known, folder=folder, folders=folders)
+
+    def _moved(self, target: str) -> str:
+        if source := _SOURCE.fullmatch(target):
+            return self._below(".", source[1]) if source[1] else "."
+        return self._below(self._known.folder, target)
+
+    def _below(self, folder: str, target: str) -> str:
+        found = self.expanded(target)
+        if folder == NOWHERE or found.unset or target == "-" or found.text.startswith(("/", "~", "+")):
+            return NOWHERE
+        return f"{folder}/{found.text}"
+
+
+def _merged(ways: list[_Known]) -> _Known:
+    """What is known whichever way was taken."""
+    first = ways[0]
+    names = {name for way in ways for name in way.values}
+    known = {name for name in names if len({(name in way.values, way.values.get(name)) for way in ways}) == 1}
+    is_one_folder = len({normpath(way.folder) for way in ways}) == 1
+    return _Known(
+        values={name: first.values.get(name) if name in known else None for name in names},
+        exported=frozenset(name for way in ways for name in way.exported),
+        folder=first.folder if is_one_folder else NOWHERE,
+        folders=first.folders if len({way.folders for way in ways}) == 1 else (),
+    )
