@@ -392,6 +392,44 @@ def test_a_command_that_is_no_text_is_said() -> None:
     assert (trouble.line, trouble.is_fault) == (5, True)
 
 
+def test_commands_that_are_no_list_are_read() -> None:
+    reading = read_buildspec("phases:\n  build:\n    commands: docker pull nginx:9\n  post_build: docker pull a:1\n")
+    assert [(one.line, one.name) for one in reading.images] == [(3, "nginx:9")]
+    assert [(one.line, one.is_fault) for one in reading.troubles] == [(4, True)]
+
+
+BATCH = """\
+version: 0.2
+env:
+  variables: {V: 1, W: 1}
+  parameter-store: {P: /shop/p}
+batch:
+  build-list:
+    - identifier: a
+      env: {image: "nginx:9", variables: {V: 2}}
+    - env: {image: "aws/codebuild/standard:7.0"}
+  build-matrix:
+    dynamic:
+      env:
+        image: [node:20, node:22]
+phases:
+  build:
+    commands: ["docker pull a:${V:-3}", "docker pull b:$W", "docker pull c:${P:-3}"]
+"""
+
+
+def test_a_batch_pulls_its_environments_and_sets_what_nobody_knows() -> None:
+    found = read_buildspec(BATCH).images
+    assert [(one.line, one.name, one.unset) for one in found] == [
+        (16, "a:", ("V",)),
+        (16, "b:1", ()),
+        (16, "c:", ("P",)),
+        (8, "nginx:9", ()),
+        (13, "node:20", ()),
+        (13, "node:22", ()),
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "version: 0.2", "- a", "phases: x", "a: 1\n---\nb: 2"])
 def test_what_is_no_buildspec_is_a_fault(text: str) -> None:
     [trouble] = read_buildspec(text).troubles
