@@ -22,6 +22,7 @@ _SPEAKERS = frozenset(
 _WRAPPERS = frozenset({"sudo", "env", "nohup", "exec", "command", "nice", "timeout", "retry", "xargs"})
 _CLIENTS = frozenset({"docker", "docker-compose", "docker-buildx"})
 _DOCKER_IN_WORD = re.compile(r"\bdocker(-compose)?\s+(build|buildx|bake|pull|run|create|compose|image|container|up)\b")
+_VARIABLE = re.compile(r"\$(\w*[A-Za-z]\w*|\{\w+\})")
 _MOST_SHELLS = 20
 """How deep substitutions are followed."""
 
@@ -46,24 +47,28 @@ class CommandReader:
 
     def _read_script(self, script: Script) -> None:
         for command in read_commands(script.text, script.line):
-            for inner in command.scripts:
-                self._read_apart(command, inner)
             if command.words:
-                self._read_simple(command)
+                words = self._shell.come_to(command)
+                for inner in command.scripts:
+                    self._read_apart(command, inner, {} if inner.is_program else None)
+                self._read_simple(command, words)
             elif "docker" in command.text:
                 self._calls.give_up(command, "its quotes do not close")
 
-    def _read_apart(self, command: Command, script: Script) -> None:
+    def _read_apart(self, command: Command, script: Script, own: Values | None = None) -> None:
+        if script.is_expanded and "docker" in script.text:
+            self._calls.give_up(command, "its shell reads what other commands make of a text")
+            return
         if self._depth == _MOST_SHELLS:
             self._calls.give_up(command, "it is nested too deeply")
             return
         self._depth += 1
-        with self._shell.apart():
+        with self._shell.apart(own):
             self._read_script(script)
         self._depth -= 1
 
-    def _read_simple(self, command: Command) -> None:
-        words, own = self._shell.take(command)
+    def _read_simple(self, command: Command, words: list[str]) -> None:
+        words, own = self._shell.take(words)
         words = self._split_variables(words, is_program=True)
         names = [word.rpartition("/")[2] for word in words]
         if not names or names[0] in _SPEAKERS or (names[0] == "sudo" and not _SPEAKERS.isdisjoint(names[1:2])):
@@ -73,7 +78,7 @@ class CommandReader:
         shell = next((n for n, name in enumerate(names[:at]) if name in SHELLS), len(names))
         texts = [text for option, text in pairwise(words[shell:]) if re.fullmatch("-[a-z]*c", option)]
         if texts:
-            self._read_apart(command, Script(command.line, texts[0]))
+            self._read_apart(command, Script(command.line, texts[0]), own)
         elif at is not None:
             for word in words[:at]:
                 own |= self._shell.assignment(word)
@@ -112,5 +117,5 @@ def _script(command: Command, words: list[str]) -> str | None:
         files = [word for word in words[1:] if not word.startswith(("-", "+"))]
         read = None if command.scripts else command.stdin or words[0]
         return files[0] if files else read
-    is_script = name == "make" or words[0].startswith(("./", "$")) or name.endswith(".sh")
-    return words[0] if is_script and not words[0].startswith("$\x02") else None
+    is_script = name == "make" or words[0].startswith("./") or name.endswith(".sh") or _VARIABLE.fullmatch(words[0])
+    return words[0] if is_script else None

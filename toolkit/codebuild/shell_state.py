@@ -25,7 +25,7 @@ _DECLARING = frozenset({"export", "declare", "typeset", "local", "readonly"})
 _OPENS = {"if": "fi", "while": "done", "until": "done", "for": "done", "select": "done", "case": "esac"}
 _CLOSES = frozenset({*_OPENS.values(), "}"})
 _ALTERNATIVES = frozenset({"elif", "else"})
-_PASSED = frozenset({"then", "do", "!", "time"})
+_PASSED = frozenset({"do", "!", "time"})
 _CASE_ENDS = frozenset({";;", ";&", ";;&"})
 _ASKING = frozenset({"!", "[", "[[", "test", "grep", "command", "which", "type", "hash", "false"})
 """Commands whose failure is an answer and not the end: what `&&` puts behind them may not run."""
@@ -36,7 +36,8 @@ class _Known:
     values: Mapping[str, str | None]
     exported: frozenset[str]
     folder: str
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    may_be_exported: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class ShellState:
     """Takes in one command after another; `values` are the variables of its environment."""
 
     def __init__(self, values: Values) -> None:
-        self._known = _Known(dict(values), frozenset(values), ".", ())
+        self._known = _Known(dict(values), frozenset(values), ".")
         self._scopes: list[_Scope] = []
         self._chain: _Known | None = None
         self._exports_all = False
@@ -66,10 +67,11 @@ class ShellState:
         """Where the next command runs, `?` where that is not known."""
         return self._known.folder
 
-    def environment(self, own: Mapping[str, str | None]) -> Values:
+    def environment(self, own: Values) -> Values:
         """What a program sees with `own` variables in front of it."""
         known = self._known
-        return {**{name: value for name, value in known.values.items() if name in known.exported}, **own}
+        seen = known.values.keys() & (known.exported | known.may_be_exported)
+        return {**{name: known.values[name] if name in known.exported else None for name in seen}, **own}
 
     def expanded(self, text: str) -> Word:
         """A word with its variables; what the shell would do besides is not known."""
@@ -94,10 +96,16 @@ class ShellState:
         return {name: value}
 
     @contextmanager
-    def apart(self) -> Iterator[None]:
-        """A shell of its own: what it changes ends with it."""
+    def apart(self, own: Values | None = None) -> Iterator[None]:
+        """A shell of its own: what it changes ends with it.
+
+        One that is a program, with its `own` variables, sees what is exported; what is not may be in its text by now.
+        """
         kept = self._known, self._scopes, self._chain, self._last
         self._scopes, self._chain, self._last = [], None, ()
+        if own is not None:
+            self._known = replace(self._known, values={**dict.fromkeys(self._known.values), **self.environment(own)})
+            self._known = replace(self._known, exported=self._known.exported.union(own), folders=())
         yield
         self._known, self._scopes, self._chain, self._last = kept
 
@@ -107,14 +115,18 @@ class ShellState:
             self._close(self._scopes[0].end)
         self._end_chain()
 
-    def take(self, command: Command) -> tuple[list[str], dict[str, str | None]]:
-        """The program that a command runs with its words, none if it is the shell's own affair; and its variables."""
+    def come_to(self, command: Command) -> list[str]:
+        """Open and close what the command's keywords do: the words behind them, which run in what is known then."""
         if command.operator not in ("&&", "||"):
             self._end_chain()
         if self._is_conditional(command.operator) and self._chain is None:
             self._chain = self._known
-        self._last, last = command.words, self._last
-        words = self._without_keywords(list(command.words), command.operator, last)
+        words = self._without_keywords(list(command.words), command.operator)
+        self._last = tuple(words) or command.words
+        return words
+
+    def take(self, words: list[str]) -> tuple[list[str], dict[str, str | None]]:
+        """The program that the words run, none if they are the shell's own affair; and the variables before it."""
         own: dict[str, str | None] = {}
         while words and (words[0] == "env" or _ASSIGNMENT.fullmatch(words[0])):
             own |= self.assignment(words.pop(0), own)
@@ -129,7 +141,7 @@ class ShellState:
             self._set({word: None for word in words[1:] if word.isidentifier()})
         elif words[0] == "unset":
             values = {name: value for name, value in self._known.values.items() if name not in words[1:]}
-            self._known = replace(self._known, values=values)
+            self._known = replace(self._known, values=values, exported=self._known.exported.difference(words[1:]))
         elif words[0] == "set":
             self._exports_all |= "allexport" in words or any(re.fullmatch("-[a-z]*a[a-z]*", one) for one in words)
         elif words[0] in ("cd", "pushd", "popd"):
@@ -145,7 +157,7 @@ class ShellState:
         if self._chain is not None:
             self._known, self._chain = _merged([self._chain, self._known]), None
 
-    def _without_keywords(self, words: list[str], operator: str, last: tuple[str, ...]) -> list[str]:
+    def _without_keywords(self, words: list[str], operator: str) -> list[str]:
         top = self._scopes[-1] if self._scopes else None
         if top and top.end == "esac" and operator in _CASE_ENDS:
             self._end_branch(top)
@@ -154,6 +166,7 @@ class ShellState:
             top.is_total |= words == ["*"]
             top.expects_pattern = words != [")"]
             return []
+        is_function = self._last == (")",)
         while words:
             first = words.pop(0)
             if first in ("(", ")"):
@@ -167,13 +180,15 @@ class ShellState:
                     self._set({words[0]: None})
                 return []
             elif first == "function":
-                words, last = words[1:], (")",)
+                words, is_function = words[1:], True
             elif first == "{":
                 self._open("}")
                 # The body of a function runs later, or never.
-                self._scopes[-1].is_total = last != (")",)
+                self._scopes[-1].is_total = not is_function
             elif first in _CLOSES:
                 self._close(first)
+            elif first == "then" and self._scopes:
+                self._scopes[-1].before = self._known  # what the condition did is done whatever it says
             elif first in _ALTERNATIVES and self._scopes:
                 self._end_branch(self._scopes[-1])
                 self._scopes[-1].is_total = first == "else"
@@ -237,7 +252,8 @@ def _merged(ways: list[_Known]) -> _Known:
     is_one_folder = len({normpath(way.folder) for way in ways}) == 1
     return _Known(
         values={name: first.values.get(name) if name in known else None for name in names},
-        exported=frozenset(name for way in ways for name in way.exported),
+        exported=frozenset.intersection(*(way.exported for way in ways)),
+        may_be_exported=frozenset.union(*(way.exported | way.may_be_exported for way in ways)),
         folder=first.folder if is_one_folder else NOWHERE,
         folders=first.folders if len({way.folders for way in ways}) == 1 else (),
     )

@@ -17,7 +17,7 @@ MOST_LINES = 200
 SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh", "su"})
 """What reads commands from its standard input."""
 
-_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?\s*[\"'\\]?([\w.-]+)")
+_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?\s*([\"'\\]?)([\w.-]+)")
 _INNER_HASH = re.compile(r"(?<=[^\s;&|()])#")
 _HASH = "\x01"
 _UNKNOWN = "$\x02"
@@ -27,10 +27,16 @@ _OPERATOR = re.compile(r"[()]|&?(?:<<<|<<|<>|>>|>\||[<>]&?)|;;&?|;&|&&|\|\||\|&|
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Commands that a shell of its own runs, and the line where they begin."""
+    """Commands that a shell of its own runs, and the line where they begin.
+
+    `is_program`: a shell that is started for it, which sees what is exported. `is_expanded`: the text is no more than
+    what its variables and substitutions make of it.
+    """
 
     line: int
     text: str
+    is_program: bool = False
+    is_expanded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +100,11 @@ def _heredocs(plain: str, lines: list[str], position: int, first_line: int) -> t
     """Where the commands go on behind the heredocs of a line, and what is in them."""
     bodies = []
     for found in _HEREDOC.finditer(plain):
-        end = next((n for n in range(position, len(lines)) if lines[n].strip() == found[1]), None)
+        end = next((n for n in range(position, len(lines)) if lines[n].strip() == found[2]), None)
         if end is not None:
-            bodies.append(Script(first_line + position, "\n".join(lines[position:end])))
+            body = "\n".join(lines[position:end])
+            is_expanded = not found[1] and ("$" in body or "`" in body)
+            bodies.append(Script(first_line + position, body, is_program=True, is_expanded=is_expanded))
             position = end + 1
     return position, bodies
 

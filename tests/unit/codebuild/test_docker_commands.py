@@ -71,6 +71,10 @@ def build(text: str, **values: str) -> Build:
         ("echo a\\\\\ndocker pull a:1", ["2 pull a:1"]),
         ("# cat <<EOF\ndocker pull a:1\nEOF", ["2 pull a:1"]),
         ("bash -e <<'EOF'\ncd x\ndocker pull a:1\nEOF\ndocker pull b:1", ["3 pull a:1", "5 pull b:1"]),
+        ("V=1; W=2 sh -c 'docker pull a:$V; docker pull b:$W'", ["1 pull a: ?", "1 pull b:2"]),
+        ("export V=1; bash -c 'docker pull a:$V'", ["1 pull a:1"]),
+        ("V=2; if x; then y=$(docker pull a:$V); fi", ["1 pull a:2"]),
+        ("if V=2; then V=3; else y=$(docker pull a:$V); fi", ["1 pull a:2"]),
         ("cat <<EOF | sudo sh\ndocker pull a:1\nEOF", ["2 pull a:1"]),
         ("bash -lc 'docker pull a:1'; sudo sh -ec 'docker pull b:1'", ["1 pull a:1", "1 pull b:1"]),
         ("diff <(docker run a:1 ls) <(docker run b:1 ls)", ["1 run a:1", "1 run b:1"]),
@@ -212,6 +216,7 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "$TOOL pull nginx",
         "$DOCKER run nginx",
         "$(which docker) run nginx",
+        "bash <<EOF\ndocker pull a:$V\nEOF",
         "docker buildx imagetools create -t new:1 -f names",
         "DOCKER_BUILDKIT=$X docker build .",
         "DOCKER_DEFAULT_PLATFORM=$X docker pull nginx",
@@ -252,6 +257,8 @@ def test_scripts_are_named_because_they_are_not_read() -> None:
         ("(V=2)", "1"),
         ("x=$(V=2; echo x)", "1"),
         ("bash <<E\nV=2\nE", "1"),
+        ("x && V=2\ny=$(export V=3)", "2"),
+        ("[ x ] && V=2\ny=$(export V=3)", "?"),
         ("export V=2 W", "2"),
         ("declare -r V=2", "2"),
         ("read -r V", "?"),
@@ -439,3 +446,62 @@ def test_what_is_no_buildspec_is_a_fault(text: str) -> None:
 @given(st.text(alphabet="docker pulbi<>|&;()'\"\\\n$-{}.=#`", max_size=80))
 def test_any_shell_text_is_read(text: str) -> None:
     read(text)
+
+
+WORDS = [
+    "if x",
+    "then",
+    "elif y",
+    "else",
+    "fi",
+    "for i in a",
+    "while x",
+    "do",
+    "done",
+    "case $X in",
+    "a)",
+    "esac",
+    "(",
+    ")",
+]
+WORDS += [
+    "{",
+    "}",
+    "f()",
+    "function f",
+    "V=1",
+    "V+=$W",
+    "export V",
+    "unset V",
+    "cd a",
+    "pushd b",
+    "popd",
+    "docker build .",
+]
+WORDS += [
+    "docker pull a:$V",
+    "$(",
+    "`",
+    "bash <<E",
+    "E",
+    "sh -c '",
+    "'",
+    "$V",
+    "sudo",
+    "!",
+    "docker compose up",
+    "docker",
+]
+
+
+@given(
+    st.lists(st.sampled_from(WORDS) | st.sampled_from([";", "\n", "&&", "||", ";;", "|", " \\\n", "#"])).map(" ".join)
+)
+def test_keywords_in_any_order_are_read(text: str) -> None:
+    read(text)
+
+
+@given(st.lists(st.sampled_from(["{", "if x; then", "(", "case x in a)", "for i in 1; do", "x &&", "bash -c '"])))
+def test_what_is_left_open_does_not_hide_what_follows(opened: list[str]) -> None:
+    reading = read("\n".join([*opened, "docker pull a:1"]))
+    assert reading.images or any(trouble.is_fault for trouble in reading.troubles)
