@@ -66,7 +66,7 @@ _LOCAL = frozenset(
 """Commands that fetch no image, and those of the groups below."""
 _GROUPS = ("image", "buildx", "builder", "manifest")
 _LOCAL_IN_GROUP = _LOCAL | {"ls", "list", "prune", "annotate", "du", "install", "uninstall", "dial-stdio"}
-_SET_HARMLESS = re.compile(r"[^=]*\.(tags|output|labels\.[^=]*|cache-to|no-cache|push|load|annotations)\+?=")
+_SET_HARMLESS = re.compile(r"[^=.]*\.(tags|output|labels\.[^=]*|cache-to|no-cache|push|load|annotations)\+?=")
 _SET_ARGUMENT = re.compile(r"\*\.args\.([^=]+)=(.*)", re.DOTALL)
 
 _COPY_OF_FRAGMENT = re.compile(
@@ -290,8 +290,8 @@ class DockerCalls:
 
     def _read_bake(self, call: Call, words: list[str]) -> None:
         options, targets = read_options(words, BUILD_FLAGS)
-        if any(is_elsewhere(one) or "$" in one for one in targets):
-            self.give_up(call.command, "its file may be somewhere else")
+        if any(map(is_elsewhere, targets)):
+            self.give_up(call.command, "its file is somewhere else")
             return
         changes = [(value, _SET_ARGUMENT.fullmatch(value)) for value in values_of(options, "--set")]
         if any(found is None and not _SET_HARMLESS.match(value) for value, found in changes):

@@ -122,7 +122,8 @@ class ShellState:
         if self._is_conditional(command.operator) and self._chain is None:
             self._chain = self._known
         words = self._without_keywords(list(command.words), command.operator)
-        self._last = tuple(words) or command.words
+        keywords = command.words[: len(command.words) - len(words)]
+        self._last = ("!",) if "!" in keywords else tuple(words) or keywords
         return words
 
     def take(self, words: list[str]) -> tuple[list[str], dict[str, str | None]]:

@@ -115,6 +115,7 @@ def _lift(text: str) -> tuple[str, list[str]]:
     inner: list[str] = []
     position = 0
     quoted = ""
+    closings = _closings(text)
     while position < len(text):
         letter = text[position]
         end = None
@@ -128,8 +129,8 @@ def _lift(text: str) -> tuple[str, list[str]]:
             continue
         starts = ("$(",) if quoted else ("$(", "<(", ">(")
         if quoted != "'" and (text.startswith(starts, position) or letter == "`"):
-            end = _end_of_substitution(text, position)
-        if end is not None:
+            end = text.find("`", position + 1) if letter == "`" else closings.get(position + 1)
+        if end is not None and end > 0:
             width = 1 if letter == "`" else 2
             kept.append(_UNKNOWN)
             inner.append(text[position + width : end])
@@ -142,16 +143,16 @@ def _lift(text: str) -> tuple[str, list[str]]:
     return "".join(kept), inner
 
 
-def _end_of_substitution(text: str, start: int) -> int | None:
-    if text[start] == "`":
-        end = text.find("`", start + 1)
-        return end if end > 0 else None
-    depth = 0
-    for position in range(start + 1, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-    return None
+def _closings(text: str) -> dict[int, int]:
+    """Where each `(` is closed, of those that are."""
+    opened: list[int] = []
+    closings = {}
+    for found in re.finditer("[()]", text):
+        if found[0] == "(":
+            opened.append(found.start())
+        elif opened:
+            closings[opened.pop()] = found.start()
+    return closings
 
 
 def _split(text: str) -> list[str] | None:

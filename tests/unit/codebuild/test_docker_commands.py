@@ -211,6 +211,7 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "cd $SOMEWHERE; docker compose up",
         "docker buildx bake https://github.com/acme/web.git",
         "docker buildx bake --set web.dockerfile=x",
+        "docker buildx bake --set web.args.tags=x",
         "docker service create nginx",
         "sudo docker $WHAT nginx",
         "$TOOL pull nginx",
