@@ -23,7 +23,7 @@ _OF_TOOLKIT = "printf 'toolkit: %s\\n'"
 
 
 def read_buildspec(text: str, values: Values | None = None) -> Reading:
-    """The images and builds of a buildspec; `values` go before its own plain variables."""
+    """The images and builds of a buildspec; `values` go before its own plain variables, and before what is unknown."""
     try:
         document = read_document(text)
     except NotYaml as error:
@@ -32,7 +32,7 @@ def read_buildspec(text: str, values: Values | None = None) -> Reading:
     if document is None or not isinstance(root, dict) or not isinstance(root.get("phases"), dict):
         return Reading(troubles=(Trouble(1, "it has no `phases`, so it is no buildspec", is_fault=True),))
     environments = list(_environments(root))
-    reader = CommandReader({**_variables(root, environments), **(values or {})})
+    reader = CommandReader({**_variables(root, environments), **(values or {})}, values)
     lines = text.split("\n")
     troubles = []
     for path, command in each_command(root["phases"]):

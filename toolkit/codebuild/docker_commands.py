@@ -28,10 +28,13 @@ _MOST_SHELLS = 20
 
 
 class CommandReader:
-    """Reads one command after another: what a `cd`, an `export` or a builder made holds for those that follow."""
+    """Reads one command after another: what a `cd`, an `export` or a builder made holds for those that follow.
 
-    def __init__(self, values: Values) -> None:
-        self._shell = ShellState(values)
+    `given` are values for variables that the commands leave unknown.
+    """
+
+    def __init__(self, values: Values, given: Values | None = None) -> None:
+        self._shell = ShellState(values, given or {})
         self._depth = 0
         self._calls = DockerCalls(self._shell)
 

@@ -53,9 +53,13 @@ class _Scope:
 
 
 class ShellState:
-    """Takes in one command after another; `values` are the variables of its environment."""
+    """Takes in one command after another; `values` are the variables of its environment.
 
-    def __init__(self, values: Values) -> None:
+    `given` are values for variables that would be unknown.
+    """
+
+    def __init__(self, values: Values, given: Values = MappingProxyType({})) -> None:
+        self._given = given
         self._known = _Known(dict(values), frozenset(values), ".")
         self._scopes: list[_Scope] = []
         self._chain: _Known | None = None
@@ -71,12 +75,17 @@ class ShellState:
         """What a program sees with `own` variables in front of it."""
         known = self._known
         seen = known.values.keys() & (known.exported | known.may_be_exported)
-        return {**{name: known.values[name] if name in known.exported else None for name in seen}, **own}
+        values = {name: known.values[name] if name in known.exported else None for name in seen}
+        return self._filled({**values, **own})
+
+    def _filled(self, values: Values) -> Values:
+        known = {name: value for name, value in self._given.items() if name in values and values[name] is None}
+        return {**values, **known} if known else values
 
     def expanded(self, text: str) -> Word:
         """A word with its variables; what the shell would do besides is not known."""
         try:
-            word = interpolate(text, self._known.values)
+            word = interpolate(text, self._filled(self._known.values))
         except CannotExpand:
             return Word(text, (text,))
         is_left = "$" in word.text or "`" in word.text
@@ -91,7 +100,7 @@ class ShellState:
         found = self.expanded(text)
         value = None if found.unset else found.text
         if added and value is not None:
-            before = {**self._known.values, **own}.get(name, "")
+            before = self._filled({**self._known.values, **own}).get(name, "")
             value = None if before is None else before + value
         return {name: value}
 

@@ -1,7 +1,7 @@
 """Shell text as simple commands, as far as `shlex` can tell: words without quotes, each command with its line.
 
-Nothing is run and nothing is guessed: variables stay `$VERSION`, a substitution stays `$` and something unknown, and
-text that cannot be taken apart comes back as it is. `(` and `)` are commands of their own, for what holds in between.
+Nothing is run and nothing is guessed: variables stay `$VERSION`, a substitution becomes `$(...)`, and text that cannot
+be taken apart comes back as it is. `(` and `)` are commands of their own, for what holds in between.
 """
 
 from __future__ import annotations
@@ -181,10 +181,11 @@ def _simple_commands(words: list[str], operator: str) -> Iterator[_Parsed]:
     for word in words:
         if not word or not _OPERATORS.issuperset(word):
             command.substitutions += word.count(_UNKNOWN)
+            shown = word.replace(_UNKNOWN, "$(...)")
             if not redirection:
-                command.words.append(word)
+                command.words.append(shown)
             elif redirection == "<":
-                command.stdin = word
+                command.stdin = shown
             redirection = ""
             continue
         for found in _OPERATOR.findall(word):

@@ -128,6 +128,11 @@ def test_an_argument_by_its_name_has_the_value_that_the_client_sees() -> None:
     assert build("V=1 docker build --build-arg V=$V .", V="2").args == {"V": "2"}
 
 
+def test_an_image_that_another_command_names_is_shown_without_it() -> None:
+    [found] = read('docker pull "a:$(cat v)"').images
+    assert (found.written, found.unset) == ("a:$(...)", ("a:$(...)",))
+
+
 def test_a_value_that_nobody_knows_takes_the_place_of_one_that_is_known() -> None:
     assert images("V=1\nV=$(cat v)\ndocker pull a:${V:-2}") == ["3 pull a: ?"]
 
@@ -393,6 +398,20 @@ def test_the_generated_step_is_not_read_as_the_developers(path: Path) -> None:
 
 def test_given_values_go_before_a_buildspecs_own() -> None:
     assert "nginx:9" in [one.name for one in read_buildspec(BUILDSPEC, {"V": "9"}).images]
+
+
+def test_given_values_are_those_of_variables_that_commands_leave_unknown() -> None:
+    text = """\
+phases:
+  build:
+    commands:
+      - V=$(cat v); W=$(cat w); X=3
+      - docker pull a:$V-$X
+      - W=$W docker build --build-arg W --build-arg X=$(cat x) .
+"""
+    reading = read_buildspec(text, {"V": "1", "W": "2", "X": "9"})
+    assert [one.name for one in reading.images] == ["a:1-3"]
+    assert reading.builds[0].args == {"W": "2", "X": None}
 
 
 def test_a_command_that_is_no_text_is_said() -> None:
