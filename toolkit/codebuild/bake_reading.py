@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, listed, spelled
@@ -54,12 +55,16 @@ def _read_json(text: str) -> dict[str, dict[str, Any]]:
         raise _Unreadable("it is nested too deeply", 1) from error
     if not isinstance(document, dict):
         raise _Unreadable("it is no bake file: it has no targets", 1)
+    targets = document.get("target", {})
+    if not isinstance(targets, dict) or not all(isinstance(body, dict) for body in targets.values()):
+        raise _Unreadable("a target of it is no mapping", 1)
     return {
         kind: {name: body for name, body in _mapping(document.get(kind)).items() if isinstance(body, dict)}
         for kind in ("variable", "target")
     }
 
 
+@lru_cache(maxsize=4)  # a command that leads here with values of its own has it read once more
 def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
     import hcl2  # noqa: PLC0415  a parser generator: 0.2 s, and seconds for its first file
     from lark.exceptions import LarkError  # noqa: PLC0415

@@ -166,7 +166,17 @@ def test_what_cannot_be_followed_is_said_and_fails_a_check(targets: object) -> N
     assert trouble.is_fault
 
 
-@pytest.mark.parametrize(("text", "is_json"), [('target "a" {', False), ("=", False), ("{", True), ("[]", True)])
+@pytest.mark.parametrize(
+    ("text", "is_json"),
+    [
+        ('target "a" {', False),
+        ("=", False),
+        ("{", True),
+        ("[]", True),
+        ('{"target": [{"a": {}}]}', True),
+        ('{"target": {"a": [{"context": "x"}]}}', True),
+    ],
+)
 def test_what_cannot_be_read_is_a_fault(text: str, is_json: bool) -> None:
     [trouble] = read_bake(text, is_json=is_json).troubles
     assert trouble.is_fault
