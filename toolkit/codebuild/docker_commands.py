@@ -71,6 +71,9 @@ class CommandReader:
         self._depth -= 1
 
     def _read_simple(self, command: Command, words: list[str]) -> None:
+        if words[:1] in (["export"], ["eval"]) and (unread := [one for one in words if one.startswith("$")]):
+            message = f"`{words[0]} {unread[0]}` sets or runs what is not read: look there for what it changes"
+            self._calls.troubles.append(Trouble(command.line, message))
         words, own = self._shell.take(words)
         words = self._split_variables(words, is_program=True)
         names = [word.rpartition("/")[2] for word in words]

@@ -236,8 +236,10 @@ def test_what_cannot_be_followed_is_said_and_fails_a_check(text: str) -> None:
 
 def test_scripts_are_named_because_they_are_not_read() -> None:
     text = "make all\n./build.sh\nbash -e x.sh\nsudo -E ./y.sh\nsh < z\ncurl https://x | bash\n$GO build\nsu - me"
+    text += "\nexport $(cat .env)\neval $(ssh-agent)\nexport A=$(x) B"
     assert [f"{one.line} {one.message.split('`')[1]}" for one in read(text).troubles if not one.is_fault] == [
-        "1 make", "2 ./build.sh", "3 x.sh", "4 ./y.sh", "5 z", "6 bash", "7 $GO"]  # fmt: skip
+        "1 make", "2 ./build.sh", "3 x.sh", "4 ./y.sh", "5 z", "6 bash", "7 $GO",
+        "9 export $(...)", "10 eval $(...)"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
