@@ -16,10 +16,15 @@ from toolkit.codebuild.docker_options import (
     BUILD_FLAGS,
     COMPOSE_BUILD_FLAGS,
     COMPOSE_FLAGS,
+    COMPOSE_LOCAL,
     COMPOSE_START_FLAGS,
+    COMPOSE_STARTS,
     CREATE_FLAGS,
     DEBUG_FLAGS,
     GLOBAL_FLAGS,
+    GROUPS,
+    LOCAL,
+    LOCAL_IN_GROUP,
     LOOK_FLAGS,
     PULL_FLAGS,
     REMOVE_FLAGS,
@@ -37,37 +42,7 @@ from toolkit.codebuild.variables import Values, Word
 
 BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 
-_COMPOSE_STARTS = frozenset({"up", "run", "create", "pull", "watch", "scale"})
-_COMPOSE_LOCAL = frozenset(
-    {
-        "down",
-        "stop",
-        "start",
-        "restart",
-        "kill",
-        "rm",
-        "ps",
-        "logs",
-        "exec",
-        "config",
-        "convert",
-        "ls",
-        "images",
-        "port",
-    }
-    | {"top", "events", "pause", "unpause", "version", "push", "cp", "wait", "attach", "stats", "volumes", "help"}
-)
-_LOCAL = frozenset(
-    {"login", "logout", "ps", "images", "info", "version", "tag", "push", "rmi", "rm", "stop", "start", "kill", "logs"}
-    | {"exec", "cp", "save", "load", "import", "export", "inspect", "network", "volume", "system", "history", "commit"}
-    | {"attach", "diff", "events", "pause", "unpause", "port", "rename", "restart", "stats", "top", "update", "wait"}
-    | {"context", "container", "help", "swarm", "node", "secret", "config"}
-)
-"""Commands that fetch no image, and those of the groups below."""
-_GROUPS = ("image", "buildx", "builder", "manifest")
-_LOCAL_IN_GROUP = _LOCAL | {"ls", "list", "prune", "annotate", "du", "install", "uninstall", "dial-stdio"}
-_SET_HARMLESS = re.compile(r"[^=.]*\.(tags|output|labels\.[^=]*|cache-to|no-cache|push|load|annotations)\+?=")
-_SET_ARGUMENT = re.compile(r"\*\.args\.([^=]+)=(.*)", re.DOTALL)
+_SET_HARMLESS = re.compile(r"(tags|output|labels\..*|cache-to|no-cache|push|load|annotations)\+?")
 
 _COPY_OF_FRAGMENT = re.compile(
     r"\$(?:TOOLKIT_DOCKERFILE|\{TOOLKIT_DOCKERFILE\}|\{?TOOLKIT_DOCKERFILES\}?/(?P<name>.+))"
@@ -151,9 +126,9 @@ class DockerCalls:
                 self._read_looks(call, words, is_list=True)
             case ["buildx", "imagetools"] | []:
                 pass
-            case [group, *behind] if group in _GROUPS and (not behind or behind[0] in _LOCAL_IN_GROUP):
+            case [group, *behind] if group in GROUPS and (not behind or behind[0] in LOCAL_IN_GROUP):
                 pass
-            case [name, *_] if name not in _LOCAL and call.is_certain:
+            case [name, *_] if name not in LOCAL and call.is_certain:
                 self.give_up(call.command, "what it fetches is not known")
 
     def _read_images(self, call: Call, words: list[str], flags: frozenset[str], kind: Kind) -> None:
@@ -179,6 +154,10 @@ class DockerCalls:
     ) -> None:
         word = self._shell.expanded(written)
         self._images.append(NamedImage(call.command.line, kind, written, word.text, platform, word.unset, pulls_always))
+
+    def _note_cache(self, call: Call, value: str) -> None:
+        if cache := cache_image(value):
+            self._note(call, Kind.CACHE_FROM, cache)
 
     def _note_scanners(self, call: Call, options: Options) -> None:
         found = [
@@ -220,8 +199,7 @@ class DockerCalls:
             return
         self._note_scanners(call, options)
         for value in values_of(options, "--cache-from"):
-            if cache := cache_image(value):
-                self._note(call, Kind.CACHE_FROM, cache)
+            self._note_cache(call, value)
         contexts = self._pairs(call, values_of(options, "--build-context"))
         if None in contexts.values():
             self.give_up(call.command, "a build context has no known value")
@@ -293,13 +271,29 @@ class DockerCalls:
         if any(map(is_elsewhere, targets)):
             self.give_up(call.command, "its file is somewhere else")
             return
-        changes = [(value, _SET_ARGUMENT.fullmatch(value)) for value in values_of(options, "--set")]
-        if any(found is None and not _SET_HARMLESS.match(value) for value, found in changes):
-            self.give_up(call.command, "what `--set` changes is not read")
-        args = self._pairs(call, [f"{found[1]}={found[2]}" for _, found in changes if found])
-        values = {**call.values, **self._pairs(call, values_of(options, "--var"))}
+        args: list[str] = []
+        platforms: Options = []
+        for value in values_of(options, "--set"):
+            key, _, text = value.partition("=")
+            pattern, _, field = key.partition(".")
+            if field == "cache-from":
+                self._note_cache(call, text)
+            elif pattern == "*" and field == "platform":
+                platforms.append(("--platform", text))
+            elif pattern == "*" and field.startswith("args."):
+                args.append(value.removeprefix("*.args."))
+            elif not _SET_HARMLESS.fullmatch(field):
+                self.give_up(call.command, "what `--set` changes is not read")
         self._note_scanners(call, options)
-        asked = Follow(call.command.line, "", "bake", is_on(options, "--pull"), values=values, args=args)
+        asked = Follow(
+            call.command.line,
+            "",
+            "bake",
+            is_on(options, "--pull"),
+            values={**call.values, **self._pairs(call, values_of(options, "--var"))},
+            args=self._pairs(call, args),
+            platforms=self._platforms(call, platforms) if platforms else (),
+        )
         self._follow(call, values_of(options, "-f", "--file") or [""], options, asked)
 
     def _follow(self, call: Call, files: list[str], options: Options, asked: Follow) -> None:
@@ -320,10 +314,10 @@ class DockerCalls:
 
     def _read_compose(self, call: Call, words: list[str]) -> None:
         options, rest = read_options(words, COMPOSE_FLAGS, stops=True)
-        if not rest or rest[0] in _COMPOSE_LOCAL:
+        if not rest or rest[0] in COMPOSE_LOCAL:
             return
         command = rest[0]
-        if command not in _COMPOSE_STARTS | {"build"} or values_of(options, "--project-directory"):
+        if command not in COMPOSE_STARTS | {"build"} or values_of(options, "--project-directory"):
             self.give_up(call.command, "what it fetches is not known")
             return
         flags = COMPOSE_BUILD_FLAGS if command == "build" else COMPOSE_START_FLAGS

@@ -1,4 +1,4 @@
-"""The options of Docker's commands, told apart by what takes a value."""
+"""The options of Docker's commands, told apart by what takes a value, and the commands that fetch nothing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ RUN_FLAGS = frozenset(
 )
 PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content-trust"})
 CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
-USE_FLAGS = frozenset({"--default", "--global", "-D", "--debug"})
-REMOVE_FLAGS = frozenset({"--all-inactive", "-f", "--force", "--keep-daemon", "--keep-state", "-D", "--debug"})
-LOOK_FLAGS = frozenset({"--raw", "--insecure", "-v", "--verbose", "-a", "--amend"})
-LOOK_FLAGS |= {"--append", "--dry-run", "--prefer-index", "-D", "--debug"}
+USE_FLAGS = frozenset({"--default", "--global"} | DEBUG_FLAGS)
+REMOVE_FLAGS = frozenset({"--all-inactive", "-f", "--force", "--keep-daemon", "--keep-state"} | DEBUG_FLAGS)
+LOOK_FLAGS = frozenset(
+    {"--raw", "--insecure", "-v", "--verbose", "-a", "--amend", "--append", "--dry-run", "--prefer-index"} | DEBUG_FLAGS
+)
+"""Of `manifest` and `imagetools`, which look at images where they are."""
 COMPOSE_FLAGS = frozenset({"--all-resources", "--compatibility", "--dry-run", "--verbose"})
 COMPOSE_BUILD_FLAGS = frozenset(
     {"--check", "--compress", "--force-rm", "--no-cache", "--no-rm", "--parallel", "--print", "--pull", "--push"}
@@ -37,6 +39,22 @@ COMPOSE_START_FLAGS = frozenset(
     | {"--ignore-buildable", "--ignore-pull-failures", "--include-deps"}
 )
 """Of all that start services or pull for them."""
+
+COMPOSE_STARTS = frozenset({"up", "run", "create", "pull", "watch", "scale"})
+COMPOSE_LOCAL = frozenset(
+    {"down", "stop", "start", "restart", "kill", "rm", "ps", "logs", "exec", "config", "convert", "ls", "images"}
+    | {"port", "top", "events", "pause", "unpause", "version", "push", "cp", "wait", "attach", "stats", "volumes"}
+    | {"help"}
+)
+LOCAL = frozenset(
+    {"login", "logout", "ps", "images", "info", "version", "tag", "push", "rmi", "rm", "stop", "start", "kill", "logs"}
+    | {"exec", "cp", "save", "load", "import", "export", "inspect", "network", "volume", "system", "history", "commit"}
+    | {"attach", "diff", "events", "pause", "unpause", "port", "rename", "restart", "stats", "top", "update", "wait"}
+    | {"context", "container", "help", "swarm", "node", "secret", "config"}
+)
+"""Commands that fetch no image, and those of the groups below."""
+GROUPS = ("image", "buildx", "builder", "manifest")
+LOCAL_IN_GROUP = LOCAL | {"ls", "list", "prune", "annotate", "du", "install", "uninstall", "dial-stdio"}
 
 
 def read_options(words: list[str], flags: frozenset[str], *, stops: bool = False) -> tuple[Options, list[str]]:

@@ -75,8 +75,8 @@ class Follow:
     """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`.
 
     A path that ends in `/` means the files that such a tool looks for there.
-    `pulls_always`, `builder` and `args` are for all of its builds, `values` are the variables that it sees. Files of
-    more variables, `env_files`, take the place of the `.env` beside it.
+    `pulls_always`, `builder`, `args` and `platforms` are for all of its builds, `values` are the variables that it
+    sees. Files of more variables, `env_files`, take the place of the `.env` beside it.
     """
 
     line: int
@@ -86,6 +86,7 @@ class Follow:
     builder: Builder | None = None
     values: Values = field(default_factory=dict)
     args: Values = field(default_factory=dict)
+    platforms: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
 
 

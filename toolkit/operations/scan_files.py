@@ -197,9 +197,13 @@ class _Scan:
         if is_in_order:
             self.findings.command_tags.update(reading.tags, *(build.tags for build in reading.builds))
         for number, build in enumerate(reading.builds):
-            builder = build.builder or asked.builder
-            late = _late_tags(reading, number, is_in_order=is_in_order)
-            self._build(path, folder, replace(build, builder=builder, args={**build.args, **asked.args}), late)
+            asked_build = replace(
+                build,
+                builder=build.builder or asked.builder,
+                args={**build.args, **asked.args},
+                platforms=asked.platforms or build.platforms,
+            )
+            self._build(path, folder, asked_build, _late_tags(reading, number, is_in_order=is_in_order))
         for one in reading.follows:
             builder = one.builder or asked.builder
             self._follow(path, folder, replace(one, builder=builder, args={**one.args, **asked.args}))

@@ -89,6 +89,7 @@ def build(text: str, **values: str) -> Build:
         ("mkdir -p /etc/docker /x; cp docker x; command -v docker; find docker x", []),
         ("docker buildx create --use --name x", [f"1 builder_image {BUILDKIT_IMAGE}"]),
         ("docker buildx create --driver-opt image=host/buildkit:1,network=host", ["1 builder_image host/buildkit:1"]),
+        ("docker buildx bake --set *.cache-from=type=registry,ref=a:1 --set x.cache-from=type=gha", ["1 cache_from a:1"]),
         ("docker buildx build --sbom=true .", [f"1 sbom {SBOM_SCANNER}"]),
         ("docker buildx build --attest type=sbom,generator=x/y:1 .", ["1 sbom x/y:1"]),
         ("docker build --cache-from a:1 --cache-from type=registry,ref=b:1 --cache-from type=gha .", [
@@ -217,6 +218,7 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "docker buildx bake https://github.com/acme/web.git",
         "docker buildx bake --set web.dockerfile=x",
         "docker buildx bake --set web.args.tags=x",
+        "docker buildx bake --set *.platform=$P",
         "docker service create nginx",
         "sudo docker $WHAT nginx",
         "$TOOL pull nginx",
@@ -340,7 +342,7 @@ docker-buildx f --pull
 def test_what_a_command_says_holds_for_its_file() -> None:
     [compose, bake] = read(
         "docker compose --env-file ci.env build --quiet --builder mine --build-arg V=9 --build-arg W=$W web\n"
-        "docker buildx --builder mine bake --set *.args.V=9 --set web.tags=x --var T=$T"
+        "docker buildx --builder mine bake --set *.args.V=9 --set web.tags=x --set *.platform=linux/arm64 --var T=$T"
     ).follows
     assert (compose.builder, compose.args, compose.env_files) == (
         Builder.CONTAINER,
@@ -348,6 +350,7 @@ def test_what_a_command_says_holds_for_its_file() -> None:
         ("./ci.env",),
     )
     assert (bake.builder, bake.args, bake.values) == (Builder.CONTAINER, {"V": "9"}, {"T": None})
+    assert bake.platforms == ("linux/arm64",)
 
 
 @pytest.mark.parametrize(

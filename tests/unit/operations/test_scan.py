@@ -230,7 +230,9 @@ def test_a_base_image_that_an_unknown_argument_names_is_unknown(files: dict[str,
         ),
         (
             {
-                "buildspec.yml": commands("TAG=1.27 docker buildx bake --set '*.args.W=9'"),
+                "buildspec.yml": commands(
+                    "TAG=1.27 docker buildx bake --set '*.args.W=9' --set *.platform=linux/arm64"
+                ),
                 "docker-bake.json": json.dumps(
                     {"variable": {"TAG": {"default": "1.16"}}, "target": {"web": {"args": {"V": "${TAG}"}}}}
                 ),
@@ -282,6 +284,15 @@ def test_what_a_command_says_reaches_the_files_that_it_uses(files: dict[str, str
 def test_a_file_that_a_command_uses_and_nobody_has_is_a_fault(command: str) -> None:
     report = scanned({"buildspec.yml": commands(command), "compose.yaml": "services: {}"}).report
     assert [one.message for one in report.faults] == ["there is no `x.yml`, which it uses"]
+
+
+def test_a_platform_that_a_command_sets_is_that_of_each_target() -> None:
+    files = {
+        "buildspec.yml": commands("docker buildx bake --set *.platform=linux/arm64"),
+        "docker-bake.json": '{"target": {"web": {"platforms": ["linux/s390x"]}}}',
+        "Dockerfile": "FROM nginx:1.16\n",
+    }
+    assert {use.platform for use in scanned(files, "buildspec.yml").report.uses} == {"linux/arm64"}
 
 
 def test_every_stage_counts_where_the_target_is_not_known() -> None:
