@@ -22,8 +22,12 @@ _OF_TOOLKIT = "printf 'toolkit: %s\\n'"
 """What the generated step says its messages with, and nobody else."""
 
 
-def read_buildspec(text: str, values: Values | None = None) -> Reading:
-    """The images and builds of a buildspec; `values` go before its own plain variables, and before what is unknown."""
+def read_buildspec(text: str, values: Values | None = None, project: Values | None = None) -> Reading:
+    """The images and builds of a buildspec.
+
+    The variables of its `project` go before its own, and `values` before both and before what its commands leave
+    unknown.
+    """
     try:
         document = read_document(text)
     except NotYaml as error:
@@ -32,7 +36,8 @@ def read_buildspec(text: str, values: Values | None = None) -> Reading:
     if document is None or not isinstance(root, dict) or not isinstance(root.get("phases"), dict):
         return Reading(troubles=(Trouble(1, "it has no `phases`, so it is no buildspec", is_fault=True),))
     environments = list(_environments(root))
-    reader = CommandReader({**_variables(root, environments), **(values or {})}, values)
+    of_batch = dict.fromkeys(name for _, one in environments for name in _mapping(one.get("variables")))
+    reader = CommandReader({**_variables(root), **(project or {}), **of_batch, **(values or {})}, values)
     lines = text.split("\n")
     troubles = []
     for path, command in each_command(root["phases"]):
@@ -56,14 +61,12 @@ def read_buildspec(text: str, values: Values | None = None) -> Reading:
     return replace(found, images=(*found.images, *images), troubles=(*found.troubles, *troubles))
 
 
-def _variables(root: dict[str, object], environments: list[tuple[Path, dict[str, object]]]) -> dict[str, str | None]:
-    """The variables of a build; None for those of parameters and secrets, and those that a batch sets for some."""
+def _variables(root: dict[str, object]) -> dict[str, str | None]:
+    """The variables of a build; None for those of parameters and secrets."""
     env = _mapping(root.get("env"))
     values: dict[str, str | None] = {key: spelled(value) for key, value in _mapping(env.get("variables")).items()}
     for kept in (_mapping(env.get(kind)) for kind in ("parameter-store", "secrets-manager")):
         values |= dict.fromkeys(kept)
-    for _, environment in environments:
-        values |= dict.fromkeys(_mapping(environment.get("variables")))
     return values
 
 

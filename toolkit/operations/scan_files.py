@@ -31,21 +31,10 @@ _NAMES = {
     "buildspec": ("buildspec*.y*ml", "*[.-]buildspec.y*ml"),
 }
 _USUAL = {
-    "compose": (
-        ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
-        (
-            "compose.override.yml",
-            "compose.override.yaml",
-            "docker-compose.override.yml",
-            "docker-compose.override.yaml",
-        ),
-    ),
-    "bake": (
-        ("docker-bake.hcl", "docker-bake.json"),
-        ("docker-bake.override.hcl", "docker-bake.override.json"),
-    ),
+    "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
+    "bake": ("docker-bake.hcl", "docker-bake.json"),
 }
-"""What is looked for where no file is named, the first that is there, and what is laid over it."""
+"""What is looked for where no file is named, and with `.override` in its name laid over it; the first that is there."""
 _NOBODY = Follow(0, "", "")
 """Of a file that no command leads to."""
 
@@ -155,9 +144,9 @@ class _Scan:
         self._seen: dict[Path, list[Follow]] = {}
         self.findings = Findings()
 
-    def add(self, path: Path, kind: str | None, root: Path, follow: Follow | None = None) -> None:
+    def add(self, path: Path, kind: str | None, root: Path, follow: Follow = _NOBODY) -> None:
         """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
-        asked = replace(follow, line=0, path="", kind="") if follow else _NOBODY
+        asked = replace(follow, line=0, path="", kind="")
         seen = self._seen.setdefault(path, [])
         if asked in seen or kind is None:
             return
@@ -179,14 +168,15 @@ class _Scan:
                 reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
                 folder = path.parent
             case _:
-                reading, folder = read_buildspec(text, self._values), source_root(path, root)
+                reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
         self._take_whole(path, folder, reading, asked, is_in_order=kind == "buildspec")
 
     def run(self, commands: BuildCommands) -> None:
         """Take in what a build runs."""
         if commands.buildspec:
-            self.add(commands.root / commands.buildspec, "buildspec", commands.root)
-        reader = CommandReader({**commands.values, **self._values})
+            project = replace(_NOBODY, values=commands.values)
+            self.add(commands.root / commands.buildspec, "buildspec", commands.root, project)
+        reader = CommandReader({**commands.values, **self._values}, self._values)
         for line, text in commands.texts:
             reader.read(text, line)
         self._take_whole(commands.file, commands.root, reader.reading, _NOBODY, is_in_order=True)
@@ -234,10 +224,9 @@ class _Scan:
         named = self._environment([folder / ".env"]).get("COMPOSE_FILE") if kind == "compose" else None
         if named:
             return [_joined(folder, one) for one in named.split(":")]
-        names, overrides = _USUAL[kind]
-        first = next((one for one in names if (folder / one).is_file()), names[0])
-        over = next((one for one in overrides if (folder / one).is_file()), None)
-        return [folder / one for one in (first, over) if one]
+        usual = [folder / name for name in _USUAL[kind]]
+        overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
+        return [*([*filter(Path.is_file, usual), usual[0]][:1]), *([*filter(Path.is_file, overrides)][:1])]
 
     def _build(self, path: Path, folder: Path, build: Build, late: set[str]) -> None:
         self.findings.tags.update(tag for tag in build.tags if "$" not in tag)

@@ -462,6 +462,11 @@ def test_a_batch_pulls_its_environments_and_sets_what_nobody_knows() -> None:
     ]
 
 
+def test_the_variables_of_a_project_go_before_those_of_its_buildspec() -> None:
+    found = read_buildspec(BATCH, {"P": "9"}, {"V": "7", "W": "7", "P": "7"}).images
+    assert [one.name for one in found[:3]] == ["a:", "b:7", "c:9"]
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "version: 0.2", "- a", "phases: x", "a: 1\n---\nb: 2"])
 def test_what_is_no_buildspec_is_a_fault(text: str) -> None:
     [trouble] = read_buildspec(text).troubles

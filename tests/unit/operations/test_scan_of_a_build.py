@@ -241,6 +241,15 @@ def test_the_buildspec_of_the_source_is_read_whatever_its_name(tmp_path: Path) -
     assert (use.file, use.reference) == ("ci/web.yaml", "docker.io/library/redis:7")
 
 
+def test_the_buildspec_of_the_source_has_the_variables_of_the_build(tmp_path: Path) -> None:
+    files = {
+        "ci/web.yaml": "phases: {build: {commands: ['docker pull redis:${V:-6}']}}",
+        "Dockerfile": "FROM nginx:1.16\n",
+    }
+    manifest = manifest_text(Strategy.AUTO, buildspec="ci/web.yaml", environment_variables={"V": "7"})
+    assert [use.reference for use in scanned(tmp_path, manifest, files).lost] == ["docker.io/library/redis:7"]
+
+
 def test_the_source_is_the_checkout_or_lies_beside_the_manifest(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     files = {"api/Dockerfile": "FROM nginx:1.16\n", "shop/api/Dockerfile": "FROM node:20\n"}
