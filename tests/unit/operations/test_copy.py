@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from tests.support.made_images import image, index, referrer, store, whole
-from tests.support.memory_registry import Call, MemoryRegistry
+from tests.support.memory_registry import MemoryRegistry
 from toolkit.errors import SeedingIncomplete
+from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.document_cache import DocumentCache
@@ -91,17 +92,20 @@ def test_a_signature_that_cannot_be_looked_for_is_told_and_the_image_copied() ->
     assert whole(registry, TARGET)
 
 
-def test_a_destination_is_looked_at_while_its_source_still_is() -> None:
-    registry = signed_registry()
+class _SourceAfterDestination(MemoryRegistry):
+    """Says what the source has when it has been asked for what the destination has."""
+
     looked = threading.Event()
 
-    def wait_for_the_other_side(call: Call) -> None:
-        if call.operation != "head_manifest":
-            return
-        if call.repository == TARGET.name:
-            looked.set()
+    def head_manifest(self, ref: Reference) -> ManifestHead | None:
+        if ref.name == TARGET.name:
+            self.looked.set()
         else:
-            assert looked.wait(10)
+            assert self.looked.wait(30)
+        return super().head_manifest(ref)
 
-    registry.faults = wait_for_the_other_side
+
+def test_a_destination_is_looked_at_while_its_source_still_is() -> None:
+    registry = _SourceAfterDestination()
+    store(registry, INDEX, str(SOURCE))
     assert copied(registry, keeps_signatures=False) == {"1": SeedStatus.COPIED}
