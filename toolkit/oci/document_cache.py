@@ -13,16 +13,26 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import field
 from pathlib import Path
 
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import Document
+from toolkit.oci.documents import Document, parse
 from toolkit.oci.errors import DigestMismatch
+from toolkit.oci.values import dataclass
 
 _IN_MEMORY = 8 * 2**20
 _ON_DISK = 64 * 2**20
 # A full directory is emptied to this share, so that not every write has to look at all files.
 _KEPT_SHARE = 0.75
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A document that `readers` threads ask for at the moment, one after the other."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    readers: int = 0
 
 
 class DocumentCache:
@@ -36,7 +46,7 @@ class DocumentCache:
         self._memory_size = 0
         self._disk_size: int | None = None
         self._lock = threading.Lock()
-        self._reading: dict[Digest, threading.Lock] = {}
+        self._reading: dict[Digest, _Reading] = {}
 
     def get(self, digest: Digest) -> Document | None:
         """The document, if it is kept."""
@@ -51,8 +61,12 @@ class DocumentCache:
         return document
 
     def put(self, digest: Digest, document: Document) -> None:
-        """Keep `document`; DigestMismatch if it is not what `digest` says."""
+        """Keep `document`; DigestMismatch if it is not what `digest` says, and OciError if it cannot be read.
+
+        A registry may serve the right bytes under a wrong type once: kept, that would be the answer of every later run.
+        """
         _check(digest, document.raw)
+        parse(document)
         self._remember(digest, document)
         self._write_file(digest, document)
 
@@ -62,16 +76,21 @@ class DocumentCache:
         Threads that ask for the same document wait for the one that reads; an error goes to that one alone.
         """
         with self._lock:
-            reading = self._reading.setdefault(digest, threading.Lock())
-        with reading:
-            document = self.get(digest)
-            if document is not None:
-                return document, False
-            document = read()
-            self.put(digest, document)
-        with self._lock:
-            self._reading.pop(digest, None)
-        return document, True
+            reading = self._reading.setdefault(digest, _Reading())
+            reading.readers += 1
+        try:
+            with reading.turn:
+                document = self.get(digest)
+                if document is not None:
+                    return document, False
+                document = read()
+                self.put(digest, document)
+                return document, True
+        finally:
+            with self._lock:
+                reading.readers -= 1
+                if not reading.readers:
+                    del self._reading[digest]
 
     def _remember(self, digest: Digest, document: Document) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from tests.support.made_images import image
 from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Format, parse_rate
@@ -23,8 +24,6 @@ from toolkit.errors import (
     TerraformFailed,
     ToolkitError,
 )
-from toolkit.oci.digest import Digest
-from toolkit.oci.documents import Document
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
 
@@ -184,7 +183,8 @@ def test_without_a_home_documents_are_kept_where_a_folder_is_named(
     monkeypatch.setenv("HOME", "~")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
-    open_cache(tmp_path / "cache" if has_folder else None).put(Digest.of(b"{}"), Document("application/json", b"{}"))
+    document = image([b"layer"]).document
+    open_cache(tmp_path / "cache" if has_folder else None).put(document.digest, document)
     assert [path.name for path in tmp_path.iterdir()] == (["cache"] if has_folder else [])
 
 

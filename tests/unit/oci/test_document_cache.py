@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.documents import OCI_MANIFEST, Document
-from toolkit.oci.errors import DigestMismatch, NotFound
+from toolkit.oci.documents import OCI_INDEX, Document
+from toolkit.oci.errors import DigestMismatch, NotFound, UnsupportedDocument
 
 
-def made(text: str) -> Document:
-    return Document(OCI_MANIFEST, text.encode())
+def made(name: str = "", size: int = 100) -> Document:
+    """A document of so many bytes."""
+    text = json.dumps({"schemaVersion": 2, "manifests": [], "annotations": {"name": name}})
+    return Document(OCI_INDEX, text.ljust(size).encode())
 
 
 def never() -> Document:
@@ -20,20 +24,20 @@ def never() -> Document:
 
 
 def test_a_document_is_read_once() -> None:
-    cache, document = DocumentCache(), made("{}")
+    cache, document = DocumentCache(), made()
     assert cache.get(document.digest) is None
     assert cache.get_or_read(document.digest, lambda: document) == (document, True)
     assert cache.get_or_read(document.digest, never) == (document, False)
 
 
 def test_the_next_run_finds_it_in_the_directory(tmp_path: Path) -> None:
-    document = made('{"a": "\\n"}\n')
+    document = made("two\nlines\n")
     DocumentCache(tmp_path / "deep" / "cache").put(document.digest, document)
     assert DocumentCache(tmp_path / "deep" / "cache").get(document.digest) == document
 
 
 def test_a_sha512_document_is_kept_too(tmp_path: Path) -> None:
-    document = made("{}")
+    document = made()
     digest = Digest.of(document.raw, "sha512")
     DocumentCache(tmp_path).put(digest, document)
     assert DocumentCache(tmp_path).get(digest) == document
@@ -47,9 +51,18 @@ def test_a_document_that_is_not_what_its_digest_says_is_refused(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_right_bytes_under_a_wrong_type_are_refused_and_read_again(tmp_path: Path) -> None:
+    document = made()
+    cache = DocumentCache(tmp_path)
+    with pytest.raises(UnsupportedDocument):
+        cache.get_or_read(document.digest, lambda: Document("application/xml", document.raw))
+    assert cache.get_or_read(document.digest, lambda: document) == (document, True)
+    assert DocumentCache(tmp_path).get(document.digest) == document
+
+
 @pytest.mark.parametrize("damage", [b"", b"application/json\nother", b"\xff\nx", b"no newline"])
 def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: bytes) -> None:
-    document = made("{}")
+    document = made()
     DocumentCache(tmp_path).put(document.digest, document)
     [file] = tmp_path.iterdir()
     file.write_bytes(damage)
@@ -70,13 +83,13 @@ def test_a_directory_deleted_in_the_middle_is_no_matter(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_written_costs_nothing_in_this_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    cache, document = DocumentCache(tmp_path / "file"), made("{}")
+    cache, document = DocumentCache(tmp_path / "file"), made()
     cache.put(document.digest, document)
     assert cache.get(document.digest) == document
 
 
 def test_the_directory_stays_within_its_limit_and_the_longest_unused_goes(tmp_path: Path) -> None:
-    documents = [made(f"{number:02}" + "x" * 998) for number in range(12)]
+    documents = [made(str(number), 1_000) for number in range(12)]
     cache = DocumentCache(tmp_path, limit=8_000, memory_limit=0)
     for document in documents:
         cache.put(document.digest, document)
@@ -90,14 +103,14 @@ def test_the_directory_stays_within_its_limit_and_the_longest_unused_goes(tmp_pa
 
 def test_memory_is_bounded() -> None:
     cache = DocumentCache(memory_limit=2_500)
-    documents = [made(f"{number}" + "x" * 999) for number in range(4)]
+    documents = [made(str(number), 1_000) for number in range(4)]
     for document in documents:
         cache.put(document.digest, document)
     assert [cache.get(document.digest) is not None for document in documents] == [False, False, True, True]
 
 
 def test_many_threads_that_want_the_same_document_read_it_once() -> None:
-    cache, document = DocumentCache(), made("{}")
+    cache, document = DocumentCache(), made()
     reads: list[int] = []
     is_reading, may_end = threading.Event(), threading.Event()
 
@@ -122,7 +135,7 @@ def test_many_threads_that_want_the_same_document_read_it_once() -> None:
 
 
 def test_a_failed_read_leaves_the_next_one_a_chance() -> None:
-    cache, document = DocumentCache(), made("{}")
+    cache, document = DocumentCache(), made()
 
     def missing() -> Document:
         raise NotFound("gone", status=404, host="x")
@@ -130,3 +143,29 @@ def test_a_failed_read_leaves_the_next_one_a_chance() -> None:
     with pytest.raises(NotFound):
         cache.get_or_read(document.digest, missing)
     assert cache.get_or_read(document.digest, lambda: document) == (document, True)
+
+
+def test_threads_that_wait_for_a_failed_read_try_one_after_the_other() -> None:
+    cache, document = DocumentCache(), made()
+    lock, may_end = threading.Lock(), threading.Event()
+    alone: list[bool] = []
+
+    def fail() -> Document:
+        is_alone = lock.acquire(blocking=False)
+        alone.append(is_alone)
+        may_end.wait(5)
+        if is_alone:
+            lock.release()
+        raise NotFound("gone", status=404, host="x")
+
+    def ask() -> None:
+        with suppress(NotFound):
+            cache.get_or_read(document.digest, fail)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    may_end.set()
+    for thread in threads:
+        thread.join(5)
+    assert alone == [True] * 4
