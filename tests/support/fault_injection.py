@@ -1,6 +1,6 @@
 """Faults between a client and a stand-in registry: on the connection, instead of the answer, or in it.
 
-`tests/contract/test_seeding_under_faults.py` says where they strike; the registry behind them knows nothing of it.
+`tests/faults` says where they strike; the registry behind them knows nothing of it.
 """
 
 from __future__ import annotations

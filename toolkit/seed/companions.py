@@ -7,7 +7,7 @@ has read yet is read here: one counted pull, which the copy then saves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, referrers_tag
@@ -20,21 +20,8 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.values import dataclass
 from toolkit.plan.observed import SourceFault
 
-
-class Upstream(Protocol):
-    """The registry requests that observing needs."""
-
-    def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """The tag's descriptor and pull limit; None when it is not there."""
-
-    def get_manifest(self, ref: Reference) -> Document:
-        """The document; may be a counted pull."""
-
-    def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
-        """The documents that refer to `subject`; None where the registry does not list them."""
-
-    def list_tags(self, repository: Repository) -> tuple[str, ...]:
-        """Every tag; NotFound without the repository."""
+if TYPE_CHECKING:
+    from toolkit.oci.pull_limits import Upstream
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,12 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.oci.values import dataclass
 from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
-from toolkit.seed.companions import Companion, CompanionSearch, Found, Upstream, fault_of
+from toolkit.seed.companions import Companion, CompanionSearch, Found, fault_of
 from toolkit.seed.preview import preview
 from toolkit.seed.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
+    from toolkit.oci.pull_limits import Upstream
     from toolkit.plan.desired import DesiredImage
     from toolkit.plan.model import Seed
 
