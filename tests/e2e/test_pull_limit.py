@@ -123,6 +123,24 @@ def test_a_limit_that_is_too_low_from_the_start_is_refused(office: Office) -> No
     assert json.dumps(refused.document["plan"]["refusals"]).count("budget.too_small") == 1
 
 
+def test_copy_keeps_to_the_limit_too(office: Office, tmp_path: Path) -> None:
+    with running_registry(tmp_path / "other") as other:
+        pairs = [text for name in IMAGES for text in (name, f"{other.host}/{name}")]
+
+        def copy(*arguments: str) -> Finished:
+            return office.toolkit.run("copy", *pairs, "--platform", "linux/amd64", *arguments, "--format", "json")
+
+        office.raise_limit(5)
+        assert copy().expect(7).document["error"]["code"] == "budget.too_small"
+        assert not [access for access in other.accesses() if access.method != "HEAD"]
+        assert office.pulls == 0
+        assert statuses(copy("--on-budget", "partial").expect(6)) == ["copied", "copied", "skipped"]
+        assert office.pulls == len(office.sandbox.manifest_gets()) == PULLS[0] + PULLS[1], "nothing met the limit"
+        office.raise_limit(sum(PULLS))
+        assert statuses(copy().expect(0)) == ["unchanged", "unchanged", "copied"]
+        assert office.pulls == sum(PULLS)
+
+
 def test_an_alternative_with_the_same_digests_spares_the_pulls(office: Office, tmp_path: Path) -> None:
     with running_registry(tmp_path / "other") as other:
         office.raise_limit(100)

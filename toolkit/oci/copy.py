@@ -163,7 +163,7 @@ class CopyEngine:
         self._ahead: dict[Reference, Future[ManifestHead | None]] = {}
 
     def look_ahead(self, destinations: Iterable[Reference], ask: Ask) -> None:
-        """Have `ask` look at these tags now; the first look of a request takes what was found, and asks no more."""
+        """Have `ask` look at these tags now; what was found is good until the copy of a request begins with it."""
         for destination in destinations:
             self._ahead[destination] = ask(partial(self._target.head_manifest, destination))
 
@@ -185,7 +185,10 @@ class CopyEngine:
 
     def digest_in_place(self, request: CopyRequest) -> Digest | None:
         """What the tag points to if that is what is wanted, found out without asking the source."""
-        found, is_wanted = self.look(request)
+        try:
+            found, is_wanted = self.look(request)
+        finally:
+            self._ahead.pop(request.destination, None)
         return found if is_wanted else None
 
     def look(self, request: CopyRequest) -> tuple[Digest | None, bool]:
@@ -290,7 +293,7 @@ class CopyEngine:
         return self._target.begin_upload(repository, digest)
 
     def _first_tag_digest(self, request: CopyRequest) -> Digest | None:
-        ahead = self._ahead.pop(request.destination, None)
+        ahead = self._ahead.get(request.destination)
         return self._tag_digest(request) if ahead is None else _digest_of(ahead.result())
 
     def _tag_digest(self, request: CopyRequest) -> Digest | None:

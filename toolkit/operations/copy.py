@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from toolkit.errors import AccessDenied, Refused
 from toolkit.events import Emit
@@ -14,10 +15,17 @@ from toolkit.oci.values import dataclass
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
 from toolkit.operations.steps import step
 from toolkit.plan.observed import SourceFault
+from toolkit.plan.on_budget import OnBudget
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 from toolkit.seed.companions import Companion
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from toolkit.oci.client import ManifestHead
+    from toolkit.seed.observe import Head
 
 # The codes of failures that other credentials or permissions cure.
 _DENIED = ("denied", "unauthorized", "credential_unusable")
@@ -40,6 +48,15 @@ class Selection:
     keeps_signatures: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A copy, and what upstream says of its source. `waits`: until it is known whether there are pulls for all."""
+
+    request: CopyRequest
+    head: ManifestHead
+    waits: bool
+
+
 def copy(
     pairs: Sequence[Pair],
     wanted: Selection,
@@ -48,14 +65,29 @@ def copy(
     emit: Emit,
     *,
     publish: Callable[[Report], None],
+    on_budget: OnBudget = OnBudget.REFUSE,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Pin every source by HEAD, copy, hand the report to `publish`, then raise if something is not in place."""
+    """Pin every source by HEAD, copy, hand the report to `publish`, then raise if something is not in place.
+
+    Images are copied as their sources are pinned. Where an upstream counts pulls, all are pinned first, and `on_budget`
+    says what to do when there are too few: to refuse is to raise Refused before anything moves.
+    """
     started = clock()
     lost: list[tuple[Pair, SourceFault]] = []
+    asked = _ask(pairs, wanted, observer, lost)
+    destinations = [pair.destination for pair in pairs]
     with step(emit, "copy", total=len(pairs)):
-        destinations = [pair.destination for pair in pairs]
-        outcomes, interrupt = run_seeder(seeder, _pin(pairs, wanted, observer, lost), expected=destinations)
+        if on_budget is OnBudget.REFUSE:
+            requests = _unless_short(asked, observer, seeder, emit)
+            outcomes, interrupt = run_seeder(seeder, requests, expected=destinations)
+        else:
+            from toolkit.operations.copy_budget import copy_within  # noqa: PLC0415  types of the plan take time to load
+
+            outcomes, interrupt = copy_within(
+                asked, on_budget, observer, seeder, emit, expected=destinations, clock=clock, sleep=sleep
+            )
     report = Report((*outcomes, *(_lost(*one) for one in lost)), round(clock() - started, 3))
     publish(report)
     if interrupt:
@@ -68,16 +100,20 @@ def preview(
     wanted: Selection,
     observer: Observer,
     seeder: Seeder,
+    emit: Emit,
     *,
     publish: Callable[[Sequence[CopyPreview]], None],
+    on_budget: OnBudget = OnBudget.REFUSE,
 ) -> None:
     """Pin every source by HEAD, look at the destinations, tell `publish` what copying would do, and do nothing.
 
-    Raises Refused, or AccessDenied where all of it is a matter of credentials, for pairs that cannot be copied.
+    Raises Refused for pairs that cannot be copied, or AccessDenied where all of it is a matter of credentials; and
+    Refused where `copy` would refuse for want of pulls.
     """
     lost: list[tuple[Pair, SourceFault]] = []
-    requests = list(_pin(pairs, wanted, observer, lost))
-    found = {preview.destination: preview for preview in seeder.look(requests)}
+    asked = list(_ask(pairs, wanted, observer, lost))
+    looked = seeder.look([one.request for one in asked])
+    found = {preview.destination: preview for preview in looked}
     for pair, fault in lost:
         found[str(pair.destination)] = CopyPreview(
             str(pair.source),
@@ -97,28 +133,51 @@ def preview(
             f"{len(refused)} of {len(previews)} images cannot be copied, for the reasons listed above",
             hint="mend them, or leave these images out",
         )
+    if any(one.waits for one in asked):
+        from toolkit.operations.copy_budget import judge  # noqa: PLC0415  as above
+
+        judge(asked, looked, observer, on_budget, emit)
 
 
-def _pin(
+def _unless_short(asked: Iterable[Asked], observer: Observer, seeder: Seeder, emit: Emit) -> Iterator[CopyRequest]:
+    """What to copy, at once or when all is known; Refused then, if the pulls do not suffice."""
+    known, waiting = [], []
+    for one in asked:
+        known.append(one)
+        if one.waits:
+            waiting.append(one.request)
+        else:
+            yield one.request
+    if waiting:
+        from toolkit.operations.copy_budget import judge  # noqa: PLC0415  as above
+
+        judge(known, seeder.look(waiting), observer, OnBudget.REFUSE, emit)
+        yield from waiting
+
+
+def _ask(
     pairs: Sequence[Pair], wanted: Selection, observer: Observer, lost: list[tuple[Pair, SourceFault]]
-) -> Iterator[CopyRequest]:
+) -> Iterator[Asked]:
     """What to copy, one by one as the sources are pinned; pairs whose source cannot be had are added to `lost`."""
     requests = []
-    for pair, source in zip(pairs, observer.pin([pair.source for pair in pairs]), strict=True):
-        if isinstance(source, SourceFault):
-            lost.append((pair, source))
-            continue
-        request = CopyRequest(
-            key=str(pair.destination),
-            source=source,
-            destination=pair.destination,
-            platforms=wanted.platforms,
-            keeps_attestations=wanted.keeps_attestations,
-            # A tag is written last, by us and by every registry's rules: one request says that all is there.
-            trusts_tag=True,
-        )
-        requests.append(request)
-        yield request
+    with observer.heads(pair.source for pair in pairs) as heads:
+        all_wait = _counts_pulls(heads)
+        for pair in pairs:
+            head = heads[pair.source].result()
+            if isinstance(head, SourceFault):
+                lost.append((pair, head))
+                continue
+            request = CopyRequest(
+                key=str(pair.destination),
+                source=pair.source.with_digest(head.descriptor.digest),
+                destination=pair.destination,
+                platforms=wanted.platforms,
+                keeps_attestations=wanted.keeps_attestations,
+                # A tag is written last, by us and by every registry's rules: one request says that all is there.
+                trusts_tag=True,
+            )
+            requests.append(request)
+            yield Asked(request, head, waits=all_wait or head.pull_limit is not None)
     if wanted.keeps_signatures:
         sources = [request.source for request in requests]
         found = observer.companions(sources, wanted.platforms, wanted.keeps_attestations)
@@ -126,14 +185,29 @@ def _pin(
         for pair, companion in _beside(requests, found, taken):
             if isinstance(companion.head, SourceFault):
                 lost.append((pair, companion.head))
-            else:
-                yield CopyRequest(
-                    key=str(pair.destination),
-                    source=pair.source.with_digest(companion.head.descriptor.digest),
-                    destination=pair.destination,
-                    trusts_tag=True,
-                    subject=companion.subject,
-                )
+                continue
+            request = CopyRequest(
+                key=str(pair.destination),
+                source=pair.source.with_digest(companion.head.descriptor.digest),
+                destination=pair.destination,
+                trusts_tag=True,
+                subject=companion.subject,
+            )
+            yield Asked(request, companion.head, waits=all_wait or companion.head.pull_limit is not None)
+
+
+def _counts_pulls(heads: Mapping[Reference, Future[Head]]) -> bool:
+    """Whether an upstream counts pulls, as the first answer of each says.
+
+    One that counts those of some images only may be found out later: what was begun by then is not counted.
+    """
+    known = set()
+    for source, answer in heads.items():
+        if source.registry not in known and not isinstance(head := answer.result(), SourceFault):
+            known.add(source.registry)
+            if head.pull_limit is not None:
+                return True
+    return False
 
 
 def _beside(

@@ -24,9 +24,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from toolkit.oci.companions import kind_of
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed, doomed_repositories
-from toolkit.plan.observed import INDEX_TYPES, Account, DestinationImage, Observed, SourceFault, SourceImage
+from toolkit.plan.observed import Account, DestinationImage, Observed, SourceFault, SourceImage
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import judge_budgets, pull_costs
+from toolkit.plan.pull_budget import judge_budgets, pull_costs, pulls_of
 from toolkit.plan.seed_action import SeedAction
 
 
@@ -225,22 +225,8 @@ def _seed(
         current_digest=destination.digest if destination else None,
         size=source.size,
         subject=image.subject,
-        pulls=(0, 0) if is_kept or elsewhere or not counts else _pulls(image, source),
+        pulls=(0, 0)
+        if is_kept or elsewhere or not counts
+        else pulls_of(source, image.platforms, image.keeps_attestations),
         bytes_from=elsewhere,
     )
-
-
-def _pulls(image: DesiredImage, source: SourceImage) -> tuple[int, int | None]:
-    """Documents that the copy reads upstream: each GET of a manifest or an index is one counted pull."""
-    if source.documents is not None:
-        left = source.documents - source.cached_documents
-        return left, left
-    if source.media_type not in INDEX_TYPES:
-        return 1 - source.cached_documents, 1 - source.cached_documents
-    if image.platforms is None:
-        return 2, None
-    chosen = len(image.platforms)
-    if any(platform.architecture == "arm" and not platform.variant for platform in image.platforms):
-        return 1 + chosen, None  # linux/arm means each of its variants: HEAD cannot tell how many there are
-    # Each platform may carry an attestation: HEAD cannot tell.
-    return 1 + chosen, 1 + chosen * (2 if image.keeps_attestations else 1)

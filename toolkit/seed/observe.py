@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
-from toolkit.oci.client import ManifestHead, PullLimit
+from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -153,13 +153,19 @@ class Observer:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
             yield Observation(heads, stored, companies, compose)
 
-    def pin(self, sources: Sequence[Reference]) -> Iterator[Reference | SourceFault]:
-        """Each source with the digest that it has now, in their order and as soon as it is known; asked once each."""
+    @contextmanager
+    def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
+        """Ask what each source points to now, once each; leaving early drops the requests that have not begun."""
         with _threads() as pool:
-            answers = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
-            for source in sources:
-                head = answers[source].result()
-                yield head if isinstance(head, SourceFault) else source.with_digest(head.descriptor.digest)
+            yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
+
+    def measure(
+        self, head: Head, platforms: tuple[Platform, ...] | None, keeps_attestations: bool
+    ) -> SourceImage | SourceFault:
+        """What is known of an image without asking for it."""
+        if isinstance(head, SourceFault):
+            return head
+        return preview(head.descriptor, platforms, keeps_attestations, self._cache)
 
     def companions(
         self, sources: Iterable[Reference], platforms: tuple[Platform, ...] | None, keeps_attestations: bool
@@ -195,9 +201,7 @@ class Observer:
     def budget(self, source: Reference) -> PullBudget | SourceFault | None:
         """What is left of counted pulls at the upstream of `source`; None where they are not counted."""
         head = self._head(source)
-        if isinstance(head, SourceFault) or head.pull_limit is None:
-            return head if isinstance(head, SourceFault) else None
-        return _budget(source.registry, head.pull_limit)
+        return head if isinstance(head, SourceFault) else next(iter(read_budgets([(source, head)])), None)
 
     def read(self, seeds: Sequence[Seed]) -> None:
         """Read the documents of `seeds` into the cache: counted pulls, which the copies save later.
@@ -276,7 +280,10 @@ class Observer:
             if there is not None:
                 derived_from, selection = read_provenance(there.raw) or (None, None)
                 destinations[image.key] = DestinationImage(there.digest, derived_from, selection)
-        sources = {image.key: self._source(image, heads[_by_tag(image)]) for image in images}
+        sources = {
+            image.key: self.measure(heads[_by_tag(image)], image.platforms, image.keeps_attestations)
+            for image in images
+        }
         companions: dict[str, tuple[DesiredImage, ...]] = {}
         counted = list(heads.items())
         for image in images:
@@ -291,17 +298,12 @@ class Observer:
                 wanted.append(one)
                 counted.append((one.source, companion.head))
                 if one.key not in sources:  # the first to ask for a tag is the one that is served
-                    sources[one.key] = self._source(one, companion.head)
+                    sources[one.key] = self.measure(companion.head, one.platforms, one.keeps_attestations)
                     there = company.stored.get(one.tag)
                     if there is not None:
                         destinations[one.key] = DestinationImage(there.digest)
             companions[image.key] = tuple(wanted)
-        return Observed(sources, destinations, repositories, _budgets(counted), companions)
-
-    def _source(self, image: DesiredImage, head: Head) -> SourceImage | SourceFault:
-        if isinstance(head, SourceFault):
-            return head
-        return preview(head.descriptor, image.platforms, image.keeps_attestations, self._cache)
+        return Observed(sources, destinations, repositories, read_budgets(counted), companions)
 
 
 @contextmanager
@@ -332,18 +334,15 @@ def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:
     )
 
 
-def _budgets(heads: Iterable[tuple[Reference, Head]]) -> tuple[PullBudget, ...]:
+def read_budgets(heads: Iterable[tuple[Reference, Head]]) -> tuple[PullBudget, ...]:
     """An upstream's lowest word on what is left; one that sends none does not count this pull."""
     lowest: dict[str, PullBudget] = {}
     for reference, head in heads:
         if isinstance(head, SourceFault) or head.pull_limit is None:
             continue
-        budget = _budget(reference.registry, head.pull_limit)
+        limit = head.pull_limit
+        budget = PullBudget(reference.registry, limit.limit, limit.remaining, limit.window_seconds)
         known = lowest.get(reference.registry)
         if known is None or budget.remaining < known.remaining:
             lowest[reference.registry] = budget
     return tuple(lowest[registry] for registry in sorted(lowest))
-
-
-def _budget(registry: str, limit: PullLimit) -> PullBudget:
-    return PullBudget(registry, limit.limit, limit.remaining, limit.window_seconds)

@@ -30,7 +30,7 @@ def previewed(
     observer = Observer(registry, lambda repository, tags: None, [].append, cache=DocumentCache())
     seeder = Seeder(registry, registry, [].append)
     try:
-        preview(pairs, Selection(platforms), observer, seeder, publish=found.extend)
+        preview(pairs, Selection(platforms), observer, seeder, [].append, publish=found.extend)
     except ToolkitError as error:
         return found, error
     return found, None

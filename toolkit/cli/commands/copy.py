@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import CacheDirectory, DryRun, Format, Jobs, LimitRate, NoProgress, OutputFormat, Verbose
+from toolkit.cli.options import (
+    BudgetPolicy,
+    CacheDirectory,
+    DryRun,
+    Format,
+    Jobs,
+    LimitRate,
+    NoProgress,
+    OutputFormat,
+    Verbose,
+)
 from toolkit.errors import UsageError
+from toolkit.plan.on_budget import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.oci.reference import Reference
@@ -28,6 +39,7 @@ HELP = (
 EXAMPLES = (
     "Examples:  toolkit copy nginx:1.16 localhost:5000/nginx:1.16   |   toolkit copy --list images.txt   |   "
     "toolkit copy nginx:1.16 oci:carried:nginx-1.16   |   "
+    "toolkit copy --list images.txt --on-budget partial   (as far as the pulls go)   |   "
     "toolkit copy --platform linux/arm64 alpine:3.20 123456789012.dkr.ecr.eu-west-1.amazonaws.com/alpine:3.20"
 )
 
@@ -61,6 +73,7 @@ def command(
     ] = None,
     dry_run: DryRun = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
@@ -74,6 +87,7 @@ def command(
         from toolkit.cli.wiring import ecr_puts_per_second, open_cache, open_client
         from toolkit.oci.descriptor import Platform
         from toolkit.oci.layout_reference import LAYOUTS
+        from toolkit.oci.pull_limits import PullLimits
         from toolkit.operations.choose import choose, spellings
         from toolkit.operations.copy import Selection, copy, preview
         from toolkit.seed.observe import Observer
@@ -87,13 +101,14 @@ def command(
         platforms = tuple(_parsed(Platform.parse, text, "--platform") for text in platform or []) or None
         # A destination says its own region; the session's is never asked for anything else here.
         client = open_client(run.emit, AwsSession("us-east-1"), {}, jobs=jobs)
-        source: Store = client
+        source = PullLimits(client)
         target: Store = client
         if any(LAYOUTS in (pair.source.registry, pair.destination.registry) for pair in pairs):
             from toolkit.oci.layout import Layouts
             from toolkit.oci.stores import Stores
 
-            source, target = Stores(client, Layouts()), Stores(client, Layouts(hides_partial=True))
+            source = PullLimits(Stores(client, Layouts()))
+            target = Stores(client, Layouts(hides_partial=True))
         cache = open_cache(cache_dir)
         observer = Observer(source, lambda repository, tags: None, run.emit, cache=cache)
         seeder = Seeder(
@@ -107,9 +122,9 @@ def command(
         )
         wanted = Selection(platforms, keeps_attestations=not drop_attestations, keeps_signatures=signatures)
         if dry_run:
-            preview(pairs, wanted, observer, seeder, publish=run.show_previews)
+            preview(pairs, wanted, observer, seeder, run.emit, publish=run.show_previews, on_budget=on_budget)
         else:
-            copy(pairs, wanted, observer, seeder, run.emit, publish=run.show_report)
+            copy(pairs, wanted, observer, seeder, run.emit, publish=run.show_report, on_budget=on_budget)
         return 0
 
     execute(NAME, Presentation(format, no_progress, verbose), body)
