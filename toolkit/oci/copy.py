@@ -194,7 +194,8 @@ class CopyEngine:
     def look(self, request: CopyRequest) -> tuple[Digest | None, bool]:
         """What the tag points to, and whether that is what is wanted; the source is not asked."""
         with _at("destination", request.key):
-            found = _if_allowed(lambda: self._first_tag_digest(request))
+            ahead = self._ahead.get(request.destination)
+            found = _if_allowed(lambda: _digest_of(ahead.result()) if ahead else self._tag_digest(request))
             if found is None or request.takes_all:
                 return found, found == request.source.digest
             document = self._target.get_manifest(request.destination.name.with_digest(found))
@@ -251,14 +252,16 @@ class CopyEngine:
                 self._target.cancel_upload(upload)
                 raise faults[0] from error
 
-    def put_child(self, request: CopyRequest, digest: Digest, document: Document, *, may_be_there: bool) -> bool:
-        """Make sure that the destination has a document that others point to; whether it had to be put."""
+    def has_child(self, request: CopyRequest, digest: Digest) -> bool:
+        """Whether the destination has a document; also False where it may not be looked at."""
         reference = request.destination.name.with_digest(digest)
         with _at("destination", request.key):
-            if may_be_there and _if_allowed(lambda: self._target.head_manifest(reference)) is not None:
-                return False
-            self._target.put_manifest(reference, document)
-        return True
+            return _if_allowed(lambda: self._target.head_manifest(reference)) is not None
+
+    def put_child(self, request: CopyRequest, digest: Digest, document: Document) -> None:
+        """Put a document that others point to."""
+        with _at("destination", request.key):
+            self._target.put_manifest(request.destination.name.with_digest(digest), document)
 
     def put_tag(self, request: CopyRequest, tree: ImageTree, *, may_be_there: bool) -> bool:
         """Point the tag to the image, whose content must all be there, and read it back; whether that changed anything.
@@ -291,10 +294,6 @@ class CopyEngine:
                 if error.is_temporary:
                     raise
         return self._target.begin_upload(repository, digest)
-
-    def _first_tag_digest(self, request: CopyRequest) -> Digest | None:
-        ahead = self._ahead.get(request.destination)
-        return self._tag_digest(request) if ahead is None else _digest_of(ahead.result())
 
     def _tag_digest(self, request: CopyRequest) -> Digest | None:
         return _digest_of(self._target.head_manifest(request.destination))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from toolkit.errors import ToolkitError
-from toolkit.events import RetryScheduled
+from toolkit.events import ImageFinished, ImageProgressed, RetryScheduled
 from toolkit.oci.copy import BlobFate, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.tree import ImageTree, TreeReader
@@ -85,12 +85,28 @@ class ImageCopy:
         if fate is BlobFate.MOVED:
             self.moved_bytes += need.blob.size
 
+    def received(self, need: Need, count: int) -> int:
+        """Of a blob that this image moves, `count` bytes have been read; how many of them since the last time."""
+        new = count - self.under_way.get(need.blob.digest, 0)
+        self.under_way[need.blob.digest] = count
+        return new
+
     def end(self, status: SeedStatus, now: float) -> None:
         """Keep the result and let go of the content."""
         self.status = status
         self.seconds = round(now - self.started, 3)
         self.tree = None
         del self.reader
+
+    def progressed(self, now: float) -> ImageProgressed:
+        """What to tell of it under way."""
+        self.progress_told = now
+        return ImageProgressed(self.request.key, self.arrived_bytes, self.total_bytes)
+
+    def finished(self) -> ImageFinished:
+        """What to tell of it in the end, where all is well."""
+        status, digest = self.status or SeedStatus.COPIED, str(self.digest)
+        return ImageFinished(self.request.key, status, digest, self.moved_bytes, self.total_bytes, self.seconds)
 
     def retry(self, error: CopyError, again: tuple[int, float]) -> RetryScheduled:
         """What to tell of the attempt `again`: its number, and the seconds until then."""

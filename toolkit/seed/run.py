@@ -13,14 +13,15 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from toolkit.events import Emit, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
+from toolkit.events import Emit, ImageFailed, ImageStarted
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import Reference
 from toolkit.oci.tree import ImageTree
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.blob_schedule import BlobSchedule, Need, Place, Step
+from toolkit.seed.claims import Claims
 from toolkit.seed.explain import explain
 from toolkit.seed.image_copy import ImageCopy
 from toolkit.seed.lookups import Lookups
@@ -62,8 +63,7 @@ class SeedRun:
         self._images: list[ImageCopy] = []
         self._unfinished = 0
         self._schedule = BlobSchedule()
-        self._put: set[tuple[Repository, Digest]] = set()
-        self._putting: dict[tuple[Repository, Digest], list[Callable[[], None]]] = {}
+        self._claims = Claims()
         self._lookups = Lookups(engine)
         self._patience = Patience(pauses, clock)
         self._is_stopped = False
@@ -201,7 +201,7 @@ class SeedRun:
         if image.is_over or self._is_closed:
             return
         image.met(need, fate)
-        self._tell_progress(image)
+        self._emit(image.progressed(self._clock()))
         if not image.needs and image.tree is not None:
             self._put_level(image, image.tree)
 
@@ -210,47 +210,43 @@ class SeedRun:
             if self._is_stopped:
                 raise _Stopped
             image = self._images[need.image]
-            arrived = received - image.under_way.get(need.blob.digest, 0)
-            image.under_way[need.blob.digest] = received
+            arrived = image.received(need, received)
             if not image.is_over and self._clock() - image.progress_told >= _PROGRESS_INTERVAL:
-                self._tell_progress(image)
+                self._emit(image.progressed(self._clock()))
         self._rate.hold(arrived, lambda: self._is_stopped)
-
-    def _tell_progress(self, image: ImageCopy) -> None:
-        image.progress_told = self._clock()
-        self._emit(ImageProgressed(image.request.key, image.arrived_bytes, image.total_bytes))
 
     # -- documents
 
     def _put_level(self, image: ImageCopy, tree: ImageTree) -> None:
         """The next level of documents: each only when all that it points to is there."""
         level = tree.levels[image.level]
-        registry = image.request.destination.registry
         if level == tree.levels[-1]:
-            self._go(image, partial(self._put_tag, image, tree), delay=self._pace.next_turn(registry))
+            self._go(image, partial(self._put_tag, image, tree), is_put=True)
             return
         image.unput = len(level)
+        may_be_there = image.may_be_there  # before the first of them is put
         for digest in level:
-            self._go(image, partial(self._put_child, image, tree, digest), delay=self._pace.next_turn(registry))
+            self._go(image, partial(self._place_child, image, tree, digest, may_be_there))
+
+    def _place_child(self, image: ImageCopy, tree: ImageTree, digest: Digest, may_be_there: bool) -> None:
+        place = (image.request.destination.name, digest)
+        later = partial(self._go, image, partial(self._place_child, image, tree, digest, may_be_there))
+        with self._lock:
+            if image.is_over or not self._claims.claim(place, image.number, later):
+                return
+            is_there = self._claims.was_put(place)
+        if is_there or (may_be_there and self._engine.has_child(image.request, digest)):
+            self._child_placed(image, tree, digest, was_put=False)
+        else:
+            self._go(image, partial(self._put_child, image, tree, digest), is_put=True)
 
     def _put_child(self, image: ImageCopy, tree: ImageTree, digest: Digest) -> None:
-        """By one image at a time: docker-registry empties the link of a document that is put again, for a moment."""
-        place = (image.request.destination.name, digest)
+        self._engine.put_child(image.request, digest, tree.documents[digest])
+        self._child_placed(image, tree, digest, was_put=True)
+
+    def _child_placed(self, image: ImageCopy, tree: ImageTree, digest: Digest, *, was_put: bool) -> None:
         with self._lock:
-            if place in self._putting:
-                self._putting[place].append(partial(self._go, image, partial(self._put_child, image, tree, digest)))
-                return
-            self._putting[place] = []
-        try:
-            was_put = place not in self._put and self._engine.put_child(
-                image.request, digest, tree.documents[digest], may_be_there=image.may_be_there
-            )
-            self._put.add(place)
-        finally:
-            with self._lock:
-                for go_on in self._putting.pop(place):
-                    go_on()
-        with self._lock:
+            self._claims.end((image.request.destination.name, digest), image.number, was_put=was_put)
             image.is_changed = image.is_changed or was_put
             image.unput -= 1
             if not image.unput:
@@ -268,36 +264,34 @@ class SeedRun:
             if image.is_over or self._is_closed:
                 return
             image.digest = digest
-            status = SeedStatus.COPIED if image.is_changed else SeedStatus.UNCHANGED
-            self._over(image, status)
-            self._emit(
-                ImageFinished(
-                    image.request.key, status, str(digest), image.moved_bytes, image.total_bytes, image.seconds
-                )
-            )
+            self._over(image, SeedStatus.COPIED if image.is_changed else SeedStatus.UNCHANGED)
+            self._emit(image.finished())
 
     # -- tasks and their failures
 
-    def _go(self, image: ImageCopy, task: Callable[[], None], *, delay: float = 0.0) -> None:
-        self._pool.submit(partial(self._perform, image, task), delay=delay)
+    def _go(self, image: ImageCopy, task: Callable[[], None], *, delay: float = 0.0, is_put: bool = False) -> None:
+        """`is_put`: it takes a turn of the registry's, and another one when it is repeated."""
+        if is_put:
+            delay = max(delay, self._pace.next_turn(image.request.destination.registry))
+        self._pool.submit(partial(self._perform, image, task, is_put), delay=delay)
 
-    def _perform(self, image: ImageCopy, task: Callable[[], None]) -> None:
+    def _perform(self, image: ImageCopy, task: Callable[[], None], is_put: bool) -> None:
         if image.is_over:
             return
         try:
             task()
         except OciError as error:
             fault = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
-            self._repeat_or_fail(image, task, fault)
+            self._repeat_or_fail(image, task, is_put, fault)
 
-    def _repeat_or_fail(self, image: ImageCopy, task: Callable[[], None], error: CopyError) -> None:
+    def _repeat_or_fail(self, image: ImageCopy, task: Callable[[], None], is_put: bool, error: CopyError) -> None:
         with self._lock:
             again = None if image.is_over else self._patience.next_request(task, image.request.destination.name, error)
             if again is None:
                 self._fail(image, error)
             else:
                 self._emit(image.retry(error, again))
-                self._go(image, task, delay=again[1])
+                self._go(image, task, delay=again[1], is_put=is_put)
 
     def _go_blob(
         self, step: Place, task: Callable[[], None], *, transfer_size: int | None = None, delay: float = 0.0
@@ -352,6 +346,7 @@ class SeedRun:
 
     def _over(self, image: ImageCopy, status: SeedStatus) -> None:
         image.end(status, self._clock())
+        self._claims.end_all(image.number)
         self._take(self._schedule.ended(image.number, is_complete=status is not SeedStatus.FAILED))
         self._unfinished -= 1
         self._ended.notify_all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -12,9 +12,10 @@ from tests.support.made_images import image, index, store, whole
 from tests.support.memory_registry import Call, MemoryRegistry
 from toolkit.errors import Refused, SeedingIncomplete
 from toolkit.events import BudgetAwaited, Event, ImageFailed, NoticeGiven
+from toolkit.oci.client import ManifestHead
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.copy import Pair, Selection, copy, preview
 from toolkit.plan.on_budget import OnBudget
 from toolkit.report import CopyPreview, Report, SeedStatus
@@ -28,8 +29,8 @@ COPIED, FAILED, SKIPPED, UNCHANGED = SeedStatus.COPIED, SeedStatus.FAILED, SeedS
 class Errand:
     """Copies of images by their sources, whose upstream grants `pulls`."""
 
-    def __init__(self, pulls: int, *sources: str) -> None:
-        self.registry = MemoryRegistry()
+    def __init__(self, pulls: int, *sources: str, registry: MemoryRegistry | None = None) -> None:
+        self.registry = registry or MemoryRegistry()
         self.registry.pulls_left[HUB] = pulls
         self.time = FakeTime()
         self.events: list[Event] = []
@@ -157,17 +158,22 @@ def test_an_index_that_may_cost_more_than_is_left_is_copied_and_said_to() -> Non
     assert [event.code for event in errand.events if isinstance(event, NoticeGiven)] == ["budget.may_be_small"]
 
 
+class Hesitant(MemoryRegistry):
+    """Says what the second image is when the first one has been copied."""
+
+    def head_manifest(self, ref: Reference) -> ManifestHead | None:
+        if (ref.registry, ref.repository) == (FREE, "lib/second"):
+            for _ in range(1000):
+                if self.tags[Repository("target.test", "to/lib/first")]:
+                    break
+                time.sleep(0.01)
+            else:
+                raise AssertionError("the first image is not copied")
+        return super().head_manifest(ref)
+
+
 def test_where_nobody_counts_an_image_is_copied_while_other_sources_are_looked_at() -> None:
-    errand = Errand(0, f"{FREE}/lib/first:1", f"{FREE}/lib/second:1")
-    first, second = errand.pairs
-
-    def wait_for_the_first(call: Call) -> None:
-        if call.operation == "head_manifest" and call.repository == second.source.name:
-            assert is_copied.wait(10)
-        if call.operation == "put_manifest" and call.repository == first.destination.name:
-            is_copied.set()
-
-    is_copied = threading.Event()
-    errand.registry.faults = wait_for_the_first
+    errand = Errand(0, registry=Hesitant())
+    errand.pairs = [errand.pair(f"{FREE}/lib/{name}:1") for name in ("first", "second")]
     errand.run()
     assert errand.statuses == [COPIED, COPIED]

@@ -8,13 +8,15 @@ import time
 import pytest
 
 from tests.support.clocks import FakeTime
-from tests.support.made_images import image
+from tests.support.made_images import image, index, store, whole
 from tests.support.memory_registry import Call, Fault, MemoryRegistry
 from tests.support.seeding import both_job_counts, request, seeded, statuses
 from toolkit.events import Event, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
 from toolkit.oci.copy import CopyRequest
+from toolkit.oci.errors import Denied, RegistryError
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedStatus
+from toolkit.seed.patience import Pauses
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
@@ -25,6 +27,57 @@ def test_documents_are_put_at_a_pace() -> None:
     began = time.monotonic()
     Seeder(registry, registry, [].append, puts_per_second=lambda _: 20).seed(wanted)
     assert time.monotonic() - began >= 4 / 20
+
+
+class Turns:
+    """How often a turn was taken at a registry that grants as many as come."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __call__(self, registry: str) -> None:
+        self.taken += 1
+
+
+def test_only_what_is_put_takes_a_turn() -> None:
+    registry, turns = MemoryRegistry(), Turns()
+    made = index(*(("linux/amd64", image([b"%d" % n])) for n in range(20)))
+    there = store(registry, made, "target.test/lib/a:v1")
+    wanted = [request(registry, made, f"lib/a:{tag}") for tag in ("v1", "v2")]
+    del registry.tags[there.name]["v1"]
+    del registry.documents[there.name][made.children[7].digest]
+    seeder = Seeder(registry, registry, [].append, puts_per_second=turns)
+    assert statuses(seeder.seed(wanted)) == [SeedStatus.COPIED] * 2
+    assert turns.taken == registry.count("put_manifest") == 1 + 2
+
+
+@pytest.mark.parametrize("tags", [1, 3])
+def test_what_is_put_again_takes_another_turn(tags: int) -> None:
+    registry, turns = MemoryRegistry(), Turns()
+    made = index(("linux/amd64", image([b"a"])), ("linux/arm64", image([b"b"], "linux/arm64")))
+    wanted = [request(registry, made, f"lib/a:v{n}") for n in range(tags)]
+    unseen = RegistryError("not yet", status=400, host="target.test", error_codes=("MANIFEST_BLOB_UNKNOWN",))
+    registry.faults = lambda call: (
+        unseen if registry.count("put_manifest") in (1, 2, 4) and call.operation == "put_manifest" else None
+    )
+    seeder = Seeder(registry, registry, [].append, puts_per_second=turns, pauses=Pauses(missing=0.001))
+    assert statuses(seeder.seed(wanted)) == [SeedStatus.COPIED] * tags
+    assert turns.taken == registry.count("put_manifest") == 3 + 2 + tags
+
+
+def test_a_document_is_left_to_the_next_image_when_the_one_that_was_to_put_it_fails() -> None:
+    registry = MemoryRegistry()
+    shared, broken = image([b"shared"]), image([b"broken"], "linux/arm64")
+    doomed = request(registry, index(("linux/arm64", broken), ("linux/amd64", shared)), "lib/a:doomed")
+    well = request(registry, index(("linux/amd64", shared)), "lib/a:well")
+    denied = Denied("no", status=403, host="target.test")
+    registry.faults = lambda call: (
+        denied if call.operation == "put_manifest" and call.subject == str(broken.digest) else None
+    )
+    # The doomed image fails before its turn for what both need has come.
+    seeder = Seeder(registry, registry, [].append, jobs=1, puts_per_second=lambda _: 50)
+    assert statuses(seeder.seed([doomed, well])) == [SeedStatus.FAILED, SeedStatus.COPIED]
+    assert whole(registry, well.destination)
 
 
 def test_events_tell_an_image_from_its_start_to_its_end() -> None:
