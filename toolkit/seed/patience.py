@@ -42,6 +42,10 @@ class Patience:
         """The same for a small request, which the client can repeat by itself when no answer came."""
         return self._next(task, destination, error, ())
 
+    def found(self, destination: Repository) -> None:
+        """The repository is there; were it missing again, it would be looked for as long as the first time."""
+        self._missing_since.pop(destination, None)
+
     def _next(
         self, what: Hashable, destination: Repository, error: CopyError, repeats: tuple[float, ...]
     ) -> tuple[int, float] | None:

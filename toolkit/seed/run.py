@@ -201,6 +201,7 @@ class SeedRun:
         if image.is_over or self._is_closed:
             return
         image.met(need, fate)
+        self._patience.found(need.destination)
         self._emit(image.progressed(self._clock()))
         if not image.needs and image.tree is not None:
             self._put_level(image, image.tree)
@@ -247,6 +248,7 @@ class SeedRun:
     def _child_placed(self, image: ImageCopy, tree: ImageTree, digest: Digest, *, was_put: bool) -> None:
         with self._lock:
             self._claims.end((image.request.destination.name, digest), image.number, was_put=was_put)
+            self._patience.found(image.request.destination.name)
             image.is_changed = image.is_changed or was_put
             image.unput -= 1
             if not image.unput:
@@ -263,6 +265,7 @@ class SeedRun:
         with self._lock:
             if image.is_over or self._is_closed:
                 return
+            self._patience.found(image.request.destination.name)
             image.digest = digest
             self._over(image, SeedStatus.COPIED if image.is_changed else SeedStatus.UNCHANGED)
             self._emit(image.finished())

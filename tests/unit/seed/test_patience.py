@@ -83,3 +83,17 @@ def test_what_is_tried_again_and_for_how_long(side: str, cause: OciError, count:
 def test_which_small_requests_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
     pauses = attempts(side, cause, Patience.next_request)
     assert (len(pauses), sum(pauses)) == (count, seconds)
+
+
+def test_a_repository_that_was_found_is_looked_for_anew() -> None:
+    now = 0.0
+    patience = Patience(Pauses(), lambda: now)
+    error = CopyError("destination", "k", NO_REPOSITORY)
+    for _ in range(2):
+        assert patience.next_attempt(NEED, error)
+        patience.found(NEED.destination)
+        now += 100
+    now += 100
+    assert patience.next_attempt(NEED, error)
+    now += 100
+    assert patience.next_attempt(NEED, error) is None

@@ -13,7 +13,7 @@ from tests.support.memory_registry import Call, Fault, MemoryRegistry
 from tests.support.seeding import both_job_counts, request, seeded, statuses
 from toolkit.events import Event, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
 from toolkit.oci.copy import CopyRequest
-from toolkit.oci.errors import Denied, RegistryError
+from toolkit.oci.errors import Denied, NotFound, RegistryError
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedStatus
 from toolkit.seed.patience import Pauses
@@ -78,6 +78,24 @@ def test_a_document_is_left_to_the_next_image_when_the_one_that_was_to_put_it_fa
     seeder = Seeder(registry, registry, [].append, jobs=1, puts_per_second=lambda _: 50)
     assert statuses(seeder.seed([doomed, well])) == [SeedStatus.FAILED, SeedStatus.COPIED]
     assert whole(registry, well.destination)
+
+
+def test_a_repository_that_was_missing_early_is_waited_for_as_long_when_it_is_missing_again() -> None:
+    registry, later = MemoryRegistry(), 0.0
+    wanted = request(registry, image([b"layer"]), "lib/a:v1", is_new=True)
+    missing = NotFound("no", status=404, host="target.test", error_codes=("NAME_UNKNOWN",))
+
+    def faults(call: Call) -> Fault | None:
+        nonlocal later
+        if call.operation == "put_manifest":
+            later = 1000.0
+        is_first = call.operation in ("begin_upload", "put_manifest") and registry.count(call.operation) == 1
+        return missing if is_first else None
+
+    registry.faults = faults
+    pauses = Pauses(missing=0.001)
+    seeder = Seeder(registry, registry, [].append, jobs=1, pauses=pauses, clock=lambda: time.monotonic() + later)
+    assert statuses(seeder.seed([wanted])) == [SeedStatus.COPIED]
 
 
 def test_events_tell_an_image_from_its_start_to_its_end() -> None:
