@@ -43,6 +43,7 @@ class Seeder:
         self._engine = CopyEngine(source, target, cache or DocumentCache())
         self._emit = emit
         self._jobs = jobs
+        self.puts_per_second = puts_per_second
         self._pace = Pace(puts_per_second, clock=clock)
         self._rate = Rate(bytes_per_second, clock=clock, sleep=sleep)
         self._pauses = pauses or Pauses()
