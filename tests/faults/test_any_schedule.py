@@ -6,7 +6,8 @@ Over HTTP, between two stand-ins. A failure names the number of its schedule: `p
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from email.utils import formatdate
 from itertools import product
@@ -23,6 +24,7 @@ from tests.support.answer_changes import (
     runs_on,
     truncated,
 )
+from tests.support.certificates import self_signed
 from tests.support.clocks import FakeTime
 from tests.support.fault_injection import (
     IN_REQUEST,
@@ -37,11 +39,23 @@ from tests.support.fault_injection import (
     Strike,
 )
 from tests.support.made_images import MadeImage, image, index
-from tests.support.two_registries import Login, Play, TokenServer, open_side, quick_transport, two_servers
+from tests.support.two_registries import (
+    Elsewhere,
+    Login,
+    Play,
+    Storage,
+    TokenServer,
+    idle_server,
+    open_side,
+    quick_transport,
+)
+from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.transport import Transport
 from toolkit.report import SeedStatus
 
 LAYERS = [b"", b"{}", *(bytes([65 + n]) * (7**n) for n in range(1, 5))]
+# More than what a socket holds, and many chunks: such a body is still on its way when the answer comes.
+LARGE = random.Random(0).randbytes(3 * 2**20 + 1)
 
 CHANGES = {
     "GET manifest": [truncated, overlong, garbled, misnamed],
@@ -86,7 +100,11 @@ def faults_of(asked: Asked) -> list[Fault]:
 
 @dataclass
 class Schedule:
-    """A work, its circumstances and its faults, all drawn from one number."""
+    """A work, its circumstances and its faults, all drawn from one number.
+
+    One in twenty has a layer of several megabytes, one in five is behind TLS, and one in five has its source's blobs on
+    another host.
+    """
 
     number: int
 
@@ -96,11 +114,14 @@ class Schedule:
         names = self.dice.sample(
             [f"lib/{a}:v{n}" for a, n in product("abc", (1, 2))], self.dice.choice([1, 1, 2, 2, 3])
         )
+        self.has_large = self.dice.random() < 0.05
         self.images = {name: self.made() for name in names}
         self.rules = self.dice.choice(["", "", "mutable", "immutable"])
         self.links = self.dice.choice(["all", "referred", "none"])
         self.trusts = self.dice.random() < 0.7
         self.wants_token = self.dice.random() < 0.3
+        self.is_secure = self.dice.random() < 0.2
+        self.stores_elsewhere = self.dice.random() < 0.2
         self.jobs = self.dice.randint(1, 4)
         self.options = {"trusts_tag": self.dice.random() < 0.5}
         before = self.dice.choice(["nothing", "nothing", "older", "parts"])
@@ -110,7 +131,7 @@ class Schedule:
 
     def made(self) -> MadeImage:
         def single() -> MadeImage:
-            layers = self.dice.choices(LAYERS, k=self.dice.randint(1, 3))
+            layers = [*self.dice.choices(LAYERS, k=self.dice.randint(1, 3)), *([LARGE] if self.has_large else [])]
             return image(layers, self.dice.choice(["linux/amd64", "linux/arm64"]))
 
         def multiple() -> MadeImage:
@@ -136,18 +157,19 @@ class Schedule:
 
 @dataclass
 class Stage:
-    """What outlives a schedule."""
+    """What outlives a schedule: the source, its storage and the destination, in the clear and behind TLS."""
 
-    source: FaultyServer
-    destination: FaultyServer
+    plain: Sequence[FaultyServer]
+    secure: Sequence[FaultyServer]
     time: FakeTime
     transport: Transport
 
     def play(self, schedule: Schedule, folder: Path) -> None:
+        source, storage, destination = self.secure if schedule.is_secure else self.plain
         play = Play(
-            open_side(self.source, folder / "source"),
+            open_side(source, folder / "source"),
             open_side(
-                self.destination,
+                destination,
                 folder / "destination",
                 ecr=schedule.rules,
                 links=schedule.links,
@@ -155,6 +177,7 @@ class Stage:
             ),
             self.time,
             self.transport,
+            endpoints=Endpoints(tuple((server.host, server.url) for server in (source, destination))),
         )
         requests = play.requests(schedule.images, **schedule.options)
         for key, made in schedule.images.items():
@@ -163,17 +186,24 @@ class Stage:
                 play.destination.keep(image([b"old", key.encode()]), path, tag)
             elif schedule.before == "parts" and schedule.dice.random() < 0.5:
                 play.destination.keep(made, path)
+        serving = play.source.app
+        if schedule.stores_elsewhere:
+            storage.restart(Storage(play.source.app))
+            serving = Elsewhere(serving, storage.url)
         token = None
         if schedule.wants_token:
             token = TokenServer(play.destination.app)
-            token.realm = f"{self.destination.url}/token"
-            play.login = Login(self.destination.host)
-            self.destination.restart(token)
+            token.realm = f"{destination.url}/token"
+            destination.restart(token)
+            serving = other = TokenServer(serving)
+            other.realm = f"{source.url}/token"
+            play.login = Login(source.host, destination.host)
+        source.restart(serving)
         wanted = {one.key: str(one.source.digest) for one in requests}
         before = play.destination.tags()
 
-        self.source.strike = schedule.strike(None, self.time)
-        self.destination.strike = schedule.strike(token, self.time)
+        source.strike = storage.strike = schedule.strike(None, self.time)
+        destination.strike = schedule.strike(token, self.time)
         outcomes = play.seed(requests, jobs=schedule.jobs)
         after = play.destination.tags()
         assert play.destination.damage() == []
@@ -182,8 +212,8 @@ class Stage:
             assert outcome.status in (SeedStatus.COPIED, SeedStatus.UNCHANGED, SeedStatus.FAILED)
             assert outcome.error_code or after[outcome.key] == wanted[outcome.key]
 
-        self.source.restart()
-        self.destination.restart()
+        for server in (source, storage, destination):
+            server.restart()
         schedule.options.pop("destination_is_new", None)
         again = play.seed(play.requests(schedule.images, **schedule.options), jobs=schedule.jobs)
         assert [outcome.error_message for outcome in again] == [None] * len(requests)
@@ -192,10 +222,13 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     time = FakeTime()
-    with two_servers() as (source, destination):
-        yield Stage(source, destination, time, quick_transport(time, attempts=3))
+    with ExitStack() as stack:
+        tls, certificate = self_signed(tmp_path_factory.mktemp("tls"))
+        plain, secure = ([stack.enter_context(idle_server(one)) for _ in range(3)] for one in (None, tls))
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("SSL_CERT_FILE", str(certificate))
+        yield Stage(plain, secure, time, quick_transport(time, attempts=3))
 
 
 def play_all(stage: Stage, numbers: range, folder: Path) -> None:

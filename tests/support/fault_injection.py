@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ON_ARRIVAL, IN_REQUEST, BEFORE_ANSWER, IN_ANSWER = "on arrival", "in the request", "before the answer", "in the answer"
 STAGES = (ON_ARRIVAL, IN_REQUEST, BEFORE_ANSWER, IN_ANSWER)
 
+_MOST_PIECES = 2000
+
 _NOUNS = (
     (re.compile(r".*/manifests/[^/]+:[^/]+"), "manifest"),
     (re.compile(r".*/manifests/[^/]+"), "tag"),
@@ -99,7 +101,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Dripped:
-    """The answer comes in pieces of so many bytes."""
+    """The answer comes in pieces of so many bytes, or in `_MOST_PIECES` where those would take too long."""
 
     piece: int = 1
 
@@ -221,8 +223,9 @@ class _Handler(KeepAliveHandler):
             self._hang_up(fault)
         elif isinstance(fault, Dripped):
             content = head + answered.content
-            for start in range(0, len(content), fault.piece):
-                self.wfile.write(content[start : start + fault.piece])
+            piece = max(fault.piece, len(content) // _MOST_PIECES)
+            for start in range(0, len(content), piece):
+                self.wfile.write(content[start : start + piece])
         else:
             self.wfile.write(head + answered.content)
 

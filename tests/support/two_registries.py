@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
+import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,33 @@ class TokenServer:
         token = secrets.token_hex(8)
         self.valid.add(token)
         return Response(f'{{"token": "{token}", "expires_in": 300}}', content_type="application/json")
+
+
+class Elsewhere:
+    """A registry whose blobs are read at a storage on another host."""
+
+    def __init__(self, app: WSGIApplication, storage: str) -> None:
+        self._app = app
+        self._storage = storage
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        if request.method == "GET" and "/blobs/sha256:" in request.path:
+            headers = {"Location": f"{self._storage}{request.path}?signature=secret"}
+            return Response(status=307, headers=headers)(environ, start_response)
+        return self._app(environ, start_response)
+
+
+class Storage:
+    """Serves what `app` has to those who come without the credentials that are meant for it, as S3 does."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if "HTTP_AUTHORIZATION" in environ:
+            return Response("one credential is enough", status=400)(environ, start_response)
+        return self._app(environ, start_response)
 
 
 @dataclass(slots=True)
@@ -253,8 +281,13 @@ class Play:
 @contextmanager
 def two_servers() -> Iterator[tuple[FaultyServer, FaultyServer]]:
     """Servers for the two sides, which outlive what they serve."""
-    with ExitStack() as stack:
-        yield stack.enter_context(faulty_server(_nobody)), stack.enter_context(faulty_server(_nobody))
+    with idle_server() as source, idle_server() as destination:
+        yield source, destination
+
+
+def idle_server(tls: ssl.SSLContext | None = None) -> AbstractContextManager[FaultyServer]:
+    """A server that has nothing to serve yet."""
+    return faulty_server(_nobody, tls=tls)
 
 
 def _nobody(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
