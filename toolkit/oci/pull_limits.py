@@ -59,7 +59,8 @@ class PullLimits:
         with self._lock:
             reached = self._reached.get(ref.registry)
         if reached is not None:
-            raise TooManyRequests(reached.message, host=reached.host, is_pull_limit=True, hint=reached.hint)
+            message = f"`{ref}` was not asked for any more: {reached.message}"
+            raise TooManyRequests(message, host=reached.host, is_pull_limit=True, hint=reached.hint)
         try:
             return self._upstream.get_manifest(ref)
         except TooManyRequests as error:

@@ -20,14 +20,17 @@ def registry() -> MemoryRegistry:
     return registry
 
 
-def test_a_reached_limit_is_met_once(registry: MemoryRegistry) -> None:
+def test_a_reached_limit_is_met_once_and_told_of_each_image_that_it_concerns(registry: MemoryRegistry) -> None:
     limits = PullLimits(registry)
-    source = store(registry, image([b"a"]), f"{HUB}/library/a:1")
-    for _ in range(3):
+    messages = []
+    for name in ("a", "b", "c"):
+        source = store(registry, image([name.encode()]), f"{HUB}/library/{name}:1")
         with pytest.raises(TooManyRequests) as error:
             limits.get_manifest(source)
         assert error.value.is_pull_limit
         assert "pull rate limit" in error.value.message
+        messages.append(error.value.message)
+    assert ["library/b" in messages[1], "library/c" in messages[2], "library/b" in messages[2]] == [True, True, False]
     assert registry.count("get_manifest") == 1
 
 
