@@ -10,7 +10,7 @@ from toolkit.errors import AccessDenied, Refused
 from toolkit.events import Emit
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.oci.values import dataclass
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
 from toolkit.operations.steps import step
@@ -197,12 +197,14 @@ def _ask(
 
 
 def _counts_pulls(heads: Mapping[Reference, Future[Head]]) -> bool:
-    """Whether an upstream counts pulls, as the first answer of each says.
+    """Whether an upstream counts pulls, as the first answer of each says; Docker Hub counts those of some images only.
 
-    One that counts those of some images only may be found out later: what was begun by then is not counted.
+    Were there another one like it, what is copied before that is seen is not counted.
     """
     known = set()
     for source, answer in heads.items():
+        if source.registry == DOCKER_HUB:
+            return True
         if source.registry not in known and not isinstance(head := answer.result(), SourceFault):
             known.add(source.registry)
             if head.pull_limit is not None:

@@ -158,6 +158,22 @@ def test_an_index_that_may_cost_more_than_is_left_is_copied_and_said_to() -> Non
     assert [event.code for event in errand.events if isinstance(event, NoticeGiven)] == ["budget.may_be_small"]
 
 
+def test_docker_hub_is_looked_at_as_a_whole_because_it_counts_some_images_only() -> None:
+    class Sponsoring(MemoryRegistry):
+        def head_manifest(self, ref: Reference) -> ManifestHead | None:
+            head = super().head_manifest(ref)
+            return head and (ManifestHead(head.descriptor) if "sponsored" in ref.repository else head)
+
+    errand = Errand(100, *(f"docker.io/{name}:1" for name in ("sponsored/a", "lib/b", "lib/c")), registry=Sponsoring())
+    errand.registry.pulls_left["docker.io"] = 1
+    with pytest.raises(Refused):
+        errand.run()
+    assert errand.there == [False] * 3
+    errand.registry.pulls_left["docker.io"] = 3  # this one counts them all when they come
+    errand.run()
+    assert errand.statuses == [COPIED] * 3
+
+
 class Hesitant(MemoryRegistry):
     """Says what the second image is when the first one has been copied."""
 
