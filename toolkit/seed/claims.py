@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import field
 
 from toolkit.oci.digest import Digest
@@ -18,18 +20,21 @@ class _Claim:
 
     owner: int
     waiting: list[Callable[[], None]] = field(default_factory=list)
+    is_under_way: bool = False
 
 
 class Claims:
-    """A document that several images need is put by one of them; used under the run's lock.
+    """A document that several images need is put by one of them. Safe to share between threads.
 
     Not by two at a time: docker-registry empties the link of a document that is put again, for a moment. Nor does each
     of them take a turn at a registry that grants so many a second.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._put: set[Place] = set()
         self._claims: dict[Place, _Claim] = {}
+        self._ended: set[int] = set()
 
     def was_put(self, place: Place) -> bool:
         """Whether the run has put it already."""
@@ -37,20 +42,50 @@ class Claims:
 
     def claim(self, place: Place, owner: int, later: Callable[[], None]) -> bool:
         """Whether it is for the image `owner` to see to it; else `later` is called when another one has."""
-        claim = self._claims.setdefault(place, _Claim(owner))
-        if claim.owner != owner:
-            claim.waiting.append(later)
-        return claim.owner == owner
+        with self._lock:
+            if owner in self._ended:
+                return False
+            claim = self._claims.setdefault(place, _Claim(owner))
+            if claim.owner != owner:
+                claim.waiting.append(later)
+            return claim.owner == owner
 
-    def end(self, place: Place, owner: int, *, was_put: bool) -> None:
-        """The image has seen to it."""
-        if was_put:
+    @contextmanager
+    def putting(self, place: Place, owner: int) -> Iterator[bool]:
+        """Whether it is still for `owner` to put it, which the block does then."""
+        with self._lock:
+            claim = self._claims.get(place)
+            if claim is not None and claim.owner == owner:
+                claim.is_under_way = True
+            else:
+                claim = None
+        if claim is None:
+            yield False
+            return
+        try:
+            yield True
             self._put.add(place)
-        if place in self._claims and self._claims[place].owner == owner:
-            for go_on in self._claims.pop(place).waiting:
-                go_on()
+        finally:
+            with self._lock:
+                claim.is_under_way = False
+                has_ended = owner in self._ended
+            if has_ended:
+                self.end(place, owner)
+
+    def end(self, place: Place, owner: int) -> None:
+        """The image has seen to it, or gives it up."""
+        with self._lock:
+            claim = self._claims.get(place)
+            if claim is None or claim.owner != owner:
+                return
+            del self._claims[place]
+        for go_on in claim.waiting:
+            go_on()
 
     def end_all(self, owner: int) -> None:
-        """The image has ended, whatever it was about to do."""
-        for place in [place for place, claim in self._claims.items() if claim.owner == owner]:
-            self.end(place, owner, was_put=False)
+        """The image has ended: what it has claimed is for others, as soon as nothing of that is under way."""
+        with self._lock:
+            self._ended.add(owner)
+            left = [p for p, claim in self._claims.items() if claim.owner == owner and not claim.is_under_way]
+        for place in left:
+            self.end(place, owner)

@@ -232,22 +232,23 @@ class SeedRun:
     def _place_child(self, image: ImageCopy, tree: ImageTree, digest: Digest, may_be_there: bool) -> None:
         place = (image.request.destination.name, digest)
         later = partial(self._go, image, partial(self._place_child, image, tree, digest, may_be_there))
-        with self._lock:
-            if image.is_over or not self._claims.claim(place, image.number, later):
-                return
-            is_there = self._claims.was_put(place)
-        if is_there or (may_be_there and self._engine.has_child(image.request, digest)):
+        if not self._claims.claim(place, image.number, later):
+            return
+        if self._claims.was_put(place) or (may_be_there and self._engine.has_child(image.request, digest)):
             self._child_placed(image, tree, digest, was_put=False)
         else:
             self._go(image, partial(self._put_child, image, tree, digest), is_put=True)
 
     def _put_child(self, image: ImageCopy, tree: ImageTree, digest: Digest) -> None:
-        self._engine.put_child(image.request, digest, tree.documents[digest])
-        self._child_placed(image, tree, digest, was_put=True)
+        with self._claims.putting((image.request.destination.name, digest), image.number) as is_mine:
+            if is_mine:
+                self._engine.put_child(image.request, digest, tree.documents[digest])
+        if is_mine:
+            self._child_placed(image, tree, digest, was_put=True)
 
     def _child_placed(self, image: ImageCopy, tree: ImageTree, digest: Digest, *, was_put: bool) -> None:
+        self._claims.end((image.request.destination.name, digest), image.number)
         with self._lock:
-            self._claims.end((image.request.destination.name, digest), image.number, was_put=was_put)
             self._patience.found(image.request.destination.name)
             image.is_changed = image.is_changed or was_put
             image.unput -= 1
