@@ -36,6 +36,8 @@ def on_a_terminal(
     controller, device = pty.openpty()
 
     def take_terminal() -> None:
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # `nohup`, or a shell's `&`, leaves them ignored
+            signal.signal(one, signal.SIG_DFL)
         os.setsid()
         fcntl.ioctl(device, termios.TIOCSCTTY, 0)
 
