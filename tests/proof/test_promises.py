@@ -35,6 +35,7 @@ def room(docker_20: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def with_commands(buildspec: str, **phases: list[str]) -> str:
     """`buildspec` with these commands at the end of its phases."""
     yaml = YAML()
+    yaml.width = 2**20  # where ruamel.yaml 0.19 folds a quoted text behind a backslash, it adds a space
     document = yaml.load(buildspec)
     for name, commands in phases.items():
         document["phases"].setdefault(name, {"commands": []})["commands"].extend(commands)
