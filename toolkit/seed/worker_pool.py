@@ -21,7 +21,7 @@ T = TypeVar("T")
 # From here on a transfer takes long enough to stand in others' way.
 _BIG = 2**20
 # So many fill any line: 4 to 32 took the same time between two registries on loopback, and each takes memory.
-_ENOUGH_BIG = 8
+_ENOUGH_BIG = 16
 
 
 class WorkerPool:
