@@ -20,16 +20,17 @@ T = TypeVar("T")
 
 # From here on a transfer takes long enough to stand in others' way.
 _BIG = 2**20
-# So many fill any line: 4 to 32 took the same time between two registries on loopback, and each takes memory.
+# So many fill any line: 4 to 32 took the same time between two registries on loopback, and each takes memory. Fewer
+# are felt far away, where each waits for two round trips before its bytes flow.
 _ENOUGH_BIG = 16
 
 
 class WorkerPool:
     """Up to `threads` daemon threads, each started when there is more to do than threads are free.
 
-    Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one,
-    and of many threads on a quarter. A submitted task that raises is a bug, and `on_fault` is told; a question's fault
-    goes to who asked.
+    Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one
+    and no more than `_ENOUGH_BIG`, or a quarter of the threads where that is more. A submitted task that raises is a
+    bug, and `on_fault` is told; a question's fault goes to who asked.
     """
 
     def __init__(
