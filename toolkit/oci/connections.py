@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, quote
 from toolkit.oci.answers import Headers
 from toolkit.oci.connection_faults import broke, no_connection, timed_out, tls_failed, unreachable, unresolved
 from toolkit.oci.errors import ConnectionFailed
-from toolkit.oci.slow_answers import steady
+from toolkit.oci.slow_answers import WatchedSocket
 
 Body = bytes | Iterable[bytes] | None
 _Key = tuple[str, str]  # scheme, and host with its port
@@ -86,7 +86,6 @@ class Connections:
     def __init__(
         self, kept: int, tls: Callable[[], ssl.SSLContext], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._responses = steady(_Response, clock)
         self._kept = kept
         self._tls = tls
         self._clock = clock
@@ -170,7 +169,7 @@ class Connections:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = HTTPConnection(name, port)
-            connection.response_class = self._responses
+            connection.response_class = self._response  # type: ignore[assignment]  # it is only called
             connection.default_port = _PORTS[parts.scheme]
             connection.auto_open = 0  # it would be without TLS
             connection.sock = self._tls().wrap_socket(plain, server_hostname=name) if parts.scheme == "https" else plain
@@ -184,6 +183,9 @@ class Connections:
                 raise broke(host) from error
             raise
         return connection
+
+    def _response(self, sock: socket.socket, *, method: str) -> HTTPResponse:
+        return _Response(WatchedSocket(sock, self._clock), method=method)  # type: ignore[arg-type]  # no more than it needs
 
 
 class _DirectAnswer:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Callable
-from http.client import HTTPResponse
 from typing import Any
 
 # A line that gives each of 32 transfers less than this is given no more than 32 KiB a second in all.
@@ -18,24 +17,15 @@ _LEAST_PER_SECOND = 1024
 _WINDOW = 300.0
 
 
-def steady(kind: type[HTTPResponse], clock: Callable[[], float]) -> type[HTTPResponse]:
-    """Responses of this `kind` whose reading is a TimeoutError when five minutes of waiting brought next to nothing."""
+class WatchedSocket:
+    """What an HTTPResponse asks of a socket. Five minutes of waiting that bring next to nothing are a TimeoutError."""
 
-    class SteadyResponse(kind):  # type: ignore[valid-type, misc]  # mypy knows no class that is an argument
-        """One of them."""
-
-        def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-            super().__init__(_Socket(sock, clock), *args, **kwargs)
-
-    return SteadyResponse
-
-
-class _Socket:
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._sock = sock
         self._clock = clock
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        """What comes from the socket."""
         return io.BufferedReader(Watched(self._sock.makefile(mode, buffering=0), self._clock))  # type: ignore[call-overload]  # `mode` is `rb`
 
 
