@@ -266,11 +266,40 @@ def test_the_answer_to_a_head_has_no_body(transport: Transport, says: str) -> No
     ],
     ids=["HEAD", "204", "304"],
 )
-def test_a_body_where_none_belongs_is_lost(transport: Transport, time: FakeTime, method: str, answer: bytes) -> None:
+def test_a_body_where_none_belongs_is_not_taken_for_the_next_answer(
+    transport: Transport, time: FakeTime, method: str, answer: bytes
+) -> None:
     with serving(lambda visit: visit.say(answer, OK.replace(b"fine", b"next")), fine) as server:
         assert transport.send(method, server.url, {}).body == b""
-        assert transport.send("GET", server.url, {}).body == b"next"
+        assert transport.send("GET", server.url, {}).body == b"fine"
+        assert len(server.visits) == 2
     assert time.slept == []
+
+
+def test_more_than_was_promised_is_not_taken_for_the_next_answer(transport: Transport) -> None:
+    """A smuggled answer: it lies there before its request is sent."""
+    with serving(lambda visit: visit.say(OK + OK.replace(b"fine", b"evil"), OK), fine) as server:
+        assert [transport.send("GET", server.url, {}).body for _ in range(2)] == [b"fine"] * 2
+        assert upload(transport, server.url) == 200
+        assert len(server.visits) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"what?\r\n\r\n",
+        OK.replace(b"OK\r\n", b"OK\r\nno colon\r\n"),
+        OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n"),
+        OK[:-2],
+    ],
+    ids=["no HTTP", "no field", "two lengths", "cut"],
+)
+def test_what_cannot_be_an_answer_is_a_broken_connection(time: FakeTime, answer: bytes) -> None:
+    once = Transport(read_timeout=2, attempts=1, sleep=time.sleep, proxies={})
+    with serving(lambda visit: visit.say(answer), fine) as server:
+        with pytest.raises(ConnectionFailed, match="broke"):
+            once.send("GET", server.url, {})
+        assert once.send("GET", server.url, {}).body == b"fine"
 
 
 # answers that come too early

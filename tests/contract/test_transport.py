@@ -432,9 +432,15 @@ def test_an_address_is_encoded_where_it_is_not(server: FaultyRegistry, transport
     ]
 
 
-def test_a_name_that_can_be_no_host_is_not_asked_again(transport: Transport, time: FakeTime) -> None:
-    with pytest.raises(ConnectionFailed, match="no host that can be reached"):
-        transport.send("GET", f"http://{'a' * 64}.test/", {})
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("a" * 64, "cannot be resolved"), ("ü" * 64, "no host that can be reached"), ("a..b", "cannot be resolved")],
+)
+def test_a_name_that_can_be_no_host_is_not_asked_again(
+    transport: Transport, time: FakeTime, name: str, why: str
+) -> None:
+    with pytest.raises(ConnectionFailed, match=why):
+        transport.send("GET", f"http://{name}.test/", {})
     assert time.slept == []
 
 

@@ -1,4 +1,4 @@
-"""Connections straight to a host, over the standard library's HTTP client: kept open, lent to one request at a time.
+"""Connections straight to a host: kept open, lent to one request at a time.
 
 urllib3 does more, of which nothing is needed here; to load it takes a fifth of a run that finds nothing to do, and each
 request twice the processor time. It stays for what goes through a proxy: see `toolkit.oci.proxied_connections`.
@@ -6,6 +6,7 @@ request twice the processor time. It stays for what goes through a proxy: see `t
 
 from __future__ import annotations
 
+import io
 import re
 import select
 import socket
@@ -15,14 +16,15 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from http.client import CONTINUE, HTTPConnection, HTTPException, HTTPResponse
-from typing import NamedTuple, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import SplitResult, quote
 
 from toolkit.oci.answers import Headers
 from toolkit.oci.connection_faults import broke, no_connection, timed_out, tls_failed, unreachable, unresolved
 from toolkit.oci.errors import ConnectionFailed
-from toolkit.oci.slow_answers import WatchedSocket
+from toolkit.oci.http1 import AnswerHead, Content, Malformed, read_head, request_head
+from toolkit.oci.slow_answers import Watched
 
 Body = bytes | Iterable[bytes] | None
 _Key = tuple[str, str]  # scheme, and host with its port
@@ -90,7 +92,7 @@ class Connections:
         self._tls = tls
         self._clock = clock
         self._lock = threading.Lock()
-        self._idle: dict[_Key, list[tuple[float, HTTPConnection]]] = {}
+        self._idle: dict[_Key, list[tuple[float, _Connection]]] = {}
 
     def request(
         self, method: str, parts: SplitResult, headers: Mapping[str, str], body: Body, timeouts: Timeouts
@@ -111,25 +113,25 @@ class Connections:
                     raise
         return self._exchange(key, self._open(parts, key[1], timeouts.connect), asked, is_fresh=True)
 
-    def _exchange(self, key: _Key, connection: HTTPConnection, asked: _Asked, *, is_fresh: bool) -> RawAnswer:
+    def _exchange(self, key: _Key, connection: _Connection, asked: _Asked, *, is_fresh: bool) -> RawAnswer:
         host = key[1]
         try:
-            response = _ask(connection, asked, is_fresh=is_fresh)
+            head = _ask(connection, asked, is_fresh=is_fresh)
         except TimeoutError as error:
             connection.close()
             raise timed_out(host) from error
         except ssl.SSLError as error:
             connection.close()
             raise tls_failed(host, error) from error
-        except (OSError, HTTPException) as error:
+        except (OSError, Malformed) as error:
             connection.close()
             raise broke(host) from error
         except BaseException:  # the body's source, or an interrupt: what was sent is half a request
             connection.close()
             raise
-        return _DirectAnswer(host, response, connection, lambda: self._take_back(key, connection))
+        return _DirectAnswer(host, head, connection, lambda: self._take_back(key, connection))
 
-    def _lend(self, key: _Key) -> HTTPConnection | None:
+    def _lend(self, key: _Key) -> _Connection | None:
         while True:
             with self._lock:
                 idle = self._idle.get(key)
@@ -140,7 +142,7 @@ class Connections:
                 return connection
             connection.close()
 
-    def _take_back(self, key: _Key, connection: HTTPConnection) -> None:
+    def _take_back(self, key: _Key, connection: _Connection) -> None:
         with self._lock:
             idle = self._idle.setdefault(key, [])
             if len(idle) < self._kept:
@@ -154,10 +156,13 @@ class Connections:
         for _, connection in idle:
             connection.close()
 
-    def _open(self, parts: SplitResult, host: str, timeout: float) -> HTTPConnection:
-        name, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
+    def _open(self, parts: SplitResult, host: str, timeout: float) -> _Connection:
+        name, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         try:
-            plain = socket.create_connection((parts.hostname or "", port), timeout)
+            # The name as bytes: text is looked at by the codec for international names, which takes 2 ms to load.
+            address = name.encode() if name.isascii() else name
+            plain = socket.create_connection((address, port), timeout)  # type: ignore[arg-type]  # typeshed wants text
+            says = _name(name.rstrip("."), port, parts.scheme)
         except UnicodeError as error:
             raise unreachable(host) from error
         except socket.gaierror as error:
@@ -166,48 +171,58 @@ class Connections:
             raise timed_out(host) from error
         except OSError as error:
             raise no_connection(host, error) from error
+        sock = plain
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = HTTPConnection(name, port)
-            connection.response_class = self._response  # type: ignore[assignment]  # it is only called
-            connection.default_port = _PORTS[parts.scheme]
-            connection.auto_open = 0  # it would be without TLS
-            connection.sock = self._tls().wrap_socket(plain, server_hostname=name) if parts.scheme == "https" else plain
+            if parts.scheme == "https":
+                sock = self._tls().wrap_socket(plain, server_hostname=name.rstrip("."))
         except BaseException as error:
             plain.close()
             if isinstance(error, TimeoutError):
                 raise timed_out(host) from error
             if isinstance(error, ssl.SSLError):
                 raise tls_failed(host, error) from error
-            if isinstance(error, OSError | HTTPException):
+            if isinstance(error, OSError):
                 raise broke(host) from error
             raise
-        return connection
+        return _Connection(sock, says, self._clock)
 
-    def _response(self, sock: socket.socket, *, method: str) -> HTTPResponse:
-        return _Response(WatchedSocket(sock, self._clock), method=method)  # type: ignore[arg-type]  # no more than it needs
+
+class _Connection:
+    """`host` is what its requests name. What has been read of it and is nobody's is in `incoming`."""
+
+    def __init__(self, sock: socket.socket, host: str, clock: Callable[[], float]) -> None:
+        self.sock = sock
+        self.host = host
+        self.watched = Watched(sock.makefile("rb", buffering=0), clock)
+        self.incoming: io.BufferedReader[Any] = io.BufferedReader(self.watched)
+
+    def has_more(self) -> bool:
+        """Whether more has come already than the answer, which is over."""
+        self.watched.end()
+        return bool(self.incoming.peek(1))
+
+    def close(self) -> None:
+        self.incoming.close()
+        self.sock.close()
 
 
 class _DirectAnswer:
-    def __init__(
-        self, host: str, response: HTTPResponse, connection: HTTPConnection, give_back: Callable[[], None]
-    ) -> None:
+    def __init__(self, host: str, head: AnswerHead, connection: _Connection, give_back: Callable[[], None]) -> None:
         self._host = host
-        self._response = response
         self._connection = connection
+        self._content = Content(connection.incoming, head)
+        self._keeps_open = head.keeps_open
         self._give_back = give_back
         self._is_released = False
-        self.status = response.status
-        self.headers: Headers = _Folded(response)
-
-    @property
-    def challenges(self) -> tuple[str, ...]:
-        return tuple(self._response.headers.get_all("WWW-Authenticate", ()))
+        self.status = head.status
+        self.headers: Headers = head
+        self.challenges = tuple(head.fields.get("www-authenticate", ()))
 
     def read(self, size: int) -> bytes:
         body = self._read(size)
-        if len(body) < size:
-            self._check_end()
+        while len(body) < size and (more := self._read(size - len(body))):
+            body += more
         bits = _WINDOW_BITS.get((self.headers.get("Content-Encoding") or "").strip().lower())
         if bits is None or not body:
             return body
@@ -223,83 +238,49 @@ class _DirectAnswer:
     def chunks(self, size: int) -> Iterator[bytes]:
         while chunk := self._read(size):
             yield chunk
-        self._check_end()
         self.release(is_whole=True)
 
     def _read(self, size: int) -> bytes:
-        """`size` bytes; less where the server ended."""
+        """`size` bytes; none at the end."""
         try:
-            return self._response.read(size)
+            return self._content.read(size)
         except TimeoutError as error:
             raise timed_out(self._host) from error
         except ssl.SSLError as error:
             raise tls_failed(self._host, error) from error
-        except (OSError, HTTPException) as error:
+        except (OSError, Malformed) as error:
             raise broke(self._host) from error
-
-    def _check_end(self) -> None:
-        """A body ends where it was said to end."""
-        if self._response.length:
-            raise broke(self._host)
 
     def release(self, is_whole: bool) -> None:
         if self._is_released:
             return
         self._is_released = True
-        # `sock` is gone already where the server said that it would hang up.
-        if is_whole and self._response.isclosed() and self._connection.sock is not None:
+        if is_whole and self._content.is_over and self._keeps_open and not self._connection.has_more():
             self._give_back()
         else:
-            self._response.close()
             self._connection.close()
 
 
-class _Folded:
-    """Headers of which several of one name are one line."""
-
-    def __init__(self, response: HTTPResponse) -> None:
-        self._headers = response.headers
-
-    def get(self, name: str, /) -> str | None:
-        found = self._headers.get_all(name)
-        return None if found is None else ", ".join(found)
-
-
-class _Response(HTTPResponse):
-    """The standard library's, with what it lacks."""
-
-    def begin(self) -> None:
-        super().begin()
-        if self.chunked and self.status in (204, 304):  # without a body, whatever they say; it would be waited for
-            self.chunked = False
-            self.will_close = True
-
-    def _read_status(self) -> tuple[str, int, str]:
-        """Every 1xx as a 100: more of them may come before the answer, and the caller skips that one only."""
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed does not know it
-        return version, CONTINUE if 100 <= status < 200 else status, reason
-
-
-def _ask(connection: HTTPConnection, asked: _Asked, *, is_fresh: bool) -> HTTPResponse:
+def _ask(connection: _Connection, asked: _Asked, *, is_fresh: bool) -> AnswerHead:
     sock, body = connection.sock, asked.body
     sock.settimeout(asked.seconds)
     is_sent = False
     # A server may answer and hang up before it has all of a body: its answer counts.
     with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
         if body is None or isinstance(body, bytes):
-            connection.request(asked.method, asked.target, body, asked.headers)
+            length = None if body is None else len(body)
+            head = request_head(asked.method, asked.target, connection.host, asked.headers, length)
+            sock.sendall(head + body if body else head)
             is_sent = True
         else:
-            connection.request(asked.method, asked.target, None, asked.headers)
+            sock.sendall(request_head(asked.method, asked.target, connection.host, asked.headers, None))
             # What there is to read on a new connection may be no more than a TLS session's ticket.
             is_sent = _stream(sock, body, asked.seconds, listens=not (is_fresh and isinstance(sock, ssl.SSLSocket)))
     sock.settimeout(asked.seconds)
-    response = connection.getresponse()
-    if not is_sent and connection.sock is not None:
-        # Not for another request, which the server would take for the rest of this one; the answer can still be read.
-        connection.sock.close()
-        connection.sock = None
-    return response
+    connection.watched.begin()
+    answer = read_head(connection.incoming, asked.method)
+    # A server that has not all of a body would take another request for the rest of it.
+    return answer if is_sent else replace(answer, keeps_open=False)
 
 
 def _stream(sock: socket.socket, body: Iterable[bytes], seconds: float, *, listens: bool) -> bool:
@@ -324,6 +305,13 @@ def _target(parts: SplitResult) -> str:
     """What the request asks for, encoded where the address is not."""
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     return target if _SENDABLE.fullmatch(target) else quote(target, safe=_PRINTABLE)
+
+
+def _name(host: str, port: int, scheme: str) -> str:
+    """What a request says that it is for."""
+    name = host if host.isascii() else host.encode("idna").decode()
+    name = f"[{name}]" if ":" in name else name
+    return name if port == _PORTS[scheme] else f"{name}:{port}"
 
 
 def _has_something_to_read(sock: socket.socket) -> bool:

@@ -8,7 +8,6 @@ rate or because a destination takes no more, finds the bytes waiting and is not 
 from __future__ import annotations
 
 import io
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -17,27 +16,26 @@ _LEAST_PER_SECOND = 1024
 _WINDOW = 300.0
 
 
-class WatchedSocket:
-    """What an HTTPResponse asks of a socket. Five minutes of waiting that bring next to nothing are a TimeoutError."""
-
-    def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
-        self._sock = sock
-        self._clock = clock
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """What comes from the socket."""
-        return io.BufferedReader(Watched(self._sock.makefile(mode, buffering=0), self._clock))  # type: ignore[call-overload]  # `mode` is `rb`
-
-
 class Watched(io.RawIOBase):
-    """Reads `raw`. How long the first bytes take is not its matter: to store a large blob takes a registry minutes."""
+    """Reads `raw`. Five minutes of waiting in an answer that bring next to nothing are a TimeoutError.
+
+    How long the first bytes of each take is not its matter: to store a large blob takes a registry minutes.
+    """
 
     def __init__(self, raw: io.RawIOBase, clock: Callable[[], float]) -> None:
         self._raw = raw
         self._clock = clock
-        self._is_begun = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Another answer is what comes next."""
+        self._is_over = self._is_begun = False
         self._waited = 0.0
         self._received = 0
+
+    def end(self) -> None:
+        """The answer is over: whoever reads on finds what has been read of the line already, and then nothing."""
+        self._is_over = True
 
     def readable(self) -> bool:
         """True."""
@@ -45,6 +43,8 @@ class Watched(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """What comes next, as soon as it does."""
+        if self._is_over:
+            return None
         began = self._clock()
         count = self._raw.readinto(buffer)
         if self._is_begun:
