@@ -123,7 +123,7 @@ CASES = (
         "nothing-40ms",
         "the same with 40 ms a request",
         "lib",
-        (*_BOTH_CACHES, "skopeo sync", *_AT_A_TIME),
+        (*_BOTH_CACHES, "skopeo sync", *_AT_A_TIME, "regsync, no `parallel`"),
         (_wall(0.40, "regsync"), _NO_PULLS, *_ONE_REQUEST),
         before=0,
         delay=_FAR,
