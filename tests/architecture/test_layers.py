@@ -24,7 +24,7 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
 
 
 def test_a_registry_is_reached_without_what_only_proxies_need() -> None:
-    code = "import sys; from toolkit.oci.client import RegistryClient; RegistryClient(); print({'urllib3', 'urllib.request'} & set(sys.modules))"
+    code = "import sys; from toolkit.oci.client import RegistryClient; RegistryClient(); print({'urllib3', 'urllib.request', 'http.client', 'email.utils'} & set(sys.modules))"
     plain = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=plain, capture_output=True, check=True)
     assert found.stdout == b"set()\n"
