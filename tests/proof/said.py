@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.proof.cells import Cell
 from tests.proof.registries import ECR_HOST
-from toolkit.codebuild.coverage import Daemon, Verdict
+from toolkit.codebuild.coverage import Daemon, Kind, Verdict
 from toolkit.operations.scan import ScanOptions, scan
 
 _DOCKER_HUB = "docker.io"
@@ -17,7 +17,7 @@ _WORST_FIRST = (Verdict.LEAVES, Verdict.WRONG, Verdict.REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """`verdict` is the worst of all uses; `registries` are where those that leave would go."""
+    """`verdict` is what comes of all uses together; `registries` are where those that leave would go."""
 
     verdict: Verdict
     registries: frozenset[str]
@@ -58,5 +58,11 @@ def ask_scan(cell: Cell) -> Said:
         )
         report = scan(options).report
     verdicts = [(use.verdicts[cell.strategy][cell.builder], use.registry or "") for use in report.uses]
+    if any(
+        use.kind == Kind.SBOM and verdict is Verdict.REFUSED
+        for use, (verdict, _) in zip(report.uses, verdicts, strict=True)
+    ):
+        # BuildKit refuses an option before it asks anybody for an image.
+        return Said(Verdict.REFUSED, frozenset())
     worst = next((one for one in _WORST_FIRST if any(verdict is one for verdict, _ in verdicts)), Verdict.STAYS)
     return Said(worst, frozenset(registry for verdict, registry in verdicts if verdict is worst))

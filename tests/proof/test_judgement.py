@@ -85,3 +85,4 @@ def test_the_scan_is_asked_about_the_very_cell() -> None:
     assert ask_scan(cell("digest", Strategy.HOSTS, docker=NEW)).verdict is HOME
     assert ask_scan(cell("digest", Strategy.HOSTS, docker=OLD)).verdict is ENDS
     assert ask_scan(cell("quay", Strategy.NONE)).registries == {"quay.io"}
+    assert ask_scan(cell("sbom", Strategy.NONE, docker=NEW)).verdict is ENDS
