@@ -133,6 +133,15 @@ def test_a_list_that_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
     assert "error: `list` cannot be read: it is not UTF-8 text\n" in done.stderr
 
 
+@pytest.mark.parametrize("other", ["./lay", "{here}/lay", "link", "none/../lay"])
+def test_a_layout_that_is_spelled_in_two_ways_is_filled_once(tmp_path: Path, other: str) -> None:
+    (tmp_path / "link").symlink_to("lay")
+    again = f"oci:{other.format(here=tmp_path)}:x"
+    done = Toolkit(tmp_path).run("copy", "localhost:1/a:1", "oci:lay:x", "localhost:1/b:1", again).expect(64)
+    assert f"`{again}` is filled twice, also by the arguments" in done.stderr
+    assert not (tmp_path / "lay").exists()
+
+
 def test_a_usage_error_in_a_stream_is_its_last_line(tmp_path: Path) -> None:
     done = Toolkit(tmp_path).run("plan", "--format=json-lines", "--nope").expect(64)
     (line,) = [json.loads(text) for text in done.stdout.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -147,7 +148,7 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
         raise UsageError("usage.no_pairs", "there is nothing to copy", hint="give SRC DST, or --list FILE")
     pairs: list[Pair] = []
     problems: list[str] = []
-    targets: dict[Reference, str] = {}
+    targets: dict[tuple[str, str | None], str] = {}
     for where, texts in rows:
         if len(texts) != 2:
             shown = " ".join(map(without_credential, texts))
@@ -162,10 +163,10 @@ def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
             problems.append(f"{where}: `{texts[0]}` has no tag; write `{texts[0]}:latest` if that is meant")
         elif pair.destination.tag is None or pair.destination.digest is not None:
             problems.append(f"{where}: the destination `{texts[1]}` needs a tag, or a name in a layout, and no digest")
-        elif pair.destination in targets:
-            problems.append(f"{where}: `{texts[1]}` is filled twice, also by {targets[pair.destination]}")
+        elif (place := _place(pair.destination)) in targets:
+            problems.append(f"{where}: `{texts[1]}` is filled twice, also by {targets[place]}")
         else:
-            targets[pair.destination] = where
+            targets[place] = where
             pairs.append(pair)
     if problems:
         raise UsageError("usage.pairs", "; ".join(problems))
@@ -193,6 +194,14 @@ def _fillable(destination: Reference) -> Reference:
 
         Layouts().check_fillable(destination.name)
     return destination
+
+
+def _place(destination: Reference) -> tuple[str, str | None]:
+    """What is filled. A layout has many spellings: a path from here or from the root, and over links."""
+    from toolkit.oci.layout_reference import LAYOUTS
+
+    is_layout = destination.registry == LAYOUTS
+    return os.path.realpath(destination.repository) if is_layout else str(destination.name), destination.tag
 
 
 def _read_list(path: Path) -> list[tuple[str, list[str]]]:
