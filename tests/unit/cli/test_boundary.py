@@ -133,6 +133,12 @@ def test_a_list_that_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
     assert "error: `list` cannot be read: it is not UTF-8 text\n" in done.stderr
 
 
+def test_a_list_from_windows_is_read(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbf# base images\r\na:1 localhost:1/x\r\n")
+    done = Toolkit(tmp_path).run("copy", "--list", "list").expect(64)
+    assert "error: list:2: the destination `localhost:1/x` needs a tag" in done.stderr
+
+
 @pytest.mark.parametrize("other", ["./lay", "{here}/lay", "link", "none/../lay"])
 def test_a_layout_that_is_spelled_in_two_ways_is_filled_once(tmp_path: Path, other: str) -> None:
     (tmp_path / "link").symlink_to("lay")

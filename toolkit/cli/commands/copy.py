@@ -208,7 +208,7 @@ def _read_list(path: Path) -> list[tuple[str, list[str]]]:
     try:
         with path.open("rb") as file:
             content = file.read(_LONGEST_LIST + 1)
-        lines = content.decode("utf-8").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError("usage.list_unreadable", f"`{path}` cannot be read: {why}") from error
