@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING
 
 from toolkit.errors import AccessDenied, Refused
-from toolkit.events import Emit
+from toolkit.events import Emit, ImageFailed
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
@@ -75,8 +75,13 @@ def copy(
     says what to do when there are too few: to refuse is to raise Refused before anything moves.
     """
     started = clock()
-    lost: list[tuple[Pair, SourceFault]] = []
-    asked = _ask(pairs, wanted, observer, lost)
+    lost: list[SeedOutcome] = []
+
+    def lose(pair: Pair, fault: SourceFault) -> None:
+        lost.append(outcome := _lost(pair, fault))
+        emit(ImageFailed(outcome.key, f"source.{fault.kind}", fault.message, fault.hint))
+
+    asked = _ask(pairs, wanted, observer, lose)
     destinations = [pair.destination for pair in pairs]
     with step(emit, "copy", total=len(pairs)):
         if on_budget is OnBudget.REFUSE:
@@ -88,7 +93,7 @@ def copy(
             outcomes, interrupt = copy_within(
                 asked, on_budget, observer, seeder, emit, expected=destinations, clock=clock, sleep=sleep
             )
-    report = Report((*outcomes, *(_lost(*one) for one in lost)), round(clock() - started, 3))
+    report = Report((*outcomes, *lost), round(clock() - started, 3))
     publish(report)
     if interrupt:
         raise interrupt
@@ -111,7 +116,7 @@ def preview(
     Refused where `copy` would refuse for want of pulls.
     """
     lost: list[tuple[Pair, SourceFault]] = []
-    asked = list(_ask(pairs, wanted, observer, lost))
+    asked = list(_ask(pairs, wanted, observer, lambda *one: lost.append(one)))
     looked = seeder.look([one.request for one in asked])
     found = {preview.destination: preview for preview in looked}
     for pair, fault in lost:
@@ -156,16 +161,16 @@ def _unless_short(asked: Iterable[Asked], observer: Observer, seeder: Seeder, em
 
 
 def _ask(
-    pairs: Sequence[Pair], wanted: Selection, observer: Observer, lost: list[tuple[Pair, SourceFault]]
+    pairs: Sequence[Pair], wanted: Selection, observer: Observer, lose: Callable[[Pair, SourceFault], None]
 ) -> Iterator[Asked]:
-    """What to copy, one by one as the sources are pinned; pairs whose source cannot be had are added to `lost`."""
+    """What to copy, one by one as the sources are pinned; `lose` hears of pairs whose source cannot be had."""
     requests = []
     with observer.heads(pair.source for pair in pairs) as heads:
         all_wait = _counts_pulls(heads)
         for pair in pairs:
             head = heads[pair.source].result()
             if isinstance(head, SourceFault):
-                lost.append((pair, head))
+                lose(pair, head)
                 continue
             request = CopyRequest(
                 key=str(pair.destination),
@@ -184,7 +189,7 @@ def _ask(
         taken = {pair.destination for pair in pairs}
         for pair, companion in _beside(requests, found, taken):
             if isinstance(companion.head, SourceFault):
-                lost.append((pair, companion.head))
+                lose(pair, companion.head)
                 continue
             request = CopyRequest(
                 key=str(pair.destination),

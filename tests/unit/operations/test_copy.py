@@ -9,6 +9,7 @@ import pytest
 from tests.support.made_images import image, index, referrer, store, whole
 from tests.support.memory_registry import MemoryRegistry
 from toolkit.errors import SeedingIncomplete
+from toolkit.events import Emit, Event, ImageFailed
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.descriptor import Platform
@@ -31,6 +32,7 @@ def copied(
     *pairs: Pair,
     keeps_signatures: bool = True,
     platforms: tuple[Platform, ...] | None = None,
+    emit: Emit = lambda event: None,
 ) -> dict[str, SeedStatus]:
     """How each tag ended, in order."""
     reports: list[Report] = []
@@ -40,7 +42,7 @@ def copied(
         Selection(platforms, keeps_signatures=keeps_signatures),
         Observer(registry, lambda repository, tags: None, lambda event: None, cache=cache),
         Seeder(registry, registry, lambda event: None, cache=cache),
-        lambda event: None,
+        emit,
         publish=reports.append,
     )
     return {outcome.key.rpartition(":")[2]: outcome.status for outcome in reports[0].outcomes}
@@ -90,6 +92,15 @@ def test_a_signature_that_cannot_be_looked_for_is_told_and_the_image_copied() ->
     with pytest.raises(SeedingIncomplete):
         copied(registry)
     assert whole(registry, TARGET)
+
+
+def test_an_image_without_a_source_is_told_as_it_is_found() -> None:
+    events: list[Event] = []
+    registry = signed_registry()
+    with pytest.raises(SeedingIncomplete):
+        copied(registry, Pair(SOURCE.name.with_tag("none"), TARGET), emit=events.append)
+    (failed,) = [event for event in events if isinstance(event, ImageFailed)]
+    assert (failed.image, failed.code) == (str(TARGET), "source.missing")
 
 
 class _SourceAfterDestination(MemoryRegistry):
