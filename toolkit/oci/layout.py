@@ -33,8 +33,8 @@ _LARGEST_DOCUMENT = 16 * 2**20
 class Layouts:
     """Every layout that a reference may name; safe to share between threads.
 
-    `hides_partial`: an image of which something is missing counts as absent under its name, so that a copy completes
-    it. A source shows it: one platform of a layout that lacks the others may be all that is wanted.
+    `hides_partial`: an image of which something is missing counts as absent, by its name and by its digest, so that a
+    copy completes it. A source shows it: one platform of a layout that lacks the others may be all that is wanted.
     """
 
     def __init__(self, *, hides_partial: bool = False) -> None:
@@ -77,7 +77,7 @@ class Layouts:
             if not self._hides_partial:
                 raise
             return None
-        if self._hides_partial and ref.digest is None and not self._is_whole(ref.name, document):
+        if self._hides_partial and not self._is_whole(ref.name, document):
             return None
         return ManifestHead(Descriptor(document.media_type, digest, len(document.raw)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,13 @@ from toolkit.errors import SeedingIncomplete
 from toolkit.events import Emit, Event, ImageFailed
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, referrers_tag
+from toolkit.oci.copy import Target
 from toolkit.oci.descriptor import Platform
+from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.layout import Layouts
+from toolkit.oci.layout_reference import LAYOUTS, LayoutReference
 from toolkit.oci.reference import Reference
 from toolkit.operations.copy import Pair, Selection, copy
 from toolkit.report import Report, SeedStatus
@@ -33,6 +38,7 @@ def copied(
     keeps_signatures: bool = True,
     platforms: tuple[Platform, ...] | None = None,
     emit: Emit = lambda event: None,
+    target: Target | None = None,
 ) -> dict[str, SeedStatus]:
     """How each tag ended, in order."""
     reports: list[Report] = []
@@ -41,7 +47,7 @@ def copied(
         pairs or [Pair(SOURCE, TARGET)],
         Selection(platforms, keeps_signatures=keeps_signatures),
         Observer(registry, lambda repository, tags: None, lambda event: None, cache=cache),
-        Seeder(registry, registry, lambda event: None, cache=cache),
+        Seeder(registry, target or registry, emit, cache=cache),
         emit,
         publish=reports.append,
     )
@@ -101,6 +107,24 @@ def test_an_image_without_a_source_is_told_as_it_is_found() -> None:
         copied(registry, Pair(SOURCE.name.with_tag("none"), TARGET), emit=events.append)
     (failed,) = [event for event in events if isinstance(event, ImageFailed)]
     assert (failed.image, failed.code) == (str(TARGET), "source.missing")
+
+
+def test_a_layer_that_is_cut_off_in_a_layout_is_named(tmp_path: Path) -> None:
+    events: list[Event] = []
+    registry = MemoryRegistry()
+    store(registry, INDEX, str(SOURCE))
+    carried = Pair(SOURCE, LayoutReference(LAYOUTS, str(tmp_path), tag="a"))
+    copied(registry, carried, target=Layouts(hides_partial=True))
+    layer = tmp_path / "blobs" / "sha256" / Digest.of(b"arm64").hex
+    layer.write_bytes(b"arm")
+    with pytest.raises(SeedingIncomplete):
+        copied(registry, carried, target=Layouts(hides_partial=True), emit=events.append)
+    (failed,) = [event for event in events if isinstance(event, ImageFailed)]
+    assert failed.code == "destination.layout_unusable"
+    assert (f"`{layer}` has 3 bytes, not 5" in failed.message, failed.hint) == (True, "delete it and run again")
+    layer.unlink()
+    assert copied(registry, carried, target=Layouts(hides_partial=True)) == {"a": SeedStatus.COPIED}
+    assert layer.read_bytes() == b"arm64"
 
 
 class _SourceAfterDestination(MemoryRegistry):
