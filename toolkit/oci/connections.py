@@ -200,7 +200,8 @@ class _Connection:
     def has_more(self) -> bool:
         """Whether more has come already than the answer, which is over."""
         self.watched.end()
-        return bool(self.incoming.peek(1))
+        is_decrypted = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+        return is_decrypted or bool(self.incoming.peek(1))
 
     def close(self) -> None:
         self.incoming.close()
