@@ -65,10 +65,12 @@ def raise_if_incomplete(report: Report) -> None:
             hint=left[0].hint,
         )
     if report.failed:
+        # An image that has a hint of its own fails again until that is done.
+        first = "follow the hint of each, then " if any(outcome.hint for outcome in report.failed) else ""
         raise SeedingIncomplete(
             "seed.incomplete",
             f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-            hint="run the same command again: what is there stays, only the rest is copied"
+            hint=f"{first}run the same command again: what is there stays, only the rest is copied"
             if report.can_resume
             else PLAN_AGAIN,
         )
