@@ -54,7 +54,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     from toolkit.terraform.work_dir import WorkDir
 
     session = AwsSession(desired.region)
-    cache = open_cache(settings.cache_dir)
+    cache = open_cache(emit, settings.cache_dir)
     client = open_client(emit, session, desired.registries, jobs=settings.jobs)
     upstream = open_sources(emit, client, desired.registries)
     ecr = EcrService(session)
@@ -89,13 +89,19 @@ def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:
     return lambda registry: rate if ecr_region(registry) else None
 
 
-def open_cache(folder: Path | None) -> DocumentCache:
+def open_cache(emit: Emit, folder: Path | None) -> DocumentCache:
     """The registry documents of earlier runs; of this one alone where there is no place for them."""
+
+    def unusable(directory: Path, error: OSError) -> None:
+        message = f"registry documents cannot be kept in `{directory}`: {error.strerror or error}"
+        hint = "name a folder that can be written with --cache-dir; else the next run reads, and pays for, them again"
+        emit(NoticeGiven("cache.unusable", message, hint))
+
     if folder is None:
         home = home_folder()
         caches = Path(given) if (given := os.environ.get("XDG_CACHE_HOME")) else home / ".cache" if home else None
         folder = caches / "base-image-toolkit" if caches else None
-    return DocumentCache(folder)
+    return DocumentCache(folder, on_unusable=unusable)
 
 
 def open_client(

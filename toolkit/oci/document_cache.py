@@ -36,10 +36,21 @@ class _Reading:
 
 
 class DocumentCache:
-    """Safe to share between threads, and its directory between processes. Limits are in bytes."""
+    """Safe to share between threads, and its directory between processes. Limits are in bytes.
 
-    def __init__(self, directory: Path | None = None, *, limit: int = _ON_DISK, memory_limit: int = _IN_MEMORY) -> None:
+    `on_unusable` is told once, when nothing can be written to the directory.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        limit: int = _ON_DISK,
+        memory_limit: int = _IN_MEMORY,
+        on_unusable: Callable[[Path, OSError], None] | None = None,
+    ) -> None:
         self._directory = directory
+        self._on_unusable = on_unusable
         self._limit = limit
         self._memory_limit = memory_limit
         self._memory: OrderedDict[Digest, Document] = OrderedDict()
@@ -121,7 +132,7 @@ class DocumentCache:
         if path is None:
             return
         content = document.media_type.encode("ascii", "replace") + b"\n" + document.raw
-        with suppress(OSError):  # a full or read-only disk costs the next run a read, and this one nothing
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
             temporary = Path(name)
@@ -131,6 +142,13 @@ class DocumentCache:
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
+        except OSError as error:  # a full or read-only disk costs the next run a read, and this one nothing
+            with self._lock:
+                tell, self._on_unusable = self._on_unusable, None
+            if tell is not None:
+                tell(path.parent, error)
+            return
+        with suppress(OSError):  # another run may make room at the same time
             self._make_room(path.parent, len(content))
 
     def _path(self, digest: Digest) -> Path | None:

@@ -24,6 +24,7 @@ from toolkit.errors import (
     TerraformFailed,
     ToolkitError,
 )
+from toolkit.events import Event, NoticeGiven
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
 
@@ -199,8 +200,23 @@ def test_without_a_home_documents_are_kept_where_a_folder_is_named(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     document = image([b"layer"]).document
-    open_cache(tmp_path / "cache" if has_folder else None).put(document.digest, document)
+    told: list[Event] = []
+    open_cache(told.append, tmp_path / "cache" if has_folder else None).put(document.digest, document)
     assert [path.name for path in tmp_path.iterdir()] == (["cache"] if has_folder else [])
+    assert told == []
+
+
+def test_a_folder_where_no_document_can_be_kept_is_told_once(tmp_path: Path) -> None:
+    """What is read of Docker Hub is paid for again otherwise, and nobody knows why."""
+    (tmp_path / "file").touch()
+    told: list[Event] = []
+    cache = open_cache(told.append, tmp_path / "file")
+    for layer in (b"a", b"b"):
+        document = image([layer]).document
+        cache.put(document.digest, document)
+    (notice,) = told
+    assert isinstance(notice, NoticeGiven)
+    assert (notice.code, str(tmp_path / "file") in notice.message) == ("cache.unusable", True)
 
 
 @pytest.mark.parametrize("rate", ["fast", "-1M", "20 apples", "5TB", "100K", "1,5M", ""])

@@ -110,7 +110,7 @@ def command(
 
             source = PullLimits(Stores(client, Layouts()))
             target = Stores(client, Layouts(hides_partial=True))
-        cache = open_cache(cache_dir)
+        cache = open_cache(run.emit, cache_dir)
         observer = Observer(source, lambda repository, tags: None, run.emit, cache=cache)
         seeder = Seeder(
             source,
