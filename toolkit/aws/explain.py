@@ -96,6 +96,10 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         return explain_credentials(error)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
         return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws sso login`")
+    if isinstance(error, boto.LoginInsufficientPermissions):
+        return AccessDenied("aws.access_denied", str(error), hint="grant the action named above to this user")
+    if isinstance(error, boto.LoginError):
+        return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws login`")
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
         return Refused(
             "aws.unreachable",
@@ -105,12 +109,24 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
     return Refused("aws.request_failed", f"AWS cannot be asked: {error}")
 
 
-def explain_credentials(error: boto.BotoCoreError | OSError | ValueError) -> AccessDenied:
-    """Our error for credentials that are asked for in a way that does not work: a file, a program, a profile."""
+def explain_credentials(error: boto.BotoCoreError | OSError | ValueError | AttributeError) -> AccessDenied:
+    """Our error for credentials that are asked for in a way that does not work: a file, a program, a profile.
+
+    What a program prints may be a secret, and botocore repeats it; it is never shown.
+    """
+    from botocore import exceptions as boto
+    from dateutil.parser import ParserError  # type: ignore[import-untyped]  # no stubs of it are installed
+
     if isinstance(error, OSError):
         words = f"`{error.filename}`: {error.strerror}"
     elif isinstance(error, json.JSONDecodeError):
         words = "what `credential_process` prints is no JSON"
+    elif isinstance(error, AttributeError):
+        words = "what `credential_process` prints is no JSON object"
+    elif isinstance(error, ParserError):
+        words = "their expiry is no time"
+    elif isinstance(error, boto.CredentialRetrievalError) and error.kwargs.get("provider") == "custom-process":
+        words = "`credential_process` fails, or prints other fields than a credential has"
     else:
         words = str(error)
     return AccessDenied(

@@ -57,7 +57,7 @@ class AwsSession:
         session = boto3.session.Session()
         try:
             session.get_credentials()
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
             # botocore has no class of its own for what a program or a file says that is no credential.
             raise explain_credentials(error) from error
         return session

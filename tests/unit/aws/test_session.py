@@ -15,6 +15,18 @@ CONFIG = """
 credential_process = /nope/bin token
 [profile no-json]
 credential_process = echo hunter2
+[profile no-object]
+credential_process = echo '"hunter2"'
+[profile nothing]
+credential_process = true
+[profile no-secret]
+credential_process = echo '{"Version": 1, "AccessKeyId": "hunter2"}'
+[profile no-version]
+credential_process = echo '{"Version": "hunter2"}'
+[profile no-time]
+credential_process = echo '{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": "hunter2"}'
+[profile failing]
+credential_process = sh -c 'echo hunter2 >&2; exit 3'
 [profile no-source]
 role_arn = arn:aws:iam::123456789012:role/x
 source_profile = nobody
@@ -61,6 +73,12 @@ def test_an_endpoint_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch
         ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/"}, "Unsupported host 'example.com'"),
         ({"AWS_PROFILE": "no-program"}, "`/nope/bin`: No such file or directory"),
         ({"AWS_PROFILE": "no-json"}, "what `credential_process` prints is no JSON"),
+        ({"AWS_PROFILE": "no-object"}, "what `credential_process` prints is no JSON object"),
+        ({"AWS_PROFILE": "nothing"}, "what `credential_process` prints is no JSON"),
+        ({"AWS_PROFILE": "no-secret"}, "`credential_process` fails, or prints other fields"),
+        ({"AWS_PROFILE": "no-version"}, "`credential_process` fails, or prints other fields"),
+        ({"AWS_PROFILE": "no-time"}, "their expiry is no time"),
+        ({"AWS_PROFILE": "failing"}, "`credential_process` fails, or prints other fields"),
         ({"AWS_PROFILE": "no-source"}, "nobody"),
         ({"AWS_PROFILE": "no-sso"}, "nobody"),
     ],
