@@ -23,6 +23,8 @@ _WRAPPERS = frozenset({"sudo", "env", "nohup", "exec", "command", "nice", "timeo
 _CLIENTS = frozenset({"docker", "docker-compose", "docker-buildx"})
 _DOCKER_IN_WORD = re.compile(r"\bdocker(-compose)?\s+(build|buildx|bake|pull|run|create|compose|image|container|up)\b")
 _VARIABLE = re.compile(r"\$(\w*[A-Za-z]\w*|\{\w+\})")
+# What sets variables of its own only, or none.
+_SETS_ITS_OWN = re.compile(r"\$\(\s*(ssh-agent|aws ecr get-login)\b|/activate\b|/nvm\.sh\b")
 _MOST_SHELLS = 20
 """How deep substitutions are followed."""
 
@@ -74,6 +76,8 @@ class CommandReader:
         if words[:1] in (["export"], ["eval"]) and (unread := [one for one in words if one.startswith("$")]):
             message = f"`{words[0]} {unread[0]}` sets or runs what is not read: look there for what it changes"
             self._calls.troubles.append(Trouble(command.line, message))
+            if not _SETS_ITS_OWN.search(command.text):
+                self._shell.forget()
         words, own = self._shell.take(words)
         words = self._split_variables(words, is_program=True)
         names = [word.rpartition("/")[2] for word in words]
@@ -98,6 +102,8 @@ class CommandReader:
         elif script := _script(command, words[words.index(program) :]):
             message = f"`{script}` runs other commands, which are not read: look there for what it fetches"
             self._calls.troubles.append(Trouble(command.line, message))
+            if words[0] in (".", "source") and not _SETS_ITS_OWN.search(command.text):
+                self._shell.forget()
 
     def _split_variables(self, words: list[str], *, is_program: bool = False) -> list[str]:
         """`words` with what a variable of options stands for; of a program, the first but for wrappers."""

@@ -118,6 +118,10 @@ class ShellState:
         yield
         self._known, self._scopes, self._chain, self._last = kept
 
+    def forget(self) -> None:
+        """Something that nobody has read may have set any variable that there is."""
+        self._set(dict.fromkeys(self._known.values))
+
     def settle(self) -> None:
         """End what a text has left open."""
         while self._scopes:
