@@ -86,7 +86,7 @@ class Matcher:
             traits.add(Trait.DIGEST)
         elif tagged_name(reference) in self._local - tagged_names(late_tags):
             traits.add(Trait.BUILT_HERE)
-        platform = _platform(image.platform) or self._machine
+        platform = platform_of(image.platform) or self._machine
         if not self._machine.matches(platform):
             traits.add(Trait.OTHER_PLATFORM)
         if self._strategy in image.unused:
@@ -140,7 +140,8 @@ def _written_traits(image: NamedImage) -> Iterable[Trait]:
         yield Trait.CONTAINERD_SYNTAX
 
 
-def _platform(text: str | None) -> Platform | None:
+def platform_of(text: str | None) -> Platform | None:
+    """The platform that a file names; None where it names none, or what is none."""
     try:
         return Platform.parse(text) if text else None
     except OciError:

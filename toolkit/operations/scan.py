@@ -20,8 +20,8 @@ from toolkit.codebuild.coverage import (
     builder_of,
     outcome,
 )
-from toolkit.codebuild.findings import NamedImage
-from toolkit.codebuild.matching import Match, Matcher
+from toolkit.codebuild.findings import NamedImage, Trouble
+from toolkit.codebuild.matching import Match, Matcher, platform_of
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
 from toolkit.errors import UsageError
 from toolkit.manifest.additions import add_images
@@ -82,6 +82,11 @@ class _Way:
     def troubles(self, findings: Findings) -> Iterator[FoundTrouble]:
         """What was not understood, and what the step of the build does not find or does not look at."""
         yield from findings.troubles
+        said = {(one.file, one.trouble.line) for one in findings.troubles}
+        for found in findings.images:
+            if _has_no_platform(found) and (found.file, found.image.line) not in said:
+                message = f"`{found.image.platform}` is no platform"
+                yield FoundTrouble(found.file, Trouble(found.image.line, message, is_fault=True))
         has_to_read = self.on_miss == "fail" or self.strategy in (Strategy.CONTEXTS, Strategy.DIRECT)
         if self.scanned and has_to_read and self.strategy is not Strategy.LOGIN:
             yield from self.scanned.absent
@@ -243,6 +248,10 @@ def _is_addable(match: Match) -> bool:
     return Trait.NOT_MIRRORED in traits and not traits & {Trait.HOME, Trait.BUILT_HERE, Trait.STAGE_UNUSED}
 
 
+def _has_no_platform(found: FoundImage) -> bool:
+    return bool(found.image.platform) and platform_of(found.image.platform) is None
+
+
 def _additions(
     pairs: Iterable[tuple[FoundImage, Match]], machine: str, defaults: Platforms
 ) -> dict[Reference, NewImage]:
@@ -251,7 +260,7 @@ def _additions(
     pinned: dict[Reference, Reference] = {}
     for found, match in pairs:
         reference = match.reference
-        if reference is None or not _is_addable(match):
+        if reference is None or not _is_addable(match) or _has_no_platform(found):
             continue
         tagged = _tagged(reference)
         wanted.setdefault(tagged, set()).add(found.image.platform or machine)

@@ -30,6 +30,24 @@ def test_it_mirrors_what_was_found_and_says_what_could_not_be_known(tmp_path: Pa
     assert begun.left_out == ("Dockerfile:3: `node:$V`: give values: `--build-arg V=...`",)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("compose.yaml", "services:\n  x:\n    platform: linux/amd64/v9/zz\n    image: redis\n"),
+        ("docker-bake.json", '{"target": {"x": {"platforms": ["linux/amd64/v9/zz"], "dockerfile": "sub/Dockerfile"}}}'),
+        (
+            "buildspec.yml",
+            "version: 0.2\nphases: {build: {commands: [docker pull --platform=linux/amd64/v9/zz redis]}}\n",
+        ),
+    ],
+)
+def test_what_is_no_platform_keeps_no_other_image_out(tmp_path: Path, name: str, text: str) -> None:
+    files = {name: text, "Dockerfile": "FROM nginx:1.16\n", "sub/Dockerfile": "FROM scratch\nFROM redis\n"}
+    begun = init(start(write_project(tmp_path, files if "bake" in name else {**files, "sub/Dockerfile": ""})))
+    assert [image.source for image in load(tmp_path / "images.yaml").images] == ["nginx:1.16"]
+    assert any("`linux/amd64/v9/zz` is no platform" in reason for reason in begun.left_out)
+
+
 def test_values_and_the_machine_are_those_of_the_scan(tmp_path: Path) -> None:
     write_project(tmp_path, {"Dockerfile": "ARG V\nFROM node:$V\n"})
     init(start(tmp_path, name="shop", values={"V": "20"}, machine="linux/arm64"))
@@ -110,9 +128,8 @@ def test_name_and_region_bring_nothing_else_into_the_manifest(
 
 def test_what_is_wrong_in_a_file_of_the_builds_is_not_laid_on_the_name(tmp_path: Path) -> None:
     write_project(tmp_path, {"compose.yaml": "services: {x: {image: redis, platform: 'x], y: [z'}}"})
-    with pytest.raises(UsageError, match=r"images\[0\].platforms\[0\] `x\], y: \[z` is no platform") as error:
+    with pytest.raises(Refused, match=r"compose.yaml:1: `x\], y: \[z` is no platform"):
         init(start(tmp_path, name="shop"))
-    assert error.value.hint == "correct that in the files of your builds"
 
 
 def test_the_text_is_for_people(tmp_path: Path) -> None:
