@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -206,6 +207,16 @@ def test_a_saved_plan_is_refused_when_a_tag_has_moved(story: Story, applied: dic
     done = story.toolkit.run("apply", "moved.json").expect(7)
     assert "when the plan was made" in done.stderr
     story.ecr("put_image", **{**moved, "imageManifest": kept})
+
+
+def test_a_saved_plan_that_was_edited_is_refused(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+    """Spelled anew it is the same plan; with another digest it is not."""
+    saved, edited, spelled = (tmp_path / name for name in ("saved.json", "edited.json", "spelled.json"))
+    story.toolkit.run("plan", "--out", str(saved)).expect(0)
+    edited.write_text(re.sub(r"sha256:[0-9a-f]", "sha256:0", saved.read_text()))
+    spelled.write_text(json.dumps(json.loads(saved.read_text())))
+    assert "edited or damaged" in story.toolkit.run("apply", str(edited)).expect(7).stderr
+    story.toolkit.run("apply", str(spelled)).expect(0)
 
 
 def test_a_saved_plan_does_not_outlive_its_manifest(story: Story, applied: dict[str, object], tmp_path: Path) -> None:

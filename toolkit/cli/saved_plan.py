@@ -1,7 +1,8 @@
 """A reviewed plan on its way from `toolkit plan --out FILE` to `toolkit apply FILE`.
 
-The file has our plan; Terraform's own stays in the working directory, and the file has its checksum. So what is applied
-is what was reviewed, or nothing.
+The file has our plan and its checksum; Terraform's own stays in the working directory, and the file has its checksum
+too. So what is applied is what was reviewed, or nothing. That is against slips and damage: who may write the file could
+also plan something else.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ def check_place(path: Path) -> None:
 
 def write_plan(path: Path, planned: Planned, manifest: Path) -> None:
     """Put the plan into `path`, whole or not at all. Raises Refused when it cannot be written."""
+    plan = plan_document(planned.plan)
     document = {
         "schema_version": _SCHEMA_VERSION,
         "toolkit_version": __version__,
         "manifest_sha256": _sha256(manifest),
         "terraform_plan_sha256": _sha256(planned.plan_file.path),
-        "plan": plan_document(planned.plan),
+        "plan_sha256": _sha256_of(plan),
+        "plan": plan,
     }
     try:
         write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
@@ -58,6 +61,8 @@ def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
     if not isinstance(document, dict) or document.get("schema_version") != _SCHEMA_VERSION:
         raise Refused("plan.unreadable", f"`{path}` is no plan that this version can apply", hint=PLAN_AGAIN)
     plan = plan_from_document(document.get("plan"))
+    if document.get("plan_sha256") != _sha256_of(document["plan"]):
+        raise Refused("plan.unreadable", f"`{path}` is not as it was saved: it was edited or damaged", hint=PLAN_AGAIN)
     if document.get("manifest_sha256") != _sha256(manifest):
         raise Refused("plan.stale", f"`{manifest}` has changed since `{path}` was made", hint=PLAN_AGAIN)
     work_dir = WorkDir(work_path)
@@ -68,6 +73,11 @@ def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
             hint="keep the working directory from plan to apply, or plan again",
         )
     return Planned(plan, PlanFile(work_dir.plan_path, work_dir, plan.infra_changes))
+
+
+def _sha256_of(plan: object) -> str:
+    """Of its content, however it is spelled."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str | None:
