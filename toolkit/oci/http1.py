@@ -19,7 +19,7 @@ _LONGEST_LINE = 64 * 1024
 _MOST_FIELDS = 256
 _MOST_INTERIM = 16
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?")
 _HAS_NO_CONTENT = (204, 304)
 _TELLS_ITS_LENGTH = ("PUT", "POST", "PATCH")
 
@@ -164,21 +164,24 @@ class Content:
     def _read_chunks(self, size: int) -> bytes:
         parts: list[bytes] = []
         while size and not self.is_over:
-            if not self._left and not self._begin_chunk():
+            try:
+                if not self._left and not self._begin_chunk():
+                    break
+                part = self._incoming.read(min(size, self._left or 0))
+                self._count(part)
+                parts.append(part)
+                size -= len(part)
+                if not self._left and _read_line(self._incoming):
+                    raise Malformed
+            except ConnectionResetError:
+                if not parts:
+                    raise
                 break
-            part = self._incoming.read(min(size, self._left or 0))
-            if not part and parts:
-                break
-            self._count(part)
-            parts.append(part)
-            size -= len(part)
-            if not self._left and _read_line(self._incoming):
-                raise Malformed
         return b"".join(parts)
 
     def _begin_chunk(self) -> bool:
         """False at the last one, after which there may be more fields."""
-        found = _CHUNK_SIZE.fullmatch(self._incoming.readline(_LONGEST_LINE))
+        found = _CHUNK_SIZE.fullmatch(_read_line(self._incoming))
         if found is None:
             raise Malformed
         self._left = int(found[1], 16)

@@ -195,8 +195,15 @@ def test_a_value_on_several_lines_is_one() -> None:
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
 @pytest.mark.parametrize(
     "content",
-    [b"Content-Length: 9\r\n\r\nabcde", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n9\r\ncde"],
-    ids=["length", "chunks"],
+    [
+        b"Content-Length: 9\r\n\r\nabcde",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n9\r\ncde",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n1",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n",
+    ],
+    ids=["length", "in a chunk", "at its end", "between chunks", "in a chunk's size", "before the last line"],
 )
 def test_what_came_before_a_cut_is_not_lost(content: bytes, size: int) -> None:
     """A download goes on from there."""
