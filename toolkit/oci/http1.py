@@ -106,11 +106,12 @@ def _head(method: str, version: int, status: int, fields: dict[str, list[str]]) 
     connection = _words(fields, "connection")
     keeps_open = "close" not in connection and (version > 0 or "keep-alive" in connection)
     codings, lengths = _words(fields, "transfer-encoding"), set(_words(fields, "content-length"))
-    if codings:  # who names a length too may be understood in two ways
-        keeps_open = keeps_open and not lengths and status not in _HAS_NO_CONTENT
+    has_codings = "transfer-encoding" in fields
+    if has_codings:  # who names a length too, or knows no chunks, may be understood in two ways
+        keeps_open = keeps_open and version > 0 and not lengths and status not in _HAS_NO_CONTENT
     if method == "HEAD" or status in _HAS_NO_CONTENT:
         return AnswerHead(status, fields, keeps_open, 0, is_chunked=False)
-    if codings:
+    if has_codings:
         if codings != ["chunked"]:
             raise Malformed
         return AnswerHead(status, fields, keeps_open, None, is_chunked=True)
@@ -123,7 +124,8 @@ def _head(method: str, version: int, status: int, fields: dict[str, list[str]]) 
 
 
 def _words(fields: Mapping[str, list[str]], name: str) -> list[str]:
-    return [word for value in fields.get(name, ()) for word in value.lower().replace(",", " ").split()]
+    words = (word.strip(" \t") for value in fields.get(name, ()) for word in value.lower().split(","))
+    return [word for word in words if word]
 
 
 def _read_line(incoming: io.BufferedReader[Any]) -> bytes:

@@ -145,6 +145,7 @@ def test_whatever_comes_is_an_answer_or_is_refused(text: bytes, method: str) -> 
         (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", False),
+        (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n", False),
     ],
 )
 def test_a_connection_is_kept_where_the_next_answer_is_sure_to_be_found(answer: bytes, keeps_open: bool) -> None:
@@ -169,6 +170,9 @@ def test_a_connection_is_kept_where_the_next_answer_is_sure_to_be_found(answer: 
         b"HTTP/1.1 200 OK\r\nX: a\0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\xa0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0x10\r\n\r\n",
@@ -176,6 +180,8 @@ def test_a_connection_is_kept_where_the_next_answer_is_sure_to_be_found(answer: 
         b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 4301 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \x0bchunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2**16 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 300 + b"\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 99,
