@@ -17,6 +17,7 @@ from toolkit.oci.values import dataclass
 # A signed address of storage has some kilobytes.
 _LONGEST_LINE = 64 * 1024
 _MOST_FIELDS = 256
+_MOST_BYTES = 256 * 1024  # of all fields: as many lines of the longest kind would be 16 MiB for each connection
 _MOST_INTERIM = 16
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?")
@@ -85,11 +86,13 @@ def _read_status(line: bytes) -> tuple[int, int]:
 def _read_fields(incoming: io.BufferedReader[Any]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     last: list[str] | None = None
+    size = 0
     for _ in range(_MOST_FIELDS):
         line = _read_line(incoming)
+        size += len(line)
         if not line:
             return fields
-        if b"\r" in line or b"\0" in line:
+        if b"\r" in line or b"\0" in line or size > _MOST_BYTES:
             raise Malformed
         if line[0] in b" \t" and last:  # a value on several lines, as long ago
             last[-1] += " " + line.strip(b" \t").decode("latin-1")

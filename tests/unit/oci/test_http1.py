@@ -184,6 +184,7 @@ def test_a_connection_is_kept_where_the_next_answer_is_sure_to_be_found(answer: 
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2**16 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 300 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"x" * 60_000 + b"\r\n") * 5 + b"\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 99,
     ],
     ids=lambda head: head[:60].decode("latin-1"),
@@ -226,7 +227,17 @@ def test_what_came_before_a_cut_is_not_lost(content: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks", [b"zz\r\n", b"-1\r\n", b"0x1\r\na\r\n", b"1\r\nabc\r\n", b"f" * 16 + b"\r\n", b"\r\n"]
+    "chunks",
+    [
+        b"zz\r\n",
+        b"-1\r\n",
+        b"0x1\r\na\r\n",
+        b"1\r\nabc\r\n",
+        b"f" * 16 + b"\r\n",
+        b"\r\n",
+        b"0\r\n" + (b"X: " + b"x" * 60_000 + b"\r\n") * 5 + b"\r\n",
+    ],
+    ids=lambda chunks: chunks[:20].decode(),
 )
 def test_chunks_that_are_none_are_refused(chunks: bytes) -> None:
     with pytest.raises(Malformed):
