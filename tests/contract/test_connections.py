@@ -341,33 +341,63 @@ def test_an_answer_is_heard_though_the_server_reads_no_further(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["stays", "hangs up"])
 def test_an_early_answer_on_a_new_secure_connection_is_heard(
-    transport: Transport, tls: ssl.SSLContext, version: ssl.TLSVersion
+    transport: Transport, tls: ssl.SSLContext, version: ssl.TLSVersion, hangs_up: bool
 ) -> None:
     tls.maximum_version = version
+    over = threading.Event()
 
     def refuse(visit: Visit) -> None:
         visit.hear(body=False)
         visit.sock.sendall(REFUSED)
+        if not hangs_up:
+            over.wait(60)
 
     with serving(refuse, tls=tls) as server:
-        assert upload(transport, server.url, LARGE) == 401
+        try:
+            assert upload(transport, server.url, LARGE) == 401
+        finally:
+            over.set()
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("says", [b"", CONTINUE, CONTINUE * 2], ids=["silent", "100", "100 twice"])
 def test_a_server_that_reads_slowly_gets_all_of_a_body(
-    transport: Transport, tls: ssl.SSLContext, is_secure: bool
+    transport: Transport, tls: ssl.SSLContext, is_secure: bool, says: bytes
 ) -> None:
-    """Longer than a stall lasts; a session's ticket, which lies there unread, is no answer."""
+    """Longer than a stall lasts; a session's ticket, which lies there unread, is no answer, and no more is a 1xx."""
 
     def read_late(visit: Visit) -> None:
         visit.hear(body=False)
+        visit.sock.sendall(says)
         threading.Event().wait(1.5)
         visit.file.read(LARGE)
         visit.sock.sendall(CREATED)
 
     with serving(read_late, tls=tls if is_secure else None) as server:
         assert upload(transport, server.url, LARGE) == 201
+
+
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+def test_an_early_answer_is_heard_after_what_came_before_it(
+    transport: Transport, tls: ssl.SSLContext, is_secure: bool
+) -> None:
+    over = threading.Event()
+
+    def refuse(visit: Visit) -> None:
+        visit.hear(body=False)
+        visit.sock.sendall(CONTINUE + REFUSED)
+        over.wait(60)
+
+    with serving(refuse, tls=tls if is_secure else None) as server:
+        try:
+            assert upload(transport, server.url, LARGE) == 401
+        finally:
+            over.set()
 
 
 # the way there

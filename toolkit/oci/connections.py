@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, quote
 from toolkit.oci.answers import Headers
 from toolkit.oci.connection_faults import broke, no_connection, timed_out, tls_failed, unreachable, unresolved
 from toolkit.oci.errors import ConnectionFailed
-from toolkit.oci.http1 import AnswerHead, Content, Malformed, read_head, request_head
+from toolkit.oci.http1 import AnswerHead, Content, Malformed, pass_interim, read_head, request_head
 from toolkit.oci.slow_answers import Watched
 
 Body = bytes | Iterable[bytes] | None
@@ -106,17 +106,17 @@ class Connections:
         kept = self._lend(key)
         if kept is not None:
             try:
-                return self._exchange(key, kept, asked, is_fresh=False)
+                return self._exchange(key, kept, asked)
             except ConnectionFailed as failure:
                 self._close_idle(key)  # what befell one is to be expected of the others
                 if isinstance(failure.__cause__, TimeoutError) or not (body is None or isinstance(body, bytes)):
                     raise
-        return self._exchange(key, self._open(parts, key[1], timeouts.connect), asked, is_fresh=True)
+        return self._exchange(key, self._open(parts, key[1], timeouts.connect), asked)
 
-    def _exchange(self, key: _Key, connection: _Connection, asked: _Asked, *, is_fresh: bool) -> RawAnswer:
+    def _exchange(self, key: _Key, connection: _Connection, asked: _Asked) -> RawAnswer:
         host = key[1]
         try:
-            head = _ask(connection, asked, is_fresh=is_fresh)
+            head = _ask(connection, asked)
         except TimeoutError as error:
             connection.close()
             raise timed_out(host) from error
@@ -262,7 +262,7 @@ class _DirectAnswer:
             self._connection.close()
 
 
-def _ask(connection: _Connection, asked: _Asked, *, is_fresh: bool) -> AnswerHead:
+def _ask(connection: _Connection, asked: _Asked) -> AnswerHead:
     sock, body = connection.sock, asked.body
     sock.settimeout(asked.seconds)
     is_sent = False
@@ -275,8 +275,7 @@ def _ask(connection: _Connection, asked: _Asked, *, is_fresh: bool) -> AnswerHea
             is_sent = True
         else:
             sock.sendall(request_head(asked.method, asked.target, connection.host, asked.headers, None))
-            # What there is to read on a new connection may be no more than a TLS session's ticket.
-            is_sent = _stream(sock, body, asked.seconds, listens=not (is_fresh and isinstance(sock, ssl.SSLSocket)))
+            is_sent = _stream(connection, body, asked.seconds)
     sock.settimeout(asked.seconds)
     connection.watched.begin()
     answer = read_head(connection.incoming, asked.method)
@@ -284,9 +283,9 @@ def _ask(connection: _Connection, asked: _Asked, *, is_fresh: bool) -> AnswerHea
     return answer if is_sent else replace(answer, keeps_open=False)
 
 
-def _stream(sock: socket.socket, body: Iterable[bytes], seconds: float, *, listens: bool) -> bool:
+def _stream(connection: _Connection, body: Iterable[bytes], seconds: float) -> bool:
     """Send a body; False where the server has answered and reads no further."""
-    stall = min(seconds, _STALL_SECONDS)
+    sock, stall = connection.sock, min(seconds, _STALL_SECONDS)
     sock.settimeout(stall)
     for chunk in body:
         rest, stalled = memoryview(chunk), 0.0
@@ -295,11 +294,28 @@ def _stream(sock: socket.socket, body: Iterable[bytes], seconds: float, *, liste
                 rest, stalled = rest[sock.send(rest) :], 0.0
             except TimeoutError:
                 stalled += stall
-                if listens and _has_something_to_read(sock):
+                if _is_answered(connection, seconds):
                     return False
                 if stalled >= seconds:
                     raise
+                sock.settimeout(stall)
     return True
+
+
+def _is_answered(connection: _Connection, seconds: float) -> bool:
+    """Whether an answer has begun, or the connection has ended; what comes before an answer (1xx) is passed over."""
+    sock = connection.sock
+    while connection.has_more() or _has_something_to_read(sock):
+        connection.watched.begin()
+        sock.settimeout(0)
+        try:
+            connection.incoming.peek(1)
+        except ssl.SSLWantReadError:  # it was no more than a TLS session's ticket
+            return False
+        sock.settimeout(seconds)
+        if not pass_interim(connection.incoming):
+            return True
+    return False
 
 
 def _target(parts: SplitResult) -> str:

@@ -21,6 +21,7 @@ _MOST_BYTES = 256 * 1024  # of all fields: as many lines of the longest kind wou
 _MOST_INTERIM = 16
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?")
+_INTERIM = re.compile(rb"HTTP/1\.\d 1")
 _HAS_NO_CONTENT = (204, 304)
 _TELLS_ITS_LENGTH = ("PUT", "POST", "PATCH")
 
@@ -71,6 +72,15 @@ def read_head(incoming: io.BufferedReader[Any], method: str) -> AnswerHead:
         if status >= 200:
             return _head(method, version, status, fields)
     raise Malformed
+
+
+def pass_interim(incoming: io.BufferedReader[Any]) -> bool:
+    """Read what comes before an answer (1xx) if that is next; whether it was."""
+    if not _INTERIM.match(incoming.peek(1)):
+        return False
+    _read_status(_read_line(incoming))
+    _read_fields(incoming)
+    return True
 
 
 def _read_status(line: bytes) -> tuple[int, int]:
