@@ -32,7 +32,10 @@ raise SystemExit(app(["ask"]))
 def on_a_terminal(
     *argv: str, until: str = "", keys: bytes = b"", number: int = 0, folder: Path | None = None
 ) -> tuple[int, str]:
-    """Run `argv`, press `keys` or send the signal `number` when it has written `until`: its exit code, and what it wrote."""
+    """Run `argv`, press `keys` or send the signal `number` when it has written `until`: its exit code, and what it wrote.
+
+    Again after five seconds, as a person would: what comes between the question and the system's `read` waits behind that.
+    """
     controller, device = pty.openpty()
 
     def take_terminal() -> None:
@@ -43,7 +46,7 @@ def on_a_terminal(
 
     process = subprocess.Popen(argv, stdin=device, stdout=device, stderr=device, cwd=folder, preexec_fn=take_terminal)
     os.close(device)
-    output, is_sent, deadline = "", False, time.monotonic() + 60
+    output, send_at, deadline = "", 0.0, time.monotonic() + 60
     while process.poll() is None or select.select([controller], [], [], 0)[0]:
         assert time.monotonic() < deadline, f"it does not end: {output!r}"
         if select.select([controller], [], [], 0.1)[0]:
@@ -51,8 +54,8 @@ def on_a_terminal(
                 output += os.read(controller, 4096).decode(errors="replace")
             except OSError:  # everybody has closed the other side
                 break
-        if until and until in output and not is_sent:
-            is_sent = True
+        if until and until in output and time.monotonic() >= send_at:
+            send_at = time.monotonic() + 5
             os.write(controller, keys)
             if number:
                 process.send_signal(number)
