@@ -38,6 +38,7 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _IDLE_SECONDS = 60.0
 # How long a body may get no further before it is looked whether the server has said something instead.
 _STALL_SECONDS = 1.0
+_LOOKS = 16
 # How zlib is told of the formats that servers send unasked.
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
@@ -305,7 +306,9 @@ def _stream(connection: _Connection, body: Iterable[bytes], seconds: float) -> b
 def _is_answered(connection: _Connection, seconds: float) -> bool:
     """Whether an answer has begun, or the connection has ended; what comes before an answer (1xx) is passed over."""
     sock = connection.sock
-    while connection.has_more() or _has_something_to_read(sock):
+    for _ in range(_LOOKS):  # not without end, whatever a server goes on saying
+        if not (connection.has_more() or _has_something_to_read(sock)):
+            return False
         connection.watched.begin()
         sock.settimeout(0)
         try:
