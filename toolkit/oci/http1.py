@@ -1,8 +1,7 @@
 """HTTP/1.1 as a client of registries needs it: what a request begins with, and an answer's head and content (RFC 9112).
 
-The standard library's client reads each head with its mail parser and makes seven objects an answer, which took longer
-than all else that a small request costs here; loading both took a tenth of a run that finds nothing to do. It is
-lenient where this is not: a field without a colon, two lengths, a bare CR.
+The standard library's client reads each head with its mail parser: a HEAD of ours took 420 us of processor time with it
+and takes 280 without. It is lenient where this is not: a field without a colon, two lengths, a bare CR.
 """
 
 from __future__ import annotations
