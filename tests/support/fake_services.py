@@ -160,7 +160,7 @@ class _Terraform:
         self._world.log.append("init")
 
     def state(self, work_dir: WorkDir) -> State:
-        return State(frozenset(self._world.state), frozenset(self._world.tainted))
+        return State({address: {} for address in self._world.state}, frozenset(self._world.tainted))
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         self._world.tainted.discard(address)

@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed
+from toolkit.plan.model import (
+    Adopted,
+    AttributeChange,
+    Grant,
+    InfraAction,
+    InfraChange,
+    Loss,
+    Notice,
+    Plan,
+    PullCost,
+    Refusal,
+    Seed,
+)
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.seed_action import SeedAction
@@ -72,13 +84,40 @@ platform_words = st.from_regex(r"[a-z0-9_.-]{1,6}", fullmatch=True)
 platforms = st.builds(Platform, platform_words, platform_words, st.just("") | platform_words)
 pulls = st.tuples(counts, st.none() | counts)
 
+values = st.recursive(
+    st.none() | st.booleans() | counts | texts, lambda inner: st.lists(inner, max_size=2), max_leaves=3
+)
+infra_changes = st.lists(
+    st.builds(
+        InfraChange,
+        texts,
+        texts,
+        st.sampled_from(InfraAction),
+        texts,
+        texts,
+        is_imported=st.booleans(),
+        changes=st.lists(
+            st.builds(AttributeChange, texts, values, values, st.booleans(), st.booleans()), max_size=2
+        ).map(tuple),
+        replace_because=st.lists(texts, max_size=2).map(tuple),
+        grants=st.lists(st.builds(Grant, texts, st.booleans(), st.booleans()), max_size=2).map(tuple),
+    ),
+    max_size=3,
+).map(tuple)
+
 plans = st.builds(
     Plan,
     name=texts,
     account=st.builds(Account, texts, texts, texts),
-    infra_changes=st.lists(
-        st.builds(InfraChange, texts, texts, st.sampled_from(InfraAction), texts, texts), max_size=3
+    infra_changes=infra_changes,
+    drift=infra_changes,
+    losses=st.lists(
+        st.builds(Loss, texts, texts, counts, st.lists(digests, max_size=2).map(tuple), st.none() | texts), max_size=2
     ).map(tuple),
+    adopted=st.lists(st.builds(Adopted, texts, st.dictionaries(texts, values, max_size=2)), max_size=2).map(tuple),
+    keeps_going=st.booleans(),
+    covers_infra=st.booleans(),
+    unseen_images=counts,
     seeds=st.lists(
         st.builds(
             Seed,
@@ -96,6 +135,8 @@ plans = st.builds(
             pulls=pulls,
             subject=st.none() | digests,
             bytes_from=st.none() | st.builds(Repository, hosts, paths),
+            is_overwritten=st.booleans(),
+            pushed_at=st.none() | texts,
         ),
         max_size=3,
     ).map(tuple),
@@ -109,7 +150,9 @@ plans = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    refusals=st.lists(st.builds(Refusal, texts, texts, st.none() | texts, texts), max_size=2).map(tuple),
+    refusals=st.lists(st.builds(Refusal, texts, texts, st.none() | texts, texts, st.none() | texts), max_size=2).map(
+        tuple
+    ),
     notices=st.lists(st.builds(Notice, texts, texts, st.none() | texts), max_size=2).map(tuple),
     on_budget=st.sampled_from(OnBudget),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from toolkit.oci.descriptor import Platform
@@ -26,14 +26,50 @@ class InfraAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeChange:
+    """One attribute of a resource that changes.
+
+    `path` is as Terraform writes it (`image_scanning_configuration[0].scan_on_push`). `before` and `after` are JSON
+    values, None where there is none: both of a sensitive one, and `after` of one that is known only after the apply.
+    """
+
+    path: str
+    before: object = None
+    after: object = None
+    is_unknown: bool = False
+    is_sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right that a change gives (`is_added`) or takes away, as a phrase: `role of web: s3:* on *`.
+
+    `is_widening` marks what a reviewer must see: a new principal or action, a wildcard, PassRole, AssumeRole.
+    """
+
+    statement: str
+    is_added: bool
+    is_widening: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class InfraChange:
-    """One resource change of Terraform's plan. `resource_type` is Terraform's (`aws_ecr_repository`)."""
+    """One resource change of Terraform's plan. `resource_type` is Terraform's (`aws_ecr_repository`).
+
+    `is_imported` says that the resource exists and enters the state, whatever is changed of it besides.
+    `replace_because` are the paths of the attributes that AWS cannot change in place. `changes` and `grants` are empty
+    for what is created or deleted as a whole, but for the rights that a creation gives.
+    """
 
     address: str
     resource_type: str
     action: InfraAction
     name: str = ""
     reason: str = ""
+    is_imported: bool = False
+    changes: tuple[AttributeChange, ...] = ()
+    replace_because: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
 
     @property
     def destroys(self) -> bool:
@@ -60,6 +96,7 @@ class Seed:
     pulls the copy costs at its upstream, from `pulls[0]` to `pulls[1]` (None: cannot be known from HEAD), both 0
     where the upstream does not count. `bytes_from` is another repository that has this content, so that it costs none.
     `reason` is a phrase for the reader. `subject` is the digest that a companion is about; None for an image.
+    `is_overwritten` says that somebody else pushed what ECR has under the tag, at `pushed_at` (ISO 8601, UTC).
     """
 
     key: str
@@ -76,6 +113,8 @@ class Seed:
     pulls: tuple[int, int | None] = (0, 0)
     bytes_from: Repository | None = None
     subject: Digest | None = None
+    is_overwritten: bool = False
+    pushed_at: str | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -85,12 +124,16 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why this plan must not be applied. `kind` `denied` is a matter of credentials, all others are refused."""
+    """Why this plan must not be applied. `kind` `denied` is a matter of credentials, all others are refused.
+
+    `image` is the key of the one image that it is about; None where it is about the whole plan.
+    """
 
     code: str
     message: str
     hint: str | None = None
     kind: str = "refused"
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +143,32 @@ class Notice:
     code: str
     message: str
     hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is gone for good once the plan is applied: the images of a repository, or the logs of a log group.
+
+    `kind` is `repository` or `log group`, `size` counts bytes. `digests` are the images, so that apply deletes these
+    and no others; `last_pulled` is ECR's own record (ISO 8601, UTC).
+    """
+
+    kind: str
+    name: str
+    size: int = 0
+    digests: tuple[Digest, ...] = ()
+    last_pulled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A repository that is taken over, and the `repository_settings` that would leave it as it is (JSON values).
+
+    They are empty where nothing of it changes.
+    """
+
+    repository: str
+    settings: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +185,11 @@ class PullCost:
 class Plan:
     """Everything apply will do. `seeds` are in the manifest's order and include the ones to keep.
 
-    `on_budget` is what was approved for copies that cost more pulls than are left.
+    `drift` is what was changed outside of Terraform since its last run. `losses` is what is gone for good afterwards,
+    `adopted` the repositories that are taken over. `on_budget` is what was approved for copies that cost more pulls
+    than are left, and with `keeps_going` a refusal of one image does not stop the others.
+    A verdict speaks only of what was looked at: not of the infrastructure unless `covers_infra`, and not of the
+    `unseen_images` that were left out.
     """
 
     name: str
@@ -127,6 +200,12 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     notices: tuple[Notice, ...] = ()
     on_budget: OnBudget = OnBudget.REFUSE
+    drift: tuple[InfraChange, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    adopted: tuple[Adopted, ...] = ()
+    keeps_going: bool = False
+    covers_infra: bool = True
+    unseen_images: int = 0
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

@@ -40,11 +40,15 @@ OnResource = Callable[[InfraChange], None]
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Terraform's saved plan and the resource changes in it; one that changes outputs alone has none."""
+    """Terraform's saved plan and the resource changes in it; one that changes outputs alone has none.
+
+    `drift` is what was changed outside of Terraform since its last run.
+    """
 
     path: Path
     work_dir: WorkDir
     changes: tuple[InfraChange, ...]
+    drift: tuple[InfraChange, ...] = ()
 
 
 class TerraformRunner:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Addresses of the managed resources; the `tainted` ones Terraform would replace, as their creation broke off."""
+    """What Terraform's state holds.
 
-    managed: frozenset[str]
-    tainted: frozenset[str]
+    `resources` are the attributes of each managed resource by address, as the last run of Terraform wrote them; the
+    `tainted` ones Terraform would replace, as their creation broke off. `lineage` names the state, `serial` counts its
+    versions; an empty state has "" and 0.
+    """
+
+    resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tainted: frozenset[str] = frozenset()
+    lineage: str = ""
+    serial: int = 0
+
+    @property
+    def managed(self) -> frozenset[str]:
+        """Addresses of the managed resources."""
+        return frozenset(self.resources)
 
 
 def read_state(text: str) -> State:
@@ -27,8 +39,10 @@ def read_state(text: str) -> State:
         if "deposed" not in instance
     }
     return State(
-        managed=frozenset(instances),
+        resources={address: instance.get("attributes") or {} for address, instance in instances.items()},
         tainted=frozenset(address for address, found in instances.items() if found.get("status") == "tainted"),
+        lineage=str(state.get("lineage", "")),
+        serial=int(state.get("serial", 0)),
     )
 
 

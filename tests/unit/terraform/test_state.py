@@ -18,7 +18,7 @@ def _resource(*instances: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", ["", "\n", '{"version": 4}', _state(), _state(_resource())])
 def test_an_empty_state_holds_nothing(text: str) -> None:
-    assert read_state(text) == State(frozenset(), frozenset())
+    assert read_state(text) == State()
 
 
 def test_addresses_are_written_as_terraform_writes_them() -> None:

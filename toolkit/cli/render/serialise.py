@@ -16,7 +16,19 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed
+from toolkit.plan.model import (
+    Adopted,
+    AttributeChange,
+    Grant,
+    InfraAction,
+    InfraChange,
+    Loss,
+    Notice,
+    Plan,
+    PullCost,
+    Refusal,
+    Seed,
+)
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import seeds_without_room
@@ -45,6 +57,12 @@ def plan_document(plan: Plan) -> Document:
         "refusals": [asdict(refusal) for refusal in plan.refusals],
         "notices": [asdict(notice) for notice in plan.notices],
         "on_budget": plan.on_budget.value,
+        "drift": [_infra_change_document(change) for change in plan.drift],
+        "losses": [{**asdict(loss), "digests": [str(digest) for digest in loss.digests]} for loss in plan.losses],
+        "adopted": [{"repository": one.repository, "settings": dict(one.settings)} for one in plan.adopted],
+        "keeps_going": plan.keeps_going,
+        "covers_infra": plan.covers_infra,
+        "unseen_images": plan.unseen_images,
         "without_room": [seed.key for seed in plan.seeds if seed.key in without_room],
     }
 
@@ -60,7 +78,13 @@ def _totals_document(totals: PlanTotals) -> Document:
 
 
 def _infra_change_document(change: InfraChange) -> Document:
-    return {**asdict(change), "action": change.action.value}
+    return {
+        **asdict(change),
+        "action": change.action.value,
+        "changes": [asdict(one) for one in change.changes],
+        "replace_because": list(change.replace_because),
+        "grants": [asdict(grant) for grant in change.grants],
+    }
 
 
 def _seed_document(seed: Seed) -> Document:
@@ -85,6 +109,8 @@ def _seed_document(seed: Seed) -> Document:
         "size": seed.size,
         "pulls": {"at_least": seed.pulls[0], "at_most": seed.pulls[1]},
         "bytes_from": None if seed.bytes_from is None else asdict(seed.bytes_from),
+        "is_overwritten": seed.is_overwritten,
+        "pushed_at": seed.pushed_at,
     }
 
 
@@ -160,6 +186,21 @@ class _Fields:
     def boolean(self, key: str) -> bool:
         return self._take(key, bool)
 
+    def value(self, key: str) -> object:
+        """Any JSON value."""
+        if key not in self._document:
+            raise _Unfit(f"`{self._path}.{key}` is missing")
+        return self._document[key]
+
+    def mapping(self, key: str) -> Mapping[str, object]:
+        return dict(self._take(key, dict))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        items = self._take(key, list)
+        if not all(isinstance(item, str) for item in items):
+            raise _Unfit(f"`{self._path}.{key}` has something that is no text")
+        return tuple(items)
+
     def optional_text(self, key: str) -> str | None:
         return None if self._is_null(key) else self.text(key)
 
@@ -228,6 +269,12 @@ def _plan(fields: _Fields) -> Plan:
         refusals=fields.each("refusals", _refusal),
         notices=fields.each("notices", _notice),
         on_budget=fields.parsed("on_budget", OnBudget),
+        drift=fields.each("drift", _infra_change),
+        losses=fields.each("losses", _loss),
+        adopted=fields.each("adopted", lambda one: Adopted(one.text("repository"), one.mapping("settings"))),
+        keeps_going=fields.boolean("keeps_going"),
+        covers_infra=fields.boolean("covers_infra"),
+        unseen_images=fields.number("unseen_images"),
     )
 
 
@@ -238,6 +285,34 @@ def _infra_change(fields: _Fields) -> InfraChange:
         action=fields.parsed("action", InfraAction),
         name=fields.text("name"),
         reason=fields.text("reason"),
+        is_imported=fields.boolean("is_imported"),
+        changes=fields.each("changes", _attribute_change),
+        replace_because=fields.texts("replace_because"),
+        grants=fields.each("grants", _grant),
+    )
+
+
+def _attribute_change(fields: _Fields) -> AttributeChange:
+    return AttributeChange(
+        path=fields.text("path"),
+        before=fields.value("before"),
+        after=fields.value("after"),
+        is_unknown=fields.boolean("is_unknown"),
+        is_sensitive=fields.boolean("is_sensitive"),
+    )
+
+
+def _grant(fields: _Fields) -> Grant:
+    return Grant(fields.text("statement"), fields.boolean("is_added"), fields.boolean("is_widening"))
+
+
+def _loss(fields: _Fields) -> Loss:
+    return Loss(
+        kind=fields.text("kind"),
+        name=fields.text("name"),
+        size=fields.number("size"),
+        digests=tuple(_parse(text, Digest.parse, "losses.digests") for text in fields.texts("digests")),
+        last_pulled=fields.optional_text("last_pulled"),
     )
 
 
@@ -258,6 +333,8 @@ def _seed(fields: _Fields) -> Seed:
         size=fields.optional_number("size"),
         pulls=(pulls.number("at_least"), pulls.optional_number("at_most")),
         bytes_from=fields.optional_repository("bytes_from"),
+        is_overwritten=fields.boolean("is_overwritten"),
+        pushed_at=fields.optional_text("pushed_at"),
     )
 
 
@@ -281,7 +358,13 @@ def _budget(fields: _Fields) -> PullBudget:
 
 
 def _refusal(fields: _Fields) -> Refusal:
-    return Refusal(fields.text("code"), fields.text("message"), fields.optional_text("hint"), fields.text("kind"))
+    return Refusal(
+        code=fields.text("code"),
+        message=fields.text("message"),
+        hint=fields.optional_text("hint"),
+        kind=fields.text("kind"),
+        image=fields.optional_text("image"),
+    )
 
 
 def _notice(fields: _Fields) -> Notice:
