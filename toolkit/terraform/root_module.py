@@ -9,6 +9,7 @@ the account guard, which no variable should bend, are written into it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,9 @@ from toolkit.terraform.hcl import Expression, encode
 MODULES = ("codebuild-project", "ecr-repository")
 """The modules that the root module calls, found beside it under `modules/`."""
 
+_INSTANCE = re.compile(
+    r'(?P<address>(?:module\.\w+\.)*module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])(?:\..+)?'
+)
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
 _REQUIRED_VERSION = ">= 1.6"
@@ -45,8 +49,26 @@ class Adoption:
     id: str
 
 
-def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
-    """The files for `desired`, alike for equal values. Raises Refused for text that Terraform cannot hold."""
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One repository or build in Terraform's state. `kind` is `repositories` or `builds`, `name` the manifest's."""
+
+    address: str
+    kind: str
+    name: str
+
+
+def instance_of(address: str) -> Instance | None:
+    """What the resource at `address` is part of; None for what is not from our modules."""
+    found = _INSTANCE.match(address)
+    return Instance(found["address"], found["kind"], found["name"]) if found else None
+
+
+def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence[str] = ()) -> RootModule:
+    """The files for `desired`, alike for equal values. Raises Refused for text that Terraform cannot hold.
+
+    `let_go` are addresses of module instances or resources that leave the state and stay in AWS.
+    """
     files = {
         "main.tf": _render("main.tf.j2", _main_values(desired)),
         "variables.tf": _render("variables.tf.j2", {}),
@@ -62,6 +84,8 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
     }
     if adopt:
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
+    if let_go:
+        files["let_go.tf"] = _render("let_go.tf.j2", {"left": _left(let_go)})
     return RootModule(MappingProxyType(dict(sorted(files.items()))))
 
 
@@ -148,6 +172,16 @@ def _aligned(arguments: Mapping[str, object]) -> list[Expression]:
 def _imports(adopt: Sequence[Adoption]) -> list[dict[str, object]]:
     ordered = sorted(adopt, key=lambda adoption: adoption.address)
     return [{"to": Expression(adoption.address), "id": adoption.id} for adoption in ordered]
+
+
+def _left(addresses: Sequence[str]) -> list[dict[str, object]]:
+    left: list[dict[str, object]] = []
+    for number, address in enumerate(sorted(addresses), 1):
+        instance = instance_of(address)
+        is_whole = instance is not None and instance.address == address
+        kind = "module" if is_whole else address.split(".")[-2]
+        left.append({"from": Expression(address), "to": Expression(f"{kind}.left_{number}")})
+    return left
 
 
 def _variables(desired: Desired) -> str:

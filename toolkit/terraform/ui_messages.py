@@ -96,6 +96,8 @@ def change_of(message: Message) -> InfraChange | None:
     if message.type != "planned_change" or action is None:
         return None
     resource = _mapping(change, "resource")
+    if action is InfraAction.FORGET:  # it was moved to a name of its own, to be let go: `root_module.render`
+        resource = _mapping(change, "previous_resource") or resource
     key = _MODULE_KEY.search(_text(resource, "module"))
     reason = _text(change, "reason")
     if action is InfraAction.UPDATE and "importing" in change:
