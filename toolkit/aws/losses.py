@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import ProjectTypeDef
 
 _IDS_A_CALL = 100
+# A repository as our buildspecs name it, beside the name that Dockerfiles use, or after a registry's host.
+_PULLED = r"""("\$@" \S+ |\$\{{?\w+\}}?/|[\w-]+(\.[\w-]+)+(:\d+)?/){}(?=[:@\s"']|$)"""
 
 
 class LossService:
@@ -65,7 +68,7 @@ class LossService:
                 continue
             text = project["source"].get("buildspec", "") + "\n" + project["environment"]["image"] + "\n"
             for name in repositories:
-                if any(f"/{name}{end}" in text for end in (":", "@", "\n", " ", '"', "'")):
+                if re.search(_PULLED.format(re.escape(name)), text):
                     found.setdefault(name, []).append(project["name"])
         return found
 

@@ -8,6 +8,7 @@ signatures of an index that was never read.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from toolkit.oci.values import dataclass
@@ -27,6 +28,10 @@ from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import write
+
+
+# As many look-ups side by side as AWS answers without throttling.
+_LOOKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,8 @@ def _look_at_losses(
         for change in changes
         if change.resource_type == "aws_cloudwatch_log_group" and change.destroys
     )
-    losses = [services.losses.repository(name) for name in repositories]
-    losses += [services.losses.log_group(name) for name in log_groups if name]
-    return losses, services.losses.users(repositories, desired.name)
+    with ThreadPoolExecutor(_LOOKS) as pool:
+        users = pool.submit(services.losses.users, repositories, desired.name)
+        images = pool.map(services.losses.repository, repositories)
+        logs = pool.map(services.losses.log_group, filter(None, log_groups))
+        return [*images, *logs], users.result()
