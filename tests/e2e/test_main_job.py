@@ -273,8 +273,8 @@ def test_lost_state_is_adopted(story: Story, applied: dict[str, object]) -> None
     assert not actions & {"delete", "replace"}
     imported = {change["address"] for change in plan["infra_changes"] if change["action"] == "import"}
     assert {
-        'module.builds["all"].aws_iam_role.batch["this"]',
-        'module.builds["all"].aws_codebuild_webhook.this["this"]',
+        'module.base_images.module.builds["all"].aws_iam_role.batch["this"]',
+        'module.base_images.module.builds["all"].aws_codebuild_webhook.this["this"]',
     } <= imported
     story.toolkit.run("apply", "--auto-approve").expect(0)
     story.toolkit.run("plan", "--detailed-exitcode").expect(0)

@@ -29,7 +29,6 @@ from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import write
 
-
 # As many look-ups side by side as AWS answers without throttling.
 _LOOKS = 16
 

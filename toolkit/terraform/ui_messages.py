@@ -32,7 +32,8 @@ _ACTIONS = {
     "remove": InfraAction.FORGET,
     "import": InfraAction.IMPORT,
 }
-_MODULE_KEY = re.compile(r'\["(?P<key>[^"]*)"\]')
+# Of the call in our module `base-images`; a module of somebody else's may have keys too.
+_MODULE_KEY = re.compile(r'^module\.base_images\.module\.\w+\["(?P<key>[^"]*)"\]$')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _FRAME = re.compile(r"^[╷│╵]\s?")
 

@@ -26,7 +26,7 @@ _INFRA_LOOKS = {
 }
 # What becomes of an image for which the pulls left do not suffice; each may turn out to cost less than it could.
 _PUT_OFF = {OnBudget.WAIT: "may have to wait for pulls", OnBudget.PARTIAL: "may be left for the next run"}
-_MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>[^"]*)"\]\.')
+_MODULE_CALL = re.compile(r'(?:module\.base_images\.)?module\.(?P<call>[\w-]+)\["(?P<key>[^"]*)"\]\.')
 
 
 def render_plan(plan: Plan, *, width: int = 100, colour: bool = False) -> str:
