@@ -24,6 +24,7 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
+from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
@@ -63,6 +64,7 @@ def plan(
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
             services.terraform.init(work_dir)
+        refuse_old_provider(desired, work_dir)
         state = services.terraform.state(work_dir)
         refuse_other_place(state, account)
         healing = heal(desired, existing, state, work_dir, services, keeps_tainted=not allows_destroy)

@@ -198,7 +198,7 @@ def _decide(
     kept_because = _match(image, source, destination)
     if kept_because:
         return _seed(image, source, SeedAction.KEEP, kept_because, destination, observed), None
-    if desired.repository(image.repository).is_immutable:
+    if desired.repository(image.repository).fixes(image.tag):
         if image.subject:
             notice = Notice(
                 "signature.immutable",
