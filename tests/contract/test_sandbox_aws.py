@@ -239,7 +239,7 @@ def test_a_signed_image_reaches_ecr_with_all_that_signs_it(sandbox: RunningSandb
     copy(
         [Pair(source, target)],
         Selection(keeps_signatures=True),
-        Observer(registries, lambda repository, tags: None, lambda event: None, cache=cache),
+        Observer(registries, None, lambda event: None, cache=cache),
         Seeder(registries, registries, lambda event: None, cache=cache),
         lambda event: None,
         publish=reports.append,

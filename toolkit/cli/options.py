@@ -78,6 +78,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copi
 AllowDestroy = Annotated[
     bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
 ]
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going",
+        help="Do all the rest where single images are refused, such as one whose source is gone: apply and seed then "
+        "exit with 6.",
+    ),
+]
 BudgetPolicy = Annotated[
     OnBudget,
     typer.Option(

@@ -41,11 +41,12 @@ def plan(
     allows_destroy: bool = False,
     reads_sizes: bool = False,
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
     `reads_sizes` reads the documents of what is to be copied, so that the plan is exact: counted pulls, kept in the
-    cache for the copy.
+    cache for the copy. With `keeps_going` a refusal of one image does not stop the others.
     """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
@@ -62,7 +63,15 @@ def plan(
         observed = observation.result()
 
     def decide(seen: Observed) -> Plan:
-        return make_plan(desired, seen, plan_file.changes, account, allows_destroy=allows_destroy, on_budget=on_budget)
+        return make_plan(
+            desired,
+            replace(seen, tags={}) if unselected else seen,  # what a selection would name is not known
+            plan_file.changes,
+            account,
+            allows_destroy=allows_destroy,
+            on_budget=on_budget,
+            keeps_going=keeps_going,
+        )
 
     made = decide_with_alternatives(observed, services, decide)
     if reads_sizes and made.pending_seeds:

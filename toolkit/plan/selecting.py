@@ -54,7 +54,7 @@ def choose_images(
 
 def _tags(selection: DesiredSelection, listed: Sequence[str] | SourceFault) -> Sequence[str] | Refusal:
     if isinstance(listed, SourceFault):
-        return source_refusal(selection.path, listed)
+        return source_refusal(selection.path, listed, image=f"{selection.repository}:*", source=str(selection.source))
     chosen = selection.tags.choose(listed)
     if chosen:
         return chosen
@@ -63,7 +63,13 @@ def _tags(selection: DesiredSelection, listed: Sequence[str] | SourceFault) -> S
     found = (
         f"none of the {len(listed)} tags of `{name}` matches; the nearest: {near}" if near else f"`{name}` has no tags"
     )
-    return Refusal("tags.none_match", f"{selection.path}: {found}", hint="correct the selection, or list the tags")
+    return Refusal(
+        "tags.none_match",
+        f"{selection.path}: {found}",
+        hint="correct the selection, or list the tags",
+        image=f"{selection.repository}:*",
+        source=str(selection.source),
+    )
 
 
 def _collision(image: DesiredImage, there: DesiredImage) -> Refusal:

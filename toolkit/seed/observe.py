@@ -26,7 +26,15 @@ from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.oci.values import dataclass
-from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.plan.observed import (
+    DestinationImage,
+    Observed,
+    Origin,
+    PullBudget,
+    SourceFault,
+    SourceImage,
+    is_lacking,
+)
 from toolkit.seed.companions import Companion, CompanionSearch, Found, fault_of
 from toolkit.seed.preview import preview
 from toolkit.seed.worker_pool import WorkerPool
@@ -52,10 +60,42 @@ class StoredImage(Protocol):
         """The document, byte for byte."""
 
 
-StoredImages = Callable[[str, Sequence[str]], Mapping[str, StoredImage] | None]
+class PushedTag(Protocol):
+    """A tag in ECR and since when."""
+
+    @property
+    def digest(self) -> Digest:
+        """What the tag points to."""
+
+    @property
+    def pushed_at(self) -> str:
+        """When ECR was given that image (ISO 8601, UTC)."""
+
+
+class Ecr(Protocol):
+    """What is asked of the destination, by ECR's own API."""
+
+    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
+        """Tag -> image; None without the repository."""
+
+    def tags(self, repository: str) -> Mapping[str, PushedTag]:
+        """Every tag of a repository."""
+
+    def has_image(self, repository: str, digest: Digest) -> bool:
+        """Whether a repository has an image of that digest, with or without a tag."""
+
+
 Head = ManifestHead | SourceFault
-_Heads = Mapping[Reference, Head]
-_Stored = Mapping[str, Mapping[str, StoredImage] | None]
+_Stored = Future[Mapping[str, StoredImage] | None]
+_Listed = Future[Mapping[str, PushedTag]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One image on both sides."""
+
+    source: SourceImage | SourceFault
+    destination: DestinationImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +106,19 @@ class _Company:
     stored: Mapping[str, StoredImage] = field(default_factory=dict)
 
 
-_Companies = Mapping[str, _Company]
-
-
 class Observation:
     """An observation under way."""
 
-    def __init__(
-        self,
-        heads: Mapping[Reference, Future[Head]],
-        stored: Mapping[str, Future[Mapping[str, StoredImage] | None]],
-        companies: Mapping[str, Future[_Company]],
-        finish: Callable[[_Heads, _Stored, _Companies], Observed],
-    ) -> None:
-        self._heads = heads
-        self._stored = stored
-        self._companies = companies
+    def __init__(self, finish: Callable[[], Observed]) -> None:
         self._finish = finish
 
     def result(self) -> Observed:
         """Wait for both sides. Raises AccessDenied or Refused when ECR says no; sources fail one by one."""
-        return self._finish(
-            {reference: future.result() for reference, future in self._heads.items()},
-            {repository: future.result() for repository, future in self._stored.items()},
-            {key: future.result() for key, future in self._companies.items()},
-        )
+        return self._finish()
 
 
 class Observer:
-    """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository.
+    """Looks at sources and destinations. `ecr` is None where only sources are asked about.
 
     `find` tells which other repository has what a digest names.
     """
@@ -102,7 +126,7 @@ class Observer:
     def __init__(
         self,
         upstream: Upstream,
-        stored_images: StoredImages,
+        ecr: Ecr | None,
         emit: Emit,
         *,
         cache: DocumentCache,
@@ -111,7 +135,7 @@ class Observer:
     ) -> None:
         self._upstream = upstream
         self._clock = clock
-        self._stored_images = stored_images
+        self._ecr = ecr
         self._emit = emit
         self._cache = cache
         self._search = CompanionSearch(upstream, cache)
@@ -121,37 +145,56 @@ class Observer:
     def start(self, images: Sequence[DesiredImage], repositories: frozenset[str]) -> Iterator[Observation]:
         """Look at all `images` in the background; `repositories` are the ones that exist.
 
-        Leaving the block early drops the requests that have not begun.
+        A source that cannot be had, of an image that ECR lacks, is told at once as a notice. Leaving the block early
+        drops the requests that have not begun.
         """
         wanted: dict[str, list[str]] = defaultdict(list)
         for image in images:
-            if image.repository in repositories:
+            if image.repository in repositories and self._ecr is not None:
                 wanted[image.repository].append(image.tag)
         self._emit(StepStarted("observe", f"{len(images)} images"))
         started = self._clock()
         ended = [started]
 
-        def compose(heads: _Heads, stored: _Stored, companies: _Companies) -> Observed:
-            observed = self._compose(images, repositories, heads, stored, companies)
-            there = f"{sum(image.key in observed.destinations for image in images)} of {len(images)} images are in ECR"
-            self._emit(StepFinished("observe", round(max(ended) - started, 3), there))
-            return observed
-
         with _threads() as pool:
-            stored = {name: pool.ask(partial(self._stored_images, name, tags)) for name, tags in wanted.items()}
-            heads = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(map(_by_tag, images))}
+            stored: dict[str, _Stored] = {}
+            listed: dict[str, _Listed] = {}
+            if self._ecr is not None:
+                stored = {name: pool.ask(partial(self._ecr.images, name, tags)) for name, tags in wanted.items()}
+                listed = {name: pool.ask(partial(self._ecr.tags, name)) for name in wanted}
+            asked = [reference for image in images for reference in (image.source, _by_tag(image))]
+            heads = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(asked)}
             # Requests run in order of arrival, so what these wait for has begun before them.
-            companies = {
+            seen = {
                 image.key: pool.ask(
-                    partial(self._companions, image, heads[_by_tag(image)], stored.get(image.repository))
+                    partial(self._look, image, heads, stored.get(image.repository), listed.get(image.repository))
                 )
+                for image in images
+            }
+            companies = {
+                image.key: pool.ask(partial(self._companions, image, heads[image.source], stored.get(image.repository)))
                 for image in images
                 if image.keeps_signatures
             }
-            futures: list[Future[Any]] = [*stored.values(), *heads.values(), *companies.values()]
+            futures: list[Future[Any]] = [*listed.values(), *heads.values(), *seen.values(), *companies.values()]
             for future in futures:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
-            yield Observation(heads, stored, companies, compose)
+
+            def finish() -> Observed:
+                observed = self._compose(
+                    images,
+                    repositories,
+                    {reference: future.result() for reference, future in heads.items()},
+                    {key: future.result() for key, future in seen.items()},
+                    {name: future.result() for name, future in listed.items()},
+                    {key: future.result() for key, future in companies.items()},
+                )
+                there = sum(image.key in observed.destinations for image in images)
+                detail = f"{there} of {len(images)} images are in ECR"
+                self._emit(StepFinished("observe", round(max(ended) - started, 3), detail))
+                return observed
+
+            yield Observation(finish)
 
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
@@ -250,40 +293,79 @@ class Observer:
             )
         return head
 
-    def _companions(
+    def _look(
         self,
         image: DesiredImage,
-        head: Future[Head],
-        stored: Future[Mapping[str, StoredImage] | None] | None,
-    ) -> _Company:
+        heads: Mapping[Reference, Future[Head]],
+        stored: _Stored | None,
+        listed: _Listed | None,
+    ) -> _Seen:
+        there = ((stored.result() if stored else None) or {}).get(image.tag)
+        tags = listed.result() if there and listed else {}
+        source = self.measure(heads[image.source].result(), image.platforms, image.keeps_attestations)
+        destination = None if there is None else _destination(there, tags.get(image.tag), read_provenance(there.raw))
+        if isinstance(source, SourceFault):
+            if is_lacking(image, destination):
+                self._emit(NoticeGiven(f"source.{source.kind}", f"{image.path}: {source.message}", source.hint))
+            return _Seen(source, destination)
+        if image.source.digest is not None:
+            now = heads[_by_tag(image)].result()
+            source = replace(source, tag_now=now if isinstance(now, SourceFault) else now.descriptor.digest)
+        if destination is not None:
+            is_right = destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations)
+            if not is_right and not destination.stems_from(source.digest):
+                destination = replace(destination, origin=self._origin(image, source, destination, tags))
+        return _Seen(source, destination)
+
+    def _origin(
+        self, image: DesiredImage, source: SourceImage, there: DestinationImage, tags: Mapping[str, PushedTag]
+    ) -> Origin:
+        """Where an image comes from that is not what is wanted, as far as a HEAD and ECR's memory can tell."""
+        try:
+            asked = there.derived_from or there.digest
+            is_upstream = self._upstream.head_manifest(image.source.name.with_digest(asked)) is not None
+        except OciError:
+            return Origin.UNKNOWN
+        wanted = source.wanted_digest
+        # With a tag it may be there for that one's sake.
+        was_there = (
+            wanted is not None
+            and self._ecr is not None
+            and all(tag.digest != wanted for tag in tags.values())
+            and self._ecr.has_image(image.repository, wanted)
+        )
+        if is_upstream:
+            return Origin.RETURNED if was_there else Origin.UPSTREAM
+        return Origin.DISPLACING if was_there else Origin.LACKING
+
+    def _companions(self, image: DesiredImage, head: Future[Head], stored: _Stored | None) -> _Company:
         top = head.result()
         if isinstance(top, SourceFault):
             return _Company()
         there = ((stored.result() if stored else None) or {}).get(image.tag)
         found = self._search.find(
-            _by_tag(image), top.descriptor, image.platforms, image.keeps_attestations, there.raw if there else None
+            image.source, top.descriptor, image.platforms, image.keeps_attestations, there.raw if there else None
         )
+        for companion in found.companions:
+            fault = companion.head
+            if isinstance(fault, SourceFault) and there is None:
+                self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
         tags = [companion.tag for companion in found.companions]
-        return _Company(found, (self._stored_images(image.repository, tags) if stored and tags else None) or {})
+        if self._ecr is None or stored is None or not tags:
+            return _Company(found)
+        return _Company(found, self._ecr.images(image.repository, tags) or {})
 
     def _compose(
         self,
         images: Sequence[DesiredImage],
         repositories: frozenset[str],
-        heads: _Heads,
-        stored: _Stored,
-        companies: _Companies,
+        heads: Mapping[Reference, Head],
+        seen: Mapping[str, _Seen],
+        listed: Mapping[str, Mapping[str, PushedTag]],
+        companies: Mapping[str, _Company],
     ) -> Observed:
-        destinations = {}
-        for image in images:
-            there = (stored.get(image.repository) or {}).get(image.tag)
-            if there is not None:
-                derived_from, selection = read_provenance(there.raw) or (None, None)
-                destinations[image.key] = DestinationImage(there.digest, derived_from, selection)
-        sources = {
-            image.key: self.measure(heads[_by_tag(image)], image.platforms, image.keeps_attestations)
-            for image in images
-        }
+        sources = {key: one.source for key, one in seen.items()}
+        destinations = {key: one.destination for key, one in seen.items() if one.destination is not None}
         companions: dict[str, tuple[DesiredImage, ...]] = {}
         counted = list(heads.items())
         for image in images:
@@ -301,9 +383,11 @@ class Observer:
                     sources[one.key] = self.measure(companion.head, one.platforms, one.keeps_attestations)
                     there = company.stored.get(one.tag)
                     if there is not None:
-                        destinations[one.key] = DestinationImage(there.digest)
+                        tag = listed.get(one.repository, {}).get(one.tag)
+                        destinations[one.key] = _destination(there, tag, None)
             companions[image.key] = tuple(wanted)
-        return Observed(sources, destinations, repositories, read_budgets(counted), companions)
+        tags = {name: tuple(sorted(found)) for name, found in listed.items()}
+        return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
 
 
 @contextmanager
@@ -317,8 +401,17 @@ def _threads() -> Iterator[WorkerPool]:
 
 
 def _by_tag(image: DesiredImage) -> Reference:
-    """What to ask upstream: the tag, also for a pinned image, so that a pin that no longer holds is seen."""
+    """The tag alone, also of a pinned image: asked so that a pin that has fallen behind is seen."""
     return replace(image.source, digest=None)
+
+
+def _destination(
+    there: StoredImage, listed: PushedTag | None, provenance: tuple[Digest, str] | None
+) -> DestinationImage:
+    # The two answers are of two moments: a tag that was moved in between has no time that is known.
+    pushed_at = listed.pushed_at if listed is not None and listed.digest == there.digest else None
+    derived_from, selection = provenance or (None, None)
+    return DestinationImage(there.digest, derived_from, selection, pushed_at)
 
 
 def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:

@@ -14,6 +14,7 @@ from toolkit.cli.options import (
     CacheDirectory,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
     ManifestFile,
     NoProgress,
@@ -53,6 +54,7 @@ def command(
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
     allow_destroy: AllowDestroy = False,
+    keep_going: KeepGoing = False,
     on_budget: Annotated[
         OnBudget | None,
         typer.Option(
@@ -83,6 +85,12 @@ def command(
                 "usage.saved_plan",
                 f"what `{saved_plan}` may destroy was decided when it was made",
                 hint="make another: `toolkit plan --allow-destroy --out FILE`",
+            )
+        if saved_plan is not None and keep_going:
+            raise UsageError(
+                "usage.saved_plan",
+                f"whether `{saved_plan}` leaves out what is refused was decided when it was made",
+                hint="make another: `toolkit plan --keep-going --out FILE`",
             )
         if saved_plan is None and not auto_approve:
             if format is not Format.TEXT:
@@ -119,6 +127,7 @@ def command(
                 publish=run.show_report,
                 allows_destroy=allow_destroy,
                 on_budget=on_budget or OnBudget.REFUSE,
+                keeps_going=keep_going,
             )
         return 0
 

@@ -14,6 +14,7 @@ from toolkit.cli.options import (
     CacheDirectory,
     Format,
     Jobs,
+    KeepGoing,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -38,7 +39,12 @@ EXAMPLES = (
 def command(
     file: ManifestFile = Path("images.yaml"),
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
+        bool,
+        typer.Option(
+            "--detailed-exitcode",
+            help="Exit 2 when infrastructure or images would change, 8 when somebody else "
+            "has overwritten a tag in ECR.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -49,6 +55,7 @@ def command(
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
     allow_destroy: AllowDestroy = False,
+    keep_going: KeepGoing = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
@@ -72,11 +79,20 @@ def command(
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
-            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes, on_budget=on_budget)
+            planned = plan(
+                desired,
+                services,
+                allows_destroy=allow_destroy,
+                reads_sizes=sizes,
+                on_budget=on_budget,
+                keeps_going=keep_going,
+            )
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
                 write_plan(out, planned, file)
-        return 2 if detailed_exitcode and planned.plan.has_changes else 0
+        if not detailed_exitcode:
+            return 0
+        return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
     execute(NAME, Presentation(format, no_progress, verbose), body)
