@@ -299,7 +299,7 @@ def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage
 
 
 def _overwritten(message: str) -> tuple[str, tuple[Notice, ...]]:
-    hint = "find out who pushed it, in CloudTrail by `PutImage`, before apply puts back what upstream has"
+    hint = "find out who pushed it, in CloudTrail by `PutImage`, before you apply"
     return "overwritten in ECR", (Notice("tag.overwritten", message, hint),)
 
 

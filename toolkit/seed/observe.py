@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
-from toolkit.oci.descriptor import Platform
+from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import NotFound, OciError
@@ -92,16 +92,10 @@ _Listed = Future[Mapping[str, PushedTag]]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One image on both sides."""
+    """One image on both sides; its companions, and which of their tags are at the destination."""
 
     source: SourceImage | SourceFault
     destination: DestinationImage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Company:
-    """The companions of one image, and which of their tags are at the destination."""
-
     found: Found = field(default_factory=Found)
     stored: Mapping[str, StoredImage] = field(default_factory=dict)
 
@@ -171,12 +165,7 @@ class Observer:
                 )
                 for image in images
             }
-            companies = {
-                image.key: pool.ask(partial(self._companions, image, heads[image.source], stored.get(image.repository)))
-                for image in images
-                if image.keeps_signatures
-            }
-            futures: list[Future[Any]] = [*listed.values(), *heads.values(), *seen.values(), *companies.values()]
+            futures: list[Future[Any]] = [*listed.values(), *heads.values(), *seen.values()]
             for future in futures:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
 
@@ -187,7 +176,6 @@ class Observer:
                     {reference: future.result() for reference, future in heads.items()},
                     {key: future.result() for key, future in seen.items()},
                     {name: future.result() for name, future in listed.items()},
-                    {key: future.result() for key, future in companies.items()},
                 )
                 there = sum(image.key in observed.destinations for image in images)
                 detail = f"{there} of {len(images)} images are in ECR"
@@ -302,11 +290,16 @@ class Observer:
     ) -> _Seen:
         there = ((stored.result() if stored else None) or {}).get(image.tag)
         tags = listed.result() if there and listed else {}
-        source = self.measure(heads[image.source].result(), image.platforms, image.keeps_attestations)
         destination = None if there is None else _destination(there, tags.get(image.tag), read_provenance(there.raw))
+        head = heads[image.source].result()
+        found = Found()
+        beside: Mapping[str, StoredImage] = {}
+        if image.keeps_signatures and not isinstance(head, SourceFault):
+            found, beside = self._companions(image, head.descriptor, there, exists=stored is not None)
+        source = self.measure(head, image.platforms, image.keeps_attestations)  # now that an index may have been read
         if isinstance(source, SourceFault):
             if is_lacking(image, destination):
-                self._emit(NoticeGiven(f"source.{source.kind}", f"{image.path}: {source.message}", source.hint))
+                self._tell(image, source)
             return _Seen(source, destination)
         if image.source.digest is not None:
             now = heads[_by_tag(image)].result()
@@ -315,7 +308,11 @@ class Observer:
             is_right = destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations)
             if not is_right and not destination.stems_from(source.digest):
                 destination = replace(destination, origin=self._origin(image, source, destination, tags))
-        return _Seen(source, destination)
+        return _Seen(source, destination, found, beside)
+
+    def _tell(self, image: DesiredImage, fault: SourceFault) -> None:
+        """Say at once what the plan will be refused for."""
+        self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
 
     def _origin(
         self, image: DesiredImage, source: SourceImage, there: DestinationImage, tags: Mapping[str, PushedTag]
@@ -338,22 +335,19 @@ class Observer:
             return Origin.RETURNED if was_there else Origin.UPSTREAM
         return Origin.DISPLACING if was_there else Origin.LACKING
 
-    def _companions(self, image: DesiredImage, head: Future[Head], stored: _Stored | None) -> _Company:
-        top = head.result()
-        if isinstance(top, SourceFault):
-            return _Company()
-        there = ((stored.result() if stored else None) or {}).get(image.tag)
-        found = self._search.find(
-            image.source, top.descriptor, image.platforms, image.keeps_attestations, there.raw if there else None
-        )
+    def _companions(
+        self, image: DesiredImage, top: Descriptor, there: StoredImage | None, *, exists: bool
+    ) -> tuple[Found, Mapping[str, StoredImage]]:
+        """What upstream keeps beside an image, and what ECR has of it where its repository `exists`."""
+        stored = there.raw if there else None
+        found = self._search.find(image.source, top, image.platforms, image.keeps_attestations, stored)
         for companion in found.companions:
-            fault = companion.head
-            if isinstance(fault, SourceFault) and there is None:
-                self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
+            if isinstance(companion.head, SourceFault) and there is None:
+                self._tell(image, companion.head)
         tags = [companion.tag for companion in found.companions]
-        if self._ecr is None or stored is None or not tags:
-            return _Company(found)
-        return _Company(found, self._ecr.images(image.repository, tags) or {})
+        if self._ecr is None or not exists or not tags:
+            return found, {}
+        return found, self._ecr.images(image.repository, tags) or {}
 
     def _compose(
         self,
@@ -362,31 +356,28 @@ class Observer:
         heads: Mapping[Reference, Head],
         seen: Mapping[str, _Seen],
         listed: Mapping[str, Mapping[str, PushedTag]],
-        companies: Mapping[str, _Company],
     ) -> Observed:
         sources = {key: one.source for key, one in seen.items()}
         destinations = {key: one.destination for key, one in seen.items() if one.destination is not None}
         companions: dict[str, tuple[DesiredImage, ...]] = {}
         counted = list(heads.items())
         for image in images:
-            company = companies.get(image.key)
-            if company is None:
-                continue
-            if company.found.recount:
-                counted.append((image.source, company.found.recount))
+            found, stored = seen[image.key].found, seen[image.key].stored
+            if found.recount:
+                counted.append((image.source, found.recount))
             wanted = []
-            for companion in company.found.companions:
+            for companion in found.companions:
                 one = _companion_image(image, companion)
                 wanted.append(one)
                 counted.append((one.source, companion.head))
                 if one.key not in sources:  # the first to ask for a tag is the one that is served
                     sources[one.key] = self.measure(companion.head, one.platforms, one.keeps_attestations)
-                    there = company.stored.get(one.tag)
+                    there = stored.get(one.tag)
                     if there is not None:
                         tag = listed.get(one.repository, {}).get(one.tag)
                         destinations[one.key] = _destination(there, tag, None)
             companions[image.key] = tuple(wanted)
-        tags = {name: tuple(sorted(found)) for name, found in listed.items()}
+        tags = {name: tuple(sorted(names)) for name, names in listed.items()}
         return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
 
 

@@ -121,8 +121,20 @@ def test_what_cannot_be_listed_is_refused_as_any_source_that_cannot_be_had() -> 
     faults = {"a": SourceFault("denied", "`a` says no", "sign in"), "b": SourceFault("unreachable", "`b` is silent")}
     _, refusals = chosen(body, **faults)
     assert refusals == (
-        Refusal("source.denied", "images[0].tags: `a` says no", hint="sign in", kind="denied"),
-        Refusal("source.unreachable", "images[1].tags: `b` is silent"),
+        Refusal(
+            "source.denied",
+            "images[0].tags: `a` says no",
+            hint="sign in",
+            kind="denied",
+            image="docker-hub/library/a:*",
+            source="docker.io/library/a",
+        ),
+        Refusal(
+            "source.unreachable",
+            "images[1].tags: `b` is silent",
+            image="docker-hub/library/b:*",
+            source="docker.io/library/b",
+        ),
     )
 
 
