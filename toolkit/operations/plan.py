@@ -50,7 +50,7 @@ def plan(
     """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
-    desired, unselected = select_images(desired, services)
+    desired, unselected, unlisted = select_images(desired, services)
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
@@ -65,7 +65,7 @@ def plan(
     def decide(seen: Observed) -> Plan:
         return make_plan(
             desired,
-            replace(seen, tags={}) if unselected else seen,  # what a selection would name is not known
+            replace(seen, tags={}) if unselected or unlisted else seen,  # what a selection would name is not known
             plan_file.changes,
             account,
             allows_destroy=allows_destroy,
@@ -78,4 +78,9 @@ def plan(
         services.observer.read(made.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             made = decide_with_alternatives(observation.result(), services, decide)
-    return Planned(replace(made, refusals=(*healing.conflicts, *unselected, *made.refusals)), plan_file)
+    made = replace(
+        made,
+        refusals=(*healing.conflicts, *unselected, *made.refusals),
+        notices=(*unlisted, *made.notices),
+    )
+    return Planned(made, plan_file)

@@ -67,14 +67,14 @@ def plan_images(
     account = find_account(desired, services)
     existing = frozenset(services.ecr.repositories())
     unseen = len(desired.selections) - len(meant_selections(desired, only))
-    desired, unselected = select_images(desired, services, only)
+    desired, unselected, unlisted = select_images(desired, services, only)
     if unselected:  # a pattern may name what is refused, and fit no image for that
         chosen = tuple(image for image in desired.images if fits(names_of(image), only))
     else:
         chosen = choose(desired.images, only, names_of)
     with services.observer.start(chosen, existing) as observation:
         observed = observation.result()
-    if only or unselected:  # what else the manifest names is not known
+    if only or unselected or unlisted:  # what else the manifest names is not known
         observed = replace(observed, tags={})
     unseen += len(desired.images) - len(chosen)
     desired = replace(desired, images=chosen)
@@ -91,4 +91,10 @@ def plan_images(
         )
 
     made = decide_with_alternatives(observed, services, decide)
-    return replace(made, refusals=(*unselected, *made.refusals), covers_infra=False, unseen_images=unseen)
+    return replace(
+        made,
+        refusals=(*unselected, *made.refusals),
+        notices=(*unlisted, *made.notices),
+        covers_infra=False,
+        unseen_images=unseen,
+    )

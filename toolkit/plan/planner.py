@@ -65,6 +65,7 @@ _NOT_KNOWN = "differs from upstream; whether it ever came from there is not know
 # Why a source cannot be had, for the reader of a table.
 _CANNOT = {
     "denied": "access denied upstream",
+    "missing": "gone upstream",
     "limited": "too many requests upstream",
     "unreachable": "upstream cannot be reached",
     "unusable": "upstream cannot be used",
@@ -92,6 +93,7 @@ def make_plan(
     seeds: list[Seed] = []
     refusals = [] if allows_destroy else list(_destroy_refusals(infra_changes))
     notices: list[Notice] = []
+    kept: dict[SourceFault, list[tuple[str, Seed]]] = {}
     for image, companions in _with_companions(desired.images, observed):
         if not creates_repositories and image.repository not in observed.repositories:
             refusals.append(
@@ -111,6 +113,9 @@ def make_plan(
         for seed, remarks in decided:
             seeds.append(seed)
             notices += remarks
+            if isinstance(fault := observed.sources[seed.key], SourceFault):
+                kept.setdefault(fault, []).append((image.path, seed))
+    notices += [_kept_without_source(fault, images) for fault, images in kept.items()]
     notices += _left_behind(desired, observed, doomed)
     made = Plan(
         name=desired.name,
@@ -233,11 +238,10 @@ def _without_source(image: DesiredImage, fault: SourceFault, there: DestinationI
     """A source that cannot be had, which is no reason to let go of what was copied before."""
     if there is None or is_lacking(image, there):
         return source_refusal(image.path, fault, image=image.key, source=str(image.source))
-    since = f" since {there.pushed_at[:10]}" if there.pushed_at else ""
     seed = Seed(
         key=image.key,
         action=SeedAction.KEEP,
-        reason="gone upstream, kept in ECR" if fault.kind == "missing" else f"{_CANNOT[fault.kind]}, kept in ECR",
+        reason=f"{_CANNOT[fault.kind]}, kept in ECR",
         source=image.source,
         repository=image.repository,
         tag=image.tag,
@@ -248,8 +252,20 @@ def _without_source(image: DesiredImage, fault: SourceFault, there: DestinationI
         subject=image.subject,
         pushed_at=there.pushed_at,
     )
-    message = f"{image.path}: {fault.message}; ECR has it{since} and keeps it"
-    return seed, (Notice(f"source.{fault.kind}", message, fault.hint),)
+    return seed, ()
+
+
+def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -> Notice:
+    """One for all images with the same fault: a registry that is down may be that of hundreds."""
+    days = sorted(seed.pushed_at[:10] for _, seed in kept if seed.pushed_at)
+    path, _ = kept[0]
+    if len(kept) == 1:
+        since = f" since {days[0]}" if days else ""
+        message = f"{path}: {fault.message}; ECR has it{since} and keeps it"
+    else:
+        since = f", the oldest since {days[0]}," if days else ""
+        message = f"{path} and {len(kept) - 1} more: {fault.message}; ECR has them{since} and keeps them"
+    return Notice(f"source.{fault.kind}", message, fault.hint)
 
 
 def _pin_behind(image: DesiredImage, source: SourceImage) -> Iterator[Notice]:

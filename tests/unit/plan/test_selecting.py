@@ -6,7 +6,7 @@ from toolkit.manifest.loader import loads
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Refusal
+from toolkit.plan.model import Notice, Refusal
 from toolkit.plan.observed import SourceFault
 from toolkit.plan.resolve import resolve
 from toolkit.plan.selecting import Listings, choose_images
@@ -19,7 +19,7 @@ def repository(name: str) -> Repository:
     return Reference.parse(name).name
 
 
-def chosen(body: str, **listings: tuple[str, ...] | SourceFault) -> tuple[Desired, tuple[Refusal, ...]]:
+def chosen(body: str, **listings: tuple[str, ...] | SourceFault) -> tuple[Desired, tuple[Refusal | Notice, ...]]:
     desired = resolve(loads(HEAD + body, "images.yaml"))
     return choose_images(desired, {repository(name): tags for name, tags in listings.items()})
 
