@@ -265,7 +265,8 @@ def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -
     else:
         since = f", the oldest since {days[0]}," if days else ""
         message = f"{path} and {len(kept) - 1} more: {fault.message}; ECR has them{since} and keeps them"
-    return Notice(f"source.{fault.kind}", message, fault.hint)
+    hint = "move to a tag that is still published" if fault.kind == "missing" else fault.hint
+    return Notice(f"source.{fault.kind}", message, hint)
 
 
 def _pin_behind(image: DesiredImage, source: SourceImage) -> Iterator[Notice]:
