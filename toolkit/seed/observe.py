@@ -6,8 +6,9 @@ Its threads are the seeder's kind, a `WorkerPool`; they only ever read.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage
     from toolkit.plan.model import Seed
 
+# A registry that has answered none of so many requests, each sent again several times, is not asked for the rest.
+_MOST_SILENCES = 8
 # HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
 _THREADS = 32
 
@@ -98,6 +101,30 @@ class _Seen:
     destination: DestinationImage | None = None
     found: Found = field(default_factory=Found)
     stored: Mapping[str, StoredImage] = field(default_factory=dict)
+
+
+class _Silences:
+    """Which registries give no answer to anything, so that one that is down is not waited for image by image."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answered: set[str] = set()
+        self._silent: Counter[str] = Counter()
+
+    def fault(self, registry: str) -> SourceFault | None:
+        """Why `registry` is not asked any more, if it is not."""
+        with self._lock:
+            if registry in self._answered or self._silent[registry] < _MOST_SILENCES:
+                return None
+        return SourceFault("unreachable", f"`{registry}` answers nothing", "run again later")
+
+    def note(self, registry: str, head: Head) -> None:
+        """Learn from what came of a request."""
+        with self._lock:
+            if isinstance(head, SourceFault) and head.kind == "unreachable":
+                self._silent[registry] += 1
+            else:
+                self._answered.add(registry)
 
 
 class Observation:
@@ -157,11 +184,13 @@ class Observer:
                 stored = {name: pool.ask(partial(self._ecr.images, name, tags)) for name, tags in wanted.items()}
                 listed = {name: pool.ask(partial(self._ecr.tags, name)) for name in wanted}
             asked = [reference for image in images for reference in (image.source, _by_tag(image))]
-            heads = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(asked)}
+            silences = _Silences()
+            heads = {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(asked)}
+            told: dict[SourceFault, str] = {}
             # Requests run in order of arrival, so what these wait for has begun before them.
             seen = {
                 image.key: pool.ask(
-                    partial(self._look, image, heads, stored.get(image.repository), listed.get(image.repository))
+                    partial(self._look, image, heads, stored.get(image.repository), listed.get(image.repository), told)
                 )
                 for image in images
             }
@@ -270,6 +299,13 @@ class Observer:
         except OciError as error:
             return fault_of(error)
 
+    def _head_unless(self, silences: _Silences, source: Reference) -> Head:
+        head: Head | None = silences.fault(source.registry)
+        if head is None:
+            head = self._head(source)
+            silences.note(source.registry, head)
+        return head
+
     def _head(self, source: Reference) -> Head:
         try:
             head = self._upstream.head_manifest(source)
@@ -287,6 +323,7 @@ class Observer:
         heads: Mapping[Reference, Future[Head]],
         stored: _Stored | None,
         listed: _Listed | None,
+        told: dict[SourceFault, str],
     ) -> _Seen:
         there = ((stored.result() if stored else None) or {}).get(image.tag)
         tags = listed.result() if there and listed else {}
@@ -295,11 +332,11 @@ class Observer:
         found = Found()
         beside: Mapping[str, StoredImage] = {}
         if image.keeps_signatures and not isinstance(head, SourceFault):
-            found, beside = self._companions(image, head.descriptor, there, exists=stored is not None)
+            found, beside = self._companions(image, head.descriptor, there, told, exists=stored is not None)
         source = self.measure(head, image.platforms, image.keeps_attestations)  # now that an index may have been read
         if isinstance(source, SourceFault):
             if is_lacking(image, destination):
-                self._tell(image, source)
+                self._tell(image, source, told)
             return _Seen(source, destination)
         if image.source.digest is not None:
             now = heads[_by_tag(image)].result()
@@ -310,9 +347,10 @@ class Observer:
                 destination = replace(destination, origin=self._origin(image, source, destination, tags))
         return _Seen(source, destination, found, beside)
 
-    def _tell(self, image: DesiredImage, fault: SourceFault) -> None:
-        """Say at once what the plan will be refused for."""
-        self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
+    def _tell(self, image: DesiredImage, fault: SourceFault, told: dict[SourceFault, str]) -> None:
+        """Say at once what the plan will be refused for; of several images with the same fault for the first."""
+        if told.setdefault(fault, image.key) == image.key:
+            self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
 
     def _origin(
         self, image: DesiredImage, source: SourceImage, there: DestinationImage, tags: Mapping[str, PushedTag]
@@ -336,14 +374,20 @@ class Observer:
         return Origin.DISPLACING if was_there else Origin.LACKING
 
     def _companions(
-        self, image: DesiredImage, top: Descriptor, there: StoredImage | None, *, exists: bool
+        self,
+        image: DesiredImage,
+        top: Descriptor,
+        there: StoredImage | None,
+        told: dict[SourceFault, str],
+        *,
+        exists: bool,
     ) -> tuple[Found, Mapping[str, StoredImage]]:
         """What upstream keeps beside an image, and what ECR has of it where its repository `exists`."""
         stored = there.raw if there else None
         found = self._search.find(image.source, top, image.platforms, image.keeps_attestations, stored)
         for companion in found.companions:
             if isinstance(companion.head, SourceFault) and there is None:
-                self._tell(image, companion.head)
+                self._tell(image, companion.head, told)
         tags = [companion.tag for companion in found.companions]
         if self._ecr is None or not exists or not tags:
             return found, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.fake_services import HOST, NAMES, PUSHED_AT, World, desired
 from tests.support.made_images import image, index, store
+from tests.support.memory_registry import Call
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete
 from toolkit.events import Event, NoticeGiven
@@ -367,3 +369,35 @@ def test_a_refusal_is_told_before_terraform_has_planned(world: World) -> None:
     services = replace(world.services, terraform=Slow(), observer=observer)
     made = plan(desired(*NAMES), services).plan
     assert [refusal.image for refusal in made.refusals] == ["two:1"]
+
+
+def test_a_registry_that_is_down_is_not_waited_for_image_by_image(tmp_path: Path) -> None:
+    names = [f"app{number}" for number in range(100)]
+    world = World(tmp_path, names)
+    applied(world, desired(*names))
+    world.registry.calls.clear()
+    failing(world, *names, fault=ConnectionFailed("no answer", host="upstream.test"))
+    made = planned(world, desired(*names))
+    assert world.registry.count("head_manifest") < 50
+    assert len(made.seeds) == 100
+    assert 1 <= len(made.notices) <= 2
+    assert all("the oldest since 2026-11-02" in notice.message for notice in made.notices)
+
+
+def test_one_image_that_its_registry_never_answers_for_does_not_silence_the_others(tmp_path: Path) -> None:
+    bad = [f"bad{number}" for number in range(40)]
+    world = World(tmp_path, ["good", *bad, "last"])
+    is_answered = threading.Event()
+
+    def fault(call: Call) -> OciError | None:
+        if call.repository.path not in bad:
+            is_answered.set()
+            return None
+        assert is_answered.wait(20)
+        time.sleep(0.05)
+        return ConnectionFailed("no answer", host="upstream.test")
+
+    world.registry.faults = fault
+    made = planned(world, desired("good", *bad, "last"), keeps_going=True)
+    assert {"good:1", "last:1"} == {seed.key for seed in made.pending_seeds}
+    assert len([event for event in world.events if isinstance(event, NoticeGiven)]) == 1
