@@ -72,6 +72,7 @@ def _totals_document(totals: PlanTotals) -> Document:
     return {
         "resources": {action.value: count for action, count in totals.resources.items()},
         "images": {action.value: count for action, count in totals.images.items()},
+        "overwritten": totals.overwritten,
         "bytes_to_copy_at_most": totals.size,
         "images_of_unknown_size": totals.unknown_sizes,
         "pulls": {"at_least": totals.pulls[0], "at_most": totals.pulls[1]},
@@ -366,6 +367,7 @@ def _refusal(fields: _Fields) -> Refusal:
         hint=fields.optional_text("hint"),
         kind=fields.text("kind"),
         image=fields.optional_text("image"),
+        source=fields.optional_text("source"),
     )
 
 

@@ -13,10 +13,14 @@ from toolkit.report import Report, SeedStatus
 
 @dataclass(frozen=True, slots=True)
 class PlanTotals:
-    """`size` is an upper bound: layers that images share move once. `unknown_sizes` images are not in it."""
+    """`size` is an upper bound: layers that images share move once. `unknown_sizes` images are not in it.
+
+    `overwritten` counts the tags whose content somebody else pushed.
+    """
 
     resources: Mapping[InfraAction, int]
     images: Mapping[SeedAction, int]
+    overwritten: int
     size: int
     unknown_sizes: int
     pulls: tuple[int, int | None]
@@ -31,6 +35,7 @@ def sum_plan(plan: Plan) -> PlanTotals:
     return PlanTotals(
         resources={action: resources[action] for action in InfraAction},
         images={action: images[action] for action in SeedAction},
+        overwritten=sum(seed.is_overwritten for seed in plan.seeds),
         size=sum(size or 0 for size in sizes.values()),
         unknown_sizes=sum(size is None for size in sizes.values()),
         pulls=(

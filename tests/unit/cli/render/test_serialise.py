@@ -31,6 +31,7 @@ def test_derived_words_tell_what_a_pipeline_asks() -> None:
     assert document["totals"] == {
         "resources": {"create": 10, "update": 0, "replace": 0, "delete": 0, "forget": 0, "import": 0},
         "images": {"copy": 4, "move": 0, "keep": 0},
+        "overwritten": 0,
         "bytes_to_copy_at_most": 1_174_830_000,
         "images_of_unknown_size": 2,
         "pulls": {"at_least": 6, "at_most": 7},
