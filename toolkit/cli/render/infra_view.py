@@ -9,7 +9,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from os.path import commonprefix
 
 from toolkit.cli.render.amounts import format_count, format_moment, format_size
 from toolkit.cli.render.lines import Paint, format_item, visible, wrap
@@ -24,6 +23,13 @@ _LIST_INDEX = re.compile(r"\[\d+\]")
 _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
 _MAIN_TYPES = frozenset({"aws_ecr_repository", "aws_codebuild_project"})
+# The reasons of drift, with their headings.
+_FATES = {
+    "put_back": "Changed outside of Terraform, will be put back",
+    "changed": "Changed outside of Terraform, will be changed to something else",
+    "recorded": "Changed outside of Terraform, recorded only",
+}
+_SAID = frozenset({"imported", *_FATES})
 _LONGEST_VALUE = 60
 _CONTEXT = 12
 _DETAIL_INDENT = " " * 8
@@ -83,15 +89,14 @@ class _InfraView:
         let_go, replaced = by_action[InfraAction.FORGET], by_action[InfraAction.REPLACE]
         deleted, losses = by_action[InfraAction.DELETE], self._plan.losses
         imported = [change for change in changes if is_import(change)]
-        put_back, recorded = _split_drift(self._plan)
+        drift = _split_drift(self._plan)
         lines = [
             *self._section("To create", created, self._created(created, named_below)),
             *self._section("To import into the state", imported, self._imported(imported)),
-            *self._section(
-                "Changed outside of Terraform, will be put back", put_back, self._each(put_back, "!", "magenta")
-            ),
-            *self._section(
-                "Changed outside of Terraform, recorded only", recorded, self._each(recorded, "!", "magenta")
+            *(
+                line
+                for fate, words in _FATES.items()
+                for line in self._section(words, drift[fate], self._each(drift[fate], "!", "magenta"))
             ),
             *self._section("To update", updated, self._each(updated, "~", "yellow")),
             *self._section(
@@ -111,7 +116,8 @@ class _InfraView:
         return format_item(symbol, text, style=style, width=self._width, paint=self._paint)
 
     def _created(self, changes: Sequence[InfraChange], named_below: frozenset[str]) -> list[str]:
-        listed, named = [], []
+        listed: list[_Changed] = []
+        named: list[_Changed] = []
         for one in _by_name(changes):
             is_named = one.kind == "repository" and one.name in named_below and one.is_whole
             (named if is_named else listed).append(one)
@@ -173,7 +179,7 @@ class _InfraView:
                 details.append("imported")
             if change.action is InfraAction.DELETE:
                 details.append("deleted")
-            if change.reason and change.reason != "imported" and not change.replace_because:
+            if change.reason and change.reason not in _SAID and not change.replace_because:
                 details.append(change.reason.replace("_", " "))
             lines += self._item(symbol, style, _headline(those, ", ".join(details)))
             for text in _attribute_texts(change):
@@ -261,21 +267,18 @@ def _resources(those: Iterable[_Changed]) -> str:
     return format_count(sum(len(one.changes) for one in those), "resource")
 
 
-def _split_drift(plan: Plan) -> tuple[list[InfraChange], list[InfraChange]]:
-    """What apply puts back, and what Terraform only takes note of."""
-    planned = {change.address: change for change in plan.infra_changes}
-    put_back, recorded = [], []
+def _split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
+    """What was changed outside of Terraform, by what apply does about it."""
+    rewritten = {
+        change.address
+        for change in plan.infra_changes
+        if change.action in (InfraAction.CREATE, InfraAction.UPDATE, InfraAction.REPLACE)
+    }
+    found: dict[str, list[InfraChange]] = {fate: [] for fate in _FATES}
     for drifted in plan.drift:
-        (put_back if _puts_back(planned.get(drifted.address), drifted) else recorded).append(drifted)
-    return put_back, recorded
-
-
-def _puts_back(planned: InfraChange | None, drifted: InfraChange) -> bool:
-    if planned is None or planned.action not in (InfraAction.CREATE, InfraAction.UPDATE, InfraAction.REPLACE):
-        return False
-    if planned.action is not InfraAction.UPDATE or not planned.changes or not drifted.changes:
-        return True
-    return not {change.path for change in planned.changes}.isdisjoint(change.path for change in drifted.changes)
+        fate = "put_back" if drifted.address in rewritten else "recorded"
+        found[drifted.reason if drifted.reason in found else fate].append(drifted)
+    return found
 
 
 def _attribute_texts(change: InfraChange) -> Iterator[str]:
@@ -320,7 +323,9 @@ def _around_difference(before: str, after: str) -> tuple[str, str]:
     """Both cut to where they differ, when they are too long to be read."""
     if max(len(before), len(after)) <= _LONGEST_VALUE:
         return before, after
-    start = max(len(commonprefix([before, after])) - _CONTEXT, 0)
+    pairs = zip(before, after, strict=False)
+    same = next((place for place, (old, new) in enumerate(pairs) if old != new), min(len(before), len(after)))
+    start = max(same - _CONTEXT, 0)
     return _cut(before, start), _cut(after, start)
 
 

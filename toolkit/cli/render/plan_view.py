@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
 from toolkit.cli.render.infra_view import created_repositories, format_infra
 from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible, wrap
-from toolkit.cli.render.totals import InfraTotals, PlanTotals, skips, sum_plan
+from toolkit.cli.render.totals import PlanTotals, skips, sum_plan
 from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Plan, PullCost, Seed
@@ -88,6 +88,8 @@ def _verdict(plan: Plan, totals: PlanTotals) -> str:
     """That nothing is to be done, said of what was looked at and of nothing else."""
     looked = len(plan.seeds)
     images = f"the {format_count(looked, 'image')} that {'was' if looked == 1 else 'were'} looked at"
+    if plan.is_destroy:
+        return "No changes. There is nothing left to destroy"
     if not plan.covers_infra:
         return f"No changes in {images}"
     if plan.unseen_images or totals.skipped:
@@ -110,7 +112,7 @@ def _count_all(plan: Plan, totals: PlanTotals) -> list[str]:
         counts += [f"{infra.imports} to import"] if infra.imports else []
         counts += [f"{infra.forgets} to let go of"] if infra.forgets else []
         parts.append(", ".join(counts))
-    if plan.seeds or plan.covers_infra:
+    if plan.seeds or (plan.covers_infra and not plan.is_destroy):
         counts = [
             f"{format_count(images[SeedAction.COPY], 'image')} to copy",
             f"{images[SeedAction.MOVE]} to move",

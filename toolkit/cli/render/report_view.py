@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
-from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, wrap
-from toolkit.cli.render.totals import sum_report
-from toolkit.plan.model import InfraAction
+from toolkit.cli.render.lines import Paint, Row, format_remark, format_remarks, format_table, wrap
+from toolkit.cli.render.totals import skips, sum_infra, sum_report
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
 _STYLES = {
@@ -18,14 +17,6 @@ _STYLES = {
 }
 # Blobs are counted as moved/mounted/present, the order of the last lines.
 _HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "BLOBS", "TIME"), "bold")
-_DONE_WORDS = {
-    InfraAction.CREATE: "created",
-    InfraAction.UPDATE: "updated",
-    InfraAction.REPLACE: "replaced",
-    InfraAction.DELETE: "destroyed",
-    InfraAction.IMPORT: "imported",
-    InfraAction.FORGET: "let go",
-}
 _AGAIN = "Run the same command again: it continues where this one stopped."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
 
