@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.services import Services, StoredImage
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
-from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.plan.model import InfraAction, InfraChange, Loss
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.root_module import repository_address
@@ -83,6 +83,7 @@ class World:
             account_id=lambda: self.account,
             ecr=_Ecr(self),
             leftovers=_Leftovers(),
+            losses=_Losses(),
             terraform=_Terraform(self),
             observer=Observer(upstream, _Ecr(self).images, self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
@@ -147,6 +148,22 @@ class _Leftovers:
 
     def webhook_tags(self, name: str) -> Mapping[str, str] | None:
         return self.asked.append(name)
+
+
+class _Losses:
+    """Nothing is lost."""
+
+    def repository(self, name: str) -> Loss:
+        return Loss("repository", name)
+
+    def log_group(self, name: str) -> Loss:
+        return Loss("log group", name)
+
+    def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    def empty(self, loss: Loss) -> None:
+        raise AssertionError(f"{loss.name} is not to be emptied")
 
 
 class _Terraform:

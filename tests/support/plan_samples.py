@@ -118,6 +118,7 @@ plans = st.builds(
     keeps_going=st.booleans(),
     covers_infra=st.booleans(),
     unseen_images=counts,
+    is_destroy=st.booleans(),
     seeds=st.lists(
         st.builds(
             Seed,

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from toolkit.report import CopyPreview, Report
 
 _BUG = "bug"
+T = TypeVar("T")
 _MAKE_ROOM = "make room there and run again"
 
 
@@ -208,9 +209,16 @@ class Run:
 
     def ask(self, question: str) -> bool:
         """The user's answer, no unless it is yes. Raises KeyboardInterrupt when there is none."""
+        return self._answer(lambda: typer.confirm(question, err=True))
+
+    def ask_for_text(self, question: str) -> str:
+        """What the user types, "" for nothing. Raises KeyboardInterrupt when there is no answer."""
+        return self._answer(lambda: str(typer.prompt(question, default="", show_default=False, err=True)))
+
+    def _answer(self, ask: Callable[[], T]) -> T:
         with self.paused():
             try:
-                return typer.confirm(question, err=True)
+                return ask()
             except typer.Abort as error:  # Ctrl-C, Ctrl-D and our signals; the cursor is still behind the question
                 typer.echo(err=True)
                 raise KeyboardInterrupt from error

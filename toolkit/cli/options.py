@@ -33,7 +33,9 @@ Verbose = Annotated[
 ]
 WorkDirectory = Annotated[
     Path | None,
-    typer.Option("--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>]"),
+    typer.Option(
+        "--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>/<region>]"
+    ),
 ]
 TerraformBinary = Annotated[
     str, typer.Option("--terraform-bin", envvar="TOOLKIT_TERRAFORM_BIN", help="Terraform's program; `tofu` works too.")
@@ -76,7 +78,20 @@ LimitRate = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
-    bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
+    bool,
+    typer.Option(
+        "--allow-destroy",
+        help="Let Terraform delete or replace what holds something: repositories with their images, projects, "
+        "webhooks, roles.",
+    ),
+]
+DestroyRemoved = Annotated[
+    bool,
+    typer.Option(
+        "--destroy-removed",
+        help="Delete the repositories and builds that left the manifest, instead of letting them go. Refused where "
+        "images would be lost or another build pulls them, unless --allow-destroy is given too.",
+    ),
 ]
 BudgetPolicy = Annotated[
     OnBudget,

@@ -262,7 +262,7 @@ class Manifest(Spec):
     attestations: Attestations = Field("keep", description="Default for every image.")
     signatures: Signatures = Field("drop", description="Default for every image.")
     images: tuple[ImageSpec, ...] = Field(
-        min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
+        strict=False, description="What to mirror: names with tags, or mappings. `[]` where nothing is left to mirror."
     )
     build_tools: bool = Field(
         False,

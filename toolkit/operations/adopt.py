@@ -24,6 +24,7 @@ from toolkit.terraform.root_module import (
     role_address,
     webhook_address,
 )
+from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
 
 
@@ -46,16 +47,19 @@ class Healing:
 
 
 def heal(
-    desired: Desired, existing: Mapping[str, str], work_dir: WorkDir, services: Services, *, keeps_tainted: bool
+    desired: Desired,
+    existing: Mapping[str, str],
+    state: State,
+    work_dir: WorkDir,
+    services: Services,
+    *,
+    keeps_tainted: bool,
 ) -> Healing:
     """Compare AWS with the state; `existing` maps names of repositories to ARNs.
 
     With `keeps_tainted` Terraform's state is changed where it has an existing repository as tainted; no resource is.
     """
     candidates = [repository.name for repository in desired.repositories if repository.name in existing]
-    if not candidates and not desired.builds:
-        return Healing()
-    state = services.terraform.state(work_dir)
     if keeps_tainted:
         _keep_tainted(candidates, state.tainted, work_dir, services)
     found = [*_repositories(candidates, existing, state.managed, services), *_builds(desired, state.managed, services)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from toolkit.events import Emit
 from toolkit.oci.digest import Digest
 from toolkit.oci.values import dataclass
-from toolkit.plan.model import InfraChange, Plan
+from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Observer
@@ -91,6 +91,22 @@ class Leftovers(Protocol):
         """Of the project that the webhook belongs to."""
 
 
+class Losses(Protocol):
+    """What would be gone for good, and the one way to let it go that Terraform does not have."""
+
+    def repository(self, name: str) -> Loss:
+        """The images of a repository."""
+
+    def log_group(self, name: str) -> Loss:
+        """The logs of a log group."""
+
+    def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
+        """By repository: projects of other manifests than `manifest` that pull from it."""
+
+    def empty(self, loss: Loss) -> None:
+        """Delete the images of a repository, these and no others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a use case may touch. `account_id` asks STS, lazily."""
@@ -99,6 +115,7 @@ class Services:
     account_id: Callable[[], str]
     ecr: Ecr
     leftovers: Leftovers
+    losses: Losses
     terraform: Terraform
     observer: Observer
     seeder: Seeder

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from toolkit.oci.alternatives import Alternative
@@ -248,6 +248,10 @@ class Desired:
         """Whose registry the builds pull from, None where that is whoever applies the manifest."""
         return self.mirror_account_id or self.account_id
 
+    def emptied(self) -> Desired:
+        """The same manifest with nothing in it, as `toolkit destroy` wants it."""
+        return replace(self, repositories=(), images=(), selections=(), builds=())
+
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""
         for repository in self.repositories:
@@ -256,6 +260,11 @@ class Desired:
         raise KeyError(name)
 
 
+MANAGED_BY = "toolkit:managed-by"
+MANIFEST = "toolkit:manifest"
+"""Keys of the resource tags by which what we make is known."""
+
+
 def ownership_tags(name: str) -> dict[str, str]:
     """The resource tags by which everything made from the manifest `name` is known as ours."""
-    return {"toolkit:managed-by": "base-image-toolkit", "toolkit:manifest": name}
+    return {MANAGED_BY: "base-image-toolkit", MANIFEST: name}

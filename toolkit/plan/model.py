@@ -189,7 +189,7 @@ class Plan:
     `adopted` the repositories that are taken over. `on_budget` is what was approved for copies that cost more pulls
     than are left, and with `keeps_going` a refusal of one image does not stop the others.
     A verdict speaks only of what was looked at: not of the infrastructure unless `covers_infra`, and not of the
-    `unseen_images` that were left out.
+    `unseen_images` that were left out. `is_destroy` marks the plan of `toolkit destroy`.
     """
 
     name: str
@@ -206,6 +206,7 @@ class Plan:
     keeps_going: bool = False
     covers_infra: bool = True
     unseen_images: int = 0
+    is_destroy: bool = False
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

@@ -19,11 +19,12 @@ time, and that must not stop the images.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from toolkit.oci.companions import kind_of
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.model import InfraChange, Loss, Notice, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, Observed, SourceFault, SourceImage
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets, pull_costs, pulls_of
@@ -37,18 +38,31 @@ def make_plan(
     account: Account,
     *,
     allows_destroy: bool = False,
+    destroys_removed: bool = False,
+    losses: Sequence[Loss] = (),
+    users: Mapping[str, Sequence[str]] = MappingProxyType({}),
     creates_repositories: bool = True,
     on_budget: OnBudget = OnBudget.REFUSE,
 ) -> Plan:
     """Decide on every image and on whether the whole may be applied.
+
+    `losses` is what is in the repositories and log groups that Terraform would delete or replace, `users` who else
+    pulls from these repositories: names of projects by repository. `allows_destroy` lets all of that go,
+    `destroys_removed` lets Terraform delete what the manifest no longer names and nothing is lost with.
 
     `creates_repositories` is False where Terraform does not run (`toolkit seed`): then a repository that is not there
     is refused.
     """
     doomed = doomed_repositories(infra_changes)
     seeds: list[Seed] = []
-    refusals = [] if allows_destroy else list(_destroy_refusals(infra_changes))
-    notices: list[Notice] = []
+    refusals: list[Refusal] = []
+    if not allows_destroy:
+        refusals += _destroy_refusals(desired, infra_changes, losses, users, destroys_removed=destroys_removed)
+    notices: list[Notice] = [
+        Notice("infra.repository_in_use", f"`{user}` pulls from the repository `{name}`, which goes")
+        for name, projects in sorted(users.items())
+        for user in projects
+    ]
     for image in _with_companions(desired.images, observed):
         if not creates_repositories and image.repository not in observed.repositories:
             if image.subject:  # the image itself is refused
@@ -79,6 +93,7 @@ def make_plan(
         # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
+        losses=tuple(loss for loss in losses if loss.size or loss.digests),
     )
     return judge_budgets(made, {}, on_budget)
 
@@ -104,15 +119,58 @@ def source_refusal(path: str, fault: SourceFault) -> Refusal:
     )
 
 
-def _destroy_refusals(changes: Iterable[InfraChange]) -> Iterable[Refusal]:
+_HOLDS_SOMETHING = {
+    "aws_codebuild_project": "project",
+    "aws_codebuild_webhook": "webhook",
+    "aws_iam_role": "role",
+    "aws_cloudwatch_log_group": "log group",
+}
+"""What has a history, logs or an address that others know, and so is destroyed only when that is said."""
+
+
+def _destroy_refusals(
+    desired: Desired,
+    changes: Sequence[InfraChange],
+    losses: Sequence[Loss],
+    users: Mapping[str, Sequence[str]],
+    *,
+    destroys_removed: bool,
+) -> Iterator[Refusal]:
+    wanted = {repository.name for repository in desired.repositories}
+    lost = {loss.name: loss for loss in losses if loss.kind == "repository"}
     for change in changes:
-        if change.is_of_repository and change.destroys:
-            because = f" ({change.reason})" if change.reason else ""
-            yield Refusal(
-                "infra.destroys_repository",
-                f"Terraform would {change.action} the repository `{change.name or change.address}`{because}",
-                hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
-            )
+        if not (change.is_of_repository and change.destroys):
+            continue
+        name = change.name or change.address
+        there = lost.get(name)
+        holds = f"; it holds {len(there.digests)} images" if there and there.digests else ""
+        pulled = f"; it is pulled by {', '.join(f'`{user}`' for user in users[name])}" if users.get(name) else ""
+        if destroys_removed and name not in wanted:
+            if holds or pulled:
+                yield Refusal(
+                    "infra.destroys_images",
+                    f"the repository `{name}` would be deleted{holds}{pulled}",
+                    hint="leave --destroy-removed out to keep it in AWS, or say --allow-destroy if all of that may go",
+                )
+            continue
+        because = f" ({change.reason})" if change.reason else ""
+        yield Refusal(
+            "infra.destroys_repository",
+            f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
+            hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+        )
+    builds = {build.name for build in desired.builds}
+    doomed: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        what = _HOLDS_SOMETHING.get(change.resource_type)
+        if what and change.destroys and not (destroys_removed and change.name not in builds):
+            doomed.setdefault((change.name or change.address, change.action), []).append(what)
+    for (name, action), parts in doomed.items():
+        yield Refusal(
+            "infra.destroys_build",
+            f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} of the build `{name}`",
+            hint="restore it in the manifest, or say --allow-destroy if its history, webhook and rights may be lost",
+        )
 
 
 def _decide(

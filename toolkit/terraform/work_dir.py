@@ -86,6 +86,18 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
     return WorkDir(path)
 
 
+def write_input(text: str, path: Path) -> None:
+    """Make the file `path` hold the input of the module `base-images`, whole or not at all."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise Refused(
+            "terraform.file_unusable",
+            f"the file `{path}` cannot be written: {error.strerror}",
+            hint="make its folder writable, or name another file",
+        ) from error
+
+
 @contextmanager
 def _usable(path: Path) -> Iterator[None]:
     try:

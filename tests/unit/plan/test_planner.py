@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
-from toolkit.plan.model import InfraAction, InfraChange, Plan
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan
 from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
 from toolkit.plan.seed_action import SeedAction
@@ -46,7 +47,7 @@ def plan_of(
     budgets: tuple[PullBudget, ...] = (),
     changes: tuple[InfraChange, ...] = (),
     repositories: frozenset[str] = frozenset({REPOSITORY}),
-    **options: bool,
+    **options: Any,
 ) -> Plan:
     observed = Observed({KEY: source}, {KEY: destination} if destination else {}, repositories, budgets)
     return make_plan(desired(image, mutability=mutability), observed, changes, ACCOUNT, **options)
@@ -219,6 +220,58 @@ def test_refuses_to_destroy_a_repository_unless_asked(action: InfraAction) -> No
 def test_destroying_anything_else_is_not_refused() -> None:
     change = InfraChange("module.builds", "aws_iam_role_policy", InfraAction.REPLACE, name="web")
     assert plan_of(WHOLE, changes=(change,)).refusals == ()
+
+
+@pytest.mark.parametrize("action", [InfraAction.DELETE, InfraAction.REPLACE])
+@pytest.mark.parametrize(
+    "type_", ["aws_codebuild_project", "aws_codebuild_webhook", "aws_iam_role", "aws_cloudwatch_log_group"]
+)
+def test_refuses_to_destroy_what_holds_something_of_a_build_unless_asked(type_: str, action: InfraAction) -> None:
+    change = InfraChange("module.builds", type_, action, name="web")
+    (refusal,) = plan_of(WHOLE, changes=(change,)).refusals
+    assert refusal.code == "infra.destroys_build"
+    assert "`web`" in refusal.message
+    assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
+    assert plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals == ()
+
+
+LEFT = InfraChange("module.repositories", "aws_ecr_repository", InfraAction.DELETE, name="left")
+
+
+def test_an_empty_repository_that_left_the_manifest_may_go_when_that_is_asked_for() -> None:
+    assert [r.code for r in plan_of(WHOLE, changes=(LEFT,)).refusals] == ["infra.destroys_repository"]
+    assert plan_of(WHOLE, changes=(LEFT,), destroys_removed=True).refusals == ()
+
+
+def test_a_repository_in_the_manifest_does_not_go_because_others_left_it() -> None:
+    change = InfraChange("x", "aws_ecr_repository", InfraAction.REPLACE, name=REPOSITORY)
+    assert [r.code for r in plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals] == [
+        "infra.destroys_repository"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "users", "word"),
+    [
+        (Loss("repository", "left", 7, (NEW,)), {}, "1 images"),
+        (Loss("repository", "left"), {"left": ["other-web"]}, "`other-web`"),
+    ],
+    ids=["images", "another manifest's build"],
+)
+def test_a_repository_that_left_stays_while_it_holds_images_or_is_pulled(
+    loss: Loss, users: dict[str, list[str]], word: str
+) -> None:
+    plan = plan_of(WHOLE, changes=(LEFT,), destroys_removed=True, losses=(loss,), users=users)
+    assert [r.code for r in plan.refusals] == ["infra.destroys_images"]
+    assert word in plan.refusals[0].message
+    plan = plan_of(WHOLE, changes=(LEFT,), destroys_removed=True, allows_destroy=True, losses=(loss,), users=users)
+    assert plan.refusals == ()
+    assert [notice.code for notice in plan.notices] == ["infra.repository_in_use"] * len(users)
+
+
+def test_a_plan_lists_what_would_be_lost_and_nothing_empty() -> None:
+    losses = (Loss("repository", "left", 7, (NEW,)), Loss("log group", "logs", 5), Loss("log group", "empty"))
+    assert plan_of(WHOLE, losses=losses).losses == losses[:2]
 
 
 def test_copies_again_what_a_replaced_repository_loses() -> None:

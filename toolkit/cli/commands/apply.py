@@ -12,6 +12,7 @@ from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     AllowDestroy,
     CacheDirectory,
+    DestroyRemoved,
     Format,
     Jobs,
     LimitRate,
@@ -53,6 +54,7 @@ def command(
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
     allow_destroy: AllowDestroy = False,
+    destroy_removed: DestroyRemoved = False,
     on_budget: Annotated[
         OnBudget | None,
         typer.Option(
@@ -76,9 +78,10 @@ def command(
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.apply import apply, apply_saved
+        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
 
-        if saved_plan is not None and allow_destroy:
+        if saved_plan is not None and (allow_destroy or destroy_removed):
             raise UsageError(
                 "usage.saved_plan",
                 f"what `{saved_plan}` may destroy was decided when it was made",
@@ -118,6 +121,7 @@ def command(
                 confirm=confirm,
                 publish=run.show_report,
                 allows_destroy=allow_destroy,
+                destroys=tuple(Kind) if destroy_removed else (),
                 on_budget=on_budget or OnBudget.REFUSE,
             )
         return 0

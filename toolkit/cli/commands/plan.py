@@ -12,6 +12,7 @@ from toolkit.cli.options import (
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
+    DestroyRemoved,
     Format,
     Jobs,
     ManifestFile,
@@ -49,6 +50,7 @@ def command(
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
     allow_destroy: AllowDestroy = False,
+    destroy_removed: DestroyRemoved = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
@@ -64,6 +66,7 @@ def command(
         from toolkit.cli.saved_plan import check_place, write_plan
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.guards import refuse_if_unsafe
+        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
         from toolkit.operations.plan import plan
 
@@ -72,7 +75,14 @@ def command(
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
-            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes, on_budget=on_budget)
+            planned = plan(
+                desired,
+                services,
+                allows_destroy=allow_destroy,
+                destroys=tuple(Kind) if destroy_removed else (),
+                reads_sizes=sizes,
+                on_budget=on_budget,
+            )
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:

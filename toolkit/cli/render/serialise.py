@@ -64,6 +64,7 @@ def plan_document(plan: Plan) -> Document:
         "keeps_going": plan.keeps_going,
         "covers_infra": plan.covers_infra,
         "unseen_images": plan.unseen_images,
+        "is_destroy": plan.is_destroy,
         "without_room": [seed.key for seed in plan.seeds if seed.key in without_room],
     }
 
@@ -284,6 +285,7 @@ def _plan(fields: _Fields) -> Plan:
         keeps_going=fields.boolean("keeps_going"),
         covers_infra=fields.boolean("covers_infra"),
         unseen_images=fields.number("unseen_images"),
+        is_destroy=fields.boolean("is_destroy"),
     )
 
 
