@@ -19,6 +19,7 @@ from toolkit.cli.options import (
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -64,6 +65,7 @@ def command(
             "was made with]",
         ),
     ] = None,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -76,6 +78,7 @@ def command(
     """Run `toolkit apply`."""
 
     def body(run: Run) -> int:
+        from toolkit.cli.render.plan_view import apply_question
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.apply import apply, apply_saved
         from toolkit.operations.leaving import Kind
@@ -94,7 +97,7 @@ def command(
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
-            return auto_approve or run.ask("Apply this plan?")
+            return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)
         settings = Settings(
@@ -126,4 +129,5 @@ def command(
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

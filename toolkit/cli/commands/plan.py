@@ -18,6 +18,7 @@ from toolkit.cli.options import (
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -52,6 +53,7 @@ def command(
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -89,4 +91,5 @@ def command(
                 write_plan(out, planned, file)
         return 2 if detailed_exitcode and planned.plan.has_changes else 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

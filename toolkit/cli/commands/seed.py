@@ -18,6 +18,7 @@ from toolkit.cli.options import (
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     Verbose,
 )
 from toolkit.plan.on_budget import OnBudget
@@ -42,6 +43,7 @@ def command(
         ),
     ] = None,
     dry_run: DryRun = False,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
@@ -71,4 +73,5 @@ def command(
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

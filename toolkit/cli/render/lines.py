@@ -75,8 +75,8 @@ class Row:
 def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str = "  ") -> list[str]:
     """Aligned columns where every row fits into `width`.
 
-    Otherwise each row is a line of its first two cells, and the others follow beneath, wrapped: a long name never
-    breaks the columns of its neighbours, since there are none.
+    Otherwise nothing is aligned, so that a long name breaks no columns: each row is a line, and one that is too long
+    has its first two cells there and the others beneath, wrapped.
     """
     shown = [[visible(cell) for cell in row.cells] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
@@ -88,8 +88,11 @@ def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str =
             padded = [cell.ljust(size) for cell, size in zip(others, widths[1:], strict=True)]
             lines.append("  ".join([start, *padded]).rstrip())
             continue
-        lines.append(f"{start}  {others[0]}")
         rest = "  ".join(cell for cell in others[1:] if cell)
+        if len(indent) + widths[0] + len(others[0]) + len(rest) + 4 <= width:
+            lines.append(f"{start}  {others[0]}  {rest}".rstrip())
+            continue
+        lines.append(f"{start}  {others[0]}")
         lines += wrap(rest, width=width, indent=indent + " " * (widths[0] + 2))
     return lines
 
