@@ -78,7 +78,6 @@ def command(
     """Run `toolkit apply`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.render.plan_view import apply_question
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.apply import apply, apply_saved
         from toolkit.operations.leaving import Kind
@@ -97,6 +96,8 @@ def command(
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
+            from toolkit.cli.render.plan_view import apply_question
+
             return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)

@@ -19,7 +19,6 @@ from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, Inf
 # The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.
 _MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>(?:[^"\\]|\\.)*)"\]\.')
 _ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
-_LIST_INDEX = re.compile(r"\[\d+\]")
 _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
 _MAIN_TYPES = frozenset({"aws_ecr_repository", "aws_codebuild_project"})
@@ -128,20 +127,23 @@ class _InfraView:
         return lines + self._rights_of_created([*listed, *named])
 
     def _rights_of_created(self, created: Iterable[_Changed]) -> list[str]:
-        """What creations allow: what reaches far in full, the usual rights of a build as a count."""
+        """What creations allow: what reaches far and who may use a repository; of a build's usual rights a count."""
         owners: dict[Grant, list[_Changed]] = defaultdict(list)
         for one in created:
             for change in one.changes:
                 for grant in change.grants:
                     owners[grant].append(one)
         lines = []
+        usual = 0
         for grant, those in owners.items():
-            if grant.is_widening:
+            if grant.is_widening or those[0].kind != "build":
                 whose = "" if those[0].name in grant.statement else f": {_name(those)}"
                 lines += self._grant(grant, whose)
-        others = sum(len(those) for grant, those in owners.items() if not grant.is_widening)
-        if others:
-            lines += wrap(f"and {format_count(others, 'right')} of the usual kind", width=self._width, indent=" " * 8)
+            else:
+                usual += len(those)
+        if usual:
+            text = f"{format_count(usual, 'right')} of builds on what the manifest gives them"
+            lines += wrap(text, width=self._width, indent=_DETAIL_INDENT)
         return [f"{' ' * 6}Rights that come with it:", *lines] if lines else []
 
     def _imported(self, changes: Sequence[InfraChange]) -> list[str]:
@@ -288,7 +290,7 @@ def _attribute_texts(change: InfraChange) -> Iterator[str]:
         yield f"{_attribute_text(one)}: fixed at creation"
     for path in change.replace_because:
         if not any(_is_at(one.path, path) for one in fixed):
-            yield f"{_LIST_INDEX.sub('', path)}: fixed at creation"
+            yield f"{_short_path(path)}: fixed at creation"
     for one in change.changes:
         if one not in fixed:
             yield _attribute_text(one)
@@ -298,8 +300,13 @@ def _is_at(path: str, root: str) -> bool:
     return path == root or path.startswith((f"{root}.", f"{root}["))
 
 
+def _short_path(path: str) -> str:
+    """Terraform has a list for what there is one of."""
+    return path.replace("[0]", "")
+
+
 def _attribute_text(change: AttributeChange) -> str:
-    path = _LIST_INDEX.sub("", change.path)
+    path = _short_path(change.path)
     if change.is_sensitive:
         return f"{path} (sensitive, not shown)"
     before, after = change.before, change.after
@@ -346,9 +353,9 @@ def _changed_lines(before: str, after: str) -> str:
 
 
 def _loss_text(loss: Loss) -> str:
-    facts = []
-    if loss.digests or loss.kind == "repository":
-        facts.append(format_count(len(loss.digests), "image"))
+    if loss.kind == "repository" and not loss.digests:
+        return f"{loss.kind} {loss.name}: no images"
+    facts = [format_count(len(loss.digests), "image")] if loss.digests else []
     facts.append(format_size(loss.size))
     if loss.last_pulled:
         facts.append(f"last pulled {format_moment(loss.last_pulled)}")

@@ -1,7 +1,7 @@
 """A plan as one text: what Terraform changes, what happens to each image, what that costs in counted pulls.
 
-It fits on a screen: an image is one line, what images have in common is said once, what stays as it is is a count. The
-summary is the first line and the last, each whole, so that a pipeline can look for it.
+It fits on a screen: an image is one line, however long its name, what images have in common is said once, what stays as
+it is is a count. The summary is the first line and the last, each whole, so that a pipeline can look for it.
 """
 
 from __future__ import annotations
@@ -148,8 +148,7 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
             shared = facts if len(seeds) == 1 else facts.replace("its repository is", "their repositories are")
             heading = f"{format_count(len(seeds), 'image')} {verb} {shared}:"
             lines += wrap(heading, width=width, indent=" " * 4, first="  ")
-            for text in _by_repository(seeds):
-                lines += format_item(symbol, text, style=style, width=width, paint=paint)
+            lines += [f"    {paint(style, symbol)} {visible(text)}" for text in _by_repository(seeds)]
         if companions:
             lines += format_item(symbol, _companions_text(companions), style=style, width=width, paint=paint)
     kept = totals.images[SeedAction.KEEP]
@@ -167,13 +166,13 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
 
 
 def _overwritten_lines(seed: Seed, put_off: str, width: int, paint: Paint) -> list[str]:
-    facts = [*_origin(seed), *([put_off] if put_off else [])] if seed.is_pending else [f"kept: {seed.reason}"]
-    text = f"{seed.key}  {_amounts(seed)}  {'; '.join(facts)}"
-    pushed = f" pushed {format_moment(seed.pushed_at)}" if seed.pushed_at else " pushed"
-    warning = f"overwritten in ECR: {_named(seed.current_digest)}{pushed} by somebody else"
+    pushed = f"pushed {format_moment(seed.pushed_at)}" if seed.pushed_at else "pushed"
+    warning = f"overwritten in ECR: {_named(seed.current_digest)} {pushed} by somebody else"
+    fate = "; ".join(["copied again", *_origin(seed), put_off]) if seed.is_pending else f"kept: {seed.reason}"
     return [
-        *format_item("!", text, style="magenta", width=width, paint=paint),
+        f"    {paint('magenta', '!')} {visible(f'{seed.key}  {_amounts(seed)}')}",
         *(paint("magenta", line) for line in wrap(warning, width=width, indent=" " * 8)),
+        *wrap(fate.removesuffix("; "), width=width, indent=" " * 8),
     ]
 
 

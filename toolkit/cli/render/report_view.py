@@ -17,8 +17,7 @@ _STYLES = {
     SeedStatus.FAILED: "red",
     SeedStatus.SKIPPED: "yellow",
 }
-# Blobs are counted as moved/mounted/present, the order of the last lines.
-_HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "BLOBS", "TIME"), "bold")
+_HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "TIME"), "bold")
 _AGAIN = "Run the same command again: it continues where this one stopped."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
 
@@ -43,13 +42,11 @@ def render_report(report: Report, *, width: int = 100, colour: bool = False) -> 
 def _cells(outcome: SeedOutcome) -> tuple[str, ...]:
     digits = (outcome.digest or "").partition(":")[2]
     was_reached = outcome.status is not SeedStatus.SKIPPED
-    blobs = (outcome.moved_blobs, outcome.mounted_blobs, outcome.present_blobs)
     return (
         outcome.status.value,
         outcome.key,
         digits[:12],
         f"{format_size(outcome.moved_bytes)} of {format_size(outcome.total_bytes)}" if outcome.total_bytes else "",
-        "/".join(map(str, blobs)) if any(blobs) else "",
         format_duration(outcome.seconds) if was_reached else "",
     )
 
