@@ -145,8 +145,7 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
             elif seed.is_pending or shows_unchanged:
                 alike[_shared_facts(seed, put_off(seed), is_new=seed.repository in new)].append(seed)
         for facts, seeds in alike.items():
-            shared = facts if len(seeds) == 1 else facts.replace("its repository is", "their repositories are")
-            heading = f"{format_count(len(seeds), 'image')} {verb} {shared}:"
+            heading = f"{format_count(len(seeds), 'image')} {verb} {_in_number(facts, len(seeds))}:"
             lines += wrap(heading, width=width, indent=" " * 4, first="  ")
             lines += [f"    {paint(style, symbol)} {visible(text)}" for text in _by_repository(seeds)]
         if companions:
@@ -188,6 +187,13 @@ def _shared_facts(seed: Seed, put_off: str, *, is_new: bool) -> str:
     return "; ".join([*facts, *([put_off] if put_off else [])])
 
 
+def _in_number(facts: str, count: int) -> str:
+    """The planner's words for one image, and ours, as they are for many."""
+    if count == 1:
+        return facts
+    return facts.replace("its repository is", "their repositories are").replace("this digest", "these digests")
+
+
 def _origin(seed: Seed) -> Iterator[str]:
     yield f"from {seed.source.registry}"
     if seed.bytes_from is not None:
@@ -196,7 +202,9 @@ def _origin(seed: Seed) -> Iterator[str]:
         yield kind_of(seed.tag)
     else:
         parts = "all platforms" if seed.platforms is None else ", ".join(map(str, seed.platforms))
-        yield parts if seed.keeps_attestations else f"{parts} without attestations"
+        parts = parts if seed.keeps_attestations else f"{parts} without attestations"
+        is_made = seed.action is SeedAction.COPY and seed.wanted_digest != seed.source.digest
+        yield f"{parts} chosen from this digest" if is_made else parts
 
 
 def _by_repository(seeds: Iterable[Seed]) -> Iterator[str]:

@@ -152,7 +152,7 @@ def test_what_images_do_not_share_parts_them() -> None:
     for other in others:
         text = render_plan(replace(plan_samples.EMPTY, seeds=(same, other)))
         assert text.count("1 image to copy from") == 2
-    assert "2 images to copy from docker.io; linux/amd64; not in ECR:\n" in render_plan(
+    assert "2 images to copy from docker.io; linux/amd64 chosen from these digests; not in ECR:\n" in render_plan(
         replace(plan_samples.EMPTY, seeds=(same, replace(same, key="a/b:2", repository="a/b")))
     )
 
@@ -168,7 +168,7 @@ def test_a_source_that_the_name_does_not_tell_is_shown() -> None:
 
 
 def test_a_repository_created_with_its_images_is_named_once() -> None:
-    text = render_plan(many(6, 2))
+    text = render_plan(many(6, 2), width=200)
     assert "    + 2 repositories (4 resources), named with the images below\n" in text
     assert "their repositories are new:\n" in text
     assert text.count("service-000") == 1
@@ -227,7 +227,9 @@ def test_pulls_are_judged_against_what_is_left(cost: plan_samples.PullCost, word
 def test_an_image_without_room_in_the_budget_says_what_becomes_of_it(on_budget: OnBudget, words: str | None) -> None:
     plan = replace(plan_samples.EVERYTHING_NEW, pull_costs=(hub_cost(6, 7, 4),), on_budget=on_budget)
     text = render_plan(plan, width=200)
-    assert (f"linux/amd64; not in ECR; {words}:\n    + docker-hub/library/alpine:3.20" in text) == (words is not None)
+    assert (
+        f"linux/amd64 chosen from this digest; not in ECR; {words}:\n    + docker-hub/library/alpine:3.20" in text
+    ) == (words is not None)
     assert text.count("may be") + text.count("may have") == (1 if words else 0)
 
 
