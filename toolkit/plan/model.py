@@ -214,6 +214,11 @@ class Plan:
         return tuple(seed for seed in self.seeds if seed.is_pending)
 
     @property
+    def blocking_refusals(self) -> tuple[Refusal, ...]:
+        """The refusals for which nothing may be done at all: those of single images too, unless it keeps going."""
+        return tuple(refusal for refusal in self.refusals if not (self.keeps_going and refusal.image))
+
+    @property
     def has_changes(self) -> bool:
         """Whether apply would change anything, infrastructure or images; Terraform's outputs alone do not count."""
         return bool(self.infra_changes or self.pending_seeds)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
 from toolkit.cli.render.infra_view import created_repositories, format_infra
 from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible, wrap
-from toolkit.cli.render.totals import PlanTotals, skips, sum_plan
+from toolkit.cli.render.totals import PlanTotals, skipped_images, sum_plan
 from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Plan, PullCost, Seed
@@ -286,13 +286,11 @@ def _judge(cost: PullCost) -> tuple[str, str]:
 
 
 def _remark_section(plan: Plan, width: int, paint: Paint) -> list[str]:
-    skipped = [refusal for refusal in plan.refusals if skips(plan, refusal)]
-    refused = [refusal for refusal in plan.refusals if not skips(plan, refusal)]
     lines = []
     for word, style, remarks in (
         ("notice", "yellow", plan.notices),
-        ("skipped", "yellow", skipped),
-        ("refused", "red", refused),
+        ("skipped", "yellow", skipped_images(plan)),
+        ("refused", "red", plan.blocking_refusals),
     ):
         texts = [(f"{remark.message} [{remark.code}]", remark.hint) for remark in remarks]
         lines += format_remarks(word, texts, style=style, width=width, paint=paint)

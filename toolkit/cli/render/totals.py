@@ -61,9 +61,9 @@ class PlanTotals:
     pulls: tuple[int, int | None]
 
 
-def skips(plan: Plan, refusal: Refusal) -> bool:
-    """Whether `refusal` stops its own image only, because the plan keeps going."""
-    return plan.keeps_going and refusal.image is not None
+def skipped_images(plan: Plan) -> list[Refusal]:
+    """The refusals that stop their own image only, because the plan keeps going."""
+    return [refusal for refusal in plan.refusals if refusal not in plan.blocking_refusals]
 
 
 def sum_plan(plan: Plan) -> PlanTotals:
@@ -75,8 +75,8 @@ def sum_plan(plan: Plan) -> PlanTotals:
         infra=sum_infra(plan.infra_changes),
         images={action: images[action] for action in SeedAction},
         overwritten=sum(seed.is_overwritten for seed in plan.seeds),
-        refusals=sum(not skips(plan, refusal) for refusal in plan.refusals),
-        skipped=len({refusal.image for refusal in plan.refusals if skips(plan, refusal)}),
+        refusals=len(plan.blocking_refusals),
+        skipped=len({refusal.image for refusal in skipped_images(plan)}),
         size=sum(size or 0 for size in sizes.values()),
         unknown_sizes=sum(size is None for size in sizes.values()),
         pulls=(
