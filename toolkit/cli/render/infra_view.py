@@ -137,7 +137,7 @@ class _InfraView:
         usual = 0
         for grant, those in owners.items():
             if grant.is_widening or those[0].kind != "build":
-                whose = "" if those[0].name in grant.statement else f": {_name(those)}"
+                whose = "" if f"of {those[0].name}:" in grant.statement else f": {_name(those)}"
                 lines += self._grant(grant, whose)
             else:
                 usual += len(those)
@@ -327,20 +327,21 @@ def _value(value: object) -> str:
 
 
 def _around_difference(before: str, after: str) -> tuple[str, str]:
-    """Both cut to where they differ, when they are too long to be read."""
+    """Both without what they begin and end with alike, when they are too long to be read."""
     if max(len(before), len(after)) <= _LONGEST_VALUE:
         return before, after
-    pairs = zip(before, after, strict=False)
-    same = next((place for place, (old, new) in enumerate(pairs) if old != new), min(len(before), len(after)))
-    start = max(same - _CONTEXT, 0)
-    return _cut(before, start), _cut(after, start)
+    shorter = min(len(before), len(after))
+    head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
+    tail = next((place for place in range(shorter - head) if before[-1 - place] != after[-1 - place]), shorter - head)
+    return _cut(before, head, tail), _cut(after, head, tail)
 
 
-def _cut(text: str, start: int) -> str:
-    if len(text) <= _LONGEST_VALUE:
-        return text
-    shown = text[start : start + _LONGEST_VALUE]
-    return f"{'...' if start else ''}{shown}{'...' if start + _LONGEST_VALUE < len(text) else ''}"
+def _cut(text: str, head: int, tail: int) -> str:
+    start, end = max(head - _CONTEXT, 0), len(text) - max(tail - _CONTEXT, 0)
+    shown = f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
+    if len(shown) <= 2 * _LONGEST_VALUE:
+        return shown
+    return f"{shown[:_LONGEST_VALUE]}... ({len(text)} characters)"
 
 
 def _changed_lines(before: str, after: str) -> str:
@@ -349,7 +350,7 @@ def _changed_lines(before: str, after: str) -> str:
     old, new = before.splitlines(), after.splitlines()
     changed = [step for step in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if step[0] != "equal"]
     removed, added = sum(step[2] - step[1] for step in changed), sum(step[4] - step[3] for step in changed)
-    return f"{format_count(added, 'line')} added, {removed} removed"
+    return f"{format_count(added, 'line')} added, {removed} removed" if changed else "with other line ends"
 
 
 def _loss_text(loss: Loss) -> str:

@@ -89,7 +89,7 @@ def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str =
             lines.append("  ".join([start, *padded]).rstrip())
             continue
         rest = "  ".join(cell for cell in others[1:] if cell)
-        if len(indent) + widths[0] + len(others[0]) + len(rest) + 4 <= width:
+        if len(indent) + widths[0] + len(others[0]) + len(rest) + 4 <= max(width, MINIMUM_WIDTH):
             lines.append(f"{start}  {others[0]}  {rest}".rstrip())
             continue
         lines.append(f"{start}  {others[0]}")

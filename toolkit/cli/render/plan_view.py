@@ -7,7 +7,7 @@ it is is a count. The summary is the first line and the last, each whole, so tha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
 from toolkit.cli.render.infra_view import created_repositories, format_infra
@@ -24,8 +24,10 @@ from toolkit.plan.seed_action import SeedAction
 _LOOKS = {
     SeedAction.COPY: ("+", "green", "to copy"),
     SeedAction.MOVE: ("~", "yellow", "to move"),
-    SeedAction.KEEP: ("=", "dim", "unchanged,"),
+    SeedAction.KEEP: ("=", "dim", "unchanged"),
 }
+# With more kinds of images than that, each image says its own: the lines are what a screen has few of.
+_MOST_HEADINGS = 12
 _NEW = "its repository is new"  # the planner's words
 # What becomes of an image for which the pulls left do not suffice; each may turn out to cost less than it could.
 _PUT_OFF = {OnBudget.WAIT: "may have to wait for pulls", OnBudget.PARTIAL: "may be left for the next run"}
@@ -135,7 +137,7 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
         if seed.is_overwritten:
             lines += _overwritten_lines(seed, put_off(seed), width, paint)
     for action, (symbol, style, verb) in _LOOKS.items():
-        alike: dict[str, list[Seed]] = defaultdict(list)
+        alike: dict[tuple[str, ...], list[Seed]] = defaultdict(list)
         companions = []
         for seed in plan.seeds:
             if seed.action is not action or seed.is_overwritten:
@@ -143,11 +145,8 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
             if seed.subject and action is SeedAction.COPY:
                 companions.append(seed)
             elif seed.is_pending or shows_unchanged:
-                alike[_shared_facts(seed, put_off(seed), is_new=seed.repository in new)].append(seed)
-        for facts, seeds in alike.items():
-            heading = f"{format_count(len(seeds), 'image')} {verb} {_in_number(facts, len(seeds))}:"
-            lines += wrap(heading, width=width, indent=" " * 4, first="  ")
-            lines += [f"    {paint(style, symbol)} {visible(text)}" for text in _by_repository(seeds)]
+                alike[_facts(seed, put_off(seed), is_new=seed.repository in new)].append(seed)
+        lines += _alike_lines(alike, verb, symbol, style, width, paint)
         if companions:
             lines += format_item(symbol, _companions_text(companions), style=style, width=width, paint=paint)
     kept = totals.images[SeedAction.KEEP]
@@ -164,6 +163,27 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
     return [paint("bold", f"Images, into {visible(plan.account.registry_host)}"), *lines]
 
 
+def _alike_lines(
+    alike: Mapping[tuple[str, ...], Sequence[Seed]], verb: str, symbol: str, style: str, width: int, paint: Paint
+) -> list[str]:
+    """A line for each image, below what all have in common and what some have; `alike` has them by their facts."""
+    if not alike:
+        return []
+    number = sum(map(len, alike.values()))
+    shared = [fact for fact in next(iter(alike)) if all(fact in facts for facts in alike)]
+    heading = _in_number("; ".join([f"{format_count(number, 'image')} {verb}", *shared]), number)
+    lines = wrap(f"{heading}:", width=width, indent=" " * 4, first="  ")
+    has_headings = len(alike) <= max(_MOST_HEADINGS, number // 5)
+    # Those that have nothing but the shared facts stand under their heading.
+    for facts, seeds in sorted(alike.items(), key=lambda item: len(item[0]) > len(shared)):
+        own = "; ".join(fact for fact in facts if fact not in shared)
+        if own and has_headings:
+            lines += wrap(f"{_in_number(own, len(seeds))} ({len(seeds)}):", width=width, indent=" " * 6, first=" " * 4)
+        behind = f"  {own}" if own and not has_headings else ""
+        lines += [f"    {paint(style, symbol)} {visible(text + behind)}" for text in _by_repository(seeds)]
+    return lines
+
+
 def _overwritten_lines(seed: Seed, put_off: str, width: int, paint: Paint) -> list[str]:
     pushed = f"pushed {format_moment(seed.pushed_at)}" if seed.pushed_at else "pushed"
     warning = f"overwritten in ECR: {_named(seed.current_digest)} {pushed} by somebody else"
@@ -175,16 +195,14 @@ def _overwritten_lines(seed: Seed, put_off: str, width: int, paint: Paint) -> li
     ]
 
 
-def _shared_facts(seed: Seed, put_off: str, *, is_new: bool) -> str:
-    """What an image may have in common with many others: where it comes from, which parts of it, and why."""
+def _facts(seed: Seed, put_off: str, *, is_new: bool) -> tuple[str, ...]:
+    """What an image may have in common with others: where it comes from, which parts of it, and why."""
     # What a companion is about is in its own tag.
     reason = seed.reason.partition(": ")[2] if seed.subject else seed.reason
-    if not seed.is_pending:
-        return reason
-    facts = [*_origin(seed), reason]
-    if is_new and reason != _NEW:
+    facts = [*_origin(seed), reason, put_off] if seed.is_pending else [reason]
+    if is_new and seed.is_pending:
         facts.append(_NEW)
-    return "; ".join([*facts, *([put_off] if put_off else [])])
+    return tuple(dict.fromkeys(fact for fact in facts if fact))
 
 
 def _in_number(facts: str, count: int) -> str:
@@ -204,7 +222,7 @@ def _origin(seed: Seed) -> Iterator[str]:
         parts = "all platforms" if seed.platforms is None else ", ".join(map(str, seed.platforms))
         parts = parts if seed.keeps_attestations else f"{parts} without attestations"
         is_made = seed.action is SeedAction.COPY and seed.wanted_digest != seed.source.digest
-        yield f"{parts} chosen from this digest" if is_made else parts
+        yield f"{parts} of this digest" if is_made else parts
 
 
 def _by_repository(seeds: Iterable[Seed]) -> Iterator[str]:

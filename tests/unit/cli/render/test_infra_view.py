@@ -66,10 +66,15 @@ def test_a_part_that_is_created_is_not_called_a_repository() -> None:
         (AttributeChange("token", is_sensitive=True), "token (sensitive, not shown)"),
         (AttributeChange("token", is_sensitive=True, is_unknown=True), "token (sensitive, not shown)"),
         (AttributeChange("buildspec", "a\nb\nc\n", "a\nx\ny\nc\n"), "buildspec 2 lines added, 1 removed"),
-        (AttributeChange("text", "x" * 200 + "old", "x" * 200 + "new"), f"text ...{'x' * 12}old -> ...{'x' * 12}new"),
+        (AttributeChange("buildspec", "a\nb\n", "a\r\nb\r\n"), "buildspec with other line ends"),
         (
-            AttributeChange("text", "old" + "x" * 200, "new" + "x" * 200),
-            f"text old{'x' * 57}... -> new{'x' * 57}...",
+            AttributeChange("text", "x" * 200 + "old" + "y" * 50, "x" * 200 + "new" + "y" * 50),
+            f"text ...{'x' * 12}old{'y' * 12}... -> ...{'x' * 12}new{'y' * 12}...",
+        ),
+        (AttributeChange("text", "x" * 61, "x" * 62), f"text ...{'x' * 12} -> ...{'x' * 13}"),
+        (
+            AttributeChange("text", "a", "b" * 500),
+            f"text a -> {'b' * 60}... (500 characters)",
         ),
         (AttributeChange("text", "\x1b[2J", "b"), 'text "\\u001b[2J" -> b'),
     ],

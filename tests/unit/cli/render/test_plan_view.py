@@ -26,6 +26,20 @@ ONE_OF_SIXTY_MOVED = replace(
     ),
     pull_costs=(hub_cost(2, 3, 97),),
 )
+# Of three registries, in all ways that the platforms of an image may be chosen.
+SIXTY_OF_ALL_KINDS = replace(
+    SIXTY_NEW,
+    seeds=tuple(
+        replace(
+            one,
+            source=replace(one.source, registry=("docker.io", "quay.io", "ghcr.io")[number % 3]),
+            platforms=(None, (plan_samples.AMD64,), (plan_samples.AMD64, plan_samples.ARM64))[number // 3 % 3],
+            keeps_attestations=number % 2 == 0,
+            wanted_digest=one.source.digest if number % 5 else None,
+        )
+        for number, one in enumerate(SIXTY_NEW.seeds)
+    ),
+)
 SAMPLES = {
     "empty": plan_samples.EMPTY,
     "no_changes": plan_samples.NO_CHANGES,
@@ -55,6 +69,7 @@ def test_unchanged_images_are_listed_when_asked_for() -> None:
     ("plan", "lines"),
     [
         *((many(60, repositories, builds), 90) for repositories in (1, 20, 30, 60) for builds in (0, 20)),
+        (SIXTY_OF_ALL_KINDS, 90),
         (ONE_OF_SIXTY_MOVED, 12),
         (SIXTY_KEPT, 6),
         (plan_samples.EMPTY, 6),
@@ -122,7 +137,7 @@ def test_only_what_cannot_be_cut_is_wider_than_the_text(name: str, width: int) -
 
 def test_a_moved_tag_shows_what_it_was_and_what_it_becomes() -> None:
     text = render_plan(plan_samples.MIXED)
-    assert "1 image to move from docker.io; all platforms; upstream moved:\n" in text
+    assert "  1 image to move; from docker.io; all platforms; upstream moved:\n" in text
     assert "    ~ docker-hub/library/nginx:1.16  cccccccccccc -> aaaaaaaaaaaa  44.8 MB\n" in text
 
 
@@ -142,19 +157,35 @@ def test_images_of_one_repository_stand_together() -> None:
 
 
 def test_what_images_do_not_share_parts_them() -> None:
-    same = seed(SeedAction.COPY, "nginx:1", "a/nginx", "not in ECR")
+    same = seed(SeedAction.COPY, "nginx:1", "a/nginx", "not in ECR", wanted_digest=digest("a"))
     others = (
-        replace(same, source=Reference.parse("quay.io/nginx/nginx:1").with_digest(digest("a"))),
-        replace(same, platforms=None),
-        replace(same, keeps_attestations=False),
-        replace(same, reason="its repository is replaced"),
+        ("from quay.io", replace(same, source=Reference.parse("quay.io/nginx/nginx:1").with_digest(digest("a")))),
+        ("all platforms", replace(same, platforms=None)),
+        ("linux/amd64 without attestations", replace(same, keeps_attestations=False)),
+        ("linux/amd64 of this digest", replace(same, wanted_digest=digest("b"))),
+        ("its repository is replaced", replace(same, reason="its repository is replaced")),
     )
-    for other in others:
+    for fact, other in others:
         text = render_plan(replace(plan_samples.EMPTY, seeds=(same, other)))
-        assert text.count("1 image to copy from") == 2
-    assert "2 images to copy from docker.io; linux/amd64 chosen from these digests; not in ECR:\n" in render_plan(
-        replace(plan_samples.EMPTY, seeds=(same, replace(same, key="a/b:2", repository="a/b")))
-    )
+        assert f"\n    {fact} (1):\n    + a/nginx:1  " in text
+        assert re.search(r"^  2 images to copy; ", text, re.MULTILINE)
+
+
+def test_what_images_share_is_said_once() -> None:
+    one = seed(SeedAction.COPY, "nginx:1", "a/nginx", "its repository is new")
+    text = render_plan(replace(plan_samples.EMPTY, seeds=(one, replace(one, key="a/b:2", repository="a/b"))))
+    shared = "  2 images to copy; from docker.io; linux/amd64 of these digests; their repositories are new:\n"
+    assert f"{shared}    + a/nginx:1  " in text
+
+
+def test_images_without_facts_of_their_own_come_first() -> None:
+    one = seed(SeedAction.COPY, "alpine:3", "a/alpine", "not in ECR", pulls=(9, 9))
+    plan = replace(plan_samples.EMPTY, on_budget=OnBudget.WAIT, pull_costs=(hub_cost(10, 10, 3),))
+    free = replace(one, key="a/free:3", pulls=(0, 0))
+    text = render_plan(replace(plan, seeds=(one, free)))
+    shared = "  2 images to copy; from docker.io; linux/amd64 of these digests; not in ECR:\n"
+    assert f"{shared}    + a/free:3  aaaaaaaaaaaa" in text
+    assert "\n    may have to wait for pulls (1):\n    + a/alpine:3  " in text
 
 
 def test_a_source_that_the_name_does_not_tell_is_shown() -> None:
@@ -227,9 +258,9 @@ def test_pulls_are_judged_against_what_is_left(cost: plan_samples.PullCost, word
 def test_an_image_without_room_in_the_budget_says_what_becomes_of_it(on_budget: OnBudget, words: str | None) -> None:
     plan = replace(plan_samples.EVERYTHING_NEW, pull_costs=(hub_cost(6, 7, 4),), on_budget=on_budget)
     text = render_plan(plan, width=200)
-    assert (
-        f"linux/amd64 chosen from this digest; not in ECR; {words}:\n    + docker-hub/library/alpine:3.20" in text
-    ) == (words is not None)
+    assert (f"linux/amd64 of this digest; not in ECR; {words} (1):\n    + docker-hub/library/alpine:3.20" in text) == (
+        words is not None
+    )
     assert text.count("may be") + text.count("may have") == (1 if words else 0)
 
 
@@ -238,7 +269,9 @@ def test_bytes_from_another_registry_are_named() -> None:
     plan = replace(
         plan_samples.EMPTY, seeds=(seed(SeedAction.COPY, "nginx:1", "a/nginx", "new", bytes_from=elsewhere),)
     )
-    assert "from docker.io; bytes from public.ecr.aws, which costs no counted pull; " in render_plan(plan, width=200)
+    assert "to copy; from docker.io; bytes from public.ecr.aws, which costs no counted pull; " in render_plan(
+        plan, width=200
+    )
 
 
 def test_a_tag_that_two_names_share_counts_its_bytes_once() -> None:
@@ -253,7 +286,7 @@ def test_companions_are_counted_where_they_are_new_and_named_where_they_move() -
     moved = replace(new, action=SeedAction.MOVE, repository="base/go", key=f"base/go:{tag}", current_digest=digest("c"))
     text = render_plan(replace(plan_samples.EMPTY, seeds=(new, moved)))
     assert "    + 1 companion (signature) in base/nginx\n" in text
-    assert "1 image to move from docker.io; signature; not in ECR:\n" in text
+    assert "1 image to move; from docker.io; signature; not in ECR:\n" in text
     assert f"    ~ base/go:{tag}  cccccccccccc -> made of aaaaaaaaaaaa\n" in text
     assert "platforms" not in text
 
