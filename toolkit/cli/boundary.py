@@ -121,12 +121,16 @@ def _print_error(error: ToolkitError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news."""
+    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news.
+
+    `shows_unchanged`: a plan's text lists the images that stay as they are.
+    """
 
     format: Format = Format.TEXT
     no_progress: bool = False
     verbose: bool = False
     is_brief: bool = False
+    shows_unchanged: bool = False
 
 
 class Run:
@@ -160,7 +164,13 @@ class Run:
         from toolkit.cli.render.plan_view import render_plan
         from toolkit.cli.render.serialise import plan_document
 
-        self._show("plan", lambda: plan_document(plan), lambda: render_plan(plan, width=width(), colour=has_colour()))
+        self._show(
+            "plan",
+            lambda: plan_document(plan),
+            lambda: render_plan(
+                plan, width=width(), colour=has_colour(), shows_unchanged=self.presentation.shows_unchanged
+            ),
+        )
 
     def show_report(self, report: Report) -> None:
         """Put the report on stdout (json: with the end of the run)."""

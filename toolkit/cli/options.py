@@ -76,6 +76,9 @@ LimitRate = Annotated[
         help="Bytes a second that blobs may take, all together: 20M, 500K (thousands), 8MiB (1024s).",
     ),
 ]
+ShowUnchanged = Annotated[
+    bool, typer.Option("--show-unchanged", help="List the images that stay as they are, instead of counting them.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
     bool,

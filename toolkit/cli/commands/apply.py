@@ -20,6 +20,7 @@ from toolkit.cli.options import (
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -66,6 +67,7 @@ def command(
             "was made with]",
         ),
     ] = None,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -102,7 +104,9 @@ def command(
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
-            return auto_approve or run.ask("Apply this plan?")
+            from toolkit.cli.render.plan_view import apply_question
+
+            return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)
         settings = Settings(
@@ -135,4 +139,5 @@ def command(
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

@@ -19,6 +19,7 @@ from toolkit.cli.options import (
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -59,6 +60,7 @@ def command(
     destroy_removed: DestroyRemoved = False,
     keep_going: KeepGoing = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -99,4 +101,5 @@ def command(
             return 0
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

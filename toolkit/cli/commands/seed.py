@@ -19,6 +19,7 @@ from toolkit.cli.options import (
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     Verbose,
 )
 from toolkit.plan.on_budget import OnBudget
@@ -44,6 +45,7 @@ def command(
     ] = None,
     dry_run: DryRun = False,
     keep_going: KeepGoing = False,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
@@ -74,4 +76,5 @@ def command(
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)
