@@ -23,7 +23,7 @@ from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.work_dir import write
+from toolkit.terraform.work_dir import extra_file_notices, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +69,5 @@ def plan(
         services.observer.read(made.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             made = decide_with_alternatives(observation.result(), services, decide)
+    made = replace(made, notices=(*extra_file_notices(work_dir), *made.notices))
     return Planned(replace(made, refusals=(*healing.conflicts, *unselected, *made.refusals)), plan_file)

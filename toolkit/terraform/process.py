@@ -63,6 +63,11 @@ def scrub(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
+def dropped(environment: Mapping[str, str]) -> list[str]:
+    """Names of the variables that `scrub` leaves out because they bend Terraform."""
+    return sorted(name for name, value in environment.items() if name.startswith(_BENDING) and value)
+
+
 @contextmanager
 def _startable(program: str) -> Iterator[None]:
     try:

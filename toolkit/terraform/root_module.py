@@ -62,6 +62,7 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
     }
     if adopt:
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
+    files |= desired.extra_files
     return RootModule(MappingProxyType(dict(sorted(files.items()))))
 
 
@@ -119,6 +120,7 @@ def _main_values(desired: Desired) -> dict[str, object]:
         "required_version": _REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION,
         "backend_type": "s3" if backend else "local",
         "backend_arguments": _aligned(_s3_arguments(backend) if backend else {"path": _STATE_FILE}),
+        "provider_versions": desired.provider_versions,
         "provider_arguments": _aligned(provider),
         "registry_variable": REGISTRY_VARIABLE,
     }
