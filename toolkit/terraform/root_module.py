@@ -66,6 +66,12 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
     return RootModule(MappingProxyType(dict(sorted(files.items()))))
 
 
+def required_provider(versions: str) -> str:
+    """A root module of which Terraform needs nothing but the AWS provider, within `versions`."""
+    aws = f'aws = {{\n source = "hashicorp/aws"\n version = {encode(versions)}\n}}'
+    return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
+
+
 def repository_address(name: str) -> str:
     """Where the state holds the repository `name`."""
     return f"module.repositories[{encode(name)}].aws_ecr_repository.this"

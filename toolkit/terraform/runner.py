@@ -18,19 +18,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import python_terraform
 from python_terraform import IsFlagged, IsNotFlagged
 
-from toolkit.errors import Refused, TerraformFailed
+from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
 from toolkit.terraform.local_state import DEFAULT_WORKSPACE, read_local_state
+from toolkit.terraform.provider_lock import PLATFORMS, TERRAFORMS_NAME, ProviderChoice, ProviderLock
 from toolkit.terraform.provider_mirror import serves
+from toolkit.terraform.root_module import required_provider
 from toolkit.terraform.state import State, read_state
 from toolkit.terraform.work_dir import WorkDir, refuse_overrides
 
@@ -59,7 +62,8 @@ class TerraformRunner:
 
     `find_mirror` says where providers are installed from, None leaves that to Terraform; it is called by `init` alone,
     as a command that runs no Terraform has no use for a mirror and its faults. A locked state is waited for, at most
-    `lock_seconds`, after its holder was named. `workspace` is Terraform's; it is made where it is missing. Methods
+    `lock_seconds`, after its holder was named. `workspace` is Terraform's; it is made where it is missing.
+    `provider_lock` is imposed on `init`; without one, the working directory's own lock file holds. Methods
     raise TerraformFailed, AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has ended.
     """
 
@@ -71,6 +75,7 @@ class TerraformRunner:
         find_mirror: Callable[[], Path | None] = lambda: None,
         lock_seconds: int = 120,
         workspace: str = DEFAULT_WORKSPACE,
+        provider_lock: ProviderLock | None = None,
         environment: Mapping[str, str] = os.environ,
         survivor_seconds: float = _SURVIVOR_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -82,6 +87,7 @@ class TerraformRunner:
         self._find_mirror = find_mirror
         self._lock_seconds = lock_seconds
         self._workspace = workspace
+        self._provider_lock = provider_lock
         self._given = environment
         self._environment = process.scrub(environment)
         if workspace != DEFAULT_WORKSPACE:
@@ -98,10 +104,36 @@ class TerraformRunner:
 
     def version(self) -> str:
         """Terraform's version. Raises TerraformFailed when it is not there or too old."""
+        return self._about()[0]
+
+    def choose_provider(self, versions: str) -> ProviderChoice:
+        """The newest AWS provider within `versions`, a constraint, with its checksums for the usual platforms."""
+        _, current = self._about()
+        source = f"-fs-mirror={self._mirror}" if self._mirror else None
+        missing = []
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "main.tf").write_text(required_provider(versions), encoding="utf-8")
+            for platform in dict.fromkeys((current, *PLATFORMS)):
+                argv = [self._program(), "providers", "lock", f"-platform={platform}", *filter(None, [source])]
+                try:
+                    ask(argv, folder, self._environment)
+                except ToolkitError:
+                    if platform == current:
+                        raise
+                    missing.append(platform)
+            lock = (folder / TERRAFORMS_NAME).read_text(encoding="utf-8")
+        found = tuple(platform for platform in dict.fromkeys((current, *PLATFORMS)) if platform not in missing)
+        return ProviderChoice(lock, found, tuple(missing))
+
+    def _about(self) -> tuple[str, str]:
+        """Terraform's version and platform."""
         program = self._program()
         done = process.capture([program, "version", "-json"], cwd=None, environment=self._environment)
         try:
-            version = str(json.loads(done.stdout)["terraform_version"])
+            answer = json.loads(done.stdout)
+            version = str(answer["terraform_version"])
+            platform = str(answer.get("platform", ""))
         except (ValueError, KeyError, TypeError) as error:
             raise TerraformFailed(
                 "terraform.not_terraform",
@@ -115,7 +147,7 @@ class TerraformRunner:
                 f"`{self._binary}` is version {version}",
                 hint="install Terraform 1.6 or newer, or name another with --terraform-bin",
             )
-        return version
+        return version, platform
 
     def init(self, work_dir: WorkDir) -> None:
         """Install providers and modules and open the backend, unless nothing that matters changed since the last time.
@@ -127,11 +159,19 @@ class TerraformRunner:
         self._refuse_other_workspace(work_dir)
         self._tell_what_is_dropped()
         self._await_survivor(work_dir)
-        if _initialised(work_dir) == self._fingerprint(work_dir):
-            return
+        lock = self._provider_lock
+        is_locked = lock is not None and lock.impose(work_dir.path)
+        if _initialised(work_dir) != self._fingerprint(work_dir):
+            self._initialise(work_dir, is_locked=is_locked)
+        if lock is not None and not is_locked:
+            lock.keep(work_dir.path, self._emit)
+
+    def _initialise(self, work_dir: WorkDir, *, is_locked: bool) -> None:
         self.version()
         _fingerprint_path(work_dir).unlink(missing_ok=True)
         options = {"plugin_dir": str(self._mirror)} if self._mirror else {}
+        if is_locked:
+            options["lockfile"] = "readonly"
         call = self._call(work_dir)
         code = self._terraform(call).init(
             reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=f"{self._lock_seconds}s", **options
@@ -280,10 +320,10 @@ class TerraformRunner:
         about = program.stat()
         seen = hashlib.sha256()
         seen.update(
-            f"{program}\n{about.st_size}\n{about.st_mtime_ns}\n{self._mirror}\n{work_dir.path.absolute()}\n".encode()
+            f"{program}\n{about.st_size}\n{about.st_mtime_ns}\n{self._mirror}\n{work_dir.path.absolute()}\n{self._workspace}\n".encode()
         )
         sources = [*sorted(work_dir.path.glob("*.tf")), *sorted(work_dir.path.glob("modules/*/*.tf"))]
-        for source in (*sources, work_dir.path / ".terraform.lock.hcl"):
+        for source in (*sources, work_dir.path / TERRAFORMS_NAME):
             if source.name != "imports.tf" and source.is_file():
                 seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
         for made in ("providers", "modules/modules.json"):

@@ -9,11 +9,13 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
     Format,
     Jobs,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -54,6 +56,7 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
@@ -66,9 +69,17 @@ def command(
         from toolkit.operations.guards import refuse_if_unsafe
         from toolkit.operations.load import load_desired
         from toolkit.operations.plan import plan
+        from toolkit.terraform.provider_lock import lock_file_of
 
         desired = load_desired(file)
-        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
+        )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
