@@ -11,13 +11,13 @@ import fcntl
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import toolkit
 from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
 from toolkit.manifest.terraform_grammar import is_override
+from toolkit.oci.values import dataclass
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule
 
