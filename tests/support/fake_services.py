@@ -222,7 +222,7 @@ class _Terraform:
         self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
     ) -> Mapping[str, object]:
         if self._serial != self._planned_at:
-            raise PlanStale("terraform.plan_stale", "the plan is stale and was not applied")
+            raise PlanStale("plan.stale", "the plan is stale and was not applied")
         self._world.log.append("apply")
         for number, change in enumerate(plan_file.changes):
             if self._world.fails_after and self._world.fails_after[0] == number:

@@ -32,7 +32,7 @@ def make_app(names: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_toolkit)
     for name in names:
-        module = import_module(f"toolkit.cli.commands.{name}")
+        module = import_module(f"toolkit.cli.commands.{name.replace('-', '_')}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:

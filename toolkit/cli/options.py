@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,6 +67,28 @@ def parse_rate(text: str) -> int:
     return rate
 
 
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+
+
+def parse_duration(text: str) -> int:
+    """Seconds: `90s`, `5m`, `1h30m`, `0`."""
+    found = _DURATION.fullmatch(text.strip() or "-")
+    if found is None and text.strip() != "0":
+        raise typer.BadParameter(f"`{text}` is no duration; write `90s`, `5m` or `1h30m`")
+    return sum(int(found[unit] or 0) * length for unit, length in (("h", 3600), ("m", 60), ("s", 1))) if found else 0
+
+
+LockTimeout = Annotated[
+    int,
+    typer.Option(
+        "--lock-timeout",
+        parser=parse_duration,
+        metavar="DURATION",
+        help="How long to wait for a state that another run has locked: 90s, 5m, 1h30m; 0: not at all.",
+    ),
+]
+DEFAULT_LOCK_TIMEOUT: Any = "120s"
+"""As it is written, because Typer parses a default too."""
 LimitRate = Annotated[
     int | None,
     typer.Option(

@@ -28,7 +28,7 @@ from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
-from toolkit.terraform.work_dir import write
+from toolkit.terraform.work_dir import extra_file_notices, write
 
 # As many look-ups side by side as AWS answers without throttling.
 _LOOKS = 16
@@ -100,7 +100,7 @@ def plan(
     made = replace(
         made,
         refusals=(*healing.conflicts, *unselected, *made.refusals),
-        notices=(*leaving.notices, *unlisted, *made.notices),
+        notices=(*extra_file_notices(work_dir), *leaving.notices, *unlisted, *made.notices),
     )
     return Planned(made, plan_file)
 

@@ -10,6 +10,7 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     CacheDirectory,
     DestroyRemoved,
@@ -17,6 +18,7 @@ from toolkit.cli.options import (
     Jobs,
     KeepGoing,
     LimitRate,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -72,6 +74,7 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
     no_progress: NoProgress = False,
@@ -84,6 +87,7 @@ def command(
         from toolkit.operations.apply import apply, apply_saved
         from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
+        from toolkit.terraform.provider_lock import lock_file_of
 
         if saved_plan is not None and (allow_destroy or destroy_removed):
             raise UsageError(
@@ -110,7 +114,13 @@ def command(
 
         desired = load_desired(file)
         settings = Settings(
-            work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs, limit_rate=limit_rate
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            limit_rate=limit_rate,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
         )
         with open_services(run.emit, desired, settings) as services:
             if saved_plan is not None:

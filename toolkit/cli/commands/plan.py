@@ -9,6 +9,7 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
@@ -16,6 +17,7 @@ from toolkit.cli.options import (
     Format,
     Jobs,
     KeepGoing,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -65,6 +67,7 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
@@ -78,9 +81,17 @@ def command(
         from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
         from toolkit.operations.plan import plan
+        from toolkit.terraform.provider_lock import lock_file_of
 
         desired = load_desired(file)
-        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
+        )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
