@@ -8,7 +8,20 @@ import gc
 import sys
 from typing import NoReturn
 
-COMMANDS = ("init", "scan", "validate", "plan", "apply", "seed", "copy", "render", "buildspec", "schema", "sandbox")
+COMMANDS = (
+    "init",
+    "scan",
+    "validate",
+    "plan",
+    "show",
+    "apply",
+    "seed",
+    "copy",
+    "render",
+    "buildspec",
+    "schema",
+    "sandbox",
+)
 """In the order of the help; each is a module of `toolkit.cli.commands`."""
 
 # Imports and a plan make many objects that stay. Looking through them for garbage at every 700 more, the default, takes

@@ -27,6 +27,7 @@ from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
+from toolkit.terraform.plan_contents import read_contents
 from toolkit.terraform.provider_mirror import serves
 from toolkit.terraform.state import State, read_state
 from toolkit.terraform.work_dir import WorkDir
@@ -106,10 +107,11 @@ class TerraformRunner:
             )
         return version
 
-    def init(self, work_dir: WorkDir) -> None:
+    def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
         """Install providers and modules and open the backend, unless nothing that matters changed since the last time.
 
-        A Terraform that outlived a killed run is given time to end first.
+        A Terraform that outlived a killed run is given time to end first. With `keeps_lock` the provider is the one of
+        the lock file, or none.
         """
         self._await_survivor(work_dir)
         if _initialised(work_dir) == self._fingerprint(work_dir):
@@ -117,6 +119,8 @@ class TerraformRunner:
         self.version()
         _fingerprint_path(work_dir).unlink(missing_ok=True)
         options = {"plugin_dir": str(self._mirror)} if self._mirror else {}
+        if keeps_lock:
+            options["lockfile"] = "readonly"
         call = self._call(work_dir)
         code = self._terraform(call).init(
             reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=self._lock_timeout, **options
@@ -172,6 +176,15 @@ class TerraformRunner:
     def state(self, work_dir: WorkDir) -> State:
         """What the state holds; costs no provider start."""
         return read_state(ask([self._program(), "state", "pull"], work_dir.path, self._environment))
+
+    def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
+        """The saved plan as `terraform show -json` has it, sensitive values included; starts the provider."""
+        argv = [self._program(), "show", "-json", plan_file.path.name]
+        return dict(json.loads(ask(argv, plan_file.work_dir.path, self._environment)))
+
+    def planned_from(self, plan_file: PlanFile) -> State:
+        """The state that the saved plan was made from."""
+        return read_contents(plan_file.path.read_bytes()).state
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         """Take back Terraform's resolve to replace a resource whose creation broke off."""

@@ -63,7 +63,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
 
     Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
     """
-    files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files()}
+    files = {".gitignore": _GITIGNORE, **files_for(root_module)}
     with _usable(path):
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,17 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
             _remove(path, name)
         _write(path / _LISTING, _lines(set(files)))
     return WorkDir(path)
+
+
+def files_for(root_module: RootModule) -> Mapping[str, str]:
+    """What Terraform reads in a directory that holds `root_module`: its files and the modules."""
+    return {**root_module.files, **_module_files()}
+
+
+def files_of(work_dir: WorkDir) -> Mapping[str, bytes]:
+    """What the directory holds of ours for Terraform to read, as it is now."""
+    names = (name for name in sorted(_listed(work_dir.path)) if not name.startswith("."))
+    return {name: (work_dir.path / name).read_bytes() for name in names}
 
 
 @contextmanager

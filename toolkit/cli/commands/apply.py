@@ -35,23 +35,36 @@ HELP = (
 )
 EXAMPLES = (
     "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl   |   "
-    "toolkit plan --out plan.json && toolkit apply plan.json   (exactly the plan that was reviewed)   |   "
+    "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   (exactly the plan that was reviewed)   |   "
     "toolkit apply --on-budget wait   (as the pull limit lets it)"
 )
 
 _NOBODY_IS_ASKED = "nobody is asked to approve the plan; nothing was changed"
-_HOW_TO_APPROVE = "review `toolkit plan --out plan.json` and run `toolkit apply plan.json`, or use --auto-approve"
+_HOW_TO_APPROVE = "review `toolkit plan --out plan.toolkit` and run `toolkit apply plan.toolkit`, or use --auto-approve"
 
 
 def command(
+    context: typer.Context,
     saved_plan: Annotated[
         Path | None,
-        typer.Argument(metavar="[PLAN]", help="A file of `toolkit plan --out`: do exactly this, without asking."),
+        typer.Argument(
+            metavar="[PLAN]",
+            help="A file of `toolkit plan --out`: do exactly this, without asking. With state in S3 it needs nothing "
+            "else, and Terraform runs in a new folder.",
+        ),
     ] = None,
     file: ManifestFile = Path("images.yaml"),
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
+    require_commit: Annotated[
+        str | None,
+        typer.Option(
+            "--require-commit",
+            metavar="SHA",
+            help="Refuse a PLAN that was not made from exactly what is in this Git commit.",
+        ),
+    ] = None,
     allow_destroy: AllowDestroy = False,
     on_budget: Annotated[
         OnBudget | None,
@@ -75,16 +88,31 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
-        from toolkit.operations.apply import apply, apply_saved
+
+        settings = Settings(
+            work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs, limit_rate=limit_rate
+        )
+        if saved_plan is not None:
+            from toolkit.cli.apply_file import apply_file
+
+            if allow_destroy:
+                raise UsageError(
+                    "usage.saved_plan",
+                    f"what `{saved_plan}` may destroy was decided when it was made",
+                    hint="make another: `toolkit plan --allow-destroy --out FILE`",
+                )
+            is_named = getattr(context.get_parameter_source("file"), "name", "") == "COMMANDLINE"
+            apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget)
+            return 0
+        if require_commit is not None:
+            raise UsageError(
+                "usage.saved_plan", "`--require-commit` is about a saved plan", hint="name it: `toolkit apply FILE`"
+            )
+
+        from toolkit.operations.apply import apply
         from toolkit.operations.load import load_desired
 
-        if saved_plan is not None and allow_destroy:
-            raise UsageError(
-                "usage.saved_plan",
-                f"what `{saved_plan}` may destroy was decided when it was made",
-                hint="make another: `toolkit plan --allow-destroy --out FILE`",
-            )
-        if saved_plan is None and not auto_approve:
+        if not auto_approve:
             if format is not Format.TEXT:
                 raise Refused("apply.not_asked", f"with `--format {format}` {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
             if not sys.stdin.isatty():
@@ -94,23 +122,7 @@ def command(
             return auto_approve or run.ask("Apply this plan?")
 
         desired = load_desired(file)
-        settings = Settings(
-            work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs, limit_rate=limit_rate
-        )
         with open_services(run.emit, desired, settings) as services:
-            if saved_plan is not None:
-                from toolkit.cli.saved_plan import read_plan
-
-                planned = read_plan(saved_plan, file, services.work_path)
-                apply_saved(
-                    desired,
-                    planned,
-                    services,
-                    review=run.show_plan,
-                    publish=run.show_report,
-                    on_budget=on_budget,
-                )
-                return 0
             apply(
                 desired,
                 services,
