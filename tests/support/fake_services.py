@@ -183,7 +183,8 @@ class _Terraform:
         return State(lineage="the only one" if self._planned_at else "", serial=self._planned_at)
 
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
-        values = json.loads((plan_file.work_dir.path / "toolkit.auto.tfvars.json").read_text())
+        files = plan_file.work_dir.path.glob("*.auto.tfvars.json")
+        values = {name: value for file in files for name, value in json.loads(file.read_text()).items()}
         return {
             "resource_changes": [
                 {"address": change.address, "mode": "managed", "change": _SHOWN[change.action]}

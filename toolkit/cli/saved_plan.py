@@ -252,7 +252,7 @@ def _line_of(version: str) -> list[str]:
 def _read_manifest(path: Path, content: bytes) -> tuple[str, Desired]:
     try:
         text = content.decode()
-        return text, desired_of(text, f"{path}: {_MANIFEST}")
+        return text, desired_of(text, _MANIFEST)
     except (ManifestUnusable, UnicodeDecodeError) as error:
         why = f": {error.issues[0]}" if isinstance(error, ManifestUnusable) and error.issues else ""
         raise Refused("plan.misfit", f"the manifest in `{path}` cannot be used{why}", hint=PLAN_AGAIN) from error

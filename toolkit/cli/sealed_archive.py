@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ _SIGNATURE = "signature"
 # No folder, no `..`, no absolute path, and nothing hidden: an upload of build artifacts would leave it out.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.+@ -]*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
-_FAULTS = (zipfile.BadZipFile, ValueError, KeyError, EOFError, OverflowError, NotImplementedError, RuntimeError)
+_FAULTS = (zipfile.BadZipFile, struct.error, ValueError, LookupError, EOFError, ArithmeticError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections import defaultdict
@@ -23,15 +24,17 @@ from toolkit.terraform.state import State, address_of, read_state
 LOCK_FILE = ".terraform.lock.hcl"
 _CONFIG = "tfconfig/"
 _MOST_BYTES = 512 * 2**20
+# What a zip or a state that was made up can raise.
 _FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
     AttributeError,
     EOFError,
-    NotImplementedError,
+    RuntimeError,
 )
 
 _ACTIONS = {
