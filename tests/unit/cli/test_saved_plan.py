@@ -320,7 +320,12 @@ def test_show_needs_nothing_but_the_file(desk: Desk) -> None:
     assert document["plan"]["account"]["account_id"] == "123456789012"
     assert document["saved_plan"]["is_verified"] is False
     lines = toolkit.run("show", "plan.toolkit", "--format", "json-lines").expect(0).stdout.splitlines()
-    assert [json.loads(line)["type"] for line in lines] == ["run_started", "saved_plan", "plan", "run_finished"]
+    assert [json.loads(line)["type"] for line in lines] == [
+        "run_started",
+        "saved_plan_made",
+        "plan_made",
+        "run_finished",
+    ]
 
 
 def test_show_verifies_with_the_key_and_keeps_it_to_itself(desk: Desk) -> None:
