@@ -148,7 +148,17 @@ def test_every_pipeline_validates_plans_and_applies_without_a_question(path: Pat
     shell = "\n".join(shell_of(parsed(path)))
     assert re.search(r"\btoolkit validate\b", shell)
     assert re.search(r"\btoolkit plan\b", shell)
-    assert re.search(r"\btoolkit apply --auto-approve\b", shell)
+    assert re.search(r"\btoolkit apply (--auto-approve|plan\.toolkit)", shell)
+
+
+@pytest.mark.parametrize("name", ["github-actions", "gitlab-ci"])
+def test_a_pipeline_with_artifacts_applies_what_it_has_shown(name: str) -> None:
+    pipeline = parsed(EXAMPLES / "pipelines" / f"{name}.yml")
+    jobs = pipeline.get("jobs", pipeline)
+    assert re.search(r"toolkit plan --out \S*plan\.toolkit", "\n".join(shell_of(jobs["review"])))
+    applies = [line for line in "\n".join(shell_of(jobs["apply"])).splitlines() if "toolkit apply" in line]
+    assert all("apply plan.toolkit --require-commit" in line for line in applies)
+    assert jobs["apply"]["needs"] in ("review", ["review"])
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)

@@ -24,6 +24,7 @@ from toolkit.oci.values import dataclass
 
 _KEPT_RUNS = 20
 # Variables that bend what Terraform does or prints; what it needs of these we pass as flags.
+_OURS_ALONE = "TOOLKIT_PLAN_KEY"
 _BENDING = ("TF_DATA_DIR", "TF_WORKSPACE", "TF_REATTACH_PROVIDERS", "TF_CLI_ARGS", "TF_LOG", "TF_VAR_")
 _RUNNING = "running"
 _CLI_CONFIG = "TF_CLI_CONFIG_FILE"
@@ -52,12 +53,12 @@ class Listener:
 
 
 def scrub(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` without what bends Terraform, and with what keeps it quiet.
+    """`environment` without what bends Terraform and what it must not know, and with what keeps it quiet.
 
     A CLI configuration file that is not there or not for us is dropped: Terraform would warn, in text, before every
     answer.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith(_BENDING)}
+    kept = {name: value for name, value in environment.items() if not name.startswith((*_BENDING, _OURS_ALONE))}
     if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
         del kept[_CLI_CONFIG]
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}

@@ -68,7 +68,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
 
     Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
     """
-    files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files(root_module.overrides)}
+    files = {".gitignore": _GITIGNORE, **files_for(root_module)}
     with _usable(path):
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -129,6 +129,17 @@ def _foreign_files(folder: Path) -> list[str]:
     files = [*folder.glob("*"), *(folder / "modules").rglob("*")]
     names = sorted(file.relative_to(folder).as_posix() for file in files if _READ.fullmatch(file.name))
     return [name for name in names if name not in ours]
+
+
+def files_for(root_module: RootModule) -> Mapping[str, str]:
+    """What Terraform reads in a directory that holds `root_module`: its files and the modules."""
+    return {**root_module.files, **_module_files(root_module.overrides)}
+
+
+def files_of(work_dir: WorkDir) -> Mapping[str, bytes]:
+    """What the directory holds of ours for Terraform to read, as it is now."""
+    names = (name for name in sorted(_listed(work_dir.path)) if not name.startswith("."))
+    return {name: (work_dir.path / name).read_bytes() for name in names}
 
 
 @contextmanager
