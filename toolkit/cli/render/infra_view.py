@@ -32,6 +32,8 @@ _SAID = frozenset({"imported", *_FATES})
 _LONGEST_VALUE = 60
 _CONTEXT = 12
 _DETAIL_INDENT = " " * 8
+_WIDENS = "[widens rights]"
+_GRANT_INDENT = " " * 6  # the sign is in the middle of three columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +185,16 @@ class _InfraView:
 
     def _grant(self, grant: Grant, whose: str = "") -> list[str]:
         symbol, style = ("+", "green") if grant.is_added else ("-", "red")
-        mark = " [widens rights]" if grant.is_widening else ""
-        style = "magenta" if grant.is_widening else style
-        text = f"{grant.statement}{mark}{whose}"
-        return format_item(symbol, text, style=style, width=self._width, paint=self._paint, indent=" " * 6)
+        text = grant.statement + whose
+        lines = format_item(symbol, text, style="", width=self._width, paint=self._paint, indent=_GRANT_INDENT)
+        if grant.is_widening:  # the mark is never broken
+            style = "magenta"
+            if len(lines[-1]) + len(_WIDENS) < self._width:
+                lines[-1] += f" {_WIDENS}"
+            else:
+                lines.append(f"{_DETAIL_INDENT}  {_WIDENS}")
+        lines[0] = lines[0].replace(symbol, self._paint(style, symbol), 1)
+        return lines
 
     def _lost(self, losses: Sequence[Loss]) -> list[str]:
         return [line for loss in losses for line in self._item("-", "red", _loss_text(loss))]

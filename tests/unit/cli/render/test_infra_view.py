@@ -140,6 +140,13 @@ def test_rights_are_marked_without_colour() -> None:
     assert "        + role of web: s3:* on * [widens rights]\n        - 210987654321 may pull\n" in text
 
 
+@pytest.mark.parametrize("width", range(60, 100))
+def test_the_mark_of_a_widened_right_is_never_broken(width: int) -> None:
+    text = shown(update(grants=(Grant("role of web: s3:GetObject on arn:aws:s3:::assets/*", True, True),)), width=width)
+    assert text.count("[widens rights]") == 1
+    assert max(map(len, text.splitlines()[3:-2])) <= width
+
+
 def test_the_right_that_many_creations_give_is_said_once() -> None:
     grant = Grant("210987654321 may pull", is_added=True)
     changes = [
