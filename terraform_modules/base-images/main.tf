@@ -4,14 +4,16 @@ module "repositories" {
 
   name                       = each.key
   tag_mutability             = each.value.tag_mutability
+  tag_mutability_exclusions  = each.value.tag_mutability_exclusions
   scan_on_push               = each.value.scan_on_push
   encryption_type            = each.value.encryption_type
   kms_key                    = each.value.kms_key
   expire_untagged_after_days = each.value.expire_untagged_after_days
   pull_principals            = each.value.pull_principals
   organization_id            = each.value.organization_id
+  policy_statements          = each.value.policy_statements
   force_delete               = each.value.force_delete
-  tags                       = var.input.resource_tags
+  tags                       = merge(var.input.resource_tags, each.value.tags)
 }
 
 data "aws_partition" "current" {}
@@ -52,6 +54,7 @@ module "builds" {
   readable_secret_arns   = each.value.readable_secret_arns
   compute_type           = each.value.compute_type
   environment_type       = each.value.environment_type
+  privileged_mode        = each.value.privileged_mode
   fleet                  = each.value.fleet
   parameter_variables    = each.value.parameter_variables
   secret_variables       = each.value.secret_variables
@@ -66,7 +69,9 @@ module "builds" {
   artifacts              = each.value.artifacts
   log_retention_days     = each.value.log_retention_days
   s3_logs_location       = each.value.s3_logs_location
+  log_kms_key            = each.value.log_kms_key
   kms_key                = each.value.kms_key
+  service_role_arn       = each.value.service_role_arn
   extra_policy           = each.value.extra_policy
   permissions_boundary   = each.value.permissions_boundary
   tags                   = merge(var.input.resource_tags, each.value.tags)

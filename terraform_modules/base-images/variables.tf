@@ -12,13 +12,22 @@ variable "input" {
     format = number
     repositories = map(object({
       tag_mutability             = string
+      tag_mutability_exclusions  = list(string)
       scan_on_push               = bool
       encryption_type            = string
       kms_key                    = string
       expire_untagged_after_days = number
       pull_principals            = list(string)
       organization_id            = string
-      force_delete               = bool
+      policy_statements = list(object({
+        sid        = string
+        effect     = string
+        principals = object({ aws = list(string), services = list(string) })
+        actions    = list(string)
+        conditions = map(map(list(string)))
+      }))
+      force_delete = bool
+      tags         = map(string)
     }))
     builds = any
     mirror = object({

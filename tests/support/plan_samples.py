@@ -154,9 +154,9 @@ plans = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    refusals=st.lists(st.builds(Refusal, texts, texts, st.none() | texts, texts, st.none() | texts), max_size=2).map(
-        tuple
-    ),
+    refusals=st.lists(
+        st.builds(Refusal, texts, texts, st.none() | texts, texts, st.none() | texts, st.none() | texts), max_size=2
+    ).map(tuple),
     notices=st.lists(st.builds(Notice, texts, texts, st.none() | texts), max_size=2).map(tuple),
     on_budget=st.sampled_from(OnBudget),
 )

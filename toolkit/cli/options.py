@@ -96,6 +96,14 @@ DestroyRemoved = Annotated[
         "images would be lost or another build pulls them, unless --allow-destroy is given too.",
     ),
 ]
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going",
+        help="Do all the rest where single images are refused, such as one whose source is gone: apply and seed then "
+        "exit with 6.",
+    ),
+]
 BudgetPolicy = Annotated[
     OnBudget,
     typer.Option(

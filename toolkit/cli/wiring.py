@@ -67,7 +67,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         leftovers=LeftoverService(session),
         losses=LossService(session),
         terraform=TerraformRunner(settings.terraform_bin, emit, find_mirror=lambda: find(os.environ, home_folder())),
-        observer=Observer(upstream, ecr.images, emit, cache=cache, find=upstream.find),
+        observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
             upstream,
             client,

@@ -32,8 +32,10 @@ from toolkit.manifest.grammar import (
     SecretArn,
     StateKey,
     TableName,
+    TagExclusion,
     VariableName,
 )
+from toolkit.manifest.repository_statement import RepositoryStatementSpec
 from toolkit.manifest.spec import Spec
 from toolkit.manifest.tag_selection import Tags
 
@@ -108,6 +110,14 @@ class RepositorySettingsSpec(Spec):
     tag_mutability: Literal["mutable", "immutable"] = Field(
         "mutable", description="Whether a tag may move when it moved upstream."
     )
+    tag_mutability_exclusions: tuple[TagExclusion, ...] = Field(
+        (),
+        strict=False,
+        max_length=5,
+        description="Tags for which the opposite holds, at most 5 names; `*` is any text, twice in one at most. Needs "
+        "AWS provider 6.8.",
+        examples=[["latest", "nightly-*"]],
+    )
     scan_on_push: bool = Field(True, description="Scan each image for vulnerabilities when it arrives.")
     encryption: EncryptionSpec = Field(
         default_factory=EncryptionSpec, description="Encryption at rest; fixed once the repository exists."
@@ -121,7 +131,15 @@ class RepositorySettingsSpec(Spec):
     organization_id: OrganizationId | None = Field(
         None, description="An AWS organisation, all of whose accounts may pull.", examples=["o-a1b2c3d4e5"]
     )
+    policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
+        (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
+    )
     force_delete: bool = Field(False, description="Let a repository be deleted with the images in it.")
+    resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
+        default_factory=dict,
+        max_length=48,
+        description="AWS resource tags of the repository, beside or instead of those of `aws`.",
+    )
 
 
 class RepositorySpec(RepositorySettingsSpec):

@@ -90,12 +90,14 @@ def _repositories(
 def _builds(desired: Desired, managed: frozenset[str], services: Services) -> Iterable[_Found]:
     look_ups = services.leftovers
     for build in desired.builds:
+        makes_roles = build.settings.service_role_arn is None
+        role = ("IAM role", role_address(build), build.role_name(desired.region), look_ups.role_tags)
         parts = [
-            ("IAM role", role_address(build), build.role_name(desired.region), look_ups.role_tags),
+            *([role] if makes_roles else []),
             ("log group", log_group_address(build), build.log_group_name, look_ups.log_group_tags),
             ("CodeBuild project", project_address(build), build.project_name, look_ups.project_tags),
         ]
-        if build.settings.batch:
+        if build.settings.batch and makes_roles:
             name = build.role_name(desired.region, "batch")
             parts.append(("IAM role", batch_role_address(build), name, look_ups.role_tags))
         if build.settings.webhook:

@@ -24,6 +24,7 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
+from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
@@ -49,20 +50,23 @@ def plan(
     destroys: Collection[Kind] = (),
     reads_sizes: bool = False,
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
     What the state holds and `desired` does not name is let go of; what `destroys` names of it is deleted.
     `allows_destroy` lets images and logs be lost, and what is there be replaced. `reads_sizes` reads the documents of
-    what is to be copied, so that the plan is exact: counted pulls, kept in the cache for the copy.
+    what is to be copied, so that the plan is exact: counted pulls, kept in the cache for the copy. With `keeps_going` a
+    refusal of one image does not stop the others.
     """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
-    desired, unselected = select_images(desired, services)
+    desired, unselected, unlisted = select_images(desired, services)
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
             services.terraform.init(work_dir)
+        refuse_old_provider(desired, work_dir)
         state = services.terraform.state(work_dir)
         refuse_other_place(state, account)
         healing = heal(desired, existing, state, work_dir, services, keeps_tainted=not allows_destroy)
@@ -77,7 +81,7 @@ def plan(
     def decide(seen: Observed) -> Plan:
         return make_plan(
             desired,
-            seen,
+            replace(seen, tags={}) if unselected or unlisted else seen,  # what a selection would name is not known
             plan_file.changes,
             account,
             allows_destroy=allows_destroy,
@@ -85,6 +89,7 @@ def plan(
             losses=losses,
             users=users,
             on_budget=on_budget,
+            keeps_going=keeps_going,
         )
 
     made = decide_with_alternatives(observed, services, decide)
@@ -95,7 +100,7 @@ def plan(
     made = replace(
         made,
         refusals=(*healing.conflicts, *unselected, *made.refusals),
-        notices=(*leaving.notices, *made.notices),
+        notices=(*leaving.notices, *unlisted, *made.notices),
     )
     return Planned(made, plan_file)
 

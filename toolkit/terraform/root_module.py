@@ -37,11 +37,19 @@ _REQUIRED_VERSION = ">= 1.6"
 _REQUIRED_VERSION_S3 = ">= 1.10"
 
 
+_EXCLUSIONS = "ecr-repository/provider-6.8/exclusions_override.tf"
+"""What a module needs beside its `main.tf` for a field that not every AWS provider has, and where it keeps that."""
+
+
 @dataclass(frozen=True, slots=True)
 class RootModule:
-    """Files by path, relative and with `/`; the modules that it calls are not among them."""
+    """Files by path, relative and with `/`; the modules that it calls are not among them.
+
+    `overrides` are files of those modules that stand in a folder of theirs until they are wanted beside `main.tf`.
+    """
 
     files: Mapping[str, str]
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
     if let_go:
         files["let_go.tf"] = _render("let_go.tf.j2", {"left": _left(let_go)})
-    return RootModule(MappingProxyType(dict(sorted(files.items()))))
+    overrides = [_EXCLUSIONS] if any(one.tag_mutability_exclusions for one in desired.repositories) else []
+    return RootModule(MappingProxyType(dict(sorted(files.items()))), tuple(overrides))
 
 
 def render_input(desired: Desired) -> str:
@@ -107,8 +116,8 @@ def repository_address(name: str) -> str:
 
 
 def role_address(build: DesiredBuild) -> str:
-    """Where the state holds the IAM role of `build`."""
-    return f"module.base_images.module.builds[{encode(build.name)}].aws_iam_role.this"
+    """Where the state holds the IAM role of `build`, unless it runs as one that is not ours."""
+    return f'module.base_images.module.builds[{encode(build.name)}].aws_iam_role.this["this"]'
 
 
 def log_group_address(build: DesiredBuild) -> str:
@@ -198,11 +207,14 @@ def _left(addresses: Sequence[str]) -> list[dict[str, object]]:
 def _repository_values(repository: DesiredRepository) -> dict[str, object]:
     return {
         "tag_mutability": repository.tag_mutability,
+        "tag_mutability_exclusions": list(repository.tag_mutability_exclusions),
         "scan_on_push": repository.scan_on_push,
         "encryption_type": repository.encryption_type,
         "kms_key": repository.kms_key,
         "expire_untagged_after_days": repository.expire_untagged_after_days,
         "pull_principals": list(repository.pull_principals),
         "organization_id": repository.organization_id,
+        "policy_statements": [statement.model_dump(mode="json") for statement in repository.policy_statements],
         "force_delete": repository.force_delete,
+        "tags": dict(repository.resource_tags),
     }

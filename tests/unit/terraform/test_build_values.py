@@ -42,8 +42,7 @@ def test_base_images_uses_every_value_and_the_module_of_a_build_knows_every_argu
         path.read_text(encoding="utf-8") for path in (MODULES / "codebuild-project").glob("variables*.tf")
     )
     known = set(re.findall(r'^variable "(\w+)"', variables, re.M))
-    assert known - arguments == {"privileged_mode"}, "the Docker daemon of a build always needs it"
-    assert arguments <= known
+    assert arguments == known
 
 
 def test_base_images_knows_the_variable_of_the_buildspec_and_the_format() -> None:

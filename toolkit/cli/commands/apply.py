@@ -15,6 +15,7 @@ from toolkit.cli.options import (
     DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
     ManifestFile,
     NoProgress,
@@ -56,6 +57,7 @@ def command(
     ] = False,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: Annotated[
         OnBudget | None,
         typer.Option(
@@ -88,6 +90,12 @@ def command(
                 "usage.saved_plan",
                 f"what `{saved_plan}` may destroy was decided when it was made",
                 hint="make another: `toolkit plan --allow-destroy --out FILE`",
+            )
+        if saved_plan is not None and keep_going:
+            raise UsageError(
+                "usage.saved_plan",
+                f"whether `{saved_plan}` leaves out what is refused was decided when it was made",
+                hint="make another: `toolkit plan --keep-going --out FILE`",
             )
         if saved_plan is None and not auto_approve:
             if format is not Format.TEXT:
@@ -127,6 +135,7 @@ def command(
                 allows_destroy=allow_destroy,
                 destroys=tuple(Kind) if destroy_removed else (),
                 on_budget=on_budget or OnBudget.REFUSE,
+                keeps_going=keep_going,
             )
         return 0
 

@@ -15,6 +15,7 @@ from toolkit.cli.options import (
     DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -40,7 +41,12 @@ EXAMPLES = (
 def command(
     file: ManifestFile = Path("images.yaml"),
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
+        bool,
+        typer.Option(
+            "--detailed-exitcode",
+            help="Exit 2 when infrastructure or images would change, 8 when somebody else "
+            "has overwritten a tag in ECR.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -52,6 +58,7 @@ def command(
     ] = False,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
@@ -84,12 +91,15 @@ def command(
                 destroys=tuple(Kind) if destroy_removed else (),
                 reads_sizes=sizes,
                 on_budget=on_budget,
+                keeps_going=keep_going,
             )
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
                 write_plan(out, planned, file)
-        return 2 if detailed_exitcode and planned.plan.has_changes else 0
+        if not detailed_exitcode:
+            return 0
+        return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
     presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
     execute(NAME, presentation, body)

@@ -14,6 +14,7 @@ from toolkit.cli.options import (
     DryRun,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
     ManifestFile,
     NoProgress,
@@ -43,6 +44,7 @@ def command(
         ),
     ] = None,
     dry_run: DryRun = False,
+    keep_going: KeepGoing = False,
     show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     on_budget: BudgetPolicy = OnBudget.REFUSE,
@@ -70,6 +72,7 @@ def command(
                 only=only or (),
                 is_dry_run=dry_run,
                 on_budget=on_budget,
+                keeps_going=keep_going,
             )
         return 0
 

@@ -375,6 +375,7 @@ def _refusal(fields: _Fields) -> Refusal:
         hint=fields.optional_text("hint"),
         kind=fields.text("kind"),
         image=fields.optional_text("image"),
+        source=fields.optional_text("source"),
     )
 
 
