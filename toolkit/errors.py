@@ -65,10 +65,6 @@ class TerraformFailed(ToolkitError):
     exit_code = 5
 
 
-class PlanStale(TerraformFailed):
-    """Terraform did not apply a saved plan, because its state has changed since; nothing was done."""
-
-
 class SeedingIncomplete(ToolkitError):
     """The infrastructure stands, but not every image is in place; running again is safe."""
 
@@ -79,6 +75,10 @@ class Refused(ToolkitError):
     """Doing it would lose or overwrite something, or cannot be right, or nobody answers; nothing was changed."""
 
     exit_code = 7
+
+
+class PlanStale(Refused):
+    """Terraform did not apply a saved plan, because its state has changed since; nothing was done."""
 
 
 class UsageError(ToolkitError):

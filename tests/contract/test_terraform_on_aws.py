@@ -221,10 +221,10 @@ def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path:
     runner = _runner(aws, [])
     planned = _plan(runner, tmp_path, desired)
     s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=b'{"ID": "1-2", "Who": "ci@runner"}')
-    impatient = TerraformRunner("terraform", print, lock_timeout="0s", environment=aws.environment())
-    with pytest.raises(TerraformFailed) as failed:
+    impatient = TerraformRunner("terraform", print, lock_seconds=0, environment=aws.environment())
+    with pytest.raises(Refused) as failed:
         impatient.plan(planned.work_dir)
-    assert failed.value.code == "terraform.state_locked"
+    assert failed.value.code == "state.locked"
     assert failed.value.hint and "force-unlock 1-2" in failed.value.hint
     s3.delete_object(Bucket="acme-state", Key="a/b.tfstate.tflock")
     runner.apply(runner.plan(planned.work_dir))

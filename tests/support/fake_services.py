@@ -16,10 +16,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
-from toolkit.operations.services import Services, StoredImage
+from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
-from toolkit.seed.observe import Observer
+from toolkit.seed.observe import Observer, StoredImage
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.root_module import repository_address
 from toolkit.terraform.runner import PlanFile
@@ -36,6 +36,17 @@ class Stored:
 
     digest: Digest
     raw: bytes
+
+
+PUSHED_AT = "2026-11-02T10:00:00Z"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A tag as ECR lists it."""
+
+    digest: Digest
+    pushed_at: str = PUSHED_AT
 
 
 def desired(*names: str) -> Desired:
@@ -85,7 +96,7 @@ class World:
             leftovers=_Leftovers(),
             losses=_Losses(),
             terraform=_Terraform(self),
-            observer=Observer(upstream, _Ecr(self).images, self.events.append, cache=cache, find=upstream.find),
+            observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
             clock=self.time.clock,
@@ -129,6 +140,12 @@ class _Ecr:
             else Stored(digest, self._world.registry.documents[name][digest].raw)
             for tag, digest in found.items()
         }
+
+    def tags(self, repository: str) -> Mapping[str, Pushed]:
+        return {tag: Pushed(digest) for tag, digest in self._world.registry.tags[Repository(HOST, repository)].items()}
+
+    def has_image(self, repository: str, digest: Digest) -> bool:
+        return digest in self._world.registry.documents[Repository(HOST, repository)]
 
 
 @dataclass
@@ -205,7 +222,7 @@ class _Terraform:
         self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
     ) -> Mapping[str, object]:
         if self._serial != self._planned_at:
-            raise PlanStale("terraform.plan_stale", "the plan is stale and was not applied")
+            raise PlanStale("plan.stale", "the plan is stale and was not applied")
         self._world.log.append("apply")
         for number, change in enumerate(plan_file.changes):
             if self._world.fails_after and self._world.fails_after[0] == number:

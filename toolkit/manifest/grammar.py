@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from toolkit.manifest.tag_pattern import tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
+from toolkit.manifest.terraform_grammar import check_extra_file, check_extra_files, check_provider_version
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
@@ -317,6 +318,9 @@ BucketName = Annotated[str, Grammar(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is not
 StateKey = Annotated[
     str, Grammar(r"[^/\s]([^\n\r]{0,1022}[^/\s])?", "is not the key of an object: it has no `/` or space at the ends")
 ]
+WorkspaceName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{1,90}", "is not the name of a Terraform workspace")]
+ProviderVersion = Annotated[str, AfterValidator(check_provider_version)]
+ExtraFiles = Annotated[tuple[Annotated[str, AfterValidator(check_extra_file)], ...], AfterValidator(check_extra_files)]
 TableName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{3,255}", "is not the name of a DynamoDB table")]
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
 ResourceTagKey = Annotated[str, AfterValidator(_tag_key)]

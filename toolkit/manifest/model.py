@@ -17,12 +17,14 @@ from toolkit.manifest.grammar import (
     AlternativeText,
     BucketName,
     EndpointUrl,
+    ExtraFiles,
     KmsKeyArn,
     Name,
     OrganizationId,
     Platforms,
     Prefix,
     Principal,
+    ProviderVersion,
     ReferenceText,
     Region,
     RegistryHost,
@@ -34,6 +36,7 @@ from toolkit.manifest.grammar import (
     TableName,
     TagExclusion,
     VariableName,
+    WorkspaceName,
 )
 from toolkit.manifest.repository_statement import RepositoryStatementSpec
 from toolkit.manifest.spec import Spec
@@ -86,6 +89,20 @@ class TerraformSpec(Spec):
 
     backend: BackendSpec | None = Field(
         None, description="Where Terraform keeps its state; default: a file in the working directory."
+    )
+    workspace: WorkspaceName = Field(
+        "default", description="Terraform's workspace; another one is made where it is missing."
+    )
+    provider_version: ProviderVersion | None = Field(
+        None,
+        description="AWS provider to use, a version or a constraint; default: from 5.80 below 7.",
+        examples=["5.100.0", ">= 6.8"],
+    )
+    extra_files: ExtraFiles = Field(
+        (),
+        strict=False,
+        description="Files of yours that are put beside the generated ones, below the folder of the manifest.",
+        examples=[["terraform/alarms.tf"]],
     )
 
 

@@ -39,6 +39,7 @@ def apply(
     allows_destroy: bool = False,
     destroys: Collection[Kind] = (),
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> None:
     """Plan, show it to `review`, ask `confirm`, then do exactly that and hand the report to `publish`.
 
@@ -46,7 +47,14 @@ def apply(
     then the error is raised. The caller holds the working directory's lock.
     """
     started = services.clock()
-    planned = plan(desired, services, allows_destroy=allows_destroy, destroys=destroys, on_budget=on_budget)
+    planned = plan(
+        desired,
+        services,
+        allows_destroy=allows_destroy,
+        destroys=destroys,
+        on_budget=on_budget,
+        keeps_going=keeps_going,
+    )
     review(planned.plan)
     refuse_if_unsafe(planned.plan)
     if planned.plan.has_changes and not confirm(planned.plan):
@@ -134,7 +142,9 @@ def carry_out(
                 start(change.name)
 
         try:
-            for repository in sorted(set(waiting) - to_come):
+            # A tag may move only once its repository is mutable.
+            changing = {change.name for change in made.infra_changes if change.is_of_repository}
+            for repository in sorted(set(waiting) - changing):
                 start(repository)
             # AWS deletes no repository that holds images, and Terraform's way to force it takes an apply of its own.
             doomed = [loss for loss in made.losses if loss.digests]

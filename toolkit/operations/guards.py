@@ -48,14 +48,16 @@ def refuse_other_place(state: State, account: Account) -> None:
 
 def refuse_if_unsafe(made: Plan) -> None:
     """Raise for a plan that must not be applied: AccessDenied where credentials are the matter, else Refused."""
-    if not made.refusals:
+    refusals = made.blocking_refusals
+    if not refusals:
         return
-    first = made.refusals[0]
-    kind = AccessDenied if all(refusal.kind == "denied" for refusal in made.refusals) else Refused
-    if len(made.refusals) == 1:
+    first = refusals[0]
+    kind = AccessDenied if all(refusal.kind == "denied" for refusal in refusals) else Refused
+    if len(refusals) == 1:
         raise kind(first.code, first.message, hint=first.hint)
+    of_images = all(refusal.image for refusal in refusals)
     raise kind(
         first.code,
-        f"the plan is refused for {len(made.refusals)} reasons, all listed above; nothing was changed",
-        hint="mend them and plan again",
+        f"the plan is refused for {len(refusals)} reasons, all listed above; nothing was changed",
+        hint="mend them and plan again" + (", or say --keep-going to do all the rest" if of_images else ""),
     )

@@ -28,7 +28,7 @@ from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
-from toolkit.terraform.work_dir import write
+from toolkit.terraform.work_dir import extra_file_notices, write
 
 # As many look-ups side by side as AWS answers without throttling.
 _LOOKS = 16
@@ -50,16 +50,18 @@ def plan(
     destroys: Collection[Kind] = (),
     reads_sizes: bool = False,
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
     What the state holds and `desired` does not name is let go of; what `destroys` names of it is deleted.
     `allows_destroy` lets images and logs be lost, and what is there be replaced. `reads_sizes` reads the documents of
-    what is to be copied, so that the plan is exact: counted pulls, kept in the cache for the copy.
+    what is to be copied, so that the plan is exact: counted pulls, kept in the cache for the copy. With `keeps_going` a
+    refusal of one image does not stop the others.
     """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
-    desired, unselected = select_images(desired, services)
+    desired, unselected, unlisted = select_images(desired, services)
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
@@ -79,7 +81,7 @@ def plan(
     def decide(seen: Observed) -> Plan:
         return make_plan(
             desired,
-            seen,
+            replace(seen, tags={}) if unselected or unlisted else seen,  # what a selection would name is not known
             plan_file.changes,
             account,
             allows_destroy=allows_destroy,
@@ -87,6 +89,7 @@ def plan(
             losses=losses,
             users=users,
             on_budget=on_budget,
+            keeps_going=keeps_going,
         )
 
     made = decide_with_alternatives(observed, services, decide)
@@ -97,7 +100,7 @@ def plan(
     made = replace(
         made,
         refusals=(*healing.conflicts, *unselected, *made.refusals),
-        notices=(*leaving.notices, *made.notices),
+        notices=(*extra_file_notices(work_dir), *leaving.notices, *unlisted, *made.notices),
     )
     return Planned(made, plan_file)
 

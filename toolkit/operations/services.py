@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.events import Emit
-from toolkit.oci.digest import Digest
 from toolkit.oci.values import dataclass
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
+from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 
@@ -23,19 +23,7 @@ if TYPE_CHECKING:
     from toolkit.terraform.work_dir import WorkDir
 
 
-class StoredImage(Protocol):
-    """A tag in ECR and the raw bytes of its document."""
-
-    @property
-    def digest(self) -> Digest:
-        """What the tag points to."""
-
-    @property
-    def raw(self) -> bytes:
-        """The document, byte for byte."""
-
-
-class Ecr(Protocol):
+class Ecr(ObservedEcr, Protocol):
     """ECR's own API, without a registry request."""
 
     def registry_host(self) -> str:
@@ -46,9 +34,6 @@ class Ecr(Protocol):
 
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         """AWS tags of a repository."""
-
-    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
-        """Tag -> image; None without the repository."""
 
 
 class Terraform(Protocol):

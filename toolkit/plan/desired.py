@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -248,6 +249,8 @@ class Desired:
     `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
     `registries` has those that the manifest says something about, by canonical host. With a `mirror_account_id` the
     builds pull from that account's registry in the same region, and there are no repositories and no images.
+    `provider_versions` is a constraint of Terraform's; `extra_files` are texts of the user's own by name, which
+    `toolkit.operations.load` reads.
     """
 
     name: str
@@ -263,6 +266,9 @@ class Desired:
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
     mirror_account_id: str | None = None
     provider_needs: tuple[ProviderNeed, ...] = ()
+    workspace: str = "default"
+    provider_versions: str = PROVIDER_VERSIONS
+    extra_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def registry_account_id(self) -> str | None:

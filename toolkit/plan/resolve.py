@@ -27,6 +27,7 @@ from toolkit.manifest.destinations import (
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import canonical_host
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
@@ -91,6 +92,8 @@ def resolve(manifest: Manifest) -> Desired:
         },
         mirror_account_id=mirror_account_id,
         provider_needs=() if mirror_account_id else _provider_needs(manifest),
+        workspace=manifest.terraform.workspace,
+        provider_versions=", ".join(filter(None, (PROVIDER_VERSIONS, manifest.terraform.provider_version))),
     )
 
 

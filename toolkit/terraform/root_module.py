@@ -89,6 +89,7 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
     if let_go:
         files["let_go.tf"] = _render("let_go.tf.j2", {"left": _left(let_go)})
+    files |= desired.extra_files
     overrides = [_EXCLUSIONS] if any(one.tag_mutability_exclusions for one in desired.repositories) else []
     return RootModule(MappingProxyType(dict(sorted(files.items()))), tuple(overrides))
 
@@ -108,6 +109,12 @@ def render_input(desired: Desired) -> str:
     }
     encode(values)  # JSON would hold half a surrogate pair, and Terraform put another character in its place.
     return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def required_provider(versions: str) -> str:
+    """A root module of which Terraform needs nothing but the AWS provider, within `versions`."""
+    aws = f'aws = {{\n source = "hashicorp/aws"\n version = {encode(versions)}\n}}'
+    return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
 def repository_address(name: str) -> str:
@@ -164,6 +171,7 @@ def _main_values(desired: Desired) -> dict[str, object]:
         "required_version": _REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION,
         "backend_type": "s3" if backend else "local",
         "backend_arguments": _aligned(_s3_arguments(backend) if backend else {"path": _STATE_FILE}),
+        "provider_versions": desired.provider_versions,
         "provider_arguments": _aligned(provider),
     }
 

@@ -10,15 +10,19 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     CacheDirectory,
     DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -55,6 +59,7 @@ def command(
     ] = False,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: Annotated[
         OnBudget | None,
         typer.Option(
@@ -64,10 +69,12 @@ def command(
             "was made with]",
         ),
     ] = None,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
     no_progress: NoProgress = False,
@@ -80,12 +87,19 @@ def command(
         from toolkit.operations.apply import apply, apply_saved
         from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
+        from toolkit.terraform.provider_lock import lock_file_of
 
         if saved_plan is not None and (allow_destroy or destroy_removed):
             raise UsageError(
                 "usage.saved_plan",
                 f"what `{saved_plan}` may destroy was decided when it was made",
                 hint="make another: `toolkit plan --allow-destroy --out FILE`",
+            )
+        if saved_plan is not None and keep_going:
+            raise UsageError(
+                "usage.saved_plan",
+                f"whether `{saved_plan}` leaves out what is refused was decided when it was made",
+                hint="make another: `toolkit plan --keep-going --out FILE`",
             )
         if saved_plan is None and not auto_approve:
             if format is not Format.TEXT:
@@ -94,11 +108,19 @@ def command(
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
-            return auto_approve or run.ask("Apply this plan?")
+            from toolkit.cli.render.plan_view import apply_question
+
+            return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)
         settings = Settings(
-            work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs, limit_rate=limit_rate
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            limit_rate=limit_rate,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
         )
         with open_services(run.emit, desired, settings) as services:
             if saved_plan is not None:
@@ -123,7 +145,9 @@ def command(
                 allows_destroy=allow_destroy,
                 destroys=tuple(Kind) if destroy_removed else (),
                 on_budget=on_budget or OnBudget.REFUSE,
+                keeps_going=keep_going,
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

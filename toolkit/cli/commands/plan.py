@@ -9,15 +9,19 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
     DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -39,7 +43,12 @@ EXAMPLES = (
 def command(
     file: ManifestFile = Path("images.yaml"),
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
+        bool,
+        typer.Option(
+            "--detailed-exitcode",
+            help="Exit 2 when infrastructure or images would change, 8 when somebody else "
+            "has overwritten a tag in ECR.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -51,11 +60,14 @@ def command(
     ] = False,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
@@ -69,9 +81,17 @@ def command(
         from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
         from toolkit.operations.plan import plan
+        from toolkit.terraform.provider_lock import lock_file_of
 
         desired = load_desired(file)
-        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
+        )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
@@ -82,11 +102,15 @@ def command(
                 destroys=tuple(Kind) if destroy_removed else (),
                 reads_sizes=sizes,
                 on_budget=on_budget,
+                keeps_going=keep_going,
             )
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
                 write_plan(out, planned, file)
-        return 2 if detailed_exitcode and planned.plan.has_changes else 0
+        if not detailed_exitcode:
+            return 0
+        return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)
