@@ -117,7 +117,7 @@ def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
             raise Refused(
                 "terraform.provider_too_old",
                 f"`{need.path}` needs AWS provider {wanted}, the lock has {major}.{minor}",
-                hint=f"lock provider {wanted} or a newer one, or leave the field out",
+                hint=f"lock {wanted} or a newer one by `toolkit lock-provider`, or leave the field out",
             )
 
 
