@@ -84,14 +84,14 @@ _TABLE = (
         Refused,
         "state.locked",
         "wait for that run to end, or give it more time with --lock-timeout",
-        "the state is locked by `{who}` since {when} UTC (lock `{id}`); nothing was changed",
+        "the state is locked by `{who}` since {when} UTC (lock `{id}`); Terraform changed nothing",
     ),
     _Row(
         _LOCKED + _LOCK_INFO,
         Refused,
         "state.locked",
         "wait for that run; if it died, run `terraform force-unlock {id}` in the working directory",
-        "the state is locked by `{who}` since {when} UTC (lock `{id}`); nothing was changed",
+        "the state is locked by `{who}` since {when} UTC (lock `{id}`); Terraform changed nothing",
     ),
     _Row(
         _LOCKED,

@@ -83,7 +83,7 @@ class ProviderLock:
             return
         version = locked_version(text)
         if not self.is_made:
-            message = f"there is no lock file `{self.path}`, so this run takes the newest AWS provider, {version}"
+            message = f"no lock file `{self.path}` says which AWS provider to use; this run uses {version}"
             emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
             return
         try:
@@ -93,7 +93,13 @@ class ProviderLock:
             emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
             return
         message = f"`{self.path}` was written: it locks the AWS provider {version}"
-        emit(NoticeGiven("provider.locked", message, hint="commit it beside the manifest"))
+        emit(
+            NoticeGiven(
+                "provider.locked",
+                message,
+                hint="commit it; `toolkit lock-provider` adds the checksums of other platforms",
+            )
+        )
 
 
 def _holds(path: Path, text: str) -> bool:
