@@ -26,6 +26,7 @@ from toolkit.terraform.root_module import (
     log_group_address,
     project_address,
     render,
+    render_input,
     repository_address,
     role_address,
 )
@@ -155,7 +156,10 @@ def _look_at(aws: RunningSandbox, host: str) -> None:
         project["name"]: project for project in _client(aws, "codebuild").batch_get_projects(names=names)["projects"]
     }
     assert {tag["key"]: tag["value"] for tag in projects[WEB.project_name]["tags"]} == tags
-    assert projects[WEB.project_name]["source"]["buildspec"] == render(DESIRED).files["buildspecs/web.yml"]
+    assert (
+        projects[WEB.project_name]["source"]["buildspec"]
+        == json.loads(render_input(DESIRED))["builds"]["web"]["buildspec"]
+    )
     variables = {
         name: {variable["name"]: variable["value"] for variable in project["environment"]["environmentVariables"]}
         for name, project in projects.items()

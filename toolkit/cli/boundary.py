@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from toolkit.report import CopyPreview, Report
 
 _BUG = "bug"
+T = TypeVar("T")
 _MAKE_ROOM = "make room there and run again"
 
 
@@ -141,12 +142,16 @@ def _print_error(error: ToolkitError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news."""
+    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news.
+
+    `shows_unchanged`: a plan's text lists the images that stay as they are.
+    """
 
     format: Format = Format.TEXT
     no_progress: bool = False
     verbose: bool = False
     is_brief: bool = False
+    shows_unchanged: bool = False
 
 
 class Run:
@@ -180,7 +185,13 @@ class Run:
         from toolkit.cli.render.plan_view import render_plan
         from toolkit.cli.render.serialise import plan_document
 
-        self._show("plan", lambda: plan_document(plan), lambda: render_plan(plan, width=width(), colour=has_colour()))
+        self._show(
+            "plan",
+            lambda: plan_document(plan),
+            lambda: render_plan(
+                plan, width=width(), colour=has_colour(), shows_unchanged=self.presentation.shows_unchanged
+            ),
+        )
 
     def show_report(self, report: Report) -> None:
         """Put the report on stdout (json: with the end of the run)."""
@@ -229,9 +240,16 @@ class Run:
 
     def ask(self, question: str) -> bool:
         """The user's answer, no unless it is yes. Raises KeyboardInterrupt when there is none."""
+        return self._answer(lambda: typer.confirm(question, err=True))
+
+    def ask_for_text(self, question: str) -> str:
+        """What the user types, "" for nothing. Raises KeyboardInterrupt when there is no answer."""
+        return self._answer(lambda: str(typer.prompt(question, default="", show_default=False, err=True)))
+
+    def _answer(self, ask: Callable[[], T]) -> T:
         with self.paused():
             try:
-                return typer.confirm(question, err=True)
+                return ask()
             except typer.Abort as error:  # Ctrl-C, Ctrl-D and our signals; the cursor is still behind the question
                 typer.echo(err=True)
                 raise KeyboardInterrupt from error

@@ -14,6 +14,7 @@ COMMANDS = (
     "validate",
     "plan",
     "apply",
+    "destroy",
     "seed",
     "copy",
     "render",

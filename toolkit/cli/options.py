@@ -33,7 +33,9 @@ Verbose = Annotated[
 ]
 WorkDirectory = Annotated[
     Path | None,
-    typer.Option("--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>]"),
+    typer.Option(
+        "--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>/<region>]"
+    ),
 ]
 TerraformBinary = Annotated[
     str, typer.Option("--terraform-bin", envvar="TOOLKIT_TERRAFORM_BIN", help="Terraform's program; `tofu` works too.")
@@ -96,9 +98,33 @@ LimitRate = Annotated[
         help="Bytes a second that blobs may take, all together: 20M, 500K (thousands), 8MiB (1024s).",
     ),
 ]
+ShowUnchanged = Annotated[
+    bool, typer.Option("--show-unchanged", help="List the images that stay as they are, instead of counting them.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
-    bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
+    bool,
+    typer.Option(
+        "--allow-destroy",
+        help="Let Terraform delete or replace what holds something: repositories with their images, projects, "
+        "webhooks, roles.",
+    ),
+]
+DestroyRemoved = Annotated[
+    bool,
+    typer.Option(
+        "--destroy-removed",
+        help="Delete the repositories and builds that left the manifest, instead of letting them go. Refused where "
+        "images would be lost or another build pulls them, unless --allow-destroy is given too.",
+    ),
+]
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going",
+        help="Do all the rest where single images are refused, such as one whose source is gone: apply and seed then "
+        "exit with 6.",
+    ),
 ]
 BudgetPolicy = Annotated[
     OnBudget,

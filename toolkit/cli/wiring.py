@@ -49,6 +49,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
     from toolkit.aws.ecr import EcrService
     from toolkit.aws.leftovers import LeftoverService
+    from toolkit.aws.losses import LossService
     from toolkit.operations.services import Services
     from toolkit.seed.observe import Observer
     from toolkit.seed.seeder import Seeder
@@ -59,14 +60,15 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     client = open_client(emit, session, desired.registries, jobs=settings.jobs)
     upstream = open_sources(emit, client, desired.registries)
     ecr = EcrService(session)
-    work_path = settings.work_dir or Path(".toolkit") / desired.name
+    work_path = settings.work_dir or Path(".toolkit") / desired.name / desired.region
     services = Services(
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
         leftovers=LeftoverService(session),
+        losses=LossService(session),
         terraform=open_terraform(emit, desired, settings),
-        observer=Observer(upstream, ecr.images, emit, cache=cache, find=upstream.find),
+        observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
             upstream,
             client,

@@ -34,9 +34,11 @@ from toolkit.manifest.grammar import (
     SecretArn,
     StateKey,
     TableName,
+    TagExclusion,
     VariableName,
     WorkspaceName,
 )
+from toolkit.manifest.repository_statement import RepositoryStatementSpec
 from toolkit.manifest.spec import Spec
 from toolkit.manifest.tag_selection import Tags
 
@@ -125,6 +127,14 @@ class RepositorySettingsSpec(Spec):
     tag_mutability: Literal["mutable", "immutable"] = Field(
         "mutable", description="Whether a tag may move when it moved upstream."
     )
+    tag_mutability_exclusions: tuple[TagExclusion, ...] = Field(
+        (),
+        strict=False,
+        max_length=5,
+        description="Tags for which the opposite holds, at most 5 names; `*` is any text, twice in one at most. Needs "
+        "AWS provider 6.8.",
+        examples=[["latest", "nightly-*"]],
+    )
     scan_on_push: bool = Field(True, description="Scan each image for vulnerabilities when it arrives.")
     encryption: EncryptionSpec = Field(
         default_factory=EncryptionSpec, description="Encryption at rest; fixed once the repository exists."
@@ -138,7 +148,15 @@ class RepositorySettingsSpec(Spec):
     organization_id: OrganizationId | None = Field(
         None, description="An AWS organisation, all of whose accounts may pull.", examples=["o-a1b2c3d4e5"]
     )
+    policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
+        (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
+    )
     force_delete: bool = Field(False, description="Let a repository be deleted with the images in it.")
+    resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
+        default_factory=dict,
+        max_length=48,
+        description="AWS resource tags of the repository, beside or instead of those of `aws`.",
+    )
 
 
 class RepositorySpec(RepositorySettingsSpec):
@@ -279,7 +297,7 @@ class Manifest(Spec):
     attestations: Attestations = Field("keep", description="Default for every image.")
     signatures: Signatures = Field("drop", description="Default for every image.")
     images: tuple[ImageSpec, ...] = Field(
-        min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
+        strict=False, description="What to mirror: names with tags, or mappings. `[]` where nothing is left to mirror."
     )
     build_tools: bool = Field(
         False,

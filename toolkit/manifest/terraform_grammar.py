@@ -9,7 +9,16 @@ PROVIDER_VERSIONS = ">= 5.80, < 7"
 """The versions of the AWS provider that the modules are made for."""
 
 OWN_FILES = frozenset(
-    {"main.tf", "variables.tf", "outputs.tf", "imports.tf", "removed.tf", "versions.tf", "toolkit.auto.tfvars.json"}
+    {
+        "main.tf",
+        "variables.tf",
+        "outputs.tf",
+        "imports.tf",
+        "let_go.tf",
+        "versions.tf",
+        "base-images.json",
+        "toolkit.auto.tfvars.json",
+    }
 )
 """Names that the root module keeps for itself, written or not."""
 

@@ -13,13 +13,18 @@ from toolkit.atomic_file import write_atomically
 from toolkit.errors import Refused
 from toolkit.events import Emit, NoticeGiven
 from toolkit.oci.values import dataclass
+from toolkit.plan.desired import Desired
+from toolkit.terraform.work_dir import WorkDir
 
 PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_arm64")
 """Where a manifest is planned and applied: pipelines and laptops."""
 
 TERRAFORMS_NAME = ".terraform.lock.hcl"
 
-_VERSION = re.compile(r'^provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+# Terraform writes the file itself, always in this form; OpenTofu has another host.
+_AWS = re.compile(
+    r'^provider "[^"/]+/hashicorp/aws" \{\n(?:  [^\n]*\n)*?  version +=\s*"(?P<version>[^"]+)"', re.MULTILINE
+)
 _LOCK_IT = "run `toolkit lock-provider` and commit the file"
 
 
@@ -30,8 +35,8 @@ def lock_file_of(manifest: Path) -> Path:
 
 def locked_version(text: str) -> str | None:
     """The version of the AWS provider that a lock file names."""
-    found = _VERSION.search(text)
-    return found[1] if found else None
+    found = _AWS.search(text)
+    return found["version"] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +112,28 @@ def _holds(path: Path, text: str) -> bool:
         return path.read_text(encoding="utf-8") == text
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def locked_provider_version(work_dir: WorkDir) -> str | None:
+    """The version of the AWS provider in the lock file, `5.100.0`; None where there is none, as before `init`."""
+    try:
+        text = (work_dir.path / TERRAFORMS_NAME).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return locked_version(text)
+
+
+def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
+    """Raise Refused when a field of the manifest needs a newer provider than the one that `init` locked."""
+    locked = locked_provider_version(work_dir)
+    if locked is None:
+        return
+    major, minor = (int(number) for number in locked.split(".")[:2])
+    for need in desired.provider_needs:
+        if (major, minor) < need.version:
+            wanted = ".".join(map(str, need.version))
+            raise Refused(
+                "terraform.provider_too_old",
+                f"`{need.path}` needs AWS provider {wanted}, the lock has {major}.{minor}",
+                hint=f"run `toolkit lock-provider` where {wanted} or a newer one can be had, or leave the field out",
+            )

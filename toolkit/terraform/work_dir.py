@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
 
     Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
     """
-    files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files()}
+    files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files(root_module.overrides)}
     with _usable(path):
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,18 @@ def _foreign_files(folder: Path) -> list[str]:
     return [name for name in names if name not in ours]
 
 
+def write_input(text: str, path: Path) -> None:
+    """Make the file `path` hold the input of the module `base-images`, whole or not at all."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise Refused(
+            "terraform.file_unusable",
+            f"the file `{path}` cannot be written: {error.strerror}",
+            hint="make its folder writable, or name another file",
+        ) from error
+
+
 @contextmanager
 def _usable(path: Path) -> Iterator[None]:
     try:
@@ -151,8 +163,8 @@ def _remove_half_written(folders: Iterable[Path]) -> None:
             file.unlink()
 
 
-def _module_files() -> Mapping[str, str]:
-    """The modules without their tests and without what Terraform leaves in them."""
+def _module_files(overrides: Collection[str]) -> Mapping[str, str]:
+    """The modules without their tests and without what Terraform leaves in them, and with the `overrides` in place."""
     files = {}
     for module in MODULES:
         folder = _modules_folder() / module
@@ -160,6 +172,9 @@ def _module_files() -> Mapping[str, str]:
             parts = file.relative_to(folder).parts
             if file.is_file() and parts[0] != "tests" and not any(part.startswith(".") for part in parts):
                 files["/".join(("modules", module, *parts))] = file.read_text(encoding="utf-8")
+    for override in overrides:
+        module, _, name = override.split("/")
+        files[f"modules/{module}/{name}"] = files[f"modules/{override}"]
     return files
 
 

@@ -13,13 +13,16 @@ from toolkit.cli.options import (
     DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     CacheDirectory,
+    DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
     LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -55,6 +58,8 @@ def command(
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
     allow_destroy: AllowDestroy = False,
+    destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: Annotated[
         OnBudget | None,
         typer.Option(
@@ -64,6 +69,7 @@ def command(
             "was made with]",
         ),
     ] = None,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -79,14 +85,21 @@ def command(
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.apply import apply, apply_saved
+        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
         from toolkit.terraform.provider_lock import lock_file_of
 
-        if saved_plan is not None and allow_destroy:
+        if saved_plan is not None and (allow_destroy or destroy_removed):
             raise UsageError(
                 "usage.saved_plan",
                 f"what `{saved_plan}` may destroy was decided when it was made",
                 hint="make another: `toolkit plan --allow-destroy --out FILE`",
+            )
+        if saved_plan is not None and keep_going:
+            raise UsageError(
+                "usage.saved_plan",
+                f"whether `{saved_plan}` leaves out what is refused was decided when it was made",
+                hint="make another: `toolkit plan --keep-going --out FILE`",
             )
         if saved_plan is None and not auto_approve:
             if format is not Format.TEXT:
@@ -95,7 +108,9 @@ def command(
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
-            return auto_approve or run.ask("Apply this plan?")
+            from toolkit.cli.render.plan_view import apply_question
+
+            return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)
         settings = Settings(
@@ -128,8 +143,11 @@ def command(
                 confirm=confirm,
                 publish=run.show_report,
                 allows_destroy=allow_destroy,
+                destroys=tuple(Kind) if destroy_removed else (),
                 on_budget=on_budget or OnBudget.REFUSE,
+                keeps_going=keep_going,
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

@@ -13,12 +13,15 @@ from toolkit.cli.options import (
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
+    DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
     LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -40,7 +43,12 @@ EXAMPLES = (
 def command(
     file: ManifestFile = Path("images.yaml"),
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
+        bool,
+        typer.Option(
+            "--detailed-exitcode",
+            help="Exit 2 when infrastructure or images would change, 8 when somebody else "
+            "has overwritten a tag in ECR.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -51,7 +59,10 @@ def command(
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
     allow_destroy: AllowDestroy = False,
+    destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
@@ -67,6 +78,7 @@ def command(
         from toolkit.cli.saved_plan import check_place, write_plan
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.guards import refuse_if_unsafe
+        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
         from toolkit.operations.plan import plan
         from toolkit.terraform.provider_lock import lock_file_of
@@ -83,11 +95,22 @@ def command(
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
-            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes, on_budget=on_budget)
+            planned = plan(
+                desired,
+                services,
+                allows_destroy=allow_destroy,
+                destroys=tuple(Kind) if destroy_removed else (),
+                reads_sizes=sizes,
+                on_budget=on_budget,
+                keeps_going=keep_going,
+            )
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
                 write_plan(out, planned, file)
-        return 2 if detailed_exitcode and planned.plan.has_changes else 0
+        if not detailed_exitcode:
+            return 0
+        return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)
