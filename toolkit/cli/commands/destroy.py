@@ -10,8 +10,10 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     CacheDirectory,
     Format,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
@@ -49,6 +51,7 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -61,6 +64,7 @@ def command(
         from toolkit.operations.destroy import plan_destroy
         from toolkit.operations.guards import refuse_if_unsafe
         from toolkit.operations.load import load_desired
+        from toolkit.terraform.provider_lock import lock_file_of
 
         asks = out is None and not auto_approve
         if asks and (format is not Format.TEXT or not sys.stdin.isatty()):
@@ -70,7 +74,13 @@ def command(
                 hint="review `toolkit destroy --out FILE` and run `toolkit apply FILE`, or use --auto-approve",
             )
         desired = load_desired(file)
-        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin)
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
+        )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
                 check_place(out)
