@@ -255,6 +255,8 @@ class StateLock:
 
     def waiting(self, now: datetime) -> str:
         """That we wait for it, as a sentence."""
+        if self.since.year < 2000:  # a lock that was made without Terraform may lack the time
+            return f"waiting for the lock of `{self.who}`"
         seconds = max(0, int((now - self.since).total_seconds()))
         unit, length = next(((u, n) for u, n in (("d", 86400), ("h", 3600), ("min", 60)) if seconds >= n), ("s", 1))
         shown = f"{self.since:%H:%M}" if self.since.date() == now.date() else f"{self.since:%Y-%m-%d %H:%M}"
