@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.support.real_parts import missing, require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.terraform_samples import DESIRED, DOCS, NGINX, WEB
 from toolkit.errors import Refused, TerraformFailed
-from toolkit.events import Event, InfraChangeFinished
+from toolkit.events import Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.desired import Desired, S3Backend, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.provider_mirror import find
@@ -220,14 +221,31 @@ def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path:
     desired = Desired("s3", DESIRED.region, None, backend=S3Backend("acme-state", "a/b.tfstate", DESIRED.region))
     runner = _runner(aws, [])
     planned = _plan(runner, tmp_path, desired)
-    s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=b'{"ID": "1-2", "Who": "ci@runner"}')
-    impatient = TerraformRunner("terraform", print, lock_seconds=0, environment=aws.environment())
+    lock = {"ID": "1-2", "Who": "ci@runner", "Created": "2026-11-29T03:17:00Z"}
+    s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=json.dumps(lock).encode())
+    now = datetime(2026, 11, 29, 5, 20, tzinfo=UTC)
+    events: list[Event] = []
+    impatient = TerraformRunner(
+        "terraform", events.append, lock_seconds=1, environment=aws.environment(), now=lambda: now
+    )
     with pytest.raises(Refused) as failed:
         impatient.plan(planned.work_dir)
     assert failed.value.code == "state.locked"
     assert failed.value.hint and "force-unlock 1-2" in failed.value.hint
+    [told] = events
+    assert isinstance(told, NoticeGiven)
+    assert told.message == "waiting for the lock of `ci@runner` since 03:17 UTC (2 h)"
     s3.delete_object(Bucket="acme-state", Key="a/b.tfstate.tflock")
     runner.apply(runner.plan(planned.work_dir))
     assert [found["Key"] for found in s3.list_objects_v2(Bucket="acme-state")["Contents"]] == ["a/b.tfstate"]
     assert not (tmp_path / "terraform.tfstate").exists()
     assert runner.state(planned.work_dir).managed == frozenset()
+    lineage = runner.state(planned.work_dir).lineage
+    other = TerraformRunner(
+        "terraform", print, workspace="dev", find_mirror=runner._find_mirror, environment=aws.environment()
+    )
+    other.init(planned.work_dir)
+    other.apply(other.plan(planned.work_dir))
+    keys = [found["Key"] for found in s3.list_objects_v2(Bucket="acme-state")["Contents"]]
+    assert keys == ["a/b.tfstate", "env:/dev/a/b.tfstate"]
+    assert other.state(planned.work_dir).lineage not in ("", lineage)
