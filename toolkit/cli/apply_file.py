@@ -75,7 +75,7 @@ def _compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bo
 
 def _place(emit: Emit, saved: SavedPlan, work_dir: Path | None) -> AbstractContextManager[Path | None]:
     """Where Terraform is to run; None leaves it to the default, where a state that is a file has been."""
-    has_local_state = saved.about.work_dir is not None
+    has_local_state = saved.desired.backend is None
     return nullcontext(work_dir) if work_dir or has_local_state else _new_folder(emit)
 
 
