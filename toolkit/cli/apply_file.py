@@ -47,7 +47,7 @@ def apply_file(
     if saved.is_signed and not saved.is_verified:
         message = f"the signature of `{path}` was not checked: `TOOLKIT_PLAN_KEY` is not set here"
         run.emit(NoticeGiven("plan.unverified", message))
-    _compare_manifest(run.emit, saved, manifest, is_named)
+    compare_manifest(run.emit, saved, manifest, is_named)
     with (
         _place(run.emit, saved, settings.work_dir) as work_dir,
         open_services(run.emit, saved.desired, replace(settings, work_dir=work_dir)) as services,
@@ -58,7 +58,8 @@ def apply_file(
         apply_saved(saved.desired, planned, services, review=review, publish=publish, on_budget=on_budget)
 
 
-def _compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bool) -> None:
+def compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bool) -> None:
+    """Raise Refused where the manifest that was named is not the plan's; tell of another one that merely lies there."""
     try:
         is_same = read(manifest) == saved.manifest
     except ManifestUnusable:
@@ -75,12 +76,12 @@ def _compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bo
 
 def _place(emit: Emit, saved: SavedPlan, work_dir: Path | None) -> AbstractContextManager[Path | None]:
     """Where Terraform is to run; None leaves it to the default, where a state that is a file has been."""
-    has_local_state = saved.about.work_dir is not None
-    return nullcontext(work_dir) if work_dir or has_local_state else _new_folder(emit)
+    has_local_state = saved.desired.backend is None
+    return nullcontext(work_dir) if work_dir or has_local_state else new_folder(emit)
 
 
 @contextmanager
-def _new_folder(emit: Emit) -> Iterator[Path]:
+def new_folder(emit: Emit) -> Iterator[Path]:
     """A folder for its owner alone, removed at the end unless Terraform has left something to look at."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="toolkit-apply-"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from toolkit.oci.values import dataclass
 
 _SECONDS = 30.0
-_INERT = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_INERT = ("--no-optional-locks", "--no-replace-objects", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 _FILTERS = r"^filter\..*\.(clean|process|required)$"
 _STATUS = ("status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=all", "--no-renames")
 _MOST_NAMES = 5

@@ -271,7 +271,10 @@ def _file_misfits(desired: Desired, files: Mapping[str, bytes], about: About) ->
 
 
 def _only_adopts(name: str, content: bytes) -> bool:
-    lines = content.decode("utf-8", "replace").split("\n")
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError:
+        return False
     return "/" not in name and name.endswith(".tf") and all(map(_ADOPTING.fullmatch, lines))
 
 
@@ -314,7 +317,7 @@ def unpack(saved: SavedPlan, work_path: Path) -> Planned:
     A state that is a file does not travel: without the one that the plan was made of, Refused is raised.
     """
     contents = read_contents(saved.terraform_plan)
-    if saved.about.work_dir is not None and str(work_path.resolve()) != saved.about.work_dir:
+    if saved.desired.backend is None and str(work_path.resolve()) != saved.about.work_dir:
         _refuse_other_state(saved, contents, work_path)
     work_dir = write(RootModule({name: content.decode() for name, content in saved.files.items()}), work_path)
     places = {LOCK_FILE: saved.provider_lock, work_dir.plan_path.name: saved.terraform_plan}

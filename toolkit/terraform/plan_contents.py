@@ -73,6 +73,8 @@ def _read(archive: zipfile.ZipFile) -> PlanContents:
     entries = archive.infolist()
     if sum(entry.file_size for entry in entries) > _MOST_BYTES:
         raise ValueError("too much")
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise ValueError("not as Terraform writes it")
     if len({entry.filename for entry in entries}) < len(entries):
         raise ValueError("Terraform would read the first of two members, and we the second")
     text = archive.read("tfstate").decode()

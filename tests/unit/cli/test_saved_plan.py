@@ -112,6 +112,14 @@ def test_a_state_that_is_a_file_stays_where_it_is(desk: Desk) -> None:
     assert not desk.away.exists()
 
 
+def test_a_plan_that_hides_where_its_state_is_gets_no_new_one(desk: Desk) -> None:
+    desk.save(MANIFEST)
+    edit(desk.path, about_json=edited_json(lambda about: about.update(work_dir=None)))
+    with pytest.raises(Refused) as refused:
+        unpack(read_plan(desk.path, {}), desk.away)
+    assert refused.value.code == "plan.local_state"
+
+
 @pytest.mark.parametrize(("there", "fits"), [("L", True), ("another", False), (None, False)])
 def test_a_state_that_has_moved_with_its_folder_is_the_same(desk: Desk, there: str | None, fits: bool) -> None:
     desk.save(MANIFEST, state={"lineage": "L", "serial": 3})
@@ -219,6 +227,12 @@ def test_the_plan_may_add_what_adopts_or_lets_go_and_nothing_else(desk: Desk, na
     with pytest.raises(Refused, match="does not come of the manifest") as refused:
         desk.save(more={name: text})
     assert refused.value.code == "plan.misfit"
+
+
+def test_what_the_plan_adds_is_text(desk: Desk) -> None:
+    desk.save(more={"imports.tf": "# text\n"})
+    edit(desk.path, module_imports_tf=lambda _: b"# \xff\n")
+    assert "`imports.tf` does not come of the manifest" in desk.refusal().message
 
 
 def test_a_file_that_only_terraform_has_seen_is_refused_when_the_plan_is_saved(desk: Desk) -> None:

@@ -80,8 +80,6 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.checkout import find_checkout
-        from toolkit.cli.saved_plan import check_place, confidential_notice, plan_key, write_plan
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.manifest.loader import read
         from toolkit.operations.guards import refuse_if_unsafe
@@ -103,9 +101,13 @@ def command(
         with open_services(run.emit, desired, settings) as services:
             checkout = key = None
             if out is not None:
+                from toolkit.cli.checkout import find_checkout
+                from toolkit.cli.saved_plan import check_place, confidential_notice, plan_key, write_plan
+
                 check_place(out)
                 key = plan_key(os.environ)
-                checkout = find_checkout(file, text, ignored=(out, services.work_path))
+                ours = (out, services.work_path, Path(".toolkit"), cache_dir)
+                checkout = find_checkout(file, text, ignored=[path for path in ours if path])
             planned = plan(
                 desired,
                 services,
