@@ -52,7 +52,8 @@ def test_later_days(open_laptop: Callable[[str], Laptop]) -> None:
     known = toolkit.environment["TOOLKIT_REGISTRY_ENDPOINTS"]
     away = {**toolkit.environment, "TOOLKIT_REGISTRY_ENDPOINTS": f"quay.io={endpoint} {known}"}
     toolkit = Toolkit(laptop.folder, away)
-    seen = toolkit.run("plan", "--detailed-exitcode", "--format", "json").expect(8).document
+    elsewhere = ("plan", "--detailed-exitcode", "--format", "json", "--cache-dir", "another machine")
+    seen = toolkit.run(*elsewhere).expect(8).document
     decided, notices = facts(seen)
     assert decided == {
         f"{HUB}/nginx:1.16": ("move", "overwritten in ECR"),

@@ -25,11 +25,11 @@ the pinned digest:
 | anything                                | upstream has it; ECR did not have now's   | upstream moved               |
 | anything                                | upstream has it; ECR had now's before     | not known, with a notice     |
 | anything                                | upstream lacks it; ECR had now's before   | overwritten                  |
-| no index of ours where we make one      | upstream lacks it                         | overwritten                  |
 | an index of ours                        | upstream lacks what it was made of        | made of another index        |
 | anything                                | upstream lacks it, or cannot be asked     | not known, with a notice     |
 
-"Upstream lacks it" alone proves nothing: registries delete what no tag points to any more.
+"Upstream lacks it" alone proves nothing: registries delete what no tag points to any more, and the manifest may have
+named another source before.
 
 The companions of an image, its signatures and referrers, are decided by the first table too. One that cannot be looked
 for refuses its image, unless ECR has that image: upstream may be down, or sign an image again, at any time, and that
@@ -46,7 +46,6 @@ from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import (
-    INDEX_TYPES,
     Account,
     DestinationImage,
     Observed,
@@ -294,7 +293,6 @@ def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage
         if not is_same:
             return "other platforms wanted", ()
         return _overwritten(f"{holds}, which is not what these platforms of `{source.digest}` are")
-    is_cut = source.media_type in INDEX_TYPES and not (image.platforms is None and image.keeps_attestations)
     lacks = f"which `{image.source.name}` does not have"
     match there.origin:
         case Origin.UPSTREAM | Origin.RETURNED if image.source.digest is not None:
@@ -305,9 +303,7 @@ def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage
             known = "upstream has it too, and ECR had before it what upstream has now"
             return "upstream moved back, or it was moved in ECR", (_origin_unknown(f"{holds}: {known}"),)
         case Origin.DISPLACING:
-            return _overwritten(f"{holds}, {lacks}; before, it held what upstream has now")
-        case Origin.LACKING if is_cut and there.derived_from is None:
-            return _overwritten(f"{holds}, {lacks}, and which is no index of chosen platforms as toolkit makes them")
+            return _overwritten(f"{holds}, {lacks}; before that, ECR had what upstream has now")
         case Origin.LACKING if there.derived_from is not None:
             return "made of another index than upstream has now", ()
         case Origin.LACKING:

@@ -87,6 +87,9 @@ class Ecr(Protocol):
     def has_image(self, repository: str, digest: Digest) -> bool:
         """Whether a repository has an image of that digest, with or without a tag."""
 
+    def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
+        """The OCI indexes of a repository that have no tag, those of last time first."""
+
 
 Head = ManifestHead | SourceFault
 _Heads = Mapping[Reference, Future[Head]]
@@ -380,7 +383,7 @@ class Observer:
         if destination is not None:
             is_right = destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations)
             if not is_right and not destination.stems_from(source.digest):
-                destination = replace(destination, origin=self._origin(image, source, destination, shelf.tags))
+                destination = replace(destination, origin=self._origin(image, source, destination, shelf))
         return _Seen(source, destination, found)
 
     def _tell(self, image: DesiredImage, fault: SourceFault, told: dict[SourceFault, str]) -> None:
@@ -388,24 +391,36 @@ class Observer:
         if told.setdefault(fault, image.key) == image.key:
             self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
 
-    def _origin(self, image: DesiredImage, source: SourceImage, there: DestinationImage, tags: _Tags) -> Origin:
+    def _origin(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> Origin:
         """Where an image comes from that is not what is wanted, as far as a HEAD and ECR's memory can tell."""
         try:
             asked = there.derived_from or there.digest
             is_upstream = self._upstream.head_manifest(image.source.name.with_digest(asked)) is not None
         except OciError:
             return Origin.UNKNOWN
-        wanted = source.wanted_digest
-        # With a tag it may be there for that one's sake.
-        was_there = (
-            wanted is not None
-            and self._ecr is not None
-            and all(tag.digest != wanted for tag in tags.values())
-            and self._ecr.has_image(image.repository, wanted)
-        )
         if is_upstream:
+            was_there = source.wanted_digest is not None and self._was_there(image, source, there, shelf)
             return Origin.RETURNED if was_there else Origin.UPSTREAM
-        return Origin.DISPLACING if was_there else Origin.LACKING
+        return Origin.DISPLACING if self._was_there(image, source, there, shelf) else Origin.LACKING
+
+    def _was_there(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> bool:
+        """Whether ECR had what is wanted of `source` before it was given `there`.
+
+        It has lost its tag, or another tag has it since then: not since later, when it may have come for that one.
+        """
+        if self._ecr is None:
+            return False
+        wanted = source.wanted_digest
+        if wanted is None:
+            untagged = [] if there.digest == source.digest else self._ecr.untagged_indexes(image.repository)
+            for one in (*shelf.documents.values(), *untagged):
+                found = DestinationImage(one.digest, *(read_provenance(one.raw) or (None, None)))
+                if found.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations):
+                    wanted = one.digest
+        since = [tag.pushed_at for tag in shelf.tags.values() if tag.digest == wanted]
+        if wanted is None or since:
+            return bool(since and there.pushed_at) and min(since) <= (there.pushed_at or "")
+        return self._ecr.has_image(image.repository, wanted)
 
     def _compose(
         self,

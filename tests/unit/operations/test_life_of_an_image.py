@@ -106,6 +106,40 @@ def test_a_tag_that_somebody_overwrote_is_said_to_be(seeded: tuple[World, Desire
     assert world.stored("one") == right
 
 
+def on_another_machine(world: World) -> None:
+    """Nothing is cached there."""
+    observer = Observer(world.registry, world.services.ecr, world.services.emit, cache=DocumentCache())
+    world.services = replace(world.services, observer=observer)
+
+
+def test_another_machine_sees_that_a_tag_was_overwritten(seeded: tuple[World, Desired]) -> None:
+    world, wanted = seeded
+    store(world.registry, FOREIGN, f"{ECR}:1")
+    on_another_machine(world)
+    assert one_of(planned(world, wanted)) == (SeedAction.MOVE, "overwritten in ECR", True)
+
+
+def test_of_two_tags_with_one_digest_the_overwritten_one_is_found(seeded: tuple[World, Desired]) -> None:
+    world, wanted = seeded
+    store(world.registry, INDEX, f"{UPSTREAM}:2")
+    both = replace(wanted, images=(*wanted.images, replace(wanted.images[0], source=UPSTREAM.with_tag("2"), tag="2")))
+    applied(world, both)
+    store(world.registry, FOREIGN, f"{ECR}:1")
+    for _ in range(2):
+        assert [seed.reason for seed in planned(world, both).pending_seeds] == ["overwritten in ECR"]
+        on_another_machine(world)
+
+
+def test_another_source_in_the_manifest_accuses_nobody(seeded: tuple[World, Desired]) -> None:
+    world, wanted = seeded
+    other = Repository("other.test", "one")
+    store(world.registry, NEWER_INDEX, f"{other}:1")
+    store(world.registry, FOREIGN, f"{UPSTREAM}:1")
+    applied(world, wanted)
+    made = planned(world, replace(wanted, images=(replace(wanted.images[0], source=other.with_tag("1")),)))
+    assert one_of(made)[::2] == (SeedAction.MOVE, False)
+
+
 def test_a_tag_that_moved_upstream_was_not_overwritten(seeded: tuple[World, Desired]) -> None:
     world, wanted = seeded
     store(world.registry, NEWER_INDEX, f"{UPSTREAM}:1")
