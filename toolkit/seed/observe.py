@@ -324,9 +324,8 @@ class Observer:
         except OciError as error:
             return fault_of(error)
         if head is None:
-            return SourceFault(
-                "missing", f"`{source.familiar}` does not exist upstream", hint="check its name and tag at the registry"
-            )
+            hint = "pin a digest that it has" if source.digest else "check its name and tag at the registry"
+            return SourceFault("missing", f"`{source.familiar}` does not exist upstream", hint)
         return head
 
     def _shelf(self, images: Sequence[DesiredImage], heads: _Heads, listed: Future[_Tags]) -> _Shelf:

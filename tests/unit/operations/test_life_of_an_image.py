@@ -159,6 +159,21 @@ def test_an_upstream_that_deletes_its_old_images_accuses_nobody(seeded: tuple[Wo
     )
 
 
+def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_elses_door(
+    seeded: tuple[World, Desired],
+) -> None:
+    world, wanted = seeded
+    store(world.registry, NEWER_INDEX, f"{UPSTREAM}:1")
+    applied(world, wanted)
+    store(world.registry, INDEX, f"{UPSTREAM}:1")
+    forget_upstream(world, NEWER_INDEX.digest)
+    made = planned(world, wanted)
+    if wanted.images[0].platforms is None:  # a copy byte for byte does not say whose it is
+        assert "unless upstream has published and withdrawn it" in made.notices[0].message
+    else:
+        assert (one_of(made)[1], codes(made)) == ("made of another index than upstream has now", [])
+
+
 def test_an_upstream_that_cannot_be_asked_for_the_old_image_accuses_nobody(seeded: tuple[World, Desired]) -> None:
     world, wanted = seeded
     store(world.registry, FOREIGN, f"{ECR}:1")
@@ -243,6 +258,7 @@ def test_the_hints_of_a_pin_in_an_immutable_repository_lead_out(world: World) ->
     assert f"pin `{there}`" in (refusal.value.hint or "")
     pinned, _ = applied(world, only_one(pin=there, immutable=True))
     assert (pinned.has_changes, codes(pinned)) == (False, ["source.pin_behind"])
+    assert pinned.notices[0].hint is None  # to change the pin would lead back to the refusal
     applied(world, only_one(pin=NEWER.digest))
     assert world.stored("one") == NEWER.digest
 

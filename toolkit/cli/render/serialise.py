@@ -49,7 +49,7 @@ def plan_document(plan: Plan) -> Document:
         "name": plan.name,
         "account": asdict(plan.account),
         "has_changes": plan.has_changes,
-        "is_refused": bool(plan.refusals),
+        "is_refused": bool(plan.blocking_refusals),
         "totals": _totals_document(sum_plan(plan)),
         "infra_changes": [_infra_change_document(change) for change in plan.infra_changes],
         "seeds": [_seed_document(seed) for seed in plan.seeds],
