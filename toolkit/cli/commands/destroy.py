@@ -90,7 +90,8 @@ def command(
             if out is not None:
                 check_place(out)
                 key = plan_key(os.environ)
-                checkout = find_checkout(file, text, ignored=(out, services.work_path))
+                ours = (out, services.work_path, Path(".toolkit"), cache_dir)
+                checkout = find_checkout(file, text, ignored=[path for path in ours if path])
             started = services.clock()
             planned = plan_destroy(desired, services, keeps_images=keep_images)
             run.show_plan(planned.plan)
