@@ -8,6 +8,10 @@ locals {
     )
   }
 
+  # The one that is given, or those below.
+  role_arn       = one(concat(var.service_role_arn[*], values(aws_iam_role.this)[*].arn))
+  batch_role_arn = one(concat(var.service_role_arn[*], values(aws_iam_role.batch)[*].arn))
+
   # Only CodeBuild, and only for this project.
   trust_policy = jsonencode({
     Version = "2012-10-17"
@@ -240,6 +244,8 @@ locals {
 }
 
 resource "aws_iam_role" "this" {
+  for_each = toset(var.service_role_arn == null ? ["this"] : [])
+
   name                 = local.role_names["codebuild"]
   description          = "Builds of the CodeBuild project ${var.name}"
   permissions_boundary = var.permissions_boundary
@@ -248,8 +254,10 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
+  for_each = aws_iam_role.this
+
   name = "build"
-  role = aws_iam_role.this.name
+  role = each.value.name
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -276,16 +284,16 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_iam_role_policy" "extra" {
-  for_each = toset(var.extra_policy == null ? [] : ["this"])
+  for_each = toset(var.extra_policy == null || var.service_role_arn != null ? [] : ["this"])
 
   name   = "extra"
-  role   = aws_iam_role.this.name
+  role   = aws_iam_role.this["this"].name
   policy = var.extra_policy
 }
 
 # A batch is run by a role of its own, which starts the builds that then run as the role above.
 resource "aws_iam_role" "batch" {
-  for_each = toset(var.batch == null ? [] : ["this"])
+  for_each = toset(var.batch == null || var.service_role_arn != null ? [] : ["this"])
 
   name                 = local.role_names["batch"]
   description          = "Batches of the CodeBuild project ${var.name}"
@@ -295,10 +303,10 @@ resource "aws_iam_role" "batch" {
 }
 
 resource "aws_iam_role_policy" "batch" {
-  for_each = toset(var.batch == null ? [] : ["this"])
+  for_each = aws_iam_role.batch
 
   name = "batch"
-  role = aws_iam_role.batch[each.key].name
+  role = each.value.name
 
   policy = jsonencode({
     Version = "2012-10-17"

@@ -37,13 +37,14 @@ locals {
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/codebuild/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key
   tags              = var.tags
 }
 
 resource "aws_codebuild_project" "this" {
   name                   = var.name
   description            = var.description
-  service_role           = aws_iam_role.this.arn
+  service_role           = local.role_arn
   source_version         = var.source_code.version
   build_timeout          = var.build_timeout_minutes
   queued_timeout         = var.queued_timeout_minutes
@@ -92,7 +93,7 @@ resource "aws_codebuild_project" "this" {
     for_each = var.batch[*]
 
     content {
-      service_role      = aws_iam_role.batch["this"].arn
+      service_role      = local.batch_role_arn
       combine_artifacts = var.batch.combine_artifacts
       timeout_in_mins   = var.batch.timeout_minutes
 
@@ -160,6 +161,18 @@ resource "aws_codebuild_project" "this" {
       content {
         fetch_submodules = true
       }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = !endswith(var.environment_type, "_EC2") || !var.privileged_mode && startswith(var.environment_image, "aws/codebuild/ami/") && contains(["SMALL", "MEDIUM", "LARGE"], trimprefix(var.compute_type, "BUILD_GENERAL1_"))
+      error_message = "The project `${var.name}` builds on a machine, in no container: it has no `privileged_mode`, an image that begins with `aws/codebuild/ami/` and the size `SMALL`, `MEDIUM` or `LARGE`."
+    }
+
+    precondition {
+      condition     = var.service_role_arn == null || var.extra_policy == null && var.permissions_boundary == null
+      error_message = "The project `${var.name}` has a `service_role_arn`: that role is left as it is, so `extra_policy` and `permissions_boundary` would have no effect."
     }
   }
 

@@ -9,13 +9,13 @@ output "arn" {
 }
 
 output "role_name" {
-  description = "Name of the role that the build runs as, for policies of your own."
-  value       = aws_iam_role.this.name
+  description = "Name of the role that the build runs as, for policies of your own; null with `service_role_arn`."
+  value       = one(values(aws_iam_role.this)[*].name)
 }
 
 output "role_arn" {
   description = "ARN of the role that the build runs as."
-  value       = aws_iam_role.this.arn
+  value       = local.role_arn
 }
 
 output "log_group_name" {

@@ -161,14 +161,14 @@ variable "compute_type" {
 }
 
 variable "environment_type" {
-  description = "Kind of build container; only those that can run Docker."
+  description = "Kind of build machine; only those that can run Docker. `…_EC2` builds on the machine itself, in no container, and comes in the sizes `SMALL`, `MEDIUM` and `LARGE`."
   type        = string
   default     = "LINUX_CONTAINER"
   nullable    = false
 
   validation {
-    condition     = contains(["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"], var.environment_type)
-    error_message = "The environment type `${var.environment_type}` must be `LINUX_CONTAINER`, `LINUX_GPU_CONTAINER` or `ARM_CONTAINER`."
+    condition     = contains(["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER", "LINUX_EC2", "ARM_EC2"], var.environment_type)
+    error_message = "The environment type `${var.environment_type}` must be `LINUX_CONTAINER`, `LINUX_GPU_CONTAINER`, `ARM_CONTAINER`, `LINUX_EC2` or `ARM_EC2`."
   }
 }
 
@@ -251,7 +251,7 @@ variable "secret_variables" {
 }
 
 variable "privileged_mode" {
-  description = "Whether the build container is privileged, which the Docker daemon in it needs."
+  description = "Whether the build container is privileged, which the Docker daemon in it needs. False for a build without Docker, and on `LINUX_EC2` and `ARM_EC2`, which have no container."
   type        = bool
   default     = true
   nullable    = false

@@ -168,3 +168,25 @@ variable "extra_policy" {
     error_message = "The extra policy must be the JSON of an IAM policy with a `Statement`."
   }
 }
+
+variable "log_kms_key" {
+  description = "ARN of the KMS key for the log group; its policy must let CloudWatch Logs use it. Null means AWS's own key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.log_kms_key))
+    error_message = "The KMS key `${coalesce(var.log_kms_key, "null")}` of the logs must be the ARN of a key."
+  }
+}
+
+variable "service_role_arn" {
+  description = "ARN of an existing role that builds, and batches, run as. It is left as it is, and needs what is in the table above. Null means roles of this module's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.service_role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$", var.service_role_arn))
+    error_message = "The service role `${coalesce(var.service_role_arn, "null")}` must be the ARN of an IAM role."
+  }
+}

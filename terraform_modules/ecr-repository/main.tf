@@ -6,8 +6,9 @@ locals {
   ]
 
   # An account's root ARN and its bare id mean the same; one spelling, once and in order, keeps the second plan empty.
+  root_of_account = "/^arn:[^:]+:iam::([0-9]{12}):root$/"
   pull_principals = distinct(sort([
-    for principal in var.pull_principals : replace(principal, "/^arn:[^:]+:iam::([0-9]{12}):root$/", "$1")
+    for principal in var.pull_principals : replace(principal, local.root_of_account, "$1")
   ]))
 
   principal_statements = length(var.pull_principals) == 0 ? [] : [{
@@ -24,11 +25,29 @@ locals {
     Action    = local.pull_actions
     Condition = { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } }
   }]
+
+  extra_statements = [
+    for statement in var.policy_statements : { for name, value in {
+      Sid    = statement.sid
+      Effect = statement.effect
+      Principal = { for kind, names in {
+        AWS     = [for name in statement.principals.aws : replace(name, local.root_of_account, "$1")]
+        Service = statement.principals.services
+      } : kind => distinct(sort(names)) if length(names) > 0 }
+      Action    = statement.actions
+      Condition = length(statement.conditions) > 0 ? statement.conditions : null
+    } : name => value if value != null }
+  ]
+
+  # Provider 5 has no filters of tags, and refuses the block of another's; `provider-6.8` overrides this.
+  takes_exclusions = false
+
+  tag_mutability = length(var.tag_mutability_exclusions) == 0 ? var.tag_mutability : "${var.tag_mutability}_WITH_EXCLUSION"
 }
 
 resource "aws_ecr_repository" "this" {
   name                 = var.name
-  image_tag_mutability = var.tag_mutability
+  image_tag_mutability = local.tag_mutability
   force_delete         = var.force_delete
   tags                 = var.tags
 
@@ -42,6 +61,11 @@ resource "aws_ecr_repository" "this" {
   }
 
   lifecycle {
+    precondition {
+      condition     = length(var.tag_mutability_exclusions) == 0 || local.takes_exclusions
+      error_message = "The repository `${var.name}` has `tag_mutability_exclusions`, which need the AWS provider 6.8: put the file in `provider-6.8` beside this module's main.tf."
+    }
+
     precondition {
       condition     = var.kms_key == null || var.encryption_type == "KMS"
       error_message = "The repository `${var.name}` has a `kms_key`, so its encryption type must be `KMS`."
@@ -78,13 +102,13 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
 resource "aws_ecr_repository_policy" "this" {
   # The number of principals is known at plan time even when their ARNs are not yet.
-  for_each = toset(length(var.pull_principals) > 0 || var.organization_id != null ? ["this"] : [])
+  for_each = toset(length(var.pull_principals) > 0 || var.organization_id != null || length(var.policy_statements) > 0 ? ["this"] : [])
 
   repository = aws_ecr_repository.this.name
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.principal_statements, local.organization_statements)
+    Statement = concat(local.principal_statements, local.organization_statements, local.extra_statements)
   })
 
   # As above: it went with the old repository.

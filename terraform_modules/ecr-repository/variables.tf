@@ -27,6 +27,23 @@ variable "tag_mutability" {
   }
 }
 
+variable "tag_mutability_exclusions" {
+  description = "Tags, at most 5 names with `*` for any text, for which the opposite of `tag_mutability` holds. Needs the AWS provider 6.8 and the file that is in `provider-6.8`."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.tag_mutability_exclusions) <= 5
+    error_message = "ECR takes at most 5 filters of tags."
+  }
+
+  validation {
+    condition     = alltrue([for tag in var.tag_mutability_exclusions : can(regex("^[A-Za-z0-9._*-]{1,128}$", tag)) && length(regexall("[*]", tag)) <= 2])
+    error_message = "Every filter of tags must have 1 to 128 letters, digits, `.`, `_`, `-` and at most two `*`."
+  }
+}
+
 variable "scan_on_push" {
   description = "Whether ECR scans an image for vulnerabilities when it is pushed."
   type        = bool
@@ -91,6 +108,52 @@ variable "organization_id" {
   validation {
     condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
     error_message = "The organization id `${coalesce(var.organization_id, "null")}` must be `o-` and 10 to 32 lower-case letters or digits."
+  }
+}
+
+variable "policy_statements" {
+  description = <<-EOT
+    What else the policy of the repository says:
+    - `sid`: id of the statement; null for none;
+    - `effect`: `Allow` or `Deny`;
+    - `principals`: `aws` for account ids and ARNs of IAM principals, or `*` for everybody; `services` for AWS services;
+    - `actions`: ECR's;
+    - `conditions`: values by operator and key.
+  EOT
+  type = list(object({
+    sid    = optional(string)
+    effect = optional(string, "Allow")
+    principals = object({
+      aws      = optional(list(string), [])
+      services = optional(list(string), [])
+    })
+    actions    = list(string)
+    conditions = optional(map(map(list(string))), {})
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = alltrue([for statement in var.policy_statements : contains(["Allow", "Deny"], statement.effect)])
+    error_message = "The effect of every statement must be `Allow` or `Deny`."
+  }
+
+  validation {
+    condition     = alltrue([for statement in var.policy_statements : length(statement.principals.aws) + length(statement.principals.services) > 0])
+    error_message = "Every statement must name `principals`, by `aws` or by `services`."
+  }
+
+  validation {
+    condition = alltrue([
+      for statement in var.policy_statements :
+      statement.effect == "Deny" || !contains(statement.principals.aws, "*") || length(statement.conditions) > 0
+    ])
+    error_message = "A statement that allows something to everybody must have conditions."
+  }
+
+  validation {
+    condition     = alltrue([for action in flatten(var.policy_statements[*].actions) : can(regex("^ecr:[A-Za-z0-9*?]+$", action))])
+    error_message = "Every action must be one of ECR, such as `ecr:BatchGetImage`."
   }
 }
 

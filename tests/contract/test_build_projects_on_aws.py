@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from toolkit.terraform.root_module import (
     log_group_address,
     project_address,
     render,
+    render_input,
     repository_address,
     role_address,
     webhook_address,
@@ -250,10 +252,10 @@ def _look_at(aws: RunningSandbox, desired: Desired) -> None:
         "pipeline": "CODEPIPELINE",
         "nothing": "NO_SOURCE",
     }
-    files = render(desired).files
+    builds = json.loads(render_input(desired))["builds"]
     for name, project in projects.items():
         if name != "gitlab":
-            assert project["source"]["buildspec"] == files[f"buildspecs/{name}.yml"], "byte for byte"
+            assert project["source"]["buildspec"] == builds[name]["buildspec"], "byte for byte"
     _look_at_github(aws, projects["github"])
     _look_at_the_others(aws, projects)
 

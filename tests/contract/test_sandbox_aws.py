@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import pytest
 from tests.support.plain_http import PlainHttp, plain_http
 from tests.support.real_parts import missing, require
 from tests.support.sandbox import RunningSandbox, running_sandbox
+from toolkit.aws.ecr import EcrService
+from toolkit.aws.session import AwsSession
 from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.digest import Digest
@@ -159,6 +162,38 @@ def test_moved_tag_leaves_the_old_image_without_a_tag(sandbox: RunningSandbox, r
     assert image["imageManifest"].encode() == old
 
 
+def test_a_tag_that_is_moved_by_the_api_leaves_the_old_image_without_a_tag(
+    sandbox: RunningSandbox, registry: PlainHttp
+) -> None:
+    ecr = client(sandbox, "ecr")
+    ecr.create_repository(repositoryName="retagged")
+    old, new = push_image(registry, "retagged", "1.0", "old"), push_image(registry, "retagged", "2.0", "new")
+    ecr.put_image(repositoryName="retagged", imageManifest=new.decode(), imageTag="1.0")
+
+    def described(status: str) -> dict[str, list[str]]:
+        answer = ecr.describe_images(repositoryName="retagged", filter={"tagStatus": status})
+        return {d["imageDigest"]: sorted(d.get("imageTags", [])) for d in answer["imageDetails"]}
+
+    assert described("TAGGED") == {digest_of(new): ["1.0", "2.0"]}
+    assert described("UNTAGGED") == {digest_of(old): []}
+    assert described("ANY") == described("TAGGED") | described("UNTAGGED")
+
+
+def test_ecr_is_read_as_it_is(sandbox: RunningSandbox, registry: PlainHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.status.aws_endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    client(sandbox, "ecr").create_repository(repositoryName="read")
+    before = time.time()
+    old, new = push_image(registry, "read", "1.0", "old"), push_image(registry, "read", "1.0", "new")
+    service = EcrService(AwsSession(REGION))
+    (found,) = service.tags("read").items()
+    assert (found[0], str(found[1].digest)) == ("1.0", digest_of(new))
+    assert abs(datetime.fromisoformat(found[1].pushed_at).timestamp() - before) < 60
+    assert [service.has_image("read", Digest.of(raw)) for raw in (old, new, b"none")] == [True, True, False]
+    assert service.tags("nowhere") == {}
+
+
 def test_immutable_tag_is_refused_even_for_the_digest_it_has(sandbox: RunningSandbox, registry: PlainHttp) -> None:
     client(sandbox, "ecr").create_repository(repositoryName="fixed", imageTagMutability="IMMUTABLE")
     raw = push_image(registry, "fixed", "1.0")
@@ -239,7 +274,7 @@ def test_a_signed_image_reaches_ecr_with_all_that_signs_it(sandbox: RunningSandb
     copy(
         [Pair(source, target)],
         Selection(keeps_signatures=True),
-        Observer(registries, lambda repository, tags: None, lambda event: None, cache=cache),
+        Observer(registries, None, lambda event: None, cache=cache),
         Seeder(registries, registries, lambda event: None, cache=cache),
         lambda event: None,
         publish=reports.append,

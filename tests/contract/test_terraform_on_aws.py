@@ -25,6 +25,7 @@ from toolkit.terraform.root_module import (
     log_group_address,
     project_address,
     render,
+    render_input,
     repository_address,
     role_address,
 )
@@ -154,7 +155,10 @@ def _look_at(aws: RunningSandbox, host: str) -> None:
         project["name"]: project for project in _client(aws, "codebuild").batch_get_projects(names=names)["projects"]
     }
     assert {tag["key"]: tag["value"] for tag in projects[WEB.project_name]["tags"]} == tags
-    assert projects[WEB.project_name]["source"]["buildspec"] == render(DESIRED).files["buildspecs/web.yml"]
+    assert (
+        projects[WEB.project_name]["source"]["buildspec"]
+        == json.loads(render_input(DESIRED))["builds"]["web"]["buildspec"]
+    )
     variables = {
         name: {variable["name"]: variable["value"] for variable in project["environment"]["environmentVariables"]}
         for name, project in projects.items()
@@ -186,10 +190,10 @@ def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path:
     runner = _runner(aws, [])
     planned = _plan(runner, tmp_path, desired)
     s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=b'{"ID": "1-2", "Who": "ci@runner"}')
-    impatient = TerraformRunner("terraform", print, lock_timeout="0s", environment=aws.environment())
-    with pytest.raises(TerraformFailed) as failed:
+    impatient = TerraformRunner("terraform", print, lock_seconds=0, environment=aws.environment())
+    with pytest.raises(Refused) as failed:
         impatient.plan(planned.work_dir)
-    assert failed.value.code == "terraform.state_locked"
+    assert failed.value.code == "state.locked"
     assert failed.value.hint and "force-unlock 1-2" in failed.value.hint
     s3.delete_object(Bucket="acme-state", Key="a/b.tfstate.tflock")
     runner.apply(runner.plan(planned.work_dir))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import pytest
 
 from tests.support import terraform_apply
 from tests.support.real_parts import require
-from toolkit.errors import PlanStale, TerraformFailed
+from toolkit.errors import PlanStale, Refused, TerraformFailed
 from toolkit.events import DiagnosticReported, Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.model import InfraAction, InfraChange
-from toolkit.terraform.process import survivor
+from toolkit.terraform.call import ask
+from toolkit.terraform.process import scrub, survivor
 from toolkit.terraform.root_module import RootModule
 from toolkit.terraform.runner import TerraformRunner
+from toolkit.terraform.state import State, read_state
 from toolkit.terraform.work_dir import WorkDir, write
 
 ROOT = Path(__file__).parents[2]
@@ -225,11 +228,17 @@ def test_variables_that_bend_terraform_do_not(tmp_path: Path) -> None:
         "TF_LOG": "TRACE",
         "TF_DATA_DIR": "/nowhere/at/all",
     }
-    runner = _runner([], TF_WORKSPACE="other", TF_CLI_CONFIG_FILE=str(tmp_path / "missing"), **bending)
+    events: list[Event] = []
+    runner = _runner(events, TF_VAR_x="hunter2", TF_CLI_CONFIG_FILE=str(tmp_path / "missing"), **bending)
     work_dir = _written(tmp_path / "x", _data("a"))
     runner.init(work_dir)
     assert runner.plan(work_dir).changes == (_change("a", InfraAction.CREATE),)
     assert "".join(path.read_text() for path in work_dir.logs_path.glob("*.stderr")) == ""
+    [told] = events
+    assert isinstance(told, NoticeGiven)
+    assert told.code == "terraform.variable_dropped"
+    named = "`TF_CLI_ARGS`, `TF_CLI_ARGS_plan`, `TF_DATA_DIR`, `TF_LOG`, `TF_VAR_x`"
+    assert told.message == f"{named} are set and are not passed on to Terraform"
 
 
 def test_the_program_may_be_a_name_or_a_path_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,14 +394,80 @@ def test_a_survivor_that_never_ends_is_left_to_terraforms_own_lock(tmp_path: Pat
     assert now[0] >= 5
 
 
-def test_a_held_state_lock_names_its_holder(tmp_path: Path) -> None:
+def test_a_held_state_lock_names_its_holder_at_once_and_is_waited_for(tmp_path: Path) -> None:
     require("terraform")
     work_dir = _written(tmp_path, _slow(4))
+    events: list[Event] = []
     with _applying(tmp_path) as run:
         _read_until(run, "InfraChangeStarted(address='terraform_data.slow'")
-        runner = TerraformRunner("terraform", print, lock_timeout="0s")
-        with pytest.raises(TerraformFailed) as failed:
-            runner.plan(work_dir)
-        assert failed.value.code == "terraform.state_locked"
-        assert "is locked by `" in failed.value.message
+        for seconds in (0, 1):
+            events.clear()
+            runner = TerraformRunner("terraform", events.append, lock_seconds=seconds)
+            with pytest.raises(Refused) as refused:
+                runner.plan(work_dir)
+            assert refused.value.code == "state.locked"
+            assert "is locked by `" in refused.value.message
+        [told] = events
+        assert isinstance(told, NoticeGiven)
+        assert re.fullmatch(r"waiting for the lock of `\S+@\S+` since \d\d:\d\d UTC \(\d s\)", told.message)
+        assert told.code == "state.locked"
+        assert not TerraformRunner("terraform", events.append, lock_seconds=60).plan(work_dir).changes
         _read_until(run, "outputs: ")
+
+
+def test_a_local_state_is_read_without_terraform_and_what_is_wrong_with_it_is_terraforms_to_say(tmp_path: Path) -> None:
+    events: list[Event] = []
+    backend = 'terraform {\nbackend "local" {\npath = "terraform.tfstate"\n}\n}\n'
+    work_dir = _written(tmp_path, backend + _data("a") + _data("many", "count = 2"))
+    runner = _runner(events)
+    runner.init(work_dir)
+    assert runner.state(work_dir) == State()
+    runner.apply(runner.plan(work_dir))
+    pulled = ask([require("terraform"), "state", "pull"], tmp_path, scrub(os.environ))
+    without = TerraformRunner(str(tmp_path / "no-such-program"), print)
+    assert without.state(work_dir) == read_state(pulled)
+    assert without.state(work_dir).serial > 0
+
+    file = tmp_path / "terraform.tfstate"
+    for content, code in (("{", "terraform.state_unreadable"), ('{"version": 5}', "terraform.too_old")):
+        file.write_text(content)
+        with pytest.raises(TerraformFailed) as failed:
+            runner.state(work_dir)
+        assert failed.value.code == code
+    file.write_text("")
+    assert runner.state(work_dir) == State()
+
+
+def test_a_workspace_is_made_used_and_read(tmp_path: Path) -> None:
+    work_dir = _written(tmp_path, _data("a", "input = terraform.workspace"))
+    default = _runner([])
+    default.init(work_dir)
+    other = TerraformRunner(require("terraform"), print, workspace="dev", environment=os.environ)
+    other.init(work_dir)
+    other.apply(other.plan(work_dir))
+    assert other.state(work_dir).resources["terraform_data.a"]["input"]["value"] == "dev"
+    assert other.state(work_dir) == TerraformRunner("none", print, workspace="dev").state(work_dir)
+    assert default.state(work_dir) == State()
+    assert default.plan(work_dir).changes == (_change("a", InfraAction.CREATE),)
+
+
+def test_a_workspace_that_the_manifest_does_not_name_is_refused(tmp_path: Path) -> None:
+    work_dir = _written(tmp_path, _data("a"))
+    with pytest.raises(Refused, match="`TF_WORKSPACE` selects the workspace `prod`") as refused:
+        _runner([], TF_WORKSPACE="prod").init(work_dir)
+    assert refused.value.code == "terraform.workspace"
+    _runner([], TF_WORKSPACE="default").init(work_dir)
+    subprocess.run([require("terraform"), "workspace", "new", "dev"], cwd=tmp_path, check=True, capture_output=True)
+    with pytest.raises(Refused, match="environment` selects the workspace `dev`"):
+        _runner([]).init(work_dir)
+    with pytest.raises(Refused, match="the manifest is for `other`"):
+        TerraformRunner("terraform", print, workspace="other").init(work_dir)
+    TerraformRunner("terraform", print, workspace="dev").init(work_dir)
+
+
+def test_a_file_that_overrides_ours_is_refused_before_terraform_runs(tmp_path: Path) -> None:
+    work_dir = _written(tmp_path, _data("a"))
+    (tmp_path / "zz_override.tf").write_text(_data("a", "input = 2"))
+    with pytest.raises(Refused, match=r"zz_override\.tf` would override") as refused:
+        TerraformRunner(str(tmp_path / "no-such-program"), print).init(work_dir)
+    assert refused.value.code == "terraform.override_file"

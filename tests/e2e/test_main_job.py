@@ -169,7 +169,7 @@ def test_the_report_has_what_is_really_there(story: Story, applied: dict[str, ob
 def test_a_saved_plan_is_finished_by_another_machine(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
     """Where a pipeline runs a job again: the plan and the state are there, Terraform's providers and our cache not."""
     story.ecr("batch_delete_image", repositoryName="docker-hub/library/alpine", imageIds=[{"imageTag": "3.20"}])
-    shutil.rmtree(story.laptop.folder / ".toolkit" / "shop" / ".terraform")
+    shutil.rmtree(story.laptop.folder / ".toolkit" / "shop" / "eu-west-1" / ".terraform")
     again = story.toolkit.run("apply", "plan.toolkit", "--format", "json", "--cache-dir", str(tmp_path / "empty"))
     outcomes = again.expect(0).document["report"]["outcomes"]
     assert {outcome["key"] for outcome in outcomes if outcome["status"] == "copied"} == {
@@ -251,12 +251,12 @@ def test_a_wrong_account_is_refused(story: Story, applied: dict[str, object], tm
     assert "`999999999999`" in done.stderr
 
 
-def test_removing_a_repository_is_refused_unless_asked(
+def test_destroying_a_removed_repository_is_refused_while_it_holds_images(
     story: Story, applied: dict[str, object], tmp_path: Path
 ) -> None:
     smaller = tmp_path / "images.yaml"
     smaller.write_text("".join(line for line in MANIFEST.splitlines(keepends=True) if "redis" not in line))
-    done = story.toolkit.run("apply", "--auto-approve", "-f", str(smaller), "--work-dir", ".toolkit/shop").expect(7)
+    done = story.toolkit.run("apply", "--auto-approve", "-f", str(smaller), "--destroy-removed").expect(7)
     assert "base/redis" in done.stdout
     assert "--allow-destroy" in done.stderr
     names = [r["repositoryName"] for r in story.ecr("describe_repositories")["repositories"]]  # type: ignore[attr-defined]
@@ -269,15 +269,15 @@ def test_apply_without_a_terminal_wants_a_flag(story: Story) -> None:
 
 
 def test_lost_state_is_adopted(story: Story, applied: dict[str, object]) -> None:
-    (story.laptop.folder / ".toolkit" / "shop" / "terraform.tfstate").unlink()
+    (story.laptop.folder / ".toolkit" / "shop" / "eu-west-1" / "terraform.tfstate").unlink()
     plan = story.toolkit.run("plan", "--format", "json").expect(0).document["plan"]
     actions = {change["action"] for change in plan["infra_changes"]}
     assert "import" in actions
     assert not actions & {"delete", "replace"}
     imported = {change["address"] for change in plan["infra_changes"] if change["action"] == "import"}
     assert {
-        'module.builds["all"].aws_iam_role.batch["this"]',
-        'module.builds["all"].aws_codebuild_webhook.this["this"]',
+        'module.base_images.module.builds["all"].aws_iam_role.batch["this"]',
+        'module.base_images.module.builds["all"].aws_codebuild_webhook.this["this"]',
     } <= imported
     story.toolkit.run("apply", "--auto-approve").expect(0)
     story.toolkit.run("plan", "--detailed-exitcode").expect(0)

@@ -58,7 +58,7 @@ def test_the_days_work_runs_as_written(tmp_path: Path) -> None:
     finally:
         toolkit.run("sandbox", "down")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    shown = re.search(r"^\$ toolkit plan\n(.*?^Plan: .*?)$", README, re.DOTALL | re.MULTILINE)
+    shown = re.search(r"^\$ toolkit plan\n(Plan: .*?\n\nPlan: .*?)$", README, re.DOTALL | re.MULTILINE)
     assert shown
     assert shown[1] in done.stdout, "README shows another plan than the program"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
-from toolkit.operations.services import Services, StoredImage
+from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
-from toolkit.plan.model import InfraAction, InfraChange
-from toolkit.seed.observe import Observer
+from toolkit.plan.model import InfraAction, InfraChange, Loss
+from toolkit.seed.observe import Observer, StoredImage
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.root_module import repository_address
 from toolkit.terraform.runner import PlanFile
@@ -38,6 +38,17 @@ class Stored:
 
     digest: Digest
     raw: bytes
+
+
+PUSHED_AT = "2026-11-02T10:00:00Z"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A tag as ECR lists it."""
+
+    digest: Digest
+    pushed_at: str = PUSHED_AT
 
 
 def desired(*names: str) -> Desired:
@@ -85,8 +96,9 @@ class World:
             account_id=lambda: self.account,
             ecr=_Ecr(self),
             leftovers=_Leftovers(),
+            losses=_Losses(),
             terraform=_Terraform(self),
-            observer=Observer(upstream, _Ecr(self).images, self.events.append, cache=cache, find=upstream.find),
+            observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
             clock=self.time.clock,
@@ -131,6 +143,12 @@ class _Ecr:
             for tag, digest in found.items()
         }
 
+    def tags(self, repository: str) -> Mapping[str, Pushed]:
+        return {tag: Pushed(digest) for tag, digest in self._world.registry.tags[Repository(HOST, repository)].items()}
+
+    def has_image(self, repository: str, digest: Digest) -> bool:
+        return digest in self._world.registry.documents[Repository(HOST, repository)]
+
 
 @dataclass
 class _Leftovers:
@@ -149,6 +167,22 @@ class _Leftovers:
 
     def webhook_tags(self, name: str) -> Mapping[str, str] | None:
         return self.asked.append(name)
+
+
+class _Losses:
+    """Nothing is lost."""
+
+    def repository(self, name: str) -> Loss:
+        return Loss("repository", name)
+
+    def log_group(self, name: str) -> Loss:
+        return Loss("log group", name)
+
+    def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    def empty(self, loss: Loss) -> None:
+        raise AssertionError(f"{loss.name} is not to be emptied")
 
 
 _SHOWN: Mapping[InfraAction, Mapping[str, Any]] = {
@@ -219,7 +253,7 @@ class _Terraform:
         self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
     ) -> Mapping[str, object]:
         if self._serial != self._planned_at:
-            raise PlanStale("terraform.plan_stale", "the plan is stale and was not applied")
+            raise PlanStale("plan.stale", "the plan is stale and was not applied")
         self._world.log.append("apply")
         for number, change in enumerate(plan_file.changes):
             if self._world.fails_after and self._world.fails_after[0] == number:

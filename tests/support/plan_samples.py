@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from toolkit.oci.descriptor import Platform
@@ -118,6 +121,7 @@ plans = st.builds(
     keeps_going=st.booleans(),
     covers_infra=st.booleans(),
     unseen_images=counts,
+    is_destroy=st.booleans(),
     seeds=st.lists(
         st.builds(
             Seed,
@@ -150,9 +154,9 @@ plans = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    refusals=st.lists(st.builds(Refusal, texts, texts, st.none() | texts, texts, st.none() | texts), max_size=2).map(
-        tuple
-    ),
+    refusals=st.lists(
+        st.builds(Refusal, texts, texts, st.none() | texts, texts, st.none() | texts, st.none() | texts), max_size=2
+    ).map(tuple),
     notices=st.lists(st.builds(Notice, texts, texts, st.none() | texts), max_size=2).map(tuple),
     on_budget=st.sampled_from(OnBudget),
 )
@@ -286,3 +290,232 @@ MIXED = Plan(
         ),
     ),
 )
+
+
+def many(
+    images: int, repositories: int, builds: int = 0, action: SeedAction = SeedAction.COPY, *, has_infra: bool = True
+) -> Plan:
+    """A plan of `images` in `repositories` that are new with them, and of `builds`."""
+    names = [f"docker-hub/team-{number % 7}/service-{number:03}" for number in range(repositories)]
+    created = [change for name in names for change in in_root_module("repositories", name, _REPOSITORY_TYPES)]
+    created += [change for n in range(builds) for change in in_root_module("builds", f"build-{n:02}", _BUILD_TYPES)]
+    seeds = [
+        seed(
+            action,
+            f"{name.removeprefix('docker-hub/')}:{number // repositories}.{number % 9}.1-slim",
+            name,
+            "its repository is new" if action is SeedAction.COPY else "same digest",
+            pin="0123456789abcdef"[number % 16],
+            size=10_000_000 + 7_000_000 * (number % 40),
+            pulls=(2, 3),
+            current_digest=None if action is SeedAction.COPY else digest("a"),
+        )
+        for number in range(images)
+        for name in [names[number % repositories]]
+    ]
+    return Plan("platform", ACCOUNT, tuple(created) if has_infra else (), tuple(seeds), (hub_cost(120, 180, 200),))
+
+
+_REPOSITORY_TYPES = ("aws_ecr_lifecycle_policy", "aws_ecr_repository")
+_BUILD_TYPES = ("aws_cloudwatch_log_group", "aws_codebuild_project", "aws_iam_role", "aws_iam_role_policy")
+
+
+def in_root_module(
+    call: str, name: str, types: Iterable[str], action: InfraAction = InfraAction.CREATE, **fields: object
+) -> tuple[InfraChange, ...]:
+    """What Terraform does to the resources of a repository or build, at the addresses of our root module."""
+    return tuple(
+        InfraChange(
+            f'module.base_images.module.{call}["{name}"].{type_}.this',
+            type_,
+            action,
+            name,
+            **fields,  # type: ignore[arg-type]  # keywords
+        )
+        for type_ in types
+    )
+
+
+_SCANNING = AttributeChange("image_scanning_configuration[0].scan_on_push", before=False, after=True)
+_MUTABILITY = AttributeChange("image_tag_mutability", "IMMUTABLE", "MUTABLE")
+_OLD_COMMANDS = "version: 0.2\nphases:\n  build:\n    commands:\n      - make\n"
+
+# What changes of what is there, in all ways that Terraform and AWS have.
+CHANGED = Plan(
+    "platform",
+    ACCOUNT,
+    infra_changes=(
+        *in_root_module(
+            "repositories",
+            "base/adopted",
+            ["aws_ecr_repository"],
+            InfraAction.UPDATE,
+            reason="imported",
+            is_imported=True,
+            changes=(_MUTABILITY,),
+        ),
+        *in_root_module(
+            "repositories", "base/adopted", ["aws_ecr_lifecycle_policy"], InfraAction.IMPORT, is_imported=True
+        ),
+        *in_root_module(
+            "repositories",
+            "base/adopted",
+            ["aws_ecr_repository_policy"],
+            InfraAction.UPDATE,
+            is_imported=True,
+            grants=(Grant("123456789012 may pull", is_added=True), Grant("210987654321 may pull", is_added=False)),
+        ),
+        *in_root_module("repositories", "base/as-it-is", _REPOSITORY_TYPES, InfraAction.IMPORT, is_imported=True),
+        *(
+            change
+            for name in ("docker-hub/library/nginx", "docker-hub/library/python", "quay/prometheus/node-exporter")
+            for change in in_root_module(
+                "repositories", name, ["aws_ecr_repository"], InfraAction.UPDATE, changes=(_SCANNING,)
+            )
+        ),
+        *in_root_module(
+            "repositories",
+            "base/python",
+            ["aws_ecr_repository"],
+            InfraAction.REPLACE,
+            reason="replace_because_cannot_update",
+            changes=(
+                AttributeChange("encryption_configuration[0].encryption_type", "AES256", "KMS"),
+                AttributeChange("repository_url", "123456789012.dkr.ecr/base/python", is_unknown=True),
+            ),
+            replace_because=("encryption_configuration[0].encryption_type",),
+        ),
+        *in_root_module(
+            "repositories", "base/old", _REPOSITORY_TYPES, InfraAction.DELETE, reason="delete_because_each_key"
+        ),
+        *in_root_module(
+            "repositories", "base/older", _REPOSITORY_TYPES, InfraAction.DELETE, reason="delete_because_each_key"
+        ),
+        *in_root_module("repositories", "base/let-go", _REPOSITORY_TYPES, InfraAction.FORGET),
+        *in_root_module(
+            "builds",
+            "web",
+            ["aws_codebuild_project"],
+            InfraAction.UPDATE,
+            changes=(
+                AttributeChange("build_timeout", 60, 30),
+                AttributeChange(
+                    "source[0].buildspec",
+                    _OLD_COMMANDS,
+                    _OLD_COMMANDS.replace("make", "make all") + "      - make push\n",
+                ),
+                AttributeChange("environment[0].image", None, "aws/codebuild/standard:7.0"),
+                AttributeChange("environment[0].environment_variable[1].value", is_sensitive=True),
+                AttributeChange(
+                    "description",
+                    "Builds the web site, its assets and its documentation, nightly and on each push to main",
+                    "Builds the web site, its assets and its documentation, weekly and on each push to main",
+                ),
+            ),
+        ),
+        *in_root_module(
+            "builds",
+            "web",
+            ["aws_iam_role_policy"],
+            InfraAction.UPDATE,
+            grants=(
+                Grant("role of web: s3:* on *", is_added=True, is_widening=True),
+                Grant("role of web: s3:GetObject on arn:aws:s3:::assets/*", is_added=False),
+            ),
+        ),
+        *in_root_module(
+            "builds",
+            "api",
+            _BUILD_TYPES,
+            grants=(
+                Grant("role of api: iam:PassRole on *", is_added=True, is_widening=True),
+                Grant("role of api: pull on base/python", is_added=True),
+            ),
+        ),
+    ),
+    seeds=(
+        seed(
+            SeedAction.MOVE,
+            "nginx:1.16",
+            "docker-hub/library/nginx",
+            "overwritten in ECR",
+            wanted_digest=digest("a"),
+            current_digest=digest("c"),
+            size=44_830_000,
+            is_overwritten=True,
+            pushed_at="2026-11-28T03:17:09+00:00",
+        ),
+        seed(
+            SeedAction.MOVE,
+            "python:3.12",
+            "docker-hub/library/python",
+            "other platforms wanted",
+            pin="b",
+            platforms=(AMD64, ARM64),
+            current_digest=digest("d"),
+        ),
+        seed(SeedAction.KEEP, "redis:7", "docker-hub/library/redis", "same digest", current_digest=digest("d")),
+        seed(
+            SeedAction.KEEP,
+            "busybox:1",
+            "base/busybox",
+            "immutable, kept in ECR",
+            current_digest=digest("e"),
+            is_overwritten=True,
+        ),
+    ),
+    drift=(
+        *in_root_module(
+            "repositories",
+            "docker-hub/library/nginx",
+            ["aws_ecr_repository"],
+            InfraAction.UPDATE,
+            changes=(AttributeChange("image_scanning_configuration[0].scan_on_push", before=True, after=False),),
+        ),
+        *in_root_module(
+            "repositories", "quay/prometheus/node-exporter", ["aws_ecr_lifecycle_policy"], InfraAction.DELETE
+        ),
+    ),
+    losses=(
+        Loss("repository", "base/old", 1_200_000_000, tuple(map(digest, "abc")), "2026-11-01T12:00:00+00:00"),
+        Loss("repository", "base/older"),
+        Loss("log group", "/aws/codebuild/platform-old", 3_400_000),
+    ),
+    adopted=(
+        Adopted("base/adopted", {"tag_mutability": "immutable", "pull_principals": ["210987654321"]}),
+        Adopted("base/as-it-is", {}),
+    ),
+    notices=(
+        Notice(
+            "tag.overwritten",
+            "images[0]: `docker-hub/library/nginx:1.16` holds another image than the one that was copied",
+            hint="find out who pushed it",
+        ),
+    ),
+)
+
+_UNREACHABLE = "try again later, or say --keep-going to do all the rest"
+# Three images cannot be had, two for the same reason; all others go ahead.
+KEEPS_GOING = Plan(
+    "platform",
+    ACCOUNT,
+    infra_changes=(),
+    seeds=(
+        seed(
+            SeedAction.COPY, "nginx:1.16", "docker-hub/library/nginx", "not in ECR", wanted_digest=digest("a"), size=5
+        ),
+    ),
+    refusals=tuple(
+        Refusal(
+            f"source.{kind}", f"images[{number}]: `quay.io/acme/{number}:1` {why}", hint, image=f"quay/acme/{number}:1"
+        )
+        for number, kind, why, hint in (
+            (1, "unreachable", "cannot be reached", _UNREACHABLE),
+            (2, "missing", "does not exist", "correct the tag"),
+            (3, "unreachable", "cannot be reached", _UNREACHABLE),
+        )
+    ),
+    keeps_going=True,
+)
+
+SOME_SEEN = replace(NO_CHANGES, covers_infra=False, unseen_images=48)

@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from toolkit.terraform.root_module import MODULES
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -15,7 +17,7 @@ def test_the_wheel_carries_what_the_program_reads(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for module in ("ecr-repository", "codebuild-project"):
+    for module in MODULES:
         for path in (ROOT / "terraform_modules" / module).glob("*.tf"):
             assert f"toolkit/terraform_modules/{module}/{path.name}" in names
     for template in (ROOT / "toolkit" / "terraform" / "templates").iterdir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
@@ -29,6 +30,14 @@ class EcrImage:
 
     digest: Digest
     raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EcrTag:
+    """What a tag points to, and when ECR was given that image (ISO 8601, UTC)."""
+
+    digest: Digest
+    pushed_at: str
 
 
 class EcrService:
@@ -75,3 +84,31 @@ class EcrService:
                         Digest.parse(image["imageId"]["imageDigest"]), image["imageManifest"].encode()
                     )
         return found
+
+    def tags(self, repository: str) -> Mapping[str, EcrTag]:
+        """Every tag of a repository; none when there is no such repository."""
+        client = self._session.client("ecr")
+        found: dict[str, EcrTag] = {}
+        with explained():
+            pages = client.get_paginator("describe_images").paginate(
+                repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
+            )
+            try:
+                for page in pages:
+                    for image in page["imageDetails"]:
+                        pushed_at = image["imagePushedAt"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                        one = EcrTag(Digest.parse(image["imageDigest"]), pushed_at)
+                        found |= dict.fromkeys(image.get("imageTags", ()), one)
+            except client.exceptions.RepositoryNotFoundException:
+                return {}
+        return found
+
+    def has_image(self, repository: str, digest: Digest) -> bool:
+        """Whether a repository that exists has an image of that digest, with or without a tag."""
+        client = self._session.client("ecr")
+        with explained():
+            try:
+                client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": str(digest)}])
+            except client.exceptions.ImageNotFoundException:
+                return False
+        return True

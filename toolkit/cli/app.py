@@ -13,7 +13,8 @@ from toolkit.cli.boundary import ToolkitGroup, leave_with_help
 
 _EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 changes present (plan --detailed-exitcode), 3 manifest unusable, 4 credentials or "
-    "permissions, 5 Terraform failed, 6 seeding incomplete (run again), 7 refused, 64 usage, 130 interrupted."
+    "permissions, 5 Terraform failed, 6 seeding incomplete (run again), 7 refused, "
+    "8 a tag in ECR was overwritten (plan --detailed-exitcode), 64 usage, 130 interrupted."
 )
 
 
@@ -31,7 +32,7 @@ def make_app(names: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_toolkit)
     for name in names:
-        module = import_module(f"toolkit.cli.commands.{name}")
+        module = import_module(f"toolkit.cli.commands.{name.replace('-', '_')}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:

@@ -15,10 +15,10 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
 from toolkit import __version__
@@ -27,6 +27,7 @@ from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere, visible
 from toolkit.cli.render.plain import PlainSink
 from toolkit.cli.streams import encode
+from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
 from toolkit.oci.values import dataclass
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from toolkit.report import CopyPreview, Report
 
 _BUG = "bug"
+T = TypeVar("T")
 _MAKE_ROOM = "make room there and run again"
 
 
@@ -52,10 +54,19 @@ class ToolkitGroup(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run and return the exit code, whatever `standalone_mode` says."""
+        given = sys.argv[1:] if args is None else args
         try:
+            options = list(_options(self))
+            refuse_terraform_flags(
+                given,
+                known={name for option in options for name in option.opts},
+                with_value={name for option in options if not option.is_flag for name in option.opts},
+            )
             code = super().main(args, prog_name or "toolkit", complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
-            return _report_usage(error, sys.argv[1:] if args is None else args)
+            return _report_usage(_usage_error(error), given)
+        except UsageError as error:
+            return _report_usage(error, given)
         except typer.Abort:
             return Interrupted.exit_code
         except OSError as error:  # commands end here with a code: this is a text that Typer writes itself
@@ -67,11 +78,22 @@ class ToolkitGroup(TyperGroup):
         return code if isinstance(code, int) else 0
 
 
-def _report_usage(error: TyperException, arguments: Sequence[str]) -> int:
-    message = error.format_message()
+def _options(command: Any) -> Iterator[TyperOption]:
+    """Of a command, and of every command below it that was built."""
+    yield from (param for param in command.params if isinstance(param, TyperOption))
+    for below in getattr(command, "commands", {}).values():
+        yield from _options(below)
+
+
+def _usage_error(error: TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
-    hint = f"see `{context.command_path if context else 'toolkit'} --help`"
-    usage = UsageError("usage", message.rstrip("."), hint=hint)
+    hint = (
+        hint_for(getattr(error, "option_name", "")) or f"see `{context.command_path if context else 'toolkit'} --help`"
+    )
+    return UsageError("usage", error.format_message().rstrip("."), hint=hint)
+
+
+def _report_usage(usage: UsageError, arguments: Sequence[str]) -> int:
     match _asked_format(arguments):
         case Format.JSON:
             document = {"schema_version": 1, "exit_code": usage.exit_code, "error": error_document(usage)}
@@ -120,12 +142,16 @@ def _print_error(error: ToolkitError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news."""
+    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news.
+
+    `shows_unchanged`: a plan's text lists the images that stay as they are.
+    """
 
     format: Format = Format.TEXT
     no_progress: bool = False
     verbose: bool = False
     is_brief: bool = False
+    shows_unchanged: bool = False
 
 
 class Run:
@@ -159,7 +185,13 @@ class Run:
         from toolkit.cli.render.plan_view import render_plan
         from toolkit.cli.render.serialise import plan_document
 
-        self._show("plan", lambda: plan_document(plan), lambda: render_plan(plan, width=width(), colour=has_colour()))
+        self._show(
+            "plan",
+            lambda: plan_document(plan),
+            lambda: render_plan(
+                plan, width=width(), colour=has_colour(), shows_unchanged=self.presentation.shows_unchanged
+            ),
+        )
 
     def show_report(self, report: Report) -> None:
         """Put the report on stdout (json: with the end of the run)."""
@@ -208,9 +240,16 @@ class Run:
 
     def ask(self, question: str) -> bool:
         """The user's answer, no unless it is yes. Raises KeyboardInterrupt when there is none."""
+        return self._answer(lambda: typer.confirm(question, err=True))
+
+    def ask_for_text(self, question: str) -> str:
+        """What the user types, "" for nothing. Raises KeyboardInterrupt when there is no answer."""
+        return self._answer(lambda: str(typer.prompt(question, default="", show_default=False, err=True)))
+
+    def _answer(self, ask: Callable[[], T]) -> T:
         with self.paused():
             try:
-                return typer.confirm(question, err=True)
+                return ask()
             except typer.Abort as error:  # Ctrl-C, Ctrl-D and our signals; the cursor is still behind the question
                 typer.echo(err=True)
                 raise KeyboardInterrupt from error

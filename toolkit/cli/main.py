@@ -15,14 +15,16 @@ COMMANDS = (
     "plan",
     "show",
     "apply",
+    "destroy",
     "seed",
     "copy",
     "render",
+    "lock-provider",
     "buildspec",
     "schema",
     "sandbox",
 )
-"""In the order of the help; each is a module of `toolkit.cli.commands`."""
+"""In the order of the help; each is a module of `toolkit.cli.commands`, with `_` for `-`."""
 
 # Imports and a plan make many objects that stay. Looking through them for garbage at every 700 more, the default, takes
 # a twentieth of a short run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,7 +33,9 @@ Verbose = Annotated[
 ]
 WorkDirectory = Annotated[
     Path | None,
-    typer.Option("--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>]"),
+    typer.Option(
+        "--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>/<region>]"
+    ),
 ]
 TerraformBinary = Annotated[
     str, typer.Option("--terraform-bin", envvar="TOOLKIT_TERRAFORM_BIN", help="Terraform's program; `tofu` works too.")
@@ -65,6 +67,28 @@ def parse_rate(text: str) -> int:
     return rate
 
 
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+
+
+def parse_duration(text: str) -> int:
+    """Seconds: `90s`, `5m`, `1h30m`, `0`."""
+    found = _DURATION.fullmatch(text.strip() or "-")
+    if found is None and text.strip() != "0":
+        raise typer.BadParameter(f"`{text}` is no duration; write `90s`, `5m` or `1h30m`")
+    return sum(int(found[unit] or 0) * length for unit, length in (("h", 3600), ("m", 60), ("s", 1))) if found else 0
+
+
+LockTimeout = Annotated[
+    int,
+    typer.Option(
+        "--lock-timeout",
+        parser=parse_duration,
+        metavar="DURATION",
+        help="How long to wait for a state that another run has locked: 90s, 5m, 1h30m; 0: not at all.",
+    ),
+]
+DEFAULT_LOCK_TIMEOUT: Any = "120s"
+"""As it is written, because Typer parses a default too."""
 LimitRate = Annotated[
     int | None,
     typer.Option(
@@ -74,9 +98,33 @@ LimitRate = Annotated[
         help="Bytes a second that blobs may take, all together: 20M, 500K (thousands), 8MiB (1024s).",
     ),
 ]
+ShowUnchanged = Annotated[
+    bool, typer.Option("--show-unchanged", help="List the images that stay as they are, instead of counting them.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
-    bool, typer.Option("--allow-destroy", help="Let Terraform delete or replace repositories, with their images.")
+    bool,
+    typer.Option(
+        "--allow-destroy",
+        help="Let Terraform delete or replace what holds something: repositories with their images, projects, "
+        "webhooks, roles.",
+    ),
+]
+DestroyRemoved = Annotated[
+    bool,
+    typer.Option(
+        "--destroy-removed",
+        help="Delete the repositories and builds that left the manifest, instead of letting them go. Refused where "
+        "images would be lost or another build pulls them, unless --allow-destroy is given too.",
+    ),
+]
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going",
+        help="Do all the rest where single images are refused, such as one whose source is gone: apply and seed then "
+        "exit with 6.",
+    ),
 ]
 BudgetPolicy = Annotated[
     OnBudget,

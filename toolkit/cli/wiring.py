@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from toolkit.oci.alternatives import AlternativeSources
     from toolkit.operations.services import Services
     from toolkit.plan.desired import Desired, DesiredRegistry
+    from toolkit.terraform.runner import TerraformRunner
 
 _ENDPOINTS_VARIABLE = "TOOLKIT_REGISTRY_ENDPOINTS"
 
@@ -39,6 +40,8 @@ class Settings:
     terraform_bin: str = "terraform"
     jobs: int = 32
     limit_rate: int | None = None
+    lock_seconds: int = 120
+    provider_lock: Path | None = None
 
 
 @contextmanager
@@ -46,11 +49,10 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
     from toolkit.aws.ecr import EcrService
     from toolkit.aws.leftovers import LeftoverService
+    from toolkit.aws.losses import LossService
     from toolkit.operations.services import Services
     from toolkit.seed.observe import Observer
     from toolkit.seed.seeder import Seeder
-    from toolkit.terraform.provider_mirror import find
-    from toolkit.terraform.runner import TerraformRunner
     from toolkit.terraform.work_dir import WorkDir
 
     session = AwsSession(desired.region)
@@ -58,14 +60,15 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     client = open_client(emit, session, desired.registries, jobs=settings.jobs)
     upstream = open_sources(emit, client, desired.registries)
     ecr = EcrService(session)
-    work_path = settings.work_dir or Path(".toolkit") / desired.name
+    work_path = settings.work_dir or Path(".toolkit") / desired.name / desired.region
     services = Services(
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
         leftovers=LeftoverService(session),
-        terraform=TerraformRunner(settings.terraform_bin, emit, find_mirror=lambda: find(os.environ, home_folder())),
-        observer=Observer(upstream, ecr.images, emit, cache=cache, find=upstream.find),
+        losses=LossService(session),
+        terraform=open_terraform(emit, desired, settings),
+        observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
             upstream,
             client,
@@ -82,6 +85,24 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         return
     with WorkDir(work_path).locked():
         yield services
+
+
+def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> TerraformRunner:
+    """Terraform as this run may use it."""
+    from toolkit.terraform.provider_lock import ProviderLock
+    from toolkit.terraform.provider_mirror import find
+    from toolkit.terraform.runner import TerraformRunner
+
+    is_pipeline = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    lock_file = settings.provider_lock
+    return TerraformRunner(
+        settings.terraform_bin,
+        emit,
+        find_mirror=lambda: find(os.environ, home_folder()),
+        lock_seconds=settings.lock_seconds,
+        workspace=desired.workspace,
+        provider_lock=ProviderLock(lock_file, is_made=not is_pipeline) if lock_file else None,
+    )
 
 
 def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:

@@ -71,6 +71,8 @@ def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, 
 
 def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
     """What is longer for certain than a role's own policies may be, which AWS says when the role exists already."""
+    if build.service_role_arn is not None:
+        return
     found = (mirrors.find(upstream_tag(original)) for original in build.images)
     repositories = {mirror.repository for mirror in found if mirror}
     arn = f'"arn:aws:ecr:{readable.region}:123456789012:repository/",'
@@ -89,7 +91,7 @@ def _check_machine(
     build: BuildProjectSpec, destination: Destination, path: Path, readable: Readable
 ) -> Iterator[Finding]:
     """An image for another architecture than the machine's would be pulled elsewhere, or build the wrong thing."""
-    machine = Platform("linux", "arm64" if build.environment_type == "ARM_CONTAINER" else "amd64")
+    machine = Platform("linux", "arm64" if build.environment_type.startswith("ARM_") else "amd64")
     own = readable.images[destination.number].platforms
     platforms = readable.platforms if own is None else own
     if platforms == "all" or any(machine.matches(Platform.parse(text)) for text in platforms):

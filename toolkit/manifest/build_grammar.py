@@ -106,6 +106,10 @@ PolicyResource = Annotated[
     str, Grammar(rf"\*|({_ARN}|arn:\*):\S+", "is not an ARN, such as `arn:aws:s3:::bucket/*`, and not `*`")
 ]
 StatementId = Annotated[str, Grammar(r"[A-Za-z0-9]{1,64}", "is not the id of a statement: letters and digits only")]
+RoleArn = Annotated[
+    str,
+    Grammar(rf"{_ARN}:iam::{_ACCOUNT}:role/[A-Za-z0-9_+=,.@/-]+", "is not the ARN of a role (`arn:aws:iam::…:role/…`)"),
+]
 PolicyArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::({_ACCOUNT}|aws):policy/\S+", "is not the ARN of an IAM policy (`arn:aws:iam::…:policy/…`)"),

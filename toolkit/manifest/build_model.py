@@ -6,12 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from toolkit.manifest.build_grammar import BucketAndPrefix, BuildspecPath, EnvironmentImage, FleetArn, PolicyArn
+from toolkit.manifest.build_grammar import (
+    BucketAndPrefix,
+    BuildspecPath,
+    EnvironmentImage,
+    FleetArn,
+    PolicyArn,
+    RoleArn,
+)
 from toolkit.manifest.build_parts import (
     ArtifactsSpec,
     BatchSpec,
     CacheSpec,
     ComputeType,
+    EnvironmentType,
     SourceSpec,
     StatementSpec,
     VariableSpec,
@@ -74,8 +82,8 @@ class BuildProjectSpec(Spec):
         description="Path of a buildspec in the source, used instead of a generated one; put the fragment that fetches "
         "the base images into it. Default: none.",
     )
-    environment_type: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"] = Field(
-        "LINUX_CONTAINER", description="Kind of build machine."
+    environment_type: EnvironmentType = Field(
+        "LINUX_CONTAINER", description="Kind of build machine; `…_EC2` builds on the machine itself, in no container."
     )
     compute_type: ComputeType = Field("BUILD_GENERAL1_SMALL", description="Size of the build machine.")
     fleet: FleetArn | None = Field(
@@ -85,6 +93,11 @@ class BuildProjectSpec(Spec):
         None,
         description="Image that the build itself runs in; `mirror:python:3.12` is one of `images`, from ECR. Default: "
         "AWS's Amazon Linux image for the machine.",
+    )
+    privileged: bool | None = Field(
+        None,
+        description="Whether the container of the build is privileged, which Docker in it needs; `false` for a build "
+        "that uses no Docker. Default: true, and on `…_EC2` false.",
     )
     environment_variables: dict[EnvironmentVariableName, VariableSpec] = Field(
         default_factory=dict,
@@ -107,8 +120,17 @@ class BuildProjectSpec(Spec):
         json_schema_extra={"enum": list(LOG_RETENTION_DAYS)},
     )
     s3_logs: BucketAndPrefix | None = Field(None, description="`bucket/prefix` for a copy of the logs in S3.")
+    log_kms_key: KmsKeyArn | None = Field(
+        None,
+        description="ARN of the KMS key for the log group, which has to let CloudWatch use it; default: AWS's own key.",
+    )
     kms_key: KmsKeyArn | None = Field(
         None, description="ARN of the KMS key for artifacts, cache and logs in S3; default: AWS's key for S3."
+    )
+    service_role_arn: RoleArn | None = Field(
+        None,
+        description="ARN of an existing role that builds, and batches, run as; it is left as it is. Default: roles are "
+        "made with what the build needs.",
     )
     policy_statements: tuple[StatementSpec, ...] = Field(
         (), strict=False, description="What else the build may do, such as pushing its result; default: nothing."
@@ -121,6 +143,11 @@ class BuildProjectSpec(Spec):
         max_length=48,
         description="AWS resource tags of this project and its roles, beside or instead of those of `aws`.",
     )
+
+    @property
+    def has_docker(self) -> bool:
+        """Whether a Docker daemon can run: in a privileged container, or on a machine without one."""
+        return self.privileged is not False or self.environment_type.endswith("_EC2")
 
     @field_validator("log_retention_days")
     @classmethod

@@ -35,6 +35,9 @@ ComputeType = Literal[
     "BUILD_GENERAL1_2XLARGE",
 ]
 
+EnvironmentType = Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER", "LINUX_EC2", "ARM_EC2"]
+"""Those that can run Docker."""
+
 
 class SourceSpec(Spec):
     """What CodeBuild builds."""
@@ -234,15 +237,20 @@ class BatchSpec(Spec):
 ConditionValues = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
-class StatementSpec(Spec):
-    """A statement of an IAM policy."""
+class AnyStatementSpec(Spec):
+    """What every statement of a policy may have."""
 
     sid: StatementId | None = Field(None, description="Its id.")
     effect: Literal["Allow", "Deny"] = Field("Allow", description="Whether it allows or forbids.")
-    actions: tuple[PolicyAction, ...] = Field(min_length=1, strict=False, description="IAM's actions.")
-    resources: tuple[PolicyResource, ...] = Field(min_length=1, strict=False, description="ARNs, or `*`.")
     conditions: dict[str, dict[str, ConditionValues]] = Field(
         default_factory=dict,
         description="Values by operator and key, each a list.",
         examples=[{"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}}],
     )
+
+
+class StatementSpec(AnyStatementSpec):
+    """A statement of an IAM policy."""
+
+    actions: tuple[PolicyAction, ...] = Field(min_length=1, strict=False, description="IAM's actions.")
+    resources: tuple[PolicyResource, ...] = Field(min_length=1, strict=False, description="ARNs, or `*`.")

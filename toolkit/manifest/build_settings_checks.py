@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 from urllib.parse import urlsplit
 
 from toolkit.manifest.build_grammar import MIRROR
 from toolkit.manifest.build_model import BuildProjectSpec
-from toolkit.manifest.build_parts import CacheSpec, SourceSpec, WebhookSpec
+from toolkit.manifest.build_parts import CacheSpec, EnvironmentType, SourceSpec, WebhookSpec
 from toolkit.manifest.document import Finding, Path
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.readable import Readable
@@ -28,8 +27,17 @@ _GITLAB = ("GITLAB", "GITLAB_SELF_MANAGED")
 _HOSTS = (*_GITHUB, *_GITLAB, "BITBUCKET")
 """Sources that start builds and hear of their end."""
 _GIT = (*_HOSTS, "CODECOMMIT")
-_GPU_COMPUTE = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE")
-_MOST_TAGS = 48  # AWS allows 50, two are ours
+_EC2 = ("LINUX_EC2", "ARM_EC2")
+_MACHINE_IMAGES = "aws/codebuild/ami/"
+_EC2_COMPUTE = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE")
+_COMPUTE = {
+    "LINUX_GPU_CONTAINER": ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE"),
+    "LINUX_EC2": _EC2_COMPUTE,
+    "ARM_EC2": _EC2_COMPUTE,
+}
+"""Machines that do not come in every size; AWS: "Build environment compute modes and types"."""
+MOST_TAGS = 48
+"""AWS allows 50, two are ours."""
 
 
 def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
@@ -37,6 +45,8 @@ def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> I
     yield from _check_source(build.source, (*path, "source"))
     yield from _check_buildspec(build, path)
     yield from _check_machine(build, path)
+    yield from _check_privileged(build, path)
+    yield from _check_role(build, path)
     if build.webhook is not None:
         yield from _check_webhook(build, build.webhook, (*path, "webhook"))
     if build.cache is not None:
@@ -50,7 +60,7 @@ def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> I
             ids = getattr(build.vpc, name)
             for position in (p for p, one in enumerate(ids) if one in ids[:p]):
                 yield Finding((*path, "vpc", name, position), f"`{ids[position]}` is listed twice")
-    yield from _check_key(build, path, readable)
+    yield from _check_keys(build, path, readable)
     yield from _check_tags(build, path, readable)
 
 
@@ -130,17 +140,21 @@ def _has_paths(cache: CacheSpec) -> bool:
 
 
 def _check_machine(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
-    message = f"is not to be had with `LINUX_GPU_CONTAINER`: it has {listed(_GPU_COMPUTE)}"
-    if build.environment_type == "LINUX_GPU_CONTAINER":
-        if build.compute_type not in _GPU_COMPUTE:
+    if sizes := _COMPUTE.get(build.environment_type):
+        message = f"is not to be had with `{build.environment_type}`: it has {listed(sizes)}"
+        if build.compute_type not in sizes:
             yield Finding((*path, "compute_type"), f"`{build.compute_type}` {message}")
         for position, compute in enumerate((build.batch and build.batch.compute_types) or ()):
-            if compute not in _GPU_COMPUTE:
+            if compute not in sizes:
                 yield Finding((*path, "batch", "compute_types", position), f"`{compute}` {message}")
     image = build.environment_image
+    here = (*path, "environment_image")
+    if image is not None and build.environment_type in _EC2 and not image.startswith(_MACHINE_IMAGES):
+        message = f"`{build.environment_type}` builds in no container: leave it out, or name one of AWS's images of"
+        yield Finding(here, f"{message} machines, `{_MACHINE_IMAGES}…`")
+        return
     if image is None or image.startswith(MIRROR):
         return
-    here = (*path, "environment_image")
     if image.startswith("aws/codebuild/"):
         if fault := _family_fault(image, build.environment_type):
             yield Finding(here, f"{quoted(image)} {fault}")
@@ -149,16 +163,47 @@ def _check_machine(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
         yield Finding(here, f"{quoted(image)} would be pulled from Docker Hub for every build: {better}")
 
 
-def _family_fault(
-    image: str, environment: Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER"]
-) -> str | None:
+def _family_fault(image: str, environment: EnvironmentType) -> str | None:
     family = image.removeprefix("aws/codebuild/").partition(":")[0]
+    if image.startswith(_MACHINE_IMAGES) and environment not in _EC2:
+        return f"is the image of a machine, for {listed(_EC2)}, and `{environment}` builds in a container"
     if any(word in family for word in ("windows", "macos", "lambda")):
         return "cannot run Docker: take a Linux image that is not for Lambda"
-    is_arm = "aarch64" in family
-    if is_arm != (environment == "ARM_CONTAINER"):
+    is_arm = "aarch64" in family or "-arm-" in family
+    if is_arm != environment.startswith("ARM_"):
         return f"is for {'ARM' if is_arm else 'x86-64'}, and the machine is `{environment}`"
     return None
+
+
+def _check_privileged(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
+    """Docker in a container needs its privileges, and a machine has Docker without."""
+    if build.environment_type in _EC2 and build.privileged:
+        message = f"`{build.environment_type}` builds in no container, and has Docker as it is: leave it out"
+        yield Finding((*path, "privileged"), message)
+    if build.has_docker:
+        return
+    message = "needs Docker, and Docker needs `privileged`: leave one of the two out"
+    if build.strategy == "login":
+        yield Finding((*path, "strategy"), f"`login` {message}")
+    if build.cache is not None and "LOCAL_DOCKER_LAYER_CACHE" in build.cache.modes:
+        position = build.cache.modes.index("LOCAL_DOCKER_LAYER_CACHE")
+        yield Finding((*path, "cache", "modes", position), f"`LOCAL_DOCKER_LAYER_CACHE` {message}")
+    if build.buildspec is not None:
+        return
+    for name in ("images", "dockerfiles"):
+        if getattr(build, name):
+            yield Finding((*path, name), f"what the generated buildspec does with them {message}")
+    if not build.commands:
+        yield Finding((*path, "commands"), "is missing: without `privileged` there is no Docker for `docker build`")
+
+
+def _check_role(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
+    """What would be done to a role that we make."""
+    if build.service_role_arn is not None:
+        for name in ("policy_statements", "permissions_boundary"):
+            if getattr(build, name):
+                message = "would have no effect: the role of `service_role_arn` is left as it is. Give the role itself"
+                yield Finding((*path, name), f"{message} what the build may do")
 
 
 def _is_at_docker_hub(image: str) -> bool:
@@ -225,12 +270,12 @@ def _check_cache(build: BuildProjectSpec, cache: CacheSpec, path: Path) -> Itera
         yield Finding((*path, "paths"), "folders are kept in S3 or by `LOCAL_CUSTOM_CACHE` only")
 
 
-def _check_key(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
-    if build.kms_key is not None and readable.region is not None:
-        region = build.kms_key.split(":")[3]
-        if region != readable.region:
+def _check_keys(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
+    for name, key in (("kms_key", build.kms_key), ("log_kms_key", build.log_kms_key)):
+        region = key.split(":")[3] if key else readable.region
+        if readable.region is not None and region != readable.region:
             message = f"the key is in `{region}`, but the project is in `{readable.region}`"
-            yield Finding((*path, "kms_key"), message)
+            yield Finding((*path, name), message)
 
 
 def _check_tags(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
@@ -240,6 +285,6 @@ def _check_tags(build: BuildProjectSpec, path: Path, readable: Readable) -> Iter
         first = known.setdefault(key.lower(), key)
         if first != key:
             yield Finding((*path, "resource_tags", key), f"is the same key as `{first}` to IAM, which ignores case")
-    if len(known) > _MOST_TAGS:
-        message = f"makes {len(known)} resource tags together with those of `aws`, AWS takes {_MOST_TAGS} beside ours"
+    if len(known) > MOST_TAGS:
+        message = f"makes {len(known)} resource tags together with those of `aws`, AWS takes {MOST_TAGS} beside ours"
         yield Finding((*path, "resource_tags"), message)

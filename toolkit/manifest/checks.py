@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from toolkit.manifest.build_settings_checks import MOST_TAGS
 from toolkit.manifest.destinations import Destination, destinations_of, repository_name, settings_of
-from toolkit.manifest.document import Finding, Path
+from toolkit.manifest.document import Finding, Path, format_path
 from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host, listed, quoted
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
@@ -25,6 +26,9 @@ LONGEST_REPOSITORY_NAME = 255
 def check(readable: Readable) -> Iterator[Finding]:
     """Every contradiction, in no particular order."""
     yield from _check_encryption_keys(readable)
+    yield from _check_statements(readable)
+    yield from _check_exclusions(readable)
+    yield from _check_tags_of_repositories(readable)
     yield from _check_other_account(readable)
     yield from _check_registries(readable)
     yield from _check_alternatives(readable)
@@ -120,6 +124,41 @@ def _check_encryption_keys(readable: Readable) -> Iterator[Finding]:
         if readable.region is not None and region != readable.region:
             message = f"the key is in `{region}`, but the repositories are in `{readable.region}`"
             yield Finding((*path, "encryption", "kms_key"), message)
+
+
+def _check_statements(readable: Readable) -> Iterator[Finding]:
+    """An id is in a policy once, and two are ours."""
+    for path, settings in _settings(readable):
+        seen = {"PullByPrincipals": "the toolkit itself", "PullByOrganization": "the toolkit itself"}
+        for position, statement in enumerate(settings.policy_statements):
+            here = (*path, "policy_statements", position)
+            if statement.sid is not None:
+                user = seen.setdefault(statement.sid, f"`{format_path(here)}`")
+                if user != f"`{format_path(here)}`":
+                    yield Finding((*here, "sid"), f"`{statement.sid}` is the id of a statement of {user} already")
+
+
+def _check_exclusions(readable: Readable) -> Iterator[Finding]:
+    for path, settings in _settings(readable):
+        names = settings.tag_mutability_exclusions
+        for position in (p for p, name in enumerate(names) if name in names[:p]):
+            yield Finding((*path, "tag_mutability_exclusions", position), f"`{names[position]}` is listed twice")
+
+
+def _check_tags_of_repositories(readable: Readable) -> Iterator[Finding]:
+    """Together with those of `aws`; each may be the defaults' or the image's own."""
+    for path, settings in _settings(readable):
+        count = len({*readable.resource_tag_keys, *settings.resource_tags})
+        if settings.resource_tags and count > MOST_TAGS:
+            message = f"makes {count} resource tags together with those of `aws`, AWS takes {MOST_TAGS} beside ours"
+            yield Finding((*path, "resource_tags"), message)
+
+
+def _settings(readable: Readable) -> Iterator[tuple[Path, RepositorySettingsSpec]]:
+    """Wherever the manifest says something of repositories, as it says it there."""
+    yield ("repositories",), readable.repositories
+    for number, image in readable.images.items():
+        yield ("images", number, "repository_settings"), image.repository_settings
 
 
 def _check_other_account(readable: Readable) -> Iterator[Finding]:

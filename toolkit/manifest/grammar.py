@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from toolkit.manifest.tag_pattern import tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
+from toolkit.manifest.terraform_grammar import check_extra_file, check_extra_files, check_provider_version
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
@@ -29,6 +30,10 @@ TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 
 _ARN = r"arn:aws[a-z-]*"
 _ACCOUNT = r"[0-9]{12}"
+_PRINCIPAL = (
+    rf"{_ACCOUNT}|{_ARN}:iam::{_ACCOUNT}:(root|(user|role)/[A-Za-z0-9_+=,.@/-]+)"
+    rf"|{_ARN}:sts::{_ACCOUNT}:(assumed-role|federated-user)/[A-Za-z0-9_+=,.@/-]+"
+)
 
 
 def quoted(text: str) -> str:
@@ -209,6 +214,14 @@ TagText = Annotated[
     str,
     Grammar(TAG, "is not an image tag: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first"),
 ]
+TagExclusion = Annotated[
+    str,
+    Grammar(
+        r"(?=.{1,128}$)[A-Za-z0-9._-]*(\*[A-Za-z0-9._-]*){0,2}",
+        "is not a name of image tags that ECR can exclude: letters, digits, `_`, `.` and `-`, at most 128, and `*` for "
+        "any text at most twice",
+    ),
+]
 TagGlob = Annotated[
     str,
     Grammar(
@@ -248,9 +261,21 @@ AccountId = Annotated[str, Grammar(_ACCOUNT, "is not an AWS account id: these ha
 Principal = Annotated[
     str,
     Grammar(
-        rf"{_ACCOUNT}|{_ARN}:iam::{_ACCOUNT}:(root|(user|role)/[A-Za-z0-9_+=,.@/-]+)"
-        rf"|{_ARN}:sts::{_ACCOUNT}:(assumed-role|federated-user)/[A-Za-z0-9_+=,.@/-]+",
+        _PRINCIPAL,
         "is nobody who can be let in: give a 12-digit account id or the ARN of an IAM principal, without wildcards",
+    ),
+]
+PrincipalOrAll = Annotated[
+    str,
+    Grammar(
+        rf"\*|{_PRINCIPAL}",
+        "is no principal: give a 12-digit account id, the ARN of an IAM principal without wildcards, or `*` for all",
+    ),
+]
+ServicePrincipal = Annotated[
+    str,
+    Grammar(
+        r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?", "is no AWS service, such as `codebuild.amazonaws.com`"
     ),
 ]
 OrganizationId = Annotated[
@@ -293,6 +318,9 @@ BucketName = Annotated[str, Grammar(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "is not
 StateKey = Annotated[
     str, Grammar(r"[^/\s]([^\n\r]{0,1022}[^/\s])?", "is not the key of an object: it has no `/` or space at the ends")
 ]
+WorkspaceName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{1,90}", "is not the name of a Terraform workspace")]
+ProviderVersion = Annotated[str, AfterValidator(check_provider_version)]
+ExtraFiles = Annotated[tuple[Annotated[str, AfterValidator(check_extra_file)], ...], AfterValidator(check_extra_files)]
 TableName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{3,255}", "is not the name of a DynamoDB table")]
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
 ResourceTagKey = Annotated[str, AfterValidator(_tag_key)]

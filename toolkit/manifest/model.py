@@ -17,12 +17,14 @@ from toolkit.manifest.grammar import (
     AlternativeText,
     BucketName,
     EndpointUrl,
+    ExtraFiles,
     KmsKeyArn,
     Name,
     OrganizationId,
     Platforms,
     Prefix,
     Principal,
+    ProviderVersion,
     ReferenceText,
     Region,
     RegistryHost,
@@ -32,8 +34,11 @@ from toolkit.manifest.grammar import (
     SecretArn,
     StateKey,
     TableName,
+    TagExclusion,
     VariableName,
+    WorkspaceName,
 )
+from toolkit.manifest.repository_statement import RepositoryStatementSpec
 from toolkit.manifest.spec import Spec
 from toolkit.manifest.tag_selection import Tags
 
@@ -85,6 +90,20 @@ class TerraformSpec(Spec):
     backend: BackendSpec | None = Field(
         None, description="Where Terraform keeps its state; default: a file in the working directory."
     )
+    workspace: WorkspaceName = Field(
+        "default", description="Terraform's workspace; another one is made where it is missing."
+    )
+    provider_version: ProviderVersion | None = Field(
+        None,
+        description="AWS provider to use, a version or a constraint; default: from 5.80 below 7.",
+        examples=["5.100.0", ">= 6.8"],
+    )
+    extra_files: ExtraFiles = Field(
+        (),
+        strict=False,
+        description="Files of yours that are put beside the generated ones, below the folder of the manifest.",
+        examples=[["terraform/alarms.tf"]],
+    )
 
 
 class EncryptionSpec(Spec):
@@ -108,6 +127,14 @@ class RepositorySettingsSpec(Spec):
     tag_mutability: Literal["mutable", "immutable"] = Field(
         "mutable", description="Whether a tag may move when it moved upstream."
     )
+    tag_mutability_exclusions: tuple[TagExclusion, ...] = Field(
+        (),
+        strict=False,
+        max_length=5,
+        description="Tags for which the opposite holds, at most 5 names; `*` is any text, twice in one at most. Needs "
+        "AWS provider 6.8.",
+        examples=[["latest", "nightly-*"]],
+    )
     scan_on_push: bool = Field(True, description="Scan each image for vulnerabilities when it arrives.")
     encryption: EncryptionSpec = Field(
         default_factory=EncryptionSpec, description="Encryption at rest; fixed once the repository exists."
@@ -121,7 +148,15 @@ class RepositorySettingsSpec(Spec):
     organization_id: OrganizationId | None = Field(
         None, description="An AWS organisation, all of whose accounts may pull.", examples=["o-a1b2c3d4e5"]
     )
+    policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
+        (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
+    )
     force_delete: bool = Field(False, description="Let a repository be deleted with the images in it.")
+    resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
+        default_factory=dict,
+        max_length=48,
+        description="AWS resource tags of the repository, beside or instead of those of `aws`.",
+    )
 
 
 class RepositorySpec(RepositorySettingsSpec):
@@ -262,7 +297,7 @@ class Manifest(Spec):
     attestations: Attestations = Field("keep", description="Default for every image.")
     signatures: Signatures = Field("drop", description="Default for every image.")
     images: tuple[ImageSpec, ...] = Field(
-        min_length=1, strict=False, description="What to mirror: names with tags, or mappings."
+        strict=False, description="What to mirror: names with tags, or mappings. `[]` where nothing is left to mirror."
     )
     build_tools: bool = Field(
         False,

@@ -25,7 +25,7 @@ _DOCKER_BUILD = re.compile(r"(?m)(?:^|[;&|(])[ \t]*(?:sudo +|\w+=\S* +)*docker +
 def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
     """The fields of `build` beside its images."""
     if build.strategy != "login":
-        if not build.images:
+        if not build.images and build.has_docker:
             yield Finding((*path, "images"), "is missing: list what the Dockerfiles start from")
         elif build.strategy == "builder" and not _has_buildkit(build, readable):
             message = "`builder` runs `moby/buildkit:buildx-stable-1`: say `build_tools: true`, or list it in `images`"

@@ -10,6 +10,7 @@ An index of our own, made from a registry's list, has the same bytes for the sam
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from toolkit.oci.descriptor import Descriptor, Platform
@@ -20,6 +21,7 @@ from toolkit.oci.tree import TreeReader
 
 _KINDS = {".sig": "signature", ".att": "attestations", ".sbom": "SBOM"}
 _LONGEST_HEX = 64  # the standard cuts what would be too long for a tag
+_COMPANION_TAG = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.[a-z]+)?")
 
 
 def referrers_tag(subject: Digest) -> str:
@@ -32,6 +34,11 @@ def cosign_tags(subject: Digest) -> tuple[str, ...]:
     if len(subject.hex) > _LONGEST_HEX:
         return ()
     return tuple(f"{referrers_tag(subject)}{suffix}" for suffix in _KINDS)
+
+
+def is_companion_tag(tag: str) -> bool:
+    """Whether `tag` is named after a digest, as those of signatures and referrers are."""
+    return _COMPANION_TAG.fullmatch(tag) is not None
 
 
 def kind_of(tag: str) -> str:

@@ -24,6 +24,7 @@ from toolkit.terraform.root_module import (
     role_address,
     webhook_address,
 )
+from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
 
 
@@ -46,16 +47,19 @@ class Healing:
 
 
 def heal(
-    desired: Desired, existing: Mapping[str, str], work_dir: WorkDir, services: Services, *, keeps_tainted: bool
+    desired: Desired,
+    existing: Mapping[str, str],
+    state: State,
+    work_dir: WorkDir,
+    services: Services,
+    *,
+    keeps_tainted: bool,
 ) -> Healing:
     """Compare AWS with the state; `existing` maps names of repositories to ARNs.
 
     With `keeps_tainted` Terraform's state is changed where it has an existing repository as tainted; no resource is.
     """
     candidates = [repository.name for repository in desired.repositories if repository.name in existing]
-    if not candidates and not desired.builds:
-        return Healing()
-    state = services.terraform.state(work_dir)
     if keeps_tainted:
         _keep_tainted(candidates, state.tainted, work_dir, services)
     found = [*_repositories(candidates, existing, state.managed, services), *_builds(desired, state.managed, services)]
@@ -86,12 +90,14 @@ def _repositories(
 def _builds(desired: Desired, managed: frozenset[str], services: Services) -> Iterable[_Found]:
     look_ups = services.leftovers
     for build in desired.builds:
+        makes_roles = build.settings.service_role_arn is None
+        role = ("IAM role", role_address(build), build.role_name(desired.region), look_ups.role_tags)
         parts = [
-            ("IAM role", role_address(build), build.role_name(desired.region), look_ups.role_tags),
+            *([role] if makes_roles else []),
             ("log group", log_group_address(build), build.log_group_name, look_ups.log_group_tags),
             ("CodeBuild project", project_address(build), build.project_name, look_ups.project_tags),
         ]
-        if build.settings.batch:
+        if build.settings.batch and makes_roles:
             name = build.role_name(desired.region, "batch")
             parts.append(("IAM role", batch_role_address(build), name, look_ups.role_tags))
         if build.settings.webhook:

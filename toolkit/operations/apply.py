@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
@@ -12,6 +12,7 @@ from toolkit.oci.companions import referrers_tag
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.reference import Reference
 from toolkit.operations.guards import find_account, refuse_if_unsafe
+from toolkit.operations.leaving import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, open_run
@@ -43,7 +44,9 @@ def apply(
     confirm: Confirm,
     publish: Publish,
     allows_destroy: bool = False,
+    destroys: Collection[Kind] = (),
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> None:
     """Plan, show it to `review`, ask `confirm`, then do exactly that and hand the report to `publish`.
 
@@ -51,7 +54,14 @@ def apply(
     then the error is raised. The caller holds the working directory's lock.
     """
     started = services.clock()
-    planned = plan(desired, services, allows_destroy=allows_destroy, on_budget=on_budget)
+    planned = plan(
+        desired,
+        services,
+        allows_destroy=allows_destroy,
+        destroys=destroys,
+        on_budget=on_budget,
+        keeps_going=keeps_going,
+    )
     review(planned.plan)
     refuse_if_unsafe(planned.plan)
     if planned.plan.has_changes and not confirm(planned.plan):
@@ -208,8 +218,16 @@ def carry_out(
                 start(change.name)
 
         try:
-            for repository in sorted(set(waiting) - to_come):
+            # A tag may move only once its repository is mutable.
+            changing = {change.name for change in made.infra_changes if change.is_of_repository}
+            for repository in sorted(set(waiting) - changing):
                 start(repository)
+            # AWS deletes no repository that holds images, and Terraform's way to force it takes an apply of its own.
+            doomed = [loss for loss in made.losses if loss.digests]
+            if doomed:
+                with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
+                    for loss in doomed:
+                        services.losses.empty(loss)
             if made.infra_changes:
                 with step(services.emit, "terraform apply"):
                     try:

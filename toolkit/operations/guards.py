@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from toolkit.errors import AccessDenied, Refused
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.observed import Account
+
+if TYPE_CHECKING:
+    from toolkit.terraform.state import State
 
 
 def find_account(desired: Desired, services: Services) -> Account:
@@ -21,16 +26,38 @@ def find_account(desired: Desired, services: Services) -> Account:
     return Account(account_id=account_id, region=desired.region, registry_host=services.ecr.registry_host())
 
 
+def refuse_other_place(state: State, account: Account) -> None:
+    """Raise Refused for a state that holds resources of another account or region than the manifest's.
+
+    Terraform would find none of them there, take them for deleted, make all of them anew, and delete what is global:
+    the roles of the other region's projects.
+    """
+    for code, what, here, elsewhere in (
+        ("infra.other_account", "account", account.account_id, {account_id for _, account_id in state.places.values()}),
+        ("infra.other_region", "region", account.region, {region for region, _ in state.places.values()} - {""}),
+    ):
+        others = sorted(elsewhere - {here})
+        if others:
+            raise Refused(
+                code,
+                f"Terraform's state holds resources in {what} `{'`, `'.join(others)}`, and this run is for `{here}`",
+                hint=f"for a second {what}, give its manifest a `name` and a state of its own; for a move, go back to "
+                f"`{others[0]}`, run `toolkit destroy`, and then apply here",
+            )
+
+
 def refuse_if_unsafe(made: Plan) -> None:
     """Raise for a plan that must not be applied: AccessDenied where credentials are the matter, else Refused."""
-    if not made.refusals:
+    refusals = made.blocking_refusals
+    if not refusals:
         return
-    first = made.refusals[0]
-    kind = AccessDenied if all(refusal.kind == "denied" for refusal in made.refusals) else Refused
-    if len(made.refusals) == 1:
+    first = refusals[0]
+    kind = AccessDenied if all(refusal.kind == "denied" for refusal in refusals) else Refused
+    if len(refusals) == 1:
         raise kind(first.code, first.message, hint=first.hint)
+    of_images = all(refusal.image for refusal in refusals)
     raise kind(
         first.code,
-        f"the plan is refused for {len(made.refusals)} reasons, all listed above; nothing was changed",
-        hint="mend them and plan again",
+        f"the plan is refused for {len(refusals)} reasons, all listed above; nothing was changed",
+        hint="mend them and plan again" + (", or say --keep-going to do all the rest" if of_images else ""),
     )

@@ -1,19 +1,55 @@
-"""Load: a manifest with every default filled in. Light: needs no AWS, no Terraform, no registry."""
+"""Load: a manifest with every default filled in, and the files that it names. Needs no AWS, Terraform or registry."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from toolkit.manifest.loader import load, loads
+from toolkit.errors import ManifestUnusable
+from toolkit.manifest.loader import MAX_BYTES, loads, read
 from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
 
 
 def load_desired(file: Path) -> Desired:
     """What the manifest asks for. Raises ManifestUnusable with all of its problems."""
-    return resolve(load(file))
+    return desired_of(read(file), file)
 
 
-def desired_of(text: str, file: str) -> Desired:
-    """What the manifest `text` asks for; `file` is what messages call it. Raises ManifestUnusable."""
-    return resolve(loads(text, file))
+def desired_of(text: str, file: Path, extra_files: Mapping[str, bytes] | None = None) -> Desired:
+    """What the manifest `text` asks for; `file` is where it lies. Raises ManifestUnusable.
+
+    The texts of its `terraform.extra_files` are read beside it, or are those of `extra_files`, by their own names.
+    """
+    manifest = loads(text, str(file))
+    paths = manifest.terraform.extra_files
+    if extra_files is None:
+        texts = _read_extra_files(file.parent, paths)
+    else:
+        texts = {name: extra_files.get(name, b"").decode() for name in (Path(path).name for path in paths)}
+    return replace(resolve(manifest), extra_files=texts)
+
+
+def _read_extra_files(folder: Path, paths: Sequence[str]) -> dict[str, str]:
+    """Texts by name. A link is not followed: it could lead out of the folder that was reviewed."""
+    texts = {}
+    for path in paths:
+        file = folder / path
+        try:
+            if any(part.is_symlink() for part in (file, *file.parents[: path.count("/")])):
+                raise ValueError("it is a link, or below one")
+            if not file.is_file():
+                raise ValueError("there is no such file")
+            if file.stat().st_size > MAX_BYTES:
+                raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
+            texts[file.name] = file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else why
+            raise ManifestUnusable(
+                "manifest.extra_file",
+                f"`{file}` cannot be read: {why}",
+                hint="correct `terraform.extra_files`",
+            ) from error
+    return texts

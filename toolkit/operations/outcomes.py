@@ -16,7 +16,7 @@ from toolkit.seed.seeder import Seeder
 
 if TYPE_CHECKING:
     from toolkit.operations.services import Ecr
-    from toolkit.plan.model import Plan, Seed
+    from toolkit.plan.model import Plan, Refusal, Seed
     from toolkit.seed.budgeted_run import BudgetedRun
 
 
@@ -48,11 +48,26 @@ def settle(made: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedO
     """One outcome for each seed of the plan, in its order.
 
     `outcomes` are the seeder's; what it was never given was not reached. What it says it copied is read back by ECR's
-    own API, and a tag that does not point where it must is a failure.
+    own API, and a tag that does not point where it must is a failure. The images that the plan refuses come last.
     """
     by_key = {outcome.key: outcome for outcome in outcomes}
     there = _read_back(made, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
-    return tuple(_settle_one(seed, made, by_key.get(seed.key), there) for seed in made.seeds)
+    settled = [_settle_one(seed, made, by_key.get(seed.key), there) for seed in made.seeds]
+    return (*settled, *(_refused(refusal, made) for refusal in made.refusals))
+
+
+def _refused(refusal: Refusal, made: Plan) -> SeedOutcome:
+    """An image that a plan which keeps going has left out."""
+    key = refusal.image or ""
+    return SeedOutcome(
+        key=key,
+        status=SeedStatus.FAILED,
+        source=refusal.source or "",
+        destination=f"{made.account.registry_host}/{key}",
+        error_code=refusal.code,
+        error_message=refusal.message,
+        hint=refusal.hint,
+    )
 
 
 def raise_if_incomplete(report: Report) -> None:

@@ -7,23 +7,31 @@ signatures of an index that was never read.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from toolkit.oci.values import dataclass
 from toolkit.operations.adopt import heal
 from toolkit.operations.alternatives import decide_with_alternatives
-from toolkit.operations.guards import find_account
+from toolkit.operations.guards import find_account, refuse_other_place
+from toolkit.operations.leaving import Kind, find_leaving
 from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
+from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
+from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.work_dir import write
+from toolkit.terraform.state import State
+from toolkit.terraform.work_dir import extra_file_notices, write
+
+# As many look-ups side by side as AWS answers without throttling.
+_LOOKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +47,76 @@ def plan(
     services: Services,
     *,
     allows_destroy: bool = False,
+    destroys: Collection[Kind] = (),
     reads_sizes: bool = False,
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
-    `reads_sizes` reads the documents of what is to be copied, so that the plan is exact: counted pulls, kept in the
-    cache for the copy.
+    What the state holds and `desired` does not name is let go of; what `destroys` names of it is deleted.
+    `allows_destroy` lets images and logs be lost, and what is there be replaced. `reads_sizes` reads the documents of
+    what is to be copied, so that the plan is exact: counted pulls, kept in the cache for the copy. With `keeps_going` a
+    refusal of one image does not stop the others.
     """
     account = find_account(desired, services)
     existing = services.ecr.repositories()
-    desired, unselected = select_images(desired, services)
+    desired, unselected, unlisted = select_images(desired, services)
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
             services.terraform.init(work_dir)
-        healing = heal(desired, existing, work_dir, services, keeps_tainted=not allows_destroy)
-        if healing.adoptions:
-            work_dir = write(render(desired, adopt=healing.adoptions), services.work_path)
+        refuse_old_provider(desired, work_dir)
+        state = services.terraform.state(work_dir)
+        refuse_other_place(state, account)
+        healing = heal(desired, existing, state, work_dir, services, keeps_tainted=not allows_destroy)
+        leaving = find_leaving(desired, state, destroys=destroys, allows_destroy=allows_destroy)
+        if healing.adoptions or leaving.let_go:
+            work_dir = write(render(desired, adopt=healing.adoptions, let_go=leaving.let_go), services.work_path)
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.plan(work_dir)
+        losses, users = _look_at_losses(desired, plan_file.changes, state, services)
         observed = observation.result()
 
     def decide(seen: Observed) -> Plan:
-        return make_plan(desired, seen, plan_file.changes, account, allows_destroy=allows_destroy, on_budget=on_budget)
+        return make_plan(
+            desired,
+            replace(seen, tags={}) if unselected or unlisted else seen,  # what a selection would name is not known
+            plan_file.changes,
+            account,
+            allows_destroy=allows_destroy,
+            destroys_removed=bool(destroys),
+            losses=losses,
+            users=users,
+            on_budget=on_budget,
+            keeps_going=keeps_going,
+        )
 
     made = decide_with_alternatives(observed, services, decide)
     if reads_sizes and made.pending_seeds:
         services.observer.read(made.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             made = decide_with_alternatives(observation.result(), services, decide)
-    return Planned(replace(made, refusals=(*healing.conflicts, *unselected, *made.refusals)), plan_file)
+    made = replace(
+        made,
+        refusals=(*healing.conflicts, *unselected, *made.refusals),
+        notices=(*extra_file_notices(work_dir), *leaving.notices, *unlisted, *made.notices),
+    )
+    return Planned(made, plan_file)
+
+
+def _look_at_losses(
+    desired: Desired, changes: Sequence[InfraChange], state: State, services: Services
+) -> tuple[list[Loss], Mapping[str, Sequence[str]]]:
+    """What is in the repositories and log groups that go, and who else uses these repositories."""
+    repositories = sorted(doomed_repositories(changes))
+    log_groups = sorted(
+        str(state.resources.get(change.address, {}).get("name", ""))
+        for change in changes
+        if change.resource_type == "aws_cloudwatch_log_group" and change.destroys
+    )
+    with ThreadPoolExecutor(_LOOKS) as pool:
+        users = pool.submit(services.losses.users, repositories, desired.name)
+        images = pool.map(services.losses.repository, repositories)
+        logs = pool.map(services.losses.log_group, filter(None, log_groups))
+        return [*images, *logs], users.result()

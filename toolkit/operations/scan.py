@@ -141,7 +141,7 @@ def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
             raise UsageError("scan.no_manifest", f"there is no manifest that has a build `{options.build}`", hint=hint)
         scanned = find_scanned_build(manifest, options.manifest, options.build, options.paths)
         build = scanned.build
-    machine = "linux/arm64" if build and build.environment_type == "ARM_CONTAINER" else "linux/amd64"
+    machine = "linux/arm64" if build and build.environment_type.startswith("ARM_") else "linux/amd64"
     return _Way(
         options,
         scanned,

@@ -9,7 +9,7 @@ from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.select import names_of, select_images
+from toolkit.operations.select import meant_selections, names_of, select_images
 from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
@@ -30,13 +30,14 @@ def seed(
     only: Sequence[str] = (),
     is_dry_run: bool = False,
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> None:
     """Plan the images, show the plan to `review`, copy, and hand the report to `publish` before raising.
 
     `only` are patterns for the images to look at, by key or source; a dry run ends with the review.
     """
     started = services.clock()
-    made = plan_images(desired, services, only=only, on_budget=on_budget)
+    made = plan_images(desired, services, only=only, on_budget=on_budget, keeps_going=keeps_going)
     review(made)
     refuse_if_unsafe(made)
     if is_dry_run:
@@ -52,22 +53,48 @@ def seed(
 
 
 def plan_images(
-    desired: Desired, services: Services, *, only: Sequence[str] = (), on_budget: OnBudget = OnBudget.REFUSE
+    desired: Desired,
+    services: Services,
+    *,
+    only: Sequence[str] = (),
+    on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> Plan:
-    """The image part alone, for repositories that exist; of all images those that fit `only`."""
+    """The image part alone, for repositories that exist; of all images those that fit `only`.
+
+    A selection that was not looked at counts as one unseen image: nobody knows how many there are.
+    """
     account = find_account(desired, services)
     existing = frozenset(services.ecr.repositories())
-    desired, unselected = select_images(desired, services, only)
+    unseen = len(desired.selections) - len(meant_selections(desired, only))
+    desired, unselected, unlisted = select_images(desired, services, only)
     if unselected:  # a pattern may name what is refused, and fit no image for that
         chosen = tuple(image for image in desired.images if fits(names_of(image), only))
     else:
         chosen = choose(desired.images, only, names_of)
     with services.observer.start(chosen, existing) as observation:
         observed = observation.result()
+    if only or unselected or unlisted:  # what else the manifest names is not known
+        observed = replace(observed, tags={})
+    unseen += len(desired.images) - len(chosen)
     desired = replace(desired, images=chosen)
 
     def decide(seen: Observed) -> Plan:
-        return make_plan(desired, seen, (), account, creates_repositories=False, on_budget=on_budget)
+        return make_plan(
+            desired,
+            seen,
+            (),
+            account,
+            creates_repositories=False,
+            on_budget=on_budget,
+            keeps_going=keeps_going,
+        )
 
     made = decide_with_alternatives(observed, services, decide)
-    return replace(made, refusals=(*unselected, *made.refusals))
+    return replace(
+        made,
+        refusals=(*unselected, *made.refusals),
+        notices=(*unlisted, *made.notices),
+        covers_infra=False,
+        unseen_images=unseen,
+    )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
-from toolkit.oci.digest import Digest
 from toolkit.oci.values import dataclass
-from toolkit.plan.model import InfraChange, Plan
+from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
+from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 
@@ -23,19 +23,7 @@ if TYPE_CHECKING:
     from toolkit.terraform.work_dir import WorkDir
 
 
-class StoredImage(Protocol):
-    """A tag in ECR and the raw bytes of its document."""
-
-    @property
-    def digest(self) -> Digest:
-        """What the tag points to."""
-
-    @property
-    def raw(self) -> bytes:
-        """The document, byte for byte."""
-
-
-class Ecr(Protocol):
+class Ecr(ObservedEcr, Protocol):
     """ECR's own API, without a registry request."""
 
     def registry_host(self) -> str:
@@ -46,9 +34,6 @@ class Ecr(Protocol):
 
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         """AWS tags of a repository."""
-
-    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
-        """Tag -> image; None without the repository."""
 
 
 class Terraform(Protocol):
@@ -100,6 +85,22 @@ class Leftovers(Protocol):
         """Of the project that the webhook belongs to."""
 
 
+class Losses(Protocol):
+    """What would be gone for good, and the one way to let it go that Terraform does not have."""
+
+    def repository(self, name: str) -> Loss:
+        """The images of a repository."""
+
+    def log_group(self, name: str) -> Loss:
+        """The logs of a log group."""
+
+    def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
+        """By repository: projects of other manifests than `manifest` that pull from it."""
+
+    def empty(self, loss: Loss) -> None:
+        """Delete the images of a repository, these and no others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a use case may touch. `account_id` asks STS, lazily."""
@@ -108,6 +109,7 @@ class Services:
     account_id: Callable[[], str]
     ecr: Ecr
     leftovers: Leftovers
+    losses: Losses
     terraform: Terraform
     observer: Observer
     seeder: Seeder

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         VpcSpec,
         WebhookSpec,
     )
+    from toolkit.manifest.repository_statement import RepositoryStatementSpec
     from toolkit.manifest.tag_selection import TagSelectionSpec
 
 
@@ -35,18 +38,25 @@ class DesiredRepository:
 
     name: str
     tag_mutability: str = "MUTABLE"
+    tag_mutability_exclusions: tuple[str, ...] = ()
     scan_on_push: bool = True
     encryption_type: str = "AES256"
     kms_key: str | None = None
     expire_untagged_after_days: int | None = 14
     pull_principals: tuple[str, ...] = ()
     organization_id: str | None = None
+    policy_statements: tuple[RepositoryStatementSpec, ...] = ()
     force_delete: bool = False
+    resource_tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_immutable(self) -> bool:
-        """Whether a tag, once pushed, can never point elsewhere."""
+        """Whether a tag, once pushed, can never point elsewhere, unless it is excluded from that."""
         return self.tag_mutability == "IMMUTABLE"
+
+    def fixes(self, tag: str) -> bool:
+        """Whether `tag`, once pushed, can never point elsewhere."""
+        return self.is_immutable != any(fnmatchcase(tag, one) for one in self.tag_mutability_exclusions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,7 @@ class BuildSettings:
     environment_mirror: BuildImage | None = None
     parameter_variables: Mapping[str, str] = field(default_factory=dict)
     secret_variables: Mapping[str, str] = field(default_factory=dict)
+    is_privileged: bool = True
     fleet: str | None = None
     vpc: VpcSpec | None = None
     cache: CacheSpec | None = None
@@ -145,7 +156,9 @@ class BuildSettings:
     has_badge: bool = False
     artifacts: ArtifactsSpec | None = None
     s3_logs: str | None = None
+    log_kms_key: str | None = None
     kms_key: str | None = None
+    service_role_arn: str | None = None
     policy_statements: tuple[StatementSpec, ...] = ()
     permissions_boundary: str | None = None
     resource_tags: Mapping[str, str] = field(default_factory=dict)
@@ -222,12 +235,22 @@ class S3Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderNeed:
+    """A field of the manifest, `path`, that needs the AWS provider `version` or a newer one."""
+
+    path: str
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """Everything a manifest asks for. `account_id` is a guard: another account is refused.
 
     `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
     `registries` has those that the manifest says something about, by canonical host. With a `mirror_account_id` the
     builds pull from that account's registry in the same region, and there are no repositories and no images.
+    `provider_versions` is a constraint of Terraform's; `extra_files` are texts of the user's own by name, which
+    `toolkit.operations.load` reads.
     """
 
     name: str
@@ -242,11 +265,19 @@ class Desired:
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
     mirror_account_id: str | None = None
+    provider_needs: tuple[ProviderNeed, ...] = ()
+    workspace: str = "default"
+    provider_versions: str = PROVIDER_VERSIONS
+    extra_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def registry_account_id(self) -> str | None:
         """Whose registry the builds pull from, None where that is whoever applies the manifest."""
         return self.mirror_account_id or self.account_id
+
+    def emptied(self) -> Desired:
+        """The same manifest with nothing in it, as `toolkit destroy` wants it."""
+        return replace(self, repositories=(), images=(), selections=(), builds=(), provider_needs=())
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""
@@ -256,6 +287,11 @@ class Desired:
         raise KeyError(name)
 
 
+MANAGED_BY = "toolkit:managed-by"
+MANIFEST = "toolkit:manifest"
+"""Keys of the resource tags by which what we make is known."""
+
+
 def ownership_tags(name: str) -> dict[str, str]:
     """The resource tags by which everything made from the manifest `name` is known as ours."""
-    return {"toolkit:managed-by": "base-image-toolkit", "toolkit:manifest": name}
+    return {MANAGED_BY: "base-image-toolkit", MANIFEST: name}

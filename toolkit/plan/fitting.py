@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import Plan, Seed
+from toolkit.plan.model import Plan, Seed, doomed_repositories
 
 
 def misfits(desired: Desired, made: Plan) -> Iterator[str]:
@@ -24,6 +24,10 @@ def misfits(desired: Desired, made: Plan) -> Iterator[str]:
         yield f"the plan is for the region `{made.account.region}`, its manifest for `{desired.region}`"
     if desired.account_id not in (None, made.account.account_id):
         yield f"the plan is for the account `{made.account.account_id}`, its manifest for `{desired.account_id}`"
+    doomed = doomed_repositories(made.infra_changes)
+    for loss in made.losses:
+        if loss.digests and loss.name not in doomed:
+            yield f"the plan deletes images of `{loss.name}`, a repository that stays"
     counts = Counter(seed.key for seed in made.seeds)
     yield from (f"the plan has `{key}` {count} times" for key, count in counts.items() if count > 1)
     refused = {refusal.image for refusal in made.refusals}

@@ -96,7 +96,8 @@ class Seed:
     pulls the copy costs at its upstream, from `pulls[0]` to `pulls[1]` (None: cannot be known from HEAD), both 0
     where the upstream does not count. `bytes_from` is another repository that has this content, so that it costs none.
     `reason` is a phrase for the reader. `subject` is the digest that a companion is about; None for an image.
-    `is_overwritten` says that somebody else pushed what ECR has under the tag, at `pushed_at` (ISO 8601, UTC).
+    `pushed_at` is when what ECR has under the tag was pushed (ISO 8601, UTC), and `is_overwritten` says that somebody
+    else did.
     """
 
     key: str
@@ -126,7 +127,8 @@ class Seed:
 class Refusal:
     """Why this plan must not be applied. `kind` `denied` is a matter of credentials, all others are refused.
 
-    `image` is the key of the one image that it is about; None where it is about the whole plan.
+    `image` is the key of the one image that it is about, with `*` for its tag where it is about all of a repository,
+    and `source` that image's name upstream; None where it is about the whole plan.
     """
 
     code: str
@@ -134,6 +136,7 @@ class Refusal:
     hint: str | None = None
     kind: str = "refused"
     image: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class Plan:
     `adopted` the repositories that are taken over. `on_budget` is what was approved for copies that cost more pulls
     than are left, and with `keeps_going` a refusal of one image does not stop the others.
     A verdict speaks only of what was looked at: not of the infrastructure unless `covers_infra`, and not of the
-    `unseen_images` that were left out.
+    `unseen_images` that were left out. `is_destroy` marks the plan of `toolkit destroy`.
     """
 
     name: str
@@ -206,11 +209,22 @@ class Plan:
     keeps_going: bool = False
     covers_infra: bool = True
     unseen_images: int = 0
+    is_destroy: bool = False
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:
         """The seeds that copy something."""
         return tuple(seed for seed in self.seeds if seed.is_pending)
+
+    @property
+    def blocking_refusals(self) -> tuple[Refusal, ...]:
+        """The refusals for which nothing may be done at all: those of single images too, unless it keeps going."""
+        return tuple(refusal for refusal in self.refusals if not (self.keeps_going and refusal.image))
+
+    @property
+    def is_overwritten(self) -> bool:
+        """Whether somebody else pushed what ECR has under one of the tags."""
+        return any(seed.is_overwritten for seed in self.seeds)
 
     @property
     def has_changes(self) -> bool:

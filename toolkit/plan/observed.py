@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from toolkit.oci.descriptor import Platform
@@ -39,7 +40,8 @@ class SourceImage:
     `wanted_digest` is what the destination must have: `digest` itself, or that of the filtered index when platforms
     are chosen — None when that cannot be computed without a counted pull. `size` counts the bytes of all blobs
     wanted, and `documents` the manifests and indexes to be read; None when unknown for the same reason.
-    `cached_documents` of them are on disk already and cost nothing.
+    `cached_documents` of them are on disk already and cost nothing. `tag_now` is about a pinned image only: what its
+    tag points to upstream now, or why that cannot be known.
     """
 
     digest: Digest
@@ -48,15 +50,40 @@ class SourceImage:
     size: int | None = None
     documents: int | None = None
     cached_documents: int = 0
+    tag_now: Digest | SourceFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFault:
-    """Why an upstream tag cannot be copied; `kind` is `missing`, `denied`, `unreachable` or `unusable`."""
+    """Why an upstream image cannot be copied.
+
+    `kind` is `missing`, `denied`, `limited` (too many requests), `unreachable` or `unusable`. Only `limited` and
+    `unreachable` may pass by themselves; the others stay until somebody does something.
+    """
 
     kind: str
     message: str
     hint: str | None = None
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same question may be answered later."""
+        return self.kind in ("limited", "unreachable")
+
+
+class Origin(StrEnum):
+    """What is known of where an image in ECR comes from that is not as it should be."""
+
+    UPSTREAM = "upstream"
+    """Upstream has it by digest, or the index that it says it was made of."""
+    RETURNED = "returned"
+    """The same, but what upstream has under this tag now was in ECR before, and has no tag there any more."""
+    DISPLACING = "displacing"
+    """Upstream does not have it, and what upstream has under this tag now was in ECR before."""
+    LACKING = "lacking"
+    """Upstream does not have it: it never did, or it has deleted it since."""
+    UNKNOWN = "unknown"
+    """Upstream could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +91,27 @@ class DestinationImage:
     """A tag in ECR.
 
     `derived_from` is the upstream index digest and `selection` the platforms that a filtered index of ours says it
-    was made from; None for anything else.
+    was made from; None for anything else. `pushed_at` is when ECR was given the image (ISO 8601, UTC). `origin` is
+    looked up where the image is not the wanted one.
     """
 
     digest: Digest
     derived_from: Digest | None = None
     selection: str | None = None
+    pushed_at: str | None = None
+    origin: Origin | None = None
+
+    def stems_from(self, digest: Digest) -> bool:
+        """Whether it is the upstream document `digest`, or says that it was made of it."""
+        return digest in (self.digest, self.derived_from)
+
+    def is_copy_of(
+        self, source: SourceImage, platforms: tuple[Platform, ...] | None, *, keeps_attestations: bool
+    ) -> bool:
+        """Whether it is what is wanted of `source`, as far as that can be known without a pull."""
+        if source.wanted_digest is not None:
+            return self.digest == source.wanted_digest
+        return self.is_filtered_from(source.digest, platforms, keeps_attestations=keeps_attestations)
 
     def is_filtered_from(
         self, index: Digest | None, platforms: tuple[Platform, ...] | None, *, keeps_attestations: bool
@@ -94,7 +136,8 @@ class Observed:
 
     `companions` has what belongs to an image that keeps its signatures, by that image's key; each of them has a key of
     its own in `sources`, and the companion of two images is in both lists.
-    `alternatives` are other repositories that have an upstream's content, where it costs no counted pull.
+    `alternatives` are other repositories that have an upstream's content, where it costs no counted pull. `tags` are
+    all tags of the repositories that were looked at, by repository.
     """
 
     sources: Mapping[str, SourceImage | SourceFault] = field(default_factory=dict)
@@ -103,3 +146,10 @@ class Observed:
     budgets: tuple[PullBudget, ...] = ()
     companions: Mapping[str, tuple[DesiredImage, ...]] = field(default_factory=dict)
     alternatives: Mapping[str, Repository] = field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def is_lacking(image: DesiredImage, destination: DestinationImage | None) -> bool:
+    """Whether ECR has nothing that may stay for `image` when its source cannot be had: a pin stands for one content."""
+    pinned = image.source.digest
+    return destination is None or (pinned is not None and not destination.stems_from(pinned))

@@ -2,32 +2,76 @@
 
 Terraform diffs the infrastructure; this diffs only what Terraform cannot see. The cases, first match wins:
 
-| upstream                        | ECR                              | decision                              |
-|---------------------------------|----------------------------------|---------------------------------------|
-| tag missing                     | tag there                        | keep, with a notice                   |
-| missing, denied, unreachable, … | anything else                    | refused                               |
-| another digest than pinned      | any                              | refused                               |
-| there                           | tag absent, or repository goes   | copy                                  |
-| there                           | the wanted digest, or made of it | keep                                  |
-| there                           | other content, immutable         | refused                               |
-| there                           | other content, mutable           | move                                  |
+| upstream                           | ECR                                    | decision                             |
+|------------------------------------|----------------------------------------|--------------------------------------|
+| missing, denied, unreachable, …    | tag there; pinned: and of that digest  | keep, with a notice since when       |
+| missing, denied, unreachable, …    | anything else                          | this image is refused                |
+| there                              | tag absent, or repository goes         | copy                                 |
+| there                              | the wanted digest, or made of it       | keep                                 |
+| the pinned digest is there         | other content, immutable               | this image is refused                |
+| there                              | other content, immutable               | keep, with a notice                  |
+| there                              | other content, mutable                 | move                                 |
 
-The companions of an image, its signatures and referrers, follow it and are decided by the same table but for one row:
-one that has moved and cannot in an immutable repository is kept with a notice. Upstream may sign an image again at any
-time, and that must not stop the images.
+A pin is asked for by its digest. A tag that points elsewhere upstream by now is a notice.
+
+Why a tag has other content is a fact or it is not said. First match wins; "now" is what upstream has under the tag, or
+the pinned digest:
+
+| what ECR has                            | looked up                                 | reason                       |
+|-----------------------------------------|-------------------------------------------|------------------------------|
+| what upstream has now, or made of it    | –                                         | other platforms wanted       |
+|  … for these platforms, says the index  | its content is not what that gives        | overwritten                  |
+| anything, and the image is pinned       | upstream has it by digest                 | another digest is pinned     |
+| anything                                | upstream has it; ECR did not have now's   | upstream moved               |
+| anything                                | upstream has it; ECR had now's before     | not known, with a notice     |
+| anything                                | upstream lacks it; ECR had now's before   | overwritten                  |
+| no index of ours where we make one      | upstream lacks it                         | overwritten                  |
+| an index of ours                        | upstream lacks what it was made of        | made of another index        |
+| anything                                | upstream lacks it, or cannot be asked     | not known, with a notice     |
+
+"Upstream lacks it" alone proves nothing: registries delete what no tag points to any more.
+
+The companions of an image, its signatures and referrers, are decided by the first table too. One that cannot be looked
+for refuses its image, unless ECR has that image: upstream may be down, or sign an image again, at any time, and that
+must not stop what is in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
-from toolkit.oci.companions import kind_of
+from toolkit.oci.companions import is_companion_tag, kind_of
+from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Notice, Plan, Refusal, Seed, doomed_repositories
-from toolkit.plan.observed import Account, DestinationImage, Observed, SourceFault, SourceImage
+from toolkit.plan.model import InfraChange, Loss, Notice, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.observed import (
+    INDEX_TYPES,
+    Account,
+    DestinationImage,
+    Observed,
+    Origin,
+    SourceFault,
+    SourceImage,
+    is_lacking,
+)
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets, pull_costs, pulls_of
 from toolkit.plan.seed_action import SeedAction
+
+# More names than that make no notice clearer.
+_MOST_TAGS = 5
+_NOT_KNOWN = "differs from upstream; whether it ever came from there is not known"
+# Why a source cannot be had, for the reader of a table.
+_CANNOT = {
+    "denied": "access denied upstream",
+    "missing": "gone upstream",
+    "limited": "too many requests upstream",
+    "unreachable": "upstream cannot be reached",
+    "unusable": "upstream cannot be used",
+}
+_Decision = tuple[Seed, tuple[Notice, ...]]
 
 
 def make_plan(
@@ -37,38 +81,56 @@ def make_plan(
     account: Account,
     *,
     allows_destroy: bool = False,
+    destroys_removed: bool = False,
+    losses: Sequence[Loss] = (),
+    users: Mapping[str, Sequence[str]] = MappingProxyType({}),
     creates_repositories: bool = True,
     on_budget: OnBudget = OnBudget.REFUSE,
+    keeps_going: bool = False,
 ) -> Plan:
     """Decide on every image and on whether the whole may be applied.
 
+    `losses` is what is in the repositories and log groups that Terraform would delete or replace, `users` who else
+    pulls from these repositories: names of projects by repository. `allows_destroy` lets all of that go,
+    `destroys_removed` lets Terraform delete what the manifest no longer names and nothing is lost with.
+
     `creates_repositories` is False where Terraform does not run (`toolkit seed`): then a repository that is not there
-    is refused.
+    is refused. With `keeps_going` apply does what it can where single images are refused.
     """
     doomed = doomed_repositories(infra_changes)
     seeds: list[Seed] = []
-    refusals = [] if allows_destroy else list(_destroy_refusals(infra_changes))
-    notices: list[Notice] = []
-    for image in _with_companions(desired.images, observed):
+    refusals: list[Refusal] = []
+    if not allows_destroy:
+        refusals += _destroy_refusals(desired, infra_changes, losses, users, destroys_removed=destroys_removed)
+    notices: list[Notice] = [
+        Notice("infra.repository_in_use", f"`{user}` pulls from the repository `{name}`, which goes")
+        for name, projects in sorted(users.items())
+        for user in projects
+    ]
+    kept: dict[SourceFault, list[tuple[str, Seed]]] = {}
+    for image, companions in _with_companions(desired.images, observed):
         if not creates_repositories and image.repository not in observed.repositories:
-            if image.subject:  # the image itself is refused
-                continue
             refusals.append(
                 Refusal(
                     "repository.missing",
                     f"{image.path}: the repository `{image.repository}` does not exist",
                     hint="create it first: `toolkit apply`",
+                    image=f"{image.repository}:*",
                 )
             )
             continue
-        decision = _decide(desired, image, observed, is_doomed=image.repository in doomed)
-        if isinstance(decision, Refusal):
-            refusals.append(decision)
+        is_doomed = image.repository in doomed
+        decided = _decide_all(desired, image, companions, observed, is_doomed=is_doomed)
+        if isinstance(decided, Refusal):
+            refusals.append(decided)
             continue
-        seed, notice = decision
-        seeds.append(seed)
-        if notice:
-            notices.append(notice)
+        for seed, remarks in decided:
+            seeds.append(seed)
+            notices += remarks
+            if isinstance(fault := observed.sources[seed.key], SourceFault):
+                kept.setdefault(fault, []).append((image.path, seed))
+    notices += [_kept_without_source(fault, images) for fault, images in kept.items()]
+    notices += _left_behind(desired, observed, doomed)
     made = Plan(
         name=desired.name,
         account=account,
@@ -79,56 +141,126 @@ def make_plan(
         # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
+        losses=tuple(loss for loss in losses if loss.size or loss.digests),
+        keeps_going=keeps_going,
     )
     return judge_budgets(made, {}, on_budget)
 
 
-def _with_companions(images: Sequence[DesiredImage], observed: Observed) -> Iterator[DesiredImage]:
-    """Each image and then its companions, each once; a tag that the manifest asks for itself is no companion."""
+def _with_companions(
+    images: Sequence[DesiredImage], observed: Observed
+) -> Iterator[tuple[DesiredImage, Sequence[DesiredImage]]]:
+    """Each image with its companions, each once; a tag that the manifest asks for itself is no companion."""
     taken = {image.key for image in images}
     for image in images:
-        yield image
-        for companion in observed.companions.get(image.key, ()):
-            if companion.key not in taken:
-                taken.add(companion.key)
-                yield companion
+        found = {one.key: one for one in observed.companions.get(image.key, ()) if one.key not in taken}
+        taken |= found.keys()
+        yield image, list(found.values())
 
 
-def source_refusal(path: str, fault: SourceFault) -> Refusal:
+def source_refusal(path: str, fault: SourceFault, *, image: str | None = None, source: str | None = None) -> Refusal:
     """Why what the manifest asks for at `path` cannot be had."""
     return Refusal(
         f"source.{fault.kind}",
         f"{path}: {fault.message}",
         hint=fault.hint,
         kind="denied" if fault.kind == "denied" else "refused",
+        image=image,
+        source=source,
     )
 
 
-def _destroy_refusals(changes: Iterable[InfraChange]) -> Iterable[Refusal]:
+def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Notice]:
+    """What ECR keeps that the manifest does not name, any more or never did."""
+    wanted = {image.key for image in desired.images}
+    for repository, tags in sorted(observed.tags.items()):
+        left = [tag for tag in tags if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag)]
+        if left and repository not in doomed:
+            named = ", ".join(f"`{tag}`" for tag in left[:_MOST_TAGS])
+            more = f" and {len(left) - _MOST_TAGS} more" if len(left) > _MOST_TAGS else ""
+            yield Notice("image.left", f"ECR keeps what the manifest does not name in `{repository}`: {named}{more}")
+
+
+_HOLDS_SOMETHING = {
+    "aws_codebuild_project": "project",
+    "aws_codebuild_webhook": "webhook",
+    "aws_iam_role": "role",
+    "aws_cloudwatch_log_group": "log group",
+}
+"""What has a history, logs or an address that others know, and so is destroyed only when that is said."""
+
+
+def _destroy_refusals(
+    desired: Desired,
+    changes: Sequence[InfraChange],
+    losses: Sequence[Loss],
+    users: Mapping[str, Sequence[str]],
+    *,
+    destroys_removed: bool,
+) -> Iterator[Refusal]:
+    wanted = {repository.name for repository in desired.repositories}
+    lost = {loss.name: loss for loss in losses if loss.kind == "repository"}
     for change in changes:
-        if change.is_of_repository and change.destroys:
-            because = f" ({change.reason})" if change.reason else ""
-            yield Refusal(
-                "infra.destroys_repository",
-                f"Terraform would {change.action} the repository `{change.name or change.address}`{because}",
-                hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
-            )
+        if not (change.is_of_repository and change.destroys):
+            continue
+        name = change.name or change.address
+        there = lost.get(name)
+        holds = f"; it holds {len(there.digests)} images" if there and there.digests else ""
+        pulled = f"; it is pulled by {', '.join(f'`{user}`' for user in users[name])}" if users.get(name) else ""
+        if destroys_removed and name not in wanted:
+            if holds or pulled:
+                yield Refusal(
+                    "infra.destroys_images",
+                    f"the repository `{name}` would be deleted{holds}{pulled}",
+                    hint="leave --destroy-removed out to keep it in AWS, or say --allow-destroy if all of that may go",
+                )
+            continue
+        because = f" ({change.reason})" if change.reason else ""
+        yield Refusal(
+            "infra.destroys_repository",
+            f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
+            hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+        )
+    builds = {build.name for build in desired.builds}
+    doomed: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        what = _HOLDS_SOMETHING.get(change.resource_type)
+        if what and change.destroys and not (destroys_removed and change.name not in builds):
+            doomed.setdefault((change.name or change.address, change.action), []).append(what)
+    for (name, action), parts in doomed.items():
+        yield Refusal(
+            "infra.destroys_build",
+            f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} of the build `{name}`",
+            hint="restore it in the manifest, or say --allow-destroy if its history, webhook and rights may be lost",
+        )
 
 
-def _decide(
-    desired: Desired, image: DesiredImage, observed: Observed, *, is_doomed: bool
-) -> tuple[Seed, Notice | None] | Refusal:
+def _decide_all(
+    desired: Desired, image: DesiredImage, companions: Sequence[DesiredImage], observed: Observed, *, is_doomed: bool
+) -> Sequence[_Decision] | Refusal:
+    """An image and what belongs to it: all of it, or nothing where a part cannot be had."""
+    decision = _decide(desired, image, observed, is_doomed=is_doomed)
+    if isinstance(decision, Refusal):
+        return decision
+    decided = [decision]
+    for companion in companions:
+        beside = _decide(desired, companion, observed, is_doomed=is_doomed)
+        if not isinstance(beside, Refusal):
+            decided.append(beside)
+        elif decision[0].is_pending:
+            return replace(beside, image=image.key, source=str(image.source))
+        else:
+            message = f"{beside.message}; ECR keeps what it has of `{image.key}`"
+            decided[0] = (decided[0][0], (*decided[0][1], Notice(beside.code, message, beside.hint)))
+    return decided
+
+
+def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doomed: bool) -> _Decision | Refusal:
     source = observed.sources[image.key]
     destination = None if is_doomed else observed.destinations.get(image.key)
     if isinstance(source, SourceFault):
         return _without_source(image, source, destination)
-    pinned = image.source.digest
-    if pinned is not None and pinned != source.digest:
-        return Refusal(
-            "source.pin_differs",
-            f"{image.path}: `{image.source.familiar}` is `{source.digest}` upstream now, not the pinned digest",
-            hint="review the new image, then change the pin in the manifest",
-        )
+    behind = tuple(_pin_behind(image, source))
     if destination is None:
         if is_doomed:
             reason = "its repository is replaced"
@@ -136,66 +268,129 @@ def _decide(
             reason = "not in ECR"
         else:
             reason = "its repository is new"
-        return _seed(image, source, SeedAction.COPY, reason, None, observed), None
-    kept_because = _match(image, source, destination)
-    if kept_because:
-        return _seed(image, source, SeedAction.KEEP, kept_because, destination, observed), None
-    if desired.repository(image.repository).is_immutable:
-        if image.subject:
-            notice = Notice(
-                "signature.immutable",
-                f"{image.path}: the immutable `{image.key}` keeps what it has; upstream has `{source.digest}` now",
-                hint="make the repository mutable if it should follow",
-            )
-            return _seed(image, source, SeedAction.KEEP, "immutable, kept in ECR", destination, observed), notice
+        return _seed(image, source, SeedAction.COPY, reason, None, observed), behind
+    if destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations):
+        is_verbatim = source.wanted_digest == source.digest
+        reason = "same digest" if is_verbatim else "same platforms of the same index"
+        return _seed(image, source, SeedAction.KEEP, reason, destination, observed), behind
+    reason, remarks = _why_other(image, source, destination)
+    is_overwritten = any(remark.code == "tag.overwritten" for remark in remarks)
+    if not desired.repository(image.repository).fixes(image.tag):
+        seed = _seed(image, source, SeedAction.MOVE, reason, destination, observed)
+    elif image.source.digest is not None and not destination.stems_from(image.source.digest):
+        has = destination.derived_from or destination.digest
         return Refusal(
-            "tag.immutable",
-            f"{image.path}: the immutable `{image.key}` holds `{destination.digest}`, upstream has `{source.digest}`",
-            hint="mirror it under a new tag, pin the old digest, or make the repository mutable",
+            "tag.immutable_pin",
+            f"{image.path}: the immutable `{image.key}` is `{has}`, and can never become the pinned digest",
+            hint=f"pin `{has}`, which ECR has, or make the repository mutable: `tag_mutability: mutable`",
+            image=image.key,
+            source=str(image.source),
         )
-    return _seed(image, source, SeedAction.MOVE, _moved_because(source, destination), destination, observed), None
+    else:
+        seed = _seed(image, source, SeedAction.KEEP, "immutable, kept in ECR", destination, observed)
+        remarks = (*remarks, _immutable(image, source, destination))
+    return replace(seed, is_overwritten=is_overwritten), (*behind, *remarks)
 
 
-def _without_source(
-    image: DesiredImage, fault: SourceFault, destination: DestinationImage | None
-) -> tuple[Seed, Notice | None] | Refusal:
-    if fault.kind == "missing" and destination is not None:
-        seed = Seed(
-            key=image.key,
-            action=SeedAction.KEEP,
-            reason="gone upstream, kept in ECR",
-            source=image.source,
-            repository=image.repository,
-            tag=image.tag,
-            platforms=image.platforms,
-            keeps_attestations=image.keeps_attestations,
-            wanted_digest=destination.digest,
-            current_digest=destination.digest,
+def _without_source(image: DesiredImage, fault: SourceFault, there: DestinationImage | None) -> _Decision | Refusal:
+    """A source that cannot be had, which is no reason to let go of what was copied before."""
+    if there is None or is_lacking(image, there):
+        return source_refusal(image.path, fault, image=image.key, source=str(image.source))
+    seed = Seed(
+        key=image.key,
+        action=SeedAction.KEEP,
+        reason=f"{_CANNOT[fault.kind]}, kept in ECR",
+        source=image.source,
+        repository=image.repository,
+        tag=image.tag,
+        platforms=image.platforms,
+        keeps_attestations=image.keeps_attestations,
+        wanted_digest=there.digest,
+        current_digest=there.digest,
+        subject=image.subject,
+        pushed_at=there.pushed_at,
+    )
+    return seed, ()
+
+
+def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -> Notice:
+    """One for all images with the same fault: a registry that is down may be that of hundreds."""
+    days = sorted(seed.pushed_at[:10] for _, seed in kept if seed.pushed_at)
+    path, _ = kept[0]
+    if len(kept) == 1:
+        since = f" since {days[0]}" if days else ""
+        message = f"{path}: {fault.message}; ECR has it{since} and keeps it"
+    else:
+        since = f", the oldest since {days[0]}," if days else ""
+        message = f"{path} and {len(kept) - 1} more: {fault.message}; ECR has them{since} and keeps them"
+    hint = "move to a tag that is still published" if fault.kind == "missing" else fault.hint
+    return Notice(f"source.{fault.kind}", message, hint)
+
+
+def _pin_behind(image: DesiredImage, source: SourceImage) -> Iterator[Notice]:
+    """Whether the tag of a pinned image points elsewhere by now."""
+    now = source.tag_now
+    tag = replace(image.source, digest=None).familiar
+    if isinstance(now, Digest) and now != source.digest:
+        yield Notice(
+            "source.pin_behind",
+            f"{image.path}: `{tag}` is `{now}` upstream now; the pinned digest stays",
+            hint="review the new image, and change the pin if it should follow",
         )
-        notice = Notice(
-            "source.missing",
-            f"{image.path}: `{image.source.familiar}` is gone upstream; ECR keeps what it has",
-            hint="move to a tag that is still published",
-        )
-        return seed, notice
-    return source_refusal(image.path, fault)
+    elif isinstance(now, SourceFault) and now.kind == "missing":
+        yield Notice("source.pin_behind", f"{image.path}: the tag `{tag}` is gone upstream; the pinned digest stays")
 
 
-def _match(image: DesiredImage, source: SourceImage, destination: DestinationImage) -> str | None:
-    """Why the destination is right as it is; None when it is not, or when that cannot be known."""
-    if source.wanted_digest is not None:
-        if destination.digest != source.wanted_digest:
-            return None
-        return "same digest" if source.wanted_digest == source.digest else "same platforms of the same index"
-    if destination.is_filtered_from(source.digest, image.platforms, keeps_attestations=image.keeps_attestations):
-        return "same platforms of the same index"
-    return None
+def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage) -> tuple[str, tuple[Notice, ...]]:
+    """Why ECR has other content under the tag, as far as it is known, and what to know of that: the second table."""
+    if image.subject:  # an index of referrers is composed here: upstream never has one of before
+        return "upstream has other content now", ()
+    pushed = f", pushed {there.pushed_at}" if there.pushed_at else ""
+    holds = f"{image.path}: `{image.key}` holds `{there.digest}`{pushed}"
+    if there.stems_from(source.digest):
+        is_same = there.is_filtered_from(source.digest, image.platforms, keeps_attestations=image.keeps_attestations)
+        if not is_same:
+            return "other platforms wanted", ()
+        return _overwritten(f"{holds}, which is not what these platforms of `{source.digest}` are")
+    is_cut = source.media_type in INDEX_TYPES and not (image.platforms is None and image.keeps_attestations)
+    lacks = f"which `{image.source.name}` does not have"
+    match there.origin:
+        case Origin.UPSTREAM | Origin.RETURNED if image.source.digest is not None:
+            return "another digest is pinned", ()
+        case Origin.UPSTREAM:
+            return "upstream moved", ()
+        case Origin.RETURNED:
+            known = "upstream has it too, and ECR had before it what upstream has now"
+            return "upstream moved back, or it was moved in ECR", (_origin_unknown(f"{holds}: {known}"),)
+        case Origin.DISPLACING:
+            return _overwritten(f"{holds}, {lacks}; before, it held what upstream has now")
+        case Origin.LACKING if is_cut and there.derived_from is None:
+            return _overwritten(f"{holds}, {lacks}, and which is no index of chosen platforms as toolkit makes them")
+        case Origin.LACKING if there.derived_from is not None:
+            return "made of another index than upstream has now", ()
+        case Origin.LACKING:
+            return _NOT_KNOWN, (_origin_unknown(f"{holds}, {lacks}: it never had it, or has deleted it since"),)
+    return _NOT_KNOWN, (_origin_unknown(f"{holds}; upstream could not be asked whether it has that"),)
 
 
-def _moved_because(source: SourceImage, destination: DestinationImage) -> str:
-    if destination.derived_from == source.digest:
-        return "other platforms wanted"
-    return "upstream moved"
+def _overwritten(message: str) -> tuple[str, tuple[Notice, ...]]:
+    hint = "find out who pushed it, in CloudTrail by `PutImage`, before you apply"
+    return "overwritten in ECR", (Notice("tag.overwritten", message, hint),)
+
+
+def _origin_unknown(message: str) -> Notice:
+    return Notice("tag.origin_unknown", message, hint="look in CloudTrail who pushed it, by `PutImage`")
+
+
+def _immutable(image: DesiredImage, source: SourceImage, there: DestinationImage) -> Notice:
+    if image.subject:
+        code, has = "signature.immutable", f"upstream has `{source.digest}` now"
+    elif there.stems_from(source.digest):
+        code, has = "tag.immutable", "other platforms are wanted now"
+    else:
+        code, has = "tag.immutable", f"upstream has `{source.digest}` now"
+    message = f"{image.path}: the immutable `{image.key}` keeps `{there.digest}`; {has}"
+    return Notice(code, message, hint="make the repository mutable, `tag_mutability: mutable`, if it should follow")
 
 
 def _seed(
@@ -225,6 +420,7 @@ def _seed(
         current_digest=destination.digest if destination else None,
         size=source.size,
         subject=image.subject,
+        pushed_at=destination.pushed_at if destination else None,
         pulls=(0, 0)
         if is_kept or elsewhere or not counts
         else pulls_of(source, image.platforms, image.keeps_attestations),

@@ -27,6 +27,7 @@ from toolkit.manifest.destinations import (
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import canonical_host
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
@@ -39,14 +40,20 @@ from toolkit.plan.desired import (
     DesiredRegistry,
     DesiredRepository,
     DesiredSelection,
+    ProviderNeed,
     S3Backend,
     Upstream,
 )
+
+EXCLUSIONS_SINCE = (6, 8)
+"""The AWS provider that first has filters of tags which the mutability of a repository leaves out."""
 
 ENVIRONMENT_IMAGES = {
     "LINUX_CONTAINER": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
     "LINUX_GPU_CONTAINER": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
     "ARM_CONTAINER": "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+    "LINUX_EC2": "aws/codebuild/ami/amazonlinux-x86_64-base:latest",
+    "ARM_EC2": "aws/codebuild/ami/amazonlinux-arm-base:latest",
 }
 """AWS's own for each kind of machine: they bring Docker, and cost no pull at Docker Hub."""
 
@@ -84,6 +91,9 @@ def resolve(manifest: Manifest) -> Desired:
             for host, registry in manifest.registries.items()
         },
         mirror_account_id=mirror_account_id,
+        provider_needs=() if mirror_account_id else _provider_needs(manifest),
+        workspace=manifest.terraform.workspace,
+        provider_versions=", ".join(filter(None, (PROVIDER_VERSIONS, manifest.terraform.provider_version))),
     )
 
 
@@ -98,13 +108,26 @@ def _repository(name: str, settings: RepositorySettingsSpec) -> DesiredRepositor
     return DesiredRepository(
         name=name,
         tag_mutability=settings.tag_mutability.upper(),
+        tag_mutability_exclusions=settings.tag_mutability_exclusions,
         scan_on_push=settings.scan_on_push,
         encryption_type=settings.encryption.type,
         kms_key=settings.encryption.kms_key,
         expire_untagged_after_days=settings.expire_untagged_after_days,
         pull_principals=settings.pull_principals,
         organization_id=settings.organization_id,
+        policy_statements=settings.policy_statements,
         force_delete=settings.force_delete,
+        resource_tags=dict(settings.resource_tags),
+    )
+
+
+def _provider_needs(manifest: Manifest) -> tuple[ProviderNeed, ...]:
+    """The fields that are set and that not every AWS provider has which our modules take."""
+    places = {"repositories": manifest.repositories.tag_mutability_exclusions}
+    for number, image in enumerate(manifest.images):
+        places[f"images[{number}].repository_settings"] = image.repository_settings.tag_mutability_exclusions
+    return tuple(
+        ProviderNeed(f"{place}.tag_mutability_exclusions", EXCLUSIONS_SINCE) for place, set_ in places.items() if set_
     )
 
 
@@ -167,7 +190,8 @@ def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors)
     """Those that its Dockerfiles name, then the tools that a builder fetches besides."""
     listed = {upstream_tag(original) for original in build.images}
     tools = [name for name in BUILD_TOOLS if upstream_tag(name) not in listed] if manifest.build_tools else []
-    for original in (*build.images, *tools) if build.strategy != "login" else ():
+    fetches = build.strategy != "login" and (build.has_docker or build.images)
+    for original in (*build.images, *tools) if fetches else ():
         reference = Reference.parse(original)
         if mirror := mirrors.find_named(reference):
             yield BuildImage(original, mirror.repository, mirror.tag, reference.digest)
@@ -221,6 +245,7 @@ def _build_settings(build: BuildProjectSpec, mirrors: Mirrors) -> BuildSettings:
         environment_mirror=_build_image(image.removeprefix(MIRROR), mirrors) if image.startswith(MIRROR) else None,
         parameter_variables=_variables(build, "parameter"),
         secret_variables=_variables(build, "secret"),
+        is_privileged=_is_privileged(build),
         fleet=build.fleet,
         vpc=build.vpc,
         cache=build.cache,
@@ -231,7 +256,9 @@ def _build_settings(build: BuildProjectSpec, mirrors: Mirrors) -> BuildSettings:
         has_badge=build.badge,
         artifacts=build.artifacts,
         s3_logs=build.s3_logs,
+        log_kms_key=build.log_kms_key,
         kms_key=build.kms_key,
+        service_role_arn=build.service_role_arn,
         policy_statements=build.policy_statements,
         permissions_boundary=build.permissions_boundary,
         resource_tags=dict(build.resource_tags),
@@ -243,6 +270,11 @@ def _environment_image(build: BuildProjectSpec, settings: BuildSettings) -> str:
     if mirror := settings.environment_mirror:
         return f"{mirror.repository}:{mirror.tag}"
     return build.environment_image or ENVIRONMENT_IMAGES[build.environment_type]
+
+
+def _is_privileged(build: BuildProjectSpec) -> bool:
+    """Docker in a container needs it; a machine has Docker as it is."""
+    return not build.environment_type.endswith("_EC2") if build.privileged is None else build.privileged
 
 
 def _variables(build: BuildProjectSpec, kind: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A saved plan held against what is in ECR now. Pure.
 
 What an earlier run of it has copied stays, so that the plan can be run again until every image is in place; a tag that
-is neither as it was nor as it is to be stops it.
+is neither as it was nor as it is to be stops it, or is left out where the plan keeps going.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def resume(made: Plan, there: Mapping[str, DestinationImage]) -> Plan:
             refusals.append(_moved(seed, found))
     return replace(
         made,
-        seeds=made.seeds if refusals else tuple(seeds),
+        seeds=made.seeds if refusals and not made.keeps_going else tuple(seeds),
         pull_costs=pull_costs(seeds, [cost.budget for cost in made.pull_costs if cost.budget]),
         refusals=(*made.refusals, *refusals),
     )
@@ -61,4 +61,5 @@ def _kept(seed: Seed, found: DestinationImage) -> Seed:
 def _moved(seed: Seed, found: DestinationImage | None) -> Refusal:
     now = f"is `{found.digest}` now" if found else "is gone"
     before = f"was `{seed.current_digest}`" if seed.current_digest else "was not there"
-    return Refusal("plan.stale", f"`{seed.key}` {now}, and {before} when the plan was made", hint=PLAN_AGAIN)
+    message = f"`{seed.key}` {now}, and {before} when the plan was made"
+    return Refusal("plan.stale", message, hint=PLAN_AGAIN, image=seed.key, source=str(seed.source))

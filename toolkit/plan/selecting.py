@@ -2,6 +2,9 @@
 
 A tag that the manifest lists, or that an earlier selection chose, for the same repository is the same image: the first
 to ask for it decides its platforms. `keep` counts it all the same.
+
+Where an upstream cannot be listed, its selections choose among the tags that ECR has: those stay as they are, and no
+new ones are picked up.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from toolkit.oci.companions import is_companion_tag
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredSelection
-from toolkit.plan.model import Refusal
+from toolkit.plan.model import Notice, Refusal
 from toolkit.plan.observed import SourceFault
 from toolkit.plan.planner import source_refusal
 
@@ -19,14 +23,18 @@ Listings = Mapping[Repository, Sequence[str] | SourceFault]
 
 
 def choose_images(
-    desired: Desired, listings: Listings, is_meant: Callable[[DesiredImage], bool] = lambda _: True
-) -> tuple[Desired, tuple[Refusal, ...]]:
+    desired: Desired,
+    listings: Listings,
+    is_meant: Callable[[DesiredImage], bool] = lambda _: True,
+    stored: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Desired, tuple[Refusal | Notice, ...]]:
     """`desired` with an image for each selected tag, in the manifest's order, and what cannot be selected.
 
-    Of what is not meant (`seed --only`) nothing is refused.
+    Of what is not meant (`seed --only`) nothing is refused. `stored` has the tags in ECR, by repository, of selections
+    that cannot be listed.
     """
     taken = {image.key: image for image in desired.images}
-    refusals: list[Refusal] = []
+    remarks: list[Refusal | Notice] = []
     images: list[DesiredImage] = []
     without: set[DesiredSelection] = set()
     done = 0
@@ -34,36 +42,52 @@ def choose_images(
         images += desired.images[done : selection.position]
         done = selection.position
         listed = listings[selection.source]
-        tags = _tags(selection, listed)
-        if isinstance(tags, Refusal):
-            # An upstream that has no tags, or cannot be listed, may have anything.
-            if isinstance(listed, SourceFault) or not listed or any(map(is_meant, map(selection.image, listed))):
-                refusals.append(tags)
+        if isinstance(listed, SourceFault):
+            kept = selection.tags.choose(
+                t for t in (stored or {}).get(selection.repository, ()) if not is_companion_tag(t)
+            )
+            remarks.append(_not_listed(selection, listed, keeps=bool(kept)))
             without.add(selection)
-            continue
+            tags: Sequence[str] = kept
+        else:
+            tags = selection.tags.choose(listed)
+            # An upstream that has no tags may have anything.
+            if not tags and (not listed or any(map(is_meant, map(selection.image, listed)))):
+                remarks.append(_none_match(selection, listed))
+            if not tags:
+                without.add(selection)
         for image in map(selection.image, tags):
             there = taken.setdefault(image.key, image)
             if there is image:
                 images.append(image)
             elif there.source.name != image.source.name and (is_meant(image) or is_meant(there)):
-                refusals.append(_collision(image, there))
+                remarks.append(_collision(image, there))
     images += desired.images[done:]
-    refusals += _missing_for_builds(desired, taken, without, is_meant)
-    return replace(desired, images=tuple(images), selections=()), tuple(refusals)
+    remarks += _missing_for_builds(desired, taken, without, is_meant)
+    return replace(desired, images=tuple(images), selections=()), tuple(remarks)
 
 
-def _tags(selection: DesiredSelection, listed: Sequence[str] | SourceFault) -> Sequence[str] | Refusal:
-    if isinstance(listed, SourceFault):
-        return source_refusal(selection.path, listed)
-    chosen = selection.tags.choose(listed)
-    if chosen:
-        return chosen
+def _not_listed(selection: DesiredSelection, fault: SourceFault, *, keeps: bool) -> Refusal | Notice:
+    if keeps:
+        message = f"{selection.path}: {fault.message}; the tags that ECR has are kept, and no new ones picked up"
+        return Notice(f"source.{fault.kind}", message, fault.hint)
+    image = f"{selection.repository}:*"
+    return source_refusal(selection.path, fault, image=image, source=str(selection.source))
+
+
+def _none_match(selection: DesiredSelection, listed: Sequence[str]) -> Refusal:
     name = Reference(selection.source.registry, selection.source.path).familiar
     near = ", ".join(f"`{tag}`" for tag in selection.tags.nearest(listed))
     found = (
         f"none of the {len(listed)} tags of `{name}` matches; the nearest: {near}" if near else f"`{name}` has no tags"
     )
-    return Refusal("tags.none_match", f"{selection.path}: {found}", hint="correct the selection, or list the tags")
+    return Refusal(
+        "tags.none_match",
+        f"{selection.path}: {found}",
+        hint="correct the selection, or list the tags",
+        image=f"{selection.repository}:*",
+        source=str(selection.source),
+    )
 
 
 def _collision(image: DesiredImage, there: DesiredImage) -> Refusal:

@@ -1,8 +1,8 @@
 """moto's ECR, completed where a registry hangs on it, and read as the place where ECR's documents are.
 
 Changed on moto's own classes, for the server process only: tokens are random and end after twelve hours,
-`BatchGetImage` names the tag that was asked for, an image's digest and size are those of its bytes, and repository
-names are what AWS takes.
+`BatchGetImage` names the tag that was asked for, an image's digest and size are those of its bytes, a tag that moves
+leaves its image behind, `DescribeImages` heeds its filter, and repository names are what AWS takes.
 """
 
 from __future__ import annotations
@@ -69,7 +69,31 @@ def complete_ecr(tokens: EcrTokens) -> None:
         }
         return ActionResult({"authorizationData": [data]})
 
+    put_image = models.ECRBackend.put_image
+    describe_images = responses.ECRResponse.describe_images
+
+    def put_and_keep(
+        backend: Any, repository_name: str, image_manifest: str, image_tag: str, *rest: Any, **more: Any
+    ) -> Any:
+        repository = backend.repositories.get(repository_name)
+        if repository is not None and image_tag is not None:
+            backend._resolve_image_tag_mutability(repository, image_tag)  # raises for a tag that cannot move
+            for image in tuple(repository.images):
+                if image.image_manifest != image_manifest:
+                    _take_tag(image, image_tag)
+        return put_image(backend, repository_name, image_manifest, image_tag, *rest, **more)
+
+    def describe_filtered(response: Any) -> Any:
+        answer = describe_images(response)
+        wanted = (response._get_param("filter") or {}).get("tagStatus", "ANY")
+        if wanted != "ANY":
+            details = answer.result["imageDetails"]
+            answer.result["imageDetails"] = [d for d in details if hasattr(d, "image_tags") == (wanted == "TAGGED")]
+        return answer
+
     models.ECR_REPOSITORY_NAME_PATTERN = _NAME_PATTERN
+    models.ECRBackend.put_image = put_and_keep
+    responses.ECRResponse.describe_images = describe_filtered
     models.Image._create_digest = _create_digest
     models.Image.get_image_size_in_bytes = _size_in_bytes
     models.ECRBackend.batch_get_image = _batch_get_image
@@ -106,9 +130,7 @@ class MotoDocuments:
             if tag is None:
                 return
             for other in images:
-                if tag in other.image_tags:
-                    other.remove_tag(tag)
-                    other.image_tag = other.image_tags[-1] if other.image_tags else None
+                _take_tag(other, tag)
             image.update_tag(tag)
 
     def all(self, repository: str) -> list[StoredDocument]:
@@ -146,6 +168,11 @@ def ecr_references(account_id: str) -> list[str]:
 
 def _suffix(region: str) -> str:
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+
+
+def _take_tag(image: Any, tag: str) -> None:
+    image.remove_tag(tag)
+    image.image_tag = image.image_tags[-1] if image.image_tags else None
 
 
 def _create_digest(image: Any) -> None:

@@ -125,7 +125,7 @@ class BudgetedRun:
             elif isinstance(found, PullBudget):
                 self._budgets[registry] = found
                 chosen |= choose(seeds, found)
-            elif found.kind != "unreachable":
+            elif not found.is_temporary:
                 self._outcomes[seeds[0].key] = replace(
                     self._left(seeds[0].key),
                     status=SeedStatus.FAILED,

@@ -14,7 +14,16 @@ from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, 
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import CredentialUnusable, Denied, OciError, Unauthorized
+from toolkit.oci.errors import (
+    ConnectionFailed,
+    CredentialUnusable,
+    Denied,
+    NotFound,
+    OciError,
+    RegistryError,
+    TooManyRequests,
+    Unauthorized,
+)
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.values import dataclass
@@ -22,6 +31,8 @@ from toolkit.plan.observed import SourceFault
 
 if TYPE_CHECKING:
     from toolkit.oci.pull_limits import Upstream
+
+_NOT_IMPLEMENTED = 501
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,18 @@ class CompanionSearch:
 
 
 def fault_of(error: OciError) -> SourceFault:
-    """Why upstream cannot be asked."""
-    is_denied = isinstance(error, (Unauthorized, Denied, CredentialUnusable))
-    return SourceFault("denied" if is_denied else "unreachable", error.message, error.hint)
+    """Why upstream cannot be asked, or cannot give what was asked for: see `SourceFault` for the kinds."""
+    match error:
+        case Unauthorized() | Denied() | CredentialUnusable():
+            kind = "denied"
+        case TooManyRequests() | RegistryError(status=429):
+            kind = "limited"
+        case NotFound():
+            kind = "missing"
+        case RegistryError() if error.is_temporary or (error.status >= 500 and error.status != _NOT_IMPLEMENTED):
+            kind = "unreachable"
+        case ConnectionFailed(is_temporary=True):
+            kind = "unreachable"
+        case _:
+            kind = "unusable"
+    return SourceFault(kind, error.message, error.hint)

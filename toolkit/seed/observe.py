@@ -6,8 +6,9 @@ Its threads are the seeder's kind, a `WorkerPool`; they only ever read.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
-from toolkit.oci.descriptor import Platform
+from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import NotFound, OciError
@@ -26,7 +27,15 @@ from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.oci.values import dataclass
-from toolkit.plan.observed import DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.plan.observed import (
+    DestinationImage,
+    Observed,
+    Origin,
+    PullBudget,
+    SourceFault,
+    SourceImage,
+    is_lacking,
+)
 from toolkit.seed.companions import Companion, CompanionSearch, Found, fault_of
 from toolkit.seed.preview import preview
 from toolkit.seed.worker_pool import WorkerPool
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage
     from toolkit.plan.model import Seed
 
+# A registry that has answered none of so many requests, each sent again several times, is not asked for the rest.
+_MOST_SILENCES = 8
 # HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
 _THREADS = 32
 
@@ -52,49 +63,83 @@ class StoredImage(Protocol):
         """The document, byte for byte."""
 
 
-StoredImages = Callable[[str, Sequence[str]], Mapping[str, StoredImage] | None]
+class PushedTag(Protocol):
+    """A tag in ECR and since when."""
+
+    @property
+    def digest(self) -> Digest:
+        """What the tag points to."""
+
+    @property
+    def pushed_at(self) -> str:
+        """When ECR was given that image (ISO 8601, UTC)."""
+
+
+class Ecr(Protocol):
+    """What is asked of the destination, by ECR's own API."""
+
+    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
+        """Tag -> image; None without the repository."""
+
+    def tags(self, repository: str) -> Mapping[str, PushedTag]:
+        """Every tag of a repository."""
+
+    def has_image(self, repository: str, digest: Digest) -> bool:
+        """Whether a repository has an image of that digest, with or without a tag."""
+
+
 Head = ManifestHead | SourceFault
-_Heads = Mapping[Reference, Head]
-_Stored = Mapping[str, Mapping[str, StoredImage] | None]
+_Stored = Future[Mapping[str, StoredImage] | None]
+_Listed = Future[Mapping[str, PushedTag]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Company:
-    """The companions of one image, and which of their tags are at the destination."""
+class _Seen:
+    """One image on both sides; its companions, and which of their tags are at the destination."""
 
+    source: SourceImage | SourceFault
+    destination: DestinationImage | None = None
     found: Found = field(default_factory=Found)
     stored: Mapping[str, StoredImage] = field(default_factory=dict)
 
 
-_Companies = Mapping[str, _Company]
+class _Silences:
+    """Which registries give no answer to anything, so that one that is down is not waited for image by image."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answered: set[str] = set()
+        self._silent: Counter[str] = Counter()
+
+    def fault(self, registry: str) -> SourceFault | None:
+        """Why `registry` is not asked any more, if it is not."""
+        with self._lock:
+            if registry in self._answered or self._silent[registry] < _MOST_SILENCES:
+                return None
+        return SourceFault("unreachable", f"`{registry}` answers nothing", "run again later")
+
+    def note(self, registry: str, head: Head) -> None:
+        """Learn from what came of a request."""
+        with self._lock:
+            if isinstance(head, SourceFault) and head.kind == "unreachable":
+                self._silent[registry] += 1
+            else:
+                self._answered.add(registry)
 
 
 class Observation:
     """An observation under way."""
 
-    def __init__(
-        self,
-        heads: Mapping[Reference, Future[Head]],
-        stored: Mapping[str, Future[Mapping[str, StoredImage] | None]],
-        companies: Mapping[str, Future[_Company]],
-        finish: Callable[[_Heads, _Stored, _Companies], Observed],
-    ) -> None:
-        self._heads = heads
-        self._stored = stored
-        self._companies = companies
+    def __init__(self, finish: Callable[[], Observed]) -> None:
         self._finish = finish
 
     def result(self) -> Observed:
         """Wait for both sides. Raises AccessDenied or Refused when ECR says no; sources fail one by one."""
-        return self._finish(
-            {reference: future.result() for reference, future in self._heads.items()},
-            {repository: future.result() for repository, future in self._stored.items()},
-            {key: future.result() for key, future in self._companies.items()},
-        )
+        return self._finish()
 
 
 class Observer:
-    """Looks at sources and destinations. `stored_images` is ECR's BatchGetImage for one repository.
+    """Looks at sources and destinations. `ecr` is None where only sources are asked about.
 
     `find` tells which other repository has what a digest names.
     """
@@ -102,7 +147,7 @@ class Observer:
     def __init__(
         self,
         upstream: Upstream,
-        stored_images: StoredImages,
+        ecr: Ecr | None,
         emit: Emit,
         *,
         cache: DocumentCache,
@@ -111,7 +156,7 @@ class Observer:
     ) -> None:
         self._upstream = upstream
         self._clock = clock
-        self._stored_images = stored_images
+        self._ecr = ecr
         self._emit = emit
         self._cache = cache
         self._search = CompanionSearch(upstream, cache)
@@ -121,37 +166,52 @@ class Observer:
     def start(self, images: Sequence[DesiredImage], repositories: frozenset[str]) -> Iterator[Observation]:
         """Look at all `images` in the background; `repositories` are the ones that exist.
 
-        Leaving the block early drops the requests that have not begun.
+        A source that cannot be had, of an image that ECR lacks, is told at once as a notice. Leaving the block early
+        drops the requests that have not begun.
         """
         wanted: dict[str, list[str]] = defaultdict(list)
         for image in images:
-            if image.repository in repositories:
+            if image.repository in repositories and self._ecr is not None:
                 wanted[image.repository].append(image.tag)
         self._emit(StepStarted("observe", f"{len(images)} images"))
         started = self._clock()
         ended = [started]
 
-        def compose(heads: _Heads, stored: _Stored, companies: _Companies) -> Observed:
-            observed = self._compose(images, repositories, heads, stored, companies)
-            there = f"{sum(image.key in observed.destinations for image in images)} of {len(images)} images are in ECR"
-            self._emit(StepFinished("observe", round(max(ended) - started, 3), there))
-            return observed
-
         with _threads() as pool:
-            stored = {name: pool.ask(partial(self._stored_images, name, tags)) for name, tags in wanted.items()}
-            heads = {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(map(_by_tag, images))}
+            stored: dict[str, _Stored] = {}
+            listed: dict[str, _Listed] = {}
+            if self._ecr is not None:
+                stored = {name: pool.ask(partial(self._ecr.images, name, tags)) for name, tags in wanted.items()}
+                listed = {name: pool.ask(partial(self._ecr.tags, name)) for name in wanted}
+            asked = [reference for image in images for reference in (image.source, _by_tag(image))]
+            silences = _Silences()
+            heads = {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(asked)}
+            told: dict[SourceFault, str] = {}
             # Requests run in order of arrival, so what these wait for has begun before them.
-            companies = {
+            seen = {
                 image.key: pool.ask(
-                    partial(self._companions, image, heads[_by_tag(image)], stored.get(image.repository))
+                    partial(self._look, image, heads, stored.get(image.repository), listed.get(image.repository), told)
                 )
                 for image in images
-                if image.keeps_signatures
             }
-            futures: list[Future[Any]] = [*stored.values(), *heads.values(), *companies.values()]
+            futures: list[Future[Any]] = [*listed.values(), *heads.values(), *seen.values()]
             for future in futures:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
-            yield Observation(heads, stored, companies, compose)
+
+            def finish() -> Observed:
+                observed = self._compose(
+                    images,
+                    repositories,
+                    {reference: future.result() for reference, future in heads.items()},
+                    {key: future.result() for key, future in seen.items()},
+                    {name: future.result() for name, future in listed.items()},
+                )
+                there = sum(image.key in observed.destinations for image in images)
+                detail = f"{there} of {len(images)} images are in ECR"
+                self._emit(StepFinished("observe", round(max(ended) - started, 3), detail))
+                return observed
+
+            yield Observation(finish)
 
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
@@ -239,6 +299,13 @@ class Observer:
         except OciError as error:
             return fault_of(error)
 
+    def _head_unless(self, silences: _Silences, source: Reference) -> Head:
+        head: Head | None = silences.fault(source.registry)
+        if head is None:
+            head = self._head(source)
+            silences.note(source.registry, head)
+        return head
+
     def _head(self, source: Reference) -> Head:
         try:
             head = self._upstream.head_manifest(source)
@@ -250,60 +317,112 @@ class Observer:
             )
         return head
 
+    def _look(
+        self,
+        image: DesiredImage,
+        heads: Mapping[Reference, Future[Head]],
+        stored: _Stored | None,
+        listed: _Listed | None,
+        told: dict[SourceFault, str],
+    ) -> _Seen:
+        there = ((stored.result() if stored else None) or {}).get(image.tag)
+        tags = listed.result() if there and listed else {}
+        destination = None if there is None else _destination(there, tags.get(image.tag), read_provenance(there.raw))
+        head = heads[image.source].result()
+        found = Found()
+        beside: Mapping[str, StoredImage] = {}
+        if image.keeps_signatures and not isinstance(head, SourceFault):
+            found, beside = self._companions(image, head.descriptor, there, told, exists=stored is not None)
+        source = self.measure(head, image.platforms, image.keeps_attestations)  # now that an index may have been read
+        if isinstance(source, SourceFault):
+            if is_lacking(image, destination):
+                self._tell(image, source, told)
+            return _Seen(source, destination)
+        if image.source.digest is not None:
+            now = heads[_by_tag(image)].result()
+            source = replace(source, tag_now=now if isinstance(now, SourceFault) else now.descriptor.digest)
+        if destination is not None:
+            is_right = destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations)
+            if not is_right and not destination.stems_from(source.digest):
+                destination = replace(destination, origin=self._origin(image, source, destination, tags))
+        return _Seen(source, destination, found, beside)
+
+    def _tell(self, image: DesiredImage, fault: SourceFault, told: dict[SourceFault, str]) -> None:
+        """Say at once what the plan will be refused for; of several images with the same fault for the first."""
+        if told.setdefault(fault, image.key) == image.key:
+            self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
+
+    def _origin(
+        self, image: DesiredImage, source: SourceImage, there: DestinationImage, tags: Mapping[str, PushedTag]
+    ) -> Origin:
+        """Where an image comes from that is not what is wanted, as far as a HEAD and ECR's memory can tell."""
+        try:
+            asked = there.derived_from or there.digest
+            is_upstream = self._upstream.head_manifest(image.source.name.with_digest(asked)) is not None
+        except OciError:
+            return Origin.UNKNOWN
+        wanted = source.wanted_digest
+        # With a tag it may be there for that one's sake.
+        was_there = (
+            wanted is not None
+            and self._ecr is not None
+            and all(tag.digest != wanted for tag in tags.values())
+            and self._ecr.has_image(image.repository, wanted)
+        )
+        if is_upstream:
+            return Origin.RETURNED if was_there else Origin.UPSTREAM
+        return Origin.DISPLACING if was_there else Origin.LACKING
+
     def _companions(
         self,
         image: DesiredImage,
-        head: Future[Head],
-        stored: Future[Mapping[str, StoredImage] | None] | None,
-    ) -> _Company:
-        top = head.result()
-        if isinstance(top, SourceFault):
-            return _Company()
-        there = ((stored.result() if stored else None) or {}).get(image.tag)
-        found = self._search.find(
-            _by_tag(image), top.descriptor, image.platforms, image.keeps_attestations, there.raw if there else None
-        )
+        top: Descriptor,
+        there: StoredImage | None,
+        told: dict[SourceFault, str],
+        *,
+        exists: bool,
+    ) -> tuple[Found, Mapping[str, StoredImage]]:
+        """What upstream keeps beside an image, and what ECR has of it where its repository `exists`."""
+        stored = there.raw if there else None
+        found = self._search.find(image.source, top, image.platforms, image.keeps_attestations, stored)
+        for companion in found.companions:
+            if isinstance(companion.head, SourceFault) and there is None:
+                self._tell(image, companion.head, told)
         tags = [companion.tag for companion in found.companions]
-        return _Company(found, (self._stored_images(image.repository, tags) if stored and tags else None) or {})
+        if self._ecr is None or not exists or not tags:
+            return found, {}
+        return found, self._ecr.images(image.repository, tags) or {}
 
     def _compose(
         self,
         images: Sequence[DesiredImage],
         repositories: frozenset[str],
-        heads: _Heads,
-        stored: _Stored,
-        companies: _Companies,
+        heads: Mapping[Reference, Head],
+        seen: Mapping[str, _Seen],
+        listed: Mapping[str, Mapping[str, PushedTag]],
     ) -> Observed:
-        destinations = {}
-        for image in images:
-            there = (stored.get(image.repository) or {}).get(image.tag)
-            if there is not None:
-                derived_from, selection = read_provenance(there.raw) or (None, None)
-                destinations[image.key] = DestinationImage(there.digest, derived_from, selection)
-        sources = {
-            image.key: self.measure(heads[_by_tag(image)], image.platforms, image.keeps_attestations)
-            for image in images
-        }
+        sources = {key: one.source for key, one in seen.items()}
+        destinations = {key: one.destination for key, one in seen.items() if one.destination is not None}
         companions: dict[str, tuple[DesiredImage, ...]] = {}
         counted = list(heads.items())
         for image in images:
-            company = companies.get(image.key)
-            if company is None:
-                continue
-            if company.found.recount:
-                counted.append((image.source, company.found.recount))
+            found, stored = seen[image.key].found, seen[image.key].stored
+            if found.recount:
+                counted.append((image.source, found.recount))
             wanted = []
-            for companion in company.found.companions:
+            for companion in found.companions:
                 one = _companion_image(image, companion)
                 wanted.append(one)
                 counted.append((one.source, companion.head))
                 if one.key not in sources:  # the first to ask for a tag is the one that is served
                     sources[one.key] = self.measure(companion.head, one.platforms, one.keeps_attestations)
-                    there = company.stored.get(one.tag)
+                    there = stored.get(one.tag)
                     if there is not None:
-                        destinations[one.key] = DestinationImage(there.digest)
+                        tag = listed.get(one.repository, {}).get(one.tag)
+                        destinations[one.key] = _destination(there, tag, None)
             companions[image.key] = tuple(wanted)
-        return Observed(sources, destinations, repositories, read_budgets(counted), companions)
+        tags = {name: tuple(sorted(names)) for name, names in listed.items()}
+        return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
 
 
 @contextmanager
@@ -317,8 +436,17 @@ def _threads() -> Iterator[WorkerPool]:
 
 
 def _by_tag(image: DesiredImage) -> Reference:
-    """What to ask upstream: the tag, also for a pinned image, so that a pin that no longer holds is seen."""
+    """The tag alone, also of a pinned image: asked so that a pin that has fallen behind is seen."""
     return replace(image.source, digest=None)
+
+
+def _destination(
+    there: StoredImage, listed: PushedTag | None, provenance: tuple[Digest, str] | None
+) -> DestinationImage:
+    # The two answers are of two moments: a tag that was moved in between has no time that is known.
+    pushed_at = listed.pushed_at if listed is not None and listed.digest == there.digest else None
+    derived_from, selection = provenance or (None, None)
+    return DestinationImage(there.digest, derived_from, selection, pushed_at)
 
 
 def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:

@@ -1,17 +1,18 @@
-"""What the root module is told of one build: the arguments of the module `codebuild-project`, and what they come from.
+"""What the module `base-images` is told of one build: the arguments of `codebuild-project`, and what they come from.
 
-The root module takes them as they are (`any`), because that module states and checks their types itself.
+It takes them as they are (`any`), because `codebuild-project` states and checks their types itself.
 """
 
 from __future__ import annotations
 
 import json
 
+from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.plan.desired import BuildSettings, DesiredBuild
 
 
-def build_values(build: DesiredBuild) -> dict[str, object]:
-    """Plain values by name, for JSON."""
+def build_values(build: DesiredBuild, *, region: str, account_id: str | None = None) -> dict[str, object]:
+    """Plain values by name, for JSON; `region` and `account_id` are those of ECR."""
     settings = build.settings
     mirror = settings.environment_mirror
     repositories = {image.repository for image in (*build.images, *([mirror] if mirror else []))}
@@ -19,11 +20,12 @@ def build_values(build: DesiredBuild) -> dict[str, object]:
         "project_name": build.project_name,
         "description": build.description or None,  # null is the module's own
         "source_code": _source_values(build),
-        "buildspec_path": settings.buildspec_path,
+        "buildspec": settings.buildspec_path or render_buildspec(build, region=region, account_id=account_id),
         "repositories": sorted(repositories),
         "readable_secret_arns": [build.docker_hub_secret] if build.docker_hub_secret else [],
         "compute_type": build.compute_type,
         "environment_type": build.environment_type,
+        "privileged_mode": settings.is_privileged,
         "fleet": settings.fleet,
         "environment_image": build.environment_image,
         "environment_repository": mirror.repository if mirror else None,
@@ -41,7 +43,9 @@ def build_values(build: DesiredBuild) -> dict[str, object]:
         "artifacts": _artifact_values(build),
         "log_retention_days": build.log_retention_days,
         "s3_logs_location": settings.s3_logs,
+        "log_kms_key": settings.log_kms_key,
         "kms_key": settings.kms_key,
+        "service_role_arn": settings.service_role_arn,
         "extra_policy": _policy(settings),
         "permissions_boundary": settings.permissions_boundary,
         "tags": dict(settings.resource_tags),

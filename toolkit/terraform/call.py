@@ -13,9 +13,17 @@ from toolkit.terraform import process, ui_messages
 from toolkit.terraform.explain import Diagnostic, explain
 from toolkit.terraform.work_dir import WorkDir
 
-# The first comes with every mirror, and the lock file is this working directory's alone; the second is Terraform's
-# echo of an interrupt, once for each resource; the third is no fault where an earlier run has applied the plan.
-_NOT_NEWS = frozenset({"Incomplete lock file information for providers", "execution halted", "Saved plan is stale"})
+# The first comes with every mirror, and `toolkit lock-provider` says more; the second is Terraform's echo of an
+# interrupt, once for each resource; the third is no fault where an earlier run has applied the plan, the fourth none
+# where the lock is waited for.
+_NOT_NEWS = frozenset(
+    {
+        "Incomplete lock file information for providers",
+        "execution halted",
+        "Saved plan is stale",
+        "Error acquiring the state lock",
+    }
+)
 
 
 @dataclass
@@ -80,13 +88,16 @@ class Call(process.Listener):
         else:
             self.emit(NoticeGiven("terraform.aborted", "interrupted again: Terraform was told to abort"))
 
+    def failure(self, code: int, *, ok: Sequence[int]) -> Diagnostic | None:
+        """What Terraform complained about; None where it ended well."""
+        if code in ok:
+            return None
+        return self._errors[0] if self._errors else _failure_in("\n".join(self._text), self._argv, code)
+
     def raise_for(self, code: int, *, ok: Sequence[int]) -> None:
         """Raise what Terraform complained about, unless it ended well."""
-        if code in ok:
-            return
-        if not self._errors:
-            self._errors.append(_failure_in("\n".join(self._text), self._argv, code))
-        raise explain(self._errors[0])
+        if failure := self.failure(code, ok=ok):
+            raise explain(failure)
 
 
 def ask(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str:

@@ -7,9 +7,10 @@ nothing else: no decision to try again hangs on it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError
+from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class _Row:
 
 
 _LOCKED = r"Error acquiring the state lock"
+_LOCK_INFO = r".* ID: (?P<id>\S+).* Who: (?P<who>.*?) Version:.* Created: (?P<when>\S+ [\d:]+)"
 
 _TABLE = (
     _Row(
@@ -77,18 +79,25 @@ _TABLE = (
         "allow it for this role; if it is about Terraform's state: `plan` locks and writes that too",
         "AWS refused `{operation}` of {service} to these credentials",
     ),
+    _Row(  # a lock on a local file ends with its process, and Terraform does not break it
+        _LOCKED + r".*resource temporarily unavailable" + _LOCK_INFO,
+        Refused,
+        "state.locked",
+        "wait for that run to end, or give it more time with --lock-timeout",
+        "the state is locked by `{who}` since {when} UTC (lock `{id}`); nothing was changed",
+    ),
     _Row(
-        _LOCKED + r".* ID: (?P<id>\S+).* Who: (?P<who>\S+).* Created: (?P<when>\S+ [\d:]+)",
-        TerraformFailed,
-        "terraform.state_locked",
+        _LOCKED + _LOCK_INFO,
+        Refused,
+        "state.locked",
         "wait for that run; if it died, run `terraform force-unlock {id}` in the working directory",
-        "the state is locked by `{who}` since {when} (lock `{id}`)",
+        "the state is locked by `{who}` since {when} UTC (lock `{id}`); nothing was changed",
     ),
     _Row(
         _LOCKED,
         TerraformFailed,
-        "terraform.state_locked",
-        "look whether another run holds it, and whether these credentials may write there",
+        "state.lock_failed",
+        "look whether these credentials may write there",
     ),
     _Row(
         r"Backend configuration changed|Backend configuration block has changed|approval for state migration",
@@ -103,6 +112,41 @@ _TABLE = (
         "terraform.bucket_missing",
         "create it first, with versioning, or correct `terraform.backend.s3`",
         "the bucket `{bucket}` for Terraform's state does not exist",
+    ),
+    _Row(
+        r"doesn't match any of the checksums|does not match any of the checksums",
+        Refused,
+        "provider.not_the_locked",
+        "on another platform, or with a mirror that you trust: run `toolkit lock-provider` and review its difference",
+        "the AWS provider that would be installed has none of the checksums in the lock file",
+    ),
+    _Row(
+        r"previously-selected version (?P<version>\S+) is no longer available",
+        Refused,
+        "provider.locked_is_gone",
+        "add it to the mirror, or run `toolkit lock-provider` to lock another",
+        "the lock file names version {version} of the AWS provider, which cannot be had",
+    ),
+    _Row(
+        r"locked provider \S+ (?P<version>\S+) does not match configured version constraint",
+        Refused,
+        "provider.lock_is_old",
+        "run `toolkit lock-provider`",
+        "the lock file names version {version} of the AWS provider, which `terraform.provider_version` does not allow",
+    ),
+    _Row(
+        r"no available releases match the given constraints (?P<allowed>[^a-zA-Z]*[0-9])",
+        TerraformFailed,
+        "provider.not_available",
+        "correct `terraform.provider_version`, or add a version that it allows to the mirror",
+        "there is no AWS provider that fits `{allowed}`",
+    ),
+    _Row(
+        r"Provider dependency changes detected",
+        Refused,
+        "provider.lock_is_old",
+        "run `toolkit lock-provider`",
+        "the lock file of the AWS provider was made for another manifest or another program",
     ),
     _Row(
         r"was not found in any of the search locations",
@@ -184,7 +228,7 @@ _TABLE = (
     _Row(
         r"Saved plan is stale",
         PlanStale,
-        "terraform.plan_stale",
+        "plan.stale",
         "plan again: the state has changed since, by an apply of this plan that broke off or by somebody else",
         "the plan is stale and was not applied",
     ),
@@ -195,10 +239,35 @@ _TABLE = (
         "check the network, the region and AWS_ENDPOINT_URL",
     ),
 )
+_HELD = re.compile(_LOCKED + _LOCK_INFO)
 _COMPILED = tuple((re.compile(row.pattern), row) for row in _TABLE)
 
 # What only AWS's support wants to know, in the middle of the sentence.
 _TRANSPORT = re.compile(r"https response error StatusCode: \d+, RequestID: [^,]*, (HostID: [^,]*, )?(api error )?")
+
+
+@dataclass(frozen=True, slots=True)
+class StateLock:
+    """Who holds the lock of Terraform's state, and since when (UTC)."""
+
+    who: str
+    since: datetime
+
+    def waiting(self, now: datetime) -> str:
+        """That we wait for it, as a sentence."""
+        seconds = max(0, int((now - self.since).total_seconds()))
+        unit, length = next(((u, n) for u, n in (("d", 86400), ("h", 3600), ("min", 60)) if seconds >= n), ("s", 1))
+        shown = f"{self.since:%H:%M}" if self.since.date() == now.date() else f"{self.since:%Y-%m-%d %H:%M}"
+        return f"waiting for the lock of `{self.who}` since {shown} UTC ({seconds // length} {unit})"
+
+
+def lock_in(diagnostic: Diagnostic) -> StateLock | None:
+    """The lock that Terraform met, where it says whose."""
+    found = _HELD.search(" ".join(f"{diagnostic.summary} {diagnostic.detail}".split()))
+    if found is None:
+        return None
+    since = datetime.strptime(found["when"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    return StateLock(found["who"], since)
 
 
 def hint_for(diagnostic: Diagnostic) -> str | None:

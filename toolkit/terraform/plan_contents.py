@@ -111,7 +111,9 @@ def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> 
     for resource in shown.get("resource_changes", ()):
         actions = _actions(resource) if resource["mode"] == "managed" else frozenset()
         if actions:
-            planned[resource["address"]].append(actions)
+            # What is let go of was moved to a name of its own before: `root_module.render`.
+            is_left = InfraAction.FORGET in actions
+            planned[(is_left and resource.get("previous_address")) or resource["address"]].append(actions)
     for change in changes:
         # An object that was left behind by a replacement has the address of its successor.
         fitting = [actions for actions in planned.get(change.address, ()) if change.action in actions]

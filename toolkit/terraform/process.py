@@ -15,12 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO
 
 from toolkit.errors import Interrupted, TerraformFailed
+from toolkit.oci.values import dataclass
 
 _KEPT_RUNS = 20
 # Variables that bend what Terraform does or prints; what it needs of these we pass as flags.
@@ -62,6 +62,11 @@ def scrub(environment: Mapping[str, str]) -> dict[str, str]:
     if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
         del kept[_CLI_CONFIG]
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+
+def dropped(environment: Mapping[str, str]) -> list[str]:
+    """Names of the variables that `scrub` leaves out because they bend Terraform."""
+    return sorted(name for name, value in environment.items() if name.startswith(_BENDING) and value)
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """The root module: what Terraform is given for a manifest, as text.
 
-One `module` call with `for_each` around a one-repository module: a third of the CPU of `for_each` inside the module
-and half of a block for each repository, at 1,000 of them. What differs between manifests is data in
-`toolkit.auto.tfvars.json`, so the HCL stays still; only what Terraform takes from no variable (backend, adoption) and
-the account guard, which no variable should bend, are written into it.
+It is a thin call of the module `base-images`. That one has a `module` call with `for_each` around a one-repository
+module: a third of the CPU of `for_each` inside the module and half of a block for each repository, at 1,000 of them.
+What differs between manifests is data in `base-images.json`, so the HCL stays still; only what Terraform takes from no
+data (backend, provider, adoption) is written into it. A root module of somebody else's calls `base-images` with the
+same file.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,25 +18,38 @@ from types import MappingProxyType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from toolkit.codebuild.buildspec import REGISTRY_VARIABLE, render_buildspec
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
 
-MODULES = ("codebuild-project", "ecr-repository")
-"""The modules that the root module calls, found beside it under `modules/`."""
+MODULES = ("base-images", "codebuild-project", "ecr-repository")
+"""The module that the root module calls and those that it calls, found under `modules/`."""
 
+INPUT_FORMAT = 1
+"""Which fields the input of `base-images` has. Count it up with every change of them, here and in the module."""
+
+_INSTANCE = re.compile(
+    r'(?P<address>(?:module\.\w+\.)*module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])(?:\..+)?'
+)
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
 _REQUIRED_VERSION = ">= 1.6"
 _REQUIRED_VERSION_S3 = ">= 1.10"
 
 
+_EXCLUSIONS = "ecr-repository/provider-6.8/exclusions_override.tf"
+"""What a module needs beside its `main.tf` for a field that not every AWS provider has, and where it keeps that."""
+
+
 @dataclass(frozen=True, slots=True)
 class RootModule:
-    """Files by path, relative and with `/`; the modules that it calls are not among them."""
+    """Files by path, relative and with `/`; the modules that it calls are not among them.
+
+    `overrides` are files of those modules that stand in a folder of theirs until they are wanted beside `main.tf`.
+    """
 
     files: Mapping[str, str]
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,54 +60,91 @@ class Adoption:
     id: str
 
 
-def render(desired: Desired, *, adopt: Sequence[Adoption] = ()) -> RootModule:
-    """The files for `desired`, alike for equal values. Raises Refused for text that Terraform cannot hold."""
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One repository or build in Terraform's state. `kind` is `repositories` or `builds`, `name` the manifest's."""
+
+    address: str
+    kind: str
+    name: str
+
+
+def instance_of(address: str) -> Instance | None:
+    """What the resource at `address` is part of; None for what is not from our modules."""
+    found = _INSTANCE.match(address)
+    return Instance(found["address"], found["kind"], found["name"]) if found else None
+
+
+def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence[str] = ()) -> RootModule:
+    """The files for `desired`, alike for equal values. Raises Refused for text that Terraform cannot hold.
+
+    `let_go` are addresses of module instances or resources that leave the state and stay in AWS.
+    """
     files = {
         "main.tf": _render("main.tf.j2", _main_values(desired)),
-        "variables.tf": _render("variables.tf.j2", {}),
         "outputs.tf": _render("outputs.tf.j2", {}),
-        "toolkit.auto.tfvars.json": _variables(desired),
-    }
-    files |= {
-        f"buildspecs/{build.name}.yml": render_buildspec(
-            build, region=desired.region, account_id=desired.registry_account_id
-        )
-        for build in desired.builds
-        if build.settings.buildspec_path is None
+        "base-images.json": render_input(desired),
     }
     if adopt:
         files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
-    return RootModule(MappingProxyType(dict(sorted(files.items()))))
+    if let_go:
+        files["let_go.tf"] = _render("let_go.tf.j2", {"left": _left(let_go)})
+    files |= desired.extra_files
+    overrides = [_EXCLUSIONS] if any(one.tag_mutability_exclusions for one in desired.repositories) else []
+    return RootModule(MappingProxyType(dict(sorted(files.items()))), tuple(overrides))
+
+
+def render_input(desired: Desired) -> str:
+    """The input of the module `base-images`, as JSON: all of `desired` that is no setting of Terraform's own."""
+    mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
+    values = {
+        "format": INPUT_FORMAT,
+        "mirror": mirror if desired.mirror_account_id else None,
+        "repositories": {repository.name: _repository_values(repository) for repository in desired.repositories},
+        "builds": {
+            build.name: build_values(build, region=desired.region, account_id=desired.registry_account_id)
+            for build in desired.builds
+        },
+        "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
+    }
+    encode(values)  # JSON would hold half a surrogate pair, and Terraform put another character in its place.
+    return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def required_provider(versions: str) -> str:
+    """A root module of which Terraform needs nothing but the AWS provider, within `versions`."""
+    aws = f'aws = {{\n source = "hashicorp/aws"\n version = {encode(versions)}\n}}'
+    return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
 def repository_address(name: str) -> str:
     """Where the state holds the repository `name`."""
-    return f"module.repositories[{encode(name)}].aws_ecr_repository.this"
+    return f"module.base_images.module.repositories[{encode(name)}].aws_ecr_repository.this"
 
 
 def role_address(build: DesiredBuild) -> str:
-    """Where the state holds the IAM role of `build`."""
-    return f"module.builds[{encode(build.name)}].aws_iam_role.this"
+    """Where the state holds the IAM role of `build`, unless it runs as one that is not ours."""
+    return f'module.base_images.module.builds[{encode(build.name)}].aws_iam_role.this["this"]'
 
 
 def log_group_address(build: DesiredBuild) -> str:
     """Where the state holds the log group of `build`."""
-    return f"module.builds[{encode(build.name)}].aws_cloudwatch_log_group.this"
+    return f"module.base_images.module.builds[{encode(build.name)}].aws_cloudwatch_log_group.this"
 
 
 def batch_role_address(build: DesiredBuild) -> str:
     """Where the state holds the IAM role that runs batches of `build`."""
-    return f'module.builds[{encode(build.name)}].aws_iam_role.batch["this"]'
+    return f'module.base_images.module.builds[{encode(build.name)}].aws_iam_role.batch["this"]'
 
 
 def webhook_address(build: DesiredBuild) -> str:
     """Where the state holds the webhook of `build`."""
-    return f'module.builds[{encode(build.name)}].aws_codebuild_webhook.this["this"]'
+    return f'module.base_images.module.builds[{encode(build.name)}].aws_codebuild_webhook.this["this"]'
 
 
 def project_address(build: DesiredBuild) -> str:
     """Where the state holds the CodeBuild project of `build`."""
-    return f"module.builds[{encode(build.name)}].aws_codebuild_project.this"
+    return f"module.base_images.module.builds[{encode(build.name)}].aws_codebuild_project.this"
 
 
 @cache
@@ -119,8 +171,8 @@ def _main_values(desired: Desired) -> dict[str, object]:
         "required_version": _REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION,
         "backend_type": "s3" if backend else "local",
         "backend_arguments": _aligned(_s3_arguments(backend) if backend else {"path": _STATE_FILE}),
+        "provider_versions": desired.provider_versions,
         "provider_arguments": _aligned(provider),
-        "registry_variable": REGISTRY_VARIABLE,
     }
 
 
@@ -150,26 +202,27 @@ def _imports(adopt: Sequence[Adoption]) -> list[dict[str, object]]:
     return [{"to": Expression(adoption.address), "id": adoption.id} for adoption in ordered]
 
 
-def _variables(desired: Desired) -> str:
-    mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
-    values = {
-        "mirror": mirror if desired.mirror_account_id else None,
-        "repositories": {repository.name: _repository_values(repository) for repository in desired.repositories},
-        "builds": {build.name: build_values(build) for build in desired.builds},
-        "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
-    }
-    encode(values)  # JSON would hold half a surrogate pair, and Terraform put another character in its place.
-    return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def _left(addresses: Sequence[str]) -> list[dict[str, object]]:
+    left: list[dict[str, object]] = []
+    for number, address in enumerate(sorted(addresses), 1):
+        instance = instance_of(address)
+        is_whole = instance is not None and instance.address == address
+        kind = "module" if is_whole else address.split(".")[-2]
+        left.append({"from": Expression(address), "to": Expression(f"{kind}.left_{number}")})
+    return left
 
 
 def _repository_values(repository: DesiredRepository) -> dict[str, object]:
     return {
         "tag_mutability": repository.tag_mutability,
+        "tag_mutability_exclusions": list(repository.tag_mutability_exclusions),
         "scan_on_push": repository.scan_on_push,
         "encryption_type": repository.encryption_type,
         "kms_key": repository.kms_key,
         "expire_untagged_after_days": repository.expire_untagged_after_days,
         "pull_principals": list(repository.pull_principals),
         "organization_id": repository.organization_id,
+        "policy_statements": [statement.model_dump(mode="json") for statement in repository.policy_statements],
         "force_delete": repository.force_delete,
+        "tags": dict(repository.resource_tags),
     }

@@ -14,23 +14,29 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import python_terraform
 from python_terraform import IsFlagged, IsNotFlagged
 
-from toolkit.errors import TerraformFailed
+from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
+from toolkit.oci.values import dataclass
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
+from toolkit.terraform.explain import hint_for, lock_in
+from toolkit.terraform.local_state import DEFAULT_WORKSPACE, read_local_state
 from toolkit.terraform.plan_contents import read_contents
+from toolkit.terraform.provider_lock import PLATFORMS, TERRAFORMS_NAME, ProviderChoice, ProviderLock
 from toolkit.terraform.provider_mirror import serves
+from toolkit.terraform.root_module import required_provider
 from toolkit.terraform.state import State, read_state
-from toolkit.terraform.work_dir import WorkDir
+from toolkit.terraform.work_dir import WorkDir, refuse_overrides
 
 _OLDEST = (1, 6)
 _SURVIVOR_SECONDS = 120.0
@@ -56,8 +62,10 @@ class TerraformRunner:
     """Terraform, or OpenTofu, as `binary` names it; a path is taken from the current directory.
 
     `find_mirror` says where providers are installed from, None leaves that to Terraform; it is called by `init` alone,
-    as a command that runs no Terraform has no use for a mirror and its faults. Methods raise TerraformFailed,
-    AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has ended.
+    as a command that runs no Terraform has no use for a mirror and its faults. A locked state is waited for, at most
+    `lock_seconds`, after its holder was named. `workspace` is Terraform's; it is made where it is missing.
+    `provider_lock` is imposed on `init`; without one, the working directory's own lock file holds. Methods
+    raise TerraformFailed, AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has ended.
     """
 
     def __init__(
@@ -66,17 +74,26 @@ class TerraformRunner:
         emit: Emit,
         *,
         find_mirror: Callable[[], Path | None] = lambda: None,
-        lock_timeout: str = "120s",
+        lock_seconds: int = 120,
+        workspace: str = DEFAULT_WORKSPACE,
+        provider_lock: ProviderLock | None = None,
         environment: Mapping[str, str] = os.environ,
         survivor_seconds: float = _SURVIVOR_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._binary = binary
         self._emit = emit
         self._find_mirror = find_mirror
-        self._lock_timeout = lock_timeout
+        self._lock_seconds = lock_seconds
+        self._workspace = workspace
+        self._provider_lock = provider_lock
+        self._given = environment
         self._environment = process.scrub(environment)
+        if workspace != DEFAULT_WORKSPACE:
+            self._environment["TF_WORKSPACE"] = workspace
+        self._now = now
         self._survivor_seconds = survivor_seconds
         self._clock = clock
         self._sleep = sleep
@@ -88,10 +105,36 @@ class TerraformRunner:
 
     def version(self) -> str:
         """Terraform's version. Raises TerraformFailed when it is not there or too old."""
+        return self._about()[0]
+
+    def choose_provider(self, versions: str) -> ProviderChoice:
+        """The newest AWS provider within `versions`, a constraint, with its checksums for the usual platforms."""
+        _, current = self._about()
+        source = f"-fs-mirror={self._mirror}" if self._mirror else None
+        missing = []
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "main.tf").write_text(required_provider(versions), encoding="utf-8")
+            for platform in dict.fromkeys((current, *PLATFORMS)):
+                argv = [self._program(), "providers", "lock", f"-platform={platform}", *filter(None, [source])]
+                try:
+                    ask(argv, folder, self._environment)
+                except ToolkitError:
+                    if platform == current:
+                        raise
+                    missing.append(platform)
+            lock = (folder / TERRAFORMS_NAME).read_text(encoding="utf-8")
+        found = tuple(platform for platform in dict.fromkeys((current, *PLATFORMS)) if platform not in missing)
+        return ProviderChoice(lock, found, tuple(missing))
+
+    def _about(self) -> tuple[str, str]:
+        """Terraform's version and platform."""
         program = self._program()
         done = process.capture([program, "version", "-json"], cwd=None, environment=self._environment)
         try:
-            version = str(json.loads(done.stdout)["terraform_version"])
+            answer = json.loads(done.stdout)
+            version = str(answer["terraform_version"])
+            platform = str(answer.get("platform", ""))
         except (ValueError, KeyError, TypeError) as error:
             raise TerraformFailed(
                 "terraform.not_terraform",
@@ -105,25 +148,35 @@ class TerraformRunner:
                 f"`{self._binary}` is version {version}",
                 hint="install Terraform 1.6 or newer, or name another with --terraform-bin",
             )
-        return version
+        return version, platform
 
     def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
         """Install providers and modules and open the backend, unless nothing that matters changed since the last time.
 
         A Terraform that outlived a killed run is given time to end first. With `keeps_lock` the provider is the one of
-        the lock file, or none.
+        the lock file that lies there, or none. Raises Refused where somebody selected another workspace, or where a
+        file overrides ours.
         """
+        refuse_overrides(work_dir)
+        self._refuse_other_workspace(work_dir)
+        self._tell_what_is_dropped()
         self._await_survivor(work_dir)
-        if _initialised(work_dir) == self._fingerprint(work_dir):
-            return
+        lock = self._provider_lock
+        is_locked = lock is not None and lock.impose(work_dir.path)
+        if _initialised(work_dir) != self._fingerprint(work_dir):
+            self._initialise(work_dir, is_locked=is_locked or keeps_lock)
+        if lock is not None and not is_locked:
+            lock.keep(work_dir.path, self._emit)
+
+    def _initialise(self, work_dir: WorkDir, *, is_locked: bool) -> None:
         self.version()
         _fingerprint_path(work_dir).unlink(missing_ok=True)
         options = {"plugin_dir": str(self._mirror)} if self._mirror else {}
-        if keeps_lock:
+        if is_locked:
             options["lockfile"] = "readonly"
         call = self._call(work_dir)
         code = self._terraform(call).init(
-            reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=self._lock_timeout, **options
+            reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=f"{self._lock_seconds}s", **options
         )
         call.raise_for(code, ok=(0,))
         _fingerprint_path(work_dir).parent.mkdir(exist_ok=True)
@@ -139,10 +192,11 @@ class TerraformRunner:
         return bool(self._plan(work_dir))
 
     def _plan(self, work_dir: WorkDir, **options: str) -> tuple[InfraChange, ...]:
-        call = self._call(work_dir)
-        code = self._terraform(call).plan(var=None, json=IsFlagged, lock_timeout=self._lock_timeout, **options)
-        call.raise_for(code, ok=(0, 2))  # 2 is for outputs alone too, which are no change of a resource
-        return tuple(call.changes)
+        def command(terraform: _Terraform, lock_timeout: str) -> int:
+            return int(terraform.plan(var=None, json=IsFlagged, lock_timeout=lock_timeout, **options))
+
+        # 2 is for outputs alone too, which are no change of a resource
+        return tuple(self._run_locked(work_dir, command, ok=(0, 2)).changes)
 
     def apply(self, plan_file: PlanFile, *, on_resource: OnResource | None = None) -> Outputs:
         """Apply exactly the saved plan and return the root module's outputs, without sensitive ones.
@@ -162,11 +216,11 @@ class TerraformRunner:
             if on_resource:
                 on_resource(change)
 
-        call = self._call(plan_file.work_dir, finished)
-        code = self._terraform(call).apply(
-            plan_file.path.name, skip_plan=True, var=None, json=IsFlagged, lock_timeout=self._lock_timeout
-        )
-        call.raise_for(code, ok=(0,))
+        def command(terraform: _Terraform, lock_timeout: str) -> int:
+            options = {"skip_plan": True, "var": None, "json": IsFlagged, "lock_timeout": lock_timeout}
+            return int(terraform.apply(plan_file.path.name, **options))
+
+        call = self._run_locked(plan_file.work_dir, command, ok=(0,), on_event=finished)
         for change in list(pending.values()):
             event = InfraChangeFinished(change.address, change.action.value, 0.0)
             self._emit(event)
@@ -174,7 +228,10 @@ class TerraformRunner:
         return call.outputs
 
     def state(self, work_dir: WorkDir) -> State:
-        """What the state holds; costs no provider start."""
+        """What the state holds, after `init`; costs no provider start, and for a local file no Terraform."""
+        found = read_local_state(work_dir.path, self._workspace)
+        if found is not None:
+            return found
         return read_state(ask([self._program(), "state", "pull"], work_dir.path, self._environment))
 
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
@@ -188,9 +245,54 @@ class TerraformRunner:
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         """Take back Terraform's resolve to replace a resource whose creation broke off."""
-        call = self._call(work_dir)
-        code = self._terraform(call).cmd("untaint", address, lock_timeout=self._lock_timeout, no_color=IsFlagged)
-        call.raise_for(code, ok=(0,))
+
+        def command(terraform: _Terraform, lock_timeout: str) -> int:
+            return terraform.cmd("untaint", address, lock_timeout=lock_timeout, no_color=IsFlagged)
+
+        self._run_locked(work_dir, command, ok=(0,))
+
+    def _run_locked(
+        self,
+        work_dir: WorkDir,
+        command: Callable[[_Terraform, str], int],
+        *,
+        ok: Sequence[int],
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Call:
+        """Run a command that locks the state; where another run holds the lock, say whose it is and wait.
+
+        Terraform itself names the holder only when it gives up, so it is first asked not to wait at all.
+        """
+        call = self._call(work_dir, on_event)
+        code = command(self._terraform(call), "0s")
+        failure = call.failure(code, ok=ok)
+        if failure and self._lock_seconds and (lock := lock_in(failure)):
+            self._emit(NoticeGiven("state.locked", lock.waiting(self._now()), hint=hint_for(failure)))
+            call = self._call(work_dir, on_event)
+            code = command(self._terraform(call), f"{self._lock_seconds}s")
+        call.raise_for(code, ok=ok)
+        return call
+
+    def _refuse_other_workspace(self, work_dir: WorkDir) -> None:
+        on_disk = work_dir.path / ".terraform" / "environment"
+        selected = {
+            "`TF_WORKSPACE`": self._given.get("TF_WORKSPACE", ""),
+            f"`{on_disk}`": on_disk.read_text(encoding="utf-8", errors="replace").strip() if on_disk.is_file() else "",
+        }
+        for where, name in selected.items():
+            if name not in ("", DEFAULT_WORKSPACE, self._workspace):
+                raise Refused(
+                    "terraform.workspace",
+                    f"{where} selects the workspace `{name}`, the manifest is for `{self._workspace}`",
+                    hint=f"name it in the manifest, `terraform: {{workspace: {name}}}`, or take the selection back",
+                )
+
+    def _tell_what_is_dropped(self) -> None:
+        names = [name for name in process.dropped(self._given) if name != "TF_WORKSPACE"]
+        if names:
+            are = "is set and is" if len(names) == 1 else "are set and are"
+            message = f"`{'`, `'.join(names)}` {are} not passed on to Terraform"
+            self._emit(NoticeGiven("terraform.variable_dropped", message, hint="say it in the manifest"))
 
     def _terraform(self, call: Call) -> _Terraform:
         """python-terraform for one call: it keeps what it was told."""
@@ -229,10 +331,10 @@ class TerraformRunner:
         about = program.stat()
         seen = hashlib.sha256()
         seen.update(
-            f"{program}\n{about.st_size}\n{about.st_mtime_ns}\n{self._mirror}\n{work_dir.path.absolute()}\n".encode()
+            f"{program}\n{about.st_size}\n{about.st_mtime_ns}\n{self._mirror}\n{work_dir.path.absolute()}\n{self._workspace}\n".encode()
         )
         sources = [*sorted(work_dir.path.glob("*.tf")), *sorted(work_dir.path.glob("modules/*/*.tf"))]
-        for source in (*sources, work_dir.path / ".terraform.lock.hcl"):
+        for source in (*sources, work_dir.path / TERRAFORMS_NAME):
             if source.name != "imports.tf" and source.is_file():
                 seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
         for made in ("providers", "modules/modules.json"):

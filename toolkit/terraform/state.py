@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from toolkit.oci.values import dataclass
+
+_ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,12 @@ class State:
     tainted: frozenset[str] = frozenset()
     lineage: str = ""
     serial: int = 0
+
+    @property
+    def places(self) -> Mapping[str, tuple[str, str]]:
+        """By address: the region and the account in the resource's ARN; the region is "" for what is global."""
+        found = {address: _ARN.match(str(values.get("arn", ""))) for address, values in self.resources.items()}
+        return {address: (arn["region"], arn["account"]) for address, arn in found.items() if arn}
 
     @property
     def managed(self) -> frozenset[str]:

@@ -32,7 +32,8 @@ _ACTIONS = {
     "remove": InfraAction.FORGET,
     "import": InfraAction.IMPORT,
 }
-_MODULE_KEY = re.compile(r'\["(?P<key>[^"]*)"\]')
+# Of the call in our module `base-images`; a module of somebody else's may have keys too.
+_MODULE_KEY = re.compile(r'^module\.base_images\.module\.\w+\["(?P<key>[^"]*)"\]$')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _FRAME = re.compile(r"^[╷│╵]\s?")
 
@@ -96,6 +97,8 @@ def change_of(message: Message) -> InfraChange | None:
     if message.type != "planned_change" or action is None:
         return None
     resource = _mapping(change, "resource")
+    if action is InfraAction.FORGET:  # it was moved to a name of its own, to be let go: `root_module.render`
+        resource = _mapping(change, "previous_resource") or resource
     key = _MODULE_KEY.search(_text(resource, "module"))
     reason = _text(change, "reason")
     if action is InfraAction.UPDATE and "importing" in change:

@@ -8,17 +8,22 @@ state is not in it, so that it is not lost unseen.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import toolkit
 from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
+from toolkit.manifest.terraform_grammar import is_override
+from toolkit.oci.values import dataclass
+from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule
 
 _LISTING = ".toolkit-files"
+# What Terraform and OpenTofu read: no hidden file, no editor's copy.
+_READ = re.compile(r"[^.].*\.(tf|tofu|tfvars)(\.json)?")
 _LOCK = ".toolkit-lock"
 _GITIGNORE = "# Written by `toolkit`: what belongs to one machine.\n.terraform/\n.toolkit-lock\nlogs/\ntoolkit.tfplan\n"
 
@@ -86,9 +91,49 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
     return WorkDir(path)
 
 
+def write_input(text: str, path: Path) -> None:
+    """Make the file `path` hold the input of the module `base-images`, whole or not at all."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise Refused(
+            "terraform.file_unusable",
+            f"the file `{path}` cannot be written: {error.strerror}",
+            hint="make its folder writable, or name another file",
+        ) from error
+
+
+def refuse_overrides(work_dir: WorkDir) -> None:
+    """Raise Refused where a file that is not ours would replace parts of our files without a trace."""
+    found = [name for name in _foreign_files(work_dir.path) if is_override(name.rpartition("/")[2])]
+    if found:
+        raise Refused(
+            "terraform.override_file",
+            f"`{work_dir.path / found[0]}` would override what `toolkit` wrote",
+            hint="move it away; the manifest has fields for what may differ",
+        )
+
+
+def extra_file_notices(work_dir: WorkDir) -> tuple[Notice, ...]:
+    """Says which files Terraform reads besides ours, for the plan."""
+    found = _foreign_files(work_dir.path)
+    if not found:
+        return ()
+    message = f"Terraform also reads `{'`, `'.join(found)}` in `{work_dir.path}`, which `toolkit` did not write"
+    return (Notice("terraform.extra_file", message, hint="move it away, or list it in `terraform.extra_files`"),)
+
+
+def _foreign_files(folder: Path) -> list[str]:
+    """What Terraform reads of `folder` and its modules that is not ours."""
+    ours = _listed(folder)
+    files = [*folder.glob("*"), *(folder / "modules").rglob("*")]
+    names = sorted(file.relative_to(folder).as_posix() for file in files if _READ.fullmatch(file.name))
+    return [name for name in names if name not in ours]
+
+
 def files_for(root_module: RootModule) -> Mapping[str, str]:
     """What Terraform reads in a directory that holds `root_module`: its files and the modules."""
-    return {**root_module.files, **_module_files()}
+    return {**root_module.files, **_module_files(root_module.overrides)}
 
 
 def files_of(work_dir: WorkDir) -> Mapping[str, bytes]:
@@ -129,8 +174,8 @@ def _remove_half_written(folders: Iterable[Path]) -> None:
             file.unlink()
 
 
-def _module_files() -> Mapping[str, str]:
-    """The modules without their tests and without what Terraform leaves in them."""
+def _module_files(overrides: Collection[str]) -> Mapping[str, str]:
+    """The modules without their tests and without what Terraform leaves in them, and with the `overrides` in place."""
     files = {}
     for module in MODULES:
         folder = _modules_folder() / module
@@ -138,6 +183,9 @@ def _module_files() -> Mapping[str, str]:
             parts = file.relative_to(folder).parts
             if file.is_file() and parts[0] != "tests" and not any(part.startswith(".") for part in parts):
                 files["/".join(("modules", module, *parts))] = file.read_text(encoding="utf-8")
+    for override in overrides:
+        module, _, name = override.split("/")
+        files[f"modules/{module}/{name}"] = files[f"modules/{override}"]
     return files
 
 

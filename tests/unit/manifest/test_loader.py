@@ -36,6 +36,10 @@ def test_the_least_manifest_has_the_documented_defaults() -> None:
     assert manifest.images[0].source == "nginx:1.16"
 
 
+def test_a_manifest_may_have_no_image_left() -> None:
+    assert loads(f"{HEAD}images: []\n", "images.yaml").images == ()
+
+
 def test_five_faults_are_five_issues_in_file_order_each_with_its_line() -> None:
     text = """\
 version: 1

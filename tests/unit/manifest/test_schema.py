@@ -56,7 +56,6 @@ def test_short_forms_are_in_the_schema() -> None:
     [
         {"version": 2},
         {"name": "Platform"},
-        {"images": []},
         {"images": [{"tags": ["1"]}]},
         {"images": [{"source": "a:1", "tag": "1"}]},
         {"images": [{"source": "a", "tags": {}}]},

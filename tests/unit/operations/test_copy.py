@@ -46,7 +46,7 @@ def copied(
     copy(
         pairs or [Pair(SOURCE, TARGET)],
         Selection(platforms, keeps_signatures=keeps_signatures),
-        Observer(registry, lambda repository, tags: None, lambda event: None, cache=cache),
+        Observer(registry, None, lambda event: None, cache=cache),
         Seeder(registry, target or registry, emit, cache=cache),
         emit,
         publish=reports.append,

@@ -27,7 +27,7 @@ def previewed(
 ) -> tuple[list[CopyPreview], ToolkitError | None]:
     found: list[CopyPreview] = []
     pairs = [Pair(Reference.parse(f"s.test/{name}"), Reference.parse(f"t.test/{name}")) for name in names]
-    observer = Observer(registry, lambda repository, tags: None, [].append, cache=DocumentCache())
+    observer = Observer(registry, None, [].append, cache=DocumentCache())
     seeder = Seeder(registry, registry, [].append)
     try:
         preview(pairs, Selection(platforms), observer, seeder, [].append, publish=found.extend)
@@ -53,7 +53,7 @@ def test_chosen_platforms_of_the_same_index_are_kept() -> None:
     made = index(("linux/amd64", image([b"a"])), ("linux/arm64", image([b"b"], "linux/arm64")))
     source = store(registry, made, "s.test/a:1")
     assert source.tag
-    observer = Observer(registry, lambda repository, tags: None, [].append, cache=DocumentCache())
+    observer = Observer(registry, None, [].append, cache=DocumentCache())
     copy(
         [Pair(source.with_tag(source.tag), Reference.parse("t.test/a:1"))],
         Selection(AMD64),

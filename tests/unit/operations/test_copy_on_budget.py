@@ -46,7 +46,7 @@ class Errand:
 
     def run(self, on_budget: OnBudget = OnBudget.REFUSE, *, is_dry: bool = False, only: int | None = None) -> None:
         source = PullLimits(self.registry)
-        observer = Observer(source, lambda repository, tags: None, self.events.append, cache=self.cache)
+        observer = Observer(source, None, self.events.append, cache=self.cache)
         seeder = Seeder(source, self.registry, self.events.append, jobs=2, cache=self.cache)
         pairs, emit = self.pairs[:only], self.events.append
         if is_dry:

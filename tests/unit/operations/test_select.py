@@ -173,7 +173,7 @@ def test_a_selection_without_a_match_is_in_the_plan_as_a_refusal(world: World, m
 
 def test_terraform_is_the_same_before_and_after_the_tags_are_known(world: World) -> None:
     desired = selecting(glob="1.*")
-    selected, _ = select_images(desired, world.services)
+    selected, _, _ = select_images(desired, world.services)
     assert len(selected.images) > len(desired.images)
     assert render(selected) == render(desired)
 
@@ -207,3 +207,24 @@ def test_an_upstream_that_does_not_exist_is_missing(world: World) -> None:
     with pytest.raises(Refused, match=r"`upstream\.test/one` does not exist upstream") as caught:
         run(world, selecting(glob="*"))
     assert caught.value.code == "source.missing"
+
+
+def test_tags_that_ecr_has_are_kept_when_their_upstream_cannot_be_listed(world: World) -> None:
+    desired = selecting(glob="1.*")
+    run(world, desired)
+    silent = ConnectionFailed("silent", host="upstream.test")
+    world.registry.faults = lambda call: silent if call.repository == UPSTREAM else None
+    made = run(world, desired)
+    assert not made.has_changes
+    assert [seed.key for seed in made.seeds] == ["two:1", "one:1.10", "one:1.9"]
+    assert [notice.message for notice in made.notices] == [
+        "images[1].tags: silent; the tags that ECR has are kept, and no new ones picked up",
+        "images[1].tags and 1 more: silent; ECR has them, the oldest since 2026-11-02, and keeps them",
+    ]
+
+
+def test_a_selection_that_cannot_be_listed_can_be_left_out(world: World) -> None:
+    world.registry.faults = fails(ConnectionFailed("silent", host="upstream.test"))  # type: ignore[assignment]  # see above
+    made = plan(selecting(glob="1.*"), world.services, keeps_going=True).plan
+    assert ([refusal.image for refusal in made.refusals], made.blocking_refusals) == (["one:*"], ())
+    assert [seed.key for seed in made.pending_seeds] == ["two:1"]

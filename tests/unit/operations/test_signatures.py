@@ -79,7 +79,7 @@ def without_cache(world: World) -> None:
     cache = DocumentCache()
     seeder = Seeder(world.registry, world.registry, services.emit, jobs=2, cache=cache)
     world.services = replace(
-        services, seeder=seeder, observer=Observer(world.registry, services.ecr.images, services.emit, cache=cache)
+        services, seeder=seeder, observer=Observer(world.registry, services.ecr, services.emit, cache=cache)
     )
 
 
@@ -333,7 +333,7 @@ def test_the_plan_counts_the_pull_that_it_made_and_those_that_are_left(
     services = world.services
     world.services = replace(
         services,
-        observer=Observer(hub, services.ecr.images, services.emit, cache=cache),
+        observer=Observer(hub, services.ecr, services.emit, cache=cache),
         seeder=Seeder(hub, world.registry, services.emit, jobs=2, cache=cache),  # type: ignore[arg-type]  # its blobs
     )
     made, _ = applied(world, keeping(platforms=CHOSEN))

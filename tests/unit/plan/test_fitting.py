@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,10 @@ from toolkit.oci.reference import Reference
 from toolkit.operations.load import desired_of
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.fitting import misfits
-from toolkit.plan.model import Plan, Refusal, Seed
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, Refusal, Seed
 from toolkit.plan.seed_action import SeedAction
 
-DESIRED = desired_of(MANIFEST, "images.yaml")
+DESIRED = desired_of(MANIFEST, Path("images.yaml"))
 NGINX = DESIRED.images[0]
 
 
@@ -101,3 +102,12 @@ def test_the_account_of_the_manifest_is_the_plans() -> None:
     assert complaints(desired=replace(DESIRED, account_id="123456789012")) == []
     (complaint,) = complaints(desired=replace(DESIRED, account_id="999999999999"))
     assert "for `999999999999`" in complaint
+
+
+def test_a_plan_deletes_images_only_of_repositories_that_go() -> None:
+    plan = plan_of(DESIRED)
+    name = plan.seeds[0].repository
+    lost = replace(plan, losses=(Loss("repository", name, 7, (Digest.of(b"image"),)),))
+    assert "deletes images" in complaints(made=lost)[0]
+    gone = InfraChange("x", "aws_ecr_repository", InfraAction.REPLACE, name)
+    assert complaints(made=replace(lost, infra_changes=(gone,))) == []

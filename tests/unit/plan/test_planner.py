@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
-from toolkit.plan.model import InfraAction, InfraChange, Plan
-from toolkit.plan.observed import Account, DestinationImage, Observed, PullBudget, SourceFault, SourceImage
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan
+from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
 from toolkit.plan.seed_action import SeedAction
 
@@ -46,56 +47,56 @@ def plan_of(
     budgets: tuple[PullBudget, ...] = (),
     changes: tuple[InfraChange, ...] = (),
     repositories: frozenset[str] = frozenset({REPOSITORY}),
-    **options: bool,
+    tags: tuple[str, ...] = (),
+    **options: Any,
 ) -> Plan:
-    observed = Observed({KEY: source}, {KEY: destination} if destination else {}, repositories, budgets)
+    destinations = {KEY: destination} if destination else {}
+    observed = Observed({KEY: source}, destinations, repositories, budgets, tags={REPOSITORY: tags})
     return make_plan(desired(image, mutability=mutability), observed, changes, ACCOUNT, **options)
 
 
 WHOLE = SourceImage(NEW, INDEX, wanted_digest=NEW)
 UNKNOWN = SourceImage(NEW, INDEX, wanted_digest=None)
+FOUND = replace(UNKNOWN, wanted_digest=FILTERED)
 CHOSEN = replace(IMAGE, platforms=AMD64)
+PINNED = replace(IMAGE, source=IMAGE.source.with_digest(NEW))
 SELECTION = selection_text(AMD64, True)
+SINCE = "2026-11-02T10:00:00Z"
+
+
+def there(digest: Digest, *, made_of: Digest | None = None, origin: Origin | None = None) -> DestinationImage:
+    """A tag in ECR; `made_of` is what a filtered index of ours says, for the selection that is wanted."""
+    return DestinationImage(digest, made_of, SELECTION if made_of else None, SINCE, origin)
 
 
 @pytest.mark.parametrize(
     ("source", "destination", "image", "action", "reason"),
     [
         (WHOLE, None, IMAGE, SeedAction.COPY, "not in ECR"),
-        (WHOLE, DestinationImage(NEW), IMAGE, SeedAction.KEEP, "same digest"),
-        (WHOLE, DestinationImage(OLD), IMAGE, SeedAction.MOVE, "upstream moved"),
+        (WHOLE, there(NEW), IMAGE, SeedAction.KEEP, "same digest"),
         (UNKNOWN, None, CHOSEN, SeedAction.COPY, "not in ECR"),
+        (UNKNOWN, there(FILTERED, made_of=NEW), CHOSEN, SeedAction.KEEP, "same platforms of the same index"),
+        (FOUND, there(FILTERED), CHOSEN, SeedAction.KEEP, "same platforms of the same index"),
+        (WHOLE, there(NEW), PINNED, SeedAction.KEEP, "same digest"),
+        (SourceFault("missing", "gone"), there(OLD), IMAGE, SeedAction.KEEP, "gone upstream, kept in ECR"),
+        (SourceFault("denied", "no"), there(OLD), IMAGE, SeedAction.KEEP, "access denied upstream, kept in ECR"),
+        (SourceFault("limited", "429"), there(OLD), IMAGE, SeedAction.KEEP, "too many requests upstream, kept in ECR"),
         (
-            UNKNOWN,
-            DestinationImage(FILTERED, NEW, SELECTION),
-            CHOSEN,
+            SourceFault("unreachable", "down"),
+            there(OLD),
+            IMAGE,
             SeedAction.KEEP,
-            "same platforms of the same index",
+            "upstream cannot be reached, kept in ECR",
         ),
-        (UNKNOWN, DestinationImage(FILTERED, OLD, SELECTION), CHOSEN, SeedAction.MOVE, "upstream moved"),
+        (SourceFault("unusable", "TLS"), there(OLD), IMAGE, SeedAction.KEEP, "upstream cannot be used, kept in ECR"),
+        (SourceFault("missing", "gone"), there(NEW), PINNED, SeedAction.KEEP, "gone upstream, kept in ECR"),
         (
-            UNKNOWN,
-            DestinationImage(FILTERED, NEW, "linux/arm64;attestations=keep"),
-            CHOSEN,
-            SeedAction.MOVE,
-            "other platforms wanted",
-        ),
-        (UNKNOWN, DestinationImage(NEW), CHOSEN, SeedAction.MOVE, "upstream moved"),
-        (
-            replace(UNKNOWN, wanted_digest=FILTERED),
-            DestinationImage(FILTERED),
-            CHOSEN,
+            SourceFault("missing", "gone"),
+            there(OLD, made_of=NEW),
+            PINNED,
             SeedAction.KEEP,
-            "same platforms of the same index",
+            "gone upstream, kept in ECR",
         ),
-        (
-            replace(UNKNOWN, wanted_digest=FILTERED),
-            DestinationImage(OLD, NEW, SELECTION),
-            CHOSEN,
-            SeedAction.MOVE,
-            "other platforms wanted",
-        ),
-        (SourceFault("missing", "gone"), DestinationImage(OLD), IMAGE, SeedAction.KEEP, "gone upstream, kept in ECR"),
     ],
 )
 def test_decides_by_what_is_upstream_and_in_ecr(
@@ -109,19 +110,127 @@ def test_decides_by_what_is_upstream_and_in_ecr(
     assert [(seed.action, seed.reason) for seed in plan.seeds] == [(action, reason)]
     assert plan.refusals == ()
     assert plan.has_changes == (action is not SeedAction.KEEP)
+    assert not plan.is_overwritten
+
+
+NOT_KNOWN = "differs from upstream; whether it ever came from there is not known"
+
+
+@pytest.mark.parametrize("mutability", ["MUTABLE", "IMMUTABLE"])
+@pytest.mark.parametrize(
+    ("source", "destination", "image", "reason", "code"),
+    [
+        (WHOLE, there(OLD, origin=Origin.UPSTREAM), IMAGE, "upstream moved", None),
+        (UNKNOWN, there(FILTERED, made_of=OLD, origin=Origin.UPSTREAM), CHOSEN, "upstream moved", None),
+        (FOUND, there(OLD, origin=Origin.UPSTREAM), CHOSEN, "upstream moved", None),
+        (
+            UNKNOWN,
+            DestinationImage(FILTERED, NEW, "linux/arm64;attestations=keep"),
+            CHOSEN,
+            "other platforms wanted",
+            None,
+        ),
+        (WHOLE, there(FILTERED, made_of=NEW), IMAGE, "other platforms wanted", None),
+        (UNKNOWN, there(NEW), CHOSEN, "other platforms wanted", None),
+        (FOUND, there(OLD, made_of=NEW), CHOSEN, "overwritten in ECR", "tag.overwritten"),
+        (WHOLE, there(OLD, origin=Origin.DISPLACING), IMAGE, "overwritten in ECR", "tag.overwritten"),
+        (FOUND, there(OLD, made_of=OLD, origin=Origin.DISPLACING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
+        (UNKNOWN, there(OLD, origin=Origin.LACKING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
+        (
+            UNKNOWN,
+            there(FILTERED, made_of=OLD, origin=Origin.LACKING),
+            CHOSEN,
+            "made of another index than upstream has now",
+            None,
+        ),
+        (WHOLE, there(OLD, origin=Origin.LACKING), IMAGE, NOT_KNOWN, "tag.origin_unknown"),
+        (
+            SourceImage(NEW, SINGLE, wanted_digest=NEW),
+            there(OLD, origin=Origin.LACKING),
+            CHOSEN,
+            NOT_KNOWN,
+            "tag.origin_unknown",
+        ),
+        (WHOLE, there(OLD, origin=Origin.UNKNOWN), IMAGE, NOT_KNOWN, "tag.origin_unknown"),
+        (UNKNOWN, there(OLD, origin=Origin.UNKNOWN), CHOSEN, NOT_KNOWN, "tag.origin_unknown"),
+        (
+            WHOLE,
+            there(OLD, origin=Origin.RETURNED),
+            IMAGE,
+            "upstream moved back, or it was moved in ECR",
+            "tag.origin_unknown",
+        ),
+    ],
+)
+def test_why_a_tag_has_other_content_is_known_or_not_said(
+    source: SourceImage,
+    destination: DestinationImage,
+    image: DesiredImage,
+    reason: str,
+    code: str | None,
+    mutability: str,
+) -> None:
+    plan = plan_of(source, destination, image=image, mutability=mutability)
+    is_immutable = mutability == "IMMUTABLE"
+    (seed,) = plan.seeds
+    assert seed.action is (SeedAction.KEEP if is_immutable else SeedAction.MOVE)
+    assert seed.reason == ("immutable, kept in ECR" if is_immutable else reason)
+    assert seed.is_overwritten == plan.is_overwritten == (code == "tag.overwritten")
+    found = [code] if code else []
+    assert [notice.code for notice in plan.notices] == ([*found, "tag.immutable"] if is_immutable else found)
+    assert plan.refusals == ()
+    if code and destination.pushed_at:
+        assert SINCE in plan.notices[0].message
+
+
+@pytest.mark.parametrize(
+    ("destination", "reason", "is_overwritten"),
+    [
+        (there(OLD, origin=Origin.UPSTREAM), "another digest is pinned", False),
+        (there(OLD, origin=Origin.RETURNED), "another digest is pinned", False),
+        (there(OLD, origin=Origin.DISPLACING), "overwritten in ECR", True),
+        (there(OLD, origin=Origin.LACKING), NOT_KNOWN, False),
+    ],
+)
+def test_a_pin_that_ecr_does_not_have_moves_the_tag(
+    destination: DestinationImage, reason: str, is_overwritten: bool
+) -> None:
+    (seed,) = plan_of(WHOLE, destination, image=PINNED).seeds
+    assert (seed.action, seed.reason, seed.is_overwritten) == (SeedAction.MOVE, reason, is_overwritten)
+
+
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [
+        (NEW, []),
+        (None, []),
+        (OLD, ["source.pin_behind"]),
+        (SourceFault("missing", "gone"), ["source.pin_behind"]),
+        (SourceFault("unreachable", "down"), []),
+    ],
+)
+@pytest.mark.parametrize("destination", [None, there(NEW)])
+def test_a_tag_that_has_moved_away_from_its_pin_is_a_notice(
+    now: Digest | SourceFault | None, code: list[str], destination: DestinationImage | None
+) -> None:
+    plan = plan_of(replace(WHOLE, tag_now=now), destination, image=PINNED)
+    assert [notice.code for notice in plan.notices] == code
+    assert plan.refusals == ()
+    assert plan.seeds[0].source.digest == NEW
 
 
 @pytest.mark.parametrize(
     ("source", "destination", "image", "mutability", "code", "kind"),
     [
         (SourceFault("missing", "gone"), None, IMAGE, "MUTABLE", "source.missing", "refused"),
-        (SourceFault("denied", "no"), DestinationImage(OLD), IMAGE, "MUTABLE", "source.denied", "denied"),
-        (SourceFault("unreachable", "down"), DestinationImage(OLD), IMAGE, "MUTABLE", "source.unreachable", "refused"),
-        (WHOLE, None, replace(IMAGE, source=IMAGE.source.with_digest(OLD)), "MUTABLE", "source.pin_differs", "refused"),
-        (WHOLE, DestinationImage(OLD), IMAGE, "IMMUTABLE", "tag.immutable", "refused"),
+        (SourceFault("denied", "no"), None, IMAGE, "MUTABLE", "source.denied", "denied"),
+        (SourceFault("unreachable", "down"), None, IMAGE, "MUTABLE", "source.unreachable", "refused"),
+        (SourceFault("missing", "gone"), there(OLD), PINNED, "MUTABLE", "source.missing", "refused"),
+        (SourceFault("unreachable", "down"), there(OLD), PINNED, "MUTABLE", "source.unreachable", "refused"),
+        (WHOLE, there(OLD, origin=Origin.UPSTREAM), PINNED, "IMMUTABLE", "tag.immutable_pin", "refused"),
     ],
 )
-def test_refuses_what_cannot_be_right(
+def test_refuses_an_image_that_cannot_be_right(
     source: SourceImage | SourceFault,
     destination: DestinationImage | None,
     image: DesiredImage,
@@ -131,11 +240,45 @@ def test_refuses_what_cannot_be_right(
 ) -> None:
     plan = plan_of(source, destination, image=image, mutability=mutability)
     assert [(refusal.code, refusal.kind) for refusal in plan.refusals] == [(code, kind)]
-    assert plan.pending_seeds == ()
+    assert [(refusal.image, refusal.source) for refusal in plan.refusals] == [(KEY, str(image.source))]
+    assert plan.seeds == ()
+    assert plan.blocking_refusals == plan.refusals
+    going_on = plan_of(source, destination, image=image, mutability=mutability, keeps_going=True)
+    assert (going_on.refusals, going_on.blocking_refusals) == (plan.refusals, ())
+
+
+def test_an_immutable_pin_is_told_what_to_pin() -> None:
+    for destination in (there(OLD, origin=Origin.UPSTREAM), there(FILTERED, made_of=OLD, origin=Origin.UPSTREAM)):
+        (refusal,) = plan_of(WHOLE, destination, image=PINNED, mutability="IMMUTABLE").refusals
+        assert f"pin `{OLD}`" in (refusal.hint or "")
+
+
+def test_a_source_that_cannot_be_asked_is_kept_with_the_day_since_when() -> None:
+    (notice,) = plan_of(SourceFault("unreachable", "no answer"), there(OLD)).notices
+    assert (notice.code, notice.message) == (
+        "source.unreachable",
+        "images[0]: no answer; ECR has it since 2026-11-02 and keeps it",
+    )
 
 
 def test_keeps_an_immutable_tag_that_is_right() -> None:
-    assert plan_of(WHOLE, DestinationImage(NEW), mutability="IMMUTABLE").refusals == ()
+    plan = plan_of(WHOLE, there(NEW), mutability="IMMUTABLE")
+    assert (plan.refusals, plan.notices) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("tags", "named"),
+    [
+        (("1.16",), None),
+        (("1.14", "1.16"), "`1.14`"),
+        ((f"sha256-{NEW.hex}.sig", f"sha256-{NEW.hex}", "1.16"), None),
+        (("1.16", *(f"1.{n}" for n in range(20, 27))), "`1.20`, `1.21`, `1.22`, `1.23`, `1.24` and 2 more"),
+    ],
+)
+def test_names_the_tags_that_ecr_keeps_and_the_manifest_does_not_name(tags: tuple[str, ...], named: str | None) -> None:
+    notices = plan_of(WHOLE, there(NEW), tags=tags).notices
+    said = f"ECR keeps what the manifest does not name in `{REPOSITORY}`: {named}"
+    assert [(notice.code, notice.message) for notice in notices] == ([("image.left", said)] if named else [])
 
 
 SIGNATURE = replace(IMAGE, source=Reference.parse("nginx:sha256-0.sig"), tag="sha256-0.sig", subject=NEW)
@@ -160,7 +303,7 @@ def plan_of_signed(
     [
         (None, "MUTABLE", SeedAction.COPY, "not in ECR", [], (1, 1)),
         (DestinationImage(NEW), "MUTABLE", SeedAction.KEEP, "same digest", [], (0, 0)),
-        (DestinationImage(OLD), "MUTABLE", SeedAction.MOVE, "upstream moved", [], (1, 1)),
+        (DestinationImage(OLD), "MUTABLE", SeedAction.MOVE, "upstream has other content now", [], (1, 1)),
         (None, "IMMUTABLE", SeedAction.COPY, "not in ECR", [], (1, 1)),
         (DestinationImage(NEW), "IMMUTABLE", SeedAction.KEEP, "same digest", [], (0, 0)),
         (
@@ -191,11 +334,23 @@ def test_a_signature_is_decided_as_an_image_is_but_never_stops_one(
     assert plan.refusals == ()
 
 
-def test_a_signature_that_cannot_be_looked_for_refuses_the_plan() -> None:
+def test_a_signature_that_cannot_be_looked_for_does_not_stop_an_image_that_is_in_place() -> None:
     plan = plan_of_signed(SourceFault("unreachable", "no answer"), None)
-    assert [(refusal.code, refusal.message) for refusal in plan.refusals] == [
-        ("source.unreachable", "images[0]: no answer")
+    assert plan.refusals == ()
+    assert [(notice.code, notice.message) for notice in plan.notices] == [
+        ("source.unreachable", f"images[0]: no answer; ECR keeps what it has of `{KEY}`")
     ]
+
+
+def test_an_image_is_not_copied_without_the_signature_that_cannot_be_looked_for() -> None:
+    observed = Observed(
+        {KEY: WHOLE, SIGNATURE.key: SourceFault("unreachable", "no answer")},
+        repositories=frozenset({REPOSITORY}),
+        companions={KEY: (SIGNATURE,)},
+    )
+    plan = make_plan(desired(), observed, (), ACCOUNT, keeps_going=True)
+    assert [(refusal.code, refusal.image) for refusal in plan.refusals] == [("source.unreachable", KEY)]
+    assert plan.seeds == ()
 
 
 def test_pins_the_source_digest_that_was_seen() -> None:
@@ -219,6 +374,58 @@ def test_refuses_to_destroy_a_repository_unless_asked(action: InfraAction) -> No
 def test_destroying_anything_else_is_not_refused() -> None:
     change = InfraChange("module.builds", "aws_iam_role_policy", InfraAction.REPLACE, name="web")
     assert plan_of(WHOLE, changes=(change,)).refusals == ()
+
+
+@pytest.mark.parametrize("action", [InfraAction.DELETE, InfraAction.REPLACE])
+@pytest.mark.parametrize(
+    "type_", ["aws_codebuild_project", "aws_codebuild_webhook", "aws_iam_role", "aws_cloudwatch_log_group"]
+)
+def test_refuses_to_destroy_what_holds_something_of_a_build_unless_asked(type_: str, action: InfraAction) -> None:
+    change = InfraChange("module.builds", type_, action, name="web")
+    (refusal,) = plan_of(WHOLE, changes=(change,)).refusals
+    assert refusal.code == "infra.destroys_build"
+    assert "`web`" in refusal.message
+    assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
+    assert plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals == ()
+
+
+LEFT = InfraChange("module.repositories", "aws_ecr_repository", InfraAction.DELETE, name="left")
+
+
+def test_an_empty_repository_that_left_the_manifest_may_go_when_that_is_asked_for() -> None:
+    assert [r.code for r in plan_of(WHOLE, changes=(LEFT,)).refusals] == ["infra.destroys_repository"]
+    assert plan_of(WHOLE, changes=(LEFT,), destroys_removed=True).refusals == ()
+
+
+def test_a_repository_in_the_manifest_does_not_go_because_others_left_it() -> None:
+    change = InfraChange("x", "aws_ecr_repository", InfraAction.REPLACE, name=REPOSITORY)
+    assert [r.code for r in plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals] == [
+        "infra.destroys_repository"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "users", "word"),
+    [
+        (Loss("repository", "left", 7, (NEW,)), {}, "1 images"),
+        (Loss("repository", "left"), {"left": ["other-web"]}, "`other-web`"),
+    ],
+    ids=["images", "another manifest's build"],
+)
+def test_a_repository_that_left_stays_while_it_holds_images_or_is_pulled(
+    loss: Loss, users: dict[str, list[str]], word: str
+) -> None:
+    plan = plan_of(WHOLE, changes=(LEFT,), destroys_removed=True, losses=(loss,), users=users)
+    assert [r.code for r in plan.refusals] == ["infra.destroys_images"]
+    assert word in plan.refusals[0].message
+    plan = plan_of(WHOLE, changes=(LEFT,), destroys_removed=True, allows_destroy=True, losses=(loss,), users=users)
+    assert plan.refusals == ()
+    assert [notice.code for notice in plan.notices] == ["infra.repository_in_use"] * len(users)
+
+
+def test_a_plan_lists_what_would_be_lost_and_nothing_empty() -> None:
+    losses = (Loss("repository", "left", 7, (NEW,)), Loss("log group", "logs", 5), Loss("log group", "empty"))
+    assert plan_of(WHOLE, losses=losses).losses == losses[:2]
 
 
 def test_copies_again_what_a_replaced_repository_loses() -> None:

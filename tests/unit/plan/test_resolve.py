@@ -7,8 +7,8 @@ import pytest
 from toolkit.manifest.loader import load, loads
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
-from toolkit.plan.desired import BuildImage, Desired, DesiredRegistry, DesiredRepository, S3Backend
-from toolkit.plan.resolve import resolve
+from toolkit.plan.desired import BuildImage, Desired, DesiredRegistry, DesiredRepository, ProviderNeed, S3Backend
+from toolkit.plan.resolve import EXCLUSIONS_SINCE, resolve
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
@@ -113,6 +113,8 @@ def test_a_pinned_image_serves_a_build_that_names_its_tag() -> None:
     [
         ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:5.0"),
         ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"),
+        ("LINUX_EC2", "aws/codebuild/ami/amazonlinux-x86_64-base:latest"),
+        ("ARM_EC2", "aws/codebuild/ami/amazonlinux-arm-base:latest"),
     ],
 )
 def test_the_environment_image_fits_the_machine(machine: str, image: str) -> None:
@@ -156,10 +158,17 @@ def test_the_complete_example_resolves_to_what_it_says() -> None:
     assert python == DesiredRepository(
         name="mirror/base/python",
         tag_mutability="IMMUTABLE",
+        tag_mutability_exclusions=("latest", "nightly-*"),
         scan_on_push=False,
         encryption_type="AES256",
         expire_untagged_after_days=None,
+        policy_statements=python.policy_statements,
         force_delete=True,
+        resource_tags={"team": "data"},
+    )
+    assert [statement.sid for statement in python.policy_statements] == ["OnlyTheTeamDeletes"]
+    assert found.provider_needs == (
+        ProviderNeed("images[3].repository_settings.tag_mutability_exclusions", EXCLUSIONS_SINCE),
     )
     nginx = found.repository("mirror/docker-hub/library/nginx")
     assert (nginx.encryption_type, nginx.organization_id) == ("KMS", "o-a1b2c3d4e5")
@@ -172,6 +181,40 @@ def test_the_complete_example_resolves_to_what_it_says() -> None:
     assert build.settings.parameter_variables == {"LICENSE": "/web/license"}
     assert build.settings.secret_variables == {"TOKEN": "web/token:key"}
     assert build.source_version == "main"
+
+
+def test_an_exclusion_turns_what_holds_for_a_tag() -> None:
+    immutable = DesiredRepository("aa", tag_mutability="IMMUTABLE", tag_mutability_exclusions=("latest", "nightly-*"))
+    assert [immutable.fixes(tag) for tag in ("1.0", "latest", "nightly-1")] == [True, False, False]
+    mutable = DesiredRepository("aa", tag_mutability_exclusions=("v*",))
+    assert [mutable.fixes(tag) for tag in ("v1", "1")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [("", True), ("environment_type: LINUX_EC2", False), ("privileged: false, buildspec: b.yml", False)],
+)
+def test_a_container_is_privileged_unless_the_build_uses_no_docker(fields: str, expected: bool) -> None:
+    [build] = desired(
+        f"images: ['a:1']\nbuilds: [{{name: web, source: {{type: S3, location: b.b/k}}, images: ['a:1'], {fields}}}]\n"
+    ).builds
+    assert build.settings.is_privileged is expected
+
+
+def test_a_build_without_docker_fetches_no_build_tools() -> None:
+    [build] = desired(
+        "images: ['a:1']\nbuild_tools: true\n"
+        "builds: [{name: web, source: {type: S3, location: b.b/k}, privileged: false, commands: [make],"
+        " environment_image: 'mirror:a:1'}]\n"
+    ).builds
+    assert build.images == ()
+    assert build.settings.environment_mirror == BuildImage("a:1", "docker-hub/library/a", "1")
+
+
+def test_what_provider_5_lacks_is_known_by_its_field() -> None:
+    body = "repositories: {tag_mutability_exclusions: [latest]}\nimages: ['a:1']\n"
+    assert desired(body).provider_needs == (ProviderNeed("repositories.tag_mutability_exclusions", (6, 8)),)
+    assert desired("images: ['a:1']\n").provider_needs == ()
 
 
 def test_a_build_runs_in_a_mirrored_image_by_its_name_in_ecr() -> None:

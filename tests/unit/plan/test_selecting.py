@@ -6,7 +6,7 @@ from toolkit.manifest.loader import loads
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Refusal
+from toolkit.plan.model import Notice, Refusal
 from toolkit.plan.observed import SourceFault
 from toolkit.plan.resolve import resolve
 from toolkit.plan.selecting import Listings, choose_images
@@ -19,7 +19,7 @@ def repository(name: str) -> Repository:
     return Reference.parse(name).name
 
 
-def chosen(body: str, **listings: tuple[str, ...] | SourceFault) -> tuple[Desired, tuple[Refusal, ...]]:
+def chosen(body: str, **listings: tuple[str, ...] | SourceFault) -> tuple[Desired, tuple[Refusal | Notice, ...]]:
     desired = resolve(loads(HEAD + body, "images.yaml"))
     return choose_images(desired, {repository(name): tags for name, tags in listings.items()})
 
@@ -121,8 +121,20 @@ def test_what_cannot_be_listed_is_refused_as_any_source_that_cannot_be_had() -> 
     faults = {"a": SourceFault("denied", "`a` says no", "sign in"), "b": SourceFault("unreachable", "`b` is silent")}
     _, refusals = chosen(body, **faults)
     assert refusals == (
-        Refusal("source.denied", "images[0].tags: `a` says no", hint="sign in", kind="denied"),
-        Refusal("source.unreachable", "images[1].tags: `b` is silent"),
+        Refusal(
+            "source.denied",
+            "images[0].tags: `a` says no",
+            hint="sign in",
+            kind="denied",
+            image="docker-hub/library/a:*",
+            source="docker.io/library/a",
+        ),
+        Refusal(
+            "source.unreachable",
+            "images[1].tags: `b` is silent",
+            image="docker-hub/library/b:*",
+            source="docker.io/library/b",
+        ),
     )
 
 

@@ -22,7 +22,7 @@ class Silent:
         threading.Event().wait()
 
 upstream = Silent()
-observer = Observer(upstream, lambda repository, tags: None, lambda event: None, cache=DocumentCache())
+observer = Observer(upstream, None, lambda event: None, cache=DocumentCache())
 with observer.start(desired("one", "two").images, frozenset()):
     assert upstream.asked.wait(20)
     raise SystemExit(5)

@@ -5,14 +5,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.support.terraform_samples import DESIRED, DOCS, WEB
+from tests.support.terraform_samples import DOCS, WEB
+from toolkit.codebuild.buildspec import REGISTRY_VARIABLE
 from toolkit.manifest.loader import loads
 from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.build_values import build_values
-from toolkit.terraform.root_module import render
+from toolkit.terraform.root_module import INPUT_FORMAT, render_input
 
-MODULE = Path(__file__).parents[3] / "terraform_modules" / "codebuild-project"
+MODULES = Path(__file__).parents[3] / "terraform_modules"
 HEAD = "version: 1\nname: acme\naws: {region: eu-west-1}\n"
 IMAGES = "images: [nginx:1.16, 'python:3.12']\n"
 SOURCE = "source: {type: GITHUB, location: 'https://github.com/acme/web.git'}, images: [nginx:1.16]"
@@ -23,18 +24,31 @@ def desired(fields: str, head: str = IMAGES) -> Desired:
 
 
 def values(fields: str) -> dict[str, Any]:
-    return build_values(desired(fields).builds[0])
+    return build_values(desired(fields).builds[0], region="eu-west-1")
 
 
-def test_the_root_module_uses_every_value_and_the_module_knows_every_argument() -> None:
-    main = render(DESIRED).files["main.tf"]
-    call = main.partition('module "builds" {')[2]
-    assert set(re.findall(r"each\.value\.(\w+)", call)) == set(build_values(WEB)) == set(build_values(DOCS))
+def inputs(fields: str, head: str = IMAGES) -> dict[str, Any]:
+    found = json.loads(render_input(desired(fields, head)))
+    assert isinstance(found, dict)
+    return found
+
+
+def test_base_images_uses_every_value_and_the_module_of_a_build_knows_every_argument() -> None:
+    call = (MODULES / "base-images" / "main.tf").read_text(encoding="utf-8").partition('module "builds" {')[2]
+    used = set(re.findall(r"each\.value\.(\w+)", call))
+    assert used == set(build_values(WEB, region="eu-west-1")) == set(build_values(DOCS, region="eu-west-1"))
     arguments = set(re.findall(r"^  (\w+) += ", call, re.M)) - {"source", "for_each"}
-    variables = "".join(path.read_text(encoding="utf-8") for path in MODULE.glob("variables*.tf"))
+    variables = "".join(
+        path.read_text(encoding="utf-8") for path in (MODULES / "codebuild-project").glob("variables*.tf")
+    )
     known = set(re.findall(r'^variable "(\w+)"', variables, re.M))
-    assert known - arguments == {"privileged_mode"}, "the Docker daemon of a build always needs it"
-    assert arguments <= known
+    assert arguments == known
+
+
+def test_base_images_knows_the_variable_of_the_buildspec_and_the_format() -> None:
+    texts = "".join(path.read_text(encoding="utf-8") for path in (MODULES / "base-images").glob("*.tf"))
+    assert f"{{ {REGISTRY_VARIABLE} = " in texts
+    assert f"var.input.format == {INPUT_FORMAT}\n" in texts
 
 
 def test_a_mirrored_environment_image_is_pulled_from_its_repository() -> None:
@@ -50,9 +64,7 @@ def test_another_environment_image_is_as_it_was_given() -> None:
 
 
 def test_a_buildspec_of_the_source_is_named_and_none_is_generated() -> None:
-    wanted = desired("buildspec: ci/buildspec.yml")
-    assert build_values(wanted.builds[0])["buildspec_path"] == "ci/buildspec.yml"
-    assert not [file for file in render(wanted).files if file.startswith("buildspecs/")]
+    assert values("buildspec: ci/buildspec.yml")["buildspec"] == "ci/buildspec.yml"
 
 
 def test_artifacts_have_the_project_s_own_folder_unless_another_is_named() -> None:
@@ -88,10 +100,8 @@ def test_variables_go_by_where_their_values_are() -> None:
 
 
 def test_a_mirror_elsewhere_is_an_account_and_a_region() -> None:
-    ours = json.loads(render(desired("timeout_minutes: 5")).files["toolkit.auto.tfvars.json"])
-    assert ours["mirror"] is None
-    head = f"repositories: {{account_id: '210987654321', prefix: p}}\n{IMAGES}"
-    theirs = json.loads(render(desired("timeout_minutes: 5", head)).files["toolkit.auto.tfvars.json"])
+    assert inputs("timeout_minutes: 5")["mirror"] is None
+    theirs = inputs("timeout_minutes: 5", f"repositories: {{account_id: '210987654321', prefix: p}}\n{IMAGES}")
     assert theirs["mirror"] == {"account_id": "210987654321", "region": "eu-west-1"}
     assert theirs["repositories"] == {}
     assert theirs["builds"]["web"]["repositories"] == ["p/docker-hub/library/nginx"]
@@ -99,5 +109,5 @@ def test_a_mirror_elsewhere_is_an_account_and_a_region() -> None:
 
 def test_the_step_asks_the_mirror_s_account_for_its_registry() -> None:
     head = f"repositories: {{account_id: '210987654321'}}\n{IMAGES}"
-    assert "210987654321" in render(desired("timeout_minutes: 5", head)).files["buildspecs/web.yml"]
-    assert "210987654321" not in render(desired("timeout_minutes: 5")).files["buildspecs/web.yml"]
+    assert "210987654321" in inputs("timeout_minutes: 5", head)["builds"]["web"]["buildspec"]
+    assert "210987654321" not in inputs("timeout_minutes: 5")["builds"]["web"]["buildspec"]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError
 from toolkit.terraform import explain as module
-from toolkit.terraform.explain import Diagnostic, explain, hint_for
+from toolkit.terraform.explain import Diagnostic, explain, hint_for, lock_in
 
 
 def _recorded() -> dict[str, Diagnostic]:
@@ -124,9 +125,12 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
     ("backend_changed_at_plan", TerraformFailed, "terraform.backend_changed", MOVED, MIGRATE),
     (
         "state_locked_s3",
-        TerraformFailed,
-        "terraform.state_locked",
-        ("the state is locked by `ci@runner` since 2026-11-23 23:00:00 (lock `2f5c4a1e-0000-0000-0000-000000000000`)"),
+        Refused,
+        "state.locked",
+        (
+            "the state is locked by `ci@runner` since 2026-11-23 23:00:00 UTC (lock "
+            "`2f5c4a1e-0000-0000-0000-000000000000`); nothing was changed"
+        ),
         (
             "wait for that run; if it died, run `terraform force-unlock "
             "2f5c4a1e-0000-0000-0000-000000000000` in the working directory"
@@ -141,16 +145,13 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
     ),
     (
         "state_locked_local",
-        TerraformFailed,
-        "terraform.state_locked",
+        Refused,
+        "state.locked",
         (
-            "the state is locked by `somebody@somewhere` since 2026-11-23 23:17:54 (lock "
-            "`c6870386-ac6f-c401-8839-ee1281620e36`)"
+            "the state is locked by `somebody@somewhere` since 2026-11-23 23:17:54 UTC (lock "
+            "`c6870386-ac6f-c401-8839-ee1281620e36`); nothing was changed"
         ),
-        (
-            "wait for that run; if it died, run `terraform force-unlock "
-            "c6870386-ac6f-c401-8839-ee1281620e36` in the working directory"
-        ),
+        "wait for that run to end, or give it more time with --lock-timeout",
     ),
     ("state_migration", TerraformFailed, "terraform.backend_changed", MOVED, MIGRATE),
     (
@@ -212,7 +213,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
     (
         "plan_stale",
         PlanStale,
-        "terraform.plan_stale",
+        "plan.stale",
         "the plan is stale and was not applied",
         "plan again: the state has changed since, by an apply of this plan that broke off or by somebody else",
     ),
@@ -231,6 +232,41 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "terraform.adoption_gone",
         "a resource to be adopted is gone",
         "run again: it was deleted between the look and the plan",
+    ),
+    (
+        "provider_hash",
+        Refused,
+        "provider.not_the_locked",
+        "the AWS provider that would be installed has none of the checksums in the lock file",
+        "on another platform, or with a mirror that you trust: run `toolkit lock-provider` and review its difference",
+    ),
+    (
+        "provider_gone",
+        Refused,
+        "provider.locked_is_gone",
+        "the lock file names version 5.99.0 of the AWS provider, which cannot be had",
+        "add it to the mirror, or run `toolkit lock-provider` to lock another",
+    ),
+    (
+        "provider_constraint",
+        Refused,
+        "provider.lock_is_old",
+        "the lock file names version 5.100.0 of the AWS provider, which `terraform.provider_version` does not allow",
+        "run `toolkit lock-provider`",
+    ),
+    (
+        "provider_no_match",
+        TerraformFailed,
+        "provider.not_available",
+        "there is no AWS provider that fits `>= 5.80.0, 6.0.0, < 7.0.0`",
+        "correct `terraform.provider_version`, or add a version that it allows to the mirror",
+    ),
+    (
+        "provider_changes",
+        Refused,
+        "provider.lock_is_old",
+        "the lock file of the AWS provider was made for another manifest or another program",
+        "run `toolkit lock-provider`",
     ),
 ]
 
@@ -257,11 +293,28 @@ def test_every_row_of_the_table_is_the_first_match_of_something() -> None:
 WITHOUT_LOCK_INFO = Diagnostic("error", "Error acquiring the state lock", "Error message: 503 Slow Down")
 
 
-def test_a_lock_that_names_nobody_is_still_a_lock() -> None:
+def test_a_lock_that_cannot_be_had_and_is_nobodys_is_a_failure() -> None:
     error = explain(WITHOUT_LOCK_INFO)
     assert isinstance(error, TerraformFailed)
-    assert error.code == "terraform.state_locked"
+    assert error.code == "state.lock_failed"
+    assert lock_in(WITHOUT_LOCK_INFO) is None
     assert error.message == "Error acquiring the state lock"
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        ("2026-11-23 23:00:59", "23:00 UTC (59 s)"),
+        ("2026-11-23 23:59:59", "23:00 UTC (59 min)"),
+        ("2026-11-24 01:10:00", "2026-11-23 23:00 UTC (2 h)"),
+        ("2026-11-26 00:00:00", "2026-11-23 23:00 UTC (2 d)"),
+        ("2026-11-23 22:59:00", "23:00 UTC (0 s)"),  # two clocks
+    ],
+)
+def test_a_lock_says_whose_it_is_and_since_when(now: str, since: str) -> None:
+    lock = lock_in(RECORDED["state_locked_s3"])
+    assert lock is not None
+    assert lock.waiting(datetime.fromisoformat(f"{now}+00:00")) == f"waiting for the lock of `ci@runner` since {since}"
 
 
 def test_text_that_terraform_wrapped_is_understood() -> None:

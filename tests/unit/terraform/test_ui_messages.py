@@ -39,8 +39,10 @@ def _of_type(type_: str, action: str = "") -> Message:
     raise LookupError(f"no {type_} {action} was recorded")
 
 
-NGINX_POLICY = 'module.repositories["docker-hub/library/nginx"].aws_ecr_lifecycle_policy.this["this"]'
-LOG_GROUP = 'module.builds["web"].aws_cloudwatch_log_group.this'
+NGINX_POLICY = (
+    'module.base_images.module.repositories["docker-hub/library/nginx"].aws_ecr_lifecycle_policy.this["this"]'
+)
+LOG_GROUP = 'module.base_images.module.builds["web"].aws_cloudwatch_log_group.this'
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ LOG_GROUP = 'module.builds["web"].aws_cloudwatch_log_group.this'
         (
             "apply_start",
             "create",
-            InfraChangeStarted('module.repositories["new/one"].aws_ecr_repository.this', "create"),
+            InfraChangeStarted('module.base_images.module.repositories["new/one"].aws_ecr_repository.this', "create"),
         ),
         ("apply_start", "update", InfraChangeStarted(LOG_GROUP, "update")),
         ("apply_start", "delete", InfraChangeStarted(NGINX_POLICY, "delete")),
@@ -107,7 +109,11 @@ def test_what_nobody_acts_on_is_no_event() -> None:
 
 def _repository(name: str, action: InfraAction, reason: str = "") -> InfraChange:
     return InfraChange(
-        f'module.repositories["{name}"].aws_ecr_repository.this', "aws_ecr_repository", action, name, reason
+        f'module.base_images.module.repositories["{name}"].aws_ecr_repository.this',
+        "aws_ecr_repository",
+        action,
+        name,
+        reason,
     )
 
 

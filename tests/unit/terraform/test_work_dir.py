@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support.terraform_samples import DESIRED
 from toolkit.errors import Refused
-from toolkit.terraform.root_module import RootModule, render
-from toolkit.terraform.work_dir import WorkDir, write
+from toolkit.manifest.terraform_grammar import OWN_FILES
+from toolkit.terraform.root_module import Adoption, RootModule, render
+from toolkit.terraform.work_dir import WorkDir, extra_file_notices, refuse_overrides, write
 
 ROOT = Path(__file__).parents[3]
 ONE = RootModule({"main.tf": "# one\n", "buildspecs/web.yml": "version: 0.2\n"})
@@ -185,3 +187,56 @@ def test_after_any_history_the_folder_holds_the_last_root_module(
         if path.relative_to(folder).parts[0] != "modules"
     }
     assert found == steps[-1]
+
+
+def _put(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("theirs")
+
+
+def test_what_terraform_reads_besides_ours_is_named_in_the_plan(tmp_path: Path) -> None:
+    work_dir = write(render(DESIRED), tmp_path)
+    assert extra_file_notices(work_dir) == ()
+    read = [
+        "a.tofu",
+        "a.tofu.json",
+        "modules/ecr-repository/zz.tf",
+        "modules/own/x.tf.json",
+        "terraform.tfvars",
+        "x.tf",
+        "z.auto.tfvars",
+        "z.auto.tfvars.json",
+    ]
+    _put(tmp_path, *read, ".hidden.tf", "x.tf~", "notes.txt", "below/x.tf", "terraform.tfstate")
+    [notice] = extra_file_notices(work_dir)
+    assert notice.code == "terraform.extra_file"
+    assert f"`{'`, `'.join(read)}`" in notice.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["zz_override.tf", "override.tf", "override.tf.json", "_override.tofu", "modules/ecr-repository/x_override.tf"],
+)
+def test_a_file_that_overrides_ours_is_refused(tmp_path: Path, name: str) -> None:
+    work_dir = write(render(DESIRED), tmp_path)
+    _put(tmp_path, "overridehim.tf", "my-override.tf")
+    refuse_overrides(work_dir)
+    _put(tmp_path, name)
+    with pytest.raises(Refused) as refused:
+        refuse_overrides(work_dir)
+    assert refused.value.code == "terraform.override_file"
+    assert name in refused.value.message
+
+
+def test_wanted_extras_are_ours_and_go_with_the_wish(tmp_path: Path) -> None:
+    work_dir = write(render(replace(DESIRED, extra_files={"alarms.tf": "# wanted\n"})), tmp_path)
+    assert (tmp_path / "alarms.tf").read_text() == "# wanted\n"
+    assert extra_file_notices(work_dir) == ()
+    write(render(DESIRED), tmp_path)
+    assert not (tmp_path / "alarms.tf").exists()
+
+
+def test_no_extra_file_can_take_the_place_of_a_generated_one() -> None:
+    everything = render(DESIRED, adopt=[Adoption("a.b", "c")], let_go=["a.b"]).files
+    assert {name for name in everything if "/" not in name} <= OWN_FILES

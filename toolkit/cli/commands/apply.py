@@ -10,14 +10,19 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     CacheDirectory,
+    DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -66,6 +71,8 @@ def command(
         ),
     ] = None,
     allow_destroy: AllowDestroy = False,
+    destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: Annotated[
         OnBudget | None,
         typer.Option(
@@ -75,10 +82,12 @@ def command(
             "was made with]",
         ),
     ] = None,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
     no_progress: NoProgress = False,
@@ -88,18 +97,26 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
+        from toolkit.terraform.provider_lock import lock_file_of
 
         settings = Settings(
-            work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs, limit_rate=limit_rate
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            limit_rate=limit_rate,
+            lock_seconds=lock_timeout,
+            provider_lock=None if saved_plan else lock_file_of(file),
         )
         if saved_plan is not None:
             from toolkit.cli.apply_file import apply_file
 
-            if allow_destroy:
+            given = {"--allow-destroy": allow_destroy, "--destroy-removed": destroy_removed, "--keep-going": keep_going}
+            if decided := [name for name, is_given in given.items() if is_given]:
                 raise UsageError(
                     "usage.saved_plan",
-                    f"what `{saved_plan}` may destroy was decided when it was made",
-                    hint="make another: `toolkit plan --allow-destroy --out FILE`",
+                    f"what `{saved_plan}` may destroy and leave out was decided when it was made",
+                    hint=f"make another: `toolkit plan {' '.join(decided)} --out FILE`",
                 )
             is_named = getattr(context.get_parameter_source("file"), "name", "") == "COMMANDLINE"
             apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget)
@@ -110,6 +127,7 @@ def command(
             )
 
         from toolkit.operations.apply import apply
+        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
 
         if not auto_approve:
@@ -119,7 +137,9 @@ def command(
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
 
         def confirm(plan: Plan) -> bool:
-            return auto_approve or run.ask("Apply this plan?")
+            from toolkit.cli.render.plan_view import apply_question
+
+            return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)
         with open_services(run.emit, desired, settings) as services:
@@ -130,8 +150,11 @@ def command(
                 confirm=confirm,
                 publish=run.show_report,
                 allows_destroy=allow_destroy,
+                destroys=tuple(Kind) if destroy_removed else (),
                 on_budget=on_budget or OnBudget.REFUSE,
+                keeps_going=keep_going,
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

@@ -111,7 +111,7 @@ def command(
             source = PullLimits(Stores(client, Layouts()))
             target = Stores(client, Layouts(hides_partial=True))
         cache = open_cache(run.emit, cache_dir)
-        observer = Observer(source, lambda repository, tags: None, run.emit, cache=cache)
+        observer = Observer(source, None, run.emit, cache=cache)
         seeder = Seeder(
             source,
             target,

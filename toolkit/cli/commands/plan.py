@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,19 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
+    DestroyRemoved,
     Format,
     Jobs,
+    KeepGoing,
+    LockTimeout,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -39,7 +43,12 @@ EXAMPLES = (
 def command(
     file: ManifestFile = Path("images.yaml"),
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 2 when infrastructure or images would change.")
+        bool,
+        typer.Option(
+            "--detailed-exitcode",
+            help="Exit 2 when infrastructure or images would change, 8 when somebody else "
+            "has overwritten a tag in ECR.",
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -54,11 +63,15 @@ def command(
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
     allow_destroy: AllowDestroy = False,
+    destroy_removed: DestroyRemoved = False,
+    keep_going: KeepGoing = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
@@ -69,29 +82,44 @@ def command(
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.manifest.loader import read
         from toolkit.operations.guards import refuse_if_unsafe
+        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import desired_of
         from toolkit.operations.plan import plan
+        from toolkit.terraform.provider_lock import lock_file_of
 
         text = read(file)
-        desired = desired_of(text, str(file))
-        settings = Settings(work_dir=work_dir, cache_dir=cache_dir, terraform_bin=terraform_bin, jobs=jobs)
+        desired = desired_of(text, file)
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
+        )
         with open_services(run.emit, desired, settings) as services:
-            checkout = key = None
             if out is not None:
-                from toolkit.cli.checkout import find_checkout
-                from toolkit.cli.saved_plan import check_place, confidential_notice, plan_key, write_plan
+                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
 
-                check_place(out)
-                key = plan_key(os.environ)
-                ours = (out, services.work_path, Path(".toolkit"), cache_dir)
-                checkout = find_checkout(file, text, ignored=[path for path in ours if path])
-            planned = plan(desired, services, allows_destroy=allow_destroy, reads_sizes=sizes, on_budget=on_budget)
+                origin = prepare(out, file, text, (services.work_path, cache_dir))
+            planned = plan(
+                desired,
+                services,
+                allows_destroy=allow_destroy,
+                destroys=tuple(Kind) if destroy_removed else (),
+                reads_sizes=sizes,
+                on_budget=on_budget,
+                keeps_going=keep_going,
+            )
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                saved = write_plan(out, planned, desired, text, checkout, key)
+                saved = write_plan(out, planned, desired, origin)
                 if notice := confidential_notice(saved):
                     run.emit(notice)
-        return 2 if detailed_exitcode and planned.plan.has_changes else 0
+        if not detailed_exitcode:
+            return 0
+        return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

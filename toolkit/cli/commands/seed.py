@@ -14,10 +14,12 @@ from toolkit.cli.options import (
     DryRun,
     Format,
     Jobs,
+    KeepGoing,
     LimitRate,
     ManifestFile,
     NoProgress,
     OutputFormat,
+    ShowUnchanged,
     Verbose,
 )
 from toolkit.plan.on_budget import OnBudget
@@ -42,6 +44,8 @@ def command(
         ),
     ] = None,
     dry_run: DryRun = False,
+    keep_going: KeepGoing = False,
+    show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
@@ -68,7 +72,9 @@ def command(
                 only=only or (),
                 is_dry_run=dry_run,
                 on_budget=on_budget,
+                keeps_going=keep_going,
             )
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    execute(NAME, presentation, body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
@@ -30,6 +32,14 @@ def format_duration(seconds: float) -> str:
         return _two_units(whole // 60, "min", whole % 60, "s")
     minutes = round(seconds / 60)
     return _two_units(minutes // 60, "h", minutes % 60, "min")
+
+
+def format_moment(text: str) -> str:
+    """A time in ISO 8601 to the minute: `2026-11-28 03:17`; what is none stays as it is."""
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return text
 
 
 def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:

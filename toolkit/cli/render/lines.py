@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TextIO
 
@@ -17,7 +17,7 @@ from toolkit.oci.values import dataclass
 MINIMUM_WIDTH = 40
 
 _STYLES: Mapping[str, str] = MappingProxyType(
-    {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+    {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 )
 
 # A pipe without a reader, or a terminal that has hung up.
@@ -75,8 +75,8 @@ class Row:
 def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str = "  ") -> list[str]:
     """Aligned columns where every row fits into `width`.
 
-    Otherwise each row is a line of its first two cells, and the others follow beneath, wrapped: a long name never
-    breaks the columns of its neighbours, since there are none.
+    Otherwise nothing is aligned, so that a long name breaks no columns: each row is a line, and one that is too long
+    has its first two cells there and the others beneath, wrapped.
     """
     shown = [[visible(cell) for cell in row.cells] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
@@ -88,9 +88,34 @@ def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str =
             padded = [cell.ljust(size) for cell, size in zip(others, widths[1:], strict=True)]
             lines.append("  ".join([start, *padded]).rstrip())
             continue
-        lines.append(f"{start}  {others[0]}")
         rest = "  ".join(cell for cell in others[1:] if cell)
+        if len(indent) + widths[0] + len(others[0]) + len(rest) + 4 <= max(width, MINIMUM_WIDTH):
+            lines.append(f"{start}  {others[0]}  {rest}".rstrip())
+            continue
+        lines.append(f"{start}  {others[0]}")
         lines += wrap(rest, width=width, indent=indent + " " * (widths[0] + 2))
+    return lines
+
+
+def format_item(symbol: str, text: str, *, style: str, width: int, paint: Paint, indent: str = "  ") -> list[str]:
+    """`symbol text` with `symbol` in `style`, wrapped and what is wrapped indented."""
+    lead = f"{indent}{symbol:>3} "
+    first, *others = wrap(text, width=width, indent=" " * (len(lead) + 2), first=lead) or [lead.rstrip()]
+    return [first.replace(symbol, paint(style, symbol), 1), *others]
+
+
+def format_remarks(
+    word: str, remarks: Iterable[tuple[str, str | None]], *, style: str, width: int, paint: Paint
+) -> list[str]:
+    """A remark for each text and hint; those that share a hint stand together, and it follows them once."""
+    lines = []
+    by_hint: dict[object, list[tuple[str, str | None]]] = {}
+    for number, (text, hint) in enumerate(remarks):
+        by_hint.setdefault(hint or number, []).append((text, hint))
+    for alike in by_hint.values():
+        last = len(alike) - 1
+        for number, (text, hint) in enumerate(alike):
+            lines += format_remark(word, text, hint if number == last else None, style=style, width=width, paint=paint)
     return lines
 
 

@@ -1,136 +1,281 @@
-"""A plan as one text: what Terraform changes, what happens to each image, what that costs in counted pulls."""
+"""A plan as one text: what Terraform changes, what happens to each image, what that costs in counted pulls.
+
+It fits on a screen: an image is one line, however long its name, what images have in common is said once, what stays as
+it is is a count. The summary is the first line and the last, each whole, so that a pipeline can look for it.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from toolkit.cli.render.amounts import format_count, format_duration, format_range, format_size
-from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, visible, wrap
-from toolkit.cli.render.totals import PlanTotals, sum_plan
+from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
+from toolkit.cli.render.infra_view import created_repositories, format_infra
+from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible, wrap
+from toolkit.cli.render.totals import PlanTotals, skipped_images, sum_plan
+from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import InfraAction, InfraChange, Plan, PullCost, Seed
+from toolkit.plan.model import Plan, PullCost, Seed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import seeds_without_room
 from toolkit.plan.seed_action import SeedAction
 
-# Symbol, colour and heading, in the order shown.
-_INFRA_LOOKS = {
-    InfraAction.CREATE: ("+", "green", "To create:"),
-    InfraAction.IMPORT: ("<", "cyan", "To import into the state, as it is in AWS:"),
-    InfraAction.UPDATE: ("~", "yellow", "To update:"),
-    InfraAction.FORGET: (".", "cyan", "To let go of, without deleting it:"),
-    InfraAction.REPLACE: ("-/+", "red", "To destroy and create again:"),
-    InfraAction.DELETE: ("-", "red", "To destroy:"),
+# Symbol, colour and words, in the order shown.
+_LOOKS = {
+    SeedAction.COPY: ("+", "green", "to copy"),
+    SeedAction.MOVE: ("~", "yellow", "to move"),
+    SeedAction.KEEP: ("=", "dim", "unchanged"),
 }
+# With more kinds of images than that, each image says its own: the lines are what a screen has few of.
+_MOST_HEADINGS = 12
+_NEW = "its repository is new"  # the planner's words
 # What becomes of an image for which the pulls left do not suffice; each may turn out to cost less than it could.
 _PUT_OFF = {OnBudget.WAIT: "may have to wait for pulls", OnBudget.PARTIAL: "may be left for the next run"}
-_MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>[^"]*)"\]\.')
 
 
-def render_plan(plan: Plan, *, width: int = 100, colour: bool = False) -> str:
-    """The text of `plan`, its last line a summary; `width` bounds sentences and tables, names stay whole."""
+def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unchanged: bool = False) -> str:
+    """The text of `plan`; `width` bounds sentences, names stay whole. `shows_unchanged` lists images that stay."""
     paint = Paint(colour)
     account = plan.account
-    title = f"{visible(plan.name)}: account {visible(account.account_id)}, region {visible(account.region)}"
     totals = sum_plan(plan)
+    summary = _summary(plan, totals)
+    title = visible(f"{plan.name}: account {account.account_id}, region {account.region}")
+    named_below = created_repositories(plan) & {s.repository for s in plan.seeds if s.action is SeedAction.COPY}
     sections = [
-        [paint("bold", title)],
-        _infra_section(plan.infra_changes, paint),
-        _image_section(plan, totals, width, paint),
-        _pull_section(plan, width, paint),
+        [paint("bold", summary), title],
+        format_infra(plan, named_below=named_below, width=width, paint=paint),
+        _image_section(plan, totals, shows_unchanged, width, paint),
         _remark_section(plan, width, paint),
-        # Whole, so that a pipeline can look for it.
-        [_summary(plan, totals)],
+        [paint("bold", summary)],
     ]
     return "\n".join("\n".join([*section, ""]) for section in sections if section)
 
 
-def _infra_section(changes: Sequence[InfraChange], paint: Paint) -> list[str]:
-    if not changes:
+def apply_question(plan: Plan) -> str:
+    """What `apply` asks: where, and how much, so that a yes is for these numbers."""
+    infra = sum_plan(plan).infra
+    counts = [
+        f"{count} {words}"
+        for count, words in (
+            (infra.imports, "to import"),
+            (infra.creates, "to create"),
+            (infra.updates, "to update"),
+            (infra.destroys, "to destroy"),
+            (infra.forgets, "to let go of"),
+        )
+        if count
+    ]
+    if plan.pending_seeds:
+        counts.append(format_count(len(plan.pending_seeds), "image"))
+    return visible(f"Apply to {plan.account.account_id} in {plan.account.region}: {', '.join(counts)}?")
+
+
+def _summary(plan: Plan, totals: PlanTotals) -> str:
+    """One line, however long."""
+    is_verdict = not plan.has_changes and not totals.refusals
+    parts = [_verdict(plan, totals)] if is_verdict else _count_all(plan, totals)
+    if plan.unseen_images:
+        parts.append(f"{plan.unseen_images} {'was' if plan.unseen_images == 1 else 'were'} left out by --only")
+    if totals.skipped:
+        is_are = "is" if totals.skipped == 1 else "are"
+        parts.append(f"{format_count(totals.skipped, 'image')} {is_are} skipped (--keep-going)")
+    reasons = format_count(totals.refusals, "reason")
+    if not parts:
+        return f"Plan: refused for {reasons}."
+    refused = f" Refused for {reasons}." if totals.refusals else ""
+    return f"{'' if is_verdict else 'Plan: '}{'; '.join(parts)}.{refused}"
+
+
+def _verdict(plan: Plan, totals: PlanTotals) -> str:
+    """That nothing is to be done, said of what was looked at and of nothing else."""
+    looked = len(plan.seeds)
+    images = f"the {format_count(looked, 'image')} that {'was' if looked == 1 else 'were'} looked at"
+    # A notice may say that something is kept which is not as the manifest says, or could not be compared.
+    notices = f"; {format_count(len(plan.notices), 'notice')}" if plan.notices else ""
+    if plan.is_destroy:
+        return f"No changes. There is nothing left to destroy{notices}"
+    if not plan.covers_infra:
+        return f"No changes in {images}{notices}"
+    if plan.unseen_images or totals.skipped:
+        return f"No changes in the infrastructure and {images}{notices}"
+    if notices:
+        return f"No changes to make{notices}"
+    return "No changes. Infrastructure and images match the manifest; 0 counted pulls"
+
+
+def _count_all(plan: Plan, totals: PlanTotals) -> list[str]:
+    infra, images = totals.infra, totals.images
+    parts = []
+    if plan.covers_infra:
+        # With the zeros, as Terraform does: "0 to destroy" is what a reviewer looks for.
+        counts = [
+            f"{format_count(infra.creates, 'resource')} to create",
+            f"{infra.updates} to update",
+            f"{infra.destroys} to destroy",
+        ]
+        counts += [f"{infra.imports} to import"] if infra.imports else []
+        counts += [f"{infra.forgets} to let go of"] if infra.forgets else []
+        parts.append(", ".join(counts))
+    if plan.seeds or (plan.covers_infra and not plan.is_destroy):
+        counts = [
+            f"{format_count(images[SeedAction.COPY], 'image')} to copy",
+            f"{images[SeedAction.MOVE]} to move",
+            f"{images[SeedAction.KEEP]} unchanged",
+        ]
+        counts += [f"{totals.overwritten} overwritten in ECR"] if totals.overwritten else []
+        parts.append(", ".join(counts))
+    return parts
+
+
+def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width: int, paint: Paint) -> list[str]:
+    lines = []
+    without_room = seeds_without_room(plan)
+    new = created_repositories(plan)
+
+    def put_off(seed: Seed) -> str:
+        return _PUT_OFF.get(plan.on_budget, "") if seed.key in without_room else ""
+
+    for seed in plan.seeds:
+        if seed.is_overwritten:
+            lines += _overwritten_lines(seed, put_off(seed), width, paint)
+    for action, (symbol, style, verb) in _LOOKS.items():
+        alike: dict[tuple[str, ...], list[Seed]] = defaultdict(list)
+        companions = []
+        for seed in plan.seeds:
+            if seed.action is not action or seed.is_overwritten:
+                continue
+            if seed.subject and action is SeedAction.COPY:
+                companions.append(seed)
+            elif seed.is_pending or shows_unchanged:
+                alike[_facts(seed, put_off(seed), is_new=seed.repository in new)].append(seed)
+        lines += _alike_lines(alike, verb, symbol, style, width, paint)
+        if companions:
+            lines += format_item(symbol, _companions_text(companions), style=style, width=width, paint=paint)
+    kept = totals.images[SeedAction.KEEP]
+    count = f"{format_count(kept, 'image')} unchanged (--show-unchanged lists them)"
+    if not lines:
+        return [count] if kept else []
+    if kept and not shows_unchanged:
+        lines.append(f"  {count}")
+    if plan.pending_seeds:
+        lines += wrap(_size_text(totals), width=width, indent="    ", first="  ")
+    for cost in plan.pull_costs:
+        if cost.at_most != 0:
+            lines += _pull_lines(cost, width, paint)
+    return [paint("bold", f"Images, into {visible(plan.account.registry_host)}"), *lines]
+
+
+def _alike_lines(
+    alike: Mapping[tuple[str, ...], Sequence[Seed]], verb: str, symbol: str, style: str, width: int, paint: Paint
+) -> list[str]:
+    """A line for each image, below what all have in common and what some have; `alike` has them by their facts."""
+    if not alike:
         return []
-    lines = [paint("bold", "Infrastructure")]
-    for action, (symbol, style, heading) in _INFRA_LOOKS.items():
-        names = list(_name_changes([change for change in changes if change.action is action]))
-        if names:
-            lines.append(f"  {heading}")
-            lines += [f"  {paint(style, f'{symbol:>3}')} {visible(name)}" for name in names]
+    number = sum(map(len, alike.values()))
+    shared = [fact for fact in next(iter(alike)) if all(fact in facts for facts in alike)]
+    heading = _in_number("; ".join([f"{format_count(number, 'image')} {verb}", *shared]), number)
+    lines = wrap(f"{heading}:", width=width, indent=" " * 4, first="  ")
+    has_headings = len(alike) <= max(_MOST_HEADINGS, number // 5)
+    # Those that have nothing but the shared facts stand under their heading.
+    for facts, seeds in sorted(alike.items(), key=lambda item: len(item[0]) > len(shared)):
+        own = "; ".join(fact for fact in facts if fact not in shared)
+        if own and has_headings:
+            lines += wrap(f"{_in_number(own, len(seeds))} ({len(seeds)}):", width=width, indent=" " * 6, first=" " * 4)
+        behind = f"  {own}" if own and not has_headings else ""
+        lines += [f"    {paint(style, symbol)} {visible(text + behind)}" for text in _by_repository(seeds)]
     return lines
 
 
-def _name_changes(changes: Sequence[InfraChange]) -> Iterator[str]:
-    """Names of what changes: the resources of one repository or build are one, unless something is destroyed."""
-    groups: dict[str, list[InfraChange]] = {}
-    for change in changes:
-        call = _MODULE_CALL.match(change.address)
-        groups.setdefault(change.address if change.destroys or not call else call[0], []).append(change)
-    for prefix, group in groups.items():
-        first = group[0]
-        call = _MODULE_CALL.fullmatch(prefix)
-        if first.destroys:
-            yield f"{first.address} ({first.reason.replace('_', ' ')})" if first.reason else first.address
-        elif not call:
-            yield first.address
-        elif first.action in (InfraAction.CREATE, InfraAction.IMPORT):
-            yield f"{_kind(call['call'], group)} {call['key']} ({format_count(len(group), 'resource')})"
-        else:
-            types = ", ".join(change.resource_type for change in group)
-            yield f"{_kind(call['call'], group)} {call['key']} ({types})"
+def _overwritten_lines(seed: Seed, put_off: str, width: int, paint: Paint) -> list[str]:
+    pushed = f"pushed {format_moment(seed.pushed_at)}" if seed.pushed_at else "pushed"
+    warning = f"overwritten in ECR: {_named(seed.current_digest)} {pushed} by somebody else"
+    fate = "; ".join(["copied again", *_origin(seed), put_off]) if seed.is_pending else f"kept: {seed.reason}"
+    return [
+        f"    {paint('magenta', '!')} {visible(f'{seed.key}  {_amounts(seed)}')}",
+        *(paint("magenta", line) for line in wrap(warning, width=width, indent=" " * 8)),
+        *wrap(fate.removesuffix("; "), width=width, indent=" " * 8),
+    ]
 
 
-def _kind(call: str, changes: Iterable[InfraChange]) -> str:
-    """What one module instance is to the reader; the module's own name where the types do not tell."""
-    types = {change.resource_type for change in changes}
-    if all(type_.startswith("aws_ecr_") for type_ in types):
-        return "repository"
-    if "build" in call or "aws_codebuild_project" in types:
-        return "build"
-    return call.replace("_", " ")
+def _facts(seed: Seed, put_off: str, *, is_new: bool) -> tuple[str, ...]:
+    """What an image may have in common with others: where it comes from, which parts of it, and why."""
+    # What a companion is about is in its own tag.
+    reason = seed.reason.partition(": ")[2] if seed.subject else seed.reason
+    facts = [*_origin(seed), reason, put_off] if seed.is_pending else [reason]
+    if is_new and seed.is_pending:
+        facts.append(_NEW)
+    return tuple(dict.fromkeys(fact for fact in facts if fact))
 
 
-def _image_section(plan: Plan, totals: PlanTotals, width: int, paint: Paint) -> list[str]:
-    if not plan.seeds:
-        return []
-    without_room = seeds_without_room(plan)
-    lines = [paint("bold", f"Images, into {visible(plan.account.registry_host)}")]
-    for action, symbol, style in ((SeedAction.COPY, "+", "green"), (SeedAction.MOVE, "~", "yellow")):
-        for seed in plan.seeds:
-            if seed.action is action:
-                lines.append(f"  {paint(style, f'{symbol} {action.value}')}  {visible(seed.key)}")
-                put_off = _PUT_OFF[plan.on_budget] if seed.key in without_room else None
-                for fact in _pending_facts(seed, put_off):
-                    lines += wrap(fact, width=width, indent=" " * 10)
-    kept = [seed for seed in plan.seeds if seed.action is SeedAction.KEEP]
-    rows = [Row(("= keep", seed.key, _short(seed.current_digest), seed.reason), "dim") for seed in kept]
-    lines += format_table(rows, width=width, paint=paint)
-    return lines + (wrap(_size_line(totals), width=width, indent="  ") if plan.pending_seeds else [])
+def _in_number(facts: str, count: int) -> str:
+    """The planner's words for one image, and ours, as they are for many."""
+    if count == 1:
+        return facts
+    return facts.replace("its repository is", "their repositories are").replace("this digest", "these digests")
 
 
-def _pending_facts(seed: Seed, put_off: str | None) -> Iterator[str]:
-    """The lines below an image that is copied: from where, to what, which parts, how much, and why."""
-    # A companion's own tag is in its key already, and too long to be read twice.
-    source = seed.source.name if seed.subject else replace(seed.source, digest=None)
-    yield f"from {source} {_short(seed.source.digest)}"
+def _origin(seed: Seed) -> Iterator[str]:
+    yield f"from {seed.source.registry}"
     if seed.bytes_from is not None:
-        yield f"bytes from {seed.bytes_from}, which costs no counted pull"
-    if seed.action is SeedAction.MOVE:
-        yield f"tag now {_short(seed.current_digest)} -> {_short(seed.wanted_digest)}"
-    elif seed.platforms is not None and seed.wanted_digest != seed.source.digest:
-        yield f"in ECR {_short(seed.wanted_digest)}, with the chosen platforms only"
-    chosen = "all platforms" if seed.platforms is None else ", ".join(str(platform) for platform in seed.platforms)
-    facts = [] if seed.subject else [chosen if seed.keeps_attestations else f"{chosen} without attestations"]
-    facts.append("size unknown until read" if seed.size is None else format_size(seed.size))
-    if seed.pulls != (0, 0):
-        facts.append(f"counted pulls: {format_range(*seed.pulls)}")
-    yield "; ".join([*facts, seed.reason, *([put_off] if put_off else [])])
+        yield f"bytes from {seed.bytes_from.registry}, which costs no counted pull"
+    if seed.subject:
+        yield kind_of(seed.tag)
+    else:
+        parts = "all platforms" if seed.platforms is None else ", ".join(map(str, seed.platforms))
+        parts = parts if seed.keeps_attestations else f"{parts} without attestations"
+        is_made = seed.action is SeedAction.COPY and seed.wanted_digest != seed.source.digest
+        yield f"{parts} of this digest" if is_made else parts
+
+
+def _by_repository(seeds: Iterable[Seed]) -> Iterator[str]:
+    """A text for each image; of those in one repository, the first has its name."""
+    groups: dict[str, list[Seed]] = defaultdict(list)
+    for seed in seeds:
+        groups[seed.repository].append(seed)
+    for group in groups.values():
+        for number, seed in enumerate(group):
+            name = f"  :{seed.tag}" if number else seed.key
+            yield f"{name}  {_amounts(seed)}"
+
+
+def _amounts(seed: Seed) -> str:
+    """What is particular to one image: its digests, its size, and its source where the name does not say it."""
+    wanted = seed.wanted_digest
+    made = f"made of {_short(seed.source.digest)}" if wanted is None else _short(wanted)
+    facts = [
+        {
+            SeedAction.COPY: _short(seed.source.digest),
+            SeedAction.MOVE: f"{_short(seed.current_digest)} -> {made}",
+            SeedAction.KEEP: _short(seed.current_digest),
+        }[seed.action]
+    ]
+    if seed.is_pending and seed.size is not None:
+        facts.append(format_size(seed.size))
+    has_its_name = seed.repository.endswith(seed.source.repository) and seed.tag == seed.source.tag
+    if seed.is_pending and not has_its_name and not seed.subject:
+        facts.append(f"from {seed.source.repository}{f':{seed.source.tag}' if seed.source.tag else ''}")
+    return "  ".join(facts)
+
+
+def _companions_text(companions: Sequence[Seed]) -> str:
+    """Their tags are digests of 64 digits, so they go by what they are and where."""
+    kinds = ", ".join(dict.fromkeys(kind_of(seed.tag) for seed in companions))
+    places = ", ".join(dict.fromkeys(seed.repository for seed in companions))
+    return f"{format_count(len(companions), 'companion')} ({kinds}) in {places}"
 
 
 def _short(digest: Digest | None) -> str:
-    return "(digest known after the copy)" if digest is None else f"{digest.algorithm}:{digest.short}"
+    """As Docker shows it: 12 digits."""
+    if digest is None:
+        return "(unknown)"
+    return digest.short if digest.algorithm == "sha256" else _named(digest)
 
 
-def _size_line(totals: PlanTotals) -> str:
+def _named(digest: Digest | None) -> str:
+    return "an image" if digest is None else f"{digest.algorithm}:{digest.short}"
+
+
+def _size_text(totals: PlanTotals) -> str:
     parts = []
     if totals.size or not totals.unknown_sizes:
         parts.append(f"at most {format_size(totals.size)}")
@@ -139,19 +284,17 @@ def _size_line(totals: PlanTotals) -> str:
     return f"Together {' and '.join(parts)}; what is in ECR already is not sent again."
 
 
-def _pull_section(plan: Plan, width: int, paint: Paint) -> list[str]:
-    costs = [cost for cost in plan.pull_costs if cost.at_most != 0]
-    if not costs:
-        return []
-    rows = []
-    for cost in costs:
-        verdict, style = _judge(cost)
-        left = "no limit stated"
-        if cost.budget is not None:
-            budget = cost.budget
-            left = f"left {budget.remaining} of {budget.limit} in {format_duration(budget.window_seconds)}"
-        rows.append(Row((cost.registry, f"needed {format_range(cost.at_least, cost.at_most)}", left, verdict), style))
-    return [paint("bold", "Counted pulls"), *format_table(rows, width=width, paint=paint)]
+def _pull_lines(cost: PullCost, width: int, paint: Paint) -> list[str]:
+    verdict, style = _judge(cost)
+    left = "no limit stated"
+    if cost.budget is not None:
+        window = format_duration(cost.budget.window_seconds)
+        left = f"{cost.budget.remaining} of {cost.budget.limit} left in {window}"
+    needed = format_range(cost.at_least, cost.at_most)
+    text = f"Counted pulls at {cost.registry}: {needed} needed, {left}: {verdict}"
+    *others, last = wrap(text, width=width, indent="    ", first="  ")
+    end = verdict.rpartition(" ")[2]  # the line may break before it
+    return [*others, last.removesuffix(end) + paint(style, end)]
 
 
 def _judge(cost: PullCost) -> tuple[str, str]:
@@ -164,29 +307,11 @@ def _judge(cost: PullCost) -> tuple[str, str]:
 
 def _remark_section(plan: Plan, width: int, paint: Paint) -> list[str]:
     lines = []
-    for word, style, remarks in (("notice", "yellow", plan.notices), ("refused", "red", plan.refusals)):
-        for remark in remarks:
-            text = f"{remark.message} [{remark.code}]"
-            lines += format_remark(word, text, remark.hint, style=style, width=width, paint=paint)
+    for word, style, remarks in (
+        ("notice", "yellow", plan.notices),
+        ("skipped", "yellow", skipped_images(plan)),
+        ("refused", "red", plan.blocking_refusals),
+    ):
+        texts = [(f"{remark.message} [{remark.code}]", remark.hint) for remark in remarks]
+        lines += format_remarks(word, texts, style=style, width=width, paint=paint)
     return lines
-
-
-def _summary(plan: Plan, totals: PlanTotals) -> str:
-    if not plan.has_changes and not plan.refusals:
-        pulls = format_count(totals.pulls[0], "counted pull")
-        return f"No changes. Infrastructure and images match the manifest; {pulls}."
-    resources, images = totals.resources, totals.images
-    replaced = resources[InfraAction.REPLACE]
-    infra = [
-        f"{format_count(resources[InfraAction.CREATE] + replaced, 'resource')} to create",
-        f"{resources[InfraAction.UPDATE]} to update",
-        f"{resources[InfraAction.DELETE] + replaced} to destroy",
-    ]
-    infra += [f"{resources[a]} to {a.value}" for a in (InfraAction.IMPORT, InfraAction.FORGET) if resources[a]]
-    seeding = [
-        f"{format_count(images[SeedAction.COPY], 'image')} to copy",
-        f"{images[SeedAction.MOVE]} to move",
-        f"{images[SeedAction.KEEP]} unchanged",
-    ]
-    refused = f" Refused for {format_count(len(plan.refusals), 'reason')}, see above." if plan.refusals else ""
-    return f"Plan: {', '.join(infra)}; {', '.join(seeding)}.{refused}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from toolkit.cli.render.amounts import format_count
-from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, visible, wrap
+from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, visible, wrap
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import CopyPreview
 
@@ -37,10 +37,12 @@ def render_previews(previews: Sequence[CopyPreview], *, width: int = 100, colour
     kept = [preview for preview in previews if preview.action is SeedAction.KEEP]
     rows = [Row(("= keep", preview.destination, preview.current_digest or ""), "dim") for preview in kept]
     lines += format_table(rows, width=width, paint=paint) if rows else []
-    for preview in previews:
-        if preview.error_message:
-            text = f"{preview.destination}: {preview.error_message} [{preview.error_code}]"
-            lines += format_remark("refused", text, preview.hint, style="red", width=width, paint=paint)
+    remarks = [
+        (f"{preview.destination}: {preview.error_message} [{preview.error_code}]", preview.hint)
+        for preview in previews
+        if preview.error_message
+    ]
+    lines += format_remarks("refused", remarks, style="red", width=width, paint=paint)
     counts = _counts(previews)
     refused = sum(preview.action is None for preview in previews)
     summary = (

@@ -1,31 +1,23 @@
-"""A report as one text: how each tag ended, what is not in place and why, and what to do next."""
+"""A report as one text: what was copied, what is not in place and why, and what to do next.
+
+Images that are as they were are a count: their names are in the plan (`--show-unchanged`) and in the JSON report.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
-from toolkit.cli.render.lines import Paint, Row, format_remark, format_table, wrap
-from toolkit.cli.render.totals import sum_report
-from toolkit.plan.model import InfraAction
+from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, wrap
+from toolkit.cli.render.totals import sum_infra, sum_report
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
 _STYLES = {
     SeedStatus.COPIED: "green",
-    SeedStatus.UNCHANGED: "dim",
     SeedStatus.FAILED: "red",
     SeedStatus.SKIPPED: "yellow",
 }
-# Blobs are counted as moved/mounted/present, the order of the last lines.
-_HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "BLOBS", "TIME"), "bold")
-_DONE_WORDS = {
-    InfraAction.CREATE: "created",
-    InfraAction.UPDATE: "updated",
-    InfraAction.REPLACE: "replaced",
-    InfraAction.DELETE: "destroyed",
-    InfraAction.IMPORT: "imported",
-    InfraAction.FORGET: "let go",
-}
+_HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "TIME"), "bold")
 _AGAIN = "Run the same command again: it continues where this one stopped."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
 
@@ -33,7 +25,11 @@ _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terrafo
 def render_report(report: Report, *, width: int = 100, colour: bool = False) -> str:
     """The text of `report`; `width` bounds sentences and tables, names stay whole."""
     paint = Paint(colour)
-    rows = [Row(_cells(outcome), _STYLES[outcome.status]) for outcome in report.outcomes]
+    rows = [
+        Row(_cells(outcome), _STYLES[outcome.status])
+        for outcome in report.outcomes
+        if outcome.status is not SeedStatus.UNCHANGED
+    ]
     sections = [
         format_table([_HEADER, *rows], width=width, paint=paint, indent="") if rows else [],
         _failure_section(report, width, paint),
@@ -46,20 +42,18 @@ def render_report(report: Report, *, width: int = 100, colour: bool = False) -> 
 def _cells(outcome: SeedOutcome) -> tuple[str, ...]:
     digits = (outcome.digest or "").partition(":")[2]
     was_reached = outcome.status is not SeedStatus.SKIPPED
-    blobs = (outcome.moved_blobs, outcome.mounted_blobs, outcome.present_blobs)
     return (
         outcome.status.value,
         outcome.key,
         digits[:12],
         f"{format_size(outcome.moved_bytes)} of {format_size(outcome.total_bytes)}" if outcome.total_bytes else "",
-        "/".join(map(str, blobs)) if any(blobs) else "",
         format_duration(outcome.seconds) if was_reached else "",
     )
 
 
 def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
     """Why tags are not in place; one that was not reached has no error of its own, and those left share one."""
-    lines = []
+    errors: list[tuple[str, str | None]] = []
     left: Counter[tuple[str, str | None]] = Counter()
     for outcome in report.failed:
         if outcome.error_message is None:
@@ -68,21 +62,27 @@ def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
         if outcome.error_code == LEFT:
             left[outcome.error_message + code, outcome.hint] += 1
         else:
-            text = f"{outcome.key}: {outcome.error_message}{code}"
-            lines += format_remark("error", text, outcome.hint, style="red", width=width, paint=paint)
-    for (message, hint), count in left.items():
-        text = f"{format_count(count, 'image')}: {message}"
-        lines += format_remark("left", text, hint, style="yellow", width=width, paint=paint)
-    return lines
+            errors.append((f"{outcome.key}: {outcome.error_message}{code}", outcome.hint))
+    shared = [(f"{format_count(count, 'image')}: {message}", hint) for (message, hint), count in left.items()]
+    return [
+        *format_remarks("error", errors, style="red", width=width, paint=paint),
+        *format_remarks("left", shared, style="yellow", width=width, paint=paint),
+    ]
 
 
 def _totals(report: Report) -> list[str]:
     totals = sum_report(report)
     lines = []
     if report.infra_changes:
-        counts = Counter(change.action for change in report.infra_changes)
-        changes = ", ".join(f"{counts[action]} {word}" for action, word in _DONE_WORDS.items() if counts[action])
-        lines.append(f"Infrastructure: {changes}.")
+        done = sum_infra(report.infra_changes)
+        counts = (
+            (done.creates, "created"),
+            (done.updates, "updated"),
+            (done.destroys, "destroyed"),
+            (done.imports, "imported"),
+            (done.forgets, "let go"),
+        )
+        lines.append(f"Infrastructure: {', '.join(f'{count} {word}' for count, word in counts if count)}.")
     images = ", ".join(f"{count} {status.value}" for status, count in totals.images.items() if count)
     lines.append(f"Images: {images or 'none to seed'}.")
     if totals.document_reads or totals.moved_blobs or totals.mounted_blobs:

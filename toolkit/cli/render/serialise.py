@@ -44,13 +44,14 @@ T = TypeVar("T")
 def plan_document(plan: Plan) -> Document:
     """`plan` as JSON-safe values."""
     without_room = seeds_without_room(plan)
+    totals = sum_plan(plan)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": plan.name,
         "account": asdict(plan.account),
         "has_changes": plan.has_changes,
-        "is_refused": bool(plan.refusals),
-        "totals": _totals_document(sum_plan(plan)),
+        "is_refused": totals.refusals > 0,
+        "totals": _totals_document(totals),
         "infra_changes": [_infra_change_document(change) for change in plan.infra_changes],
         "seeds": [_seed_document(seed) for seed in plan.seeds],
         "pull_costs": [asdict(cost) for cost in plan.pull_costs],
@@ -63,14 +64,23 @@ def plan_document(plan: Plan) -> Document:
         "keeps_going": plan.keeps_going,
         "covers_infra": plan.covers_infra,
         "unseen_images": plan.unseen_images,
+        "is_destroy": plan.is_destroy,
         "without_room": [seed.key for seed in plan.seeds if seed.key in without_room],
     }
 
 
 def _totals_document(totals: PlanTotals) -> Document:
     return {
-        "resources": {action.value: count for action, count in totals.resources.items()},
+        "resources": {
+            "import": totals.infra.imports,
+            "create": totals.infra.creates,
+            "update": totals.infra.updates,
+            "destroy": totals.infra.destroys,
+            "forget": totals.infra.forgets,
+        },
         "images": {action.value: count for action, count in totals.images.items()},
+        "overwritten": totals.overwritten,
+        "skipped": totals.skipped,
         "bytes_to_copy_at_most": totals.size,
         "images_of_unknown_size": totals.unknown_sizes,
         "pulls": {"at_least": totals.pulls[0], "at_most": totals.pulls[1]},
@@ -275,6 +285,7 @@ def _plan(fields: _Fields) -> Plan:
         keeps_going=fields.boolean("keeps_going"),
         covers_infra=fields.boolean("covers_infra"),
         unseen_images=fields.number("unseen_images"),
+        is_destroy=fields.boolean("is_destroy"),
     )
 
 
@@ -364,6 +375,7 @@ def _refusal(fields: _Fields) -> Refusal:
         hint=fields.optional_text("hint"),
         kind=fields.text("kind"),
         image=fields.optional_text("image"),
+        source=fields.optional_text("source"),
     )
 
 

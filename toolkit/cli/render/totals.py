@@ -3,34 +3,81 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from toolkit.oci.values import dataclass
-from toolkit.plan.model import InfraAction, Plan
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 
 
 @dataclass(frozen=True, slots=True)
-class PlanTotals:
-    """`size` is an upper bound: layers that images share move once. `unknown_sizes` images are not in it."""
+class InfraTotals:
+    """Resources as Terraform counts them, for the sentence at the end of its own plan.
 
-    resources: Mapping[InfraAction, int]
+    A replacement is created and destroyed, and an import that changes something counts as an import too.
+    """
+
+    imports: int
+    creates: int
+    updates: int
+    destroys: int
+    forgets: int
+
+
+def sum_infra(changes: Sequence[InfraChange]) -> InfraTotals:
+    """The totals of `changes`."""
+    counts = Counter(change.action for change in changes)
+    replaced = counts[InfraAction.REPLACE]
+    return InfraTotals(
+        imports=sum(is_import(change) for change in changes),
+        creates=counts[InfraAction.CREATE] + replaced,
+        updates=counts[InfraAction.UPDATE],
+        destroys=counts[InfraAction.DELETE] + replaced,
+        forgets=counts[InfraAction.FORGET],
+    )
+
+
+def is_import(change: InfraChange) -> bool:
+    """Whether the resource exists and enters the state, changed or not."""
+    return change.is_imported or change.action is InfraAction.IMPORT
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTotals:
+    """`size` is an upper bound: layers that images share move once. `unknown_sizes` images are not in it.
+
+    `overwritten` are tags that somebody else pushed, `refusals` are what stops the whole plan, and `skipped` images are
+    left out because a refusal of theirs does not.
+    """
+
+    infra: InfraTotals
     images: Mapping[SeedAction, int]
+    overwritten: int
+    refusals: int
+    skipped: int
     size: int
     unknown_sizes: int
     pulls: tuple[int, int | None]
 
 
+def skipped_images(plan: Plan) -> list[Refusal]:
+    """The refusals that stop their own image only, because the plan keeps going."""
+    blocking = frozenset(plan.blocking_refusals)
+    return [refusal for refusal in plan.refusals if refusal not in blocking]
+
+
 def sum_plan(plan: Plan) -> PlanTotals:
     """The totals of `plan`; two tags with the same content count its bytes once."""
-    resources = Counter(change.action for change in plan.infra_changes)
     images = Counter(seed.action for seed in plan.seeds)
     sizes = {(s.source.digest or s.key, s.platforms, s.keeps_attestations): s.size for s in plan.pending_seeds}
     highs = [cost.at_most for cost in plan.pull_costs]
     return PlanTotals(
-        resources={action: resources[action] for action in InfraAction},
+        infra=sum_infra(plan.infra_changes),
         images={action: images[action] for action in SeedAction},
+        overwritten=sum(seed.is_overwritten for seed in plan.seeds),
+        refusals=len(plan.blocking_refusals),
+        skipped=len({refusal.image for refusal in skipped_images(plan)}),
         size=sum(size or 0 for size in sizes.values()),
         unknown_sizes=sum(size is None for size in sizes.values()),
         pulls=(

@@ -57,11 +57,10 @@ def test_a_table_that_fits_is_aligned() -> None:
     ]
 
 
-def test_a_table_too_wide_puts_the_facts_of_each_row_below_its_name() -> None:
+def test_a_table_too_wide_puts_the_facts_of_a_long_row_below_its_name() -> None:
     rows = [Row(("copied", "a:1", "10 MB", "4 s")), Row(("unchanged", "x" * 60, "", "0 s"))]
     assert format_table(rows, width=60, paint=PLAIN) == [
-        "  copied     a:1",
-        "             10 MB  4 s",
+        "  copied     a:1  10 MB  4 s",
         "  unchanged  " + "x" * 60,
         "             0 s",
     ]

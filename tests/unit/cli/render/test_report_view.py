@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.golden import assert_golden
-from tests.support.plan_samples import MIXED, counts, texts
+from tests.support.plan_samples import CHANGED, MIXED, counts, texts
 from toolkit.cli.render.report_view import render_report
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
@@ -57,7 +57,7 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("width", [80, 120])
 def test_a_report_reads_as_reviewed(name: str, width: int) -> None:
     assert_golden(f"render/report_{name}_{width}.txt", render_report(SAMPLES[name], width=width))
 
@@ -123,6 +123,26 @@ def test_whatever_failed_the_text_has_no_control_characters(outcomes: list[SeedO
 
 def test_a_long_name_stays_whole_and_on_its_own_line() -> None:
     long_name = replace(COPIED, key="github/" + "very-long/" * 15 + "name:1")
-    lines = render_report(Report((long_name, UNCHANGED), 1.0), width=80).splitlines()
-    assert f"copied     {long_name.key}" in lines
-    assert f"unchanged  {UNCHANGED.key}" in lines
+    lines = render_report(Report((long_name, FAILED), 1.0), width=80).splitlines()
+    assert f"copied  {long_name.key}" in lines
+    assert f"failed  {FAILED.key}  1.00 MB of 400 MB  1 min 1 s" in lines
+
+
+def test_unchanged_images_are_a_count() -> None:
+    text = render_report(Report((COPIED, *[UNCHANGED] * 60), 1.0))
+    assert UNCHANGED.key not in text
+    assert "Images: 1 copied, 60 unchanged.\n" in text
+
+
+def test_failures_that_share_a_hint_say_it_once() -> None:
+    failed = [replace(FAILED, key=f"base/python:{number}") for number in range(60)]
+    text = render_report(Report(tuple(failed), 1.0))
+    assert text.count("error: base/python:") == 60
+    assert text.count("hint: ") == 1
+
+
+def test_infrastructure_is_counted_as_terraform_does() -> None:
+    changes = CHANGED.infra_changes
+    assert "Infrastructure: 5 created, 7 updated, 5 destroyed, 5 imported, 2 let go.\n" in render_report(
+        Report((), 1.0, infra_changes=changes)
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,13 +25,28 @@ def test_a_plan_is_written_as_reviewed() -> None:
     assert_golden("render/plan_mixed.json", json.dumps(plan_document(plan_samples.MIXED), indent=2) + "\n")
 
 
+def test_totals_are_those_of_terraform() -> None:
+    document: Any = plan_document(plan_samples.CHANGED)
+    assert document["totals"]["resources"] == {"import": 5, "create": 5, "update": 7, "destroy": 5, "forget": 2}
+    assert document["totals"]["overwritten"] == 2
+
+
+def test_a_plan_that_keeps_going_is_not_refused_for_its_images() -> None:
+    document: Any = plan_document(plan_samples.KEEPS_GOING)
+    assert document["is_refused"] is False
+    assert document["totals"]["skipped"] == 3
+    assert plan_document(replace(plan_samples.KEEPS_GOING, keeps_going=False))["is_refused"] is True
+
+
 def test_derived_words_tell_what_a_pipeline_asks() -> None:
     document: Any = plan_document(plan_samples.EVERYTHING_NEW)
     assert document["has_changes"] is True
     assert document["is_refused"] is False
     assert document["totals"] == {
-        "resources": {"create": 10, "update": 0, "replace": 0, "delete": 0, "forget": 0, "import": 0},
+        "resources": {"import": 0, "create": 10, "update": 0, "destroy": 0, "forget": 0},
         "images": {"copy": 4, "move": 0, "keep": 0},
+        "overwritten": 0,
+        "skipped": 0,
         "bytes_to_copy_at_most": 1_174_830_000,
         "images_of_unknown_size": 2,
         "pulls": {"at_least": 6, "at_most": 7},

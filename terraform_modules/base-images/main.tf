@@ -1,0 +1,92 @@
+module "repositories" {
+  source   = "../ecr-repository"
+  for_each = var.input.repositories
+
+  name                       = each.key
+  tag_mutability             = each.value.tag_mutability
+  tag_mutability_exclusions  = each.value.tag_mutability_exclusions
+  scan_on_push               = each.value.scan_on_push
+  encryption_type            = each.value.encryption_type
+  kms_key                    = each.value.kms_key
+  expire_untagged_after_days = each.value.expire_untagged_after_days
+  pull_principals            = each.value.pull_principals
+  organization_id            = each.value.organization_id
+  policy_statements          = each.value.policy_statements
+  force_delete               = each.value.force_delete
+  tags                       = merge(var.input.resource_tags, each.value.tags)
+}
+
+data "aws_partition" "current" {}
+
+# Looked up once here: in each build, Terraform would walk through all repositories again.
+locals {
+  # Of another account's registry everything follows from the names; nobody here may ask it.
+  elsewhere = toset(var.input.mirror == null ? [] : flatten([for build in var.input.builds : build.repositories]))
+
+  repository_arns = merge(
+    { for name, repository in module.repositories : name => repository.arn },
+    {
+      for name in local.elsewhere : name =>
+      "arn:${data.aws_partition.current.partition}:ecr:${var.input.mirror.region}:${var.input.mirror.account_id}:repository/${name}"
+    },
+  )
+
+  # The host differs between AWS partitions. One for each repository, though all have the same: a build takes that of
+  # its own, so that a new repository elsewhere does not make every build look changed.
+  registry_hosts = merge(
+    { for name, repository in module.repositories : name => split("/", repository.repository_url)[0] },
+    {
+      for name in local.elsewhere : name =>
+      "${var.input.mirror.account_id}.dkr.ecr.${var.input.mirror.region}.${data.aws_partition.current.dns_suffix}"
+    },
+  )
+}
+
+module "builds" {
+  source   = "../codebuild-project"
+  for_each = var.input.builds
+
+  name                   = each.value.project_name
+  description            = each.value.description
+  source_code            = each.value.source_code
+  buildspec              = each.value.buildspec
+  repository_arns        = [for name in each.value.repositories : local.repository_arns[name]]
+  readable_secret_arns   = each.value.readable_secret_arns
+  compute_type           = each.value.compute_type
+  environment_type       = each.value.environment_type
+  privileged_mode        = each.value.privileged_mode
+  fleet                  = each.value.fleet
+  parameter_variables    = each.value.parameter_variables
+  secret_variables       = each.value.secret_variables
+  vpc                    = each.value.vpc
+  cache                  = each.value.cache
+  build_timeout_minutes  = each.value.build_timeout_minutes
+  queued_timeout_minutes = each.value.queued_timeout_minutes
+  concurrent_build_limit = each.value.concurrent_build_limit
+  batch                  = each.value.batch
+  webhook                = each.value.webhook
+  badge_enabled          = each.value.badge_enabled
+  artifacts              = each.value.artifacts
+  log_retention_days     = each.value.log_retention_days
+  s3_logs_location       = each.value.s3_logs_location
+  log_kms_key            = each.value.log_kms_key
+  kms_key                = each.value.kms_key
+  service_role_arn       = each.value.service_role_arn
+  extra_policy           = each.value.extra_policy
+  permissions_boundary   = each.value.permissions_boundary
+  tags                   = merge(var.input.resource_tags, each.value.tags)
+
+  # An image of the mirror is named without its host. The project can be made before the image is there: CodeBuild looks
+  # for it when a build starts.
+  environment_image = (
+    each.value.environment_repository == null
+    ? each.value.environment_image
+    : "${local.registry_hosts[each.value.environment_repository]}/${each.value.environment_image}"
+  )
+
+  # The buildspec reads the registry's host from there.
+  environment_variables = merge(
+    each.value.environment_variables,
+    length(each.value.repositories) == 0 ? {} : { TOOLKIT_ECR_REGISTRY = local.registry_hosts[each.value.repositories[0]] },
+  )
+}

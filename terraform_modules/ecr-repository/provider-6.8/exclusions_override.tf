@@ -1,0 +1,15 @@
+# Beside main.tf, this is merged into it by Terraform: provider 5 refuses the block below even where it is not used.
+locals {
+  takes_exclusions = true
+}
+
+resource "aws_ecr_repository" "this" {
+  dynamic "image_tag_mutability_exclusion_filter" {
+    for_each = var.tag_mutability_exclusions
+
+    content {
+      filter      = image_tag_mutability_exclusion_filter.value
+      filter_type = "WILDCARD"
+    }
+  }
+}

@@ -1,0 +1,118 @@
+"""What would be gone for good with a repository or a log group, who else uses it, and how a repository is emptied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from toolkit.aws.explain import explained
+from toolkit.aws.session import AwsSession
+from toolkit.errors import Refused
+from toolkit.oci.digest import Digest
+from toolkit.plan.desired import MANAGED_BY, MANIFEST
+from toolkit.plan.model import Loss
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild.type_defs import ProjectTypeDef
+
+_IDS_A_CALL = 100
+# A repository as our buildspecs name it, beside the name that Dockerfiles use, or after a registry's host.
+_PULLED = r"""("\$@" \S+ |\$\{{?\w+\}}?/|[\w-]+(\.[\w-]+)+(:\d+)?/){}(?=[:@\s"']|$)"""
+
+
+class LossService:
+    """ECR, CloudWatch and CodeBuild of one region. Methods raise AccessDenied or Refused when AWS says no."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+
+    def repository(self, name: str) -> Loss:
+        """The images of the repository `name`, archived ones too; none where it does not exist.
+
+        `size` counts what ECR stores for each image, so layers that images share count for each.
+        """
+        client = self._session.client("ecr")
+        images = []
+        with explained():
+            try:
+                pages = client.get_paginator("describe_images").paginate(
+                    repositoryName=name, filter={"imageStatus": "ANY"}
+                )
+                images = [image for page in pages for image in page["imageDetails"]]
+            except client.exceptions.RepositoryNotFoundException:
+                return Loss("repository", name)
+        pulled = [image["lastRecordedPullTime"] for image in images if "lastRecordedPullTime" in image]
+        return Loss(
+            kind="repository",
+            name=name,
+            size=sum(image.get("imageSizeInBytes") or 0 for image in images),
+            digests=tuple(sorted((Digest.parse(image["imageDigest"]) for image in images), key=str)),
+            last_pulled=max(pulled).isoformat(timespec="seconds") if pulled else None,
+        )
+
+    def log_group(self, name: str) -> Loss:
+        """The logs of the log group `name`; none where it does not exist."""
+        client = self._session.client("logs")
+        with explained():
+            groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
+        found = groups[0] if groups and groups[0].get("logGroupName") == name else None
+        return Loss("log group", name, size=found.get("storedBytes", 0) if found else 0)
+
+    def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
+        """By repository: the CodeBuild projects of other manifests of ours that pull from it."""
+        found: dict[str, list[str]] = {}
+        for project in self._projects() if repositories else ():
+            tags = {tag["key"]: tag["value"] for tag in project.get("tags", [])}
+            if MANAGED_BY not in tags or tags.get(MANIFEST) == manifest:
+                continue
+            text = project["source"].get("buildspec", "") + "\n" + project["environment"]["image"] + "\n"
+            for name in repositories:
+                if re.search(_PULLED.format(re.escape(name)), text):
+                    found.setdefault(name, []).append(project["name"])
+        return found
+
+    def empty(self, loss: Loss) -> None:
+        """Delete the images of a repository. Raises Refused, with nothing deleted, if there are others by now."""
+        there = self.repository(loss.name).digests
+        others = len(set(there) - set(loss.digests))
+        if others:
+            raise Refused(
+                "plan.stale",
+                f"the repository `{loss.name}` has {others} images that it did not have when the plan was made",
+                hint="plan again, and look at what would be lost",
+            )
+        client = self._session.client("ecr")
+        left = [str(digest) for digest in there]
+        while left:
+            failed = []
+            for start in range(0, len(left), _IDS_A_CALL):
+                part = left[start : start + _IDS_A_CALL]
+                with explained():
+                    answer = client.batch_delete_image(
+                        repositoryName=loss.name, imageIds=[{"imageDigest": digest} for digest in part]
+                    )
+                # An index goes before its children: ECR refuses those as long as the index names them.
+                failed += [
+                    failure["imageId"]["imageDigest"]
+                    for failure in answer["failures"]
+                    if failure["failureCode"] == "ImageReferencedByManifestList"
+                ]
+            if len(failed) == len(left):
+                raise Refused(
+                    "repository.not_emptied",
+                    f"AWS does not delete {len(failed)} images of the repository `{loss.name}`",
+                    hint="delete them by hand, then run again",
+                )
+            left = failed
+
+    def _projects(self) -> Iterator[ProjectTypeDef]:
+        client = self._session.client("codebuild")
+        with explained():
+            names = [name for page in client.get_paginator("list_projects").paginate() for name in page["projects"]]
+            for part in _parts(names):
+                yield from client.batch_get_projects(names=part)["projects"]
+
+
+def _parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (names[start : start + _IDS_A_CALL] for start in range(0, len(names), _IDS_A_CALL))

@@ -1,0 +1,108 @@
+"""`toolkit destroy`: everything of a manifest, with the images in its repositories."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.options import (
+    DEFAULT_LOCK_TIMEOUT,
+    CacheDirectory,
+    Format,
+    LockTimeout,
+    ManifestFile,
+    NoProgress,
+    OutputFormat,
+    TerraformBinary,
+    Verbose,
+    WorkDirectory,
+)
+from toolkit.errors import Refused
+
+NAME = "destroy"
+HELP = (
+    "Delete everything that was made from the manifest: repositories with their images, projects, roles and logs. "
+    "Shows what is lost, and asks for the manifest's name."
+)
+EXAMPLES = (
+    "Examples:  toolkit destroy   |   toolkit destroy --keep-images   (repositories stay in AWS)   |   "
+    "toolkit destroy --out end.plan && toolkit apply end.plan   |   toolkit destroy --auto-approve"
+)
+
+
+def command(
+    file: ManifestFile = Path("images.yaml"),
+    keep_images: Annotated[
+        bool,
+        typer.Option("--keep-images", help="Let go of the repositories: they stay in AWS, out of Terraform's state."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Save the plan here and stop, for `toolkit apply PLAN` to do exactly that."),
+    ] = None,
+    auto_approve: Annotated[
+        bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
+    ] = False,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    work_dir: WorkDirectory = None,
+    cache_dir: CacheDirectory = None,
+    terraform_bin: TerraformBinary = "terraform",
+    lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
+    no_progress: NoProgress = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run `toolkit destroy`."""
+
+    def body(run: Run) -> int:
+        from toolkit.cli.wiring import Settings, open_services
+        from toolkit.manifest.loader import read
+        from toolkit.operations.apply import carry_out
+        from toolkit.operations.destroy import plan_destroy
+        from toolkit.operations.guards import refuse_if_unsafe
+        from toolkit.operations.load import desired_of
+        from toolkit.terraform.provider_lock import lock_file_of
+
+        asks = out is None and not auto_approve
+        if asks and (format is not Format.TEXT or not sys.stdin.isatty()):
+            raise Refused(
+                "apply.no_terminal",
+                "nobody is asked to approve the destruction; nothing was changed",
+                hint="review `toolkit destroy --out FILE` and run `toolkit apply FILE`, or use --auto-approve",
+            )
+        text = read(file)
+        desired = desired_of(text, file)
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            lock_seconds=lock_timeout,
+            provider_lock=lock_file_of(file),
+        )
+        with open_services(run.emit, desired, settings) as services:
+            if out is not None:
+                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
+
+                origin = prepare(out, file, text, (services.work_path, cache_dir))
+            started = services.clock()
+            planned = plan_destroy(desired, services, keeps_images=keep_images)
+            run.show_plan(planned.plan)
+            refuse_if_unsafe(planned.plan)
+            if out is not None:
+                saved = write_plan(out, planned, desired, origin)
+                if notice := confidential_notice(saved):
+                    run.emit(notice)
+                return 0
+            if not planned.plan.has_changes:
+                return 0
+            account = planned.plan.account
+            question = f"This cannot be undone. Type `{desired.name}` to destroy it in {account.account_id}"
+            if asks and run.ask_for_text(f"{question}, {account.region}") != desired.name:
+                raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
+            carry_out(planned, services, publish=run.show_report, started=started)
+        return 0
+
+    execute(NAME, Presentation(format, no_progress, verbose), body)

@@ -1,0 +1,375 @@
+"""The infrastructure of a plan as text: what Terraform changes, attribute by attribute, and what is lost by it.
+
+What is alike is said once: repositories that are created are one line, and so are a hundred with the same change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from toolkit.cli.render.amounts import format_count, format_moment, format_size
+from toolkit.cli.render.lines import Paint, format_item, visible, wrap
+from toolkit.cli.render.totals import is_import
+from toolkit.oci.values import dataclass
+from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, InfraChange, Loss, Plan
+
+# The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.
+_MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>(?:[^"\\]|\\.)*)"\]\.')
+_ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
+_PLURALS = {"repository": "repositories"}
+# The resources without which there is no repository, or no build.
+_MAIN_TYPES = frozenset({"aws_ecr_repository", "aws_codebuild_project"})
+# The reasons of drift, with their headings.
+_FATES = {
+    "put_back": "Changed outside of Terraform, will be put back",
+    "changed": "Changed outside of Terraform, will be changed to something else",
+    "recorded": "Changed outside of Terraform, recorded only",
+}
+_SAID = frozenset({"imported", *_FATES})
+_LONGEST_VALUE = 60
+_CONTEXT = 12
+_DETAIL_INDENT = " " * 8
+_WIDENS = "[widens rights]"
+_GRANT_INDENT = " " * 6  # the sign is in the middle of three columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """Resources that the reader knows by one name: those of a repository or a build, or one that is on its own.
+
+    `kind` is "" for the latter, and `name` its address.
+    """
+
+    kind: str
+    name: str
+    changes: tuple[InfraChange, ...]
+
+    @property
+    def parts(self) -> str:
+        """Which of its resources change, without the name that they share."""
+        return ", ".join(_split(change.address)[2] or change.resource_type for change in self.changes)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the repository or build itself is among them, not only what belongs to it."""
+        return any(change.resource_type in _MAIN_TYPES for change in self.changes)
+
+
+def created_repositories(plan: Plan) -> frozenset[str]:
+    """The repositories that are not there yet."""
+    return frozenset(
+        change.name for change in plan.infra_changes if change.is_of_repository and change.action is InfraAction.CREATE
+    )
+
+
+def format_infra(plan: Plan, *, named_below: frozenset[str], width: int, paint: Paint) -> list[str]:
+    """The lines on infrastructure, none where nothing of it changes.
+
+    `named_below` are created repositories that the images name anyway.
+    """
+    return _InfraView(plan, width, paint).lines(named_below)
+
+
+class _InfraView:
+    """One section for each kind of change, in the order of growing danger."""
+
+    def __init__(self, plan: Plan, width: int, paint: Paint) -> None:
+        self._plan = plan
+        self._width = width
+        self._paint = paint
+
+    def lines(self, named_below: frozenset[str]) -> list[str]:
+        changes = self._plan.infra_changes
+        by_action: dict[InfraAction, list[InfraChange]] = defaultdict(list)
+        for change in changes:
+            by_action[change.action].append(change)
+        created, updated = by_action[InfraAction.CREATE], by_action[InfraAction.UPDATE]
+        let_go, replaced = by_action[InfraAction.FORGET], by_action[InfraAction.REPLACE]
+        deleted, losses = by_action[InfraAction.DELETE], self._plan.losses
+        imported = [change for change in changes if is_import(change)]
+        drift = _split_drift(self._plan)
+        lines = [
+            *self._section("To create", created, self._created(created, named_below)),
+            *self._section("To import into the state", imported, self._imported(imported)),
+            *(
+                line
+                for fate, words in _FATES.items()
+                for line in self._section(words, drift[fate], self._each(drift[fate], "!", "magenta"))
+            ),
+            *self._section("To update", updated, self._each(updated, "~", "yellow")),
+            *self._section(
+                "To let go of: it stays in AWS and leaves the state", let_go, self._whole(let_go, ".", "cyan")
+            ),
+            *self._section("To destroy and create again", replaced, self._each(replaced, "-/+", "red")),
+            *self._section("To destroy", deleted, self._whole(deleted, "-", "red")),
+            *self._section("Lost for good", losses, self._lost(losses)),
+            *self._adopted(self._plan.adopted),
+        ]
+        return [self._paint("bold", "Infrastructure"), *lines] if lines else []
+
+    def _section(self, heading: str, members: Sequence[object], lines: Sequence[str]) -> list[str]:
+        return [f"  {heading} ({len(members)}):", *lines] if members else []
+
+    def _item(self, symbol: str, style: str, text: str) -> list[str]:
+        return format_item(symbol, text, style=style, width=self._width, paint=self._paint)
+
+    def _created(self, changes: Sequence[InfraChange], named_below: frozenset[str]) -> list[str]:
+        listed: list[_Changed] = []
+        named: list[_Changed] = []
+        for one in _by_name(changes):
+            is_named = one.kind == "repository" and one.name in named_below and one.is_whole
+            (named if is_named else listed).append(one)
+        lines = [line for text in _fold_whole(listed) for line in self._item("+", "green", text)]
+        if named:
+            text = f"{_count(named)} ({_resources(named)}), named with the images below"
+            lines += self._item("+", "green", text)
+        return lines + self._rights_of_created([*listed, *named])
+
+    def _rights_of_created(self, created: Iterable[_Changed]) -> list[str]:
+        """What creations allow; a right that many of them give is one line."""
+        owners: dict[Grant, list[_Changed]] = defaultdict(list)
+        for one in created:
+            for grant in dict.fromkeys(grant for change in one.changes for grant in change.grants):
+                owners[grant].append(one)
+        lines = []
+        for grant, those in owners.items():
+            lines += self._grant(grant, "" if f"of {those[0].name}:" in grant.statement else f": {_name(those)}")
+        return [f"{' ' * 6}Rights that come with it:", *lines] if lines else []
+
+    def _imported(self, changes: Sequence[InfraChange]) -> list[str]:
+        lines = [line for text in _fold_whole(_by_name(changes)) for line in self._item("<", "cyan", text)]
+        altered = sum(change.action is not InfraAction.IMPORT for change in changes)
+        if altered:
+            # The other sections have them too, as Terraform's own counts do.
+            lines += wrap(f"{altered} of them with changes, see below", width=self._width, indent=" " * 6)
+        return lines
+
+    def _whole(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:
+        """What goes as a whole: each resource is named by its type, each repository and build by its name."""
+        lines = []
+        alike: dict[tuple[str, str], list[_Changed]] = defaultdict(list)
+        for one in _by_name(changes):
+            reasons = sorted({change.reason.replace("_", " ") for change in one.changes if change.reason})
+            details = "; ".join([one.parts if one.kind else "", *reasons]).removeprefix("; ")
+            alike[one.kind or one.name, details].append(one)
+        for (_, details), those in alike.items():
+            lines += self._item(symbol, style, _headline(those, details))
+        return lines
+
+    def _each(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:
+        """Resource by resource, with what changes of it beneath; those with the same change are one."""
+        alike: dict[object, list[_Changed]] = defaultdict(list)
+        for change in changes:
+            kind, name, part = _split(change.address)
+            what = (change.action, change.reason, change.is_imported, change.replace_because, change.grants)
+            alike[(kind or name, part, *what, repr(change.changes))].append(_Changed(kind, name, (change,)))
+        lines = []
+        for those in alike.values():
+            change = those[0].changes[0]
+            details = [those[0].parts] if those[0].kind else []
+            if change.is_imported:
+                details.append("imported")
+            if change.action is InfraAction.DELETE:
+                details.append("deleted")
+            if change.reason and change.reason not in _SAID and not change.replace_because:
+                details.append(change.reason.replace("_", " "))
+            lines += self._item(symbol, style, _headline(those, ", ".join(details)))
+            for text in _attribute_texts(change):
+                lines += wrap(text, width=self._width, indent=_DETAIL_INDENT + "  ", first=_DETAIL_INDENT)
+            for grant in change.grants:
+                lines += self._grant(grant)
+        return lines
+
+    def _grant(self, grant: Grant, whose: str = "") -> list[str]:
+        symbol, style = ("+", "green") if grant.is_added else ("-", "red")
+        text = grant.statement + whose
+        lines = format_item(symbol, text, style="", width=self._width, paint=self._paint, indent=_GRANT_INDENT)
+        if grant.is_widening:  # the mark is never broken
+            style = "magenta"
+            if len(lines[-1]) + len(_WIDENS) < self._width:
+                lines[-1] += f" {_WIDENS}"
+            else:
+                lines.append(f"{_DETAIL_INDENT}  {_WIDENS}")
+        lines[0] = lines[0].replace(symbol, self._paint(style, symbol), 1)
+        return lines
+
+    def _lost(self, losses: Sequence[Loss]) -> list[str]:
+        return [line for loss in losses for line in self._item("-", "red", _loss_text(loss))]
+
+    def _adopted(self, adopted: Sequence[Adopted]) -> list[str]:
+        """For each repository that would not stay as it is, what to write into the manifest so that it does."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for one in adopted:
+            if one.settings:
+                alike[_yaml({"repository_settings": one.settings})].append(one.repository)
+        lines = []
+        for text, names in alike.items():
+            lines += wrap(f"In the images of {', '.join(names)}:", width=self._width, indent=" " * 6, first=" " * 4)
+            lines += [f"{' ' * 6}{visible(line)}" for line in text.splitlines()]
+        if not lines:
+            return []
+        heading = "To leave what is adopted as it is, write into the manifest:"
+        return [f"  {heading}", *lines]
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """Kind and name of what the resource at `address` belongs to, and the rest of its address."""
+    calls = list(_MODULE_CALL.finditer(address))
+    if not calls:
+        return "", address, ""
+    call, rest = calls[-1]["call"], address[calls[-1].end() :]
+    if "build" in call or rest.startswith("aws_codebuild_"):
+        kind = "build"
+    elif "repositor" in call or rest.startswith("aws_ecr_"):
+        kind = "repository"
+    else:
+        kind = call.replace("_", " ")
+    return kind, calls[-1]["key"], _ONLY_ONE.sub("", rest)
+
+
+def _by_name(changes: Iterable[InfraChange]) -> list[_Changed]:
+    groups: dict[tuple[str, str], list[InfraChange]] = defaultdict(list)
+    for change in changes:
+        groups[_split(change.address)[:2]].append(change)
+    return [_Changed(kind, name, tuple(group)) for (kind, name), group in groups.items()]
+
+
+def _fold_whole(changed: Iterable[_Changed]) -> Iterator[str]:
+    """One text for all builds, and one for all repositories; what is only a part of one says which."""
+    alike: dict[tuple[str, str], list[_Changed]] = defaultdict(list)
+    for one in changed:
+        alike[one.kind or one.name, "" if one.is_whole else one.parts].append(one)
+    for (_, parts), those in alike.items():
+        yield _headline(those, (parts or _resources(those)) if those[0].kind else "")
+
+
+def _headline(those: Sequence[_Changed], details: str) -> str:
+    """`build web (details)`, or `2 builds (details): api, web`."""
+    aside = f" ({details})" if details else ""
+    first = those[0]
+    if len(those) == 1:
+        return f"{first.kind} {first.name}{aside}".lstrip()
+    return f"{_count(those)}{aside}: {', '.join(one.name for one in those)}"
+
+
+def _name(those: Sequence[_Changed]) -> str:
+    return _headline(those, "") if len(those) == 1 else _count(those)
+
+
+def _count(those: Sequence[_Changed]) -> str:
+    kind = those[0].kind or "resource"
+    return format_count(len(those), kind, _PLURALS.get(kind))
+
+
+def _resources(those: Iterable[_Changed]) -> str:
+    return format_count(sum(len(one.changes) for one in those), "resource")
+
+
+def _split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
+    """What was changed outside of Terraform, by what apply does about it."""
+    rewritten = {
+        change.address
+        for change in plan.infra_changes
+        if change.action in (InfraAction.CREATE, InfraAction.UPDATE, InfraAction.REPLACE)
+    }
+    found: dict[str, list[InfraChange]] = {fate: [] for fate in _FATES}
+    for drifted in plan.drift:
+        fate = "put_back" if drifted.address in rewritten else "recorded"
+        found[drifted.reason if drifted.reason in found else fate].append(drifted)
+    return found
+
+
+def _attribute_texts(change: InfraChange) -> Iterator[str]:
+    """What forces a replacement first, with that as its reason."""
+    fixed = [one for one in change.changes if any(_is_at(one.path, path) for path in change.replace_because)]
+    for one in fixed:
+        yield f"{_attribute_text(one)}: fixed at creation"
+    for path in change.replace_because:
+        if not any(_is_at(one.path, path) for one in fixed):
+            yield f"{_short_path(path)}: fixed at creation"
+    for one in change.changes:
+        if one not in fixed:
+            yield _attribute_text(one)
+
+
+def _is_at(path: str, root: str) -> bool:
+    return path == root or path.startswith((f"{root}.", f"{root}["))
+
+
+def _short_path(path: str) -> str:
+    """Terraform has a list for each nested block, of which there mostly is one."""
+    return path.replace("[0].", ".")
+
+
+def _attribute_text(change: AttributeChange) -> str:
+    path = _short_path(change.path)
+    if change.is_sensitive:
+        return f"{path} (sensitive, not shown)"
+    before, after = change.before, change.after
+    if isinstance(before, str) and isinstance(after, str) and not change.is_unknown and "\n" in before + after:
+        return f"{path} {_changed_lines(before, after)}"
+    old, new = _around_difference(_value(before), "" if change.is_unknown else _value(after))
+    return f"{path} {old} -> {'(known after apply)' if change.is_unknown else new}"
+
+
+def _value(value: object) -> str:
+    """A JSON value in a line; a text without quotes, unless it could be taken for something else."""
+    if value is None:
+        return "(none)"
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    is_plain = re.fullmatch(r"[^\s\"'\[\]{}(),]+", value) and not re.fullmatch(r"true|false|null|[-+.\d]+", value)
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+def _around_difference(before: str, after: str) -> tuple[str, str]:
+    """Both without what they begin and end with alike, when they are too long to be read."""
+    if max(len(before), len(after)) <= _LONGEST_VALUE:
+        return before, after
+    shorter = min(len(before), len(after))
+    head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
+    tail = next((place for place in range(shorter - head) if before[-1 - place] != after[-1 - place]), shorter - head)
+    return _cut(before, head, tail), _cut(after, head, tail)
+
+
+def _cut(text: str, head: int, tail: int) -> str:
+    start, end = max(head - _CONTEXT, 0), len(text) - max(tail - _CONTEXT, 0)
+    shown = f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
+    if len(shown) <= 2 * _LONGEST_VALUE:
+        return shown
+    return f"{shown[:_LONGEST_VALUE]}... ({len(text)} characters)"
+
+
+def _changed_lines(before: str, after: str) -> str:
+    from difflib import SequenceMatcher
+
+    old, new = before.splitlines(), after.splitlines()
+    changed = [step for step in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if step[0] != "equal"]
+    removed, added = sum(step[2] - step[1] for step in changed), sum(step[4] - step[3] for step in changed)
+    return f"{format_count(added, 'line')} added, {removed} removed" if changed else "with other line ends"
+
+
+def _loss_text(loss: Loss) -> str:
+    if loss.kind == "repository" and not loss.digests:
+        return f"{loss.kind} {loss.name}: no images"
+    facts = [format_count(len(loss.digests), "image")] if loss.digests else []
+    facts.append(format_size(loss.size))
+    if loss.last_pulled:
+        facts.append(f"last pulled {format_moment(loss.last_pulled)}")
+    return f"{loss.kind} {loss.name}: {', '.join(facts)}"
+
+
+def _yaml(settings: object) -> str:
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.width = 4096
+    text = StringIO()
+    yaml.dump(settings, text)
+    return text.getvalue()

@@ -1,0 +1,41 @@
+"""Lock the provider: choose the newest that the manifest allows, and keep its checksums beside the manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.atomic_file import write_atomically
+from toolkit.errors import Refused
+from toolkit.oci.values import dataclass
+from toolkit.plan.desired import Desired
+from toolkit.terraform.provider_lock import ProviderLock, locked_version
+
+if TYPE_CHECKING:
+    from toolkit.terraform.runner import TerraformRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The lock file that was written: its version and the one before, and the platforms it has checksums of or not."""
+
+    path: Path
+    version: str
+    before: str | None
+    platforms: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def lock_provider(desired: Desired, terraform: TerraformRunner, path: Path) -> Locked:
+    """Write the lock file at `path`. Raises Refused when it cannot be written, TerraformFailed without a provider."""
+    before = ProviderLock(path).read() or ""
+    choice = terraform.choose_provider(desired.provider_versions)
+    try:
+        write_atomically(path, choice.lock.encode())
+    except OSError as error:
+        raise Refused(
+            "provider.lock_unwritable", f"the lock file `{path}` cannot be written: {error.strerror}"
+        ) from error
+    return Locked(
+        path, locked_version(choice.lock) or "", locked_version(before), tuple(choice.platforms), tuple(choice.missing)
+    )

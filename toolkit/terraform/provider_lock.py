@@ -1,0 +1,129 @@
+"""Which AWS provider is used, with its checksums: a lock file beside the manifest, committed and reviewed with it.
+
+Terraform's own lock file is in the working directory, which a pipeline makes anew each time: there the provider would
+float. So the file beside the manifest is put in its place before `init`, which then may not change it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from toolkit.atomic_file import write_atomically
+from toolkit.errors import Refused
+from toolkit.events import Emit, NoticeGiven
+from toolkit.oci.values import dataclass
+from toolkit.plan.desired import Desired
+from toolkit.terraform.work_dir import WorkDir
+
+PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_arm64")
+"""Where a manifest is planned and applied: pipelines and laptops."""
+
+TERRAFORMS_NAME = ".terraform.lock.hcl"
+
+_VERSION = re.compile(r'^provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+_LOCK_IT = "run `toolkit lock-provider` and commit the file"
+
+
+def lock_file_of(manifest: Path) -> Path:
+    """`images.lock.hcl` for `images.yaml`."""
+    return manifest.with_suffix(".lock.hcl")
+
+
+def locked_version(text: str) -> str | None:
+    """The version of the AWS provider that a lock file names."""
+    found = _VERSION.search(text)
+    return found[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderChoice:
+    """A lock file's text, the platforms that it has checksums of, and those for which the provider could not be had."""
+
+    lock: str
+    platforms: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLock:
+    """The lock file at `path`. `is_made` says whether `init` makes it where it is missing: not in a pipeline, which
+    would lose it.
+    """
+
+    path: Path
+    is_made: bool = True
+
+    def read(self) -> str | None:
+        """Its text, None where there is none. Raises Refused for what cannot be read, and for a link."""
+        try:
+            if self.path.is_symlink():
+                raise Refused("provider.lock_unreadable", f"the lock file `{self.path}` is a link")
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise Refused(
+                "provider.lock_unreadable", f"the lock file `{self.path}` cannot be read: {why}", hint=_LOCK_IT
+            ) from error
+
+    def impose(self, folder: Path) -> bool:
+        """Make it Terraform's own in the working directory; False where there is none to make."""
+        text = self.read()
+        if text is None:
+            return False
+        if not _holds(folder / TERRAFORMS_NAME, text):
+            write_atomically(folder / TERRAFORMS_NAME, text.encode())
+        return True
+
+    def keep(self, folder: Path, emit: Emit) -> None:
+        """Make it from what Terraform chose in the working directory, and say so, or say that nothing is locked."""
+        try:
+            text = (folder / TERRAFORMS_NAME).read_text(encoding="utf-8")
+        except FileNotFoundError:  # a module without a provider
+            return
+        version = locked_version(text)
+        if not self.is_made:
+            message = f"there is no lock file `{self.path}`, so this run takes the newest AWS provider, {version}"
+            emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
+            return
+        try:
+            write_atomically(self.path, text.encode())
+        except OSError as error:
+            message = f"the lock file `{self.path}` cannot be written: {error.strerror}"
+            emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
+            return
+        message = f"`{self.path}` was written: it locks the AWS provider {version}"
+        emit(NoticeGiven("provider.locked", message, hint="commit it beside the manifest"))
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
+    """Raise Refused when a field of the manifest needs a newer provider than the one that `init` locked."""
+    locked = _locked_in(work_dir.path)
+    if locked is None:
+        return
+    major, minor = (int(number) for number in locked.split(".")[:2])
+    for need in desired.provider_needs:
+        if (major, minor) < need.version:
+            wanted = ".".join(map(str, need.version))
+            raise Refused(
+                "terraform.provider_too_old",
+                f"`{need.path}` needs AWS provider {wanted}, the lock has {major}.{minor}",
+                hint=f"lock provider {wanted} or a newer one, or leave the field out",
+            )
+
+
+def _locked_in(folder: Path) -> str | None:
+    """The version that `init` locked in the working directory."""
+    try:
+        return locked_version((folder / TERRAFORMS_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
