@@ -40,7 +40,9 @@ def main() -> None:
             pairs = "".join(f"{source} {registry}/{source.replace('quay.io', 'quay')}\n" for source in sources)
             (folder / "pairs.txt").write_text(pairs)
             environment = {**sandbox.environment(), "TOOLKIT_CACHE_DIR": str(folder / "cache")}
-            environment.pop("TF_CLI_CONFIG_FILE", None)
+            for name in ("TF_CLI_CONFIG_FILE", "PYTHONDONTWRITEBYTECODE"):
+                environment.pop(name, None)
+            environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")  # as an installed program is
             _measure(folder, environment, options.runs)
 
 
@@ -53,7 +55,7 @@ def _measure(folder: Path, environment: Mapping[str, str], runs: int) -> None:
         "toolkit plan": [*ours, "plan"],
         "terraform apply": [*terraform, "apply", "-input=false", "-auto-approve"],
         "toolkit apply": [*ours, "apply", "--auto-approve"],
-        "toolkit copy --list": [*ours, "copy", "--list", "pairs.txt"],
+        "toolkit copy --list": [*ours, "copy", "--list", "pairs.txt", "--platform", "linux/amd64"],
         "toolkit seed": [*ours, "seed"],
     }
     log = folder / "log"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from tests.support.real_parts import missing, require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.terraform_samples import DESIRED, DOCS, NGINX, WEB
 from toolkit.errors import Refused, TerraformFailed
-from toolkit.events import Event, InfraChangeFinished
+from toolkit.events import Event, InfraChangeFinished, NoticeGiven
 from toolkit.plan.desired import Desired, S3Backend, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.provider_mirror import find
@@ -34,6 +37,7 @@ from toolkit.terraform.work_dir import WorkDir, write
 
 pytestmark = pytest.mark.xdist_group("terraform_on_aws")
 
+ROOT = Path(__file__).parents[2]
 MADE = [
     *(repository_address(repository.name) for repository in DESIRED.repositories),
     *(address(build) for build in DESIRED.builds for address in (role_address, log_group_address, project_address)),
@@ -69,10 +73,10 @@ def _plan(runner: TerraformRunner, path: Path, desired: Desired, adopt: list[Ado
     return runner.plan(work_dir)
 
 
-def _client(aws: RunningSandbox, service: str) -> Any:
+def _client(aws: RunningSandbox, service: str, region: str = DESIRED.region) -> Any:
     return boto3.client(
         service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=DESIRED.region,
+        region_name=region,
         endpoint_url=aws.status.aws_endpoint,
         aws_access_key_id="sandbox",
         aws_secret_access_key="sandbox",
@@ -169,6 +173,34 @@ def _look_at(aws: RunningSandbox, host: str) -> None:
     }
 
 
+@pytest.mark.slow
+def test_a_root_module_that_was_there_before_makes_it_all(aws: RunningSandbox, tmp_path: Path) -> None:
+    for folder in ("examples/existing-root", "terraform_modules"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    mirror = find(os.environ, Path.home())
+
+    def terraform(*arguments: str) -> str:
+        done = subprocess.run(
+            ["terraform", f"-chdir={tmp_path / 'examples/existing-root'}", *arguments],
+            env=aws.environment() | {"CHECKPOINT_DISABLE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    terraform("init", "-input=false", *([f"-plugin-dir={mirror}"] if mirror else []))
+    terraform("apply", "-input=false", "-auto-approve")
+    assert terraform("output", "-raw", "web_project").endswith(":project/shop-web")
+    # The toolkit finds what is its own by the tags, whoever made it.
+    ecr = _client(aws, "ecr", "eu-west-1")
+    [nginx] = ecr.describe_repositories(repositoryNames=["mirror/docker-hub/library/nginx"])["repositories"]
+    tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=nginx["repositoryArn"])["tags"]}
+    assert tags == ownership_tags("shop")
+    terraform("plan", "-input=false", "-detailed-exitcode")
+
+
 def test_credentials_of_another_account_are_refused(aws: RunningSandbox, tmp_path: Path) -> None:
     runner = _runner(aws, [])
     with pytest.raises(Refused) as refused:
@@ -189,14 +221,31 @@ def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path:
     desired = Desired("s3", DESIRED.region, None, backend=S3Backend("acme-state", "a/b.tfstate", DESIRED.region))
     runner = _runner(aws, [])
     planned = _plan(runner, tmp_path, desired)
-    s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=b'{"ID": "1-2", "Who": "ci@runner"}')
-    impatient = TerraformRunner("terraform", print, lock_seconds=0, environment=aws.environment())
+    lock = {"ID": "1-2", "Who": "ci@runner", "Created": "2026-11-29T03:17:00Z"}
+    s3.put_object(Bucket="acme-state", Key="a/b.tfstate.tflock", Body=json.dumps(lock).encode())
+    now = datetime(2026, 11, 29, 5, 20, tzinfo=UTC)
+    events: list[Event] = []
+    impatient = TerraformRunner(
+        "terraform", events.append, lock_seconds=1, environment=aws.environment(), now=lambda: now
+    )
     with pytest.raises(Refused) as failed:
         impatient.plan(planned.work_dir)
     assert failed.value.code == "state.locked"
     assert failed.value.hint and "force-unlock 1-2" in failed.value.hint
+    [told] = events
+    assert isinstance(told, NoticeGiven)
+    assert told.message == "waiting for the lock of `ci@runner` since 03:17 UTC (2 h)"
     s3.delete_object(Bucket="acme-state", Key="a/b.tfstate.tflock")
     runner.apply(runner.plan(planned.work_dir))
     assert [found["Key"] for found in s3.list_objects_v2(Bucket="acme-state")["Contents"]] == ["a/b.tfstate"]
     assert not (tmp_path / "terraform.tfstate").exists()
     assert runner.state(planned.work_dir).managed == frozenset()
+    lineage = runner.state(planned.work_dir).lineage
+    other = TerraformRunner(
+        "terraform", print, workspace="dev", find_mirror=runner._find_mirror, environment=aws.environment()
+    )
+    other.init(planned.work_dir)
+    other.apply(other.plan(planned.work_dir))
+    keys = [found["Key"] for found in s3.list_objects_v2(Bucket="acme-state")["Contents"]]
+    assert keys == ["a/b.tfstate", "env:/dev/a/b.tfstate"]
+    assert other.state(planned.work_dir).lineage not in ("", lineage)

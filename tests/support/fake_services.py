@@ -149,6 +149,14 @@ class _Ecr:
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
 
+    def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
+        name = Repository(HOST, repository)
+        tagged = self._world.registry.tags[name].values()
+        documents = self._world.registry.documents[name].items()
+        return [
+            Stored(digest, one.raw) for digest, one in documents if digest not in tagged and "index" in one.media_type
+        ]
+
 
 @dataclass
 class _Leftovers:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.support.golden import assert_golden
 from toolkit.codebuild.coverage import Strategy
 from toolkit.manifest.loader import load
 from toolkit.manifest.schema import json_schema
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.resolve import resolve
+from toolkit.terraform.root_module import render_input
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("**/images.yaml"))
@@ -51,7 +53,12 @@ def test_every_build_of_the_examples_lists_what_it_reads() -> None:
 
 def test_there_are_the_examples_that_the_readme_names() -> None:
     folders = {path.relative_to(EXAMPLES).parts[0] for path in MANIFESTS}
-    assert folders == {"quickstart", "complete", "service", "monorepo", "organisation"}
+    assert folders == {"quickstart", "complete", "service", "monorepo", "organisation", "existing-root"}
+
+
+def test_the_input_of_the_existing_root_module_is_rendered_from_its_manifest() -> None:
+    text = render_input(resolve(load(EXAMPLES / "existing-root" / "images.yaml")))
+    assert_golden("../../examples/existing-root/base-images.json", text)
 
 
 def schema_fields(node: Any, defs: dict[str, Any], prefix: str = "") -> Iterator[str]:

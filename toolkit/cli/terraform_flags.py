@@ -25,7 +25,7 @@ _FLAGS = {
     "help": (None, "write `--help`"),
     "input": (None, "leave it out: only `apply` asks, on a terminal; `--auto-approve` answers"),
     "json": ("--format", "write `--format json` or `--format json-lines`"),
-    "lock": (None, "leave it out: the state is always locked; `--lock-timeout` says how long to wait for it"),
+    "lock": (None, "leave it out: the state is always locked"),
     "lock-timeout": ("--lock-timeout", "write `--lock-timeout 5m`"),
     "migrate-state": (None, "run `terraform init -migrate-state` in the working directory"),
     "no-color": (None, "set NO_COLOR=1; without a terminal there are no colours anyway"),

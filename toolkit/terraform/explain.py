@@ -84,14 +84,14 @@ _TABLE = (
         Refused,
         "state.locked",
         "wait for that run to end, or give it more time with --lock-timeout",
-        "the state is locked by `{who}` since {when} UTC (lock `{id}`); nothing was changed",
+        "the state is locked by `{who}` since {when} UTC (lock `{id}`); Terraform changed nothing",
     ),
     _Row(
         _LOCKED + _LOCK_INFO,
         Refused,
         "state.locked",
         "wait for that run; if it died, run `terraform force-unlock {id}` in the working directory",
-        "the state is locked by `{who}` since {when} UTC (lock `{id}`); nothing was changed",
+        "the state is locked by `{who}` since {when} UTC (lock `{id}`); Terraform changed nothing",
     ),
     _Row(
         _LOCKED,
@@ -255,6 +255,8 @@ class StateLock:
 
     def waiting(self, now: datetime) -> str:
         """That we wait for it, as a sentence."""
+        if self.since.year < 2000:  # a lock that was made without Terraform may lack the time
+            return f"waiting for the lock of `{self.who}`"
         seconds = max(0, int((now - self.since).total_seconds()))
         unit, length = next(((u, n) for u, n in (("d", 86400), ("h", 3600), ("min", 60)) if seconds >= n), ("s", 1))
         shown = f"{self.since:%H:%M}" if self.since.date() == now.date() else f"{self.since:%Y-%m-%d %H:%M}"

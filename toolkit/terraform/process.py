@@ -24,8 +24,16 @@ from toolkit.oci.values import dataclass
 
 _KEPT_RUNS = 20
 # Variables that bend what Terraform does or prints; what it needs of these we pass as flags.
+_BENDING = (
+    "TF_CLI_ARGS",
+    "TF_DATA_DIR",
+    "TF_LOG",
+    "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE",
+    "TF_REATTACH_PROVIDERS",
+    "TF_VAR_",
+    "TF_WORKSPACE",
+)
 _OURS_ALONE = "TOOLKIT_PLAN_KEY"
-_BENDING = ("TF_DATA_DIR", "TF_WORKSPACE", "TF_REATTACH_PROVIDERS", "TF_CLI_ARGS", "TF_LOG", "TF_VAR_")
 _RUNNING = "running"
 _CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 

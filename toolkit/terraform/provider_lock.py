@@ -21,7 +21,10 @@ PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_arm64")
 
 TERRAFORMS_NAME = ".terraform.lock.hcl"
 
-_VERSION = re.compile(r'^provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+# Terraform writes the file itself, always in this form; OpenTofu has another host.
+_AWS = re.compile(
+    r'^provider "[^"/]+/hashicorp/aws" \{\n(?:  [^\n]*\n)*?  version +=\s*"(?P<version>[^"]+)"', re.MULTILINE
+)
 _LOCK_IT = "run `toolkit lock-provider` and commit the file"
 
 
@@ -32,8 +35,8 @@ def lock_file_of(manifest: Path) -> Path:
 
 def locked_version(text: str) -> str | None:
     """The version of the AWS provider that a lock file names."""
-    found = _VERSION.search(text)
-    return found[1] if found else None
+    found = _AWS.search(text)
+    return found["version"] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class ProviderLock:
             return
         version = locked_version(text)
         if not self.is_made:
-            message = f"there is no lock file `{self.path}`, so this run takes the newest AWS provider, {version}"
+            message = f"no lock file `{self.path}` says which AWS provider to use; this run uses {version}"
             emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
             return
         try:
@@ -95,7 +98,13 @@ class ProviderLock:
             emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
             return
         message = f"`{self.path}` was written: it locks the AWS provider {version}"
-        emit(NoticeGiven("provider.locked", message, hint="commit it beside the manifest"))
+        emit(
+            NoticeGiven(
+                "provider.locked",
+                message,
+                hint="commit it; `toolkit lock-provider` adds the checksums of other platforms",
+            )
+        )
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -117,7 +126,7 @@ def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
             raise Refused(
                 "terraform.provider_too_old",
                 f"`{need.path}` needs AWS provider {wanted}, the lock has {major}.{minor}",
-                hint=f"lock provider {wanted} or a newer one, or leave the field out",
+                hint=f"lock {wanted} or a newer one by `toolkit lock-provider`, or leave the field out",
             )
 
 

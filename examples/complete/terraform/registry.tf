@@ -1,6 +1,6 @@
-# Put beside the generated files by `terraform.extra_files`: their modules can be used here.
+# Put beside the generated files by `terraform.extra_files`: what they make can be used here.
 
 output "image_urls" {
   description = "What `docker pull` wants, without a tag, by repository."
-  value       = { for name, repository in module.repositories : name => repository.repository_url }
+  value       = { for name, repository in module.base_images.repositories : name => repository.url }
 }

@@ -129,7 +129,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "state.locked",
         (
             "the state is locked by `ci@runner` since 2026-11-23 23:00:00 UTC (lock "
-            "`2f5c4a1e-0000-0000-0000-000000000000`); nothing was changed"
+            "`2f5c4a1e-0000-0000-0000-000000000000`); Terraform changed nothing"
         ),
         (
             "wait for that run; if it died, run `terraform force-unlock "
@@ -149,7 +149,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "state.locked",
         (
             "the state is locked by `somebody@somewhere` since 2026-11-23 23:17:54 UTC (lock "
-            "`c6870386-ac6f-c401-8839-ee1281620e36`); nothing was changed"
+            "`c6870386-ac6f-c401-8839-ee1281620e36`); Terraform changed nothing"
         ),
         "wait for that run to end, or give it more time with --lock-timeout",
     ),

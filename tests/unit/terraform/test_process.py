@@ -228,6 +228,7 @@ def test_what_bends_terraform_does_not_reach_it(tmp_path: Path) -> None:
         "TF_WORKSPACE": "x",
         "TF_VAR_builds": "{}",
         "TF_REATTACH_PROVIDERS": "{}",
+        "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
         "TF_INPUT": "1",
     }
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
