@@ -405,20 +405,21 @@ class Observer:
     def _was_there(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> bool:
         """Whether ECR had what is wanted of `source` before it was given `there`.
 
-        It has lost its tag, or another tag has it since then: not since later, when it may have come for that one.
+        It is there without a tag, or under another tag and pushed no later; later it may have come for that tag.
         """
         if self._ecr is None:
             return False
         wanted = source.wanted_digest
         if wanted is None:
-            untagged = [] if there.digest == source.digest else self._ecr.untagged_indexes(image.repository)
-            for one in (*shelf.documents.values(), *untagged):
+            for one in (*shelf.documents.values(), *self._ecr.untagged_indexes(image.repository)):
                 found = DestinationImage(one.digest, *(read_provenance(one.raw) or (None, None)))
                 if found.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations):
                     wanted = one.digest
+        if wanted is None:
+            return False
         since = [tag.pushed_at for tag in shelf.tags.values() if tag.digest == wanted]
-        if wanted is None or since:
-            return bool(since and there.pushed_at) and min(since) <= (there.pushed_at or "")
+        if since:
+            return there.pushed_at is not None and min(since) <= there.pushed_at
         return self._ecr.has_image(image.repository, wanted)
 
     def _compose(
