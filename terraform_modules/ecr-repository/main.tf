@@ -39,7 +39,7 @@ locals {
     } : name => value if value != null }
   ]
 
-  # Provider 5 has no filters of tags, and refuses the block of another's; `provider-6.8` overrides this.
+  # Provider 5 has no filters of tags and refuses their block; the file in `provider-6.8` overrides this.
   takes_exclusions = false
 
   tag_mutability = length(var.tag_mutability_exclusions) == 0 ? var.tag_mutability : "${var.tag_mutability}_WITH_EXCLUSION"
