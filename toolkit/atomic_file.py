@@ -12,17 +12,19 @@ HALF_WRITTEN = ".toolkit-new-"
 """How the name of a file begins that is not whole yet; only a run that was killed leaves one."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` in the file at once; its mode stays, and a link is replaced and not followed.
+def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Put `content` in the file at once; a link is replaced and not followed.
 
-    Raises OSError, and then everything is as it was.
+    The file has `mode` from its first byte on; without one, an old file's mode stays. Raises OSError, and then
+    everything is as it was.
     """
     _refuse_special(path)
     new = _beside(path)
-    file = new.open("xb")  # never one that is there, or a link that somebody put in its way
+    # Never one that is there, or a link that somebody put in its way.
+    file = os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode), "wb")
     try:
         with file:
-            if path.exists():
+            if mode is None and path.exists():
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             file.write(content)
         new.replace(path)

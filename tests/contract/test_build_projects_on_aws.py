@@ -39,6 +39,7 @@ REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d"
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0a1b2c3d"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/builds"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:git-AbCdEf"
 
 HEAD = f"""\
@@ -46,7 +47,17 @@ version: 1
 name: acme
 aws: {{region: {REGION}, resource_tags: {{team: platform, stage: dev}}}}
 platforms: [linux/amd64, linux/arm64]
-images: [nginx:1.16, "python:3.12"]
+images:
+  - source: nginx:1.16
+    repository_settings:
+      pull_principals: ["210987654321"]
+      resource_tags: {{stage: prod}}
+      policy_statements:
+        - principals: {{services: [codebuild.amazonaws.com]}}
+          actions: [ecr:BatchGetImage, ecr:GetDownloadUrlForLayer]
+          conditions: {{StringEquals: {{"aws:SourceAccount": ["{ACCOUNT}"]}}}}
+        - {{sid: Nobody, effect: Deny, principals: {{aws: ["*"]}}, actions: [ecr:BatchDeleteImage]}}
+  - python:3.12
 """
 MANIFEST = f"""\
 {HEAD}
@@ -81,6 +92,7 @@ builds:
     artifacts: {{bucket: acme-out, files: [dist/**/*], name: site, namespace_type: BUILD_ID, packaging: ZIP}}
     log_retention_days: 7
     s3_logs: acme-logs/web
+    log_kms_key: {KEY}
     kms_key: {KEY}
     policy_statements:
       - sid: Publish
@@ -126,6 +138,22 @@ builds:
     source: {{type: NO_SOURCE}}
     images: [nginx:1.16]
     commands: [echo]
+  - name: machine
+    source: {{type: S3, location: acme-source/web/}}
+    images: [nginx:1.16]
+    environment_type: ARM_EC2
+    compute_type: BUILD_GENERAL1_LARGE
+  - name: plain
+    source: {{type: S3, location: acme-source/web/}}
+    privileged: false
+    commands: [make]
+    environment_image: mirror:python:3.12
+  - name: foreign-role
+    source: {{type: S3, location: acme-source/web/}}
+    images: [nginx:1.16]
+    buildspec: ci/buildspec.yml
+    batch: {{}}
+    service_role_arn: {ROLE}
 """
 
 
@@ -189,13 +217,17 @@ def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: R
     # Another folder is a state that was lost.
     made = [
         *(Adoption(repository_address(repository.name), repository.name) for repository in desired.repositories),
-        *(Adoption(role_address(build), build.role_name(REGION)) for build in desired.builds),
+        *(
+            Adoption(role_address(build), build.role_name(REGION))
+            for build in desired.builds
+            if not build.settings.service_role_arn
+        ),
         *(Adoption(log_group_address(build), build.log_group_name) for build in desired.builds),
         *(Adoption(project_address(build), build.project_name) for build in desired.builds),
         *(
             Adoption(batch_role_address(build), build.role_name(REGION, "batch"))
             for build in desired.builds
-            if build.settings.batch
+            if build.settings.batch and not build.settings.service_role_arn
         ),
         *(Adoption(webhook_address(build), build.project_name) for build in desired.builds if build.settings.webhook),
     ]
@@ -251,13 +283,17 @@ def _look_at(aws: RunningSandbox, desired: Desired) -> None:
         "s3": "S3",
         "pipeline": "CODEPIPELINE",
         "nothing": "NO_SOURCE",
+        "machine": "S3",
+        "plain": "S3",
+        "foreign-role": "S3",
     }
     builds = json.loads(render_input(desired))["builds"]
     for name, project in projects.items():
-        if name != "gitlab":
+        if name not in ("gitlab", "foreign-role"):
             assert project["source"]["buildspec"] == builds[name]["buildspec"], "byte for byte"
     _look_at_github(aws, projects["github"])
     _look_at_the_others(aws, projects)
+    _look_at_the_repositories(aws)
 
 
 def _look_at_github(aws: RunningSandbox, project: dict[str, Any]) -> None:
@@ -312,7 +348,38 @@ def _look_at_the_others(aws: RunningSandbox, projects: dict[str, Any]) -> None:
     assert projects["bitbucket"]["environment"]["computeType"] == "BUILD_GENERAL1_2XLARGE"
     assert projects["codecommit"]["environment"]["fleet"]["fleetArn"].endswith("fleet/own:0a1b2c3d")
     assert projects["pipeline"]["artifacts"]["type"] == "CODEPIPELINE"
+    machine, plain, foreign = (projects[name] for name in ("machine", "plain", "foreign-role"))
+    assert machine["environment"]["type"] == "ARM_EC2"
+    assert machine["environment"]["image"] == "aws/codebuild/ami/amazonlinux-arm-base:latest"
+    assert not machine["environment"]["privilegedMode"]
+    assert not plain["environment"]["privilegedMode"]
+    assert "docker" not in plain["source"]["buildspec"]
+    assert {statement["Sid"] for statement in _statements(aws, plain)} == {
+        "WriteOwnLogs",
+        "LogInToRegistry",
+        "PullImages",
+        "ReadSourceObjects",
+        "FindSourceBucket",
+    }
+    assert (foreign["serviceRole"], foreign["buildBatchConfig"]["serviceRole"]) == (ROLE, ROLE)
     for project in projects.values():
+        if project is foreign:
+            continue
         role = _client(aws, "iam").get_role(RoleName=project["serviceRole"].rpartition("/")[2])["Role"]
         condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
         assert condition == {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": project["arn"]}
+
+
+def _look_at_the_repositories(aws: RunningSandbox) -> None:
+    ecr = _client(aws, "ecr")
+    [nginx] = ecr.describe_repositories(repositoryNames=["docker-hub/library/nginx"])["repositories"]
+    tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=nginx["repositoryArn"])["tags"]}
+    assert (tags["team"], tags["stage"]) == ("platform", "prod")
+    policy = json.loads(ecr.get_repository_policy(repositoryName=nginx["repositoryName"])["policyText"])
+    ours, service, deny = policy["Statement"]
+    assert ours["Sid"] == "PullByPrincipals"
+    assert service["Principal"] == {"Service": ["codebuild.amazonaws.com"]}
+    assert service["Condition"] == {"StringEquals": {"aws:SourceAccount": [ACCOUNT]}}
+    assert (deny["Sid"], deny["Effect"], deny["Principal"]) == ("Nobody", "Deny", {"AWS": ["*"]})
+    [group] = _client(aws, "logs").describe_log_groups(logGroupNamePrefix="/aws/codebuild/acme-github")["logGroups"]
+    assert group["kmsKeyId"] == KEY

@@ -340,6 +340,17 @@ def test_a_role_that_is_taken_in_another_account_works_there(sandbox: RunningSan
         assert ours.ask("HEAD", "/v2/theirs/manifests/1.0").status == 404
 
 
+def test_a_log_group_keeps_the_key_that_it_was_given_last(sandbox: RunningSandbox) -> None:
+    logs = client(sandbox, "logs")
+    logs.create_log_group(logGroupName="/keyed")
+    logs.associate_kms_key(logGroupName="/keyed", kmsKeyId="arn:aws:kms:eu-west-1:123456789012:key/a")
+    [group] = logs.describe_log_groups(logGroupNamePrefix="/keyed")["logGroups"]
+    assert group["kmsKeyId"].endswith("key/a")
+    logs.disassociate_kms_key(logGroupName="/keyed")
+    [group] = logs.describe_log_groups(logGroupNamePrefix="/keyed")["logGroups"]
+    assert "kmsKeyId" not in group
+
+
 def test_a_webhook_belongs_to_a_project_at_a_git_host(sandbox: RunningSandbox) -> None:
     builds = client(sandbox, "codebuild")
     project = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,14 @@ def _terraform(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=300,
     )
+
+
+def _init(folder: Path) -> None:
+    mirror = os.environ.get("TOOLKIT_PROVIDER_MIRROR")
+    init = _terraform("init", "-no-color", "-backend=false", *([f"-plugin-dir={mirror}"] if mirror else []), cwd=folder)
+    if init.returncode != 0 and not mirror:
+        real_parts.missing(f"the AWS provider is not to be had, set TOOLKIT_PROVIDER_MIRROR: {init.stdout}")
+    assert init.returncode == 0, init.stdout
 
 
 def _table(readme: str, title: str) -> list[list[str]]:
@@ -94,16 +103,27 @@ def test_the_readme_states_the_types_and_defaults_that_the_variables_have(module
 
 
 @pytest.mark.slow
+def test_the_file_for_provider_6_is_merged_into_the_repository(tmp_path: Path) -> None:
+    folder = shutil.copytree(
+        MODULES / "ecr-repository", tmp_path / "module", ignore=shutil.ignore_patterns(".terraform*")
+    )
+    shutil.copy(folder / "provider-6.8" / "exclusions_override.tf", folder)
+    _init(folder)
+    found = json.loads(_terraform("validate", "-json", cwd=folder).stdout)
+    # Provider 5 knows all but the block, which is why it is in a file of its own.
+    faults = {(fault["range"]["filename"], fault["detail"].partition(" are not")[0]) for fault in found["diagnostics"]}
+    block = ("exclusions_override.tf", 'Blocks of type "image_tag_mutability_exclusion_filter"')
+    assert faults <= {block}
+    assert found["valid"] is not bool(faults)
+
+
+@pytest.mark.slow
 @module_names
 def test_a_module_passes_its_own_tests(module: str, tmp_path: Path) -> None:
     # All of them, because one calls the others.
     modules = shutil.copytree(MODULES, tmp_path / "modules", ignore=shutil.ignore_patterns(".terraform*"))
     folder = modules / module
-    mirror = os.environ.get("TOOLKIT_PROVIDER_MIRROR")
-    init = _terraform("init", "-no-color", "-backend=false", *([f"-plugin-dir={mirror}"] if mirror else []), cwd=folder)
-    if init.returncode != 0 and not mirror:
-        real_parts.missing(f"the AWS provider is not to be had, set TOOLKIT_PROVIDER_MIRROR: {init.stdout}")
-    assert init.returncode == 0, init.stdout
+    _init(folder)
     run = _terraform("test", "-no-color", cwd=folder)
     assert run.returncode == 0, run.stdout
     # A folder without tests passes too.

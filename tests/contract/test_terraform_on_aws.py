@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ from toolkit.terraform.work_dir import WorkDir, write
 
 pytestmark = pytest.mark.xdist_group("terraform_on_aws")
 
+ROOT = Path(__file__).parents[2]
 MADE = [
     *(repository_address(repository.name) for repository in DESIRED.repositories),
     *(address(build) for build in DESIRED.builds for address in (role_address, log_group_address, project_address)),
@@ -70,10 +73,10 @@ def _plan(runner: TerraformRunner, path: Path, desired: Desired, adopt: list[Ado
     return runner.plan(work_dir)
 
 
-def _client(aws: RunningSandbox, service: str) -> Any:
+def _client(aws: RunningSandbox, service: str, region: str = DESIRED.region) -> Any:
     return boto3.client(
         service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=DESIRED.region,
+        region_name=region,
         endpoint_url=aws.status.aws_endpoint,
         aws_access_key_id="sandbox",
         aws_secret_access_key="sandbox",
@@ -168,6 +171,34 @@ def _look_at(aws: RunningSandbox, host: str) -> None:
         WEB.project_name: {**WEB.environment_variables, "TOOLKIT_ECR_REGISTRY": host},
         DOCS.project_name: {},
     }
+
+
+@pytest.mark.slow
+def test_a_root_module_that_was_there_before_makes_it_all(aws: RunningSandbox, tmp_path: Path) -> None:
+    for folder in ("examples/existing-root", "terraform_modules"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    mirror = find(os.environ, Path.home())
+
+    def terraform(*arguments: str) -> str:
+        done = subprocess.run(
+            ["terraform", f"-chdir={tmp_path / 'examples/existing-root'}", *arguments],
+            env=aws.environment() | {"CHECKPOINT_DISABLE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    terraform("init", "-input=false", *([f"-plugin-dir={mirror}"] if mirror else []))
+    terraform("apply", "-input=false", "-auto-approve")
+    assert terraform("output", "-raw", "web_project").endswith(":project/shop-web")
+    # The toolkit finds what is its own by the tags, whoever made it.
+    ecr = _client(aws, "ecr", "eu-west-1")
+    [nginx] = ecr.describe_repositories(repositoryNames=["mirror/docker-hub/library/nginx"])["repositories"]
+    tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=nginx["repositoryArn"])["tags"]}
+    assert tags == ownership_tags("shop")
+    terraform("plan", "-input=false", "-detailed-exitcode")
 
 
 def test_credentials_of_another_account_are_refused(aws: RunningSandbox, tmp_path: Path) -> None:

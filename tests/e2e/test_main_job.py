@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -114,8 +113,8 @@ def planned(story: Story) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def applied(story: Story, planned: dict[str, object]) -> dict[str, object]:
     """The first apply: of a plan that was saved for review."""
-    story.toolkit.run("plan", "--out", "plan.json").expect(0)
-    return story.toolkit.run("apply", "plan.json", "--format", "json").expect(0).document
+    story.toolkit.run("plan", "--out", "plan.toolkit").expect(0)
+    return story.toolkit.run("apply", "plan.toolkit", "--format", "json").expect(0).document
 
 
 def test_the_plan_names_every_image_with_its_upstream_digest(story: Story, planned: dict[str, object]) -> None:
@@ -171,7 +170,7 @@ def test_a_saved_plan_is_finished_by_another_machine(story: Story, applied: dict
     """Where a pipeline runs a job again: the plan and the state are there, Terraform's providers and our cache not."""
     story.ecr("batch_delete_image", repositoryName="docker-hub/library/alpine", imageIds=[{"imageTag": "3.20"}])
     shutil.rmtree(story.laptop.folder / ".toolkit" / "shop" / "eu-west-1" / ".terraform")
-    again = story.toolkit.run("apply", "plan.json", "--format", "json", "--cache-dir", str(tmp_path / "empty"))
+    again = story.toolkit.run("apply", "plan.toolkit", "--format", "json", "--cache-dir", str(tmp_path / "empty"))
     outcomes = again.expect(0).document["report"]["outcomes"]
     assert {outcome["key"] for outcome in outcomes if outcome["status"] == "copied"} == {
         "docker-hub/library/alpine:3.20"
@@ -202,33 +201,37 @@ def test_a_saved_plan_is_refused_when_a_tag_has_moved(story: Story, applied: dic
     raw = story.raw_in_ecr("docker-hub/library/python:3.12-slim").decode()
     moved = {"repositoryName": "docker-hub/library/python", "imageManifest": raw, "imageTag": "3.13-slim"}
     kept = story.raw_in_ecr("docker-hub/library/python:3.13-slim").decode()
-    story.toolkit.run("plan", "--out", "moved.json").expect(0)
+    story.toolkit.run("plan", "--out", "moved.toolkit").expect(0)
     story.ecr("put_image", **moved)
-    done = story.toolkit.run("apply", "moved.json").expect(7)
+    done = story.toolkit.run("apply", "moved.toolkit").expect(7)
     assert "when the plan was made" in done.stderr
     story.ecr("put_image", **{**moved, "imageManifest": kept})
 
 
-def test_a_saved_plan_that_was_edited_is_refused(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
-    """Spelled anew it is the same plan; with another digest it is not."""
-    saved, edited, spelled = (tmp_path / name for name in ("saved.json", "edited.json", "spelled.json"))
-    story.toolkit.run("plan", "--out", str(saved)).expect(0)
-    edited.write_text(re.sub(r"sha256:[0-9a-f]", "sha256:0", saved.read_text()))
-    spelled.write_text(json.dumps(json.loads(saved.read_text())))
-    assert "edited or damaged" in story.toolkit.run("apply", str(edited)).expect(7).stderr
-    story.toolkit.run("apply", str(spelled)).expect(0)
+def test_a_saved_plan_that_was_damaged_is_refused(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+    content = bytearray((story.laptop.folder / "plan.toolkit").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "damaged").write_bytes(content)
+    assert "was changed since it was written" in story.toolkit.run("apply", str(tmp_path / "damaged")).expect(7).stderr
 
 
-def test_a_saved_plan_does_not_outlive_its_manifest(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+def test_a_plan_whose_state_is_a_file_stays_with_it(story: Story, applied: dict[str, object], tmp_path: Path) -> None:
+    done = story.toolkit.run("apply", "plan.toolkit", "--work-dir", str(tmp_path / "elsewhere")).expect(7)
+    assert f"a state that is a file in `{story.laptop.folder / '.toolkit'}" in done.stderr
+
+
+def test_a_saved_plan_is_held_against_the_manifest_that_is_named(
+    story: Story, applied: dict[str, object], tmp_path: Path
+) -> None:
     changed = tmp_path / "images.yaml"
     changed.write_text(MANIFEST.replace("alpine:3.20", "alpine:3.21"))
-    done = story.toolkit.run("apply", "plan.json", "-f", str(changed)).expect(7)
-    assert "has changed since" in done.stderr
+    done = story.toolkit.run("apply", "plan.toolkit", "-f", str(changed)).expect(7)
+    assert "is not the manifest that `plan.toolkit` was made from" in done.stderr
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"schema_version": 1, "plan": {}}'])
 def test_what_is_no_saved_plan_is_refused(story: Story, tmp_path: Path, text: str | None) -> None:
-    plan = tmp_path / "plan.json"
+    plan = tmp_path / "plan.toolkit"
     if text is not None:
         plan.write_text(text)
     assert "plan" in story.toolkit.run("apply", str(plan)).expect(7).stderr

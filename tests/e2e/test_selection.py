@@ -20,13 +20,13 @@ def test_a_reviewed_selection_is_applied_although_upstream_has_a_newer_tag_by_th
     open_laptop: Callable[[str], Laptop],
 ) -> None:
     laptop = open_laptop(SELECTION)
-    plan = laptop.toolkit.run("plan", "--out", "plan.json", "--format", "json").expect(0).document["plan"]
+    plan = laptop.toolkit.run("plan", "--out", "plan.toolkit", "--format", "json").expect(0).document["plan"]
     reviewed = [seed["tag"] for seed in plan["seeds"]]
     assert len(reviewed) == 2
 
     (laptop.folder / "newer.yaml").write_text(NEWER)
     laptop.sandbox("up", "-f", "newer.yaml")
-    laptop.toolkit.run("apply", "plan.json").expect(0)
+    laptop.toolkit.run("apply", "plan.toolkit").expect(0)
     assert sorted(tags_in_ecr(laptop)) == sorted(reviewed)
 
     laptop.toolkit.run("seed").expect(0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.clocks import FakeTime
 from tests.support.made_images import image
@@ -147,6 +149,14 @@ class _Ecr:
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
 
+    def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
+        name = Repository(HOST, repository)
+        tagged = self._world.registry.tags[name].values()
+        documents = self._world.registry.documents[name].items()
+        return [
+            Stored(digest, one.raw) for digest, one in documents if digest not in tagged and "index" in one.media_type
+        ]
+
 
 @dataclass
 class _Leftovers:
@@ -183,6 +193,13 @@ class _Losses:
         raise AssertionError(f"{loss.name} is not to be emptied")
 
 
+_SHOWN: Mapping[InfraAction, Mapping[str, Any]] = {
+    InfraAction.CREATE: {"actions": ["create"]},
+    InfraAction.REPLACE: {"actions": ["delete", "create"]},
+    InfraAction.IMPORT: {"actions": ["no-op"], "importing": {"id": "x"}},
+}
+
+
 class _Terraform:
     """Creates what the manifest wants and the state lacks, in order of name."""
 
@@ -190,11 +207,33 @@ class _Terraform:
         self._world = world
         self._serial = self._planned_at = 0
 
-    def init(self, work_dir: WorkDir) -> None:
+    def version(self) -> str:
+        return "1.11.4"
+
+    def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
         self._world.log.append("init")
 
     def state(self, work_dir: WorkDir) -> State:
-        return State({address: {} for address in self._world.state}, frozenset(self._world.tainted))
+        return State(
+            {address: {} for address in self._world.state},
+            frozenset(self._world.tainted),
+            "the only one" if self._serial else "",
+            self._serial,
+        )
+
+    def planned_from(self, plan_file: PlanFile) -> State:
+        return State(lineage="the only one" if self._planned_at else "", serial=self._planned_at)
+
+    def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
+        files = plan_file.work_dir.path.glob("*.auto.tfvars.json")
+        values = {name: value for file in files for name, value in json.loads(file.read_text()).items()}
+        return {
+            "resource_changes": [
+                {"address": change.address, "mode": "managed", "change": _SHOWN[change.action]}
+                for change in plan_file.changes
+            ],
+            "variables": {name: {"value": value} for name, value in values.items()},
+        }
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         self._world.tainted.discard(address)

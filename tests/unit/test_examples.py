@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.support.golden import assert_golden
 from toolkit.codebuild.coverage import Strategy
 from toolkit.manifest.loader import load
 from toolkit.manifest.schema import json_schema
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.resolve import resolve
+from toolkit.terraform.root_module import render_input
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("**/images.yaml"))
@@ -51,7 +53,12 @@ def test_every_build_of_the_examples_lists_what_it_reads() -> None:
 
 def test_there_are_the_examples_that_the_readme_names() -> None:
     folders = {path.relative_to(EXAMPLES).parts[0] for path in MANIFESTS}
-    assert folders == {"quickstart", "complete", "service", "monorepo", "organisation"}
+    assert folders == {"quickstart", "complete", "service", "monorepo", "organisation", "existing-root"}
+
+
+def test_the_input_of_the_existing_root_module_is_rendered_from_its_manifest() -> None:
+    text = render_input(resolve(load(EXAMPLES / "existing-root" / "images.yaml")))
+    assert_golden("../../examples/existing-root/base-images.json", text)
 
 
 def schema_fields(node: Any, defs: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -148,7 +155,17 @@ def test_every_pipeline_validates_plans_and_applies_without_a_question(path: Pat
     shell = "\n".join(shell_of(parsed(path)))
     assert re.search(r"\btoolkit validate\b", shell)
     assert re.search(r"\btoolkit plan\b", shell)
-    assert re.search(r"\btoolkit apply --auto-approve\b", shell)
+    assert re.search(r"\btoolkit apply (--auto-approve|plan\.toolkit)", shell)
+
+
+@pytest.mark.parametrize("name", ["github-actions", "gitlab-ci"])
+def test_a_pipeline_with_artifacts_applies_what_it_has_shown(name: str) -> None:
+    pipeline = parsed(EXAMPLES / "pipelines" / f"{name}.yml")
+    jobs = pipeline.get("jobs", pipeline)
+    assert re.search(r"toolkit plan --out \S*plan\.toolkit", "\n".join(shell_of(jobs["review"])))
+    applies = [line for line in "\n".join(shell_of(jobs["apply"])).splitlines() if "toolkit apply" in line]
+    assert all("apply plan.toolkit --require-commit" in line for line in applies)
+    assert jobs["apply"]["needs"] in ("review", ["review"])
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)

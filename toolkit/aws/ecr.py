@@ -112,3 +112,27 @@ class EcrService:
             except client.exceptions.ImageNotFoundException:
                 return False
         return True
+
+    def untagged_indexes(self, repository: str) -> Sequence[EcrImage]:
+        """The OCI indexes without a tag, last pushed first, and no more of them than one call can read."""
+        client = self._session.client("ecr")
+        with explained():
+            pages = client.get_paginator("describe_images").paginate(
+                repositoryName=repository, filter={"tagStatus": "UNTAGGED"}, PaginationConfig={"PageSize": 1000}
+            )
+            found = [
+                image
+                for page in pages
+                for image in page["imageDetails"]
+                if image.get("imageManifestMediaType") == _MEDIA_TYPES[0]
+            ]
+            found.sort(key=lambda image: image["imagePushedAt"], reverse=True)
+            ids: list[ImageIdentifierTypeDef] = [{"imageDigest": one["imageDigest"]} for one in found[:_IDS_A_CALL]]
+            if not ids:
+                return []
+            answer = client.batch_get_image(
+                repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(_MEDIA_TYPES)
+            )
+        return [
+            EcrImage(Digest.parse(i["imageId"]["imageDigest"]), i["imageManifest"].encode()) for i in answer["images"]
+        ]

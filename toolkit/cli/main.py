@@ -13,6 +13,7 @@ COMMANDS = (
     "scan",
     "validate",
     "plan",
+    "show",
     "apply",
     "destroy",
     "seed",

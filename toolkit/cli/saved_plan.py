@@ -1,25 +1,119 @@
-"""A reviewed plan on its way from `toolkit plan --out FILE` to `toolkit apply FILE`.
+"""A reviewed plan on its way from `toolkit plan --out FILE` to `toolkit apply FILE`, to another machine if need be.
 
-The file has our plan and its checksum; Terraform's own stays in the working directory, and the file has its checksum
-too. So what is applied is what was reviewed, or nothing. That is against slips and damage: who may write the file could
-also plan something else.
+The file has all that an apply needs: our plan, Terraform's, the files that Terraform read, the provider's lock file,
+and the manifest that all of it was made from. A reader trusts none of it for itself. It resolves the manifest again and
+holds every image of the plan against it; it renders the root module again and wants the same files; and Terraform's
+plan must have been made for just these. What is left to trust is what nothing in the file can prove: the pinned digests
+and the manifest itself. They were reviewed, and a signature (`TOOLKIT_PLAN_KEY`) says that they are still the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from toolkit import __version__
 from toolkit.atomic_file import check_writable, write_atomically
+from toolkit.cli import sealed_archive
+from toolkit.cli.checkout import Checkout
 from toolkit.cli.render.serialise import plan_document, plan_from_document
-from toolkit.errors import PLAN_AGAIN, Refused
+from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
+from toolkit.events import NoticeGiven
+from toolkit.oci.values import dataclass
+from toolkit.operations.load import desired_of
 from toolkit.operations.plan import Planned
+from toolkit.plan.confidential import secret_looking
+from toolkit.plan.desired import Desired
+from toolkit.plan.fitting import misfits
+from toolkit.plan.model import Plan
+from toolkit.terraform.plan_contents import LOCK_FILE, PlanContents, config_misfits, read_contents
+from toolkit.terraform.root_module import RootModule, render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.work_dir import WorkDir
+from toolkit.terraform.work_dir import files_for, files_of, write
 
-_SCHEMA_VERSION = 1
+KEY_VARIABLE = "TOOLKIT_PLAN_KEY"
+_SHORTEST_KEY = 16
+_SCHEMA_VERSION = 2
+_MOST_NAMED = 8
+_ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
+_TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
+_LOCKED_PROVIDER = re.compile(r'^provider "([^"]+)" \{\n\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+# What a plan may add to the rendered files: that a resource enters the state, or leaves it. No expression is in them.
+_ADOPTING = re.compile(
+    r"(#.*|(import|moved|removed) \{|  lifecycle \{|    destroy = (true|false)|  (to|from) += [^\s(){}$%]+"
+    r'|  id = "[^"$%]*"|\s*\}|)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """How the plan was made. `work_dir` is set where the state is a file in there."""
+
+    toolkit_version: str
+    terraform_version: str
+    providers: Mapping[str, str]
+    work_dir: str | None
+    checkout: Checkout | None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan that was read from `path` and fits together; `files` are what Terraform reads, by path."""
+
+    path: Path
+    plan: Plan
+    about: About
+    manifest: str
+    desired: Desired
+    files: Mapping[str, bytes]
+    terraform_plan: bytes
+    provider_lock: bytes
+    is_signed: bool
+    is_verified: bool
+
+    def document(self) -> dict[str, object]:
+        """What is to be known of the file besides its plan, JSON-safe."""
+        checkout = self.about.checkout
+        return {
+            "file": str(self.path),
+            "toolkit_version": self.about.toolkit_version,
+            "terraform_version": self.about.terraform_version,
+            "providers": dict(self.about.providers),
+            "commit": checkout.commit if checkout else None,
+            "is_clean": None if checkout is None else not checkout.changed,
+            "is_signed": self.is_signed,
+            "is_verified": self.is_verified,
+        }
+
+    def lines(self) -> tuple[str, str]:
+        """The same for people."""
+        about, checkout = self.about, self.about.checkout
+        providers = "".join(f", {name.rpartition('/')[2]} provider {one}" for name, one in about.providers.items())
+        signed = "signed by this key" if self.is_verified else "signed, not checked" if self.is_signed else "not signed"
+        commit = f"commit {checkout.commit}" if checkout else "no Git commit"
+        changed = f" with changes in {', '.join(checkout.changed)}" if checkout and checkout.changed else ""
+        return (
+            f"{self.path}: {signed}, of {commit}{changed}",
+            f"made by toolkit {about.toolkit_version}, Terraform {about.terraform_version}{providers}",
+        )
+
+
+def plan_key(environment: Mapping[str, str]) -> bytes | None:
+    """The key that signs; None where none is set. Raises UsageError for an empty or a short one."""
+    text = environment.get(KEY_VARIABLE)
+    if text is None:
+        return None
+    if len(text) < _SHORTEST_KEY:
+        # A pipeline that has lost its secret sets an empty one: that must not switch the check off.
+        what = f"has {len(text)} characters, and a key has at least {_SHORTEST_KEY}" if text else "is set and empty"
+        raise UsageError(
+            "usage.plan_key", f"`{KEY_VARIABLE}` {what}", hint="make one with `openssl rand -hex 32`, or unset it"
+        )
+    return text.encode("utf-8", "surrogateescape")
 
 
 def check_place(path: Path) -> None:
@@ -30,59 +124,243 @@ def check_place(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def write_plan(path: Path, planned: Planned, manifest: Path) -> None:
-    """Put the plan into `path`, whole or not at all. Raises Refused when it cannot be written."""
-    plan = plan_document(planned.plan)
-    document = {
+def write_plan(
+    path: Path, planned: Planned, desired: Desired, manifest: str, checkout: Checkout | None, key: bytes | None
+) -> SavedPlan:
+    """Put the plan into `path`, whole or not at all, and read it back. Raises Refused when it cannot be written."""
+    work_dir = planned.plan_file.work_dir
+    try:
+        terraform_plan = planned.plan_file.path.read_bytes()
+        provider_lock = (work_dir.path / LOCK_FILE).read_bytes()
+        files = files_of(work_dir)
+    except OSError as error:
+        raise Refused(
+            "terraform.work_dir_unusable",
+            f"`{error.filename}` cannot be read: {error.strerror}",
+            hint="make it readable, or name another folder with --work-dir",
+        ) from error
+    about = {
         "schema_version": _SCHEMA_VERSION,
         "toolkit_version": __version__,
-        "manifest_sha256": _sha256(manifest),
-        "terraform_plan_sha256": _sha256(planned.plan_file.path),
-        "plan_sha256": _sha256_of(plan),
-        "plan": plan,
+        "terraform_version": read_contents(terraform_plan).terraform_version,
+        "providers": dict(_LOCKED_PROVIDER.findall(provider_lock.decode("utf-8", "replace"))),
+        "work_dir": None if desired.backend else str(work_dir.path.resolve()),
+        "checkout": checkout and {"commit": checkout.commit, "changed": list(checkout.changed)},
     }
+    members = {
+        _ABOUT: _json(about),
+        _PLAN: _json(plan_document(planned.plan)),
+        _MANIFEST: manifest.encode(),
+        _TERRAFORM_PLAN: terraform_plan,
+        _PROVIDER_LOCK: provider_lock,
+        **{f"{_MODULE}{name}": content for name, content in files.items()},
+    }
+    saved = _fitted(path, sealed_archive.SealedArchive(members, key is not None, key is not None))
     try:
-        write_atomically(path, (json.dumps(document, indent=2) + "\n").encode())
+        sealed_archive.write(path, members, key)
     except OSError as error:
         raise _unwritable(path, error) from error
+    return saved
+
+
+def confidential_notice(saved: SavedPlan) -> NoticeGiven | None:
+    """Names what may be secret in the file, if anything is."""
+    state = read_contents(saved.terraform_plan).sensitive
+    changes = [
+        f"{change.address}.{one.path}"
+        for change in (*saved.plan.infra_changes, *saved.plan.drift)
+        for one in change.changes
+        if one.is_sensitive
+    ]
+    values = [f"`{name}`" for name in dict.fromkeys((*state, *changes))]
+    found = [*secret_looking(saved.desired), *values]
+    if not found:
+        return None
+    shown = ", ".join(found[:_MOST_NAMED]) + (f" and {len(found) - _MOST_NAMED} more" if found[_MOST_NAMED:] else "")
+    return NoticeGiven(
+        "plan.confidential",
+        f"`{saved.path}` has values in it that may be secret: {shown}",
+        hint="show it to nobody who may not read Terraform's state, and let it expire soon",
+    )
+
+
+def read_plan(path: Path, environment: Mapping[str, str] = os.environ) -> SavedPlan:
+    """The plan in `path`. Raises Refused unless it is whole, for this version, and all in it fits together."""
+    return _fitted(path, sealed_archive.read(path, plan_key(environment)))
+
+
+def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
+    members = archive.members
+    lacking = {_ABOUT, _PLAN, _MANIFEST, _TERRAFORM_PLAN, _PROVIDER_LOCK} - members.keys()
+    if lacking:
+        raise Refused("plan.unreadable", f"the plan `{path}` has no `{min(lacking)}`", hint=PLAN_AGAIN)
+    about = _read_about(path, members[_ABOUT])
+    plan = plan_from_document(_loads(path, members[_PLAN]))
+    files = {name.removeprefix(_MODULE): content for name, content in members.items() if name.startswith(_MODULE)}
+    text, desired = _read_manifest(path, members[_MANIFEST], files)
+    made_of = desired.emptied() if plan.is_destroy else desired
+    contents = read_contents(members[_TERRAFORM_PLAN])
+    _refuse_misfit(path, [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
+    _refuse_misfit(path, config_misfits(contents, files))
+    return SavedPlan(
+        path=path,
+        plan=plan,
+        about=about,
+        manifest=text,
+        desired=desired,
+        files=files,
+        terraform_plan=members[_TERRAFORM_PLAN],
+        provider_lock=members[_PROVIDER_LOCK],
+        is_signed=archive.is_signed,
+        is_verified=archive.is_verified,
+    )
+
+
+def _read_about(path: Path, content: bytes) -> About:
+    document = _loads(path, content)
+    try:
+        if document["schema_version"] != _SCHEMA_VERSION:
+            raise _other_version(path, str(document["toolkit_version"]))
+        found = document["checkout"]
+        about = About(
+            toolkit_version=str(document["toolkit_version"]),
+            terraform_version=str(document["terraform_version"]),
+            providers={str(name): str(version) for name, version in document["providers"].items()},
+            work_dir=None if document["work_dir"] is None else str(document["work_dir"]),
+            checkout=None if found is None else Checkout(str(found["commit"]), tuple(map(str, found["changed"]))),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused("plan.unreadable", f"`{path}` is no saved plan: `{_ABOUT}` lacks something") from error
+    if _line_of(about.toolkit_version) != _line_of(__version__):
+        raise _other_version(path, about.toolkit_version)
+    return about
+
+
+def _other_version(path: Path, version: str) -> Refused:
+    return Refused(
+        "plan.other_version",
+        f"the plan `{path}` was made by toolkit {version}, this is {__version__}",
+        hint=f"use toolkit {version}, or plan again with this one",
+    )
+
+
+def _line_of(version: str) -> list[str]:
+    """The versions that read each other's plans: a major version, or a minor one before 1.0."""
+    parts = version.split(".")
+    return parts[:2] if parts[0] == "0" else parts[:1]
+
+
+def _read_manifest(path: Path, content: bytes, files: Mapping[str, bytes]) -> tuple[str, Desired]:
+    try:
+        text = content.decode()
+        return text, desired_of(text, Path(_MANIFEST), extra_files=files)
+    except (ManifestUnusable, UnicodeDecodeError) as error:
+        why = f": {error.issues[0]}" if isinstance(error, ManifestUnusable) and error.issues else ""
+        raise Refused("plan.misfit", f"the manifest in `{path}` cannot be used{why}", hint=PLAN_AGAIN) from error
+
+
+def _file_misfits(desired: Desired, files: Mapping[str, bytes], about: About) -> Iterable[str]:
+    """Where what Terraform is to read is not what the manifest gives, as sentences."""
+    wanted = {name: text.encode() for name, text in files_for(render(desired)).items()}
+    for name in sorted(wanted.keys() | files.keys()):
+        if name in wanted and files.get(name) != wanted[name]:
+            other = "" if about.toolkit_version == __version__ else f", nor what toolkit {__version__} makes of it"
+            yield f"`{name}` is not what the manifest gives{other}"
+        elif name not in wanted and not _only_adopts(name, files[name]):
+            yield f"`{name}` does not come of the manifest"
+
+
+def _only_adopts(name: str, content: bytes) -> bool:
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError:
+        return False
+    return "/" not in name and name.endswith(".tf") and all(map(_ADOPTING.fullmatch, lines))
+
+
+def _refuse_misfit(path: Path, sentences: Iterable[str]) -> None:
+    found = list(sentences)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise Refused("plan.misfit", f"`{path}` does not fit together: {found[0]}{more}", hint=PLAN_AGAIN)
+
+
+def refuse_other_commit(saved: SavedPlan, commit: str) -> None:
+    """Raise Refused unless the plan was made from just what is in `commit`."""
+    checkout = saved.about.checkout
+    hint = f"plan again in a clean checkout of `{commit}`"
+    if checkout is None:
+        raise Refused("plan.other_commit", f"the plan `{saved.path}` was not made in a Git checkout", hint=hint)
+    if checkout.commit != commit.lower():
+        raise Refused("plan.other_commit", f"the plan `{saved.path}` is of commit `{checkout.commit}`", hint=hint)
+    if checkout.changed:
+        raise Refused(
+            "plan.other_commit",
+            f"the plan `{saved.path}` was made with changes that are in no commit: `{'`, `'.join(checkout.changed)}`",
+            hint=hint,
+        )
+
+
+def refuse_other_terraform(saved: SavedPlan, version: str) -> None:
+    """Raise Refused where Terraform would not take its own plan."""
+    if version != saved.about.terraform_version:
+        raise Refused(
+            "plan.other_terraform",
+            f"the plan `{saved.path}` was made by Terraform {saved.about.terraform_version}, this is {version}",
+            hint="name the other with --terraform-bin, or plan again",
+        )
+
+
+def unpack(saved: SavedPlan, work_path: Path) -> Planned:
+    """Make `work_path` the place where the plan can be applied, readable for its owner alone.
+
+    A state that is a file does not travel: without the one that the plan was made of, Refused is raised.
+    """
+    contents = read_contents(saved.terraform_plan)
+    if saved.desired.backend is None and str(work_path.resolve()) != saved.about.work_dir:
+        _refuse_other_state(saved, contents, work_path)
+    work_dir = write(RootModule({name: content.decode() for name, content in saved.files.items()}), work_path)
+    places = {LOCK_FILE: saved.provider_lock, work_dir.plan_path.name: saved.terraform_plan}
+    try:
+        for name, content in places.items():
+            write_atomically(work_path / name, content, mode=0o600)
+        for name in saved.files:
+            (work_path / name).chmod(0o600)
+            for folder in list((work_path / name).parents)[: len(Path(name).parts) - 1]:
+                folder.chmod(0o700)
+    except OSError as error:
+        raise Refused(
+            "terraform.work_dir_unusable",
+            f"the directory `{work_path}` cannot be used: {error.strerror}",
+            hint="make it writable, or name another one",
+        ) from error
+    return Planned(saved.plan, PlanFile(work_dir.plan_path, work_dir, saved.plan.infra_changes))
+
+
+def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Path) -> None:
+    state = work_path / "terraform.tfstate"
+    try:
+        lineage = json.loads(state.read_bytes())["lineage"]
+    except (OSError, ValueError, KeyError, TypeError):
+        lineage = None
+    if not contents.state.lineage or lineage != contents.state.lineage:
+        raise Refused(
+            "plan.local_state",
+            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, not in `{work_path}`",
+            hint="apply it there (--work-dir), or keep the state in S3 (`terraform.backend.s3`) and plan again",
+        )
+
+
+def _loads(path: Path, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Refused("plan.unreadable", f"`{path}` is no saved plan: it has something that is no JSON") from error
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def _unwritable(path: Path, error: OSError) -> Refused:
     return Refused("plan.unwritable", f"the plan cannot be written to `{path}`: {error.strerror}")
-
-
-def read_plan(path: Path, manifest: Path, work_path: Path) -> Planned:
-    """The plan in `path`. Raises Refused unless it is whole and what it was made from is still the same."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no JSON"
-        raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: {why}", hint=PLAN_AGAIN) from error
-    if not isinstance(document, dict) or document.get("schema_version") != _SCHEMA_VERSION:
-        raise Refused("plan.unreadable", f"`{path}` is no plan that this version can apply", hint=PLAN_AGAIN)
-    plan = plan_from_document(document.get("plan"))
-    if document.get("plan_sha256") != _sha256_of(document["plan"]):
-        raise Refused("plan.unreadable", f"`{path}` is not as it was saved: it was edited or damaged", hint=PLAN_AGAIN)
-    if document.get("manifest_sha256") != _sha256(manifest):
-        raise Refused("plan.stale", f"`{manifest}` has changed since `{path}` was made", hint=PLAN_AGAIN)
-    work_dir = WorkDir(work_path)
-    if document.get("terraform_plan_sha256") != _sha256(work_dir.plan_path):
-        raise Refused(
-            "plan.stale",
-            f"`{work_dir.plan_path}` is not Terraform's plan that was saved with `{path}`",
-            hint="keep the working directory from plan to apply, or plan again",
-        )
-    return Planned(plan, PlanFile(work_dir.plan_path, work_dir, plan.infra_changes))
-
-
-def _sha256_of(plan: object) -> str:
-    """Of its content, however it is spelled."""
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str | None:
-    """None for a file that is not there: Terraform saves none when it has not planned."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return None

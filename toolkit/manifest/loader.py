@@ -28,7 +28,7 @@ _HINT = "correct these lines; `toolkit schema` prints every field, for editors t
 
 def load(path: Path) -> Manifest:
     """The manifest in the file at `path`. Raises ManifestUnusable."""
-    return loads(_read(path), str(path))
+    return loads(read(path), str(path))
 
 
 def loads(text: str, file: str) -> Manifest:
@@ -63,7 +63,8 @@ def _unusable(file: str, findings: Iterable[Finding], document: Document) -> Man
     return ManifestUnusable("manifest.invalid", f"`{file}` has {count}", issues, hint=_HINT)
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of the file at `path`. Raises ManifestUnusable."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -8,18 +8,7 @@ from collections.abc import Sequence
 PROVIDER_VERSIONS = ">= 5.80, < 7"
 """The versions of the AWS provider that the modules are made for."""
 
-OWN_FILES = frozenset(
-    {
-        "main.tf",
-        "variables.tf",
-        "outputs.tf",
-        "imports.tf",
-        "let_go.tf",
-        "versions.tf",
-        "base-images.json",
-        "toolkit.auto.tfvars.json",
-    }
-)
+OWN_FILES = frozenset({"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "base-images.json"})
 """Names that the root module keeps for itself, written or not."""
 
 _BOUND = re.compile(r"(?P<operator>=|!=|>=|<=|>|<|~>)?\s*(?P<version>\d+(\.\d+){0,2})")

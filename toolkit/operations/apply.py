@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
 from toolkit.events import NoticeGiven
+from toolkit.oci.companions import referrers_tag
 from toolkit.oci.filtered_index import read_provenance
+from toolkit.oci.reference import Reference
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.leaving import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
@@ -16,13 +18,18 @@ from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed, doomed_repositories
-from toolkit.plan.observed import DestinationImage, PullBudget
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_budgets
 from toolkit.plan.resuming import resume
 from toolkit.report import Report
+from toolkit.seed.observe import read_budgets
 from toolkit.seed.requests import requests_for
+from toolkit.terraform.plan_contents import change_misfits, variable_misfits
+from toolkit.terraform.root_module import render
+from toolkit.terraform.runner import PlanFile
+from toolkit.terraform.state import State
 
 Review = Callable[[Plan], None]
 Confirm = Callable[[Plan], bool]
@@ -71,34 +78,103 @@ def apply_saved(
     publish: Publish,
     on_budget: OnBudget | None = None,
 ) -> None:
-    """Do a plan that was made and reviewed before, or refuse where ECR is not as it was then.
+    """Do a plan that was made and reviewed before, or refuse where something is not as it was then.
 
-    Nobody is asked: the review was the approval. Run again, it copies what is not in place yet. Terraform itself
-    refuses its part when its state has changed since, which is no harm where it has nothing left to change. Pull
+    Nobody is asked: the review was the approval. Run again, it copies what is not in place yet. Before anything is
+    done, ECR's tags, the upstreams' digests, Terraform's plan and its state are held against what the plan says. Pull
     budgets are read again, and judged by `on_budget`, or else as the plan says.
     """
     started = services.clock()
     made = planned.plan
-    account = find_account(desired, services)
+    _refuse_other_place(made, find_account(desired, services))
+    made = resume(made, _tags_now(made, services))
+    made, budgets = _sources_now(made, services)
+    made = judge_budgets(made, budgets, on_budget or made.on_budget)
+    review(made)
+    refuse_if_unsafe(made)
+    with step(services.emit, "terraform init"):
+        services.terraform.init(planned.plan_file.work_dir, keeps_lock=True)
+    with step(services.emit, "terraform show"):
+        _refuse_other_infra(desired, made, planned.plan_file, services)
+    if made.infra_changes and _is_done_already(made, planned.plan_file, services):
+        made = replace(made, infra_changes=())
+    carry_out(replace(planned, plan=made), services, publish=publish, started=started, was_saved=True)
+
+
+def _refuse_other_place(made: Plan, account: Account) -> None:
+    if account.region != made.account.region:
+        raise Refused(
+            "plan.other_region",
+            f"the plan is for the region `{made.account.region}`, this run for `{account.region}`",
+            hint=PLAN_AGAIN,
+        )
     if account != made.account:
         raise Refused(
             "plan.other_account",
             f"the plan is for `{made.account.registry_host}`, these credentials are for `{account.registry_host}`",
             hint="switch the profile or role, or plan again",
         )
-    made = resume(made, _tags_now(made, services))
-    made = judge_budgets(made, _budgets_now(made, services), on_budget or made.on_budget)
-    review(made)
-    refuse_if_unsafe(made)
-    services.terraform.init(planned.plan_file.work_dir)
-    carry_out(replace(planned, plan=made), services, publish=publish, started=started, was_saved=True)
 
 
-def _budgets_now(made: Plan, services: Services) -> Mapping[str, PullBudget]:
-    """By registry, of those at which the copies cost pulls; what cannot be read stays as it was."""
-    costly = {seed.source.registry: seed.source for seed in made.pending_seeds if seed.pulls != (0, 0)}
-    found = {registry: services.observer.budget(source) for registry, source in costly.items()}
-    return {registry: budget for registry, budget in found.items() if isinstance(budget, PullBudget)}
+def _sources_now(made: Plan, services: Services) -> tuple[Plan, Mapping[str, PullBudget]]:
+    """`made` with a refusal of each copy whose digest nobody has any more, and what is left of pulls, by registry.
+
+    An index of referrers that was composed is in no registry under its digest: it is composed again.
+    """
+    asked: dict[Reference, list[Seed]] = defaultdict(list)
+    for seed in made.pending_seeds:
+        if seed.source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
+            asked[seed.source.name.with_digest(seed.source.digest)].append(seed)
+    if not asked:
+        return made, {}
+    with services.observer.heads(asked) as heads:
+        found = {source: head.result() for source, head in heads.items()}
+    lost = [
+        seed
+        for source, head in found.items()
+        if isinstance(head, SourceFault) and head.kind == "missing"
+        for seed in asked[source]
+    ]
+    elsewhere = services.observer.alternatives(lost) if lost else {}
+    gone = {seed.key: _gone(seed) for seed in lost if seed.key not in elsewhere}
+    budgets = {budget.registry: budget for budget in read_budgets(found.items())}
+    left = tuple(seed for seed in made.seeds if seed.key not in gone)
+    return replace(made, seeds=left, refusals=(*made.refusals, *gone.values())), budgets
+
+
+def _gone(seed: Seed) -> Refusal:
+    return Refusal(
+        "plan.source_gone",
+        f"`{seed.source.name}@{seed.source.digest}`, which the plan copies to `{seed.key}`, is gone upstream",
+        hint=PLAN_AGAIN,
+        image=seed.key,
+    )
+
+
+def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, services: Services) -> None:
+    """Raise Refused unless Terraform's plan does what ours says, with the values of the manifest."""
+    shown = services.terraform.show(plan_file)
+    differences = [*change_misfits(shown, made.infra_changes), *variable_misfits(shown, render(desired).files)]
+    if differences:
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        raise Refused("plan.misfit", f"the plan does not fit together: {differences[0]}{more}", hint=PLAN_AGAIN)
+
+
+def _is_done_already(made: Plan, plan_file: PlanFile, services: Services) -> bool:
+    """Whether an earlier run has done Terraform's part. Raises PlanStale where its state has moved on otherwise."""
+    before, now = services.terraform.planned_from(plan_file), services.terraform.state(plan_file.work_dir)
+    if (before.lineage, before.serial) == (now.lineage, now.serial):
+        return False
+    if _is_applied(Planned(made, plan_file), services):
+        return True
+    raise PlanStale("plan.stale", _state_moved(before, now), hint=PLAN_AGAIN)
+
+
+def _state_moved(before: State, now: State) -> str:
+    if before.lineage == now.lineage:
+        return f"Terraform's state has changed since the plan was made: from version {before.serial} to {now.serial}"
+    was, is_now = (f"`{one.lineage}`" if one.lineage else "none" for one in (before, now))
+    return f"Terraform's state is not the one that the plan was made from: {is_now} now, {was} then"
 
 
 def _tags_now(made: Plan, services: Services) -> Mapping[str, DestinationImage]:

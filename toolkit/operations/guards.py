@@ -53,9 +53,10 @@ def refuse_if_unsafe(made: Plan) -> None:
         return
     first = refusals[0]
     kind = AccessDenied if all(refusal.kind == "denied" for refusal in refusals) else Refused
-    if len(refusals) == 1:
-        raise kind(first.code, first.message, hint=first.hint)
     of_images = all(refusal.image for refusal in refusals)
+    if len(refusals) == 1:
+        hint = first.hint or ("say --keep-going to do all the rest" if of_images else None)
+        raise kind(first.code, first.message, hint=hint)
     raise kind(
         first.code,
         f"the plan is refused for {len(refusals)} reasons, all listed above; nothing was changed",

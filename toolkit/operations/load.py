@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import ManifestUnusable
-from toolkit.manifest.loader import MAX_BYTES, load
+from toolkit.manifest.loader import MAX_BYTES, loads, read
 from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
 
 
 def load_desired(file: Path) -> Desired:
     """What the manifest asks for. Raises ManifestUnusable with all of its problems."""
-    manifest = load(file)
-    return replace(resolve(manifest), extra_files=_read_extra_files(file.parent, manifest.terraform.extra_files))
+    return desired_of(read(file), file)
+
+
+def desired_of(text: str, file: Path, extra_files: Mapping[str, bytes] | None = None) -> Desired:
+    """What the manifest `text` asks for; `file` is where it lies. Raises ManifestUnusable.
+
+    The texts of its `terraform.extra_files` are read beside it, or are those of `extra_files`, by their own names.
+    """
+    manifest = loads(text, str(file))
+    paths = manifest.terraform.extra_files
+    if extra_files is None:
+        texts = _read_extra_files(file.parent, paths)
+    else:
+        texts = {name: extra_files.get(name, b"").decode() for name in (Path(path).name for path in paths)}
+    return replace(resolve(manifest), extra_files=texts)
 
 
 def _read_extra_files(folder: Path, paths: Sequence[str]) -> dict[str, str]:

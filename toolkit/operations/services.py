@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
 from toolkit.oci.values import dataclass
@@ -39,8 +39,11 @@ class Ecr(ObservedEcr, Protocol):
 class Terraform(Protocol):
     """Terraform in a working directory."""
 
-    def init(self, work_dir: WorkDir) -> None:
-        """Install providers and modules, open the backend."""
+    def version(self) -> str:
+        """The program's version."""
+
+    def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
+        """Install providers and modules, open the backend; with `keeps_lock` just what the lock file names."""
 
     def state(self, work_dir: WorkDir) -> State:
         """What the state holds."""
@@ -50,6 +53,12 @@ class Terraform(Protocol):
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save."""
+
+    def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
+        """The saved plan as `terraform show -json` has it."""
+
+    def planned_from(self, plan_file: PlanFile) -> State:
+        """The state that the saved plan was made from."""
 
     def has_changes(self, work_dir: WorkDir) -> bool:
         """Plan without saving: whether a resource would change."""

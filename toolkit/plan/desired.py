@@ -265,10 +265,10 @@ class Desired:
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
     mirror_account_id: str | None = None
+    provider_needs: tuple[ProviderNeed, ...] = ()
     workspace: str = "default"
     provider_versions: str = PROVIDER_VERSIONS
     extra_files: Mapping[str, str] = field(default_factory=dict)
-    provider_needs: tuple[ProviderNeed, ...] = ()
 
     @property
     def registry_account_id(self) -> str | None:

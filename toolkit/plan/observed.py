@@ -77,7 +77,7 @@ class Origin(StrEnum):
     UPSTREAM = "upstream"
     """Upstream has it by digest, or the index that it says it was made of."""
     RETURNED = "returned"
-    """The same, but what upstream has under this tag now was in ECR before, and has no tag there any more."""
+    """The same, but what upstream has under this tag now was in ECR before."""
     DISPLACING = "displacing"
     """Upstream does not have it, and what upstream has under this tag now was in ECR before."""
     LACKING = "lacking"

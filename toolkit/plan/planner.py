@@ -24,12 +24,12 @@ the pinned digest:
 | anything, and the image is pinned       | upstream has it by digest                 | another digest is pinned     |
 | anything                                | upstream has it; ECR did not have now's   | upstream moved               |
 | anything                                | upstream has it; ECR had now's before     | not known, with a notice     |
-| anything                                | upstream lacks it; ECR had now's before   | overwritten                  |
-| no index of ours where we make one      | upstream lacks it                         | overwritten                  |
 | an index of ours                        | upstream lacks what it was made of        | made of another index        |
+| anything                                | upstream lacks it; ECR had now's before   | overwritten                  |
 | anything                                | upstream lacks it, or cannot be asked     | not known, with a notice     |
 
-"Upstream lacks it" alone proves nothing: registries delete what no tag points to any more.
+"Upstream lacks it" alone proves nothing: registries delete what no tag points to any more, and the manifest may have
+named another source before.
 
 The companions of an image, its signatures and referrers, are decided by the first table too. One that cannot be looked
 for refuses its image, unless ECR has that image: upstream may be down, or sign an image again, at any time, and that
@@ -47,7 +47,6 @@ from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import InfraChange, Loss, Notice, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import (
-    INDEX_TYPES,
     Account,
     DestinationImage,
     Observed,
@@ -260,7 +259,8 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
     destination = None if is_doomed else observed.destinations.get(image.key)
     if isinstance(source, SourceFault):
         return _without_source(image, source, destination)
-    behind = tuple(_pin_behind(image, source))
+    is_immutable = desired.repository(image.repository).fixes(image.tag)
+    behind = tuple(_pin_behind(image, source, can_follow=not is_immutable))
     if destination is None:
         if is_doomed:
             reason = "its repository is replaced"
@@ -275,7 +275,7 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
         return _seed(image, source, SeedAction.KEEP, reason, destination, observed), behind
     reason, remarks = _why_other(image, source, destination)
     is_overwritten = any(remark.code == "tag.overwritten" for remark in remarks)
-    if not desired.repository(image.repository).fixes(image.tag):
+    if not is_immutable:
         seed = _seed(image, source, SeedAction.MOVE, reason, destination, observed)
     elif image.source.digest is not None and not destination.stems_from(image.source.digest):
         has = destination.derived_from or destination.digest
@@ -327,7 +327,7 @@ def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -
     return Notice(f"source.{fault.kind}", message, hint)
 
 
-def _pin_behind(image: DesiredImage, source: SourceImage) -> Iterator[Notice]:
+def _pin_behind(image: DesiredImage, source: SourceImage, *, can_follow: bool) -> Iterator[Notice]:
     """Whether the tag of a pinned image points elsewhere by now."""
     now = source.tag_now
     tag = replace(image.source, digest=None).familiar
@@ -335,7 +335,7 @@ def _pin_behind(image: DesiredImage, source: SourceImage) -> Iterator[Notice]:
         yield Notice(
             "source.pin_behind",
             f"{image.path}: `{tag}` is `{now}` upstream now; the pinned digest stays",
-            hint="review the new image, and change the pin if it should follow",
+            hint="review the new image, and change the pin if it should follow" if can_follow else None,
         )
     elif isinstance(now, SourceFault) and now.kind == "missing":
         yield Notice("source.pin_behind", f"{image.path}: the tag `{tag}` is gone upstream; the pinned digest stays")
@@ -352,8 +352,8 @@ def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage
         if not is_same:
             return "other platforms wanted", ()
         return _overwritten(f"{holds}, which is not what these platforms of `{source.digest}` are")
-    is_cut = source.media_type in INDEX_TYPES and not (image.platforms is None and image.keeps_attestations)
     lacks = f"which `{image.source.name}` does not have"
+    is_verbatim = source.wanted_digest == source.digest
     match there.origin:
         case Origin.UPSTREAM | Origin.RETURNED if image.source.digest is not None:
             return "another digest is pinned", ()
@@ -362,12 +362,11 @@ def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage
         case Origin.RETURNED:
             known = "upstream has it too, and ECR had before it what upstream has now"
             return "upstream moved back, or it was moved in ECR", (_origin_unknown(f"{holds}: {known}"),)
-        case Origin.DISPLACING:
-            return _overwritten(f"{holds}, {lacks}; before, it held what upstream has now")
-        case Origin.LACKING if is_cut and there.derived_from is None:
-            return _overwritten(f"{holds}, {lacks}, and which is no index of chosen platforms as toolkit makes them")
-        case Origin.LACKING if there.derived_from is not None:
+        case Origin.DISPLACING | Origin.LACKING if there.derived_from is not None:
             return "made of another index than upstream has now", ()
+        case Origin.DISPLACING:
+            withdrawn = ", unless upstream has published and withdrawn it" if is_verbatim else ""
+            return _overwritten(f"{holds}, {lacks}; ECR had before it what upstream has now{withdrawn}")
         case Origin.LACKING:
             return _NOT_KNOWN, (_origin_unknown(f"{holds}, {lacks}: it never had it, or has deleted it since"),)
     return _NOT_KNOWN, (_origin_unknown(f"{holds}; upstream could not be asked whether it has that"),)

@@ -55,6 +55,8 @@ def _kept(seed: Seed, found: DestinationImage) -> Seed:
         current_digest=found.digest,
         pulls=(0, 0),
         bytes_from=None,
+        is_overwritten=False,
+        pushed_at=found.pushed_at,
     )
 
 

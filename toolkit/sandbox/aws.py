@@ -16,6 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 
 from toolkit.sandbox.moto_codebuild import complete_codebuild
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
+from toolkit.sandbox.moto_logs import complete_logs
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,6 +33,7 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], 
     iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens)
     complete_codebuild()
+    complete_logs()
     # A line a request, all of them `POST /`, in colour: `log` says more. Errors are still written.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto: Any = DomainDispatcherApplication(create_backend_app)

@@ -26,6 +26,8 @@ from moto.ecr.exceptions import RepositoryNotFoundException
 from toolkit.sandbox.store import StoredDocument
 
 TOKEN_SECONDS = 12 * 3600
+_MOTO_PUT_IMAGE = models.ECRBackend.put_image
+_MOTO_DESCRIBE_IMAGES = responses.ECRResponse.describe_images
 _NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 
 
@@ -69,31 +71,9 @@ def complete_ecr(tokens: EcrTokens) -> None:
         }
         return ActionResult({"authorizationData": [data]})
 
-    put_image = models.ECRBackend.put_image
-    describe_images = responses.ECRResponse.describe_images
-
-    def put_and_keep(
-        backend: Any, repository_name: str, image_manifest: str, image_tag: str, *rest: Any, **more: Any
-    ) -> Any:
-        repository = backend.repositories.get(repository_name)
-        if repository is not None and image_tag is not None:
-            backend._resolve_image_tag_mutability(repository, image_tag)  # raises for a tag that cannot move
-            for image in tuple(repository.images):
-                if image.image_manifest != image_manifest:
-                    _take_tag(image, image_tag)
-        return put_image(backend, repository_name, image_manifest, image_tag, *rest, **more)
-
-    def describe_filtered(response: Any) -> Any:
-        answer = describe_images(response)
-        wanted = (response._get_param("filter") or {}).get("tagStatus", "ANY")
-        if wanted != "ANY":
-            details = answer.result["imageDetails"]
-            answer.result["imageDetails"] = [d for d in details if hasattr(d, "image_tags") == (wanted == "TAGGED")]
-        return answer
-
     models.ECR_REPOSITORY_NAME_PATTERN = _NAME_PATTERN
-    models.ECRBackend.put_image = put_and_keep
-    responses.ECRResponse.describe_images = describe_filtered
+    models.ECRBackend.put_image = _put_image
+    responses.ECRResponse.describe_images = _describe_images
     models.Image._create_digest = _create_digest
     models.Image.get_image_size_in_bytes = _size_in_bytes
     models.ECRBackend.batch_get_image = _batch_get_image
@@ -173,6 +153,25 @@ def _suffix(region: str) -> str:
 def _take_tag(image: Any, tag: str) -> None:
     image.remove_tag(tag)
     image.image_tag = image.image_tags[-1] if image.image_tags else None
+
+
+def _put_image(backend: Any, repository_name: str, image_manifest: str, image_tag: str, *rest: Any) -> Any:
+    repository = backend.repositories.get(repository_name)
+    if repository is not None and image_tag is not None:
+        backend._resolve_image_tag_mutability(repository, image_tag)  # raises for a tag that cannot move
+        for image in tuple(repository.images):
+            if image.image_manifest != image_manifest:
+                _take_tag(image, image_tag)
+    return _MOTO_PUT_IMAGE(backend, repository_name, image_manifest, image_tag, *rest)
+
+
+def _describe_images(response: Any) -> Any:
+    answer: Any = _MOTO_DESCRIBE_IMAGES(response)
+    wanted = (response._get_param("filter") or {}).get("tagStatus", "ANY")
+    if wanted != "ANY":
+        details = answer.result["imageDetails"]
+        answer.result["imageDetails"] = [d for d in details if hasattr(d, "image_tags") == (wanted == "TAGGED")]
+    return answer
 
 
 def _create_digest(image: Any) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
-from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import NotFound, OciError
@@ -87,20 +87,35 @@ class Ecr(Protocol):
     def has_image(self, repository: str, digest: Digest) -> bool:
         """Whether a repository has an image of that digest, with or without a tag."""
 
+    def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
+        """The OCI indexes of a repository that have no tag, those of last time first."""
+
 
 Head = ManifestHead | SourceFault
-_Stored = Future[Mapping[str, StoredImage] | None]
-_Listed = Future[Mapping[str, PushedTag]]
+_Heads = Mapping[Reference, Future[Head]]
+_Tags = Mapping[str, PushedTag]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What a repository has: its tags, and the documents of those `read`, because their digests do not tell enough.
+
+    `measured` are the sources, by image key, that had to be known for that.
+    """
+
+    tags: _Tags = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
+    documents: Mapping[str, StoredImage] = field(default_factory=dict)
+    measured: Mapping[str, SourceImage | SourceFault] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One image on both sides; its companions, and which of their tags are at the destination."""
+    """One image on both sides, and its companions."""
 
     source: SourceImage | SourceFault
     destination: DestinationImage | None = None
     found: Found = field(default_factory=Found)
-    stored: Mapping[str, StoredImage] = field(default_factory=dict)
 
 
 class _Silences:
@@ -169,32 +184,29 @@ class Observer:
         A source that cannot be had, of an image that ECR lacks, is told at once as a notice. Leaving the block early
         drops the requests that have not begun.
         """
-        wanted: dict[str, list[str]] = defaultdict(list)
+        shelved: dict[str, list[DesiredImage]] = defaultdict(list)
         for image in images:
             if image.repository in repositories and self._ecr is not None:
-                wanted[image.repository].append(image.tag)
+                shelved[image.repository].append(image)
         self._emit(StepStarted("observe", f"{len(images)} images"))
         started = self._clock()
         ended = [started]
 
         with _threads() as pool:
-            stored: dict[str, _Stored] = {}
-            listed: dict[str, _Listed] = {}
-            if self._ecr is not None:
-                stored = {name: pool.ask(partial(self._ecr.images, name, tags)) for name, tags in wanted.items()}
-                listed = {name: pool.ask(partial(self._ecr.tags, name)) for name in wanted}
+            listed = {} if self._ecr is None else {name: pool.ask(partial(self._ecr.tags, name)) for name in shelved}
             asked = [reference for image in images for reference in (image.source, _by_tag(image))]
             silences = _Silences()
             heads = {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(asked)}
-            told: dict[SourceFault, str] = {}
             # Requests run in order of arrival, so what these wait for has begun before them.
+            shelves = {
+                name: pool.ask(partial(self._shelf, shelved[name], heads, tags)) for name, tags in listed.items()
+            }
+            told: dict[SourceFault, str] = {}
             seen = {
-                image.key: pool.ask(
-                    partial(self._look, image, heads, stored.get(image.repository), listed.get(image.repository), told)
-                )
+                image.key: pool.ask(partial(self._look, image, heads, shelves.get(image.repository), told))
                 for image in images
             }
-            futures: list[Future[Any]] = [*listed.values(), *heads.values(), *seen.values()]
+            futures: list[Future[Any]] = [*heads.values(), *shelves.values(), *seen.values()]
             for future in futures:
                 future.add_done_callback(lambda _: ended.append(self._clock()))
 
@@ -204,7 +216,7 @@ class Observer:
                     repositories,
                     {reference: future.result() for reference, future in heads.items()},
                     {key: future.result() for key, future in seen.items()},
-                    {name: future.result() for name, future in listed.items()},
+                    {name: future.result().tags for name, future in shelves.items()},
                 )
                 there = sum(image.key in observed.destinations for image in images)
                 detail = f"{there} of {len(images)} images are in ECR"
@@ -312,28 +324,54 @@ class Observer:
         except OciError as error:
             return fault_of(error)
         if head is None:
-            return SourceFault(
-                "missing", f"`{source.familiar}` does not exist upstream", hint="check its name and tag at the registry"
-            )
+            hint = "pin a digest that it has" if source.digest else "check its name and tag at the registry"
+            return SourceFault("missing", f"`{source.familiar}` does not exist upstream", hint)
         return head
 
+    def _shelf(self, images: Sequence[DesiredImage], heads: _Heads, listed: Future[_Tags]) -> _Shelf:
+        """One repository. Documents are read in one call, and of what is right as it is listed none is."""
+        tags = listed.result()
+        measured: dict[str, SourceImage | SourceFault] = {}
+        unclear: list[str] = []
+        for image in images:
+            if image.tag not in tags:
+                continue
+            if image.keeps_signatures:  # an index may have to be read before its source can be measured
+                unclear.append(image.tag)
+                continue
+            source = self.measure(heads[image.source].result(), image.platforms, image.keeps_attestations)
+            measured[image.key] = source
+            wanted = image.source.digest if isinstance(source, SourceFault) else source.wanted_digest
+            is_clear = isinstance(source, SourceFault) and wanted is None
+            if not is_clear and tags[image.tag].digest != wanted:
+                unclear.append(image.tag)
+        found = self._ecr.images(images[0].repository, unclear) if unclear and self._ecr is not None else None
+        return _Shelf(tags, frozenset(unclear), found or {}, measured)
+
     def _look(
-        self,
-        image: DesiredImage,
-        heads: Mapping[Reference, Future[Head]],
-        stored: _Stored | None,
-        listed: _Listed | None,
-        told: dict[SourceFault, str],
+        self, image: DesiredImage, heads: _Heads, shelf_to_come: Future[_Shelf] | None, told: dict[SourceFault, str]
     ) -> _Seen:
-        there = ((stored.result() if stored else None) or {}).get(image.tag)
-        tags = listed.result() if there and listed else {}
-        destination = None if there is None else _destination(there, tags.get(image.tag), read_provenance(there.raw))
+        shelf = shelf_to_come.result() if shelf_to_come else _Shelf()
+        tag, document = shelf.tags.get(image.tag), shelf.documents.get(image.tag)
+        destination = None
+        if tag is not None and not (image.tag in shelf.read and document is None):  # it may be gone since the list
+            destination = _destination(tag, document)
         head = heads[image.source].result()
         found = Found()
-        beside: Mapping[str, StoredImage] = {}
         if image.keeps_signatures and not isinstance(head, SourceFault):
-            found, beside = self._companions(image, head.descriptor, there, told, exists=stored is not None)
-        source = self.measure(head, image.platforms, image.keeps_attestations)  # now that an index may have been read
+            found = self._search.find(
+                image.source,
+                head.descriptor,
+                image.platforms,
+                image.keeps_attestations,
+                document.raw if document else None,
+            )
+            for companion in found.companions:
+                if isinstance(companion.head, SourceFault) and destination is None:
+                    self._tell(image, companion.head, told)
+        source = shelf.measured.get(image.key)
+        if source is None:
+            source = self.measure(head, image.platforms, image.keeps_attestations)
         if isinstance(source, SourceFault):
             if is_lacking(image, destination):
                 self._tell(image, source, told)
@@ -344,54 +382,44 @@ class Observer:
         if destination is not None:
             is_right = destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations)
             if not is_right and not destination.stems_from(source.digest):
-                destination = replace(destination, origin=self._origin(image, source, destination, tags))
-        return _Seen(source, destination, found, beside)
+                destination = replace(destination, origin=self._origin(image, source, destination, shelf))
+        return _Seen(source, destination, found)
 
     def _tell(self, image: DesiredImage, fault: SourceFault, told: dict[SourceFault, str]) -> None:
         """Say at once what the plan will be refused for; of several images with the same fault for the first."""
         if told.setdefault(fault, image.key) == image.key:
             self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
 
-    def _origin(
-        self, image: DesiredImage, source: SourceImage, there: DestinationImage, tags: Mapping[str, PushedTag]
-    ) -> Origin:
+    def _origin(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> Origin:
         """Where an image comes from that is not what is wanted, as far as a HEAD and ECR's memory can tell."""
         try:
             asked = there.derived_from or there.digest
             is_upstream = self._upstream.head_manifest(image.source.name.with_digest(asked)) is not None
         except OciError:
             return Origin.UNKNOWN
-        wanted = source.wanted_digest
-        # With a tag it may be there for that one's sake.
-        was_there = (
-            wanted is not None
-            and self._ecr is not None
-            and all(tag.digest != wanted for tag in tags.values())
-            and self._ecr.has_image(image.repository, wanted)
-        )
         if is_upstream:
+            was_there = source.wanted_digest is not None and self._was_there(image, source, there, shelf)
             return Origin.RETURNED if was_there else Origin.UPSTREAM
-        return Origin.DISPLACING if was_there else Origin.LACKING
+        return Origin.DISPLACING if self._was_there(image, source, there, shelf) else Origin.LACKING
 
-    def _companions(
-        self,
-        image: DesiredImage,
-        top: Descriptor,
-        there: StoredImage | None,
-        told: dict[SourceFault, str],
-        *,
-        exists: bool,
-    ) -> tuple[Found, Mapping[str, StoredImage]]:
-        """What upstream keeps beside an image, and what ECR has of it where its repository `exists`."""
-        stored = there.raw if there else None
-        found = self._search.find(image.source, top, image.platforms, image.keeps_attestations, stored)
-        for companion in found.companions:
-            if isinstance(companion.head, SourceFault) and there is None:
-                self._tell(image, companion.head, told)
-        tags = [companion.tag for companion in found.companions]
-        if self._ecr is None or not exists or not tags:
-            return found, {}
-        return found, self._ecr.images(image.repository, tags) or {}
+    def _was_there(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> bool:
+        """Whether ECR had what is wanted of `source` before it was given `there`.
+
+        It has lost its tag, or another tag has it since then: not since later, when it may have come for that one.
+        """
+        if self._ecr is None:
+            return False
+        wanted = source.wanted_digest
+        if wanted is None:
+            untagged = [] if there.digest == source.digest else self._ecr.untagged_indexes(image.repository)
+            for one in (*shelf.documents.values(), *untagged):
+                found = DestinationImage(one.digest, *(read_provenance(one.raw) or (None, None)))
+                if found.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations):
+                    wanted = one.digest
+        since = [tag.pushed_at for tag in shelf.tags.values() if tag.digest == wanted]
+        if wanted is None or since:
+            return bool(since and there.pushed_at) and min(since) <= (there.pushed_at or "")
+        return self._ecr.has_image(image.repository, wanted)
 
     def _compose(
         self,
@@ -399,14 +427,14 @@ class Observer:
         repositories: frozenset[str],
         heads: Mapping[Reference, Head],
         seen: Mapping[str, _Seen],
-        listed: Mapping[str, Mapping[str, PushedTag]],
+        listed: Mapping[str, _Tags],
     ) -> Observed:
         sources = {key: one.source for key, one in seen.items()}
         destinations = {key: one.destination for key, one in seen.items() if one.destination is not None}
         companions: dict[str, tuple[DesiredImage, ...]] = {}
         counted = list(heads.items())
         for image in images:
-            found, stored = seen[image.key].found, seen[image.key].stored
+            found = seen[image.key].found
             if found.recount:
                 counted.append((image.source, found.recount))
             wanted = []
@@ -416,10 +444,9 @@ class Observer:
                 counted.append((one.source, companion.head))
                 if one.key not in sources:  # the first to ask for a tag is the one that is served
                     sources[one.key] = self.measure(companion.head, one.platforms, one.keeps_attestations)
-                    there = stored.get(one.tag)
-                    if there is not None:
-                        tag = listed.get(one.repository, {}).get(one.tag)
-                        destinations[one.key] = _destination(there, tag, None)
+                    tag = listed.get(one.repository, {}).get(one.tag)
+                    if tag is not None:
+                        destinations[one.key] = _destination(tag, None)
             companions[image.key] = tuple(wanted)
         tags = {name: tuple(sorted(names)) for name, names in listed.items()}
         return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
@@ -440,13 +467,13 @@ def _by_tag(image: DesiredImage) -> Reference:
     return replace(image.source, digest=None)
 
 
-def _destination(
-    there: StoredImage, listed: PushedTag | None, provenance: tuple[Digest, str] | None
-) -> DestinationImage:
+def _destination(tag: PushedTag, document: StoredImage | None) -> DestinationImage:
+    if document is None:
+        return DestinationImage(tag.digest, pushed_at=tag.pushed_at)
+    derived_from, selection = read_provenance(document.raw) or (None, None)
     # The two answers are of two moments: a tag that was moved in between has no time that is known.
-    pushed_at = listed.pushed_at if listed is not None and listed.digest == there.digest else None
-    derived_from, selection = provenance or (None, None)
-    return DestinationImage(there.digest, derived_from, selection, pushed_at)
+    pushed_at = tag.pushed_at if tag.digest == document.digest else None
+    return DestinationImage(document.digest, derived_from, selection, pushed_at)
 
 
 def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:

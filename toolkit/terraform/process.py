@@ -33,6 +33,7 @@ _BENDING = (
     "TF_VAR_",
     "TF_WORKSPACE",
 )
+_OURS_ALONE = "TOOLKIT_PLAN_KEY"
 _RUNNING = "running"
 _CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 
@@ -60,12 +61,12 @@ class Listener:
 
 
 def scrub(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` without what bends Terraform, and with what keeps it quiet.
+    """`environment` without what bends Terraform and what it must not know, and with what keeps it quiet.
 
     A CLI configuration file that is not there or not for us is dropped: Terraform would warn, in text, before every
     answer.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith(_BENDING)}
+    kept = {name: value for name, value in environment.items() if not name.startswith((*_BENDING, _OURS_ALONE))}
     if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
         del kept[_CLI_CONFIG]
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}

@@ -114,18 +114,9 @@ def _holds(path: Path, text: str) -> bool:
         return False
 
 
-def locked_provider_version(work_dir: WorkDir) -> str | None:
-    """The version of the AWS provider in the lock file, `5.100.0`; None where there is none, as before `init`."""
-    try:
-        text = (work_dir.path / TERRAFORMS_NAME).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    return locked_version(text)
-
-
 def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
     """Raise Refused when a field of the manifest needs a newer provider than the one that `init` locked."""
-    locked = locked_provider_version(work_dir)
+    locked = _locked_in(work_dir.path)
     if locked is None:
         return
     major, minor = (int(number) for number in locked.split(".")[:2])
@@ -135,5 +126,13 @@ def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
             raise Refused(
                 "terraform.provider_too_old",
                 f"`{need.path}` needs AWS provider {wanted}, the lock has {major}.{minor}",
-                hint=f"run `toolkit lock-provider` where {wanted} or a newer one can be had, or leave the field out",
+                hint=f"lock {wanted} or a newer one by `toolkit lock-provider`, or leave the field out",
             )
+
+
+def _locked_in(folder: Path) -> str | None:
+    """The version that `init` locked in the working directory."""
+    try:
+        return locked_version((folder / TERRAFORMS_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None

@@ -31,6 +31,7 @@ from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
 from toolkit.terraform.local_state import DEFAULT_WORKSPACE, read_local_state
+from toolkit.terraform.plan_contents import read_contents
 from toolkit.terraform.provider_lock import PLATFORMS, TERRAFORMS_NAME, ProviderChoice, ProviderLock
 from toolkit.terraform.provider_mirror import serves
 from toolkit.terraform.root_module import required_provider
@@ -149,11 +150,12 @@ class TerraformRunner:
             )
         return version, platform
 
-    def init(self, work_dir: WorkDir) -> None:
+    def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
         """Install providers and modules and open the backend, unless nothing that matters changed since the last time.
 
-        A Terraform that outlived a killed run is given time to end first. Raises Refused where somebody selected
-        another workspace, or where a file overrides ours.
+        A Terraform that outlived a killed run is given time to end first. With `keeps_lock` the provider is the one of
+        the lock file that lies there, or none. Raises Refused where somebody selected another workspace, or where a
+        file overrides ours.
         """
         refuse_overrides(work_dir)
         self._refuse_other_workspace(work_dir)
@@ -162,7 +164,7 @@ class TerraformRunner:
         lock = self._provider_lock
         is_locked = lock is not None and lock.impose(work_dir.path)
         if _initialised(work_dir) != self._fingerprint(work_dir):
-            self._initialise(work_dir, is_locked=is_locked)
+            self._initialise(work_dir, is_locked=is_locked or keeps_lock)
         if lock is not None and not is_locked:
             lock.keep(work_dir.path, self._emit)
 
@@ -231,6 +233,15 @@ class TerraformRunner:
         if found is not None:
             return found
         return read_state(ask([self._program(), "state", "pull"], work_dir.path, self._environment))
+
+    def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
+        """The saved plan as `terraform show -json` has it, sensitive values included; starts the provider."""
+        argv = [self._program(), "show", "-json", plan_file.path.name]
+        return dict(json.loads(ask(argv, plan_file.work_dir.path, self._environment)))
+
+    def planned_from(self, plan_file: PlanFile) -> State:
+        """The state that the saved plan was made from."""
+        return read_contents(plan_file.path.read_bytes()).state
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         """Take back Terraform's resolve to replace a resource whose creation broke off."""

@@ -43,7 +43,7 @@ def read_state(text: str) -> State:
     """A state as `terraform state pull` prints it; no text is an empty state."""
     state = json.loads(text) if text.strip() else {}
     instances = {
-        _address(resource, instance): instance
+        address_of(resource, instance): instance
         for resource in state.get("resources", [])
         if resource["mode"] == "managed"
         for instance in resource["instances"]
@@ -57,7 +57,8 @@ def read_state(text: str) -> State:
     )
 
 
-def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
+def address_of(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
+    """The address of an instance of a state's resource, as Terraform writes it."""
     module = f"{resource['module']}." if "module" in resource else ""
     key = f"[{json.dumps(instance['index_key'], ensure_ascii=False)}]" if "index_key" in instance else ""
     return f"{module}{resource['type']}.{resource['name']}{key}"

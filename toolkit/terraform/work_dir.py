@@ -68,7 +68,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
 
     Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
     """
-    files = {".gitignore": _GITIGNORE, **root_module.files, **_module_files(root_module.overrides)}
+    files = {".gitignore": _GITIGNORE, **files_for(root_module)}
     with _usable(path):
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -89,6 +89,18 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
             _remove(path, name)
         _write(path / _LISTING, _lines(set(files)))
     return WorkDir(path)
+
+
+def write_input(text: str, path: Path) -> None:
+    """Make the file `path` hold the input of the module `base-images`, whole or not at all."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise Refused(
+            "terraform.file_unusable",
+            f"the file `{path}` cannot be written: {error.strerror}",
+            hint="make its folder writable, or name another file",
+        ) from error
 
 
 def refuse_overrides(work_dir: WorkDir) -> None:
@@ -119,16 +131,15 @@ def _foreign_files(folder: Path) -> list[str]:
     return [name for name in names if name not in ours]
 
 
-def write_input(text: str, path: Path) -> None:
-    """Make the file `path` hold the input of the module `base-images`, whole or not at all."""
-    try:
-        _write(path, text)
-    except OSError as error:
-        raise Refused(
-            "terraform.file_unusable",
-            f"the file `{path}` cannot be written: {error.strerror}",
-            hint="make its folder writable, or name another file",
-        ) from error
+def files_for(root_module: RootModule) -> Mapping[str, str]:
+    """What Terraform reads in a directory that holds `root_module`: its files and the modules."""
+    return {**root_module.files, **_module_files(root_module.overrides)}
+
+
+def files_of(work_dir: WorkDir) -> Mapping[str, bytes]:
+    """What the directory holds of ours for Terraform to read, as it is now."""
+    names = (name for name in sorted(_listed(work_dir.path)) if not name.startswith("."))
+    return {name: (work_dir.path / name).read_bytes() for name in names}
 
 
 @contextmanager

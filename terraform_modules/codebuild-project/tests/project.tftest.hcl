@@ -36,7 +36,7 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this.policy) == {
+    condition = jsondecode(aws_iam_role_policy.this["this"].policy) == {
       Version = "2012-10-17"
       Statement = [
         {
@@ -75,7 +75,7 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.this.assume_role_policy) == {
+    condition = jsondecode(aws_iam_role.this["this"].assume_role_policy) == {
       Version = "2012-10-17"
       Statement = [{
         Effect    = "Allow"
@@ -93,7 +93,7 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
   }
 
   assert {
-    condition     = aws_iam_role.this.name == "platform-web-codebuild-eu-west-1" && aws_iam_role.this.permissions_boundary == null
+    condition     = aws_iam_role.this["this"].name == "platform-web-codebuild-eu-west-1" && aws_iam_role.this["this"].permissions_boundary == null
     error_message = "the role must be named after project and region"
   }
 
@@ -104,7 +104,7 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
 
   assert {
     condition = (
-      aws_codebuild_project.this.service_role == aws_iam_role.this.arn
+      aws_codebuild_project.this.service_role == aws_iam_role.this["this"].arn
       && aws_codebuild_project.this.build_timeout == 60
       && aws_codebuild_project.this.queued_timeout == 480
       && aws_codebuild_project.this.source_version == null
@@ -138,8 +138,8 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
     condition = (
       output.name == "platform-web"
       && output.arn == aws_codebuild_project.this.arn
-      && output.role_name == aws_iam_role.this.name
-      && output.role_arn == aws_iam_role.this.arn
+      && output.role_name == aws_iam_role.this["this"].name
+      && output.role_arn == aws_iam_role.this["this"].arn
       && output.log_group_name == "/aws/codebuild/platform-web"
     )
     error_message = "the outputs must be those of the resources"
@@ -171,7 +171,7 @@ run "every_setting_reaches_its_resource" {
       && one(aws_codebuild_project.this.source).type == "BITBUCKET"
       && one(aws_codebuild_project.this.source).git_clone_depth == 1
       && aws_cloudwatch_log_group.this.retention_in_days == 0
-      && aws_iam_role.this.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+      && aws_iam_role.this["this"].permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
     )
     error_message = "a setting was lost on the way"
   }
@@ -196,13 +196,13 @@ run "every_setting_reaches_its_resource" {
 
   assert {
     condition = alltrue([
-      for tags in [aws_codebuild_project.this.tags, aws_iam_role.this.tags, aws_cloudwatch_log_group.this.tags] : tags == tomap({ team = "platform" })
+      for tags in [aws_codebuild_project.this.tags, aws_iam_role.this["this"].tags, aws_cloudwatch_log_group.this.tags] : tags == tomap({ team = "platform" })
     ])
     error_message = "every resource must carry the tags"
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
     error_message = "the build must be able to pull the image that it runs in, and nothing else"
   }
 }
@@ -213,7 +213,7 @@ run "a_dual_stack_host_of_ecr_is_ecr" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[2].Resource == ["arn:aws:ecr:eu-west-1:123456789012:repository/builder"]
     error_message = "the build must be able to pull the image that it runs in"
   }
 }
@@ -224,7 +224,7 @@ run "a_fips_host_of_ecr_is_ecr" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[2].Resource == ["arn:aws:ecr:us-east-1:123456789012:repository/team/builder"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[2].Resource == ["arn:aws:ecr:us-east-1:123456789012:repository/team/builder"]
     error_message = "the build must be able to pull the image that it runs in"
   }
 }
@@ -235,7 +235,7 @@ run "an_s3_folder_may_be_read_and_nothing_beside_it" {
   }
 
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.this.policy).Statement, 1, 3) == [
+    condition = slice(jsondecode(aws_iam_role_policy.this["this"].policy).Statement, 1, 3) == [
       {
         Sid      = "ReadSourceObjects"
         Effect   = "Allow"
@@ -259,12 +259,12 @@ run "a_codecommit_repository_may_be_read_in_its_own_region" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Resource == ["arn:aws:codecommit:us-east-1:123456789012:acme.web"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[1].Resource == ["arn:aws:codecommit:us-east-1:123456789012:acme.web"]
     error_message = "only the repository itself must be readable"
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["codecommit:GitPull"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[1].Action == ["codecommit:GitPull"]
     error_message = "the source must be readable and not writable"
   }
 }
@@ -278,12 +278,12 @@ run "a_long_name_gives_a_valid_role_name" {
   }
 
   assert {
-    condition     = length(aws_iam_role.this.name) == 64 && startswith(aws_iam_role.this.name, "a1111111")
+    condition     = length(aws_iam_role.this["this"].name) == 64 && startswith(aws_iam_role.this["this"].name, "a1111111")
     error_message = "IAM allows 64 characters"
   }
 
   assert {
-    condition     = endswith(aws_iam_role.this.name, substr(sha256("${var.name}-codebuild-eu-west-1"), 0, 8))
+    condition     = endswith(aws_iam_role.this["this"].name, substr(sha256("${var.name}-codebuild-eu-west-1"), 0, 8))
     error_message = "the hash of the whole name must keep two long names apart"
   }
 }

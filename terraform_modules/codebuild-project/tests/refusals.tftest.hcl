@@ -160,3 +160,35 @@ run "a_bucket_without_a_pipeline_and_a_connection_that_is_none_are_refused" {
 
   expect_failures = [var.source_code]
 }
+
+run "a_privileged_container_on_a_machine_without_containers_is_refused" {
+  command = plan
+
+  variables {
+    environment_type = "LINUX_EC2"
+  }
+
+  expect_failures = [aws_codebuild_project.this]
+}
+
+run "rights_for_a_role_that_is_left_as_it_is_are_refused" {
+  command = plan
+
+  variables {
+    service_role_arn = "arn:aws:iam::123456789012:role/ci/builds"
+    extra_policy     = jsonencode({ Version = "2012-10-17", Statement = [] })
+  }
+
+  expect_failures = [aws_codebuild_project.this]
+}
+
+run "a_user_as_role_and_an_alias_as_key_are_refused" {
+  command = plan
+
+  variables {
+    service_role_arn = "arn:aws:iam::123456789012:user/builds"
+    log_kms_key      = "alias/logs"
+  }
+
+  expect_failures = [var.service_role_arn, var.log_kms_key]
+}

@@ -39,7 +39,7 @@ run "by_default_there_is_nothing_that_was_not_asked_for" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[*].Sid == ["WriteOwnLogs"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[*].Sid == ["WriteOwnLogs"]
     error_message = "a build without repositories must be able to write its logs and nothing else"
   }
 }
@@ -70,7 +70,7 @@ run "a_connection_authorises_the_source_and_starts_builds" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this.policy).Statement[1] == {
+    condition = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[1] == {
       Sid      = "UseSourceConnection"
       Effect   = "Allow"
       Action   = ["codestar-connections:GetConnection", "codestar-connections:GetConnectionToken", "codestar-connections:UseConnection"]
@@ -123,7 +123,7 @@ run "a_secret_authorises_the_source_and_fills_variables" {
   }
 
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.this.policy).Statement, 1, 3) == [
+    condition = slice(jsondecode(aws_iam_role_policy.this["this"].policy).Statement, 1, 3) == [
       {
         Sid    = "ReadSecrets"
         Effect = "Allow"
@@ -160,7 +160,7 @@ run "a_pipeline_s_build_exchanges_artifacts_with_its_bucket" {
   }
 
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.this.policy).Statement, 1, 4) == [
+    condition = slice(jsondecode(aws_iam_role_policy.this["this"].policy).Statement, 1, 4) == [
       {
         Sid      = "ExchangePipelineArtifacts"
         Effect   = "Allow"
@@ -204,7 +204,7 @@ run "cache_logs_and_artifacts_in_s3_have_their_own_folders" {
   }
 
   assert {
-    condition = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : "${join(" ", statement.Action)} ${join(" ", statement.Resource)}" if statement.Sid != "WriteOwnLogs"] == [
+    condition = [for statement in jsondecode(aws_iam_role_policy.this["this"].policy).Statement : "${join(" ", statement.Action)} ${join(" ", statement.Resource)}" if statement.Sid != "WriteOwnLogs"] == [
       "s3:GetObject s3:PutObject arn:aws:s3:::acme-cache/web/*",
       "s3:GetBucketLocation s3:ListBucket arn:aws:s3:::acme-cache",
       "s3:PutObject arn:aws:s3:::acme-logs/builds/*",
@@ -227,7 +227,7 @@ run "a_local_cache_needs_no_rights" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[*].Sid == ["WriteOwnLogs"]
+    condition     = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[*].Sid == ["WriteOwnLogs"]
     error_message = "a cache on the build machine needs nothing of the role"
   }
 }
@@ -243,12 +243,12 @@ run "a_build_in_a_vpc_may_handle_interfaces_in_its_subnets_only" {
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid if contains(statement.Resource, "*")] == ["LookAtNetwork"]
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this["this"].policy).Statement : statement.Sid if contains(statement.Resource, "*")] == ["LookAtNetwork"]
     error_message = "only looking at the network may be unbounded"
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this.policy).Statement[2] == {
+    condition = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[2] == {
       Sid    = "CreateNetworkInterfaces"
       Effect = "Allow"
       Action = ["ec2:CreateNetworkInterface"]
@@ -263,7 +263,7 @@ run "a_build_in_a_vpc_may_handle_interfaces_in_its_subnets_only" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this.policy).Statement[4] == {
+    condition = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[4] == {
       Sid      = "LendNetworkInterfaces"
       Effect   = "Allow"
       Action   = ["ec2:CreateNetworkInterfacePermission"]
@@ -311,7 +311,7 @@ run "a_batch_is_run_by_a_role_that_can_do_just_that" {
   }
 
   assert {
-    condition     = aws_iam_role.batch["this"].name == "platform-web-batch-eu-west-1" && aws_iam_role.batch["this"].assume_role_policy == aws_iam_role.this.assume_role_policy && aws_iam_role.batch["this"].permissions_boundary == var.permissions_boundary
+    condition     = aws_iam_role.batch["this"].name == "platform-web-batch-eu-west-1" && aws_iam_role.batch["this"].assume_role_policy == aws_iam_role.this["this"].assume_role_policy && aws_iam_role.batch["this"].permissions_boundary == var.permissions_boundary
     error_message = "the batch's role must be as bounded and as trusting as the project's"
   }
 }
@@ -322,7 +322,50 @@ run "what_else_a_build_may_do_is_a_policy_of_its_own" {
   }
 
   assert {
-    condition     = aws_iam_role_policy.extra["this"].policy == var.extra_policy && aws_iam_role_policy.extra["this"].role == aws_iam_role.this.name
+    condition     = aws_iam_role_policy.extra["this"].policy == var.extra_policy && aws_iam_role_policy.extra["this"].role == aws_iam_role.this["this"].name
     error_message = "the policy must be the role's, as it was given"
+  }
+}
+
+run "an_existing_role_is_used_and_none_is_made" {
+  variables {
+    service_role_arn = "arn:aws:iam::123456789012:role/ci/builds"
+    batch            = {}
+    log_kms_key      = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition = (
+      aws_codebuild_project.this.service_role == var.service_role_arn
+      && one(aws_codebuild_project.this.build_batch_config).service_role == var.service_role_arn
+      && output.role_arn == var.service_role_arn && output.role_name == null
+    )
+    error_message = "builds and batches must run as the given role"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.this) + length(aws_iam_role.batch) + length(aws_iam_role_policy.this) + length(aws_iam_role_policy.extra) + length(aws_iam_role_policy.batch) == 0
+    error_message = "no role and no policy may be made"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == var.log_kms_key
+    error_message = "the log group must be encrypted with the key"
+  }
+}
+
+run "a_machine_builds_in_no_container" {
+  command = plan
+
+  variables {
+    environment_type  = "ARM_EC2"
+    compute_type      = "BUILD_GENERAL1_LARGE"
+    environment_image = "aws/codebuild/ami/amazonlinux-arm-base:latest"
+    privileged_mode   = false
+  }
+
+  assert {
+    condition     = one(aws_codebuild_project.this.environment).type == "ARM_EC2" && !one(aws_codebuild_project.this.environment).privileged_mode
+    error_message = "the machine must be as asked for"
   }
 }

@@ -74,6 +74,30 @@ run "a_key_without_kms_encryption_is_refused" {
   expect_failures = [aws_ecr_repository.this]
 }
 
+run "statements_that_let_everybody_in_or_name_nobody_are_refused" {
+  command = plan
+
+  variables {
+    policy_statements = [
+      { principals = { aws = ["*"] }, actions = ["ecr:BatchGetImage"] },
+      { effect = "allow", principals = {}, actions = ["s3:GetObject"] },
+    ]
+    tag_mutability_exclusions = ["a*b*c*"]
+  }
+
+  expect_failures = [var.policy_statements, var.tag_mutability_exclusions]
+}
+
+run "exclusions_without_the_file_for_provider_6_are_refused" {
+  command = plan
+
+  variables {
+    tag_mutability_exclusions = ["latest"]
+  }
+
+  expect_failures = [aws_ecr_repository.this]
+}
+
 # The edge of ECR's grammar, so that the refusals above do not refuse too much.
 run "a_long_name_with_every_separator_is_accepted" {
   command = plan

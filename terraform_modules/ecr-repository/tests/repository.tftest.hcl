@@ -146,3 +146,48 @@ run "principals_and_an_organization_are_two_statements" {
     error_message = "both must be in the policy"
   }
 }
+
+run "extra_statements_come_after_ours_with_what_they_say_and_no_more" {
+  command = plan
+
+  variables {
+    pull_principals = ["210987654321"]
+    policy_statements = [
+      { principals = { services = ["codebuild.amazonaws.com"] }, actions = ["ecr:BatchGetImage"] },
+      {
+        sid        = "OnlyCi"
+        effect     = "Deny"
+        principals = { aws = ["arn:aws:iam::345678901234:root", "210987654321"] }
+        actions    = ["ecr:PutImage", "ecr:BatchDeleteImage"]
+        conditions = { StringNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/ci-*"] } }
+      },
+    ]
+  }
+
+  assert {
+    condition = slice(jsondecode(aws_ecr_repository_policy.this["this"].policy).Statement, 1, 3) == [
+      { Effect = "Allow", Principal = { Service = ["codebuild.amazonaws.com"] }, Action = ["ecr:BatchGetImage"] },
+      {
+        Sid       = "OnlyCi"
+        Effect    = "Deny"
+        Principal = { AWS = ["210987654321", "345678901234"] }
+        Action    = ["ecr:PutImage", "ecr:BatchDeleteImage"]
+        Condition = { StringNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/ci-*"] } }
+      },
+    ]
+    error_message = "a statement must be in the policy as it was given"
+  }
+}
+
+run "extra_statements_alone_make_a_policy" {
+  command = plan
+
+  variables {
+    policy_statements = [{ effect = "Deny", principals = { aws = ["*"] }, actions = ["ecr:*"] }]
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecr_repository_policy.this["this"].policy).Statement == [{ Effect = "Deny", Principal = { AWS = ["*"] }, Action = ["ecr:*"] }]
+    error_message = "the policy must be that statement"
+  }
+}

@@ -107,6 +107,40 @@ def test_a_tag_that_somebody_overwrote_is_said_to_be(seeded: tuple[World, Desire
     assert world.stored("one") == right
 
 
+def on_another_machine(world: World) -> None:
+    """Nothing is cached there."""
+    observer = Observer(world.registry, world.services.ecr, world.services.emit, cache=DocumentCache())
+    world.services = replace(world.services, observer=observer)
+
+
+def test_another_machine_sees_that_a_tag_was_overwritten(seeded: tuple[World, Desired]) -> None:
+    world, wanted = seeded
+    store(world.registry, FOREIGN, f"{ECR}:1")
+    on_another_machine(world)
+    assert one_of(planned(world, wanted)) == (SeedAction.MOVE, "overwritten in ECR", True)
+
+
+def test_of_two_tags_with_one_digest_the_overwritten_one_is_found(seeded: tuple[World, Desired]) -> None:
+    world, wanted = seeded
+    store(world.registry, INDEX, f"{UPSTREAM}:2")
+    both = replace(wanted, images=(*wanted.images, replace(wanted.images[0], source=UPSTREAM.with_tag("2"), tag="2")))
+    applied(world, both)
+    store(world.registry, FOREIGN, f"{ECR}:1")
+    for _ in range(2):
+        assert [seed.reason for seed in planned(world, both).pending_seeds] == ["overwritten in ECR"]
+        on_another_machine(world)
+
+
+def test_another_source_in_the_manifest_accuses_nobody(seeded: tuple[World, Desired]) -> None:
+    world, wanted = seeded
+    other = Repository("other.test", "one")
+    store(world.registry, NEWER_INDEX, f"{other}:1")
+    store(world.registry, FOREIGN, f"{UPSTREAM}:1")
+    applied(world, wanted)
+    made = planned(world, replace(wanted, images=(replace(wanted.images[0], source=other.with_tag("1")),)))
+    assert one_of(made)[::2] == (SeedAction.MOVE, False)
+
+
 def test_a_tag_that_moved_upstream_was_not_overwritten(seeded: tuple[World, Desired]) -> None:
     world, wanted = seeded
     store(world.registry, NEWER_INDEX, f"{UPSTREAM}:1")
@@ -124,6 +158,21 @@ def test_an_upstream_that_deletes_its_old_images_accuses_nobody(seeded: tuple[Wo
         "differs from upstream; whether it ever came from there is not known",
         "made of another index than upstream has now",
     )
+
+
+def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_elses_door(
+    seeded: tuple[World, Desired],
+) -> None:
+    world, wanted = seeded
+    store(world.registry, NEWER_INDEX, f"{UPSTREAM}:1")
+    applied(world, wanted)
+    store(world.registry, INDEX, f"{UPSTREAM}:1")
+    forget_upstream(world, NEWER_INDEX.digest)
+    made = planned(world, wanted)
+    if wanted.images[0].platforms is None:  # a copy byte for byte does not say whose it is
+        assert "unless upstream has published and withdrawn it" in made.notices[0].message
+    else:
+        assert (one_of(made)[1], codes(made)) == ("made of another index than upstream has now", [])
 
 
 def test_an_upstream_that_cannot_be_asked_for_the_old_image_accuses_nobody(seeded: tuple[World, Desired]) -> None:
@@ -210,6 +259,7 @@ def test_the_hints_of_a_pin_in_an_immutable_repository_lead_out(world: World) ->
     assert f"pin `{there}`" in (refusal.value.hint or "")
     pinned, _ = applied(world, only_one(pin=there, immutable=True))
     assert (pinned.has_changes, codes(pinned)) == (False, ["source.pin_behind"])
+    assert pinned.notices[0].hint is None  # to change the pin would lead back to the refusal
     applied(world, only_one(pin=NEWER.digest))
     assert world.stored("one") == NEWER.digest
 

@@ -188,3 +188,66 @@ def test_it_is_refused_in_another_account(tmp_path: Path) -> None:
         pipeline.run()
     assert refusal.value.code == "plan.other_account"
     assert world.repositories == {}
+
+
+def test_it_is_refused_in_another_region(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    pipeline.wanted = replace(pipeline.wanted, region="eu-west-2")
+    with pytest.raises(Refused) as refusal:
+        pipeline.run()
+    assert refusal.value.code == "plan.other_region"
+    assert world.repositories == {}
+
+
+def test_a_state_that_has_moved_on_is_seen_before_anything_is_done(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    Pipeline(world).run()
+    world.state.discard(repository_address("three"))
+    del world.repositories["three"]
+    put(world, "one", b"older")
+    pipeline = Pipeline(world)
+    theirs = world.stored("one")
+    world.services.terraform.apply(replace(pipeline.planned.plan_file, changes=pipeline.planned.plan_file.changes))
+    world.state.add("somebody's")
+    world.log.clear()
+    with pytest.raises(PlanStale) as stale:
+        pipeline.run()
+    assert (stale.value.code, stale.value.exit_code) == ("plan.stale", 7)
+    assert "from version 3 to 4" in stale.value.message
+    assert world.stored("one") == theirs
+    assert "apply" not in world.log
+    assert pipeline.reports == []
+
+
+def test_a_source_that_is_gone_upstream_stops_it_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    two = Repository("upstream.test", "two")
+    digest = world.registry.tags[two].pop("1")
+    del world.registry.documents[two][digest]
+    with pytest.raises(Refused) as refusal:
+        pipeline.run()
+    assert refusal.value.code == "plan.source_gone"
+    assert f"`upstream.test/two@{digest}`, which the plan copies to `two:1`, is gone" in refusal.value.message
+    assert world.repositories == {}
+
+
+def test_a_tag_that_is_gone_upstream_stops_nothing_while_its_content_is_there(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    del world.registry.tags[Repository("upstream.test", "two")]["1"]
+    pipeline.run()
+    assert pipeline.statuses == [COPIED] * 3
+
+
+@pytest.mark.parametrize("keeps", [1, 0])
+def test_a_plan_that_says_less_than_terraforms_is_refused(tmp_path: Path, keeps: int) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    less = replace(pipeline.planned.plan, infra_changes=pipeline.planned.plan.infra_changes[:keeps])
+    pipeline.planned = replace(pipeline.planned, plan=less)
+    with pytest.raises(Refused, match="which the saved plan does not say") as refusal:
+        pipeline.run()
+    assert refusal.value.code == "plan.misfit"
+    assert world.repositories == {}

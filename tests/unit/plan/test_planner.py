@@ -134,8 +134,16 @@ NOT_KNOWN = "differs from upstream; whether it ever came from there is not known
         (UNKNOWN, there(NEW), CHOSEN, "other platforms wanted", None),
         (FOUND, there(OLD, made_of=NEW), CHOSEN, "overwritten in ECR", "tag.overwritten"),
         (WHOLE, there(OLD, origin=Origin.DISPLACING), IMAGE, "overwritten in ECR", "tag.overwritten"),
-        (FOUND, there(OLD, made_of=OLD, origin=Origin.DISPLACING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
-        (UNKNOWN, there(OLD, origin=Origin.LACKING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
+        (
+            FOUND,
+            there(OLD, made_of=OLD, origin=Origin.DISPLACING),
+            CHOSEN,
+            "made of another index than upstream has now",
+            None,
+        ),
+        (FOUND, there(OLD, origin=Origin.DISPLACING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
+        (UNKNOWN, there(OLD, origin=Origin.DISPLACING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
+        (UNKNOWN, there(OLD, origin=Origin.LACKING), CHOSEN, NOT_KNOWN, "tag.origin_unknown"),
         (
             UNKNOWN,
             there(FILTERED, made_of=OLD, origin=Origin.LACKING),

@@ -232,7 +232,8 @@ def test_what_bends_terraform_does_not_reach_it(tmp_path: Path) -> None:
         "TF_INPUT": "1",
     }
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    assert scrub(kept | bending) == kept | quiet
+    ours = {"TOOLKIT_PLAN_KEY": "who has it can sign any plan"}
+    assert scrub(kept | bending | ours) == kept | quiet
 
 
 @pytest.mark.parametrize("name", ["missing", "", "x" * 300], ids=["missing", "a folder", "not to be reached"])

@@ -35,6 +35,15 @@ def test_the_root_module_is_written_with_its_modules_beside_it(tmp_path: Path) -
     assert not list(work_dir.path.rglob(".toolkit-new*"))
 
 
+def test_a_file_for_newer_providers_is_beside_main_only_where_it_is_wanted(tmp_path: Path) -> None:
+    wanted = replace(DESIRED.repositories[0], tag_mutability_exclusions=("latest",))
+    override = tmp_path / "modules/ecr-repository/exclusions_override.tf"
+    write(render(replace(DESIRED, repositories=(wanted,), builds=())), tmp_path)
+    assert override.read_bytes() == (override.parent / "provider-6.8/exclusions_override.tf").read_bytes()
+    write(render(DESIRED), tmp_path)
+    assert not override.exists()
+
+
 def test_writing_the_same_again_touches_nothing(tmp_path: Path) -> None:
     write(ONE, tmp_path)
     before = _snapshot(tmp_path)
@@ -238,5 +247,5 @@ def test_wanted_extras_are_ours_and_go_with_the_wish(tmp_path: Path) -> None:
 
 
 def test_no_extra_file_can_take_the_place_of_a_generated_one() -> None:
-    everything = render(DESIRED, adopt=[Adoption("a.b", "c")]).files
+    everything = render(DESIRED, adopt=[Adoption("a.b", "c")], let_go=["a.b"]).files
     assert {name for name in everything if "/" not in name} <= OWN_FILES

@@ -40,23 +40,36 @@ HELP = (
 )
 EXAMPLES = (
     "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl   |   "
-    "toolkit plan --out plan.json && toolkit apply plan.json   (exactly the plan that was reviewed)   |   "
+    "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   (exactly the plan that was reviewed)   |   "
     "toolkit apply --on-budget wait   (as the pull limit lets it)"
 )
 
 _NOBODY_IS_ASKED = "nobody is asked to approve the plan; nothing was changed"
-_HOW_TO_APPROVE = "review `toolkit plan --out plan.json` and run `toolkit apply plan.json`, or use --auto-approve"
+_HOW_TO_APPROVE = "review `toolkit plan --out plan.toolkit` and run `toolkit apply plan.toolkit`, or use --auto-approve"
 
 
 def command(
+    context: typer.Context,
     saved_plan: Annotated[
         Path | None,
-        typer.Argument(metavar="[PLAN]", help="A file of `toolkit plan --out`: do exactly this, without asking."),
+        typer.Argument(
+            metavar="[PLAN]",
+            help="A file of `toolkit plan --out`: do exactly this, without asking. With state in S3 it needs nothing "
+            "else, and Terraform runs in a new folder.",
+        ),
     ] = None,
     file: ManifestFile = Path("images.yaml"),
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
+    require_commit: Annotated[
+        str | None,
+        typer.Option(
+            "--require-commit",
+            metavar="SHA",
+            help="Refuse a PLAN that was not made from exactly what is in this Git commit.",
+        ),
+    ] = None,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
     keep_going: KeepGoing = False,
@@ -84,24 +97,40 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_services
-        from toolkit.operations.apply import apply, apply_saved
-        from toolkit.operations.leaving import Kind
-        from toolkit.operations.load import load_desired
         from toolkit.terraform.provider_lock import lock_file_of
 
-        if saved_plan is not None and (allow_destroy or destroy_removed):
+        settings = Settings(
+            work_dir=work_dir,
+            cache_dir=cache_dir,
+            terraform_bin=terraform_bin,
+            jobs=jobs,
+            limit_rate=limit_rate,
+            lock_seconds=lock_timeout,
+            provider_lock=None if saved_plan else lock_file_of(file),
+        )
+        if saved_plan is not None:
+            from toolkit.cli.apply_file import apply_file
+
+            given = {"--allow-destroy": allow_destroy, "--destroy-removed": destroy_removed, "--keep-going": keep_going}
+            if decided := [name for name, is_given in given.items() if is_given]:
+                raise UsageError(
+                    "usage.saved_plan",
+                    f"what `{saved_plan}` may destroy and leave out was decided when it was made",
+                    hint=f"make another: `toolkit plan {' '.join(decided)} --out FILE`",
+                )
+            is_named = getattr(context.get_parameter_source("file"), "name", "") == "COMMANDLINE"
+            apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget)
+            return 0
+        if require_commit is not None:
             raise UsageError(
-                "usage.saved_plan",
-                f"what `{saved_plan}` may destroy was decided when it was made",
-                hint="make another: `toolkit plan --allow-destroy --out FILE`",
+                "usage.saved_plan", "`--require-commit` is about a saved plan", hint="name it: `toolkit apply FILE`"
             )
-        if saved_plan is not None and keep_going:
-            raise UsageError(
-                "usage.saved_plan",
-                f"whether `{saved_plan}` leaves out what is refused was decided when it was made",
-                hint="make another: `toolkit plan --keep-going --out FILE`",
-            )
-        if saved_plan is None and not auto_approve:
+
+        from toolkit.operations.apply import apply
+        from toolkit.operations.leaving import Kind
+        from toolkit.operations.load import load_desired
+
+        if not auto_approve:
             if format is not Format.TEXT:
                 raise Refused("apply.not_asked", f"with `--format {format}` {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
             if not sys.stdin.isatty():
@@ -113,29 +142,7 @@ def command(
             return auto_approve or run.ask(apply_question(plan))
 
         desired = load_desired(file)
-        settings = Settings(
-            work_dir=work_dir,
-            cache_dir=cache_dir,
-            terraform_bin=terraform_bin,
-            jobs=jobs,
-            limit_rate=limit_rate,
-            lock_seconds=lock_timeout,
-            provider_lock=lock_file_of(file),
-        )
         with open_services(run.emit, desired, settings) as services:
-            if saved_plan is not None:
-                from toolkit.cli.saved_plan import read_plan
-
-                planned = read_plan(saved_plan, file, services.work_path)
-                apply_saved(
-                    desired,
-                    planned,
-                    services,
-                    review=run.show_plan,
-                    publish=run.show_report,
-                    on_budget=on_budget,
-                )
-                return 0
             apply(
                 desired,
                 services,

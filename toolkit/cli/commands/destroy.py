@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -58,12 +59,14 @@ def command(
     """Run `toolkit destroy`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.saved_plan import check_place, write_plan
+        from toolkit.cli.checkout import find_checkout
+        from toolkit.cli.saved_plan import check_place, confidential_notice, plan_key, write_plan
         from toolkit.cli.wiring import Settings, open_services
+        from toolkit.manifest.loader import read
         from toolkit.operations.apply import carry_out
         from toolkit.operations.destroy import plan_destroy
         from toolkit.operations.guards import refuse_if_unsafe
-        from toolkit.operations.load import load_desired
+        from toolkit.operations.load import desired_of
         from toolkit.terraform.provider_lock import lock_file_of
 
         asks = out is None and not auto_approve
@@ -73,7 +76,8 @@ def command(
                 "nobody is asked to approve the destruction; nothing was changed",
                 hint="review `toolkit destroy --out FILE` and run `toolkit apply FILE`, or use --auto-approve",
             )
-        desired = load_desired(file)
+        text = read(file)
+        desired = desired_of(text, file)
         settings = Settings(
             work_dir=work_dir,
             cache_dir=cache_dir,
@@ -82,14 +86,20 @@ def command(
             provider_lock=lock_file_of(file),
         )
         with open_services(run.emit, desired, settings) as services:
+            checkout = key = None
             if out is not None:
                 check_place(out)
+                key = plan_key(os.environ)
+                ours = (out, services.work_path, Path(".toolkit"), cache_dir)
+                checkout = find_checkout(file, text, ignored=[path for path in ours if path])
             started = services.clock()
             planned = plan_destroy(desired, services, keeps_images=keep_images)
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                write_plan(out, planned, file)
+                saved = write_plan(out, planned, desired, text, checkout, key)
+                if notice := confidential_notice(saved):
+                    run.emit(notice)
                 return 0
             if not planned.plan.has_changes:
                 return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ HELP = (
     "no pull without --sizes or `signatures: keep`."
 )
 EXAMPLES = (
-    "Examples:  toolkit plan   |   toolkit plan --out plan.json && toolkit apply plan.json   |   "
+    "Examples:  toolkit plan   |   toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   |   "
     "toolkit plan --detailed-exitcode   (2: changes)   |   toolkit plan --format json | jq .plan.totals"
 )
 
@@ -52,7 +53,11 @@ def command(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Save the plan here, for `toolkit apply PLAN` to do exactly that."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Save the plan in this one file, for `toolkit apply FILE` to do exactly that, here or elsewhere.",
+        ),
     ] = None,
     sizes: Annotated[
         bool,
@@ -75,15 +80,16 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.saved_plan import check_place, write_plan
         from toolkit.cli.wiring import Settings, open_services
+        from toolkit.manifest.loader import read
         from toolkit.operations.guards import refuse_if_unsafe
         from toolkit.operations.leaving import Kind
-        from toolkit.operations.load import load_desired
+        from toolkit.operations.load import desired_of
         from toolkit.operations.plan import plan
         from toolkit.terraform.provider_lock import lock_file_of
 
-        desired = load_desired(file)
+        text = read(file)
+        desired = desired_of(text, file)
         settings = Settings(
             work_dir=work_dir,
             cache_dir=cache_dir,
@@ -93,8 +99,15 @@ def command(
             provider_lock=lock_file_of(file),
         )
         with open_services(run.emit, desired, settings) as services:
+            checkout = key = None
             if out is not None:
+                from toolkit.cli.checkout import find_checkout
+                from toolkit.cli.saved_plan import check_place, confidential_notice, plan_key, write_plan
+
                 check_place(out)
+                key = plan_key(os.environ)
+                ours = (out, services.work_path, Path(".toolkit"), cache_dir)
+                checkout = find_checkout(file, text, ignored=[path for path in ours if path])
             planned = plan(
                 desired,
                 services,
@@ -107,7 +120,9 @@ def command(
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                write_plan(out, planned, file)
+                saved = write_plan(out, planned, desired, text, checkout, key)
+                if notice := confidential_notice(saved):
+                    run.emit(notice)
         if not detailed_exitcode:
             return 0
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0

@@ -32,6 +32,8 @@ _SAID = frozenset({"imported", *_FATES})
 _LONGEST_VALUE = 60
 _CONTEXT = 12
 _DETAIL_INDENT = " " * 8
+_WIDENS = "[widens rights]"
+_GRANT_INDENT = " " * 6  # the sign is in the middle of three columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +129,14 @@ class _InfraView:
         return lines + self._rights_of_created([*listed, *named])
 
     def _rights_of_created(self, created: Iterable[_Changed]) -> list[str]:
-        """What creations allow: what reaches far and who may use a repository; of a build's usual rights a count."""
+        """What creations allow; a right that many of them give is one line."""
         owners: dict[Grant, list[_Changed]] = defaultdict(list)
         for one in created:
-            for change in one.changes:
-                for grant in change.grants:
-                    owners[grant].append(one)
+            for grant in dict.fromkeys(grant for change in one.changes for grant in change.grants):
+                owners[grant].append(one)
         lines = []
-        usual = 0
         for grant, those in owners.items():
-            if grant.is_widening or those[0].kind != "build":
-                whose = "" if f"of {those[0].name}:" in grant.statement else f": {_name(those)}"
-                lines += self._grant(grant, whose)
-            else:
-                usual += len(those)
-        if usual:
-            text = f"{format_count(usual, 'right')} of builds on what the manifest gives them"
-            lines += wrap(text, width=self._width, indent=_DETAIL_INDENT)
+            lines += self._grant(grant, "" if f"of {those[0].name}:" in grant.statement else f": {_name(those)}")
         return [f"{' ' * 6}Rights that come with it:", *lines] if lines else []
 
     def _imported(self, changes: Sequence[InfraChange]) -> list[str]:
@@ -192,10 +185,16 @@ class _InfraView:
 
     def _grant(self, grant: Grant, whose: str = "") -> list[str]:
         symbol, style = ("+", "green") if grant.is_added else ("-", "red")
-        mark = " [widens rights]" if grant.is_widening else ""
-        style = "magenta" if grant.is_widening else style
-        text = f"{grant.statement}{mark}{whose}"
-        return format_item(symbol, text, style=style, width=self._width, paint=self._paint, indent=" " * 6)
+        text = grant.statement + whose
+        lines = format_item(symbol, text, style="", width=self._width, paint=self._paint, indent=_GRANT_INDENT)
+        if grant.is_widening:  # the mark is never broken
+            style = "magenta"
+            if len(lines[-1]) + len(_WIDENS) < self._width:
+                lines[-1] += f" {_WIDENS}"
+            else:
+                lines.append(f"{_DETAIL_INDENT}  {_WIDENS}")
+        lines[0] = lines[0].replace(symbol, self._paint(style, symbol), 1)
+        return lines
 
     def _lost(self, losses: Sequence[Loss]) -> list[str]:
         return [line for loss in losses for line in self._item("-", "red", _loss_text(loss))]
@@ -301,8 +300,8 @@ def _is_at(path: str, root: str) -> bool:
 
 
 def _short_path(path: str) -> str:
-    """Terraform has a list for what there is one of."""
-    return path.replace("[0]", "")
+    """Terraform has a list for each nested block, of which there mostly is one."""
+    return path.replace("[0].", ".")
 
 
 def _attribute_text(change: AttributeChange) -> str:

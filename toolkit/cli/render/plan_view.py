@@ -90,14 +90,16 @@ def _verdict(plan: Plan, totals: PlanTotals) -> str:
     """That nothing is to be done, said of what was looked at and of nothing else."""
     looked = len(plan.seeds)
     images = f"the {format_count(looked, 'image')} that {'was' if looked == 1 else 'were'} looked at"
+    # A notice may say that something is kept which is not as the manifest says, or could not be compared.
+    notices = f"; {format_count(len(plan.notices), 'notice')}" if plan.notices else ""
     if plan.is_destroy:
-        return "No changes. There is nothing left to destroy"
+        return f"No changes. There is nothing left to destroy{notices}"
     if not plan.covers_infra:
-        return f"No changes in {images}"
+        return f"No changes in {images}{notices}"
     if plan.unseen_images or totals.skipped:
-        return f"No changes in the infrastructure and {images}"
-    if plan.notices:  # something is kept that is not as the manifest says, or that could not be compared
-        return f"No changes to make; {format_count(len(plan.notices), 'notice')}"
+        return f"No changes in the infrastructure and {images}{notices}"
+    if notices:
+        return f"No changes to make{notices}"
     return "No changes. Infrastructure and images match the manifest; 0 counted pulls"
 
 

@@ -63,7 +63,8 @@ class PlanTotals:
 
 def skipped_images(plan: Plan) -> list[Refusal]:
     """The refusals that stop their own image only, because the plan keeps going."""
-    return [refusal for refusal in plan.refusals if refusal not in plan.blocking_refusals]
+    blocking = frozenset(plan.blocking_refusals)
+    return [refusal for refusal in plan.refusals if refusal not in blocking]
 
 
 def sum_plan(plan: Plan) -> PlanTotals:

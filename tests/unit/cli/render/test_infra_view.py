@@ -59,6 +59,7 @@ def test_a_part_that_is_created_is_not_called_a_repository() -> None:
         (AttributeChange("timeout", 60, 30), "timeout 60 -> 30"),
         (AttributeChange("scan[0].on_push", before=False, after=True), "scan.on_push false -> true"),
         (AttributeChange("variable[1].value", "a", "b"), "variable[1].value a -> b"),
+        (AttributeChange("policy.rules[0]", "a", "b"), "policy.rules[0] a -> b"),
         (AttributeChange("name", "true", "a b"), 'name "true" -> "a b"'),
         (AttributeChange("name", None, ""), 'name (none) -> ""'),
         (AttributeChange("tags", {"a": "1"}, {}), 'tags {"a": "1"} -> {}'),
@@ -139,6 +140,13 @@ def test_rights_are_marked_without_colour() -> None:
     assert "        + role of web: s3:* on * [widens rights]\n        - 210987654321 may pull\n" in text
 
 
+@pytest.mark.parametrize("width", range(60, 100))
+def test_the_mark_of_a_widened_right_is_never_broken(width: int) -> None:
+    text = shown(update(grants=(Grant("role of web: s3:GetObject on arn:aws:s3:::assets/*", True, True),)), width=width)
+    assert text.count("[widens rights]") == 1
+    assert max(map(len, text.splitlines()[3:-2])) <= width
+
+
 def test_the_right_that_many_creations_give_is_said_once() -> None:
     grant = Grant("210987654321 may pull", is_added=True)
     changes = [
@@ -150,16 +158,10 @@ def test_the_right_that_many_creations_give_is_said_once() -> None:
     assert "        + 210987654321 may pull: 2 repositories\n" in shown(*granting)
 
 
-def test_usual_rights_of_new_builds_are_a_count_and_others_are_shown() -> None:
-    grants = (
-        Grant("role of web: pull on a/b", is_added=True),
-        Grant("role of web: s3:* on *", is_added=True, is_widening=True),
-    )
-    changes = in_root_module("builds", "web", ["aws_codebuild_project"], grants=grants)
-    text = shown(*changes)
-    assert "        + role of web: s3:* on * [widens rights]\n" in text
-    assert "        1 right of builds on what the manifest gives them\n" in text
-    assert "pull on a/b" not in text
+def test_a_right_that_names_its_owner_does_not_name_it_twice() -> None:
+    grant = Grant("role of web: s3:* on *", is_added=True, is_widening=True)
+    changes = in_root_module("builds", "web", ["aws_codebuild_project", "aws_iam_role_policy"], grants=(grant,))
+    assert "        + role of web: s3:* on * [widens rights]\n" in shown(*changes)
 
 
 def test_an_import_with_changes_is_in_both_sections() -> None:

@@ -310,6 +310,15 @@ def test_refusals_that_share_a_hint_say_it_once() -> None:
         (plan_samples.SOME_SEEN, "No changes in the 2 images that were looked at; 48 were left out by --only."),
         (replace(plan_samples.SOME_SEEN, unseen_images=0), "No changes in the 2 images that were looked at."),
         (
+            replace(
+                plan_samples.SOME_SEEN,
+                unseen_images=1,
+                seeds=plan_samples.NO_CHANGES.seeds[:1],
+                notices=(Notice("a.b", "c"),),
+            ),
+            "No changes in the 1 image that was looked at; 1 notice; 1 was left out by --only.",
+        ),
+        (
             replace(plan_samples.NO_CHANGES, refusals=plan_samples.KEEPS_GOING.refusals, keeps_going=True),
             "No changes in the infrastructure and the 2 images that were looked at; "
             "3 images are skipped (--keep-going).",

@@ -1,0 +1,102 @@
+"""Applying a saved plan: what is asked before it, and where Terraform runs.
+
+The manifest is the one in the file. Without a checkout there is no other, and with one it may have moved on while the
+plan was reviewed, which is no reason against what was approved. So a manifest that lies here and differs is a notice;
+one that is named on the command line says that these two belong together, and is a refusal where they do not.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.cli.boundary import Run
+from toolkit.cli.saved_plan import SavedPlan, read_plan, refuse_other_commit, refuse_other_terraform, unpack
+from toolkit.cli.wiring import Settings, open_services
+from toolkit.errors import PLAN_AGAIN, Interrupted, ManifestUnusable, Refused, TerraformFailed, ToolkitError, UsageError
+from toolkit.events import Emit, NoticeGiven
+from toolkit.manifest.loader import read
+from toolkit.operations.apply import apply_saved
+from toolkit.plan.on_budget import OnBudget
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
+
+
+def apply_file(
+    run: Run,
+    path: Path,
+    settings: Settings,
+    manifest: Path,
+    is_named: bool,
+    require_commit: str | None,
+    on_budget: OnBudget | None,
+) -> None:
+    """Do the plan in `path`. `is_named` says that the user named `manifest` on the command line."""
+    if require_commit is not None and not _COMMIT.fullmatch(require_commit):
+        raise UsageError(
+            "usage.commit", f"`{require_commit}` is not the whole name of a commit", hint="write all 40 digits"
+        )
+    saved = read_plan(path)
+    if require_commit is not None:
+        refuse_other_commit(saved, require_commit)
+    if saved.is_signed and not saved.is_verified:
+        message = f"the signature of `{path}` was not checked: `TOOLKIT_PLAN_KEY` is not set here"
+        run.emit(NoticeGiven("plan.unverified", message))
+    compare_manifest(run.emit, saved, manifest, is_named)
+    with (
+        _place(run.emit, saved, settings.work_dir) as work_dir,
+        open_services(run.emit, saved.desired, replace(settings, work_dir=work_dir)) as services,
+    ):
+        refuse_other_terraform(saved, services.terraform.version())
+        planned = unpack(saved, services.work_path)
+        review, publish = run.show_plan, run.show_report
+        apply_saved(saved.desired, planned, services, review=review, publish=publish, on_budget=on_budget)
+
+
+def compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bool) -> None:
+    """Raise Refused where the manifest that was named is not the plan's; tell of another one that merely lies there."""
+    try:
+        is_same = read(manifest) == saved.manifest
+    except ManifestUnusable:
+        if is_named:
+            raise
+        return
+    if is_same:
+        return
+    message = f"`{manifest}` is not the manifest that `{saved.path}` was made from"
+    if is_named:
+        raise Refused("plan.stale", message, hint=PLAN_AGAIN)
+    emit(NoticeGiven("plan.other_manifest", f"{message}; the one in the plan is used"))
+
+
+def _place(emit: Emit, saved: SavedPlan, work_dir: Path | None) -> AbstractContextManager[Path | None]:
+    """Where Terraform is to run; None leaves it to the default, where a state that is a file has been."""
+    has_local_state = saved.desired.backend is None
+    return nullcontext(work_dir) if work_dir or has_local_state else new_folder(emit)
+
+
+@contextmanager
+def new_folder(emit: Emit) -> Iterator[Path]:
+    """A folder for its owner alone, removed at the end unless Terraform has left something to look at."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="toolkit-apply-"))
+    except OSError as error:
+        raise Refused(
+            "terraform.work_dir_unusable",
+            f"there is no place for a temporary folder: {error.strerror}",
+            hint="name a folder with --work-dir",
+        ) from error
+    try:
+        yield folder
+    except (TerraformFailed, Interrupted, KeyboardInterrupt):
+        emit(NoticeGiven("terraform.work_dir_kept", f"what Terraform said and left is in `{folder}`"))
+        raise
+    except ToolkitError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)

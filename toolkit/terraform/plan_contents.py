@@ -1,0 +1,153 @@
+"""What Terraform's saved plan is made of, and whether it is the one that our own plan describes; pure.
+
+The file is a zip: the changes in a form that only Terraform reads, the state that they were planned from, the
+configuration that they were planned for. `terraform show -json` says the changes. An apply evaluates the configuration
+again and refuses values that do not come of it, so a plan whose configuration is ours holds no other values.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.errors import PLAN_AGAIN, Refused
+from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.terraform.state import State, address_of, read_state
+
+LOCK_FILE = ".terraform.lock.hcl"
+_CONFIG = "tfconfig/"
+_MOST_BYTES = 512 * 2**20
+# What a zip or a state that was made up can raise.
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+)
+
+_ACTIONS = {
+    ("create",): InfraAction.CREATE,
+    ("update",): InfraAction.UPDATE,
+    ("delete",): InfraAction.DELETE,
+    ("delete", "create"): InfraAction.REPLACE,
+    ("create", "delete"): InfraAction.REPLACE,
+    ("forget",): InfraAction.FORGET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContents:
+    """`state` is what it was planned from, `config` the files that it was planned for, by path in the directory.
+
+    `sensitive` are the attributes in that state whose values Terraform does not show.
+    """
+
+    state: State
+    config: Mapping[str, bytes]
+    terraform_version: str
+    sensitive: tuple[str, ...]
+
+
+def read_contents(content: bytes) -> PlanContents:
+    """What is in the saved plan `content`. Raises Refused for anything else."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _read(archive)
+    except _FAULTS as error:
+        raise Refused("plan.misfit", "what should be Terraform's saved plan is none", hint=PLAN_AGAIN) from error
+
+
+def _read(archive: zipfile.ZipFile) -> PlanContents:
+    entries = archive.infolist()
+    if sum(entry.file_size for entry in entries) > _MOST_BYTES:
+        raise ValueError("too much")
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise ValueError("not as Terraform writes it")
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise ValueError("Terraform would read the first of two members, and we the second")
+    text = archive.read("tfstate").decode()
+    folders = {one["Key"]: one["Dir"] for one in json.loads(archive.read(f"{_CONFIG}modules.json"))}
+    config = {}
+    for entry in entries:
+        key, _, name = entry.filename.removeprefix(f"{_CONFIG}m-").rpartition("/")
+        if entry.filename.startswith(f"{_CONFIG}m-"):
+            folder = folders[key]
+            config[name if folder == "." else f"{folder}/{name}"] = archive.read(entry)
+    document = json.loads(text)
+    return PlanContents(read_state(text), config, str(document["terraform_version"]), tuple(_sensitive(document)))
+
+
+def _sensitive(state: Mapping[str, Any]) -> Iterator[str]:
+    for resource in state["resources"]:
+        for instance in resource["instances"]:
+            for path in instance.get("sensitive_attributes") or ():
+                if path:
+                    yield f"{address_of(resource, instance)}.{path[0]['value']}"
+
+
+def config_misfits(contents: PlanContents, files: Mapping[str, bytes]) -> Iterator[str]:
+    """What Terraform's plan was made for and is not in `files`, as sentences."""
+    for name, content in contents.config.items():
+        if files.get(name) != content:
+            what = "another" if name in files else "a file"
+            yield f"Terraform's plan was made for {what} `{name}` that the saved plan does not have"
+
+
+def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> Iterator[str]:
+    """Where `changes` are not those of Terraform's plan, `shown` by `terraform show -json`, as sentences."""
+    planned: dict[str, list[frozenset[InfraAction]]] = defaultdict(list)
+    for resource in shown.get("resource_changes", ()):
+        actions = _actions(resource) if resource["mode"] == "managed" else frozenset()
+        if actions:
+            # What is let go of was moved to a name of its own before: `root_module.render`.
+            is_left = InfraAction.FORGET in actions
+            planned[(is_left and resource.get("previous_address")) or resource["address"]].append(actions)
+    for change in changes:
+        # An object that was left behind by a replacement has the address of its successor.
+        fitting = [actions for actions in planned.get(change.address, ()) if change.action in actions]
+        if fitting:
+            planned[change.address].remove(fitting[0])
+        else:
+            yield f"Terraform's plan does not {change.action} `{change.address}`"
+    for address, left in planned.items():
+        for actions in left:
+            yield f"Terraform's plan would {min(actions)} `{address}`, which the saved plan does not say"
+
+
+def variable_misfits(shown: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
+    """The root module's variables that Terraform's plan was not made with, as sentences."""
+    wanted: dict[str, object] = {}
+    for name, text in files.items():
+        if "/" not in name and name.endswith(".auto.tfvars.json"):
+            wanted |= json.loads(text)
+    used = {name: variable.get("value") for name, variable in shown.get("variables", {}).items()}
+    for name in sorted(wanted.keys() | used.keys()):
+        if wanted.get(name) != used.get(name):
+            yield f"Terraform's plan was made with another value of the variable `{name}`"
+
+
+def _actions(resource: Mapping[str, Any]) -> frozenset[InfraAction]:
+    """What our plan may call the change; nothing for one that is none."""
+    change = resource["change"]
+    actions = tuple(change["actions"])
+    if actions == ("no-op",):
+        if change.get("importing"):
+            return frozenset({InfraAction.IMPORT})
+        # Of its address in the state alone.
+        return frozenset({InfraAction.UPDATE} if resource.get("previous_address") else ())
+    if actions not in _ACTIONS:
+        raise Refused("plan.misfit", f"Terraform's plan has a change that is not known here: {', '.join(actions)}")
+    found = {_ACTIONS[actions]}
+    return frozenset(found | {InfraAction.IMPORT} if change.get("importing") else found)
