@@ -32,7 +32,7 @@ locals {
     Sid      = "WriteOwnLogs"
     Effect   = "Allow"
     Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    Resource = [aws_cloudwatch_log_group.this.arn, "${aws_cloudwatch_log_group.this.arn}:*"]
+    Resource = [local.log_group.arn, "${local.log_group.arn}:*"]
   }]
 
   # The environment's own image, where it is in ECR: account, region and repository are in its name.

@@ -8,6 +8,8 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
+  log_group = one(values(aws_cloudwatch_log_group.this))
+
   # `id` is the region in providers 5 and 6; `name` is deprecated in 6 and its successor is unknown to 5.
   region = data.aws_region.current.id
 
@@ -34,8 +36,11 @@ locals {
   )
 }
 
+# Keyed by its name, so that the group of a project that is renamed can leave the state and keep its logs.
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/codebuild/${var.name}"
+  for_each = toset(["/aws/codebuild/${var.name}"])
+
+  name              = each.key
   retention_in_days = var.log_retention_days
   kms_key_id        = var.log_kms_key
   tags              = var.tags
@@ -126,7 +131,7 @@ resource "aws_codebuild_project" "this" {
 
   logs_config {
     cloudwatch_logs {
-      group_name = aws_cloudwatch_log_group.this.name
+      group_name = local.log_group.name
     }
 
     dynamic "s3_logs" {

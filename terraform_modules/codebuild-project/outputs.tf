@@ -20,7 +20,7 @@ output "role_arn" {
 
 output "log_group_name" {
   description = "CloudWatch log group of the builds."
-  value       = aws_cloudwatch_log_group.this.name
+  value       = local.log_group.name
 }
 
 output "badge_url" {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.cli import sealed_archive
-from toolkit.cli.saved_plan import SavedPlan, write_plan
+from toolkit.cli.saved_plan import Origin, SavedPlan, write_plan
 from toolkit.oci.digest import Digest
 from toolkit.operations.load import desired_of
 from toolkit.operations.plan import Planned
@@ -100,7 +100,7 @@ def save(
     (work_path / ".terraform.lock.hcl").write_bytes(LOCK)
     made = plan_of(desired)
     planned = Planned(made, PlanFile(work_dir.plan_path, work_dir, made.infra_changes))
-    return write_plan(path, planned, desired, manifest, None, key)
+    return write_plan(path, planned, desired, Origin(manifest, key=key))
 
 
 def edit(path: Path, **edits: Callable[[bytes], bytes]) -> None:

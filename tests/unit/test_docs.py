@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
+import pytest
 import typer
 
 from toolkit import errors
@@ -69,3 +73,30 @@ def test_relative_links_lead_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("terraform_modules/*/README.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """Every `toolkit …` in the shell blocks of a page, as its words."""
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    found: list[list[str]] = []
+    for line in blocks.splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split, lexer.commenters = True, "#"
+        for is_operator, words in itertools.groupby(lexer, lambda word: not word.strip("|&;<>()")):
+            command = [] if is_operator else list(words)
+            if command[:1] == ["toolkit"]:
+                found.append(command[1:])
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_that_is_shown_is_understood(page: Path) -> None:
+    group: Any = typer.main.get_command(make_app(COMMANDS))
+    for words in command_lines(page.read_text()):
+        command, rest = group, words
+        while hasattr(command, "commands"):
+            command, rest = command.commands[rest[0]], rest[1:]
+        command.make_context(words[0], list(rest))  # fails for an option or a value that there is not

@@ -13,13 +13,14 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from toolkit import __version__
 from toolkit.atomic_file import check_writable, write_atomically
 from toolkit.cli import sealed_archive
-from toolkit.cli.checkout import Checkout
+from toolkit.cli.checkout import Checkout, find_checkout
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import NoticeGiven
@@ -47,6 +48,15 @@ _ADOPTING = re.compile(
     r"(#.*|(import|moved|removed) \{|  lifecycle \{|    destroy = (true|false)|  (to|from) += [^\s(){}$%]+"
     r'|  id = "[^"$%]*"|\s*\}|)'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a plan that is to be saved is made from: the manifest's text and its checkout; `key` is to sign it."""
+
+    manifest: str
+    checkout: Checkout | None = None
+    key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +126,23 @@ def plan_key(environment: Mapping[str, str]) -> bytes | None:
     return text.encode("utf-8", "surrogateescape")
 
 
-def check_place(path: Path) -> None:
-    """Raise Refused where no plan can be put, before one is made."""
+def prepare(
+    path: Path, manifest: Path, text: str, ours: Iterable[Path | None], environment: Mapping[str, str] = os.environ
+) -> Origin:
+    """Look, before a plan is made of the manifest `text`, at what is saved with it in `path`.
+
+    The folders `ours` may lie in the checkout without being a change of it. Raises Refused where no plan can be put.
+    """
     try:
         check_writable(path)
     except OSError as error:
         raise _unwritable(path, error) from error
+    ignored = [path, Path(".toolkit"), *(folder for folder in ours if folder)]
+    return Origin(text, find_checkout(manifest, text, ignored=ignored), plan_key(environment))
 
 
-def write_plan(
-    path: Path, planned: Planned, desired: Desired, manifest: str, checkout: Checkout | None, key: bytes | None
-) -> SavedPlan:
-    """Put the plan into `path`, whole or not at all, and read it back. Raises Refused when it cannot be written."""
+def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -> SavedPlan:
+    """Put the plan into `path`, whole or not at all. Raises Refused when it cannot be written, or would not be read."""
     work_dir = planned.plan_file.work_dir
     try:
         terraform_plan = planned.plan_file.path.read_bytes()
@@ -145,19 +160,20 @@ def write_plan(
         "terraform_version": read_contents(terraform_plan).terraform_version,
         "providers": dict(_LOCKED_PROVIDER.findall(provider_lock.decode("utf-8", "replace"))),
         "work_dir": None if desired.backend else str(work_dir.path.resolve()),
-        "checkout": checkout and {"commit": checkout.commit, "changed": list(checkout.changed)},
+        "checkout": origin.checkout and asdict(origin.checkout),
     }
     members = {
         _ABOUT: _json(about),
         _PLAN: _json(plan_document(planned.plan)),
-        _MANIFEST: manifest.encode(),
+        _MANIFEST: origin.manifest.encode(),
         _TERRAFORM_PLAN: terraform_plan,
         _PROVIDER_LOCK: provider_lock,
         **{f"{_MODULE}{name}": content for name, content in files.items()},
     }
-    saved = _fitted(path, sealed_archive.SealedArchive(members, key is not None, key is not None))
+    is_signed = origin.key is not None
+    saved = _fitted(path, sealed_archive.SealedArchive(members, is_signed, is_signed))
     try:
-        sealed_archive.write(path, members, key)
+        sealed_archive.write(path, members, origin.key)
     except OSError as error:
         raise _unwritable(path, error) from error
     return saved

@@ -16,7 +16,7 @@ from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import Instance, instance_of, log_group_address
 from toolkit.terraform.state import State
 
-_LOG_GROUP = ".aws_cloudwatch_log_group.this"
+_LOG_GROUP = ".aws_cloudwatch_log_group.this["
 
 
 class Kind(StrEnum):
@@ -43,18 +43,15 @@ def find_leaving(desired: Desired, state: State, *, destroys: Iterable[Kind], al
         found for found in map(instance_of, state.resources) if found and (found.kind, found.name) not in wanted
     }
     kept = sorted((one for one in instances if one.kind not in destroyed), key=lambda one: one.address)
-    renamed = {
-        address: str(state.resources[address].get("name"))
-        for build in desired.builds
-        if (address := log_group_address(build)) in state.resources
-        and state.resources[address].get("name") != build.log_group_name
-    }
-    orphaned = {
-        address: str(state.resources[address].get("name"))
-        for one in instances
-        if one.kind in destroyed and not allows_destroy and (address := one.address + _LOG_GROUP) in state.resources
-    }
-    logs = {**renamed, **orphaned}
+    builds = {build.name: log_group_address(build) for build in desired.builds}
+    logs = {}
+    for address, values in state.resources.items():
+        one = instance_of(address)
+        if not one or _LOG_GROUP not in address:
+            continue
+        is_renamed = one.name in builds and address != builds[one.name]
+        if is_renamed or (one in instances and one.kind in destroyed and not allows_destroy):
+            logs[address] = str(values.get("name"))
     notices = [_let_go(one) for one in kept]
     notices += [
         Notice(

@@ -31,6 +31,7 @@ INPUT_FORMAT = 1
 _INSTANCE = re.compile(
     r'(?P<address>(?:module\.\w+\.)*module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])(?:\..+)?'
 )
+_RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
 _REQUIRED_VERSION = ">= 1.6"
@@ -129,7 +130,8 @@ def role_address(build: DesiredBuild) -> str:
 
 def log_group_address(build: DesiredBuild) -> str:
     """Where the state holds the log group of `build`."""
-    return f"module.base_images.module.builds[{encode(build.name)}].aws_cloudwatch_log_group.this"
+    group = f"aws_cloudwatch_log_group.this[{encode(build.log_group_name)}]"
+    return f"module.base_images.module.builds[{encode(build.name)}].{group}"
 
 
 def batch_role_address(build: DesiredBuild) -> str:
@@ -207,7 +209,7 @@ def _left(addresses: Sequence[str]) -> list[dict[str, object]]:
     for number, address in enumerate(sorted(addresses), 1):
         instance = instance_of(address)
         is_whole = instance is not None and instance.address == address
-        kind = "module" if is_whole else address.split(".")[-2]
+        kind = "module" if is_whole else _RESOURCE_TYPE.findall(address)[0]
         left.append({"from": Expression(address), "to": Expression(f"{kind}.left_{number}")})
     return left
 

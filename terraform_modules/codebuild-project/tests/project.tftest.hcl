@@ -98,7 +98,7 @@ run "a_build_pulls_its_repositories_and_writes_its_logs" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.this.name == "/aws/codebuild/platform-web" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    condition     = one(values(aws_cloudwatch_log_group.this)).name == "/aws/codebuild/platform-web" && one(values(aws_cloudwatch_log_group.this)).retention_in_days == 30
     error_message = "the log group must be the project's own, kept for 30 days"
   }
 
@@ -170,7 +170,7 @@ run "every_setting_reaches_its_resource" {
       && aws_codebuild_project.this.queued_timeout == 5
       && one(aws_codebuild_project.this.source).type == "BITBUCKET"
       && one(aws_codebuild_project.this.source).git_clone_depth == 1
-      && aws_cloudwatch_log_group.this.retention_in_days == 0
+      && one(values(aws_cloudwatch_log_group.this)).retention_in_days == 0
       && aws_iam_role.this["this"].permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
     )
     error_message = "a setting was lost on the way"
@@ -196,7 +196,7 @@ run "every_setting_reaches_its_resource" {
 
   assert {
     condition = alltrue([
-      for tags in [aws_codebuild_project.this.tags, aws_iam_role.this["this"].tags, aws_cloudwatch_log_group.this.tags] : tags == tomap({ team = "platform" })
+      for tags in [aws_codebuild_project.this.tags, aws_iam_role.this["this"].tags, one(values(aws_cloudwatch_log_group.this)).tags] : tags == tomap({ team = "platform" })
     ])
     error_message = "every resource must carry the tags"
   }

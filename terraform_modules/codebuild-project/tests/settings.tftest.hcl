@@ -349,7 +349,7 @@ run "an_existing_role_is_used_and_none_is_made" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.this.kms_key_id == var.log_kms_key
+    condition     = one(values(aws_cloudwatch_log_group.this)).kms_key_id == var.log_kms_key
     error_message = "the log group must be encrypted with the key"
   }
 }

@@ -151,7 +151,10 @@ def test_a_source_without_location_is_null_as_the_module_wants_it() -> None:
 def test_addresses_are_those_of_the_modules() -> None:
     assert repository_address("a/b") == 'module.base_images.module.repositories["a/b"].aws_ecr_repository.this'
     assert role_address(WEB) == 'module.base_images.module.builds["web"].aws_iam_role.this["this"]'
-    assert log_group_address(WEB) == 'module.base_images.module.builds["web"].aws_cloudwatch_log_group.this'
+    assert (
+        log_group_address(WEB)
+        == 'module.base_images.module.builds["web"].aws_cloudwatch_log_group.this["/aws/codebuild/platform-web"]'
+    )
     assert project_address(WEB) == 'module.base_images.module.builds["web"].aws_codebuild_project.this'
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,8 +58,6 @@ def command(
     """Run `toolkit destroy`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.checkout import find_checkout
-        from toolkit.cli.saved_plan import check_place, confidential_notice, plan_key, write_plan
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.manifest.loader import read
         from toolkit.operations.apply import carry_out
@@ -86,18 +83,16 @@ def command(
             provider_lock=lock_file_of(file),
         )
         with open_services(run.emit, desired, settings) as services:
-            checkout = key = None
             if out is not None:
-                check_place(out)
-                key = plan_key(os.environ)
-                ours = (out, services.work_path, Path(".toolkit"), cache_dir)
-                checkout = find_checkout(file, text, ignored=[path for path in ours if path])
+                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
+
+                origin = prepare(out, file, text, (services.work_path, cache_dir))
             started = services.clock()
             planned = plan_destroy(desired, services, keeps_images=keep_images)
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                saved = write_plan(out, planned, desired, text, checkout, key)
+                saved = write_plan(out, planned, desired, origin)
                 if notice := confidential_notice(saved):
                     run.emit(notice)
                 return 0
