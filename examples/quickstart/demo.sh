@@ -6,6 +6,8 @@ work=$(mktemp -d)
 export TOOLKIT_SANDBOX="$work/sandbox" TOOLKIT_WORK_DIR="$work/terraform" TOOLKIT_CACHE_DIR="$work/cache"
 trap 'toolkit sandbox down >/dev/null 2>&1 || :; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
+cp images.yaml "$work" # the first plan writes a lock file beside it
+cd "$work"
 
 show() {
   printf '\n$ %s\n' "$*"

@@ -43,12 +43,13 @@ def main() -> None:
             for name in ("TF_CLI_CONFIG_FILE", "PYTHONDONTWRITEBYTECODE"):
                 environment.pop(name, None)
             environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")  # as an installed program is
+            environment["TOOLKIT_WORK_DIR"] = "work"
             _measure(folder, environment, options.runs)
 
 
 def _measure(folder: Path, environment: Mapping[str, str], runs: int) -> None:
     os.chdir(folder)
-    terraform = [require("terraform"), "-chdir=.toolkit/bench"]
+    terraform = [require("terraform"), "-chdir=work"]
     ours = [TOOLKIT]
     commands = {
         "terraform plan": [*terraform, "plan", "-input=false", "-out=bare.tfplan"],

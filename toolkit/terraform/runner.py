@@ -110,22 +110,25 @@ class TerraformRunner:
     def choose_provider(self, versions: str) -> ProviderChoice:
         """The newest AWS provider within `versions`, a constraint, with its checksums for the usual platforms."""
         _, current = self._about()
-        source = f"-fs-mirror={self._mirror}" if self._mirror else None
+        platforms = tuple(dict.fromkeys((current, *PLATFORMS)))
+        source = [f"-fs-mirror={self._mirror}"] if self._mirror else []
         missing = []
         with TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "main.tf").write_text(required_provider(versions), encoding="utf-8")
-            for platform in dict.fromkeys((current, *PLATFORMS)):
-                argv = [self._program(), "providers", "lock", f"-platform={platform}", *filter(None, [source])]
+            for platform in platforms:
                 try:
-                    ask(argv, folder, self._environment)
+                    ask(
+                        [self._program(), "providers", "lock", f"-platform={platform}", *source],
+                        folder,
+                        self._environment,
+                    )
                 except ToolkitError:
                     if platform == current:
                         raise
                     missing.append(platform)
             lock = (folder / TERRAFORMS_NAME).read_text(encoding="utf-8")
-        found = tuple(platform for platform in dict.fromkeys((current, *PLATFORMS)) if platform not in missing)
-        return ProviderChoice(lock, found, tuple(missing))
+        return ProviderChoice(lock, tuple(one for one in platforms if one not in missing), tuple(missing))
 
     def _about(self) -> tuple[str, str]:
         """Terraform's version and platform."""

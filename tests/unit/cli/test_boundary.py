@@ -12,7 +12,7 @@ import typer
 from tests.support.made_images import image
 from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Format, parse_rate
+from toolkit.cli.options import Format, parse_duration, parse_rate
 from toolkit.cli.wiring import open_cache
 from toolkit.errors import (
     AccessDenied,
@@ -238,6 +238,19 @@ def test_a_rate_that_is_none_is_a_usage_error(tmp_path: Path, rate: str) -> None
 )
 def test_a_rate_is_in_thousands_unless_it_says_otherwise(text: str, rate: int) -> None:
     assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("0s", 0), ("90s", 90), ("5m", 300), ("1h30m", 5400), (" 2h ", 7200)]
+)
+def test_a_duration_has_units(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "soon", "-1s", "1.5h", "5m1h"])
+def test_what_is_no_duration_is_a_usage_error(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no duration"):
+        parse_duration(text)
 
 
 def test_the_schema_is_json(tmp_path: Path) -> None:
