@@ -16,20 +16,21 @@ module "repositories" {
   tags                       = merge(var.input.resource_tags, each.value.tags)
 }
 
+data "aws_caller_identity" "current" {}
+
 data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
 
 # Looked up once here: in each build, Terraform would walk through all repositories again.
 locals {
   # Of another account's registry everything follows from the names; nobody here may ask it.
   elsewhere = toset(var.input.mirror == null ? [] : flatten([for build in var.input.builds : build.repositories]))
 
-  repository_arns = merge(
-    { for name, repository in module.repositories : name => repository.arn },
-    {
-      for name in local.elsewhere : name =>
-      "arn:${data.aws_partition.current.partition}:ecr:${var.input.mirror.region}:${var.input.mirror.account_id}:repository/${name}"
-    },
-  )
+  # Written out, because the ARN of a repository that is new is unknown to a plan, and so then is all that a build may do.
+  registry_account = var.input.mirror == null ? data.aws_caller_identity.current.account_id : var.input.mirror.account_id
+  registry_region  = var.input.mirror == null ? data.aws_region.current.id : var.input.mirror.region
+  registry_arn     = "arn:${data.aws_partition.current.partition}:ecr:${local.registry_region}:${local.registry_account}:repository"
 
   # The host differs between AWS partitions. One for each repository, though all have the same: a build takes that of
   # its own, so that a new repository elsewhere does not make every build look changed.
@@ -50,7 +51,7 @@ module "builds" {
   description            = each.value.description
   source_code            = each.value.source_code
   buildspec              = each.value.buildspec
-  repository_arns        = [for name in each.value.repositories : local.repository_arns[name]]
+  repository_arns        = [for name in each.value.repositories : "${local.registry_arn}/${name}"]
   readable_secret_arns   = each.value.readable_secret_arns
   compute_type           = each.value.compute_type
   environment_type       = each.value.environment_type

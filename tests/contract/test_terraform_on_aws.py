@@ -111,9 +111,7 @@ def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: Run
     # `force_delete` is Terraform's own, so a repository that has it is imported and then "changed".
     adopted = {change.address: change for change in planned.changes if change.address in MADE}
     assert set(adopted) == set(MADE)
-    assert {address for address, change in adopted.items() if change.reason == "imported"} == {
-        repository_address("base/python")
-    }
+    assert all(change.is_imported for change in adopted.values())
     assert {change.action for change in adopted.values()} == {InfraAction.IMPORT, InfraAction.UPDATE}
     by_address = {change.address: change.action for change in planned.changes}
     assert not any(change.destroys for change in planned.changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ class World:
         self.repositories: dict[str, dict[str, str]] = {}
         self.state: set[str] = set()
         self.tainted: set[str] = set()
+        self.drift: list[InfraChange] = []
         self.log: list[str] = []
         self.events: list[Event] = []
         self.fails_after: tuple[int, BaseException] | None = None
@@ -229,7 +230,12 @@ class _Terraform:
         values = {name: value for file in files for name, value in json.loads(file.read_text()).items()}
         return {
             "resource_changes": [
-                {"address": change.address, "mode": "managed", "change": _SHOWN[change.action]}
+                {
+                    "address": change.address,
+                    "type": change.resource_type,
+                    "mode": "managed",
+                    "change": _SHOWN[change.action],
+                }
                 for change in plan_file.changes
             ],
             "variables": {name: {"value": value} for name, value in values.items()},
@@ -252,6 +258,9 @@ class _Terraform:
                 changes.append(InfraChange(address, "aws_ecr_repository", action, name))
         self._planned_at = self._serial
         return PlanFile(work_dir.plan_path, work_dir, tuple(changes))
+
+    def detail(self, plan_file: PlanFile) -> PlanFile:
+        return replace(plan_file, drift=tuple(self._world.drift))
 
     def has_changes(self, work_dir: WorkDir) -> bool:
         self._world.log.append("look")

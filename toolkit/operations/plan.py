@@ -19,6 +19,7 @@ from toolkit.operations.leaving import Kind, find_leaving
 from toolkit.operations.select import select_images
 from toolkit.operations.services import Services
 from toolkit.operations.steps import step
+from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
@@ -74,7 +75,8 @@ def plan(
         if healing.adoptions or leaving.let_go:
             work_dir = write(render(desired, adopt=healing.adoptions, let_go=leaving.let_go), services.work_path)
         with step(services.emit, "terraform plan"):
-            plan_file = services.terraform.plan(work_dir)
+            plan_file = services.terraform.detail(services.terraform.plan(work_dir))
+        plan_file = replace(plan_file, changes=with_creation_rights(desired, plan_file.changes))
         losses, users = _look_at_losses(desired, plan_file.changes, state, services)
         observed = observation.result()
 
@@ -90,6 +92,7 @@ def plan(
             users=users,
             on_budget=on_budget,
             keeps_going=keeps_going,
+            drift=plan_file.drift,
         )
 
     made = decide_with_alternatives(observed, services, decide)

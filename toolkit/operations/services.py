@@ -54,6 +54,9 @@ class Terraform(Protocol):
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save."""
 
+    def detail(self, plan_file: PlanFile) -> PlanFile:
+        """The same with the attributes and rights that change, and drift."""
+
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
         """The saved plan as `terraform show -json` has it."""
 

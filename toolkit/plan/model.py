@@ -29,8 +29,10 @@ class InfraAction(StrEnum):
 class AttributeChange:
     """One attribute of a resource that changes.
 
-    `path` is as Terraform writes it (`image_scanning_configuration[0].scan_on_push`). `before` and `after` are JSON
-    values, None where there is none: both of a sensitive one, and `after` of one that is known only after the apply.
+    `path` is as Terraform writes it (`image_scanning_configuration[0].scan_on_push`), but that blocks with names have
+    these as keys (`environment[0].environment_variable["A"].value`), that `tags` are the effective AWS tags, and that a
+    rule of a lifecycle policy has its priority (`policy.rules[1]`). `before` and `after` are JSON values, None where
+    there is none: both of a sensitive one, and `after` of one that is known only after the apply.
     """
 
     path: str
@@ -42,9 +44,10 @@ class AttributeChange:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A right that a change gives (`is_added`) or takes away, as a phrase: `role of web: s3:* on *`.
+    """A statement that a change adds (`is_added`) or takes away, as a phrase: `role of web: s3:* on *`.
 
-    `is_widening` marks what a reviewer must see: a new principal or action, a wildcard, PassRole, AssumeRole.
+    `is_widening` marks what a reviewer must see, because more is allowed afterwards: a new principal or action, a
+    wildcard, PassRole, AssumeRole, a Deny or a condition that is gone. See `toolkit.plan.rights`.
     """
 
     statement: str
@@ -58,7 +61,8 @@ class InfraChange:
 
     `is_imported` says that the resource exists and enters the state, whatever is changed of it besides.
     `replace_because` are the paths of the attributes that AWS cannot change in place. `changes` and `grants` are empty
-    for what is created or deleted as a whole, but for the rights that a creation gives.
+    for what is created or deleted as a whole, but for the rights that a creation gives. `reason` is Terraform's; of
+    drift it is what becomes of it: `put_back`, `changed` to something else again, or only `recorded` in the state.
     """
 
     address: str

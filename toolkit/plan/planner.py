@@ -86,6 +86,7 @@ def make_plan(
     creates_repositories: bool = True,
     on_budget: OnBudget = OnBudget.REFUSE,
     keeps_going: bool = False,
+    drift: Sequence[InfraChange] = (),
 ) -> Plan:
     """Decide on every image and on whether the whole may be applied.
 
@@ -140,6 +141,7 @@ def make_plan(
         # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
+        drift=tuple(sorted(drift, key=lambda change: change.address)),
         losses=tuple(loss for loss in losses if loss.size or loss.digests),
         keeps_going=keeps_going,
     )

@@ -35,6 +35,7 @@ class Call(process.Listener):
     emit: Emit
     on_event: Callable[[Event], None] | None = None
     changes: list[InfraChange] = field(default_factory=list)
+    drift: list[InfraChange] = field(default_factory=list)
     outputs: dict[str, object] = field(default_factory=dict)
     _errors: list[Diagnostic] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
@@ -62,6 +63,9 @@ class Call(process.Listener):
         change = ui_messages.change_of(message)
         if change:
             self.changes.append(change)
+        drift = ui_messages.drift_of(message)
+        if drift:
+            self.drift.append(drift)
         if message.type == "outputs":
             self.outputs = dict(ui_messages.outputs_of(message))
         if message.type == "diagnostic":

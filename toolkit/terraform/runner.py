@@ -31,6 +31,8 @@ from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
 from toolkit.terraform.local_state import DEFAULT_WORKSPACE, read_local_state
+from toolkit.terraform.plan_archive import tells_of_drift
+from toolkit.terraform.plan_changes import drift_in, needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import read_contents
 from toolkit.terraform.provider_lock import PLATFORMS, TERRAFORMS_NAME, ProviderChoice, ProviderLock
 from toolkit.terraform.provider_mirror import serves
@@ -49,7 +51,8 @@ OnResource = Callable[[InfraChange], None]
 class PlanFile:
     """Terraform's saved plan and the resource changes in it; one that changes outputs alone has none.
 
-    `drift` is what was changed outside of Terraform since its last run.
+    `drift` is what was changed outside of Terraform since its last run; without attributes, as `plan` tells it, it may
+    be noise of the provider.
     """
 
     path: Path
@@ -188,18 +191,30 @@ class TerraformRunner:
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save the plan."""
         work_dir.plan_path.unlink(missing_ok=True)  # a plan that fails is saved too
-        return PlanFile(work_dir.plan_path, work_dir, self._plan(work_dir, out=work_dir.plan_path.name))
+        call = self._plan(work_dir, out=work_dir.plan_path.name)
+        return PlanFile(work_dir.plan_path, work_dir, tuple(call.changes), tuple(call.drift))
+
+    def detail(self, plan_file: PlanFile) -> PlanFile:
+        """`plan_file` with the attributes and rights that change, and with the drift that is worth a word.
+
+        `show` is asked only where it says more than is known.
+        """
+        if not needs_attributes(plan_file.changes) and not (plan_file.drift and tells_of_drift(plan_file.path)):
+            return PlanFile(plan_file.path, plan_file.work_dir, plan_file.changes)
+        document = self.show(plan_file)
+        changes = with_attributes(plan_file.changes, document)
+        return PlanFile(plan_file.path, plan_file.work_dir, changes, drift_in(document, changes))
 
     def has_changes(self, work_dir: WorkDir) -> bool:
         """Whether a plan made now would change a resource; it is not saved."""
-        return bool(self._plan(work_dir))
+        return bool(self._plan(work_dir).changes)
 
-    def _plan(self, work_dir: WorkDir, **options: str) -> tuple[InfraChange, ...]:
+    def _plan(self, work_dir: WorkDir, **options: str) -> Call:
         def command(terraform: _Terraform, lock_timeout: str) -> int:
             return int(terraform.plan(var=None, json=IsFlagged, lock_timeout=lock_timeout, **options))
 
         # 2 is for outputs alone too, which are no change of a resource
-        return tuple(self._run_locked(work_dir, command, ok=(0, 2)).changes)
+        return self._run_locked(work_dir, command, ok=(0, 2))
 
     def apply(self, plan_file: PlanFile, *, on_resource: OnResource | None = None) -> Outputs:
         """Apply exactly the saved plan and return the root module's outputs, without sensitive ones.

@@ -1,7 +1,8 @@
 """Terraform's `-json` lines as values and events; pure.
 
-These lines say all that a plan has to: what is planned and why, imports too. `terraform show -json` would say no more
-that we use and start the provider again (3.5 s of CPU). Types and fields that we do not know are passed over.
+These lines say what is planned and why, imports and drift too. Which attributes change they do not say: that is in
+`terraform show -json`, which starts the provider again (3.5 s of CPU), and `plan_changes` reads it. Types and fields
+that we do not know are passed over.
 """
 
 from __future__ import annotations
@@ -88,27 +89,36 @@ def event_of(message: Message) -> Event | None:
 
 
 def change_of(message: Message) -> InfraChange | None:
-    """The change that a `planned_change` announces; None for anything else and for what changes nothing.
+    """The change that a `planned_change` announces; None for anything else and for what changes nothing."""
+    return _change(message) if message.type == "planned_change" else None
 
-    `name` is the key of the module's instance, which is the manifest's name for the thing.
-    """
+
+def drift_of(message: Message) -> InfraChange | None:
+    """The change outside of Terraform that a `resource_drift` tells of; None for anything else."""
+    return _change(message) if message.type == "resource_drift" else None
+
+
+def name_in(module: str) -> str:
+    """The manifest's name for what a module instance makes, which is the key in its address."""
+    key = _MODULE_KEY.search(module)
+    return key["key"] if key else ""
+
+
+def _change(message: Message) -> InfraChange | None:
     change = _mapping(message.body, "change")
     action = _ACTIONS.get(_text(change, "action"))
-    if message.type != "planned_change" or action is None:
+    if action is None:
         return None
     resource = _mapping(change, "resource")
     if action is InfraAction.FORGET:  # it was moved to a name of its own, to be let go: `root_module.render`
         resource = _mapping(change, "previous_resource") or resource
-    key = _MODULE_KEY.search(_text(resource, "module"))
-    reason = _text(change, "reason")
-    if action is InfraAction.UPDATE and "importing" in change:
-        reason = "imported"
     return InfraChange(
         address=_text(resource, "addr"),
         resource_type=_text(resource, "resource_type"),
         action=action,
-        name=key["key"] if key else "",
-        reason=reason,
+        name=name_in(_text(resource, "module")),
+        reason=_text(change, "reason"),
+        is_imported=action is InfraAction.IMPORT or "importing" in change,
     )
 
 

@@ -45,7 +45,7 @@ run "a_mirror_elsewhere_is_named_without_asking_it" {
   }
 
   assert {
-    condition     = local.repository_arns["docker-hub/library/nginx"] == "arn:aws:ecr:eu-west-1:210987654321:repository/docker-hub/library/nginx"
+    condition     = local.registry_arn == "arn:aws:ecr:eu-west-1:210987654321:repository"
     error_message = "the build must pull from the other account's repository"
   }
 

@@ -17,7 +17,7 @@ from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply_saved
 from toolkit.operations.plan import Planned, plan
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, Plan
+from toolkit.plan.model import Grant, InfraAction, Plan
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.terraform.root_module import repository_address
@@ -251,3 +251,14 @@ def test_a_plan_that_says_less_than_terraforms_is_refused(tmp_path: Path, keeps:
         pipeline.run()
     assert refusal.value.code == "plan.misfit"
     assert world.repositories == {}
+
+
+def test_a_plan_that_says_other_rights_than_terraforms_is_refused(tmp_path: Path) -> None:
+    pipeline = Pipeline(World(tmp_path))
+    made = pipeline.planned.plan
+    first, *others = made.infra_changes
+    other = replace(first, grants=(Grant("210987654321 may pull", is_added=True),))
+    pipeline.planned = replace(pipeline.planned, plan=replace(made, infra_changes=(other, *others)))
+    with pytest.raises(Refused, match="does not say truly what Terraform changes of") as refusal:
+        pipeline.run()
+    assert refusal.value.code == "plan.misfit"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from toolkit.events import (
     InfraChangeStarted,
 )
 from toolkit.plan.model import InfraAction, InfraChange
-from toolkit.terraform.ui_messages import Message, change_of, diagnostic_in, event_of, outputs_of, read
+from toolkit.terraform.ui_messages import Message, change_of, diagnostic_in, drift_of, event_of, outputs_of, read
 
 
 def _recorded() -> list[Message]:
@@ -124,13 +125,19 @@ def test_planned_changes_have_their_action_their_name_and_the_reason() -> None:
         _repository("new/one", InfraAction.CREATE),
         _repository("docker-hub/library/nginx", InfraAction.DELETE, "delete_because_no_module"),
         _repository("base/python", InfraAction.REPLACE, "cannot_update"),
-        _repository("adopt/same", InfraAction.IMPORT),
-        _repository("adopt/me", InfraAction.UPDATE, "imported"),
+        replace(_repository("adopt/same", InfraAction.IMPORT), is_imported=True),
+        replace(_repository("adopt/me", InfraAction.UPDATE), is_imported=True),
         InfraChange(LOG_GROUP, "aws_cloudwatch_log_group", InfraAction.UPDATE, "web"),
         InfraChange("terraform_data.b", "terraform_data", InfraAction.FORGET, "", "delete_because_no_resource_config"),
         InfraChange("terraform_data.c", "terraform_data", InfraAction.UPDATE),
     ):
         assert expected in changes
+
+
+def test_drift_has_its_own_reading() -> None:
+    drift = [found for message in RECORDED if (found := drift_of(message))]
+    assert drift
+    assert all(found.action in (InfraAction.UPDATE, InfraAction.DELETE) for found in drift)
 
 
 def test_drift_and_reads_are_no_planned_changes() -> None:

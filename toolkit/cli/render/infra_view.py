@@ -148,15 +148,21 @@ class _InfraView:
         return lines
 
     def _whole(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:
-        """What goes as a whole: each resource is named by its type, each repository and build by its name."""
+        """What goes as a whole: each resource is named by its type, each repository and build by its name.
+
+        Beneath are the rights that go with a policy whose owner stays.
+        """
         lines = []
-        alike: dict[tuple[str, str], list[_Changed]] = defaultdict(list)
+        alike: dict[tuple[str, str, tuple[Grant, ...]], list[_Changed]] = defaultdict(list)
         for one in _by_name(changes):
             reasons = sorted({change.reason.replace("_", " ") for change in one.changes if change.reason})
             details = "; ".join([one.parts if one.kind else "", *reasons]).removeprefix("; ")
-            alike[one.kind or one.name, details].append(one)
-        for (_, details), those in alike.items():
+            grants = tuple(grant for change in one.changes for grant in change.grants)
+            alike[one.kind or one.name, details, grants].append(one)
+        for (_, details, grants), those in alike.items():
             lines += self._item(symbol, style, _headline(those, details))
+            for grant in grants:
+                lines += self._grant(grant)
         return lines
 
     def _each(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:

@@ -209,6 +209,18 @@ def test_what_is_destroyed_or_let_go_is_named_with_each_resource() -> None:
     assert f"it stays in AWS and leaves the state (3):\n    . repository a/b ({types})\n" in kept
 
 
+def test_a_policy_that_goes_says_the_rights_that_go_with_it() -> None:
+    (policy,) = in_root_module(
+        "repositories",
+        "a/b",
+        ["aws_ecr_repository_policy"],
+        InfraAction.DELETE,
+        grants=(Grant("210987654321 may pull", is_added=False),),
+    )
+    text = shown(policy)
+    assert "    - repository a/b (aws_ecr_repository_policy)\n        - 210987654321 may pull\n" in text
+
+
 def test_losses_are_said_with_amounts() -> None:
     text = shown(
         losses=(

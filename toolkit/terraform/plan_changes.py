@@ -1,0 +1,275 @@
+"""What `terraform show -json` says of each change of a plan: attributes, rights, and drift; pure.
+
+Left out is what nobody can act on, such as an attribute that AWS makes up (`arn`), which is unknown while its resource
+is replaced. `attributes` has the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from toolkit.plan.model import AttributeChange, Grant, InfraAction, InfraChange
+from toolkit.plan.rights import compare_policies
+from toolkit.terraform.attributes import differences, is_same, path_of, whole_differences
+from toolkit.terraform.state import State
+from toolkit.terraform.ui_messages import name_in
+
+# Resources that are rights and nothing else, by the argument that says whose.
+_OWNERS = {
+    "aws_ecr_repository_policy": "repository",
+    "aws_iam_role_policy": "role",
+    "aws_iam_role_policy_attachment": "role",
+}
+_WHOLES = ("aws_ecr_repository", "aws_codebuild_project")
+_INSTANCE_KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+Document = Mapping[str, Any]
+
+
+def needs_attributes(changes: Sequence[InfraChange]) -> bool:
+    """Whether `show -json` tells more of `changes`: what is created or deleted as a whole is known without.
+
+    A policy that is deleted alone takes rights along; one that is created and has no name is in no module of ours, and
+    so is not known from the manifest.
+    """
+    gone = {
+        change.name for change in changes if change.action is InfraAction.DELETE and change.resource_type in _WHOLES
+    }
+
+    def is_needed(change: InfraChange) -> bool:
+        if change.action is InfraAction.CREATE:
+            return change.resource_type in _OWNERS and not change.name
+        if change.action is InfraAction.DELETE:
+            return change.resource_type in _OWNERS and (not change.name or change.name not in gone)
+        return change.action is not InfraAction.FORGET
+
+    return any(map(is_needed, changes))
+
+
+def with_attributes(changes: Iterable[InfraChange], document: Document) -> tuple[InfraChange, ...]:
+    """`changes` with what `document`, the JSON of their plan, says of each."""
+    reader = _Reader(document)
+    found = _planned(document)
+    return tuple(
+        reader.described(change, found[change.address]) if change.address in found else change for change in changes
+    )
+
+
+def drift_in(document: Document, changes: Iterable[InfraChange] = ()) -> tuple[InfraChange, ...]:
+    """What was changed outside of Terraform. `changes`, of the same plan, know the names of what is let go of.
+
+    `reason` is what the plan does about it: `put_back`, `changed` to something else again, or only `recorded` in the
+    state. One resource may be in the answer once for each.
+    """
+    reader = _Reader(document)
+    planned = _planned(document)
+    names = {change.address: change.name for change in changes}
+    return tuple(
+        replace(drift, name=names.get(drift.address) or drift.name)
+        for change in document.get("resource_drift", ())
+        for drift in reader.drift(change, planned.get(change["address"]))
+    )
+
+
+def _planned(document: Document) -> dict[str, Document]:
+    """By address, without what a replacement that broke off has left behind: it has the address of its successor."""
+    return {change["address"]: change for change in document.get("resource_changes", ()) if "deposed" not in change}
+
+
+def has_drifted(before: State, after: State) -> bool:
+    """Whether `drift_in` would find anything between the state of the last run and what is there now."""
+    owned = frozenset(
+        (resource.get("role"), resource.get("name"))
+        for address, resource in before.resources.items()
+        if _type_of(address) == "aws_iam_role_policy"
+    )
+    return any(
+        address not in after.resources
+        or (
+            after.resources[address] != last and differences({"before": last, "after": after.resources[address]}, owned)
+        )
+        for address, last in before.resources.items()
+    )
+
+
+class _Reader:
+    """One document, and what is said of more than one of its changes."""
+
+    def __init__(self, document: Document) -> None:
+        self._configured = dict(_configured(document.get("configuration", {}).get("root_module", {})))
+        changes = document.get("resource_changes", [])
+        sides = [(c, c["change"].get(side) or {}) for c in changes for side in ("before", "after")]
+        self._owned = frozenset(
+            (values.get("role"), values.get("name")) for c, values in sides if c["type"] == "aws_iam_role_policy"
+        )
+        self._gone = frozenset(
+            values.get("name")
+            for c, values in sides
+            if c["type"] in ("aws_ecr_repository", "aws_iam_role") and c["change"]["actions"] == ["delete"]
+        )
+
+    def described(self, planned: InfraChange, resource: Document) -> InfraChange:
+        change = resource["change"]
+        if planned.action in (InfraAction.CREATE, InfraAction.DELETE):
+            owner = (change.get("before") or change.get("after") or {}).get(_OWNERS.get(resource["type"], ""))
+            is_known = planned.action is InfraAction.CREATE and planned.name
+            if resource["type"] not in _OWNERS or is_known or owner in self._gone:
+                return planned
+            return replace(planned, grants=_told(resource, self._differences(resource))[1])
+        if planned.action is InfraAction.FORGET:
+            return planned
+        changes, grants = _told(resource, self._differences(resource))
+        because = tuple(path_of(steps) for steps in change.get("replace_paths", ()))
+        return replace(planned, changes=changes, grants=grants, replace_because=because)
+
+    def drift(self, drifted: Document, planned: Document | None) -> Iterator[InfraChange]:
+        actions = planned["change"]["actions"] if planned else []
+        drift = InfraChange(
+            address=drifted["address"],
+            resource_type=drifted["type"],
+            action=InfraAction.DELETE if drifted["change"]["actions"] == ["delete"] else InfraAction.UPDATE,
+            name=name_in(drifted.get("module_address", "")),
+        )
+        if drift.action is InfraAction.DELETE:
+            grants = _told(drifted, self._differences(drifted))[1] if drifted["type"] in _OWNERS else ()
+            yield replace(drift, reason="put_back" if "create" in actions else "recorded", grants=grants)
+            return
+        ahead = {change.path: change for change in self._differences(planned)} if planned else {}
+        by_reason: dict[str, list[AttributeChange]] = {}
+        for change in self._differences(drifted, is_drift=True):
+            by_reason.setdefault(_reason(change, ahead.get(change.path), actions), []).append(change)
+        for reason, found in by_reason.items():
+            changes, grants = _told(drifted, found)
+            yield replace(drift, reason=reason, changes=changes, grants=grants)
+
+    def _differences(self, resource: Document, *, is_drift: bool = False) -> list[AttributeChange]:
+        change = resource["change"]
+        configured = self._configured.get(_INSTANCE_KEY.sub("", resource["address"]))
+        found = [
+            difference
+            for difference in differences(change, self._owned)
+            if not difference.is_unknown or _is_argument(difference.path, configured)
+        ]
+        # Terraform counts it as a change: then what it changes is said, however little that is.
+        return found if found or is_drift else whole_differences(change)
+
+
+def _is_argument(path: str, configured: frozenset[str] | None) -> bool:
+    """Whether the configuration may have asked for it, and not AWS made it up."""
+    return configured is None or path in configured or not _WORD.fullmatch(path)
+
+
+def _reason(drifted: AttributeChange, ahead: AttributeChange | None, actions: Sequence[str]) -> str:
+    if ahead is None:
+        return "changed" if "delete" in actions else "recorded"
+    return "put_back" if is_same(ahead.after, drifted.before) and not ahead.is_unknown else "changed"
+
+
+def _told(
+    resource: Document, found: Iterable[AttributeChange]
+) -> tuple[tuple[AttributeChange, ...], tuple[Grant, ...]]:
+    """What was `found`, with policies as rights given and taken; where none is, their text differs in other ways."""
+    changes: list[AttributeChange] = []
+    grants: list[Grant] = []
+    who = _who(resource)
+    for change in found:
+        is_policy = change.path in ("policy", "assume_role_policy") or change.path.startswith("inline_policy[")
+        if is_policy and resource["type"] == "aws_ecr_lifecycle_policy":
+            changes += _rules(change)
+        elif is_policy:
+            rights = _policy_grants(change, who)
+            grants += rights
+            if not rights or change.is_unknown or change.is_sensitive:
+                changes.append(replace(change, before=None) if change.is_unknown else change)
+        else:
+            changes.append(change)
+            grants += _other_grants(resource, change, who)
+    return tuple(changes), tuple(grants)
+
+
+def _policy_grants(change: AttributeChange, who: str) -> tuple[Grant, ...]:
+    if change.is_unknown or change.is_sensitive:
+        when = "known only after the apply" if change.is_unknown else "not shown, as the policy is sensitive"
+        return (Grant(f"{who or 'everyone'}: rights {when}", is_added=True, is_widening=True),)
+    before, after = (text if isinstance(text, str) else None for text in (change.before, change.after))
+    return compare_policies(before, after, who)
+
+
+def _other_grants(resource: Document, change: AttributeChange, who: str) -> Iterator[Grant]:
+    """Arguments that are rights without being policies."""
+    before, after = change.before, change.after
+    if change.path == "permissions_boundary" and (before or change.is_sensitive):
+        if change.is_unknown or change.is_sensitive:
+            limit = "another permissions boundary"
+        else:
+            limit = f"bounded by {after} instead" if after else "no permissions boundary any more"
+        yield Grant(f"{who}: {limit}", is_added=True, is_widening=True)
+    elif change.path == "environment[0].privileged_mode":
+        yield Grant(f"builds of {_owner(resource)}: privileged mode", is_added=bool(after), is_widening=bool(after))
+    elif change.path in ("managed_policy_arns", "policy_arn"):
+        old, new = (set(side if isinstance(side, list) else [side] if side else []) for side in (before, after))
+        for arn in sorted(new - old):
+            yield Grant(f"{who}: managed policy {arn}", is_added=True, is_widening=True)
+        for arn in sorted(old - new):
+            yield Grant(f"{who}: managed policy {arn}", is_added=False)
+
+
+def _rules(change: AttributeChange) -> Iterator[AttributeChange]:
+    """A lifecycle policy rule by rule, in words."""
+    try:
+        before, after = _rule_texts(change.before), _rule_texts(change.after)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        yield change
+        return
+    if change.is_unknown or change.is_sensitive or before == after:
+        yield change
+        return
+    for priority in sorted({**before, **after}):
+        if before.get(priority) != after.get(priority):
+            yield AttributeChange(f"{change.path}.rules[{priority}]", before.get(priority), after.get(priority))
+
+
+def _rule_texts(policy: object) -> dict[int, str]:
+    rules = json.loads(policy)["rules"] if isinstance(policy, str) and policy else []
+    return {int(rule["rulePriority"]): _rule_text(rule) for rule in rules}
+
+
+def _rule_text(rule: Mapping[str, Any]) -> str:
+    selection = rule["selection"]
+    tags = [*selection.get("tagPrefixList", ()), *selection.get("tagPatternList", ())]
+    which = {"any": "all"}.get(selection["tagStatus"], selection["tagStatus"]) + (f" {', '.join(tags)}" if tags else "")
+    number = selection["countNumber"]
+    if selection["countType"] == "imageCountMoreThan":
+        return f"{rule['action']['type']} {which} images beyond the newest {number}"
+    if selection["countType"] == "sinceImagePushed":
+        return f"{rule['action']['type']} {which} images {number} {selection.get('countUnit', 'days')} after their push"
+    return json.dumps(rule, sort_keys=True)
+
+
+def _who(resource: Document) -> str:
+    """Whose policy it is; nobody's where the policy names principals itself, as a repository's does."""
+    if not resource["type"].startswith("aws_iam_"):
+        return ""
+    kind = "batch role" if resource.get("name") == "batch" else "role" if "role" in resource["type"] else "policy"
+    return f"{kind} of {_owner(resource)}" if resource.get("module_address") else f"{kind} {resource['address']}"
+
+
+def _owner(resource: Document) -> str:
+    return name_in(resource.get("module_address", "")) or str(resource["address"])
+
+
+def _configured(module: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """The arguments that the configuration gives each resource, by its address without instance keys."""
+    for resource in module.get("resources", ()):
+        yield f"{prefix}{resource['address']}", frozenset(resource.get("expressions", ()))
+    for name, call in module.get("module_calls", {}).items():
+        yield from _configured(call.get("module", {}), f"{prefix}module.{name}.")
+
+
+def _type_of(address: str) -> str:
+    return _INSTANCE_KEY.sub("", address).split(".")[-2]
