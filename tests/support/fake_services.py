@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
+from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraAction, InfraChange, Loss
 from toolkit.seed.observe import Observer, StoredImage
 from toolkit.seed.seeder import Seeder
@@ -66,7 +68,10 @@ def desired(*names: str) -> Desired:
 
 
 class World:
-    """What there is, and what was done to it. `alternatives` are a registry's. `repositories` maps the names of what exists in AWS to AWS tags."""
+    """What there is, and what was done to it. `alternatives` are a registry's. `repositories` maps the names of what exists in AWS to AWS tags.
+
+    `settings` are fields of `ExistingRepository` by name.
+    """
 
     def __init__(self, folder: Path, names: Sequence[str] = NAMES) -> None:
         self.registry = MemoryRegistry(repositories_exist=False)
@@ -81,6 +86,10 @@ class World:
         self.lies_about: set[str] = set()
         self.ecr_refuses: ToolkitError | None = None
         self.account = "123456789012"
+        self.settings: dict[str, dict[str, Any]] = {}
+        self.leftovers: dict[tuple[str, str], ExistingResource] = {}
+        self.seconds_a_call = 0.0
+        self.calls: list[str] = []
         self.time = FakeTime()
         for name in names:
             repository = Repository("upstream.test", name)
@@ -96,7 +105,7 @@ class World:
             emit=self.events.append,
             account_id=lambda: self.account,
             ecr=_Ecr(self),
-            leftovers=_Leftovers(),
+            leftovers=_Leftovers(self),
             losses=_Losses(),
             terraform=_Terraform(self),
             observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
@@ -110,6 +119,12 @@ class World:
         """Make a repository in AWS; ours unless `tags` say otherwise."""
         self.repositories[name] = dict(ownership_tags("shop") if tags is None else tags)
         self.registry.existing.add(Repository(HOST, name))
+
+    def ask_aws(self, *operations: str) -> None:
+        """What each call of AWS's takes."""
+        for operation in operations:
+            time.sleep(self.seconds_a_call)
+            self.calls.append(operation)
 
     def stored(self, name: str) -> Digest | None:
         """What tag 1 of a repository in ECR points to."""
@@ -126,8 +141,12 @@ class _Ecr:
     def repositories(self) -> Mapping[str, str]:
         return {name: f"arn:{name}" for name in self._world.repositories}
 
-    def resource_tags(self, arn: str) -> Mapping[str, str]:
-        return self._world.repositories[arn.removeprefix("arn:")]
+    def repository(self, name: str) -> ExistingRepository | None:
+        self._world.ask_aws("DescribeRepositories", "ListTagsForResource", "GetLifecyclePolicy", "GetRepositoryPolicy")
+        if name not in self._world.repositories:
+            return None
+        made = ExistingRepository(name, self._world.account, scan_on_push=True)
+        return replace(made, resource_tags=self._world.repositories[name], **self._world.settings.get(name, {}))
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
         if self._world.ecr_refuses:
@@ -159,23 +178,24 @@ class _Ecr:
         ]
 
 
-@dataclass
 class _Leftovers:
-    """No build was ever made."""
+    """What builds have in AWS: `World.leftovers` by kind and name."""
 
-    asked: list[str] = field(default_factory=list)
+    def __init__(self, world: World) -> None:
+        self._world = world
 
-    def role_tags(self, name: str) -> Mapping[str, str] | None:
-        return self.asked.append(name)
+    def role(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("GetRole", "ListRolePolicies", "ListAttachedRolePolicies")
+        return self._world.leftovers.get(("role", name))
 
-    def log_group_tags(self, name: str) -> Mapping[str, str] | None:
-        return self.asked.append(name)
+    def log_group(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("DescribeLogGroups", "ListTagsForResource")
+        return self._world.leftovers.get(("log group", name))
 
-    def project_tags(self, name: str) -> Mapping[str, str] | None:
-        return self.asked.append(name)
-
-    def webhook_tags(self, name: str) -> Mapping[str, str] | None:
-        return self.asked.append(name)
+    def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
+        self._world.ask_aws("BatchGetProjects")
+        found = {name: self._world.leftovers.get(("project", name)) for name in names}
+        return {name: resource for name, resource in found.items() if resource}
 
 
 class _Losses:

@@ -10,8 +10,10 @@ from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.values import dataclass
+from toolkit.plan.existing import ExistingRepository
 
 if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
 # BatchGetImage takes 100 ids a call; without the media types it converts to schema 2, or fails, for newer documents.
@@ -60,11 +62,44 @@ class EcrService:
             pages = client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000})
             return {r["repositoryName"]: r["repositoryArn"] for page in pages for r in page["repositories"]}
 
-    def resource_tags(self, arn: str) -> Mapping[str, str]:
-        """The AWS resource tags of a repository."""
+    def repository(self, name: str) -> ExistingRepository | None:
+        """The repository `name` with its AWS tags and policies; None where there is none."""
         client = self._session.client("ecr")
         with explained():
-            return {tag["Key"]: tag["Value"] for tag in client.list_tags_for_resource(resourceArn=arn)["tags"]}
+            try:
+                about = client.describe_repositories(repositoryNames=[name])["repositories"][0]
+                tags = client.list_tags_for_resource(resourceArn=about["repositoryArn"])["tags"]
+            except client.exceptions.RepositoryNotFoundException:
+                return None
+            encryption = about.get("encryptionConfiguration", {"encryptionType": "AES256"})
+            return ExistingRepository(
+                name=name,
+                account_id=about["registryId"],
+                tag_mutability=about["imageTagMutability"].removesuffix("_WITH_EXCLUSION"),
+                tag_mutability_exclusions=tuple(
+                    one["filter"] for one in about.get("imageTagMutabilityExclusionFilters", [])
+                ),
+                scan_on_push=about.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+                encryption_type=encryption["encryptionType"],
+                kms_key=encryption.get("kmsKey"),
+                resource_tags={tag["Key"]: tag["Value"] for tag in tags},
+                lifecycle_policy=self._lifecycle_policy(client, name),
+                repository_policy=self._repository_policy(client, name),
+            )
+
+    @staticmethod
+    def _lifecycle_policy(client: ECRClient, name: str) -> str | None:
+        try:
+            return client.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+        except client.exceptions.LifecyclePolicyNotFoundException:
+            return None
+
+    @staticmethod
+    def _repository_policy(client: ECRClient, name: str) -> str | None:
+        try:
+            return client.get_repository_policy(repositoryName=name)["policyText"]
+        except client.exceptions.RepositoryPolicyNotFoundException:
+            return None
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, EcrImage] | None:
         """The image under each of `tags`, absent ones left out; None when there is no such repository."""

@@ -1,62 +1,60 @@
-"""What exists in AWS under a build project's names, and whether it is ours.
+"""What exists in AWS under a build project's names, and whose it is.
 
 An interrupted `terraform apply` leaves resources that its state does not know; these look-ups find them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
+from toolkit.plan.existing import WEBHOOK, ExistingResource
 
-if TYPE_CHECKING:
-    from mypy_boto3_codebuild.type_defs import ProjectTypeDef
+_PROJECTS_A_CALL = 100
 
 
 class LeftoverService:
-    """AWS tags by name, None for what is not there. Every method raises AccessDenied or Refused when AWS says no."""
+    """Resources by name, None for what is not there. Every method raises AccessDenied or Refused when AWS says no."""
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
 
-    def role_tags(self, name: str) -> Mapping[str, str] | None:
-        """Tags of the IAM role `name`."""
+    def role(self, name: str) -> ExistingResource | None:
+        """The IAM role `name` with its policies."""
         client = self._session.client("iam")
         with explained():
             try:
                 tags = client.get_role(RoleName=name)["Role"].get("Tags", [])
+                inline = client.get_paginator("list_role_policies").paginate(RoleName=name)
+                policies = {policy for page in inline for policy in page["PolicyNames"]}
+                attached = client.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+                policies |= {policy["PolicyArn"] for page in attached for policy in page["AttachedPolicies"]}
             except client.exceptions.NoSuchEntityException:
                 return None
-        return {tag["Key"]: tag["Value"] for tag in tags}
+        return ExistingResource({tag["Key"]: tag["Value"] for tag in tags}, frozenset(policies))
 
-    def log_group_tags(self, name: str) -> Mapping[str, str] | None:
-        """Tags of the CloudWatch log group `name`."""
+    def log_group(self, name: str) -> ExistingResource | None:
+        """The CloudWatch log group `name`."""
         client = self._session.client("logs")
         with explained():
             # The listing is by prefix and sorted, so the name itself comes first if it is there.
             groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
             if not groups or groups[0].get("logGroupName") != name:
                 return None
-            return client.list_tags_for_resource(resourceArn=groups[0]["arn"].removesuffix(":*"))["tags"]
+            arn = groups[0]["arn"].removesuffix(":*")
+            tags = client.list_tags_for_resource(resourceArn=arn)["tags"]
+        return ExistingResource(tags, retention_days=groups[0].get("retentionInDays", 0))
 
-    def project_tags(self, name: str) -> Mapping[str, str] | None:
-        """Tags of the CodeBuild project `name`."""
-        project = self._project(name)
-        return None if project is None else _by_key(project)
-
-    def webhook_tags(self, name: str) -> Mapping[str, str] | None:
-        """Tags of the CodeBuild project `name` if it has a webhook, which itself has none."""
-        project = self._project(name)
-        return None if project is None or "webhook" not in project else _by_key(project)
-
-    def _project(self, name: str) -> ProjectTypeDef | None:
+    def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
+        """Those of the CodeBuild projects `names` that are there."""
         client = self._session.client("codebuild")
+        found = {}
         with explained():
-            projects = client.batch_get_projects(names=[name])["projects"]
-        return projects[0] if projects else None
-
-
-def _by_key(project: ProjectTypeDef) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in project.get("tags", [])}
+            for start in range(0, len(names), _PROJECTS_A_CALL):
+                answer = client.batch_get_projects(names=list(names[start : start + _PROJECTS_A_CALL]))
+                for project in answer["projects"]:
+                    tags = {tag["key"]: tag["value"] for tag in project.get("tags", [])}
+                    parts = frozenset({WEBHOOK} & project.keys())
+                    found[project["name"]] = ExistingResource(tags, parts)
+        return found

@@ -107,7 +107,7 @@ AllowDestroy = Annotated[
     typer.Option(
         "--allow-destroy",
         help="Let Terraform delete or replace what holds something: repositories with their images, projects, "
-        "webhooks, roles.",
+        "webhooks, roles. What is taken over may lose principals that pull, and AWS tags.",
     ),
 ]
 DestroyRemoved = Annotated[
@@ -116,6 +116,15 @@ DestroyRemoved = Annotated[
         "--destroy-removed",
         help="Delete the repositories and builds that left the manifest, instead of letting them go. Refused where "
         "images would be lost or another build pulls them, unless --allow-destroy is given too.",
+    ),
+]
+Adopt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adopt",
+        metavar="PATTERN",
+        help="Take over what exists in AWS and is not this manifest's: a repository by its name, a build with its "
+        "project, role and logs by its. `*` stands for any letters; repeatable.",
     ),
 ]
 KeepGoing = Annotated[

@@ -246,6 +246,13 @@ RepositoryName = Annotated[
         "them, `/` between the parts",
     ),
 ]
+AdoptPattern = Annotated[
+    str,
+    Grammar(
+        r"[a-z0-9._/*?\[\]!-]+",
+        "is not a pattern of names: lower-case letters, digits, `.`, `_`, `-` and `/`, with `*`, `?` and `[…]` for any",
+    ),
+]
 Prefix = Annotated[
     str,
     Grammar(

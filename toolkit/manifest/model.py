@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.grammar import (
     AccountId,
+    AdoptPattern,
     AlternativeText,
     BucketName,
     EndpointUrl,
@@ -308,3 +309,10 @@ class Manifest(Spec):
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]
     )
     builds: tuple[BuildProjectSpec, ...] = Field((), strict=False, description="CodeBuild projects.")
+    adopt: tuple[AdoptPattern, ...] = Field(
+        (),
+        strict=False,
+        description="Repositories and builds that may be taken over where they exist already and are not this "
+        "manifest's: names, `*` stands for any letters. As `--adopt`.",
+        examples=[["docker-hub/library/nginx", "team/*"]],
+    )

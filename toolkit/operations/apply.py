@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
@@ -48,6 +48,7 @@ def apply(
     allows_destroy: bool = False,
     destroys: Collection[Kind] = (),
     on_budget: OnBudget = OnBudget.REFUSE,
+    adopt: Sequence[str] = (),
     keeps_going: bool = False,
 ) -> None:
     """Plan, show it to `review`, ask `confirm`, then do exactly that and hand the report to `publish`.
@@ -62,6 +63,7 @@ def apply(
         allows_destroy=allows_destroy,
         destroys=destroys,
         on_budget=on_budget,
+        adopt=adopt,
         keeps_going=keeps_going,
     )
     review(planned.plan)

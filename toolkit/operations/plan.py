@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from toolkit.oci.values import dataclass
-from toolkit.operations.adopt import heal
+from toolkit.operations.adopt import check_patterns, heal
 from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.guards import find_account, refuse_other_place
 from toolkit.operations.leaving import Kind, find_leaving
@@ -51,15 +51,18 @@ def plan(
     destroys: Collection[Kind] = (),
     reads_sizes: bool = False,
     on_budget: OnBudget = OnBudget.REFUSE,
+    adopt: Sequence[str] = (),
     keeps_going: bool = False,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
     What the state holds and `desired` does not name is let go of; what `destroys` names of it is deleted.
-    `allows_destroy` lets images and logs be lost, and what is there be replaced. `reads_sizes` reads the documents of
-    what is to be copied, so that the plan is exact: counted pulls, kept in the cache for the copy. With `keeps_going` a
-    refusal of one image does not stop the others.
+    `allows_destroy` lets images and logs be lost, and what is there be replaced. `adopt` are patterns of what may be
+    taken over, besides those of the manifest. `reads_sizes` reads the documents of what is to be copied, so that the
+    plan is exact: counted pulls, kept in the cache for the copy. With `keeps_going` a refusal of one image does not
+    stop the others.
     """
+    check_patterns(desired, adopt)
     account = find_account(desired, services)
     existing = services.ecr.repositories()
     desired, unselected, unlisted = select_images(desired, services)
@@ -70,21 +73,21 @@ def plan(
         refuse_old_provider(desired, work_dir)
         state = services.terraform.state(work_dir)
         refuse_other_place(state, account)
-        healing = heal(desired, existing, state, work_dir, services, keeps_tainted=not allows_destroy)
+        healing = heal(desired, existing, state, work_dir, services, allows_destroy=allows_destroy, adopt=adopt)
         leaving = find_leaving(desired, state, destroys=destroys, allows_destroy=allows_destroy)
-        if healing.adoptions or leaving.let_go:
-            work_dir = write(render(desired, adopt=healing.adoptions, let_go=leaving.let_go), services.work_path)
+        if healing.imports or leaving.let_go:
+            work_dir = write(render(desired, adopt=healing.imports, let_go=leaving.let_go), services.work_path)
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.detail(services.terraform.plan(work_dir))
-        plan_file = replace(plan_file, changes=with_creation_rights(desired, plan_file.changes))
-        losses, users = _look_at_losses(desired, plan_file.changes, state, services)
+        changes = with_creation_rights(desired, healing.true_changes(plan_file.changes))
+        losses, users = _look_at_losses(desired, changes, state, services)
         observed = observation.result()
 
     def decide(seen: Observed) -> Plan:
         return make_plan(
             desired,
             replace(seen, tags={}) if unselected or unlisted else seen,  # what a selection would name is not known
-            plan_file.changes,
+            changes,
             account,
             allows_destroy=allows_destroy,
             destroys_removed=bool(destroys),
@@ -102,8 +105,15 @@ def plan(
             made = decide_with_alternatives(observation.result(), services, decide)
     made = replace(
         made,
-        refusals=(*healing.conflicts, *unselected, *made.refusals),
-        notices=(*extra_file_notices(work_dir), *leaving.notices, *unlisted, *made.notices),
+        refusals=(*healing.refusals, *unselected, *made.refusals),
+        notices=(
+            *extra_file_notices(work_dir),
+            *healing.notices,
+            *leaving.notices,
+            *unlisted,
+            *made.notices,
+        ),
+        adopted=healing.adopted,
     )
     return Planned(made, plan_file)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
 from toolkit.oci.values import dataclass
+from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
@@ -32,8 +33,8 @@ class Ecr(ObservedEcr, Protocol):
     def repositories(self) -> Mapping[str, str]:
         """Name -> ARN."""
 
-    def resource_tags(self, arn: str) -> Mapping[str, str]:
-        """AWS tags of a repository."""
+    def repository(self, name: str) -> ExistingRepository | None:
+        """With its tags and policies; None without it."""
 
 
 class Terraform(Protocol):
@@ -73,19 +74,16 @@ class Terraform(Protocol):
 
 
 class Leftovers(Protocol):
-    """Look-ups of what an interrupted apply may have left; None is "not there", else the AWS tags."""
+    """Look-ups of what builds may have already; None is "not there"."""
 
-    def role_tags(self, name: str) -> Mapping[str, str] | None:
-        """Of an IAM role."""
+    def role(self, name: str) -> ExistingResource | None:
+        """An IAM role and its inline policies."""
 
-    def log_group_tags(self, name: str) -> Mapping[str, str] | None:
-        """Of a log group."""
+    def log_group(self, name: str) -> ExistingResource | None:
+        """A log group."""
 
-    def project_tags(self, name: str) -> Mapping[str, str] | None:
-        """Of a CodeBuild project."""
-
-    def webhook_tags(self, name: str) -> Mapping[str, str] | None:
-        """Of the project that the webhook belongs to."""
+    def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
+        """Those CodeBuild projects that are there, by name."""
 
 
 class Losses(Protocol):

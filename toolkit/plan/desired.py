@@ -249,6 +249,7 @@ class Desired:
     `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
     `registries` has those that the manifest says something about, by canonical host. With a `mirror_account_id` the
     builds pull from that account's registry in the same region, and there are no repositories and no images.
+    `adopt` are patterns of the names of repositories and builds that may be taken over where they exist.
     `provider_versions` is a constraint of Terraform's; `extra_files` are texts of the user's own by name, which
     `toolkit.operations.load` reads.
     """
@@ -265,6 +266,7 @@ class Desired:
     builds: tuple[DesiredBuild, ...] = ()
     registries: Mapping[str, DesiredRegistry] = field(default_factory=dict)
     mirror_account_id: str | None = None
+    adopt: tuple[str, ...] = ()
     provider_needs: tuple[ProviderNeed, ...] = ()
     workspace: str = "default"
     provider_versions: str = PROVIDER_VERSIONS

@@ -118,35 +118,69 @@ def required_provider(versions: str) -> str:
     return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
+def repository_module(name: str) -> str:
+    """The module instance of the repository `name`: what all of its resources' addresses begin with."""
+    return f"module.base_images.module.repositories[{encode(name)}]."
+
+
 def repository_address(name: str) -> str:
     """Where the state holds the repository `name`."""
-    return f"module.base_images.module.repositories[{encode(name)}].aws_ecr_repository.this"
+    return f"{repository_module(name)}aws_ecr_repository.this"
+
+
+def lifecycle_policy_address(name: str) -> str:
+    """Where the state holds the lifecycle policy of the repository `name`."""
+    return f'{repository_module(name)}aws_ecr_lifecycle_policy.this["this"]'
+
+
+def repository_policy_address(name: str) -> str:
+    """Where the state holds the repository policy of the repository `name`."""
+    return f'{repository_module(name)}aws_ecr_repository_policy.this["this"]'
+
+
+def build_module(build: DesiredBuild) -> str:
+    """The module instance of `build`: what all of its resources' addresses begin with."""
+    return f"module.base_images.module.builds[{encode(build.name)}]."
 
 
 def role_address(build: DesiredBuild) -> str:
     """Where the state holds the IAM role of `build`, unless it runs as one that is not ours."""
-    return f'module.base_images.module.builds[{encode(build.name)}].aws_iam_role.this["this"]'
+    return f'{build_module(build)}aws_iam_role.this["this"]'
+
+
+def role_policy_address(build: DesiredBuild) -> str:
+    """Where the state holds the inline policy `build` of that role."""
+    return f'{build_module(build)}aws_iam_role_policy.this["this"]'
+
+
+def extra_policy_address(build: DesiredBuild) -> str:
+    """Where the state holds its inline policy `extra`, with the manifest's statements."""
+    return f'{build_module(build)}aws_iam_role_policy.extra["this"]'
 
 
 def log_group_address(build: DesiredBuild) -> str:
     """Where the state holds the log group of `build`."""
-    group = f"aws_cloudwatch_log_group.this[{encode(build.log_group_name)}]"
-    return f"module.base_images.module.builds[{encode(build.name)}].{group}"
+    return f"{build_module(build)}aws_cloudwatch_log_group.this[{encode(build.log_group_name)}]"
 
 
 def batch_role_address(build: DesiredBuild) -> str:
     """Where the state holds the IAM role that runs batches of `build`."""
-    return f'module.base_images.module.builds[{encode(build.name)}].aws_iam_role.batch["this"]'
+    return f'{build_module(build)}aws_iam_role.batch["this"]'
+
+
+def batch_policy_address(build: DesiredBuild) -> str:
+    """Where the state holds the inline policy `batch` of that role."""
+    return f'{build_module(build)}aws_iam_role_policy.batch["this"]'
 
 
 def webhook_address(build: DesiredBuild) -> str:
     """Where the state holds the webhook of `build`."""
-    return f'module.base_images.module.builds[{encode(build.name)}].aws_codebuild_webhook.this["this"]'
+    return f'{build_module(build)}aws_codebuild_webhook.this["this"]'
 
 
 def project_address(build: DesiredBuild) -> str:
     """Where the state holds the CodeBuild project of `build`."""
-    return f"module.base_images.module.builds[{encode(build.name)}].aws_codebuild_project.this"
+    return f"{build_module(build)}aws_codebuild_project.this"
 
 
 @cache

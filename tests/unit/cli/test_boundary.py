@@ -158,6 +158,8 @@ def test_a_usage_error_in_a_stream_is_its_last_line(tmp_path: Path) -> None:
 def test_a_saved_plan_takes_no_flag_of_the_plan(tmp_path: Path) -> None:
     done = Toolkit(tmp_path).run("apply", "plan.toolkit", "--allow-destroy").expect(64)
     assert "toolkit plan --allow-destroy" in done.stderr
+    done = Toolkit(tmp_path).run("apply", "plan.json", "--adopt", "web").expect(64)
+    assert "toolkit plan --adopt" in done.stderr
 
 
 def test_a_usage_error_comes_in_the_format_asked_for(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     DEFAULT_LOCK_TIMEOUT,
+    Adopt,
     AllowDestroy,
     CacheDirectory,
     DestroyRemoved,
@@ -62,6 +63,7 @@ def command(
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
+    adopt: Adopt = None,
     require_commit: Annotated[
         str | None,
         typer.Option(
@@ -111,11 +113,16 @@ def command(
         if saved_plan is not None:
             from toolkit.cli.apply_file import apply_file
 
-            given = {"--allow-destroy": allow_destroy, "--destroy-removed": destroy_removed, "--keep-going": keep_going}
+            given = {
+                "--adopt": bool(adopt),
+                "--allow-destroy": allow_destroy,
+                "--destroy-removed": destroy_removed,
+                "--keep-going": keep_going,
+            }
             if decided := [name for name, is_given in given.items() if is_given]:
                 raise UsageError(
                     "usage.saved_plan",
-                    f"what `{saved_plan}` may destroy and leave out was decided when it was made",
+                    f"what `{saved_plan}` may take over, destroy and leave out was decided when it was made",
                     hint=f"make another: `toolkit plan {' '.join(decided)} --out FILE`",
                 )
             is_named = getattr(context.get_parameter_source("file"), "name", "") == "COMMANDLINE"
@@ -152,6 +159,7 @@ def command(
                 allows_destroy=allow_destroy,
                 destroys=tuple(Kind) if destroy_removed else (),
                 on_budget=on_budget or OnBudget.REFUSE,
+                adopt=adopt or (),
                 keeps_going=keep_going,
             )
         return 0

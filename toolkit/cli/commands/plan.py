@@ -10,6 +10,7 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     DEFAULT_LOCK_TIMEOUT,
+    Adopt,
     AllowDestroy,
     BudgetPolicy,
     CacheDirectory,
@@ -62,6 +63,7 @@ def command(
         bool,
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
+    adopt: Adopt = None,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
     keep_going: KeepGoing = False,
@@ -109,6 +111,7 @@ def command(
                 destroys=tuple(Kind) if destroy_removed else (),
                 reads_sizes=sizes,
                 on_budget=on_budget,
+                adopt=adopt or (),
                 keeps_going=keep_going,
             )
             run.show_plan(planned.plan)

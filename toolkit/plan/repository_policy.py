@@ -1,0 +1,217 @@
+"""Who may pull by a repository policy, and whether another policy would take that away. Pure.
+
+A statement is AWS's JSON object in one normal form: lists where AWS takes a single value too, sorted, and an account's
+id for the ARN of its root. Equal statements then mean the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from toolkit.plan.desired import DesiredRepository
+
+if TYPE_CHECKING:
+    from toolkit.manifest.repository_statement import RepositoryStatementSpec
+
+PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+"""What the module `ecr-repository` grants to principals and organisations that may pull."""
+
+Statement = Mapping[str, Any]
+
+_ORGANIZATION = "aws:PrincipalOrgID"
+# The manifest's word for AWS's, of a statement and of principals.
+_WORDS = {
+    "Sid": "sid",
+    "Effect": "effect",
+    "Principal": "principals",
+    "AWS": "aws",
+    "Service": "services",
+    "Action": "actions",
+    "Condition": "conditions",
+}
+# A pull reads documents and layers; asking whether a layer is there is for pushes.
+_NEEDED = ("ecr:batchgetimage", "ecr:getdownloadurlforlayer")
+_ROOT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):root")
+_ARN_ACCOUNT = re.compile(r"arn:[^:]+:(?:iam|sts)::([0-9]{12}):")
+# What the manifest takes for the id of a statement that is not the module's own.
+_SID = re.compile(r"(?!(?:PullByPrincipals|PullByOrganization)$)[A-Za-z0-9]{1,64}")
+# AWS puts the unique id of a user or role into a policy once it is deleted; nobody has that id again.
+_DELETED = re.compile(r"A(?:RO|ID)A[A-Z0-9]{12,}")
+
+
+def read_statements(text: str | None) -> tuple[Statement, ...]:
+    """The statements of a policy's JSON text; none without a policy."""
+    found = json.loads(text).get("Statement", []) if text else []
+    return tuple(_normal(statement) for statement in ([found] if isinstance(found, dict) else found))
+
+
+def wanted_statements(repository: DesiredRepository) -> tuple[Statement, ...]:
+    """The statements of the policy that the module `ecr-repository` makes; none where it makes no policy."""
+    made: list[Statement] = []
+    if repository.pull_principals:
+        made.append(principals_statement(repository.pull_principals))
+    if repository.organization_id is not None:
+        made.append(organization_statement(repository.organization_id))
+    made += [_of_manifest(statement) for statement in repository.policy_statements]
+    return tuple(_normal(statement) for statement in made)
+
+
+def principals_statement(principals: Iterable[str]) -> Statement:
+    """What the module makes of `pull_principals`."""
+    return {
+        "Sid": "PullByPrincipals",
+        "Effect": "Allow",
+        "Principal": {"AWS": list(principals)},
+        "Action": list(PULL_ACTIONS),
+    }
+
+
+def organization_statement(organization_id: str) -> Statement:
+    """What the module makes of `organization_id`."""
+    return {
+        "Sid": "PullByOrganization",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": list(PULL_ACTIONS),
+        "Condition": {"StringEquals": {_ORGANIZATION: organization_id}},
+    }
+
+
+def lost_pullers(before: Sequence[Statement], after: Sequence[Statement], account_id: str) -> tuple[str, ...]:
+    """Who can pull by `before` and could not, or not for certain, by `after`, in the repository of `account_id`.
+
+    Each is named once, as the policy names it: `*`, an account's id, an ARN, a service. Conditions are not weighed:
+    whoever passes one may fail another, so only the same condition or none keeps what it let in.
+    """
+    now, then = list(_grants(before)), set(_grants(after))
+    shut_out = {who for statement in after if statement not in before for who in _denied(statement)}
+
+    def keeps(principal: str, action: str, condition: str) -> bool:
+        if not {principal, _account_of(principal), "*"}.isdisjoint(shut_out):
+            return False
+        covers = _who_covers(principal, account_id)
+        return any((who, action, under) in then for who in covers for under in (condition, ""))
+
+    pullers = [grant for grant in now if _can_pull(grant[0], now)]
+    return tuple(dict.fromkeys(grant[0] for grant in pullers if not keeps(*grant)))
+
+
+def policy_settings(statements: Iterable[Statement]) -> dict[str, object]:
+    """The `repository_settings` that make the module write these statements, each field in its simplest form.
+
+    Principals that are deleted are left out: AWS takes them in no new policy. A statement that no word is for makes
+    `policy_statements` a value that the manifest does not take.
+    """
+    principals: list[str] = []
+    organization_id = None
+    others: list[Statement] = []
+    for statement in statements:
+        named = list(_principals(statement))
+        organization = statement.get("Condition", {}).get("StringEquals", {}).get(_ORGANIZATION, [None])[0]
+        if named and "*" not in named and statement == _normal(principals_statement(named)):
+            principals = named
+        elif organization and statement == _normal(organization_statement(organization)):
+            organization_id = organization
+        elif named:
+            others.append(_words(statement, named))
+    return {"pull_principals": principals, "organization_id": organization_id, "policy_statements": others}
+
+
+def _words(statement: Statement, principals: list[str]) -> dict[str, object]:
+    """As the manifest writes a statement; what it has no word for stays under AWS's name for it, and is refused."""
+    words = {_WORDS.get(name, name): value for name, value in statement.items()}
+    if not _SID.fullmatch(str(words.get("sid", ""))):
+        words.pop("sid", None)  # a name for readers alone
+    if "Principal" in statement:
+        alive = {kind: [name for name in names if name in principals] for kind, names in statement["Principal"].items()}
+        words["principals"] = {_WORDS.get(kind, kind): names for kind, names in alive.items() if names}
+    return words
+
+
+def _grants(statements: Iterable[Statement]) -> Iterator[tuple[str, str, str]]:
+    """Principal, needed action and condition (as text, "" for none) of everything that is allowed."""
+    for statement in statements:
+        if statement.get("Effect") == "Allow":
+            condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""
+            for principal in _principals(statement):
+                for action in _NEEDED:
+                    if _covers(statement, action):
+                        yield principal, action, condition
+
+
+def _denied(statement: Statement) -> Iterator[str]:
+    if statement.get("Effect") == "Deny" and any(_covers(statement, action) for action in _NEEDED):
+        yield from _principals(statement)
+
+
+def _covers(statement: Statement, action: str) -> bool:
+    if "NotAction" in statement:
+        return not any(fnmatchcase(action, pattern.lower()) for pattern in statement["NotAction"])
+    return any(fnmatchcase(action, pattern.lower()) for pattern in statement.get("Action", ()))
+
+
+def _principals(statement: Statement) -> Iterator[str]:
+    """By name; those of a `NotPrincipal` are everybody else."""
+    if "NotPrincipal" in statement:
+        yield "*" if statement["Effect"] == "Deny" else f"everybody but {json.dumps(statement['NotPrincipal'])}"
+        return
+    for names in statement.get("Principal", {}).values():
+        yield from (name for name in names if not _DELETED.fullmatch(name))
+
+
+def _can_pull(principal: str, grants: Sequence[tuple[str, str, str]]) -> bool:
+    return all(any(who in (principal, "*") and what == action for who, what, _ in grants) for action in _NEEDED)
+
+
+def _who_covers(principal: str, account_id: str) -> Iterator[str]:
+    """Whose rights `principal` has too: its account's, unless that is the repository's own, where IAM decides then."""
+    yield from (principal, "*")
+    account = _account_of(principal)
+    if account not in (None, account_id):
+        yield account
+
+
+def _account_of(principal: str) -> str | None:
+    found = _ARN_ACCOUNT.match(principal)
+    return found[1] if found else None
+
+
+def _of_manifest(statement: RepositoryStatementSpec) -> Statement:
+    """As the module `ecr-repository` writes it."""
+    given = statement.model_dump(mode="json", exclude_defaults=True)
+    made = {name: given[word] for name, word in _WORDS.items() if given.get(word)}
+    principals = {name: given["principals"][word] for name, word in _WORDS.items() if given["principals"].get(word)}
+    return {"Effect": statement.effect, **made, "Principal": principals}
+
+
+def _normal(statement: Statement) -> Statement:
+    made = dict(statement)
+    for key in ("Action", "NotAction", "Resource", "NotResource"):
+        if key in made:
+            made[key] = _texts(made[key])
+    for key in ("Principal", "NotPrincipal"):
+        if key in made:
+            named = {"AWS": "*"} if made[key] == "*" else made[key]
+            made[key] = {kind: _texts(_account_or_self(name) for name in _list(names)) for kind, names in named.items()}
+    if "Condition" in made:
+        made["Condition"] = {
+            operator: {key: _texts(values) for key, values in keys.items()}
+            for operator, keys in made["Condition"].items()
+        }
+    return made
+
+
+def _account_or_self(name: str) -> str:
+    return _ROOT.sub(r"\1", name)
+
+
+def _texts(value: Any) -> list[str]:
+    return sorted({str(item).lower() if isinstance(item, bool) else str(item) for item in _list(value)})
+
+
+def _list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str | bool | int | float) else list(value)
