@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from toolkit.events import NoticeGiven
 from toolkit.oci.values import dataclass
 from toolkit.operations.adopt import check_patterns, heal
 from toolkit.operations.alternatives import decide_with_alternatives
@@ -74,6 +75,8 @@ def plan(
         state = services.terraform.state(work_dir)
         refuse_other_place(state, account)
         healing = heal(desired, existing, state, work_dir, services, allows_destroy=allows_destroy, adopt=adopt)
+        for refusal in healing.refusals:  # known long before Terraform has planned
+            services.emit(NoticeGiven(refusal.code, refusal.message, refusal.hint))
         leaving = find_leaving(desired, state, destroys=destroys, allows_destroy=allows_destroy)
         if healing.imports or leaving.let_go:
             work_dir = write(render(desired, adopt=healing.imports, let_go=leaving.let_go), services.work_path)

@@ -279,7 +279,7 @@ class Desired:
 
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""
-        return replace(self, repositories=(), images=(), selections=(), builds=(), provider_needs=())
+        return replace(self, repositories=(), images=(), selections=(), builds=(), adopt=(), provider_needs=())
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""
