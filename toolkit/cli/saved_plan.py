@@ -31,7 +31,8 @@ from toolkit.plan.confidential import secret_looking
 from toolkit.plan.desired import Desired
 from toolkit.plan.fitting import misfits
 from toolkit.plan.model import Plan
-from toolkit.terraform.plan_contents import LOCK_FILE, PlanContents, config_misfits, read_contents
+from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
+from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
 from toolkit.terraform.root_module import RootModule, render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.work_dir import files_for, files_of, write
@@ -42,7 +43,6 @@ _SCHEMA_VERSION = 2
 _MOST_NAMED = 8
 _ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
 _TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
-_LOCKED_PROVIDER = re.compile(r'^provider "([^"]+)" \{\n\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
 # What a plan may add to the rendered files: that a resource enters the state, or leaves it. No expression is in them.
 _ADOPTING = re.compile(
     r"(#.*|(import|moved|removed) \{|  lifecycle \{|    destroy = (true|false)|  (to|from) += [^\s(){}$%]+"
@@ -158,7 +158,7 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
         "schema_version": _SCHEMA_VERSION,
         "toolkit_version": __version__,
         "terraform_version": read_contents(terraform_plan).terraform_version,
-        "providers": dict(_LOCKED_PROVIDER.findall(provider_lock.decode("utf-8", "replace"))),
+        "providers": locked_providers(provider_lock.decode("utf-8", "replace")),
         "work_dir": None if desired.backend else str(work_dir.path.resolve()),
         "checkout": origin.checkout and asdict(origin.checkout),
     }
