@@ -141,15 +141,18 @@ def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> 
             yield f"Terraform's plan would {min(actions)} `{address}`, which the saved plan does not say"
 
 
-def variable_misfits(shown: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
-    """The root module's variables that Terraform's plan was not made with, as sentences."""
-    wanted: dict[str, object] = {}
-    for name, text in files.items():
-        if "/" not in name and name.endswith(".auto.tfvars.json"):
+def variable_misfits(shown: Mapping[str, Any], extra_files: Mapping[str, str]) -> Iterator[str]:
+    """The variables that `extra_files` declare and Terraform's plan has other values of, as sentences.
+
+    Nothing else declares one. A value is the variable's default, or what a `*.auto.tfvars.json` says.
+    """
+    declared = shown.get("configuration", {}).get("root_module", {}).get("variables", {})
+    wanted = {name: variable.get("default") for name, variable in declared.items()}
+    for name, text in sorted(extra_files.items()):
+        if name.endswith(".auto.tfvars.json"):
             wanted |= json.loads(text)
-    used = {name: variable.get("value") for name, variable in shown.get("variables", {}).items()}
-    for name in sorted(wanted.keys() | used.keys()):
-        if wanted.get(name) != used.get(name):
+    for name, variable in sorted(shown.get("variables", {}).items()):
+        if wanted.get(name) != variable.get("value"):
             yield f"Terraform's plan was made with another value of the variable `{name}`"
 
 
