@@ -28,9 +28,8 @@ MODULES = ("base-images", "codebuild-project", "ecr-repository")
 INPUT_FORMAT = 1
 """Which fields the input of `base-images` has. Count it up with every change of them, here and in the module."""
 
-_INSTANCE = re.compile(
-    r'(?P<address>(?:module\.\w+\.)*module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])(?:\..+)?'
-)
+# Not of any other module: one in a file of the user's may have calls of these names.
+_INSTANCE = re.compile(r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])')
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
