@@ -23,19 +23,20 @@ from toolkit.cli import sealed_archive
 from toolkit.cli.checkout import Checkout, find_checkout
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
-from toolkit.events import NoticeGiven
+from toolkit.events import Emit, NoticeGiven
 from toolkit.oci.values import dataclass
 from toolkit.operations.load import desired_of
 from toolkit.operations.plan import Planned
 from toolkit.plan.confidential import secret_looking
 from toolkit.plan.desired import Desired
-from toolkit.plan.fitting import misfits
+from toolkit.plan.fitting import misfits, refuse_misfits
 from toolkit.plan.model import Plan
+from toolkit.terraform.local_state import read_local_state
 from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
 from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
 from toolkit.terraform.root_module import RootModule, render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.work_dir import files_for, files_of, write
+from toolkit.terraform.work_dir import files_for, files_of, usable, write
 
 KEY_VARIABLE = "TOOLKIT_PLAN_KEY"
 _SHORTEST_KEY = 16
@@ -179,6 +180,12 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
     return saved
 
 
+def save_plan(emit: Emit, path: Path, planned: Planned, desired: Desired, origin: Origin) -> None:
+    """Put the plan into `path`, and say what in it may be secret."""
+    if notice := confidential_notice(write_plan(path, planned, desired, origin)):
+        emit(notice)
+
+
 def confidential_notice(saved: SavedPlan) -> NoticeGiven | None:
     """Names what may be secret in the file, if anything is."""
     state = read_contents(saved.terraform_plan).sensitive
@@ -216,8 +223,8 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     text, desired = _read_manifest(path, members[_MANIFEST], files)
     made_of = desired.emptied() if plan.is_destroy else desired
     contents = read_contents(members[_TERRAFORM_PLAN])
-    _refuse_misfit(path, [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
-    _refuse_misfit(path, config_misfits(contents, files))
+    refuse_misfits(f"`{path}`", [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
+    refuse_misfits(f"`{path}`", config_misfits(contents, files))
     return SavedPlan(
         path=path,
         plan=plan,
@@ -294,13 +301,6 @@ def _only_adopts(name: str, content: bytes) -> bool:
     return "/" not in name and name.endswith(".tf") and all(map(_ADOPTING.fullmatch, lines))
 
 
-def _refuse_misfit(path: Path, sentences: Iterable[str]) -> None:
-    found = list(sentences)
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise Refused("plan.misfit", f"`{path}` does not fit together: {found[0]}{more}", hint=PLAN_AGAIN)
-
-
 def refuse_other_commit(saved: SavedPlan, commit: str) -> None:
     """Raise Refused unless the plan was made from just what is in `commit`."""
     checkout = saved.about.checkout
@@ -337,29 +337,19 @@ def unpack(saved: SavedPlan, work_path: Path) -> Planned:
         _refuse_other_state(saved, contents, work_path)
     work_dir = write(RootModule({name: content.decode() for name, content in saved.files.items()}), work_path)
     places = {LOCK_FILE: saved.provider_lock, work_dir.plan_path.name: saved.terraform_plan}
-    try:
+    with usable(work_path):
         for name, content in places.items():
             write_atomically(work_path / name, content, mode=0o600)
         for name in saved.files:
             (work_path / name).chmod(0o600)
             for folder in list((work_path / name).parents)[: len(Path(name).parts) - 1]:
                 folder.chmod(0o700)
-    except OSError as error:
-        raise Refused(
-            "terraform.work_dir_unusable",
-            f"the directory `{work_path}` cannot be used: {error.strerror}",
-            hint="make it writable, or name another one",
-        ) from error
     return Planned(saved.plan, PlanFile(work_dir.plan_path, work_dir, saved.plan.infra_changes))
 
 
 def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Path) -> None:
-    state = work_path / "terraform.tfstate"
-    try:
-        lineage = json.loads(state.read_bytes())["lineage"]
-    except (OSError, ValueError, KeyError, TypeError):
-        lineage = None
-    if not contents.state.lineage or lineage != contents.state.lineage:
+    state = read_local_state(work_path, saved.desired.workspace)
+    if not state or not state.lineage or state.lineage != contents.state.lineage:
         raise Refused(
             "plan.local_state",
             f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, not in `{work_path}`",

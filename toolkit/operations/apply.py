@@ -19,6 +19,7 @@ from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
+from toolkit.plan.fitting import refuse_misfits
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
@@ -166,9 +167,7 @@ def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, servi
         for change, was in zip(told, made.infra_changes, strict=True)
         if change != was
     ]
-    if differences:
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        raise Refused("plan.misfit", f"the plan does not fit together: {differences[0]}{more}", hint=PLAN_AGAIN)
+    refuse_misfits("the plan", differences)
 
 
 def _is_done_already(made: Plan, plan_file: PlanFile, services: Services) -> bool:

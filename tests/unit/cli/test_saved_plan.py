@@ -126,12 +126,21 @@ def test_a_state_that_has_moved_with_its_folder_is_the_same(desk: Desk, there: s
     desk.away.mkdir()
     (desk.away / ".toolkit-files").write_text("")
     if there:
-        (desk.away / "terraform.tfstate").write_text(json.dumps({"lineage": there, "serial": 3}))
+        (desk.away / "terraform.tfstate").write_text(json.dumps({"version": 4, "lineage": there, "serial": 3}))
     if fits:
         unpack(read_plan(desk.path, {}), desk.away)
     else:
         with pytest.raises(Refused, match="changes a state that is a file in"):
             unpack(read_plan(desk.path, {}), desk.away)
+
+
+def test_the_state_is_the_one_of_the_workspace(desk: Desk) -> None:
+    desk.save(MANIFEST + "terraform: {workspace: staging}\n", state={"lineage": "L", "serial": 3})
+    state = desk.away / "terraform.tfstate.d" / "staging" / "terraform.tfstate"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"version": 4, "lineage": "L"}))
+    (desk.away / ".toolkit-files").write_text("")
+    unpack(read_plan(desk.path, {}), desk.away)
 
 
 def first_seed(key: str, value: object) -> Callable[[bytes], bytes]:

@@ -101,7 +101,7 @@ def command(
         )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
-                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
+                from toolkit.cli.saved_plan import prepare, save_plan
 
                 origin = prepare(out, file, text, (services.work_path, cache_dir))
             planned = plan(
@@ -117,9 +117,7 @@ def command(
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                saved = write_plan(out, planned, desired, origin)
-                if notice := confidential_notice(saved):
-                    run.emit(notice)
+                save_plan(run.emit, out, planned, desired, origin)
         if not detailed_exitcode:
             return 0
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
