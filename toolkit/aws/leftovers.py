@@ -1,6 +1,6 @@
 """What exists in AWS under a build project's names, and whose it is.
 
-An interrupted `terraform apply` leaves resources that its state does not know; these look-ups find them again.
+It was left by an interrupted `terraform apply` or a lost state, or somebody else made it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """A reviewed plan on its way from `toolkit plan --out FILE` to `toolkit apply FILE`, to another machine if need be.
 
 The file has all that an apply needs: our plan, Terraform's, the files that Terraform read, the provider's lock file,
-and the manifest that all of it was made from. A reader trusts none of it for itself. It resolves the manifest again and
-holds every image of the plan against it; it renders the root module again and wants the same files; and Terraform's
-plan must have been made for just these. What is left to trust is what nothing in the file can prove: the pinned digests
-and the manifest itself. They were reviewed, and a signature (`TOOLKIT_PLAN_KEY`) says that they are still the same.
+and the manifest that all of it was made from. Each part is held against the others. The manifest is resolved again, and
+every image of the plan must be one that it asks for. It is rendered again, and the files must be the same, but for
+blocks that import into the state or remove from it. Terraform's plan must have been made for just these files; that its
+changes are those of our plan is seen by `operations.apply`, which may start the provider.
+
+What nothing in the file can prove are the pinned digests and the manifest itself. They were reviewed, and a signature
+(`TOOLKIT_PLAN_KEY`) says that they are still the same.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 It is a thin call of the module `base-images`. That one has a `module` call with `for_each` around a one-repository
 module: a third of the CPU of `for_each` inside the module and half of a block for each repository, at 1,000 of them.
 What differs between manifests is data in `base-images.json`, so the HCL stays still; only what Terraform takes from no
-data (backend, provider, adoption) is written into it. A root module of somebody else's calls `base-images` with the
-same file.
+data (backend, provider, what enters or leaves the state) is written into it. A root module of somebody else's calls
+`base-images` with the same file.
 """
 
 from __future__ import annotations

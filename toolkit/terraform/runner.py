@@ -1,4 +1,4 @@
-"""Drives Terraform through python-terraform: init, plan into a file, apply exactly that file, look into the state.
+"""Drives Terraform through python-terraform: init, plan into a file, apply exactly that file, read plan and state.
 
 python-terraform makes the command lines; the processes are ours (`process`), because it reads output only at the end,
 and writes variables to temporary files, parses states and answers any method name, none of which we want.

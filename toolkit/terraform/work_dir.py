@@ -1,8 +1,8 @@
 """The directory that Terraform runs in: generated files, the modules beside them, Terraform's own files.
 
-Generated files are listed in `.toolkit-files`; only what is listed there is ever overwritten or removed. Terraform's
-state and lock file and the user's own files are never touched. `.gitignore` names what belongs to one machine; a local
-state is not in it, so that it is not lost unseen.
+Generated files are listed in `.toolkit-files`; only what is listed there is overwritten or removed here. What else
+Terraform would read is named in the plan, or refused. `.gitignore` names what belongs to one machine; a local state is
+not in it, so that it is not lost unseen.
 """
 
 from __future__ import annotations

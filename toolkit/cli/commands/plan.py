@@ -32,8 +32,8 @@ from toolkit.plan.on_budget import OnBudget
 NAME = "plan"
 HELP = (
     "Show what apply would do: Terraform's changes, the images to copy, and the counted Docker Hub pulls that they "
-    "cost. Changes nothing in AWS but Terraform's state, which it locks and mends after an apply that broke off; costs "
-    "no pull without --sizes or `signatures: keep`."
+    "cost. Changes no resource. Locks Terraform's state and, after an interrupted apply, repairs it. Costs no pull "
+    "without --sizes or `signatures: keep`."
 )
 EXAMPLES = (
     "Examples:  toolkit plan   |   toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   |   "
