@@ -363,6 +363,14 @@ def test_show_verifies_with_the_key_and_keeps_it_to_itself(desk: Desk) -> None:
     assert "is not signed" in unsigned.stderr
 
 
+def test_apply_says_that_nobody_has_checked_the_signature(desk: Desk) -> None:
+    desk.save(key=KEY.encode())
+    (desk.path.parent / "images.yaml").write_text(MANIFEST)
+    done = desk.toolkit.run("apply", "plan.toolkit", "-f", "images.yaml").expect(7)
+    assert "[plan.unverified]" in done.stderr
+    assert "is not the manifest that `plan.toolkit` was made from" in done.stderr
+
+
 def test_show_refuses_what_apply_would_refuse(desk: Desk) -> None:
     desk.save()
     edit(desk.path, plan_json=source(registry="evil.test"))
