@@ -209,7 +209,7 @@ _TABLE = (
         r"\b(EntityAlreadyExists|ResourceAlreadyExistsException)\b",
         TerraformFailed,
         "terraform.resource_exists",
-        "run again: what carries this manifest's tags is imported. For what is somebody else's: --adopt, or another name",
+        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
     ),
     _Row(
         r"Could not find access token for server type (?P<host>[\w-]+)",

@@ -100,7 +100,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
             "`aws_iam_role.this`: creating IAM Role (r): operation error IAM: CreateRole, "
             "EntityAlreadyExists: Role with name r already exists"
         ),
-        "run again: what carries this manifest's tags is imported. For what is somebody else's: --adopt, or another name",
+        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
     ),
     (
         "endpoint_unreachable",
@@ -201,7 +201,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
             "CloudWatch Logs: CreateLogGroup, ResourceAlreadyExistsException: The specified log group "
             "already exists"
         ),
-        "run again: what carries this manifest's tags is imported. For what is somebody else's: --adopt, or another name",
+        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
     ),
     (
         "no_git_token",
