@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -246,8 +245,6 @@ class _Terraform:
         return State(lineage="the only one" if self._planned_at else "", serial=self._planned_at)
 
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
-        files = plan_file.work_dir.path.glob("*.auto.tfvars.json")
-        values = {name: value for file in files for name, value in json.loads(file.read_text()).items()}
         return {
             "resource_changes": [
                 {
@@ -258,7 +255,6 @@ class _Terraform:
                 }
                 for change in plan_file.changes
             ],
-            "variables": {name: {"value": value} for name, value in values.items()},
         }
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:

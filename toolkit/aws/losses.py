@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
+from toolkit.aws.leftovers import describe_log_group, describe_projects, tags_of
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
 from toolkit.oci.digest import Digest
@@ -55,15 +56,14 @@ class LossService:
         """The logs of the log group `name`; none where it does not exist."""
         client = self._session.client("logs")
         with explained():
-            groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
-        found = groups[0] if groups and groups[0].get("logGroupName") == name else None
+            found = describe_log_group(client, name)
         return Loss("log group", name, size=found.get("storedBytes", 0) if found else 0)
 
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         """By repository: the CodeBuild projects of other manifests of ours that pull from it."""
         found: dict[str, list[str]] = {}
         for project in self._projects() if repositories else ():
-            tags = {tag["key"]: tag["value"] for tag in project.get("tags", [])}
+            tags = tags_of(project)
             if MANAGED_BY not in tags or tags.get(MANIFEST) == manifest:
                 continue
             text = project["source"].get("buildspec", "") + "\n" + project["environment"]["image"] + "\n"
@@ -110,9 +110,4 @@ class LossService:
         client = self._session.client("codebuild")
         with explained():
             names = [name for page in client.get_paginator("list_projects").paginate() for name in page["projects"]]
-            for part in _parts(names):
-                yield from client.batch_get_projects(names=part)["projects"]
-
-
-def _parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (names[start : start + _IDS_A_CALL] for start in range(0, len(names), _IDS_A_CALL))
+            yield from describe_projects(client, names)

@@ -144,7 +144,7 @@ def open_client(
         credentials=ChainedCredentials(*providers),
         endpoints=_endpoints(registries),
         transport=Transport(
-            pool_size=max(jobs, 16) + 4,  # looking at both sides has 16 threads of its own
+            pool_size=max(jobs, 32) + 4,  # looking at both sides has 32 threads of its own
             on_retry=retried,
             user_agent=f"base-image-toolkit/{__version__}",
         ),

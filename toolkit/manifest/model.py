@@ -152,7 +152,9 @@ class RepositorySettingsSpec(Spec):
     policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
         (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
     )
-    force_delete: bool = Field(False, description="Let a repository be deleted with the images in it.")
+    force_delete: bool = Field(
+        False, description="Let Terraform delete a repository with the images in it. `--allow-destroy` does without."
+    )
     resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
         default_factory=dict,
         max_length=48,

@@ -13,13 +13,13 @@ back, and the plan shows whatever is still to be set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
+from functools import partial
 
 from toolkit.errors import UsageError
 from toolkit.events import NoticeGiven
 from toolkit.oci.values import dataclass
-from toolkit.operations.services import Services
+from toolkit.operations.services import AWS_LOOK_UPS, Services
 from toolkit.plan.adoption import (
     encryption_refusal,
     has_other_encryption,
@@ -37,6 +37,7 @@ from toolkit.plan.existing import (
 )
 from toolkit.plan.model import Adopted, InfraChange, Notice, Refusal
 from toolkit.plan.repository_policy import wanted_statements
+from toolkit.seed.worker_pool import asking
 from toolkit.terraform.root_module import (
     Adoption,
     batch_policy_address,
@@ -55,9 +56,6 @@ from toolkit.terraform.root_module import (
 )
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
-
-# AWS answers a look-up in some 80 ms, and throttles those of IAM and CloudWatch at a few dozen in a second.
-_THREADS = 16
 
 _REPOSITORY, _ROLE, _LOG_GROUP, _PROJECT = "repository", "IAM role", "log group", "CodeBuild project"
 
@@ -194,12 +192,16 @@ def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | No
         _LOG_GROUP: services.leftovers.log_group,
     }
     names = [thing.itself.id for thing in things if thing.what == _PROJECT]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        projects = pool.submit(lambda: services.leftovers.projects(names) if names else {})
-        others = pool.map(
-            lambda thing: look_ups[thing.what](thing.itself.id), [thing for thing in things if thing.what != _PROJECT]
-        )
-        return [projects.result().get(thing.itself.id) if thing.what == _PROJECT else next(others) for thing in things]
+    with asking(AWS_LOOK_UPS) as pool:
+        projects = pool.ask(lambda: services.leftovers.projects(names) if names else {})
+        others = [
+            None if thing.what == _PROJECT else pool.ask(partial(look_ups[thing.what], thing.itself.id))
+            for thing in things
+        ]
+        return [
+            other.result() if other else projects.result().get(thing.itself.id)
+            for thing, other in zip(things, others, strict=True)
+        ]
 
 
 def _keep_tainted(

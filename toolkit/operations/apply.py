@@ -19,6 +19,7 @@ from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
+from toolkit.plan.fitting import refuse_misfits
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
@@ -29,7 +30,6 @@ from toolkit.seed.observe import read_budgets
 from toolkit.seed.requests import requests_for
 from toolkit.terraform.plan_changes import needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import change_misfits, variable_misfits
-from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
 
@@ -158,7 +158,7 @@ def _gone(seed: Seed) -> Refusal:
 def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, services: Services) -> None:
     """Raise Refused unless Terraform's plan does what ours says, with the values of the manifest."""
     shown = services.terraform.show(plan_file)
-    differences = [*change_misfits(shown, made.infra_changes), *variable_misfits(shown, render(desired).files)]
+    differences = [*change_misfits(shown, made.infra_changes), *variable_misfits(shown, desired.extra_files)]
     # What a reviewer was shown of attributes and rights is told anew, and has to be the same.
     bare = [replace(change, changes=(), replace_because=(), grants=()) for change in made.infra_changes]
     told = with_creation_rights(desired, with_attributes(bare, shown) if needs_attributes(bare) else bare)
@@ -167,9 +167,7 @@ def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, servi
         for change, was in zip(told, made.infra_changes, strict=True)
         if change != was
     ]
-    if differences:
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        raise Refused("plan.misfit", f"the plan does not fit together: {differences[0]}{more}", hint=PLAN_AGAIN)
+    refuse_misfits("the plan", differences)
 
 
 def _is_done_already(made: Plan, plan_file: PlanFile, services: Services) -> bool:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from toolkit.terraform.state import State
     from toolkit.terraform.work_dir import WorkDir
 
+AWS_LOOK_UPS = 16
+"""So many go side by side: AWS answers one in some 80 ms, and throttles IAM and CloudWatch at a few dozen a second."""
+
 
 class Ecr(ObservedEcr, Protocol):
     """ECR's own API, without a registry request."""

@@ -8,12 +8,21 @@ signature against the image that it belongs to. The digests are the plan's own: 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import Plan, Seed, doomed_repositories
+
+
+def refuse_misfits(what: str, sentences: Iterable[str]) -> None:
+    """Raise Refused with the first of the `sentences` that say where `what` does not fit together."""
+    found = list(sentences)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise Refused("plan.misfit", f"{what} does not fit together: {found[0]}{more}", hint=PLAN_AGAIN)
 
 
 def misfits(desired: Desired, made: Plan) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The decision, image by image: what is wanted against what is there. Pure.
 
-Terraform diffs the infrastructure; this diffs only what Terraform cannot see. The cases, first match wins:
+Terraform diffs the infrastructure; this diffs only what Terraform cannot see, and refuses what of Terraform's changes
+would destroy something that nobody allowed to go. The cases of an image, first match wins:
 
 | upstream                           | ECR                                    | decision                             |
 |------------------------------------|----------------------------------------|--------------------------------------|

@@ -19,9 +19,9 @@ from typing import Any
 
 from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.terraform.plan_changes import has_drifted
 from toolkit.terraform.state import State, address_of, read_state
 
-LOCK_FILE = ".terraform.lock.hcl"
 _CONFIG = "tfconfig/"
 _MOST_BYTES = 512 * 2**20
 # What a zip or a state that was made up can raise.
@@ -67,6 +67,21 @@ def read_contents(content: bytes) -> PlanContents:
             return _read(archive)
     except _FAULTS as error:
         raise Refused("plan.misfit", "what should be Terraform's saved plan is none", hint=PLAN_AGAIN) from error
+
+
+def tells_of_drift(content: bytes) -> bool:
+    """Whether the saved plan `content` knows of drift that is worth a word.
+
+    The provider reports drift after every first apply, because it cannot tell nothing from an empty value; to see
+    that in `show -json` costs half as much as the plan. The two states in the file tell it too. Their format is
+    Terraform's own (1.1 and newer): where it cannot be read, the answer is yes.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            last, now = (read_state(archive.read(name).decode()) for name in ("tfstate-prev", "tfstate"))
+    except _FAULTS:
+        return True
+    return has_drifted(last, now)
 
 
 def _read(archive: zipfile.ZipFile) -> PlanContents:
@@ -126,15 +141,18 @@ def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> 
             yield f"Terraform's plan would {min(actions)} `{address}`, which the saved plan does not say"
 
 
-def variable_misfits(shown: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
-    """The root module's variables that Terraform's plan was not made with, as sentences."""
-    wanted: dict[str, object] = {}
-    for name, text in files.items():
-        if "/" not in name and name.endswith(".auto.tfvars.json"):
+def variable_misfits(shown: Mapping[str, Any], extra_files: Mapping[str, str]) -> Iterator[str]:
+    """The variables that `extra_files` declare and Terraform's plan has other values of, as sentences.
+
+    Nothing else declares one. A value is the variable's default, or what a `*.auto.tfvars.json` says.
+    """
+    declared = shown.get("configuration", {}).get("root_module", {}).get("variables", {})
+    wanted = {name: variable.get("default") for name, variable in declared.items()}
+    for name, text in sorted(extra_files.items()):
+        if name.endswith(".auto.tfvars.json"):
             wanted |= json.loads(text)
-    used = {name: variable.get("value") for name, variable in shown.get("variables", {}).items()}
-    for name in sorted(wanted.keys() | used.keys()):
-        if wanted.get(name) != used.get(name):
+    for name, variable in sorted(shown.get("variables", {}).items()):
+        if wanted.get(name) != variable.get("value"):
             yield f"Terraform's plan was made with another value of the variable `{name}`"
 
 

@@ -126,12 +126,21 @@ def test_a_state_that_has_moved_with_its_folder_is_the_same(desk: Desk, there: s
     desk.away.mkdir()
     (desk.away / ".toolkit-files").write_text("")
     if there:
-        (desk.away / "terraform.tfstate").write_text(json.dumps({"lineage": there, "serial": 3}))
+        (desk.away / "terraform.tfstate").write_text(json.dumps({"version": 4, "lineage": there, "serial": 3}))
     if fits:
         unpack(read_plan(desk.path, {}), desk.away)
     else:
         with pytest.raises(Refused, match="changes a state that is a file in"):
             unpack(read_plan(desk.path, {}), desk.away)
+
+
+def test_the_state_is_the_one_of_the_workspace(desk: Desk) -> None:
+    desk.save(MANIFEST + "terraform: {workspace: staging}\n", state={"lineage": "L", "serial": 3})
+    state = desk.away / "terraform.tfstate.d" / "staging" / "terraform.tfstate"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"version": 4, "lineage": "L"}))
+    (desk.away / ".toolkit-files").write_text("")
+    unpack(read_plan(desk.path, {}), desk.away)
 
 
 def first_seed(key: str, value: object) -> Callable[[bytes], bytes]:
@@ -352,6 +361,14 @@ def test_show_verifies_with_the_key_and_keeps_it_to_itself(desk: Desk) -> None:
     desk.save()
     unsigned = Toolkit(desk.path.parent, {"TOOLKIT_PLAN_KEY": KEY}).run("show", "plan.toolkit").expect(7)
     assert "is not signed" in unsigned.stderr
+
+
+def test_apply_says_that_nobody_has_checked_the_signature(desk: Desk) -> None:
+    desk.save(key=KEY.encode())
+    (desk.path.parent / "images.yaml").write_text(MANIFEST)
+    done = desk.toolkit.run("apply", "plan.toolkit", "-f", "images.yaml").expect(7)
+    assert "[plan.unverified]" in done.stderr
+    assert "is not the manifest that `plan.toolkit` was made from" in done.stderr
 
 
 def test_show_refuses_what_apply_would_refuse(desk: Desk) -> None:

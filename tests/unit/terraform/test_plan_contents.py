@@ -87,11 +87,15 @@ def test_the_configuration_is_the_one_of_the_file() -> None:
     assert len(list(config_misfits(contents, {"main.tf": b"# root"}))) == 1
 
 
-def test_the_variables_are_those_of_the_file() -> None:
-    files = {"x.auto.tfvars.json": '{"a": [1], "b": "x"}', "buildspecs/y.auto.tfvars.json": "no JSON"}
-    used = {"a": {"value": [1]}, "b": {"value": "x"}}
-    assert list(variable_misfits({"variables": used}, files)) == []
-    assert list(variable_misfits({"variables": {**used, "b": {"value": "y"}, "c": {"value": 1}}}, files)) == [
+def test_variables_of_extra_files_have_their_defaults_or_what_a_file_says() -> None:
+    files = {"alarms.tf": "", "x.auto.tfvars.json": '{"b": "x", "nowhere": 1}'}
+    declared = {"a": {"default": [1]}, "b": {"default": "d"}, "n": {"default": None}}
+    used = {"a": {"value": [1]}, "b": {"value": "x"}, "n": {}}
+    configuration = {"root_module": {"variables": declared}}
+    assert list(variable_misfits({"configuration": configuration, "variables": used}, files)) == []
+    other = {"a": {"value": [2]}, "b": {"value": "d"}, "c": {"value": 1}}
+    assert list(variable_misfits({"configuration": configuration, "variables": other}, files)) == [
+        "Terraform's plan was made with another value of the variable `a`",
         "Terraform's plan was made with another value of the variable `b`",
         "Terraform's plan was made with another value of the variable `c`",
     ]

@@ -84,7 +84,7 @@ def command(
         )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
-                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
+                from toolkit.cli.saved_plan import prepare, save_plan
 
                 origin = prepare(out, file, text, (services.work_path, cache_dir))
             started = services.clock()
@@ -92,9 +92,7 @@ def command(
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                saved = write_plan(out, planned, desired, origin)
-                if notice := confidential_notice(saved):
-                    run.emit(notice)
+                save_plan(run.emit, out, planned, desired, origin)
                 return 0
             if not planned.plan.has_changes:
                 return 0
