@@ -101,7 +101,8 @@ def apply_saved(
     with step(services.emit, "terraform show"):
         _refuse_other_infra(desired, made, planned.plan_file, services)
     if made.infra_changes and _is_done_already(made, planned.plan_file, services):
-        made = replace(made, infra_changes=())
+        # Whatever is there by now under the names that went is somebody else's.
+        made = replace(made, infra_changes=(), losses=())
     carry_out(replace(planned, plan=made), services, publish=publish, started=started, was_saved=True)
 
 

@@ -17,7 +17,7 @@ from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply_saved
 from toolkit.operations.plan import Planned, plan
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Grant, InfraAction, Plan
+from toolkit.plan.model import Grant, InfraAction, Loss, Plan
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.terraform.root_module import repository_address
@@ -159,6 +159,16 @@ def test_a_repository_that_was_replaced_needs_a_new_plan(tmp_path: Path) -> None
     with pytest.raises(PlanStale):
         pipeline.run()
     assert world.stored("one") == theirs
+
+
+def test_run_again_it_deletes_no_images_that_came_after_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    pipeline.run()
+    gone = Loss("repository", "gone", digests=(Digest.of(b"x"),))
+    pipeline.planned = replace(pipeline.planned, plan=replace(pipeline.planned.plan, losses=(gone,)))
+    pipeline.run()
+    assert pipeline.plans[-1].losses == (gone,)
 
 
 def test_every_tag_that_has_moved_is_named_and_nothing_is_done(tmp_path: Path) -> None:
