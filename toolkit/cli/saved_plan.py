@@ -31,6 +31,7 @@ from toolkit.plan.confidential import secret_looking
 from toolkit.plan.desired import Desired
 from toolkit.plan.fitting import misfits
 from toolkit.plan.model import Plan
+from toolkit.terraform.local_state import read_local_state
 from toolkit.terraform.plan_contents import LOCK_FILE, PlanContents, config_misfits, read_contents
 from toolkit.terraform.root_module import RootModule, render
 from toolkit.terraform.runner import PlanFile
@@ -354,15 +355,12 @@ def unpack(saved: SavedPlan, work_path: Path) -> Planned:
 
 
 def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Path) -> None:
-    state = work_path / "terraform.tfstate"
-    try:
-        lineage = json.loads(state.read_bytes())["lineage"]
-    except (OSError, ValueError, KeyError, TypeError):
-        lineage = None
-    if not contents.state.lineage or lineage != contents.state.lineage:
+    here = read_local_state(work_path, saved.desired.workspace)
+    if not contents.state.lineage or here is None or here.lineage != contents.state.lineage:
         raise Refused(
             "plan.local_state",
-            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, not in `{work_path}`",
+            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, which "
+            f"`{work_path.resolve()}` does not have",
             hint="apply it there (--work-dir), or keep the state in S3 (`terraform.backend.s3`) and plan again",
         )
 
