@@ -260,7 +260,8 @@ def carry_out(
             outcomes, interrupt = finish(run)
             failure = interrupt or error
 
-    can_resume = not was_saved or (has_infra and not _replaces(made))
+    # A saved plan never copies what it left out (--keep-going).
+    can_resume = not was_saved or (has_infra and not made.refusals and not _replaces(made))
     if isinstance(failure, Interrupted | KeyboardInterrupt) and not can_resume:
         code = failure.code if isinstance(failure, Interrupted) else "interrupted"
         failure = Interrupted(code, str(failure) or "the run was interrupted", hint=PLAN_AGAIN)
