@@ -31,7 +31,6 @@ from toolkit.terraform.plan_changes import needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import change_misfits, variable_misfits
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.state import State
 
 Review = Callable[[Plan], None]
 Confirm = Callable[[Plan], bool]
@@ -175,19 +174,22 @@ def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, servi
 
 def _is_done_already(made: Plan, plan_file: PlanFile, services: Services) -> bool:
     """Whether an earlier run has done Terraform's part. Raises PlanStale where its state has moved on otherwise."""
+    moved = _state_moved(plan_file, services)
+    if moved and not _is_applied(Planned(made, plan_file), services):
+        raise moved
+    return bool(moved)
+
+
+def _state_moved(plan_file: PlanFile, services: Services) -> PlanStale | None:
+    """What is wrong where the state is not the one any more that the plan was made from."""
     before, now = services.terraform.planned_from(plan_file), services.terraform.state(plan_file.work_dir)
     if (before.lineage, before.serial) == (now.lineage, now.serial):
-        return False
-    if _is_applied(Planned(made, plan_file), services):
-        return True
-    raise PlanStale("plan.stale", _state_moved(before, now), hint=PLAN_AGAIN)
-
-
-def _state_moved(before: State, now: State) -> str:
-    if before.lineage == now.lineage:
-        return f"Terraform's state has changed since the plan was made: from version {before.serial} to {now.serial}"
-    was, is_now = (f"`{one.lineage}`" if one.lineage else "none" for one in (before, now))
-    return f"Terraform's state is not the one that the plan was made from: {is_now} now, {was} then"
+        return None
+    message = f"Terraform's state has changed since the plan was made: from version {before.serial} to {now.serial}"
+    if before.lineage != now.lineage:
+        was, is_now = (f"`{one.lineage}`" if one.lineage else "none" for one in (before, now))
+        message = f"Terraform's state is not the one that the plan was made from: {is_now} now, {was} then"
+    return PlanStale("plan.stale", message, hint=PLAN_AGAIN)
 
 
 def _tags_now(made: Plan, services: Services) -> Mapping[str, DestinationImage]:
@@ -235,12 +237,7 @@ def carry_out(
             changing = {change.name for change in made.infra_changes if change.is_of_repository}
             for repository in sorted(set(waiting) - changing):
                 start(repository)
-            # AWS deletes no repository that holds images, and Terraform's way to force it takes an apply of its own.
-            doomed = [loss for loss in made.losses if loss.digests]
-            if doomed:
-                with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
-                    for loss in doomed:
-                        services.losses.empty(loss)
+            _empty_doomed(planned, services)
             if made.infra_changes:
                 with step(services.emit, "terraform apply"):
                     try:
@@ -277,6 +274,21 @@ def carry_out(
     if failure:
         raise failure
     raise_if_incomplete(report)
+
+
+def _empty_doomed(planned: Planned, services: Services) -> None:
+    """Delete images that the plan lists as lost: AWS deletes no repository that holds any.
+
+    Terraform's own way takes an apply before the apply. So what Terraform would refuse at its start is asked here.
+    """
+    doomed = [loss for loss in planned.plan.losses if loss.digests]
+    if not doomed:
+        return
+    services.terraform.check_lock(planned.plan_file.work_dir)
+    if moved := _state_moved(planned.plan_file, services):
+        raise moved
+    with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
+        services.losses.empty(doomed)
 
 
 def _replaces(made: Plan) -> bool:
