@@ -55,6 +55,9 @@ class Terraform(Protocol):
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         """Take back the resolve to replace a resource."""
 
+    def check_lock(self, work_dir: WorkDir) -> None:
+        """Raise as `apply` would where another run has locked the state."""
+
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save."""
 
@@ -101,7 +104,7 @@ class Losses(Protocol):
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         """By repository: projects of other manifests than `manifest` that pull from it."""
 
-    def empty(self, loss: Loss) -> None:
+    def empty(self, losses: Sequence[Loss]) -> None:
         """Delete the images of a repository, these and no others."""
 
 
