@@ -17,6 +17,7 @@ from toolkit.manifest.grammar import (
     AdoptPattern,
     AlternativeText,
     BucketName,
+    CredentialVariableName,
     EndpointUrl,
     ExtraFiles,
     KmsKeyArn,
@@ -36,7 +37,6 @@ from toolkit.manifest.grammar import (
     StateKey,
     TableName,
     TagExclusion,
-    VariableName,
     WorkspaceName,
 )
 from toolkit.manifest.repository_statement import RepositoryStatementSpec
@@ -228,10 +228,17 @@ class ImageSpec(Spec):
 
 
 class EnvCredentialSpec(Spec):
-    """The names of two environment variables; what they hold is never in the manifest."""
+    """The names of two environment variables, `TOOLKIT_REGISTRY_…` or of the environment's own list.
 
-    username: VariableName = Field(description="Variable that holds the user's name.", examples=["HUB_USER"])
-    password: VariableName = Field(description="Variable that holds the password or token.", examples=["HUB_TOKEN"])
+    What they hold is never in the manifest.
+    """
+
+    username: CredentialVariableName = Field(
+        description="Variable that holds the user's name.", examples=["TOOLKIT_REGISTRY_HUB_USER"]
+    )
+    password: CredentialVariableName = Field(
+        description="Variable that holds the password or token.", examples=["TOOLKIT_REGISTRY_HUB_TOKEN"]
+    )
 
 
 class CredentialSpec(Spec):
@@ -239,7 +246,8 @@ class CredentialSpec(Spec):
 
     env: EnvCredentialSpec | None = Field(None, description="Two environment variables of the run.")
     secretsmanager: SecretArn | None = Field(
-        None, description='ARN of a secret that is `{"username": …, "password": …}`.'
+        None,
+        description='ARN of a secret that is `{"username": …, "password": …, "hosts": […]}`, for these hosts only.',
     )
 
     @model_validator(mode="before")

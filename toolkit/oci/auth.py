@@ -16,12 +16,24 @@ from toolkit.oci.values import dataclass
 class Credential:
     """A secret for one registry; never shown.
 
-    With `is_identity_token` the password is an OAuth2 refresh token.
+    With `is_identity_token` the password is an OAuth2 refresh token. `origin` is where it was found, for readers.
+    `hosts` are the registries that it says itself it is for; without any it is for the one that it was asked for.
     """
 
     username: str
     password: str = field(repr=False)
     is_identity_token: bool = False
+    origin: str = field(default="", compare=False)
+    hosts: frozenset[str] = field(default=frozenset(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CredentialUse:
+    """That the credential for `registry`, found in `credential`, was sent to `host`: the registry or a token server."""
+
+    registry: str
+    host: str
+    credential: str
 
 
 class CredentialProvider(Protocol):
