@@ -23,8 +23,8 @@ class Credential:
     username: str
     password: str = field(repr=False)
     is_identity_token: bool = False
-    origin: str = field(default="", compare=False)
-    hosts: frozenset[str] = field(default=frozenset(), compare=False)
+    origin: str = ""
+    hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -105,18 +105,18 @@ class Authorizer:
         return _basic(credential)
 
     def _may_receive(self, url: str, registry: str, credential: Credential) -> bool:
-        """Whether `url` belongs to a registry that `credential` is for.
+        """Whether `credential` may go to `url`, the registry or its token server, for a request to `registry`.
 
-        Where a registry is served is a credential's business only as far as a trusted rule or the credential says so.
+        Not where the registry is served at a place that neither a trusted rule nor the credential names, not even to
+        the right token server: that place would get the token.
         """
         served_at = self._endpoints.base_url(registry)
         hosts = credential.hosts or {registry}
-        places = []
-        if registry in hosts:
-            places += [own_url(registry), self._endpoints.trusted_url(registry)]
-        if urlsplit(served_at).netloc in hosts:
-            places.append(served_at)
-        return may_receive(url, places)
+        is_for_registry = registry in hosts
+        is_at_home = is_for_registry and served_at == self._endpoints.trusted_url(registry)
+        if not is_at_home and urlsplit(served_at).netloc not in hosts:
+            return False
+        return may_receive(url, (served_at, own_url(registry)) if is_for_registry else (served_at,))
 
     def _note(self, registry: str, url: str, credential: Credential) -> None:
         if credential.origin:
