@@ -27,6 +27,7 @@ from toolkit.oci.auth import (
 )
 from toolkit.oci.endpoints import Endpoints, own_url
 from toolkit.oci.errors import RegistryError, Unauthorized
+from toolkit.oci.masking import remember_password, remember_token
 from toolkit.oci.transport import Transport
 from toolkit.oci.values import dataclass
 
@@ -203,6 +204,7 @@ class Authorizer:
             "scope": " ".join(scopes),
             "refresh_token": credential.password,
         }
+        remember_password(credential.password, credential.username)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
 
@@ -226,6 +228,7 @@ def _pick(answer: Answer) -> Challenge | None:
 
 
 def _basic(credential: Credential) -> str:
+    remember_password(credential.password, credential.username)
     pair = f"{credential.username}:{credential.password}".encode()
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
@@ -242,6 +245,7 @@ def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
             status=answer.status,
             host=answer.host,
         )
+    remember_token(token)
     lifetime = found.get("expires_in")
     seconds = float(lifetime) if isinstance(lifetime, int | float) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
     # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.
