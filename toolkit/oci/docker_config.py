@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from toolkit.oci.auth import Credential
+from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.errors import CredentialUnusable
 from toolkit.oci.reference import DOCKER_HUB, HUB_NAMES
 
@@ -122,6 +123,7 @@ class DockerConfigCredentials:
             answer = subprocess.run(
                 [helper, "get"],
                 input=f"{server}\n".encode(),
+                env=without_secrets(os.environ),
                 capture_output=True,
                 timeout=self._helper_seconds,
                 check=False,
