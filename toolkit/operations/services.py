@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
+from toolkit.oci.auth import CredentialUse
 from toolkit.oci.values import dataclass
 from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraChange, Loss, Plan
@@ -110,7 +111,10 @@ class Losses(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a use case may touch. `account_id` asks STS, lazily."""
+    """Everything a use case may touch. `account_id` asks STS, lazily.
+
+    `credential_uses` tells which credential was sent to which registry so far.
+    """
 
     emit: Emit
     account_id: Callable[[], str]
@@ -121,6 +125,7 @@ class Services:
     observer: Observer
     seeder: Seeder
     work_path: Path
+    credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
