@@ -269,8 +269,8 @@ MIXED = Plan(
     refusals=(
         Refusal(
             "infra.destroys_repository",
-            "Terraform would replace the repository `base/python` (replace_because_cannot_update)",
-            hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+            "Terraform would replace the repository `base/python`, as `name` is fixed at creation",
+            hint="take the change back in the manifest, or say --allow-destroy if its images may be lost",
         ),
         Refusal(
             "budget.too_small",

@@ -227,11 +227,14 @@ def _destroy_refusals(
                     hint="leave --destroy-removed out to keep it in AWS, or say --allow-destroy if all of that may go",
                 )
             continue
-        because = f" ({change.reason})" if change.reason else ""
+        fixed = " and ".join(f"`{path}`" for path in change.replace_because)
+        because = (
+            f", as {fixed} {'is' if len(change.replace_because) == 1 else 'are'} fixed at creation" if fixed else ""
+        )
         yield Refusal(
             "infra.destroys_repository",
             f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
-            hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+            hint="take the change back in the manifest, or say --allow-destroy if its images may be lost",
         )
     builds = {build.name for build in desired.builds}
     doomed: dict[tuple[str, str], list[str]] = {}
@@ -243,7 +246,8 @@ def _destroy_refusals(
         yield Refusal(
             "infra.destroys_build",
             f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} of the build `{name}`",
-            hint="restore it in the manifest, or say --allow-destroy if its history, webhook and rights may be lost",
+            hint="take the change back in the manifest, or say --allow-destroy if its history, webhook and rights may "
+            "be lost",
         )
 
 

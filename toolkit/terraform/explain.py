@@ -149,6 +149,13 @@ _TABLE = (
         "the lock file of the AWS provider was made for another manifest or another program",
     ),
     _Row(
+        r"failed to read dependency lock file",
+        Refused,
+        "provider.lock_unreadable",
+        "take it back from Git, or run `toolkit lock-provider`",
+        "the lock file of the AWS provider cannot be read",
+    ),
+    _Row(
         r"was not found in any of the search locations",
         TerraformFailed,
         "terraform.provider_not_found",

@@ -6,13 +6,12 @@ from tests.support.fake_services import World, desired
 from toolkit.operations.destroy import plan_destroy
 
 
-def test_a_repository_that_is_not_in_the_state_stays_and_is_named(tmp_path: Path) -> None:
-    world = World(tmp_path, ["one", "two"])
+def test_what_the_state_holds_and_stays_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path, ())
+    world.state.add("aws_iam_role.of_an_extra_file")
     world.create("one")
-    world.create("elsewhere")
-    world.names = ()
-    made = plan_destroy(desired("one", "two"), world.services).plan
-    assert made.is_destroy
-    assert [notice.message for notice in made.notices if notice.code == "destroy.stays"] == [
-        "the repository `one` stays: it is not in Terraform's state"
+    made = plan_destroy(desired("one"), world.services).plan
+    assert [(notice.code, notice.message.partition(" stays")[0]) for notice in made.notices] == [
+        ("destroy.stays", "the repository `one`"),
+        ("destroy.stays", "`aws_iam_role.of_an_extra_file`"),
     ]

@@ -379,6 +379,15 @@ def test_refuses_to_destroy_a_repository_unless_asked(action: InfraAction) -> No
     assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
 
 
+def test_says_what_a_repository_is_replaced_for() -> None:
+    path = "encryption_configuration[0].encryption_type"
+    change = InfraChange(
+        "x", "aws_ecr_repository", InfraAction.REPLACE, REPOSITORY, "cannot_update", False, (), (path,)
+    )
+    (refusal,) = plan_of(WHOLE, changes=(change,)).refusals
+    assert refusal.message == f"Terraform would replace the repository `{REPOSITORY}`, as `{path}` is fixed at creation"
+
+
 def test_destroying_anything_else_is_not_refused() -> None:
     change = InfraChange("module.builds", "aws_iam_role_policy", InfraAction.REPLACE, name="web")
     assert plan_of(WHOLE, changes=(change,)).refusals == ()

@@ -248,6 +248,13 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "add it to the mirror, or run `toolkit lock-provider` to lock another",
     ),
     (
+        "provider_lock_unreadable",
+        Refused,
+        "provider.lock_unreadable",
+        "the lock file of the AWS provider cannot be read",
+        "take it back from Git, or run `toolkit lock-provider`",
+    ),
+    (
         "provider_constraint",
         Refused,
         "provider.lock_is_old",

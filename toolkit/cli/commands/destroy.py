@@ -97,8 +97,10 @@ def command(
             if not planned.plan.has_changes:
                 return 0
             account = planned.plan.account
-            question = f"This cannot be undone. Type `{desired.name}` to destroy it in {account.account_id}"
-            if asks and run.ask_for_text(f"{question}, {account.region}") != desired.name:
+            destroys = any(change.destroys for change in planned.plan.infra_changes)
+            question = f"{'This cannot be undone. ' if destroys else ''}Type `{desired.name}` to "
+            question += f"{'destroy' if destroys else 'let go of'} it in {account.account_id}, {account.region}"
+            if asks and run.ask_for_text(question) != desired.name:
                 raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
             carry_out(planned, services, publish=run.show_report, started=started)
         return 0
