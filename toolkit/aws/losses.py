@@ -72,18 +72,22 @@ class LossService:
                     found.setdefault(name, []).append(project["name"])
         return found
 
-    def empty(self, loss: Loss) -> None:
-        """Delete the images of a repository. Raises Refused, with nothing deleted, if there are others by now."""
+    def check(self, loss: Loss) -> Sequence[Digest]:
+        """What is left of the images of a repository. Raises Refused if there are others by now."""
         there = self.repository(loss.name).digests
         others = len(set(there) - set(loss.digests))
         if others:
             raise Refused(
                 "plan.stale",
-                f"the repository `{loss.name}` has {others} images that it did not have when the plan was made",
+                f"the repository `{loss.name}` has images that it did not have when the plan was made: {others}",
                 hint="plan again, and look at what would be lost",
             )
+        return there
+
+    def empty(self, loss: Loss) -> None:
+        """Delete the images of a repository. Raises Refused, with nothing deleted, if there are others by now."""
         client = self._session.client("ecr")
-        left = [str(digest) for digest in there]
+        left = [str(digest) for digest in self.check(loss)]
         while left:
             failed = []
             for start in range(0, len(left), _IDS_A_CALL):

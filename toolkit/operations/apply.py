@@ -215,6 +215,9 @@ def carry_out(
     failure: BaseException | None = None
     has_infra = False
     to_come = _repositories_to_come(made)
+    doomed = [loss for loss in made.losses if loss.digests]
+    for loss in doomed:  # all of them before the first is emptied
+        services.losses.check(loss)
 
     with step(services.emit, "seed", total=len(made.pending_seeds)), open_run(made, services) as run:
 
@@ -233,7 +236,6 @@ def carry_out(
             for repository in sorted(set(waiting) - changing):
                 start(repository)
             # AWS deletes no repository that holds images, and Terraform's way to force it takes an apply of its own.
-            doomed = [loss for loss in made.losses if loss.digests]
             if doomed:
                 with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
                     for loss in doomed:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
+from toolkit.oci.digest import Digest
 from toolkit.oci.values import dataclass
 from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraChange, Loss, Plan
@@ -100,6 +101,9 @@ class Losses(Protocol):
 
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         """By repository: projects of other manifests than `manifest` that pull from it."""
+
+    def check(self, loss: Loss) -> Sequence[Digest]:
+        """What is left of the images of a repository. Raises Refused if there are others by now."""
 
     def empty(self, loss: Loss) -> None:
         """Delete the images of a repository, these and no others."""
