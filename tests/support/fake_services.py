@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.clocks import FakeTime
 from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
-from toolkit.errors import PlanStale, ToolkitError
+from toolkit.errors import PlanStale, Refused, ToolkitError
 from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
@@ -82,6 +82,7 @@ class World:
         self.log: list[str] = []
         self.events: list[Event] = []
         self.fails_after: tuple[int, BaseException] | None = None
+        self.locked = False
         self.lies_about: set[str] = set()
         self.ecr_refuses: ToolkitError | None = None
         self.account = "123456789012"
@@ -209,11 +210,8 @@ class _Losses:
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         return {}
 
-    def check(self, loss: Loss) -> Sequence[Digest]:
-        raise AssertionError(f"{loss.name} is not to be emptied")
-
-    def empty(self, loss: Loss) -> None:
-        raise AssertionError(f"{loss.name} is not to be emptied")
+    def empty(self, losses: Sequence[Loss]) -> None:
+        raise AssertionError(f"{[loss.name for loss in losses]} are not to be emptied")
 
 
 _SHOWN: Mapping[InfraAction, Mapping[str, Any]] = {
@@ -262,6 +260,10 @@ class _Terraform:
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         self._world.tainted.discard(address)
+
+    def check_lock(self, work_dir: WorkDir) -> None:
+        if self._world.locked:
+            raise Refused("state.locked", "the state is locked")
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         self._world.log.append("plan")

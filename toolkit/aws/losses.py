@@ -72,29 +72,29 @@ class LossService:
                     found.setdefault(name, []).append(project["name"])
         return found
 
-    def check(self, loss: Loss) -> Sequence[Digest]:
-        """What is left of the images of a repository. Raises Refused if there are others by now."""
-        there = self.repository(loss.name).digests
-        others = len(set(there) - set(loss.digests))
-        if others:
-            raise Refused(
-                "plan.stale",
-                f"the repository `{loss.name}` has images that it did not have when the plan was made: {others}",
-                hint="plan again, and look at what would be lost",
-            )
-        return there
+    def empty(self, losses: Sequence[Loss]) -> None:
+        """Delete the images of repositories. Raises Refused, with nothing deleted, if one has others by now."""
+        there = {loss.name: self.repository(loss.name).digests for loss in losses}
+        for loss in losses:
+            others = len(set(there[loss.name]) - set(loss.digests))
+            if others:
+                raise Refused(
+                    "plan.stale",
+                    f"the repository `{loss.name}` has {others} images that it did not have when the plan was made",
+                    hint="plan again, and look at what would be lost",
+                )
+        for name, digests in there.items():
+            self._delete(name, [str(digest) for digest in digests])
 
-    def empty(self, loss: Loss) -> None:
-        """Delete the images of a repository. Raises Refused, with nothing deleted, if there are others by now."""
+    def _delete(self, repository: str, left: Sequence[str]) -> None:
         client = self._session.client("ecr")
-        left = [str(digest) for digest in self.check(loss)]
         while left:
             failed = []
             for start in range(0, len(left), _IDS_A_CALL):
                 part = left[start : start + _IDS_A_CALL]
                 with explained():
                     answer = client.batch_delete_image(
-                        repositoryName=loss.name, imageIds=[{"imageDigest": digest} for digest in part]
+                        repositoryName=repository, imageIds=[{"imageDigest": digest} for digest in part]
                     )
                 # An index goes before its children: ECR refuses those as long as the index names them.
                 failed += [
@@ -105,7 +105,7 @@ class LossService:
             if len(failed) == len(left):
                 raise Refused(
                     "repository.not_emptied",
-                    f"AWS does not delete {len(failed)} images of the repository `{loss.name}`",
+                    f"AWS does not delete {len(failed)} images of the repository `{repository}`",
                     hint="delete them by hand, then run again",
                 )
             left = failed

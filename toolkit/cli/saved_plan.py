@@ -355,7 +355,8 @@ def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Pat
     if not state or not state.lineage or state.lineage != contents.state.lineage:
         raise Refused(
             "plan.local_state",
-            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, not in `{work_path}`",
+            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, which "
+            f"`{work_path.resolve()}` does not have",
             hint="apply it there (--work-dir), or keep the state in S3 (`terraform.backend.s3`) and plan again",
         )
 

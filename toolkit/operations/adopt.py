@@ -6,8 +6,8 @@ hang on them, because Terraform creates a policy by overwriting what is there, a
 has imported. Anything else is a conflict, on which Terraform would fail half-way: the plan refuses it before anything
 moves.
 
-Where the state has a repository as tainted, Terraform would replace it. It may hold images by now, so the mark is taken
-back, and the plan shows whatever is still to be set.
+Where the state has something as tainted, Terraform would replace it. It may hold images or logs by now, so the mark is
+taken back, and the plan shows whatever is still to be set. What is not in AWS after all is made by the same plan.
 """
 
 from __future__ import annotations
@@ -136,12 +136,12 @@ def heal(
     """Compare AWS with the state; `existing` maps names of repositories to ARNs.
 
     `adopt` are patterns of what may be taken over, besides those of the manifest. Unless `allows_destroy`, nobody may
-    lose anything, and Terraform's state is changed where it has an existing repository as tainted; no resource is.
+    lose anything, and Terraform's state is changed where it has something as tainted; no resource is.
     """
     repositories = [thing for thing in _repositories(desired) if thing.itself.id in existing]
     things = [*repositories, *_builds(desired)]
     if not allows_destroy:
-        _keep_tainted(repositories, state.tainted, work_dir, services)
+        _keep_tainted(things, state.tainted, work_dir, services)
     missing = [thing for thing in things if any(part.address not in state.managed for part in thing.parts)]
     owner = ownership_tags(desired.name).items()
     imports: list[Adoption] = []
@@ -204,14 +204,15 @@ def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | No
         ]
 
 
-def _keep_tainted(
-    repositories: Iterable[_Thing], tainted: frozenset[str], work_dir: WorkDir, services: Services
-) -> None:
-    for repository in repositories:
-        if repository.itself.address in tainted:
-            services.terraform.untaint(work_dir, repository.itself.address)
-            message = f"an interrupted apply had left the repository `{repository.itself.id}` half recorded; it is kept"
-            services.emit(NoticeGiven("infra.untainted", message))
+def _keep_tainted(things: Iterable[_Thing], tainted: frozenset[str], work_dir: WorkDir, services: Services) -> None:
+    for thing in things:
+        for part in thing.parts:
+            if part.address in tainted:
+                services.terraform.untaint(work_dir, part.address)
+                message = (
+                    f"an interrupted apply had left the {thing.what} `{thing.itself.id}` half recorded; it is kept"
+                )
+                services.emit(NoticeGiven("infra.untainted", message))
 
 
 def _repositories(desired: Desired) -> Iterator[_Thing]:

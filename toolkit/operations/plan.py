@@ -115,6 +115,7 @@ def plan(
             *made.notices,
         ),
         adopted=healing.adopted,
+        credentials=services.credential_uses(),
     )
     return Planned(made, plan_file)
 

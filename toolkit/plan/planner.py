@@ -108,6 +108,16 @@ def make_plan(
         for name, projects in sorted(users.items())
         for user in projects
     ]
+    notices += [
+        Notice(
+            "registry.insecure",
+            f"`{registry.host}` is reached in the clear at `{registry.endpoint}`: what is sent there, credentials too, "
+            "can be read and changed on the way",
+            hint="serve it over HTTPS",
+        )
+        for registry in desired.registries.values()
+        if registry.is_insecure
+    ]
     kept: dict[SourceFault, list[tuple[str, Seed]]] = {}
     for image, companions in _with_companions(desired.images, observed):
         if not creates_repositories and image.repository not in observed.repositories:

@@ -21,6 +21,7 @@ from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.plan_changes import has_drifted
 from toolkit.terraform.state import State, address_of, read_state
+from toolkit.terraform.ui_messages import name_in
 
 _CONFIG = "tfconfig/"
 _MOST_BYTES = 512 * 2**20
@@ -125,17 +126,22 @@ def config_misfits(contents: PlanContents, files: Mapping[str, bytes]) -> Iterat
 def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> Iterator[str]:
     """Where `changes` are not those of Terraform's plan, `shown` by `terraform show -json`, as sentences."""
     planned: dict[str, list[frozenset[InfraAction]]] = defaultdict(list)
+    known: dict[str, tuple[str, str]] = {}
     for resource in shown.get("resource_changes", ()):
         actions = _actions(resource) if resource["mode"] == "managed" else frozenset()
         if actions:
             # What is let go of was moved to a name of its own before: `root_module.render`.
             is_left = InfraAction.FORGET in actions
-            planned[(is_left and resource.get("previous_address")) or resource["address"]].append(actions)
+            address = (is_left and resource.get("previous_address")) or resource["address"]
+            planned[address].append(actions)
+            known[address] = (resource["type"], name_in(address.rpartition(f".{resource['type']}.")[0]))
     for change in changes:
         # An object that was left behind by a replacement has the address of its successor.
         fitting = [actions for actions in planned.get(change.address, ()) if change.action in actions]
         if fitting:
             planned[change.address].remove(fitting[0])
+            if (change.resource_type, change.name) != known[change.address]:
+                yield f"`{change.address}` is no `{change.resource_type}` of `{change.name}`"
         else:
             yield f"Terraform's plan does not {change.action} `{change.address}`"
     for address, left in planned.items():

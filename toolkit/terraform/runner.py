@@ -270,6 +270,16 @@ class TerraformRunner:
 
         self._run_locked(work_dir, command, ok=(0,))
 
+    def check_lock(self, work_dir: WorkDir) -> None:
+        """Take the state's lock and give it back, or raise as `apply` would; starts no provider."""
+
+        def command(terraform: _Terraform, lock_timeout: str) -> int:
+            return terraform.cmd(
+                "untaint", "toolkit.none", allow_missing=IsFlagged, lock_timeout=lock_timeout, no_color=IsFlagged
+            )
+
+        self._run_locked(work_dir, command, ok=(0,))
+
     def _run_locked(
         self,
         work_dir: WorkDir,

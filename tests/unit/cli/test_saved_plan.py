@@ -120,13 +120,20 @@ def test_a_plan_that_hides_where_its_state_is_gets_no_new_one(desk: Desk) -> Non
     assert refused.value.code == "plan.local_state"
 
 
+@pytest.mark.parametrize(
+    ("workspace", "place"),
+    [("", "terraform.tfstate"), ("terraform: {workspace: test}\n", "terraform.tfstate.d/test/terraform.tfstate")],
+)
 @pytest.mark.parametrize(("there", "fits"), [("L", True), ("another", False), (None, False)])
-def test_a_state_that_has_moved_with_its_folder_is_the_same(desk: Desk, there: str | None, fits: bool) -> None:
-    desk.save(MANIFEST, state={"lineage": "L", "serial": 3})
+def test_a_state_that_has_moved_with_its_folder_is_the_same(
+    desk: Desk, workspace: str, place: str, there: str | None, fits: bool
+) -> None:
+    desk.save(MANIFEST + workspace, state={"lineage": "L", "serial": 3})
     desk.away.mkdir()
     (desk.away / ".toolkit-files").write_text("")
     if there:
-        (desk.away / "terraform.tfstate").write_text(json.dumps({"version": 4, "lineage": there, "serial": 3}))
+        (desk.away / place).parent.mkdir(parents=True, exist_ok=True)
+        (desk.away / place).write_text(json.dumps({"version": 4, "lineage": there, "serial": 3}))
     if fits:
         unpack(read_plan(desk.path, {}), desk.away)
     else:

@@ -11,7 +11,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
+from toolkit.plan.desired import Desired, DesiredImage, DesiredRegistry, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan
 from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
@@ -513,3 +513,14 @@ def test_warns_when_the_budget_may_not_suffice() -> None:
 
 def test_equal_inputs_make_equal_plans() -> None:
     assert plan_of(WHOLE, budgets=(HUB,)) == plan_of(WHOLE, budgets=(HUB,))
+
+
+def test_says_in_each_plan_which_registry_is_reached_in_the_clear() -> None:
+    registries = {
+        "docker.io": DesiredRegistry("docker.io", endpoint="http://mirror.test", is_insecure=True),
+        "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
+    }
+    nothing = replace(desired(), images=(), registries=registries)
+    (notice,) = make_plan(nothing, Observed(), (), ACCOUNT).notices
+    assert notice.code == "registry.insecure"
+    assert notice.message.startswith("`docker.io` is reached in the clear at `http://mirror.test`:")

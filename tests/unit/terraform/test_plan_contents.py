@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.saved_plans import terraform_plan
 from toolkit.errors import Refused
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.plan_contents import change_misfits, config_misfits, read_contents, variable_misfits
+from toolkit.terraform.root_module import repository_address
 
 FILES = {"main.tf": b"# root", "modules/m/main.tf": b"# module"}
 
@@ -18,7 +20,12 @@ def shown(*changes: tuple[str, list[str]], **more: Any) -> dict[str, Any]:
     """What `terraform show -json` says of resource changes."""
     return {
         "resource_changes": [
-            {"address": address, "mode": "managed", "change": {"actions": actions, **more}}
+            {
+                "address": address,
+                "mode": "managed",
+                "type": "aws_ecr_repository",
+                "change": {"actions": actions, **more},
+            }
             for address, actions in changes
         ]
     }
@@ -72,6 +79,17 @@ def test_two_objects_may_have_one_address() -> None:
     both = [change("a", InfraAction.DELETE), change("a", InfraAction.UPDATE)]
     assert list(change_misfits(shown(("a", ["update"]), ("a", ["delete"])), both)) == []
     assert len(list(change_misfits(shown(("a", ["update"]), ("a", ["delete"])), both[:1]))) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [{"name": "a/b"}, {"name": "other"}, {"name": ""}, {"name": "a/b", "resource_type": "aws_iam_role"}]
+)
+def test_a_change_is_of_what_its_address_says(said: dict[str, str]) -> None:
+    """Images of the repository by that name are deleted."""
+    address = repository_address("a/b")
+    made = replace(change(address, InfraAction.DELETE), **said)  # type: ignore[arg-type]
+    found = list(change_misfits(shown((address, ["delete"])), [made]))
+    assert len(found) == (said != {"name": "a/b"})
 
 
 def test_a_change_that_is_not_known_is_refused() -> None:

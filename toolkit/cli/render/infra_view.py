@@ -155,8 +155,7 @@ class _InfraView:
         lines = []
         alike: dict[tuple[str, str, tuple[Grant, ...]], list[_Changed]] = defaultdict(list)
         for one in _by_name(changes):
-            reasons = sorted({change.reason.replace("_", " ") for change in one.changes if change.reason})
-            details = "; ".join([one.parts if one.kind else "", *reasons]).removeprefix("; ")
+            details = one.parts if one.kind else ""
             grants = tuple(grant for change in one.changes for grant in change.grants)
             alike[one.kind or one.name, details, grants].append(one)
         for (_, details, grants), those in alike.items():
