@@ -256,7 +256,7 @@ def _read_about(path: Path, content: bytes) -> About:
             checkout=None if found is None else Checkout(str(found["commit"]), tuple(map(str, found["changed"]))),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise Refused("plan.unreadable", f"`{path}` is no saved plan: `{_ABOUT}` lacks something") from error
+        raise Refused("plan.unreadable", f"`{path}` is not a saved plan: `{_ABOUT}` is incomplete") from error
     if _line_of(about.toolkit_version) != _line_of(__version__):
         raise _other_version(path, about.toolkit_version)
     return about
@@ -365,7 +365,7 @@ def _loads(path: Path, content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Refused("plan.unreadable", f"`{path}` is no saved plan: it has something that is no JSON") from error
+        raise Refused("plan.unreadable", f"`{path}` is not a saved plan: a part of it is not JSON") from error
 
 
 def _json(document: object) -> bytes:

@@ -1,7 +1,7 @@
 """The rights that a creation gives, as the manifest says them; pure.
 
-Terraform's plan has them too, but reading it starts the provider once more. What every build is given, to pull its
-images and write its log, is no news and left out.
+Terraform's plan has them too, but reading it starts the provider once more. Left out is what every build is given: to
+pull its images and write its log.
 """
 
 from __future__ import annotations

@@ -78,12 +78,12 @@ def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:
     if seed.platforms != image.platforms:
         yield f"the plan has other platforms of `{seed.key}` than the manifest"
     if seed.keeps_attestations != image.keeps_attestations:
-        yield f"the plan does something else with the attestations of `{seed.key}` than the manifest"
+        yield f"the plan keeps or drops the attestations of `{seed.key}`, the manifest does the opposite"
 
 
 def _companion_misfits(seed: Seed, subject: Digest) -> Iterator[str]:
     """A companion is copied as it is and under its own tag."""
     if seed.tag not in (*cosign_tags(subject), referrers_tag(subject)) or seed.source.tag != seed.tag:
-        yield f"`{seed.key}` is no tag for what belongs to `{subject}`"
+        yield f"`{seed.key}` is not the tag of a signature or referrer of `{subject}`"
     if seed.platforms is not None or not seed.keeps_attestations:
         yield f"the plan does not copy `{seed.key}` as it is"

@@ -52,11 +52,11 @@ _THREADS = 32
 
 
 class StoredImage(Protocol):
-    """A tag in ECR and the raw bytes of its document."""
+    """An image in ECR, under a tag or without one, and the raw bytes of its document."""
 
     @property
     def digest(self) -> Digest:
-        """What the tag points to."""
+        """The document's."""
 
     @property
     def raw(self) -> bytes:
@@ -88,7 +88,7 @@ class Ecr(Protocol):
         """Whether a repository has an image of that digest, with or without a tag."""
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
-        """The OCI indexes of a repository that have no tag, those of last time first."""
+        """The OCI indexes of a repository that have no tag, the last pushed first."""
 
 
 Head = ManifestHead | SourceFault

@@ -67,7 +67,9 @@ def read_contents(content: bytes) -> PlanContents:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _read(archive)
     except _FAULTS as error:
-        raise Refused("plan.misfit", "what should be Terraform's saved plan is none", hint=PLAN_AGAIN) from error
+        raise Refused(
+            "plan.misfit", "Terraform's part of the saved plan is not a plan of Terraform's", hint=PLAN_AGAIN
+        ) from error
 
 
 def tells_of_drift(content: bytes) -> bool:

@@ -192,7 +192,7 @@ EDITS: dict[str, tuple[dict[str, Callable[[bytes], bytes]], str]] = {
     "a module": ({"module_modules_ecr_repository_main_tf": replaced("resource", "# resource")}, "is not what the manifest"),
     "Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"main.tf": b"# of another"})}, "another `main.tf`"),
     "more in Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"x.tf": b"# more"})}, "a file `x.tf`"),
-    "no plan of Terraform's": ({"terraform_tfplan": lambda _: b"PK"}, "Terraform's saved plan is none"),
+    "no plan of Terraform's": ({"terraform_tfplan": lambda _: b"PK"}, "is not a plan of Terraform's"),
 }  # fmt: skip
 
 
