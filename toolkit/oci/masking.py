@@ -16,8 +16,11 @@ _MASK = "***"
 _SHORTEST = 4
 # A long run gets a token for each repository every few minutes; those that were sent lately are repeated.
 _MOST_TOKENS = 1000
-_QUERY = re.compile(r"(?<=[^\s?])[?#][^\s\"'`<>]*=[^\s\"'`<>]*")
-_SIGNED = re.compile(r"(?i)\b((?:x-(?:amz|goog|ms)-[\w-]+|\w*(?:signature|token)|sig|awsaccesskeyid)=)[^\s\"'`<>&]+")
+# Neither pattern looks at a character more than a few times, whatever a registry sends.
+_QUERY = re.compile(r"(?<=[^\s?])[?#][^\s\"'`<>?#=]*=[^\s\"'`<>]*")
+_SIGNED = re.compile(
+    r"(?i)\b((?:x-(?:amz|goog|ms)-[\w-]{1,40}|\w{0,40}(?:signature|token)|sig|awsaccesskeyid)=)[^\s\"'`<>&]+"
+)
 
 _lock = threading.Lock()
 _passwords: set[str] = set()
