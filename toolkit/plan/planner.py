@@ -241,11 +241,12 @@ def _destroy_refusals(
     for change in changes:
         what = _HOLDS_SOMETHING.get(change.resource_type)
         if what and change.destroys and not (destroys_removed and change.name not in builds):
-            doomed.setdefault((change.name or change.address, change.action), []).append(what)
-    for (name, action), parts in doomed.items():
+            whose = f"of the build `{change.name}`" if change.name else f"`{change.address}`"
+            doomed.setdefault((whose, change.action), []).append(what)
+    for (whose, action), parts in doomed.items():
         yield Refusal(
             "infra.destroys_build",
-            f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} of the build `{name}`",
+            f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} {whose}",
             hint="take the change back in the manifest, or say --allow-destroy if its history, webhook and rights may "
             "be lost",
         )

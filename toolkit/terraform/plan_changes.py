@@ -110,9 +110,9 @@ class _Reader:
             (values.get("role"), values.get("name")) for c, values in sides if c["type"] == "aws_iam_role_policy"
         )
         self._gone = frozenset(
-            values.get("name")
+            values["name"]
             for c, values in sides
-            if c["type"] in ("aws_ecr_repository", "aws_iam_role") and c["change"]["actions"] == ["delete"]
+            if c["type"] in ("aws_ecr_repository", "aws_iam_role") and c["change"]["actions"] == ["delete"] and values
         )
 
     def described(self, planned: InfraChange, resource: Document) -> InfraChange:

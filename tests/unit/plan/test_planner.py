@@ -406,6 +406,11 @@ def test_refuses_to_destroy_what_holds_something_of_a_build_unless_asked(type_: 
     assert plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals == ()
 
 
+def test_a_role_of_no_build_is_called_by_its_address() -> None:
+    (refusal,) = plan_of(WHOLE, changes=(InfraChange("aws_iam_role.x", "aws_iam_role", InfraAction.DELETE),)).refusals
+    assert refusal.message == "Terraform would delete the role `aws_iam_role.x`"
+
+
 LEFT = InfraChange("module.repositories", "aws_ecr_repository", InfraAction.DELETE, name="left")
 
 

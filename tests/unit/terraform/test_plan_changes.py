@@ -262,7 +262,13 @@ def test_a_role_that_a_file_of_the_users_creates_says_who_may_take_it() -> None:
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     created = {"address": "aws_iam_role.extra", "type": "aws_iam_role", "name": "extra"}
     values = {"actions": ["create"], "before": None, "after": {"assume_role_policy": json.dumps(trust)}}
-    document = {"resource_changes": [{**created, "change": {**values, "after_unknown": {"arn": True}}}]}
+    other = {"actions": ["delete"], "before": {"name": "other"}, "after": None}
+    document = {
+        "resource_changes": [
+            {**created, "change": {**values, "after_unknown": {"arn": True}}},
+            {**created, "address": "aws_iam_role.other", "change": other},
+        ]
+    }
     [change] = with_attributes([InfraChange("aws_iam_role.extra", "aws_iam_role", InfraAction.CREATE)], document)
     assert change.changes == ()
     assert change.grants == (

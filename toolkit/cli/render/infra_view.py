@@ -136,7 +136,7 @@ class _InfraView:
                 owners[grant].append(one)
         lines = []
         for grant, those in owners.items():
-            lines += self._grant(grant, "" if f"of {those[0].name}:" in grant.statement else f": {_name(those)}")
+            lines += self._grant(grant, "" if f" {those[0].name}:" in grant.statement else f": {_name(those)}")
         return [f"{' ' * 6}Rights that come with it:", *lines] if lines else []
 
     def _imported(self, changes: Sequence[InfraChange]) -> list[str]:
