@@ -77,7 +77,8 @@ def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
     except LarkError as error:
         line = getattr(error, "line", None)
         known = isinstance(line, int) and line > 0
-        message = str(error).partition("\n")[0] if known else "a block or a quote is not closed"
+        # The parser's own sentence quotes what it stands at: any text of a file that is none of bake's.
+        message = "what begins here is none" if known else "a block or a quote is not closed"
         raise _Unreadable(f"it is not HCL: {message}", line if isinstance(line, int) and known else 1) from error
     except (RecursionError, ValueError) as error:
         raise _Unreadable("it is not HCL that can be read", 1) from error
