@@ -19,6 +19,7 @@ from pathlib import Path
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, parse
 from toolkit.oci.errors import DigestMismatch
+from toolkit.oci.local_files import make_own_folder, read_regular, refuse_links
 from toolkit.oci.values import dataclass
 
 _IN_MEMORY = 8 * 2**20
@@ -116,9 +117,10 @@ class DocumentCache:
         if path is None:
             return None
         try:
-            media_type, _, raw = path.read_bytes().partition(b"\n")
+            refuse_links(path.parent)
+            media_type, _, raw = read_regular(path, _ON_DISK, follows_link=False).partition(b"\n")
             _check(digest, raw)
-            os.utime(path)  # the longest unused goes first
+            os.utime(path, follow_symlinks=False)  # the longest unused goes first
             return Document(media_type.decode("ascii"), raw)
         except (DigestMismatch, UnicodeDecodeError):
             with suppress(OSError):
@@ -133,7 +135,7 @@ class DocumentCache:
             return
         content = document.media_type.encode("ascii", "replace") + b"\n" + document.raw
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(path.parent)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
             temporary = Path(name)
             try:
@@ -160,7 +162,8 @@ class DocumentCache:
                 self._disk_size += added
                 if self._disk_size <= self._limit:
                     return
-            files = [(entry.stat().st_mtime_ns, entry.stat().st_size, entry.path) for entry in os.scandir(directory)]
+            found = [(entry.stat(follow_symlinks=False), entry.path) for entry in os.scandir(directory)]
+            files = [(about.st_mtime_ns, about.st_size, path) for about, path in found]
             total = sum(size for _, size, _ in files)
             if total > self._limit:
                 for _, size, name in sorted(files):

@@ -51,14 +51,14 @@ def make_own_folder(path: Path) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
 
 
-def refuse_links(path: Path) -> None:
-    """Raise OSError where `path` is a link or, below the current directory, where it passes one.
+def refuse_links(path: Path, *, below: Path | None = None) -> None:
+    """Raise OSError where `path` is a link or passes one below the folder `below`.
 
-    The current directory is where a tree under review lies; links above it are the machine's own.
+    By default that is the current directory, where a tree under review lies; links above are the machine's own.
     """
     here = Path.cwd()
-    absolute = Path(os.path.normpath(here / path))
-    in_tree = [parent for parent in absolute.parents if parent != here and parent.is_relative_to(here)]
+    absolute, top = (Path(os.path.normpath(here / one)) for one in (path, below or here))
+    in_tree = [parent for parent in absolute.parents if parent != top and parent.is_relative_to(top)]
     for part in (absolute, *in_tree):
         if part.is_symlink():
             raise OSError(errno.ELOOP, IS_LINK, str(part))

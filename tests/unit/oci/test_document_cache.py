@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -169,3 +170,33 @@ def test_threads_that_wait_for_a_failed_read_try_one_after_the_other() -> None:
     for thread in threads:
         thread.join(5)
     assert alone == [True] * 4
+
+
+@pytest.mark.parametrize("link", ["cache", "cache/base"])
+def test_a_linked_directory_is_not_written_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    (tmp_path / "elsewhere" / "base").mkdir(parents=True)
+    (tmp_path / "tree" / link).parent.mkdir(parents=True)
+    (tmp_path / "tree" / link).symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "tree")
+    told: list[str | None] = []
+    cache = DocumentCache(Path("cache/base"), on_unusable=lambda _, error: told.append(error.strerror))
+    cache.put(made().digest, made())
+    assert cache.get(made().digest) == made()
+    assert told == ["it is a link"]
+    assert [path.name for path in (tmp_path / "elsewhere").rglob("*")] == ["base"]
+
+
+def test_a_linked_document_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
+    victim, document = tmp_path / "victim", made()
+    victim.write_bytes(b"theirs")
+    os.utime(victim, (1, 1))
+    file = tmp_path / "cache" / f"sha256-{document.digest.hex}"
+    file.parent.mkdir()
+    file.symlink_to(victim)
+    assert DocumentCache(file.parent).get(document.digest) is None
+    DocumentCache(file.parent).put(document.digest, document)
+    assert DocumentCache(file.parent).get(document.digest) == document
+    assert not file.is_symlink()
+    assert (victim.read_bytes(), victim.stat().st_mtime) == (b"theirs", 1)
