@@ -35,6 +35,8 @@ _BENDING = (
     "TF_WORKSPACE",
 )
 _OURS_ALONE = "TOOLKIT_PLAN_KEY"
+_OWNER_ALONE = 0o077
+"""The umask of Terraform: it gives what it writes, state and plan included, to whoever may read."""
 _RUNNING = "running"
 _CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 
@@ -100,6 +102,7 @@ def capture(argv: Sequence[str], *, cwd: Path | None, environment: Mapping[str, 
             stdin=subprocess.DEVNULL,
             capture_output=True,
             start_new_session=True,
+            umask=_OWNER_ALONE,
             check=False,
         )
     return Captured(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
@@ -139,6 +142,7 @@ def run(
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
+                umask=_OWNER_ALONE,
             )
         running = logs / _RUNNING
         try:

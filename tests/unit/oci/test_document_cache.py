@@ -200,3 +200,13 @@ def test_a_linked_document_is_replaced_and_its_target_stays(tmp_path: Path) -> N
     assert DocumentCache(file.parent).get(document.digest) == document
     assert not file.is_symlink()
     assert (victim.read_bytes(), victim.stat().st_mtime) == (b"theirs", 1)
+
+
+def test_the_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        DocumentCache(tmp_path / "cache").put(made().digest, made())
+    finally:
+        os.umask(before)
+    [file] = (tmp_path / "cache").iterdir()
+    assert [path.stat().st_mode & 0o777 for path in (file.parent, file)] == [0o700, 0o600]

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -263,3 +263,16 @@ def test_a_linked_folder_of_logs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is a link"):
         _run(tmp_path, "print('x')")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("run_it", [_run, lambda folder, program: capture([sys.executable, "-c", program], cwd=folder, environment={})])  # fmt: skip
+def test_what_terraform_writes_is_for_its_owner_alone(tmp_path: Path, run_it: Callable[[Path, str], object]) -> None:
+    before = os.umask(0o022)
+    try:
+        run_it(tmp_path, "import os; open('terraform.tfstate', 'w').close(); os.mkdir('folder')")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert (modes["terraform.tfstate"], modes["folder"]) == (0o600, 0o700)
+    assert all(modes[name] == 0o600 for name in modes if name.endswith((".stdout", ".stderr")))
+    assert modes.get("logs", 0o700) == 0o700

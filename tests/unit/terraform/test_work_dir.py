@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -319,3 +320,14 @@ def test_a_list_of_files_that_leads_out_of_the_directory_is_not_followed(tmp_pat
     assert not [name for name in files_of(work_dir) if "secret" in name]
     write(ONE, work_dir.path)
     assert (tmp_path / "secret").read_text() == "theirs"
+
+
+def test_a_new_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with WorkDir(tmp_path / "a" / "work").locked():
+            write(ONE, tmp_path / "a" / "work")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a" / "work").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "a" / "work" / ".toolkit-lock").stat().st_mode & 0o777 == 0o600
