@@ -3,14 +3,23 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.made_images import image
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.documents import OCI_INDEX, Document
+from toolkit.oci.documents import (
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    DOCKER_SCHEMA_1,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Document,
+)
 from toolkit.oci.errors import DigestMismatch, NotFound, UnsupportedDocument
 
 
@@ -69,6 +78,26 @@ def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: byte
     file.write_bytes(damage)
     assert DocumentCache(tmp_path).get(document.digest) is None
     assert not file.exists()
+
+
+@pytest.mark.parametrize("document", [made(), image([b"layer"]).document])
+def test_a_file_with_another_first_line_is_read_again(tmp_path: Path, document: Document) -> None:
+    """No digest covers the type: the source would be blamed for it in every later run."""
+    others = {OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA_1, "text/html", ""}
+    for other in sorted(others - {document.media_type}):
+        DocumentCache(tmp_path).put(document.digest, document)
+        [file] = tmp_path.iterdir()
+        file.write_bytes(other.encode() + b"\n" + document.raw)
+        assert DocumentCache(tmp_path).get_or_read(document.digest, lambda: document) == (document, True)
+        assert DocumentCache(tmp_path).get_or_read(document.digest, never) == (document, False)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_in_the_directory_is_replaced(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    document = made()
+    make(tmp_path / f"sha256-{document.digest.hex}")
+    assert DocumentCache(tmp_path).get_or_read(document.digest, lambda: document) == (document, True)
+    assert DocumentCache(tmp_path).get_or_read(document.digest, never) == (document, False)
 
 
 def test_a_directory_deleted_in_the_middle_is_no_matter(tmp_path: Path) -> None:
