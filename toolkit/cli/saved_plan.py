@@ -357,7 +357,7 @@ def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Pat
     state = work_path / "terraform.tfstate"
     try:
         lineage = json.loads(state.read_bytes())["lineage"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         lineage = None
     if not contents.state.lineage or lineage != contents.state.lineage:
         raise Refused(

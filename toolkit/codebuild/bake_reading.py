@@ -53,6 +53,8 @@ def _read_json(text: str) -> dict[str, dict[str, Any]]:
         raise _Unreadable(f"it is not JSON: {error.msg}", error.lineno) from error
     except RecursionError as error:
         raise _Unreadable("it is nested too deeply", 1) from error
+    except ValueError as error:
+        raise _Unreadable("a number in it is too long", 1) from error
     if not isinstance(document, dict):
         raise _Unreadable("it is no bake file: it has no targets", 1)
     targets = document.get("target", {})

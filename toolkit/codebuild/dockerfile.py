@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from toolkit.address_space import check_address_space
 from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import NamedImage, Reading, Trouble
 from toolkit.codebuild.stages import Stages
@@ -26,6 +28,8 @@ _SCRATCH = "scratch"
 _SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPE_TOKEN = re.compile(r"invalid escape token .* does", re.DOTALL)
+_GO_RESERVES = 768 * 1024 * 1024
+"""Bytes of address space, most of which it never uses: measured with `ulimit -v`."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
@@ -123,6 +127,8 @@ class _Reader:
         """Go through the instructions."""
         if self._has_frontend:
             self._note_frontend()
+        if "dockerfile" not in sys.modules:
+            check_address_space(_GO_RESERVES)
         import dockerfile  # noqa: PLC0415  a Go runtime, which only a scan needs
 
         known = frozenset(dockerfile.all_cmds())
