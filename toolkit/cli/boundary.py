@@ -1,6 +1,7 @@
 """Where a run begins and ends: sinks are opened, every error becomes one message and one exit code.
 
-The only place that catches `Exception`: what arrives there is a bug, exit 1, with its traceback.
+The only place that catches `Exception`: what arrives there is a bug, exit 1, with its traceback, unless the machine ran
+out of something. Around it `toolkit.cli.main` looks for the latter alone.
 """
 
 from __future__ import annotations
@@ -371,9 +372,8 @@ def leave_with_help(context: typer.Context) -> NoReturn:
 def _signals_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end a run as Ctrl-C does: a pipeline that cancels a job gets the same care.
 
-    Before and after this a signal ends the process at once, see `toolkit.cli.main`.
-
-    A signal that our parent set to be ignored (`nohup`) stays ignored.
+    A signal that our parent set to be ignored (`nohup`) stays ignored. Before and after this a signal ends the process
+    at once, see `toolkit.cli.main`.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
