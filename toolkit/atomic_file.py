@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
     file = os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode), "wb")
     try:
         with file:
-            if mode is None and path.exists():
+            if mode is None and path.exists() and not path.is_symlink():
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             file.write(content)
         new.replace(path)

@@ -80,6 +80,8 @@ def test_a_plan_is_saved_applied_and_empty_afterwards(tmp_path: Path) -> None:
     assert not any(isinstance(event, DiagnosticReported) for event in events)
     assert runner.plan(work_dir).changes == ()
     assert "hunter2" not in str(events) + "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+    secret_files = [*tmp_path.glob("terraform.tfstate*"), work_dir.plan_path, *(tmp_path / "logs").iterdir()]
+    assert {path.stat().st_mode & 0o777 for path in secret_files} == {0o600}
 
 
 def test_a_replacement_is_told_of_once_when_the_new_one_stands(tmp_path: Path) -> None:

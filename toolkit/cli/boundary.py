@@ -1,10 +1,12 @@
 """Where a run begins and ends: sinks are opened, every error becomes one message and one exit code.
 
-The only place that catches `Exception`: what arrives there is a bug, exit 1, with its traceback.
+The only place that catches `Exception`: what arrives there is a bug, exit 1, with its traceback, unless the machine ran
+out of something. Around it `toolkit.cli.main` looks for the latter alone.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -22,6 +24,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
 from toolkit import __version__
+from toolkit.cli.exhaustion import exhausted
 from toolkit.cli.options import Format
 from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere, visible
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
 
 _BUG = "bug"
 T = TypeVar("T")
-_MAKE_ROOM = "make room there and run again"
 
 
 class ToolkitGroup(TyperGroup):
@@ -108,10 +110,14 @@ def _report_unwritten(error: OSError) -> int:
     send_to_nowhere(sys.stdout)
     if reader_is_gone(error):
         return 0
-    where, hint = ("stdout", _MAKE_ROOM) if error.filename is None else (f"`{error.filename}`", None)
+    where, hint = ("stdout", _hint_for(error)) if error.filename is None else (f"`{error.filename}`", None)
     loss = _OutputLost("output.lost", f"{where} cannot be written: {error.strerror}", hint=hint)
     _print_error(loss)
     return loss.exit_code
+
+
+def _hint_for(error: OSError) -> str:
+    return "leave stdout open and run again" if error.errno == errno.EBADF else "make room there and run again"
 
 
 def _asked_format(arguments: Sequence[str]) -> str:
@@ -282,11 +288,11 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
     error: ToolkitError | None = None
     code = 0
     with ExitStack() as stack:
-        stack.enter_context(_signals_interrupt())
         run = Run(presentation, stack)
         run.emit(RunStarted(command=command, toolkit_version=__version__))
         try:
-            code = body(run)
+            with _signals_interrupt():
+                code = body(run)
         except ToolkitError as failure:
             error = failure
         except KeyboardInterrupt:
@@ -294,10 +300,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
                 "interrupted", "the run was interrupted", hint="run the same command again: it continues"
             )
         except Exception as failure:  # noqa: BLE001  the boundary
-            LineWriter(sys.stderr).write(traceback.format_exc().rstrip())
-            error = _Bug(
-                _BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above"
-            )
+            error = _unforeseen(failure)
         if error:
             code = error.exit_code
         run.emit(_end_of_run(code, time.monotonic() - started, error))
@@ -312,7 +315,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         loss = _OutputLost(
             "output.lost",
             f"stdout cannot be written: {why}; the run went on and ended with exit code {code}",
-            hint=_MAKE_ROOM,
+            hint=_hint_for(run.lost_output),
         )
         _print_error(loss)
         code = code or loss.exit_code
@@ -339,6 +342,20 @@ class _Bug(ToolkitError):
     exit_code = 1
 
 
+class _Exhausted(ToolkitError):
+    """The machine ran out of something: nothing that an exit code of its own would help to react to."""
+
+    exit_code = 1
+
+
+def _unforeseen(failure: Exception) -> ToolkitError:
+    sentence = exhausted(failure)
+    if sentence is not None:
+        return _Exhausted("system.exhausted", sentence, hint="raise its limits, or run it with less `--jobs`")
+    LineWriter(sys.stderr).write(traceback.format_exc().rstrip())
+    return _Bug(_BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
+
+
 class _OutputLost(ToolkitError):
     """Everything was done, but a program that reads our result must not take half of it for all."""
 
@@ -355,14 +372,15 @@ def leave_with_help(context: typer.Context) -> NoReturn:
 def _signals_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end a run as Ctrl-C does: a pipeline that cancels a job gets the same care.
 
-    A signal that our parent set to be ignored (`nohup`) stays ignored.
+    A signal that our parent set to be ignored (`nohup`) stays ignored. Before and after this a signal ends the process
+    at once, see `toolkit.cli.main`.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, interrupt)
     try:

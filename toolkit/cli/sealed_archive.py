@@ -20,6 +20,7 @@ from pathlib import Path
 
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import PLAN_AGAIN, Refused
+from toolkit.oci.local_files import read_regular
 from toolkit.oci.values import dataclass
 
 MOST_BYTES = 256 * 2**20
@@ -57,8 +58,7 @@ def write(path: Path, members: Mapping[str, bytes], key: bytes | None) -> None:
 def read(path: Path, key: bytes | None) -> SealedArchive:
     """The archive at `path`. Raises Refused for anything but a file of `write`, and where `key` did not sign it."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        content = read_regular(path, MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: {why}") from error

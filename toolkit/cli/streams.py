@@ -11,11 +11,12 @@ from typing import TextIO
 def prepare_streams() -> None:
     """Put the null device where stdin, stdout or stderr were closed (`2>&-`), and escape what an encoding lacks.
 
-    Python has None for a closed one, and the next file or socket would be opened in its place and be written to.
+    Python has None for a closed one, and the next file or socket would be opened in its place and be written to. To
+    write a result to a closed stdout fails, as to a full disk: there it can only be read.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
+            nowhere = os.open(os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR)
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)

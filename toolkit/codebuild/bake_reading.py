@@ -53,6 +53,8 @@ def _read_json(text: str) -> dict[str, dict[str, Any]]:
         raise _Unreadable(f"it is not JSON: {error.msg}", error.lineno) from error
     except RecursionError as error:
         raise _Unreadable("it is nested too deeply", 1) from error
+    except ValueError as error:
+        raise _Unreadable("a number in it is too long", 1) from error
     if not isinstance(document, dict):
         raise _Unreadable("it is no bake file: it has no targets", 1)
     targets = document.get("target", {})
@@ -77,7 +79,8 @@ def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
     except LarkError as error:
         line = getattr(error, "line", None)
         known = isinstance(line, int) and line > 0
-        message = str(error).partition("\n")[0] if known else "a block or a quote is not closed"
+        # The parser's own sentence quotes what it stands at: any text of a file that is none of bake's.
+        message = "what begins here is none" if known else "a block or a quote is not closed"
         raise _Unreadable(f"it is not HCL: {message}", line if isinstance(line, int) and known else 1) from error
     except (RecursionError, ValueError) as error:
         raise _Unreadable("it is not HCL that can be read", 1) from error

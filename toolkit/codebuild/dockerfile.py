@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from toolkit.address_space import check_address_space
 from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import NamedImage, Reading, Trouble
 from toolkit.codebuild.stages import Stages
@@ -25,6 +27,9 @@ _IMAGE_SCHEME = "docker-image://"
 _SCRATCH = "scratch"
 _SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPE_TOKEN = re.compile(r"invalid escape token .* does", re.DOTALL)
+_GO_RESERVES = 768 * 1024 * 1024
+"""Bytes of address space, most of which it never uses: measured with `ulimit -v`."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
@@ -122,6 +127,8 @@ class _Reader:
         """Go through the instructions."""
         if self._has_frontend:
             self._note_frontend()
+        if "dockerfile" not in sys.modules:
+            check_address_space(_GO_RESERVES)
         import dockerfile  # noqa: PLC0415  a Go runtime, which only a scan needs
 
         known = frozenset(dockerfile.all_cmds())
@@ -135,7 +142,8 @@ class _Reader:
             elif kind == "arg" and self._stage < 0:
                 self._read_args(command)
             elif kind not in known:
-                self._fault(command, f"`{command.cmd[:40]}` is no instruction of a Dockerfile")
+                # Not quoted, whatever it is: a file of secrets may be called a Dockerfile.
+                self._fault(command, "it is no instruction of a Dockerfile")
             elif self._stage < 0:
                 self._fault(command, f"`{command.cmd.upper()}` stands before the first `FROM`")
             else:
@@ -173,7 +181,7 @@ class _Reader:
             # A line that is nothing but its continuation comes without a command.
             return [command for command in dockerfile.parse_string(self._text) if command.cmd]
         except dockerfile.GoParseError as error:
-            message = str(error)
+            message = _ESCAPE_TOKEN.sub("the escape token does", str(error))
             found = re.search(r"line (\d+)", message)
             # Of a heredoc without an end the parser does not say the line: the first may be meant.
             heredocs = [number for number, line in enumerate(self._lines, 1) if "heredoc" in message and "<<" in line]

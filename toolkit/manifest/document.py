@@ -29,6 +29,8 @@ MAX_DEPTH = 32
 MAX_VALUES = 200_000
 """Aliases counted as often as they are used, so that a few lines cannot become a billion values."""
 
+_LONGEST_NUMBER = 100
+
 _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset({"true", "yes", "on", "y"})
 # Only YAML's escapes (`"\0"`) can write these; no shell, HCL or AWS API takes them.
@@ -264,6 +266,8 @@ class _Reading:
 
 
 def _integer(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:  # Python takes a hexadecimal one of any length, and does not print it
+        raise ValueError
     digits = text.replace("_", "")
     sign, digits = (digits[0], digits[1:]) if digits[:1] in ("-", "+") else ("", digits)
     number = int(digits, 0) if re.match(r"0[xob]", digits) else int(digits)

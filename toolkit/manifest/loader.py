@@ -19,6 +19,7 @@ from toolkit.manifest.document import Document, Finding, NotYaml, issues_of, rea
 from toolkit.manifest.model import Manifest
 from toolkit.manifest.readable import read_parts
 from toolkit.manifest.structure import findings_of
+from toolkit.oci.local_files import read_regular
 
 MAX_BYTES = 1024 * 1024
 """Some ten thousand images; more than that is another file by mistake."""
@@ -66,8 +67,7 @@ def _unusable(file: str, findings: Iterable[Finding], document: Document) -> Man
 def read(path: Path) -> str:
     """The text of the file at `path`. Raises ManifestUnusable."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_regular(path, MAX_BYTES + 1)
     except FileNotFoundError as error:
         hint = "name the manifest with `--file`"
         raise ManifestUnusable("manifest.not_found", f"there is no file `{path}`", hint=hint) from error

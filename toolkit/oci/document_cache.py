@@ -1,8 +1,8 @@
 """Documents by digest, kept so that none is read twice: a read may be a counted pull.
 
 In memory for the run, and in a directory for the next one if there is a directory. What is on disk is only ever a copy:
-each file is checked against its name when it is read, written under another name first, and may be deleted, damaged or
-unwritable at any moment without more harm than another read.
+each file is checked when it is read, its bytes against its name and its type against its bytes. It is written under
+another name first, and may be deleted, damaged or unwritable at any moment without more harm than another read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from dataclasses import field
 from pathlib import Path
 
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import Document, parse
-from toolkit.oci.errors import DigestMismatch
+from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document, parse, read_object
+from toolkit.oci.errors import DigestMismatch, InvalidDocument, OciError
+from toolkit.oci.local_files import make_own_folder, read_regular, refuse_links
 from toolkit.oci.values import dataclass
 
 _IN_MEMORY = 8 * 2**20
@@ -116,11 +117,14 @@ class DocumentCache:
         if path is None:
             return None
         try:
-            media_type, _, raw = path.read_bytes().partition(b"\n")
+            refuse_links(path.parent)
+            media_type, _, raw = read_regular(path, _ON_DISK, follows_link=False).partition(b"\n")
             _check(digest, raw)
-            os.utime(path)  # the longest unused goes first
-            return Document(media_type.decode("ascii"), raw)
-        except (DigestMismatch, UnicodeDecodeError):
+            document = Document(media_type.decode("ascii"), raw)
+            _check_type(document)
+            os.utime(path, follow_symlinks=False)  # the longest unused goes first
+            return document
+        except (OciError, UnicodeDecodeError):
             with suppress(OSError):
                 path.unlink()
             return None
@@ -133,7 +137,7 @@ class DocumentCache:
             return
         content = document.media_type.encode("ascii", "replace") + b"\n" + document.raw
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(path.parent)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
             temporary = Path(name)
             try:
@@ -160,7 +164,8 @@ class DocumentCache:
                 self._disk_size += added
                 if self._disk_size <= self._limit:
                     return
-            files = [(entry.stat().st_mtime_ns, entry.stat().st_size, entry.path) for entry in os.scandir(directory)]
+            found = [(entry.stat(follow_symlinks=False), entry.path) for entry in os.scandir(directory)]
+            files = [(about.st_mtime_ns, about.st_size, path) for about, path in found]
             total = sum(size for _, size, _ in files)
             if total > self._limit:
                 for _, size, name in sorted(files):
@@ -169,6 +174,16 @@ class DocumentCache:
                     Path(name).unlink(missing_ok=True)
                     total -= size
             self._disk_size = total
+
+
+def _check_type(document: Document) -> None:
+    """Raise OciError where the type, which no digest covers, is not that of the bytes.
+
+    What does not say its type itself can only be OCI's: the other formats require it.
+    """
+    parse(document)
+    if document.media_type not in (OCI_INDEX, OCI_MANIFEST) and "mediaType" not in read_object(document.raw):
+        raise InvalidDocument(f"a document does not say itself that it is `{document.media_type}`")
 
 
 def _check(digest: Digest, raw: bytes) -> None:

@@ -3,6 +3,9 @@
 A blob is written under a temporary name beside its own, brought to the disk and renamed; `index.json` is replaced
 whole, under a lock. So what has its name is complete, and what a killed process left has none: the next one that fills
 the layout removes it. A temporary file is locked by who writes it, which tells it from one that was left.
+
+The directory itself may be a link of the user. What is in it is written through none; blobs that are links are read,
+as some tools make them, for their digests are checked.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +24,7 @@ from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import OCI_INDEX, read_descriptor, read_object
 from toolkit.oci.errors import InvalidDocument, LayoutUnusable
+from toolkit.oci.local_files import open_own, open_regular, refuse_links
 
 Entries = Mapping[str | None, list[object]]
 
@@ -70,7 +75,7 @@ class LayoutFolder:
 
     def _read_entries(self) -> Entries:
         with self._used():
-            marker = _read_json((self._path / _MARKER).read_bytes(), self._path / _MARKER)
+            marker = _read_json(_read_whole(self._path / _MARKER), self._path / _MARKER)
         if marker.get("imageLayoutVersion") != _VERSION:
             raise LayoutUnusable(f"`{self}` is no image layout of version {_VERSION}")
         named: dict[str | None, list[object]] = {}
@@ -92,7 +97,8 @@ class LayoutFolder:
         """How many bytes of content are there under `digest`; None without it."""
         with self._used():
             try:
-                return self.blob(digest).stat().st_size
+                found = self.blob(digest).stat()
+                return found.st_size if stat.S_ISREG(found.st_mode) else None
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -113,7 +119,7 @@ class LayoutFolder:
         """Make it a layout, an empty one if it is none yet, and remove what killed processes left half-written."""
         self.check_fillable()
         with self._locked(), self._used():
-            (self._path / _BLOBS / "sha256").mkdir(parents=True, exist_ok=True)
+            self._make_blob_folder("sha256")
             for file in self._path.glob(f"{_TEMPORARY}*"):
                 file.unlink()  # only who has the lock writes here
             for file in (self._path / _BLOBS).glob(f"*/{_TEMPORARY}*"):
@@ -123,12 +129,17 @@ class LayoutFolder:
             if not (self._path / _MARKER).exists():
                 self._replace(_MARKER, {"imageLayoutVersion": _VERSION})
 
+    def _make_blob_folder(self, algorithm: str) -> None:
+        folder = self._path / _BLOBS / algorithm
+        refuse_links(folder, below=self._path)
+        folder.mkdir(parents=True, exist_ok=True)
+
     @contextmanager
     def new_blob(self, digest: Digest) -> Iterator[Callable[[bytes], None]]:
         """Write content with what this yields; it has its name once the block has ended well."""
         blob = self.blob(digest)
         with self._used():
-            blob.parent.mkdir(exist_ok=True)
+            self._make_blob_folder(digest.algorithm)
             temporary, file = _open_temporary(blob.parent)
 
         def write(chunk: bytes) -> None:
@@ -150,7 +161,7 @@ class LayoutFolder:
     def read(self, digest: Digest, offset: int = 0) -> Iterator[Iterator[bytes]]:
         """The content's bytes from `offset` on."""
         with self._used():
-            file = self.blob(digest).open("rb")
+            file = open_regular(self.blob(digest))
 
         def chunks() -> Iterator[bytes]:
             with self._used():
@@ -165,6 +176,8 @@ class LayoutFolder:
         """Whether the content is here, after a try to share the file of `origin`."""
         if self.size(digest) is not None:
             return True
+        if origin.blob(digest).is_symlink():
+            return False
         try:
             os.link(origin.blob(digest), self.blob(digest))
         except FileExistsError:
@@ -176,7 +189,7 @@ class LayoutFolder:
     def name(self, name: str, descriptor: Descriptor) -> None:
         """Call the image at `descriptor` by `name`, which no other image has from now on."""
         with self._locked(), self._used():
-            for folder in (self._path / _BLOBS).iterdir():
+            for folder in filter(Path.is_dir, (self._path / _BLOBS).iterdir()):
                 _folder_to_disk(folder)
             index = self._read_index()
             others = [entry for entry in self._entries(index) if _name_of(entry) != name]
@@ -190,7 +203,7 @@ class LayoutFolder:
 
     def _read_index(self) -> dict[str, object]:
         with self._used():
-            return _read_json((self._path / _INDEX).read_bytes(), self._path / _INDEX)
+            return _read_json(_read_whole(self._path / _INDEX), self._path / _INDEX)
 
     def _entries(self, index: Mapping[str, object]) -> list[object]:
         entries = index.get("manifests")
@@ -210,7 +223,7 @@ class LayoutFolder:
     def _locked(self) -> Iterator[None]:
         with self._used():
             self._path.mkdir(parents=True, exist_ok=True)
-            file = (self._path / _LOCK).open("ab")
+            file = open_own(self._path / _LOCK)
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -225,6 +238,11 @@ class LayoutFolder:
                 f"`{self}` cannot be used: {error.strerror}{where}",
                 hint="check its disk and permissions, then run again",
             ) from error
+
+
+def _read_whole(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _read_json(raw: bytes, path: Path) -> dict[str, object]:
@@ -252,7 +270,7 @@ def _open_temporary(folder: Path) -> tuple[Path, BinaryIO]:
 
 
 def _remove_if_left(path: Path) -> None:
-    with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+    with suppress(FileNotFoundError, BlockingIOError), open_regular(path, follows_link=False) as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
 

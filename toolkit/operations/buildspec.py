@@ -9,6 +9,7 @@ from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step, remove_step
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused, UsageError
+from toolkit.oci.local_files import open_regular
 from toolkit.operations.whole_file import write_whole
 from toolkit.plan.desired import Desired, DesiredBuild
 
@@ -57,13 +58,14 @@ def _change(file: Path, old: str, new: str, only_check: bool) -> bool:
         return False
     if only_check:
         raise Refused("buildspec.out_of_date", f"`{file}` would change", hint="run without `--check`")
-    write_whole(file.resolve(), new)
+    write_whole(file, new)
     return True
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode()
+        with open_regular(file) as opened:
+            return opened.read().decode()
     except FileNotFoundError as error:
         raise UsageError("buildspec.not_found", f"there is no file `{file}`") from error
     except UnicodeDecodeError as error:

@@ -28,6 +28,7 @@ class Start:
     region: str = "us-east-1"
     values: Mapping[str, str] = field(default_factory=dict)
     machine: str = "linux/amd64"
+    roots: tuple[Path, ...] = ()
     overwrites: bool = False
 
 
@@ -42,14 +43,13 @@ class Begun:
 def init(start: Start) -> Begun:
     """Write the manifest. Raises Refused where there is one already or nothing to mirror, and UsageError."""
     try:
-        path = start.manifest.resolve()
-        is_there = path.exists()
+        is_there = start.manifest.resolve().exists()
     except (OSError, RuntimeError) as error:  # too long, or a link that leads to itself
         raise UsageError("usage.not_writable", f"`{start.manifest}` cannot be the name of a file") from error
     if is_there and not start.overwrites:
         hint = "say --force to overwrite it, or `toolkit scan --write` to add to it"
         raise Refused("init.exists", f"there is a `{start.manifest}` already", hint=hint)
-    found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine))
+    found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine, roots=start.roots))
     reasons = (
         *(f"{use.file}:{use.line}: `{use.written}`: {use.remedy}" for use in found.report.uses if _is_lost(use)),
         *(f"{one.file}:{one.line}: {one.message}" for one in found.report.troubles),
@@ -70,7 +70,7 @@ def init(start: Start) -> Begun:
             "give `--name` and `--region` other values" if is_asked_for else "correct that in the files of your builds"
         )
         raise UsageError("usage.value", f"that would be no manifest: {why}", hint=hint) from error
-    write_whole(path, text)
+    write_whole(start.manifest, text)
     return Begun(len(found.additions), left_out)
 
 

@@ -42,7 +42,8 @@ class ScanOptions:
 
     `build` is one of the manifest, whose strategy, `on_miss` and machine count where they are None here; without a
     build that is `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles, and variables in all
-    other files. File names are shown relative to `home`.
+    other files. File names are shown relative to `home`. Files of `paths` may name others below the checkouts that
+    they lie in, or below `roots`.
     """
 
     paths: tuple[Path, ...]
@@ -54,6 +55,7 @@ class ScanOptions:
     values: Mapping[str, str] = field(default_factory=dict)
     machine: str | None = None
     daemon: Daemon = field(default_factory=Daemon)
+    roots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def scan(options: ScanOptions) -> Scan:
     way = _way(options, manifest)
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
     commands = way.scanned.commands if way.scanned else None
-    findings = read_files(options.paths, options.values, way.machine, commands)
+    findings = read_files(options.paths, options.values, way.machine, commands, options.roots)
     listed = None
     if way.build and way.strategy is not Strategy.LOGIN:  # which lists nothing
         listed = BuildList(way.build, way.strategy, options.daemon, findings.command_tags)
@@ -139,7 +141,7 @@ def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
         if manifest is None or options.manifest is None:
             hint = "name its manifest by `--manifest`"
             raise UsageError("scan.no_manifest", f"there is no manifest that has a build `{options.build}`", hint=hint)
-        scanned = find_scanned_build(manifest, options.manifest, options.build, options.paths)
+        scanned = find_scanned_build(manifest, options.manifest, options.build, options.paths, options.roots)
         build = scanned.build
     machine = "linux/arm64" if build and build.environment_type.startswith("ARM_") else "linux/amd64"
     return _Way(
@@ -167,9 +169,8 @@ def _only_for_step(way: _Way, matcher: Matcher, known: Iterable[FoundImage]) -> 
 
 def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:
     """Add to the manifest's file, all or nothing; a link stays one. Raises Refused where the result would be none."""
-    path = manifest.resolve()
-    text = path.read_bytes().decode("utf-8")
-    write_whole(path, add_images(text, additions, str(manifest)))
+    text = manifest.read_bytes().decode("utf-8")
+    write_whole(manifest, add_images(text, additions, str(manifest)))
 
 
 def _judged(

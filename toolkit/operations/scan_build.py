@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.codebuild.buildspec import commands_of_project
 from toolkit.codebuild.buildspec_reading import first_line
 from toolkit.codebuild.coverage import Kind
-from toolkit.codebuild.dockerfile import Circumstances, read_dockerfile
+from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Trouble
 from toolkit.manifest.document import read_document
 from toolkit.manifest.model import Manifest
+from toolkit.oci.local_files import read_regular
 from toolkit.operations.buildspec import find_build
-from toolkit.operations.scan_files import BuildCommands, FoundImage, FoundTrouble, source_root
+from toolkit.operations.scan_files import BuildCommands, FoundImage, FoundTrouble, is_below, roots_of, source_root
 from toolkit.plan.desired import DesiredBuild
 from toolkit.plan.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedBuild:
-    """The build, what it runs, the `dockerfiles` that its step reads, where it reads any, and those that it misses."""
+    """The build, what it runs, the `dockerfiles` that its step reads, where it reads any, and those that it misses.
+
+    Only what lies below `roots` is read here.
+    """
 
     build: DesiredBuild
     commands: BuildCommands
     dockerfiles: tuple[Path, ...]
     absent: tuple[FoundTrouble, ...]
+    roots: tuple[Path, ...]
 
     @property
     def looked_at(self) -> frozenset[Path]:
@@ -35,8 +40,10 @@ class ScannedBuild:
 
     def images(self, machine: str) -> Iterator[FoundImage]:
         """What the step finds in them: it knows no arguments, and takes the last stage for the target."""
-        for path in filter(Path.is_file, self.dockerfiles):
-            text = path.read_text(encoding="utf-8", errors="replace")
+        for path in self.dockerfiles:
+            if not (is_below(path, self.roots) and path.is_file()):
+                continue
+            text = read_regular(path, MAX_TEXT + 1).decode(errors="replace")
             for image in read_dockerfile(text, Circumstances(machine=machine)).images:
                 yield FoundImage(path, image)
 
@@ -56,8 +63,13 @@ class ScannedBuild:
                 yield FoundTrouble(path, Trouble(1, message))
 
 
-def find_scanned_build(manifest: Manifest, file: Path, name: str, paths: Iterable[Path]) -> ScannedBuild:
-    """The build called `name` of the manifest in `file`, whose source is among `paths`. UsageError if there is none."""
+def find_scanned_build(
+    manifest: Manifest, file: Path, name: str, paths: Sequence[Path], roots: Iterable[Path] = ()
+) -> ScannedBuild:
+    """The build called `name` of the manifest in `file`, whose source is among `paths`. UsageError if there is none.
+
+    `roots` are folders of which files may be read besides.
+    """
     build = find_build(resolve(manifest), name)
     number = next(number for number, one in enumerate(manifest.builds) if one.name == build.name)
     text = file.read_text(encoding="utf-8")
@@ -75,7 +87,8 @@ def find_scanned_build(manifest: Manifest, file: Path, name: str, paths: Iterabl
     spec = build.settings.buildspec_path
     texts = [(line_of("commands", at), text) for at, text in enumerate(commands_of_project(build)) if not spec]
     commands = BuildCommands(file, root, tuple(texts), spec, build.environment_variables)
-    return ScannedBuild(build, commands, tuple(root / path for path in _dockerfiles(build)), tuple(absent))
+    dockerfiles = tuple(root / path for path in _dockerfiles(build))
+    return ScannedBuild(build, commands, dockerfiles, tuple(absent), roots_of(paths, [*roots, root]))
 
 
 def _dockerfiles(build: DesiredBuild) -> tuple[str, ...]:

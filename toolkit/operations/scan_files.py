@@ -1,7 +1,10 @@
 """The files of a scan: found, read, and followed from builds to Dockerfiles.
 
 A folder is walked without asking Git: what is ignored is not in a pipeline's checkout, and a gate has to say the same
-on both. Folders of other people's code are left out (`SKIPPED`), and links are not followed.
+on both. Folders of other people's code are left out (`SKIPPED`), and linked folders are not walked.
+
+What a file of the tree names may lie anywhere on the machine, as may what a link leads to. Only what lies below the
+roots of the scan, with links followed, is looked at; of all else the name is told, and not even whether it is there.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.errors import UsageError
+from toolkit.oci.local_files import read_regular
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
@@ -35,6 +39,7 @@ _USUAL = {
     "bake": ("docker-bake.hcl", "docker-bake.json"),
 }
 """What is looked for where no file is named, and with `.override` in its name laid over it; the first that is there."""
+_OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _NOBODY = Follow(0, "", "")
 """Of a file that no command leads to."""
 
@@ -89,25 +94,45 @@ def kind_of(path: Path) -> str | None:
     return next(fitting, None)
 
 
+def roots_of(paths: Iterable[Path], more: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Below which folders files may be read: the checkouts of `paths`, else their own folders, and `more` of them."""
+    folders = [source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent) for path in paths]
+    return tuple(dict.fromkeys(folder.resolve() for folder in (*folders, *more)))
+
+
+def is_below(path: Path, roots: Iterable[Path]) -> bool:
+    """Whether `path` is below one of `roots`, which are resolved, when its links are followed."""
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
+        return False
+    return any(found.is_relative_to(root) for root in roots)
+
+
 def read_files(
-    paths: Iterable[Path], values: Mapping[str, str], machine: str, commands: BuildCommands | None = None
+    paths: Iterable[Path],
+    values: Mapping[str, str],
+    machine: str,
+    commands: BuildCommands | None = None,
+    roots: Iterable[Path] = (),
 ) -> Findings:
     """Everything below `paths`, and what `commands` build besides. Raises UsageError for what is not there.
 
-    `values` are build arguments in Dockerfiles, and variables in all other files.
+    `values` are build arguments in Dockerfiles, and variables in all other files. `roots` are folders of which files
+    may be read besides those of `paths`.
     """
     paths = list(paths)
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in (*paths, *roots) if not path.exists()]
     if missing:
         named = ", ".join(f"`{path}`" for path in missing)
         raise UsageError("usage.no_such_path", f"there is no {named}", hint="name files or folders to be scanned")
-    scan = _Scan(values, machine)
+    scan = _Scan(values, machine, roots_of(paths, [*roots, commands.root] if commands else roots))
     for path in paths:
         if path.is_dir():
             for found in _walk(path, scan.refuse):
                 scan.add(found, kind_of(found), path)
         else:
-            scan.add(path, kind_of(path) or _kind_by_content(path), path.parent)
+            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent)
     if commands:
         scan.run(commands)
     scan.finish()
@@ -122,27 +147,23 @@ def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
         yield from (path for path in found if kind_of(path) and (path.is_file() or not path.exists()))
 
 
-def _kind_by_content(path: Path) -> str:
-    """What a file of any other name is, when somebody names it."""
-    if path.suffix in (".hcl", ".json"):
-        return "bake"
-    if path.suffix not in (".yml", ".yaml"):
-        return "dockerfile"
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "compose"  # reading it as that says why it cannot be read
-    return "buildspec" if "\nphases:" in f"\n{text}" else "compose"
-
-
 class _Scan:
-    def __init__(self, values: Mapping[str, str], machine: str) -> None:
+    def __init__(self, values: Mapping[str, str], machine: str, roots: tuple[Path, ...]) -> None:
         self._values = values
         self._machine = machine
+        self._roots = roots
         self._dockerfiles: dict[Path, Path] = {}
         self._built: set[Path] = set()
         self._seen: dict[Path, list[Follow]] = {}
         self.findings = Findings()
+
+    def kind_by_content(self, path: Path) -> str:
+        """What a file of any other name is, when somebody names it."""
+        if path.suffix in (".hcl", ".json"):
+            return "bake"
+        if path.suffix not in (".yml", ".yaml"):
+            return "dockerfile"
+        return "buildspec" if "\nphases:" in f"\n{self._read(path) or ''}" else "compose"
 
     def add(self, path: Path, kind: str | None, root: Path, follow: Follow = _NOBODY) -> None:
         """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
@@ -211,13 +232,17 @@ class _Scan:
 
     def _follow(self, path: Path, folder: Path, follow: Follow) -> None:
         env_files = [_joined(folder, one) for one in follow.env_files]
+        seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path)
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
-        for missing in (file for file in (*targets, *env_files) if not file.is_file()):
-            message = f"there is no `{os.path.relpath(missing, folder)}`, which it uses"
-            self._trouble(path, Trouble(follow.line, message, is_fault=True))
-        for target in filter(Path.is_file, targets):
-            self.add(target, follow.kind, folder, replace(follow, env_files=tuple(map(str, env_files))))
+        for file in (*targets, *env_files):
+            shown = os.path.relpath(file, folder)
+            if not is_below(file, self._roots):
+                self._trouble(path, Trouble(follow.line, f"`{shown}` {_OUTSIDE}", is_fault=True))
+            elif not file.is_file():
+                self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
+        for target in filter(self._is_there, targets):
+            self.add(target, follow.kind, folder, replace(follow, env_files=tuple(map(str, seen))))
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; the `.env` there may tell compose of others."""
@@ -225,8 +250,9 @@ class _Scan:
         if named:
             return [_joined(folder, one) for one in named.split(":")]
         usual = [folder / name for name in _USUAL[kind]]
+        there = [name for name in usual if self._is_there(name)]
         overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
-        return [*([*filter(Path.is_file, usual), usual[0]][:1]), *([*filter(Path.is_file, overrides)][:1])]
+        return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
 
     def _build(self, path: Path, folder: Path, build: Build, late: set[str]) -> None:
         self.findings.tags.update(tag for tag in build.tags if "$" not in tag)
@@ -239,8 +265,11 @@ class _Scan:
         file = build.dockerfile or "Dockerfile"
         is_beside = build.is_beside_context or build.dockerfile is None
         target = _joined(context if is_beside else folder, file)
+        named = os.path.normpath((Path(build.context) if is_beside else Path()) / file)
+        if not is_below(target, self._roots):
+            self._trouble(path, Trouble(build.line, f"`{named}` {_OUTSIDE}", is_fault=True))
+            return
         if not target.is_file():
-            named = os.path.normpath((Path(build.context) if is_beside else Path()) / file)
             message = f"there is no `{named}`, which it builds"
             if build.is_partial:
                 message += ", unless another compose file says from where"
@@ -265,7 +294,7 @@ class _Scan:
 
     def _environment(self, files: Iterable[Path]) -> dict[str, str]:
         """The variables that `docker compose` finds in `files`, those that are there."""
-        texts = [self._read(file) or "" for file in files if file.is_file()]
+        texts = [self._read(file) or "" for file in files if self._is_there(file) or self._leads_out(file)]
         lines = [line.strip() for text in texts for line in text.splitlines()]
         pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
         return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
@@ -280,11 +309,19 @@ class _Scan:
     def _trouble(self, path: Path, trouble: Trouble) -> None:
         self.findings.troubles[FoundTrouble(path, trouble)] = None
 
+    def _is_there(self, path: Path) -> bool:
+        return is_below(path, self._roots) and path.is_file()
+
+    def _leads_out(self, path: Path) -> bool:
+        return is_below(path.parent, self._roots) and not is_below(path, self._roots)
+
     def _read(self, path: Path) -> str | None:
-        """The text of a file; what cannot be read is a fault of that file, not of the scan."""
+        """The text of a file; what cannot or must not be read is a fault of that file, not of the scan."""
+        if not is_below(path, self._roots):
+            self._trouble(path, Trouble(1, f"it {_OUTSIDE}", is_fault=True))
+            return None
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_TEXT + 1)
+            content = read_regular(path, MAX_TEXT + 1)
             if len(content) > MAX_TEXT:
                 message = f"it has more than {MAX_TEXT:,} bytes, which nobody wrote by hand"
             else:

@@ -96,8 +96,14 @@ class WorkerPool:
     def _grow(self) -> None:
         waiting = len(self._requests) + len(self._big) + len(self._small) + bool(self._later)
         if waiting > self._free and self._started < self._threads and not self._is_stopped:
+            try:
+                threading.Thread(target=self._work, name=f"seed-{self._started + 1}", daemon=True).start()
+            except RuntimeError:  # a limit of the system: those that there are do the work
+                if not self._started:
+                    raise
+                self._threads = self._started
+                return
             self._started += 1
-            threading.Thread(target=self._work, name=f"seed-{self._started}", daemon=True).start()
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:

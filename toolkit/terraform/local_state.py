@@ -25,7 +25,7 @@ def read_local_state(folder: Path, workspace: str) -> State | None:
         return read_state(text) if not text.strip() or json.loads(text)["version"] == _FORMAT else None
     except FileNotFoundError:
         return State()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -36,7 +36,7 @@ def _path(folder: Path, workspace: str) -> Path | None:
         kind, settings = backend["type"], backend["config"]
     except FileNotFoundError:  # no backend is named, and the default one is local
         kind, settings = "local", {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if kind != "local":
         return None

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 from toolkit.errors import Interrupted, TerraformFailed
 from toolkit.oci.credential_variables import without_secrets
+from toolkit.oci.local_files import create_own, make_own_folder
 from toolkit.oci.values import dataclass
 
 _KEPT_RUNS = 20
@@ -34,6 +35,8 @@ _BENDING = (
     "TF_VAR_",
     "TF_WORKSPACE",
 )
+_OWNER_ALONE = 0o077
+"""The umask of Terraform: it gives what it writes, state and plan included, to whoever may read."""
 _RUNNING = "running"
 _CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 
@@ -99,6 +102,7 @@ def capture(argv: Sequence[str], *, cwd: Path | None, environment: Mapping[str, 
             stdin=subprocess.DEVNULL,
             capture_output=True,
             start_new_session=True,
+            umask=_OWNER_ALONE,
             check=False,
         )
     return Captured(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
@@ -123,8 +127,8 @@ def run(
     """
     stdout_path, stderr_path = _new_logs(logs, argv[1])
     with (
-        stdout_path.open("wb") as stdout,
-        stderr_path.open("wb") as stderr,
+        create_own(stdout_path) as stdout,
+        create_own(stderr_path) as stderr,
         stdout_path.open("rb") as stdout_tail,
         stderr_path.open("rb") as stderr_tail,
         _Interrupts() as interrupts,
@@ -138,10 +142,12 @@ def run(
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
+                umask=_OWNER_ALONE,
             )
         running = logs / _RUNNING
         try:
-            running.write_bytes(f"{process.pid}\0".encode() + _command_line(argv))
+            with create_own(running) as file:
+                file.write(f"{process.pid}\0".encode() + _command_line(argv))
             tails = (_Tail(stdout_tail, listener.wrote), _Tail(stderr_tail, listener.complained))
             _follow(process, tails, interrupts, listener, poll_seconds, abort_seconds, clock)
         except BaseException:
@@ -267,8 +273,8 @@ class _Interrupts:
 
 def _new_logs(folder: Path, command: str) -> tuple[Path, Path]:
     """Two new files, numbered on from the last; the oldest of many are removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    runs = sorted(folder.glob("[0-9]*-*.stdout"), key=_number)
+    make_own_folder(folder)
+    runs = sorted((path for path in folder.glob("*-*.stdout") if path.name.split("-")[0].isdecimal()), key=_number)
     for old in runs[: max(0, len(runs) - _KEPT_RUNS + 1)]:
         old.unlink(missing_ok=True)
         old.with_suffix(".stderr").unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import Refused
 from toolkit.events import Emit, NoticeGiven
+from toolkit.oci.local_files import open_regular
 from toolkit.oci.values import dataclass
 from toolkit.plan.desired import Desired
 from toolkit.terraform.work_dir import WorkDir
@@ -66,7 +67,8 @@ class ProviderLock:
         try:
             if self.path.is_symlink():
                 raise Refused("provider.lock_unreadable", f"the lock file `{self.path}` is a link")
-            return self.path.read_text(encoding="utf-8")
+            with open_regular(self.path) as file:
+                return file.read().decode()
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:

@@ -25,6 +25,7 @@ from python_terraform import IsFlagged, IsNotFlagged
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
+from toolkit.oci.local_files import create_own
 from toolkit.oci.values import dataclass
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
@@ -185,7 +186,8 @@ class TerraformRunner:
         )
         call.raise_for(code, ok=(0,))
         _fingerprint_path(work_dir).parent.mkdir(exist_ok=True)
-        _fingerprint_path(work_dir).write_text(self._fingerprint(work_dir), encoding="utf-8")
+        with create_own(_fingerprint_path(work_dir)) as file:
+            file.write(self._fingerprint(work_dir).encode())
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save the plan."""
@@ -364,7 +366,7 @@ class TerraformRunner:
         )
         sources = [*sorted(work_dir.path.glob("*.tf")), *sorted(work_dir.path.glob("modules/*/*.tf"))]
         for source in (*sources, work_dir.path / LOCK_FILE):
-            if source.name != "imports.tf" and source.is_file():
+            if source.name not in ("imports.tf", "let_go.tf") and source.is_file():
                 seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
         for made in ("providers", "modules/modules.json"):
             seen.update(f"{made} {(work_dir.path / '.terraform' / made).exists()}\n".encode())

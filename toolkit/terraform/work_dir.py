@@ -3,11 +3,14 @@
 Generated files are listed in `.toolkit-files`; only what is listed there is overwritten or removed here. What else
 Terraform would read is named in the plan, or refused. `.gitignore` names what belongs to one machine; a local state is
 not in it, so that it is not lost unseen.
+
+Plan, state and logs may hold secrets: a new directory is for its owner alone, and so is all that Terraform writes.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ import toolkit
 from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
 from toolkit.manifest.terraform_grammar import is_override
+from toolkit.oci.local_files import make_own_folder, open_own, refuse_links
 from toolkit.oci.values import dataclass
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule
@@ -48,9 +52,10 @@ class WorkDir:
     def locked(self) -> Iterator[None]:
         """Hold the directory for one run. Raises Refused when another run holds it."""
         with usable(self.path):
+            _refuse_links(self.path)
             _refuse_foreign(self.path)
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / _LOCK).open("wb")
+            make_own_folder(self.path)
+            file = open_own(self.path / _LOCK)
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,6 +75,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
     """
     files = {".gitignore": _GITIGNORE, **files_for(root_module)}
     with usable(path):
+        _refuse_links(path)
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
         _remove_half_written({(path / name).parent for name in files})
@@ -155,6 +161,28 @@ def usable(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _refuse_links(path: Path) -> None:
+    """A link would have us, or Terraform, write elsewhere. Terraform makes links of its own to providers."""
+    try:
+        refuse_links(path)
+    except OSError as error:
+        raise _link(Path(error.filename)) from error
+    for parent, folders, files in os.walk(path):
+        for entry in (Path(parent) / name for name in (*folders, *files)):
+            if entry.is_symlink():
+                raise _link(entry)
+        if Path(parent) == path / ".terraform":
+            folders[:] = [name for name in folders if name != "providers"]
+
+
+def _link(path: Path) -> Refused:
+    return Refused(
+        "terraform.work_dir_link",
+        f"`{path}` is a link, and nothing is written through one",
+        hint="remove it, or name another directory",
+    )
+
+
 def _refuse_foreign(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise Refused("terraform.work_dir_not_ours", f"`{path}` is not a directory", hint="name another one")
@@ -203,7 +231,8 @@ def _modules_folder() -> Path:
 
 def _listed(path: Path) -> set[str]:
     text = _text(path / _LISTING) or ""
-    return {line for line in text.splitlines() if line and not line.startswith("#")}
+    names = {line for line in text.splitlines() if line and not line.startswith("#")}
+    return {name for name in names if not name.startswith("/") and ".." not in name.split("/")}
 
 
 def _lines(names: set[str]) -> str:

@@ -280,9 +280,16 @@ def test_an_error_of_a_stream_that_cannot_be_written_is_told_on_stderr(tmp_path:
     assert "there is no file `images.yaml`" in done.stderr
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_nobody_listening(tmp_path: Path, closed: str) -> None:
+@pytest.mark.parametrize(
+    ("closed", "code"), [("<&-", 0), ("2>&-", 0), (">&-", 1), ("<&- >&- 2>&-", 1), ("--format json >&-", 1)]
+)
+def test_a_run_goes_on_with_closed_streams_and_says_when_its_result_is_lost(
+    tmp_path: Path, closed: str, code: int
+) -> None:
     (tmp_path / "images.yaml").write_text(MANIFEST)
     done = subprocess.run(["sh", "-c", f"{TOOLKIT} render --out out {closed}"], cwd=tmp_path, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     assert (tmp_path / "out" / "main.tf").exists()
+    told = b"stdout cannot be written: Bad file descriptor; the run went on" in done.stderr
+    assert told == (code == 1 and "2>&-" not in closed)
+    assert b"Traceback" not in done.stderr

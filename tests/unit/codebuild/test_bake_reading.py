@@ -196,3 +196,8 @@ shapes = st.recursive(
 def test_a_file_of_any_shape_is_read(shape: object) -> None:
     read_bake(json.dumps({"target": {"a": shape, "b": {"inherits": ["a"]}}, "variable": shape}), is_json=True)
     read_bake(json.dumps(shape), is_json=True)
+
+
+def test_a_number_that_python_does_not_take_is_a_fault() -> None:
+    [trouble] = read_bake(f'{{"target": {{"x": {{"context": {"9" * 5000}}}}}}}', is_json=True).troubles
+    assert trouble.message == "a number in it is too long"

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.made_images import image
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.documents import OCI_INDEX, Document
+from toolkit.oci.documents import (
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    DOCKER_SCHEMA_1,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Document,
+)
 from toolkit.oci.errors import DigestMismatch, NotFound, UnsupportedDocument
 
 
@@ -68,6 +78,26 @@ def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: byte
     file.write_bytes(damage)
     assert DocumentCache(tmp_path).get(document.digest) is None
     assert not file.exists()
+
+
+@pytest.mark.parametrize("document", [made(), image([b"layer"]).document])
+def test_a_file_with_another_first_line_is_read_again(tmp_path: Path, document: Document) -> None:
+    """No digest covers the type: the source would be blamed for it in every later run."""
+    others = {OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA_1, "text/html", ""}
+    for other in sorted(others - {document.media_type}):
+        DocumentCache(tmp_path).put(document.digest, document)
+        [file] = tmp_path.iterdir()
+        file.write_bytes(other.encode() + b"\n" + document.raw)
+        assert DocumentCache(tmp_path).get_or_read(document.digest, lambda: document) == (document, True)
+        assert DocumentCache(tmp_path).get_or_read(document.digest, never) == (document, False)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_in_the_directory_is_replaced(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    document = made()
+    make(tmp_path / f"sha256-{document.digest.hex}")
+    assert DocumentCache(tmp_path).get_or_read(document.digest, lambda: document) == (document, True)
+    assert DocumentCache(tmp_path).get_or_read(document.digest, never) == (document, False)
 
 
 def test_a_directory_deleted_in_the_middle_is_no_matter(tmp_path: Path) -> None:
@@ -169,3 +199,43 @@ def test_threads_that_wait_for_a_failed_read_try_one_after_the_other() -> None:
     for thread in threads:
         thread.join(5)
     assert alone == [True] * 4
+
+
+@pytest.mark.parametrize("link", ["cache", "cache/base"])
+def test_a_linked_directory_is_not_written_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    (tmp_path / "elsewhere" / "base").mkdir(parents=True)
+    (tmp_path / "tree" / link).parent.mkdir(parents=True)
+    (tmp_path / "tree" / link).symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "tree")
+    told: list[str | None] = []
+    cache = DocumentCache(Path("cache/base"), on_unusable=lambda _, error: told.append(error.strerror))
+    cache.put(made().digest, made())
+    assert cache.get(made().digest) == made()
+    assert told == ["it is a link"]
+    assert [path.name for path in (tmp_path / "elsewhere").rglob("*")] == ["base"]
+
+
+def test_a_linked_document_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
+    victim, document = tmp_path / "victim", made()
+    victim.write_bytes(b"theirs")
+    os.utime(victim, (1, 1))
+    file = tmp_path / "cache" / f"sha256-{document.digest.hex}"
+    file.parent.mkdir()
+    file.symlink_to(victim)
+    assert DocumentCache(file.parent).get(document.digest) is None
+    DocumentCache(file.parent).put(document.digest, document)
+    assert DocumentCache(file.parent).get(document.digest) == document
+    assert not file.is_symlink()
+    assert (victim.read_bytes(), victim.stat().st_mtime) == (b"theirs", 1)
+
+
+def test_the_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        DocumentCache(tmp_path / "cache").put(made().digest, made())
+    finally:
+        os.umask(before)
+    [file] = (tmp_path / "cache").iterdir()
+    assert [path.stat().st_mode & 0o777 for path in (file.parent, file)] == [0o700, 0o600]

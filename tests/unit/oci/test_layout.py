@@ -210,3 +210,36 @@ def test_many_that_name_images_at_a_time_lose_none(layout: LayoutRepository) -> 
     for thread in threads:
         thread.join()
     assert sorted(names(layout)) == sorted(["first", *(f"n{n}-{t}" for n in range(4) for t in range(10))])
+
+
+@pytest.mark.parametrize("name", ["blobs", "blobs/sha256", ".lock"])
+def test_a_link_in_the_layout_is_refused_and_not_written_through(layout: LayoutRepository, name: str) -> None:
+    elsewhere = layout.folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".new-0").write_text("theirs")
+    (layout.folder / name).parent.mkdir(parents=True)
+    (layout.folder / name).symlink_to(elsewhere)
+    with pytest.raises(LayoutUnusable, match=r"it is a link \(`.*/carried/" + name):
+        put(image([b"layer"]), layout.with_tag("web:1"))
+    assert [file.name for file in elsewhere.rglob("*")] == [".new-0"]
+
+
+def test_a_linked_blob_is_replaced_and_its_target_stays(layout: LayoutRepository) -> None:
+    made = image([b"layer"])
+    put(image([b"other"]), layout.with_tag("other:1"))
+    victim = layout.folder.parent / "victim"
+    victim.write_text("theirs")
+    for digest in (made.digest, *made.blobs):
+        blob_file(layout, digest).unlink(missing_ok=True)
+        blob_file(layout, digest).symlink_to(victim)
+    put(made, layout.with_tag("web:1"))
+    assert victim.read_text() == "theirs"
+    assert not any(file.is_symlink() for file in layout.folder.rglob("*"))
+
+
+def test_a_layout_may_be_reached_over_a_link_of_the_user(layout: LayoutRepository) -> None:
+    layout.folder.mkdir()
+    link = layout.folder.parent / "link"
+    link.symlink_to(layout.folder)
+    put(image([b"layer"]), LayoutRepository(LAYOUTS, str(link)).with_tag("web:1"))
+    assert names(layout) == ["web:1"]

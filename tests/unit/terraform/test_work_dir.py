@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +15,7 @@ from tests.support.terraform_samples import DESIRED
 from toolkit.errors import Refused
 from toolkit.manifest.terraform_grammar import OWN_FILES
 from toolkit.terraform.root_module import Adoption, RootModule, render
-from toolkit.terraform.work_dir import WorkDir, extra_file_notices, refuse_overrides, write
+from toolkit.terraform.work_dir import WorkDir, extra_file_notices, files_of, refuse_overrides, write
 
 ROOT = Path(__file__).parents[3]
 ONE = RootModule({"main.tf": "# one\n", "buildspecs/web.yml": "version: 0.2\n"})
@@ -249,3 +251,83 @@ def test_wanted_extras_are_ours_and_go_with_the_wish(tmp_path: Path) -> None:
 def test_no_extra_file_can_take_the_place_of_a_generated_one() -> None:
     everything = render(DESIRED, adopt=[Adoption("a.b", "c")], let_go=["a.b"]).files
     assert {name for name in everything if "/" not in name} <= OWN_FILES
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".toolkit-lock",
+        ".toolkit-files",
+        ".terraform",
+        ".terraform/toolkit-initialised",
+        ".terraform/providers",
+        "logs",
+        "logs/running",
+        "main.tf",
+        "modules",
+        "modules/ecr-repository",
+        "terraform.tfstate",
+        "terraform.tfstate.backup",
+        "toolkit.tfplan",
+    ],
+)
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_link_in_the_directory_is_refused_and_not_written_through(tmp_path: Path, name: str, is_whole: bool) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "work"
+    victim.mkdir()
+    (victim / "file").write_text("theirs")
+    if is_whole:
+        write(render(DESIRED), folder)
+    link = folder / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim if "." not in name[1:] else victim / "file")
+    for use in (lambda: WorkDir(folder).locked().__enter__(), lambda: write(render(DESIRED), folder)):
+        with pytest.raises(Refused) as refused:
+            use()
+        assert (refused.value.code, f"`{link}` is a link" in refused.value.message) == ("terraform.work_dir_link", True)
+    assert [(file.name, file.read_text()) for file in victim.iterdir()] == [("file", "theirs")]
+
+
+@pytest.mark.parametrize("link", ["work", "work/a"])
+def test_a_directory_that_is_a_link_of_the_tree_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "tree" / link).parent.mkdir(parents=True)
+    (tmp_path / "tree" / link).symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "tree")
+    with pytest.raises(Refused, match=f"`.*{link}` is a link"), WorkDir(Path("work/a/b")).locked():
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_links_that_terraform_makes_to_its_providers_are_no_matter(tmp_path: Path) -> None:
+    folder = write(ONE, tmp_path / "work").path
+    (folder / ".terraform/providers/aws").mkdir(parents=True)
+    (folder / ".terraform/providers/aws/linux_amd64").symlink_to(tmp_path)
+    with WorkDir(folder).locked():
+        write(ONE, folder)
+
+
+def test_a_list_of_files_that_leads_out_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("theirs")
+    work_dir = write(ONE, tmp_path / "work")
+    listing = work_dir.path / ".toolkit-files"
+    listing.write_text(f"{listing.read_text()}../secret\n{tmp_path}/secret\n")
+    assert not [name for name in files_of(work_dir) if "secret" in name]
+    write(ONE, work_dir.path)
+    assert (tmp_path / "secret").read_text() == "theirs"
+
+
+def test_a_new_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with WorkDir(tmp_path / "a" / "work").locked():
+            write(ONE, tmp_path / "a" / "work")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a" / "work").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "a" / "work" / ".toolkit-lock").stat().st_mode & 0o777 == 0o600

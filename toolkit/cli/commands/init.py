@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.commands.scan import BuildArguments, read_pairs, read_platform
+from toolkit.cli.commands.scan import BuildArguments, Roots, read_pairs, read_platform
 from toolkit.cli.options import Format, OutputFormat
 
 NAME = "init"
@@ -42,6 +42,7 @@ def command(
         str,
         typer.Option("--machine", metavar="PLATFORM", help="Platform of the machine that builds, such as linux/arm64."),
     ] = "linux/amd64",
+    root: Roots = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
 ) -> None:
@@ -60,6 +61,7 @@ def command(
             region=region,
             values=read_pairs(build_arg or []),
             machine=read_platform(machine),
+            roots=tuple(root or []),
             overwrites=force,
         )
         begun = init(start)

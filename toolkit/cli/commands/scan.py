@@ -64,6 +64,14 @@ BuildArguments = Annotated[
     list[str] | None,
     typer.Option("--build-arg", metavar="NAME=VALUE", help="Value of a variable, in every file; may be repeated."),
 ]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="Folder below which named files may be read too; may be repeated. [default: the checkout of PATH alone]",
+    ),
+]
 
 
 def command(
@@ -111,6 +119,7 @@ def command(
         ),
     ] = None,
     docker: Annotated[str, typer.Option("--docker", metavar="VERSION", help="The Docker that builds.")] = "28.5.2",
+    root: Roots = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 7 unless every build stays home and every file is understood.")
     ] = False,
@@ -139,6 +148,7 @@ def command(
             values=read_pairs(build_arg or []),
             machine=machine and read_platform(machine),
             daemon=Daemon(read_version(docker)),
+            roots=tuple(root or []),
         )
         found = scan(options)
         if write and found.additions:
