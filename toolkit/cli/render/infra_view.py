@@ -314,6 +314,8 @@ def _attribute_text(change: AttributeChange) -> str:
     if change.is_sensitive:
         return f"{path} (sensitive, not shown)"
     before, after = change.before, change.after
+    if change.is_unknown and before is None:  # nothing, or a policy that is told as rights
+        return f"{path} (known after apply)"
     if isinstance(before, str) and isinstance(after, str) and not change.is_unknown and "\n" in before + after:
         return f"{path} {_changed_lines(before, after)}"
     old, new = _around_difference(_value(before), "" if change.is_unknown else _value(after))

@@ -64,6 +64,7 @@ def test_a_part_that_is_created_is_not_called_a_repository() -> None:
         (AttributeChange("name", None, ""), 'name (none) -> ""'),
         (AttributeChange("tags", {"a": "1"}, {}), 'tags {"a": "1"} -> {}'),
         (AttributeChange("arn", "x", is_unknown=True), "arn x -> (known after apply)"),
+        (AttributeChange("policy", is_unknown=True), "policy (known after apply)"),
         (AttributeChange("token", is_sensitive=True), "token (sensitive, not shown)"),
         (AttributeChange("token", is_sensitive=True, is_unknown=True), "token (sensitive, not shown)"),
         (AttributeChange("buildspec", "a\nb\nc\n", "a\nx\ny\nc\n"), "buildspec 2 lines added, 1 removed"),
