@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,12 @@ def test_a_registry_is_reached_without_what_only_proxies_need() -> None:
     plain = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=plain, capture_output=True, check=True)
     assert found.stdout == b"set()\n"
+
+
+def test_threads_are_started_in_one_place() -> None:
+    starts = re.compile(r"\bThread\(|\bTimer\(|ThreadPool|ProcessPool|asyncio")
+    files = {
+        path.relative_to(ROOT / "toolkit").as_posix(): path.read_text() for path in (ROOT / "toolkit").rglob("*.py")
+    }
+    found = {name for name, text in files.items() if starts.search(text) and not name.startswith("sandbox/")}
+    assert found == {"seed/worker_pool.py"}

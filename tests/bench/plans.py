@@ -1,4 +1,4 @@
-"""`python -m tests.bench.plans`: the CPU of runs with nothing to do, beside bare Terraform in the same folder.
+"""`python -m tests.bench.plans`: the CPU of runs with nothing to do and with updates, beside bare Terraform.
 
 Sets up a sandbox with everything applied, runs each command in turn, and prints medians of user and system time of all
 processes that a command waits for; the sandbox itself is not among them.
@@ -10,11 +10,11 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from tests.bench.processes import Cost, RunFailed, run
+from tests.bench.processes import RunFailed, run
 from tests.support.real_parts import require
 from tests.support.sandbox import running_sandbox
 from tests.support.toolkit_run import TOOLKIT
@@ -50,44 +50,48 @@ def main() -> None:
 def _measure(folder: Path, environment: Mapping[str, str], runs: int) -> None:
     os.chdir(folder)
     terraform = [require("terraform"), "-chdir=work"]
+    plan = [*terraform, "plan", "-input=false", "-out=bare.tfplan"]
     ours = [TOOLKIT]
-    commands = {
-        "terraform plan": [*terraform, "plan", "-input=false", "-out=bare.tfplan"],
-        "toolkit plan": [*ours, "plan"],
-        "terraform apply": [*terraform, "apply", "-input=false", "-auto-approve"],
-        "toolkit apply": [*ours, "apply", "--auto-approve"],
-        "toolkit copy --list": [*ours, "copy", "--list", "pairs.txt", "--platform", "linux/amd64"],
-        "toolkit seed": [*ours, "seed"],
+    nothing = {
+        "terraform plan": [plan],
+        "toolkit plan": [[*ours, "plan"]],
+        "terraform apply": [[*terraform, "apply", "-input=false", "-auto-approve"]],
+        "toolkit apply": [[*ours, "apply", "--auto-approve"]],
+        "toolkit copy --list": [[*ours, "copy", "--list", "pairs.txt", "--platform", "linux/amd64"]],
+        "toolkit seed": [[*ours, "seed"]],
     }
-    log = folder / "log"
-    for last in (
-        False,
-        False,
-        True,
-    ):  # a busy machine lets a request be sent twice, and the next run adopts what it made
-        try:
-            run([*ours, "apply", "--auto-approve"], "", environment, log)
-            break
-        except RunFailed:
-            if last:
-                raise
-    found: dict[str, list[Cost]] = {name: [] for name in commands}
+    updates = {
+        "terraform plan, show": [plan, [*terraform, "show", "-json", "bare.tfplan"]],
+        "toolkit plan, updates": [[*ours, "plan"]],
+    }
+    apply = [*ours, "apply", "--auto-approve"]
+    try:
+        run(apply, "", environment, folder / "log")
+    except RunFailed:  # on a busy machine the provider sends a request twice; the next run adopts what it made
+        run(apply, "", environment, folder / "log")
+    _compare(nothing, runs, environment, folder / "log")
+    manifest = folder / "images.yaml"
+    manifest.write_text(manifest.read_text().replace("images:", "repositories: {scan_on_push: false}\nimages:", 1))
+    run([*ours, "plan"], "", environment, folder / "log")
+    _compare(updates, runs, environment, folder / "log")
+
+
+def _compare(
+    cases: Mapping[str, Sequence[Sequence[str]]], runs: int, environment: Mapping[str, str], log: Path
+) -> None:
+    """Run the cases in turn and print them; every second one beside the one before."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for _ in range(runs):
-        for name, argv in commands.items():
-            found[name].append(run(argv, "", environment, log))
-    cpu = {name: median(cost.cpu for cost in costs) for name, costs in found.items()}
-    beside = {
-        "toolkit plan": "terraform plan",
-        "toolkit apply": "terraform apply",
-        "toolkit seed": "toolkit copy --list",
-    }
+        for name, commands in cases.items():
+            costs = [run(list(command), "", environment, log) for command in commands]
+            found[name].append((sum(cost.cpu for cost in costs), sum(cost.wall for cost in costs)))
+    before = ""
     for name, costs in found.items():
-        seen = [cost.cpu for cost in costs]
-        ratio = f"  {cpu[name] / cpu[beside[name]]:.2f} x {beside[name]}" if name in beside else ""
-        wall = median(cost.wall for cost in costs)
-        sys.stdout.write(
-            f"{name:20} cpu {cpu[name]:6.2f} s ({min(seen):.2f}-{max(seen):.2f})  wall {wall:6.2f} s{ratio}\n"
-        )
+        cpu, wall = (median(one) for one in zip(*costs, strict=True))
+        seen = [one for one, _ in costs]
+        ratio = f"  {cpu / median(one for one, _ in found[before]):.2f} x {before}" if before else ""
+        sys.stdout.write(f"{name:22} cpu {cpu:6.2f} s ({min(seen):.2f}-{max(seen):.2f})  wall {wall:6.2f} s{ratio}\n")
+        before = "" if before else name
 
 
 def _manifest(sources: list[str], builds: int) -> str:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.support.real_parts import missing, require
@@ -81,16 +80,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
         yield sandbox
 
 
-def _client(aws: RunningSandbox, service: str) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=DESIRED.region,
-        endpoint_url=aws.status.aws_endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
-
-
 def _plan(runner: TerraformRunner, path: Path, desired: Desired, *adopt: Adoption) -> PlanFile:
     work_dir = write(render(desired, adopt=adopt), path)
     try:
@@ -152,13 +141,13 @@ def test_a_plan_says_what_changes_and_what_somebody_has_changed(aws: RunningSand
     assert all(counted.values()), "every kind of change is in it"
     _look_at_changes(planned.changes)
 
-    _client(aws, "iam").delete_role_policy(RoleName=WEB.role_name(DESIRED.region), PolicyName="backdoor")
+    aws.client("iam", DESIRED.region).delete_role_policy(RoleName=WEB.role_name(DESIRED.region), PolicyName="backdoor")
     runner.apply(planned)
     assert not _plan(runner, tmp_path, SECOND).changes
 
 
 def _change_by_hand(aws: RunningSandbox) -> None:
-    ecr, iam = _client(aws, "ecr"), _client(aws, "iam")
+    ecr, iam = aws.client("ecr", DESIRED.region), aws.client("iam", DESIRED.region)
     ecr.create_repository(repositoryName="adopt/same")
     ecr.create_repository(repositoryName="adopt/other", imageTagMutability="IMMUTABLE")
     ecr.put_image_scanning_configuration(repositoryName=NGINX, imageScanningConfiguration={"scanOnPush": False})
@@ -172,7 +161,7 @@ def _change_by_hand(aws: RunningSandbox) -> None:
     everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
     iam.put_role_policy(RoleName=role, PolicyName="extra", PolicyDocument=json.dumps(everything))
     iam.put_role_policy(RoleName=role, PolicyName="backdoor", PolicyDocument=json.dumps(everything))
-    logs = _client(aws, "logs")
+    logs = aws.client("logs", DESIRED.region)
     logs.put_retention_policy(logGroupName=WEB.log_group_name, retentionInDays=1)
     logs.delete_log_group(logGroupName=DOCS.log_group_name)
 

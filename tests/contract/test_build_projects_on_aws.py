@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.support.real_parts import missing, require
@@ -179,18 +178,8 @@ def _plan(runner: TerraformRunner, path: Path, desired: Desired, *adopt: Adoptio
     return runner.plan(work_dir)
 
 
-def _client(aws: RunningSandbox, service: str) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=REGION,
-        endpoint_url=aws.status.aws_endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
-
-
 def _projects(aws: RunningSandbox) -> dict[str, Any]:
-    client = _client(aws, "codebuild")
+    client = aws.client("codebuild", REGION)
     names = client.list_projects()["projects"]
     found = client.batch_get_projects(names=names)["projects"] if names else []
     return {project["name"].removeprefix("acme-"): project for project in found}
@@ -198,7 +187,7 @@ def _projects(aws: RunningSandbox) -> dict[str, Any]:
 
 def _statements(aws: RunningSandbox, project: dict[str, Any], policy: str = "build") -> list[dict[str, Any]]:
     role = project["serviceRole"].rpartition("/")[2]
-    document = _client(aws, "iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    document = aws.client("iam", REGION).get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
     return list(document["Statement"])
 
 
@@ -241,7 +230,7 @@ def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: R
     assert {change.action for change in removed.changes} == {InfraAction.DELETE}
     runner.apply(removed)
     assert _projects(aws) == {}
-    assert _client(aws, "iam").list_roles()["Roles"] == []
+    assert aws.client("iam", REGION).list_roles()["Roles"] == []
     assert [line for line in aws.accesses("aws") if line["status"] >= 500] == []
 
 
@@ -365,13 +354,13 @@ def _look_at_the_others(aws: RunningSandbox, projects: dict[str, Any]) -> None:
     for project in projects.values():
         if project is foreign:
             continue
-        role = _client(aws, "iam").get_role(RoleName=project["serviceRole"].rpartition("/")[2])["Role"]
+        role = aws.client("iam", REGION).get_role(RoleName=project["serviceRole"].rpartition("/")[2])["Role"]
         condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
         assert condition == {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": project["arn"]}
 
 
 def _look_at_the_repositories(aws: RunningSandbox) -> None:
-    ecr = _client(aws, "ecr")
+    ecr = aws.client("ecr", REGION)
     [nginx] = ecr.describe_repositories(repositoryNames=["docker-hub/library/nginx"])["repositories"]
     tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=nginx["repositoryArn"])["tags"]}
     assert (tags["team"], tags["stage"]) == ("platform", "prod")
@@ -381,5 +370,7 @@ def _look_at_the_repositories(aws: RunningSandbox) -> None:
     assert service["Principal"] == {"Service": ["codebuild.amazonaws.com"]}
     assert service["Condition"] == {"StringEquals": {"aws:SourceAccount": [ACCOUNT]}}
     assert (deny["Sid"], deny["Effect"], deny["Principal"]) == ("Nobody", "Deny", {"AWS": ["*"]})
-    [group] = _client(aws, "logs").describe_log_groups(logGroupNamePrefix="/aws/codebuild/acme-github")["logGroups"]
+    [group] = aws.client("logs", REGION).describe_log_groups(logGroupNamePrefix="/aws/codebuild/acme-github")[
+        "logGroups"
+    ]
     assert group["kmsKeyId"] == KEY

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-import boto3
 import pytest
 
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -41,18 +39,8 @@ def session(aws: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
     return AwsSession(REGION)
 
 
-def client(aws: RunningSandbox, service: str) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=REGION,
-        endpoint_url=aws.status.aws_endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
-
-
 def test_a_repository_is_read_with_its_tags_and_policies(aws: RunningSandbox, session: AwsSession) -> None:
-    ecr = client(aws, "ecr")
+    ecr = aws.client("ecr", REGION)
     ecr.create_repository(repositoryName="plain")
     ecr.create_repository(
         repositoryName="full",
@@ -85,7 +73,7 @@ def test_a_repository_is_read_with_its_tags_and_policies(aws: RunningSandbox, se
 
 
 def test_what_builds_have_is_read_with_its_tags_and_parts(aws: RunningSandbox, session: AwsSession) -> None:
-    iam, logs, codebuild = (client(aws, service) for service in ("iam", "logs", "codebuild"))
+    iam, logs, codebuild = (aws.client(service, REGION) for service in ("iam", "logs", "codebuild"))
     tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     role = iam.create_role(RoleName="a-role", AssumeRolePolicyDocument=trust, Tags=tags)["Role"]["Arn"]

@@ -64,19 +64,21 @@ def test_a_repository_is_counted_and_emptied_whole(session: AwsSession) -> None:
     losses = LossService(session)
     loss = losses.repository("full")
     assert (len(loss.digests), loss.size) == (205, 205 * 7)
-    losses.empty(loss)
+    losses.empty([loss])
     assert losses.repository("full") == Loss("repository", "full")
-    losses.empty(loss)  # again, as after a run that broke off
+    losses.empty([loss])  # again, as after a run that broke off
 
 
 def test_nothing_is_deleted_where_there_is_more_than_was_planned(session: AwsSession) -> None:
     fill(session, "growing", 2)
+    fill(session, "as-planned", 1)
     losses = LossService(session)
-    loss = losses.repository("growing")
+    planned = [losses.repository("as-planned"), losses.repository("growing")]
     put(session, "growing", "new")
     with pytest.raises(Refused) as refused:
-        losses.empty(loss)
+        losses.empty(planned)
     assert refused.value.code == "plan.stale"
+    assert len(losses.repository("as-planned").digests) == 1
     assert len(losses.repository("growing").digests) == 3
 
 
@@ -84,7 +86,7 @@ def test_what_is_not_there_loses_nothing(session: AwsSession) -> None:
     losses = LossService(session)
     assert losses.repository("none") == Loss("repository", "none")
     assert losses.log_group("none") == Loss("log group", "none")
-    losses.empty(losses.repository("none"))
+    losses.empty([losses.repository("none")])
 
 
 def test_a_log_group_is_counted_by_its_own_name(session: AwsSession) -> None:

@@ -261,6 +261,18 @@ def test_a_credential_is_withheld_from_a_foreign_token_server(
     assert [asked.authorization for asked in registry.given] == [None]
 
 
+def test_another_port_of_the_same_host_is_a_foreign_token_server(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
+) -> None:
+    registry.on("HEAD", HEAD_PATH, HEAD_OK)
+    with faulty_registry() as other:
+        registry.realm = f"{other.url}/token"
+        other.on("GET", "/token", registry.give)
+        assert make_client(server, time, ME).head_manifest(NGINX) is not None  # anonymously
+
+    assert [asked.authorization for asked in registry.given] == [None]
+
+
 def test_a_foreign_token_server_that_wants_the_credential_is_refused_in_words(
     server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
 ) -> None:

@@ -48,18 +48,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
         yield sandbox
 
 
-def client(sandbox: RunningSandbox, service: str, region: str = REGION) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=region,
-        endpoint_url=sandbox.status.aws_endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
-
-
 def password(sandbox: RunningSandbox, region: str = REGION) -> str:
-    data = client(sandbox, "ecr", region).get_authorization_token()["authorizationData"][0]
+    data = sandbox.client("ecr", region).get_authorization_token()["authorizationData"][0]
     user, _, word = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     assert user == "AWS"
     return word
@@ -105,7 +95,7 @@ def put(http: PlainHttp, repository: str, tag: str, raw: bytes) -> Any:
 
 def test_token_lasts_twelve_hours_and_names_the_account_s_own_registry(sandbox: RunningSandbox) -> None:
     first, second = (
-        client(sandbox, "ecr", "ap-northeast-1").get_authorization_token()["authorizationData"][0] for _ in range(2)
+        sandbox.client("ecr", "ap-northeast-1").get_authorization_token()["authorizationData"][0] for _ in range(2)
     )
     assert 11.9 * 3600 < first["expiresAt"].timestamp() - time.time() <= 12 * 3600
     assert first["proxyEndpoint"] == "https://123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
@@ -124,14 +114,14 @@ def test_repository_must_exist_in_the_region_of_the_token(sandbox: RunningSandbo
     path = "/v2/only/in-tokyo/blobs/uploads/"
     answer = registry.ask("POST", path)
     assert (answer.status, answer.codes) == (404, ["NAME_UNKNOWN"])
-    client(sandbox, "ecr", "ap-northeast-1").create_repository(repositoryName="only/in-tokyo")
+    sandbox.client("ecr", "ap-northeast-1").create_repository(repositoryName="only/in-tokyo")
     assert registry.ask("POST", path).status == 404
     with ecr_registry(sandbox, "ap-northeast-1") as tokyo:
         assert tokyo.ask("POST", path).status == 202
 
 
 def test_aws_knows_every_image_that_was_pushed(sandbox: RunningSandbox, registry: PlainHttp) -> None:
-    ecr = client(sandbox, "ecr")
+    ecr = sandbox.client("ecr", REGION)
     ecr.create_repository(repositoryName="seen")
     raw, other = push_image(registry, "seen", "1.0", "one"), push_image(registry, "seen", "2.0", "two")
     assert put(registry, "seen", "latest", raw).status == 201
@@ -149,7 +139,7 @@ def test_aws_knows_every_image_that_was_pushed(sandbox: RunningSandbox, registry
 
 
 def test_moved_tag_leaves_the_old_image_without_a_tag(sandbox: RunningSandbox, registry: PlainHttp) -> None:
-    ecr = client(sandbox, "ecr")
+    ecr = sandbox.client("ecr", REGION)
     ecr.create_repository(repositoryName="moving")
     old, new = push_image(registry, "moving", "1.0", "old"), push_image(registry, "moving", "1.0", "new")
     details = {
@@ -165,7 +155,7 @@ def test_moved_tag_leaves_the_old_image_without_a_tag(sandbox: RunningSandbox, r
 def test_a_tag_that_is_moved_by_the_api_leaves_the_old_image_without_a_tag(
     sandbox: RunningSandbox, registry: PlainHttp
 ) -> None:
-    ecr = client(sandbox, "ecr")
+    ecr = sandbox.client("ecr", REGION)
     ecr.create_repository(repositoryName="retagged")
     old, new = push_image(registry, "retagged", "1.0", "old"), push_image(registry, "retagged", "2.0", "new")
     ecr.put_image(repositoryName="retagged", imageManifest=new.decode(), imageTag="1.0")
@@ -183,7 +173,7 @@ def test_ecr_is_read_as_it_is(sandbox: RunningSandbox, registry: PlainHttp, monk
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.status.aws_endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
-    client(sandbox, "ecr").create_repository(repositoryName="read")
+    sandbox.client("ecr", REGION).create_repository(repositoryName="read")
     before = time.time()
     old, new = push_image(registry, "read", "1.0", "old"), push_image(registry, "read", "1.0", "new")
     service = EcrService(AwsSession(REGION))
@@ -195,7 +185,7 @@ def test_ecr_is_read_as_it_is(sandbox: RunningSandbox, registry: PlainHttp, monk
 
 
 def test_immutable_tag_is_refused_even_for_the_digest_it_has(sandbox: RunningSandbox, registry: PlainHttp) -> None:
-    client(sandbox, "ecr").create_repository(repositoryName="fixed", imageTagMutability="IMMUTABLE")
+    sandbox.client("ecr", REGION).create_repository(repositoryName="fixed", imageTagMutability="IMMUTABLE")
     raw = push_image(registry, "fixed", "1.0")
     again = put(registry, "fixed", "1.0", raw)
     assert (again.status, again.codes) == (400, ["TAG_INVALID"])
@@ -205,7 +195,7 @@ def test_immutable_tag_is_refused_even_for_the_digest_it_has(sandbox: RunningSan
 
 def test_registry_has_ecr_s_own_ways(sandbox: RunningSandbox, registry: PlainHttp) -> None:
     for name in ("ways", "ways/other"):
-        client(sandbox, "ecr").create_repository(repositoryName=name)
+        sandbox.client("ecr", REGION).create_repository(repositoryName=name)
     raw = push_image(registry, "ways", "1.0")
     get, head = registry.ask("GET", "/v2/ways/manifests/1.0"), registry.ask("HEAD", "/v2/ways/manifests/1.0")
     assert ("docker-content-digest" in get.headers, head.headers["docker-content-digest"]) == (False, digest_of(raw))
@@ -219,7 +209,7 @@ def test_registry_has_ecr_s_own_ways(sandbox: RunningSandbox, registry: PlainHtt
 
 
 def test_what_aws_deletes_is_gone_from_the_registry(sandbox: RunningSandbox, registry: PlainHttp) -> None:
-    ecr = client(sandbox, "ecr")
+    ecr = sandbox.client("ecr", REGION)
     ecr.create_repository(repositoryName="brief")
     raw = push_image(registry, "brief", "1.0")
     ecr.batch_delete_image(repositoryName="brief", imageIds=[{"imageTag": "1.0"}])
@@ -235,14 +225,14 @@ def test_what_aws_deletes_is_gone_from_the_registry(sandbox: RunningSandbox, reg
 def test_skopeo_copies_every_image_of_an_index_between_the_stand_ins(sandbox: RunningSandbox) -> None:
     skopeo = require("skopeo")
     for name, tag in (("nginx", "1.16"), ("python", "3.12-slim")):
-        client(sandbox, "ecr").create_repository(repositoryName=f"docker-hub/library/{name}")
+        sandbox.client("ecr", REGION).create_repository(repositoryName=f"docker-hub/library/{name}")
         source = f"docker://{sandbox.status.docker_hub_endpoint[7:]}/library/{name}:{tag}"
         target = f"docker://{sandbox.status.ecr_endpoint[7:]}/docker-hub/library/{name}:{tag}"
         flags = ["--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"]
         login = f"--dest-creds=AWS:{password(sandbox)}"
         done = subprocess.run([skopeo, "copy", *flags, login, source, target], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        images = client(sandbox, "ecr").batch_get_image(
+        images = sandbox.client("ecr", REGION).batch_get_image(
             repositoryName=f"docker-hub/library/{name}", imageIds=[{"imageTag": tag}]
         )["images"]
         raw = subprocess.run(
@@ -263,7 +253,7 @@ class EcrLogin:
 
 
 def test_a_signed_image_reaches_ecr_with_all_that_signs_it(sandbox: RunningSandbox) -> None:
-    client(sandbox, "ecr").create_repository(repositoryName="signed")
+    sandbox.client("ecr", REGION).create_repository(repositoryName="signed")
     endpoints = Endpoints(
         (("docker.io", sandbox.status.docker_hub_endpoint), ("ecr.test", sandbox.status.ecr_endpoint))
     )
@@ -294,7 +284,7 @@ def sandbox_images(sandbox: RunningSandbox) -> list[str]:
 
 
 def test_builds_of_an_updated_project_can_be_started(sandbox: RunningSandbox) -> None:
-    builds = client(sandbox, "codebuild")
+    builds = sandbox.client("codebuild", REGION)
     project = {
         "source": {"type": "GITHUB", "location": "https://github.com/acme/web.git"},
         "artifacts": {"type": "NO_ARTIFACTS"},
@@ -318,9 +308,9 @@ def test_builds_of_an_updated_project_can_be_started(sandbox: RunningSandbox) ->
 
 
 def test_a_role_that_is_taken_in_another_account_works_there(sandbox: RunningSandbox) -> None:
-    assert client(sandbox, "sts").get_caller_identity()["Account"] == "123456789012"
+    assert sandbox.client("sts", REGION).get_caller_identity()["Account"] == "123456789012"
     role = "arn:aws:iam::210987654321:role/deploy"
-    given = client(sandbox, "sts").assume_role(RoleArn=role, RoleSessionName="pipeline")["Credentials"]
+    given = sandbox.client("sts", REGION).assume_role(RoleArn=role, RoleSessionName="pipeline")["Credentials"]
     taken = boto3.client(
         "ecr",
         region_name=REGION,
@@ -331,7 +321,7 @@ def test_a_role_that_is_taken_in_another_account_works_there(sandbox: RunningSan
     )
     repository = taken.create_repository(repositoryName="theirs")["repository"]
     assert repository["repositoryArn"] == f"arn:aws:ecr:{REGION}:210987654321:repository/theirs"
-    names = [r["repositoryName"] for r in client(sandbox, "ecr").describe_repositories()["repositories"]]
+    names = [r["repositoryName"] for r in sandbox.client("ecr", REGION).describe_repositories()["repositories"]]
     assert "theirs" not in names
     word = taken.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     headers = {"Authorization": f"Basic {word}", "Accept": ALL_TYPES}
@@ -341,7 +331,7 @@ def test_a_role_that_is_taken_in_another_account_works_there(sandbox: RunningSan
 
 
 def test_a_log_group_keeps_the_key_that_it_was_given_last(sandbox: RunningSandbox) -> None:
-    logs = client(sandbox, "logs")
+    logs = sandbox.client("logs", REGION)
     logs.create_log_group(logGroupName="/keyed")
     logs.associate_kms_key(logGroupName="/keyed", kmsKeyId="arn:aws:kms:eu-west-1:123456789012:key/a")
     [group] = logs.describe_log_groups(logGroupNamePrefix="/keyed")["logGroups"]
@@ -352,7 +342,7 @@ def test_a_log_group_keeps_the_key_that_it_was_given_last(sandbox: RunningSandbo
 
 
 def test_a_webhook_belongs_to_a_project_at_a_git_host(sandbox: RunningSandbox) -> None:
-    builds = client(sandbox, "codebuild")
+    builds = sandbox.client("codebuild", REGION)
     project = {
         "artifacts": {"type": "NO_ARTIFACTS"},
         "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"},
@@ -552,12 +542,12 @@ def test_terraform_settles_updates_and_destroys(sandbox: RunningSandbox, tmp_pat
     changed = {"description": "second", "timeout": "45", "value": "two", "mutability": "IMMUTABLE"}
     assert "0 added, 6 changed, 0 destroyed" in terraform.expect(0, "apply", "-auto-approve", variables=changed)
     terraform.expect(0, "plan", "-detailed-exitcode", variables=changed)
-    (project,) = client(sandbox, "codebuild").batch_get_projects(names=["bare"])["projects"]
+    (project,) = sandbox.client("codebuild", REGION).batch_get_projects(names=["bare"])["projects"]
     assert (project["description"], project["timeoutInMinutes"]) == ("second", 45)
     variables = {v["name"]: v["value"] for v in project["environment"]["environmentVariables"]}
     assert variables == {"PLAIN": "two", "KEPT": "/a/parameter"}
 
     assert "14 destroyed" in terraform.expect(0, "destroy", "-auto-approve", variables=changed)
-    assert client(sandbox, "codebuild").list_projects()["projects"] == []
+    assert sandbox.client("codebuild", REGION).list_projects()["projects"] == []
     failed = [line for line in sandbox.accesses("aws") if line["status"] >= 500]
     assert failed == []

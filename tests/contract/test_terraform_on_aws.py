@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from tests.support.real_parts import missing, require
@@ -73,16 +71,6 @@ def _plan(runner: TerraformRunner, path: Path, desired: Desired, adopt: list[Ado
     return runner.plan(work_dir)
 
 
-def _client(aws: RunningSandbox, service: str, region: str = DESIRED.region) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # a name that is not a literal
-        region_name=region,
-        endpoint_url=aws.status.aws_endpoint,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
-
-
 @pytest.mark.slow
 def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: RunningSandbox, tmp_path: Path) -> None:
     events: list[Event] = []
@@ -126,7 +114,7 @@ def test_everything_is_made_once_and_found_again_when_the_state_is_lost(aws: Run
 
 def _replace_repositories(aws: RunningSandbox, runner: TerraformRunner, path: Path) -> None:
     """A repository goes with its policies, and its replacement has them again after one apply."""
-    ecr = _client(aws, "ecr")
+    ecr = aws.client("ecr", DESIRED.region)
 
     def policies() -> list[object]:
         lifecycle = ecr.get_lifecycle_policy(repositoryName=NGINX)["lifecyclePolicyText"]
@@ -148,13 +136,14 @@ def _replace_repositories(aws: RunningSandbox, runner: TerraformRunner, path: Pa
 def _look_at(aws: RunningSandbox, host: str) -> None:
     """What AWS has is what was asked for, its tags and its text as they were written."""
     tags = {**DESIRED.resource_tags, **ownership_tags(DESIRED.name)}
-    ecr = _client(aws, "ecr")
+    ecr = aws.client("ecr", DESIRED.region)
     for repository in ecr.describe_repositories()["repositories"]:
         found = ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
         assert {tag["Key"]: tag["Value"] for tag in found} == tags
     names = [build.project_name for build in DESIRED.builds]
     projects = {
-        project["name"]: project for project in _client(aws, "codebuild").batch_get_projects(names=names)["projects"]
+        project["name"]: project
+        for project in aws.client("codebuild", DESIRED.region).batch_get_projects(names=names)["projects"]
     }
     assert {tag["key"]: tag["value"] for tag in projects[WEB.project_name]["tags"]} == tags
     assert (
@@ -192,7 +181,7 @@ def test_a_root_module_that_was_there_before_makes_it_all(aws: RunningSandbox, t
     terraform("apply", "-input=false", "-auto-approve")
     assert terraform("output", "-raw", "web_project").endswith(":project/shop-web")
     # The toolkit finds what is its own by the tags, whoever made it.
-    ecr = _client(aws, "ecr", "eu-west-1")
+    ecr = aws.client("ecr", "eu-west-1")
     [nginx] = ecr.describe_repositories(repositoryNames=["mirror/docker-hub/library/nginx"])["repositories"]
     tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=nginx["repositoryArn"])["tags"]}
     assert tags == ownership_tags("shop")
@@ -214,7 +203,7 @@ def test_state_in_a_bucket_that_is_not_there_is_one_clear_sentence(aws: RunningS
 
 @pytest.mark.slow
 def test_state_in_s3_is_kept_there_under_its_lock(aws: RunningSandbox, tmp_path: Path) -> None:
-    s3 = _client(aws, "s3")
+    s3 = aws.client("s3", DESIRED.region)
     s3.create_bucket(Bucket="acme-state", CreateBucketConfiguration={"LocationConstraint": DESIRED.region})
     desired = Desired("s3", DESIRED.region, None, backend=S3Backend("acme-state", "a/b.tfstate", DESIRED.region))
     runner = _runner(aws, [])

@@ -406,7 +406,7 @@ def test_a_held_state_lock_names_its_holder_at_once_and_is_waited_for(tmp_path: 
             events.clear()
             runner = TerraformRunner("terraform", events.append, lock_seconds=seconds)
             with pytest.raises(Refused) as refused:
-                runner.plan(work_dir)
+                runner.plan(work_dir) if seconds else runner.check_lock(work_dir)
             assert refused.value.code == "state.locked"
             assert "is locked by `" in refused.value.message
         [told] = events
@@ -415,6 +415,9 @@ def test_a_held_state_lock_names_its_holder_at_once_and_is_waited_for(tmp_path: 
         assert told.code == "state.locked"
         assert not TerraformRunner("terraform", events.append, lock_seconds=60).plan(work_dir).changes
         _read_until(run, "outputs: ")
+    events.clear()
+    runner.check_lock(work_dir)
+    assert events == []
 
 
 def test_a_local_state_is_read_without_terraform_and_what_is_wrong_with_it_is_terraforms_to_say(tmp_path: Path) -> None:

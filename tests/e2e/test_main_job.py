@@ -212,7 +212,7 @@ def test_a_saved_plan_that_was_damaged_is_refused(story: Story, applied: dict[st
     content = bytearray((story.laptop.folder / "plan.toolkit").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged").write_bytes(content)
-    assert "was changed since it was written" in story.toolkit.run("apply", str(tmp_path / "damaged")).expect(7).stderr
+    assert "was changed after it was written" in story.toolkit.run("apply", str(tmp_path / "damaged")).expect(7).stderr
 
 
 def test_a_plan_whose_state_is_a_file_stays_with_it(story: Story, applied: dict[str, object], tmp_path: Path) -> None:

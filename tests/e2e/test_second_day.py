@@ -195,7 +195,9 @@ def test_destroy_says_what_is_lost_and_leaves_nothing(day: Day) -> None:
 
 
 def test_destroy_can_keep_the_images(day: Day) -> None:
-    day.run("destroy", "--auto-approve", "--keep-images").expect(0)
+    said = day.run("destroy", "--auto-approve", "--keep-images").expect(0).stdout
+    assert f"the repository `{APP01}` stays with its images" in said
+    assert "left the manifest" not in said
     assert day.repositories() == [APP01, APP02]
     assert (day.projects(), day.roles(), day.log_groups()) == ([], [], [])
 

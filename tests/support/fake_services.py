@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any
 from tests.support.clocks import FakeTime
 from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
-from toolkit.errors import PlanStale, ToolkitError
+from toolkit.errors import PlanStale, Refused, ToolkitError
 from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
@@ -83,6 +82,7 @@ class World:
         self.log: list[str] = []
         self.events: list[Event] = []
         self.fails_after: tuple[int, BaseException] | None = None
+        self.locked = False
         self.lies_about: set[str] = set()
         self.ecr_refuses: ToolkitError | None = None
         self.account = "123456789012"
@@ -210,8 +210,8 @@ class _Losses:
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         return {}
 
-    def empty(self, loss: Loss) -> None:
-        raise AssertionError(f"{loss.name} is not to be emptied")
+    def empty(self, losses: Sequence[Loss]) -> None:
+        raise AssertionError(f"{[loss.name for loss in losses]} are not to be emptied")
 
 
 _SHOWN: Mapping[InfraAction, Mapping[str, Any]] = {
@@ -246,8 +246,6 @@ class _Terraform:
         return State(lineage="the only one" if self._planned_at else "", serial=self._planned_at)
 
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
-        files = plan_file.work_dir.path.glob("*.auto.tfvars.json")
-        values = {name: value for file in files for name, value in json.loads(file.read_text()).items()}
         return {
             "resource_changes": [
                 {
@@ -258,11 +256,14 @@ class _Terraform:
                 }
                 for change in plan_file.changes
             ],
-            "variables": {name: {"value": value} for name, value in values.items()},
         }
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         self._world.tainted.discard(address)
+
+    def check_lock(self, work_dir: WorkDir) -> None:
+        if self._world.locked:
+            raise Refused("state.locked", "the state is locked")
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         self._world.log.append("plan")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from toolkit.oci.auth import CredentialUse
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
@@ -117,6 +118,7 @@ plans = st.builds(
     losses=st.lists(
         st.builds(Loss, texts, texts, counts, st.lists(digests, max_size=2).map(tuple), st.none() | texts), max_size=2
     ).map(tuple),
+    credentials=st.lists(st.builds(CredentialUse, texts, texts, texts), max_size=2).map(tuple),
     adopted=st.lists(st.builds(Adopted, texts, st.dictionaries(texts, values, max_size=2)), max_size=2).map(tuple),
     keeps_going=st.booleans(),
     covers_infra=st.booleans(),
@@ -267,8 +269,8 @@ MIXED = Plan(
     refusals=(
         Refusal(
             "infra.destroys_repository",
-            "Terraform would replace the repository `base/python` (replace_because_cannot_update)",
-            hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+            "Terraform would replace the repository `base/python`, as `name` is fixed at creation",
+            hint="take the change back in the manifest, or say --allow-destroy if its images may be lost",
         ),
         Refusal(
             "budget.too_small",

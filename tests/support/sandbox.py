@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
+
 from tests.support.plain_http import Answer, plain_http
 from toolkit.sandbox import process
 from toolkit.sandbox.process import SandboxStatus
@@ -31,6 +33,16 @@ class RunningSandbox:
         """This process's environment, with the sandbox's settings in it."""
         merged: dict[str, str | None] = {**os.environ, **process.environment(self.status)}
         return {name: value for name, value in merged.items() if value is not None}
+
+    def client(self, service: str, region: str) -> Any:
+        """A client of boto3 for the sandbox's AWS."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # a name that is not a literal
+            region_name=region,
+            endpoint_url=self.status.aws_endpoint,
+            aws_access_key_id="sandbox",
+            aws_secret_access_key="sandbox",
+        )
 
     def accesses(self, name: str) -> list[dict[str, Any]]:
         """What was asked of `aws`, `docker-hub`, `upstream` or `ecr`, in order of the answers."""

@@ -14,12 +14,18 @@ from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.errors import ToolkitError
 from toolkit.oci.auth import Credential
+from toolkit.oci.docker_config import registry_of
 from toolkit.oci.errors import CredentialUnusable
 from toolkit.oci.reference import ECR_HOST_PART
 from toolkit.oci.values import dataclass
 
 # The host names its region in every partition.
-_ECR_HOST = re.compile(rf"^\d{{12}}{ECR_HOST_PART}([a-z0-9-]+)\.")
+# And ends in a domain of AWS: anybody may call a host of his own `123456789012.dkr.ecr.eu-west-1.evil.example`.
+_AWS_DOMAIN = (
+    r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.(?:com\.cn|eu)"
+    r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
+)
+_ECR_HOST = re.compile(rf"\d{{12}}{ECR_HOST_PART}([a-z0-9-]+)\.{_AWS_DOMAIN}")
 # The token lives 12 h; a copy may well start one minute before it ends and then upload for an hour.
 _RENEW_BEFORE_SECONDS = 3600.0
 # Who is refused with a newer token lacks a right. AWS is not asked again by every request, nor after a no of its own.
@@ -28,7 +34,7 @@ _FRESH_SECONDS = 60.0
 
 def ecr_region(registry: str) -> str | None:
     """The region of an ECR host, None for any other host."""
-    match = _ECR_HOST.match(registry)
+    match = _ECR_HOST.fullmatch(registry)
     return match.group(1) if match else None
 
 
@@ -84,7 +90,11 @@ class EcrCredentials:
 
 
 class SecretsManagerCredentials:
-    """Registry host -> ARN of a secret `{"username": …, "password": …}`; each is read once a run."""
+    """Registry host -> ARN of a secret `{"username": …, "password": …, "hosts": […]}`; each is read once a run.
+
+    `hosts` are the registries that the secret is for. It has to say so itself: who names a secret in a manifest may
+    name any that this run can read, and any registry.
+    """
 
     def __init__(self, session: AwsSession, secrets: Mapping[str, str]) -> None:
         self._session = session
@@ -111,12 +121,20 @@ class SecretsManagerCredentials:
             text = client.get_secret_value(SecretId=arn).get("SecretString", "")
         try:
             document = json.loads(text)
-            return Credential(str(document["username"]), str(document["password"]))
+            hosts = document["hosts"]
+            if not isinstance(hosts, list) or not hosts:
+                raise ValueError
+            return Credential(
+                str(document["username"]),
+                str(document["password"]),
+                origin=f"secret `{arn}`",
+                hosts=frozenset(registry_of(str(host)) for host in hosts),
+            )
         except (ValueError, KeyError, TypeError):
             # The secret's text must not reach the message, not even through a chained error.
             raise CredentialUnusable(
-                f"the secret `{arn}` is not a JSON object with `username` and `password`",
-                hint='store it as {"username": "…", "password": "…"}',
+                f"the secret `{arn}` is not a JSON object with `username`, `password` and the `hosts` that it is for",
+                hint='store it as {"username": "…", "password": "…", "hosts": ["docker.io"]}',
                 code="aws.secret_unusable",
             ) from None
 

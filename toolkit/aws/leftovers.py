@@ -1,15 +1,22 @@
 """What exists in AWS under a build project's names, and whose it is.
 
-An interrupted `terraform apply` leaves resources that its state does not know; these look-ups find them again.
+It was left by an interrupted `terraform apply` or a lost state, or somebody else made it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.plan.existing import WEBHOOK, ExistingResource
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_codebuild.type_defs import ProjectTypeDef
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import LogGroupTypeDef
 
 _PROJECTS_A_CALL = 100
 
@@ -38,23 +45,34 @@ class LeftoverService:
         """The CloudWatch log group `name`."""
         client = self._session.client("logs")
         with explained():
-            # The listing is by prefix and sorted, so the name itself comes first if it is there.
-            groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
-            if not groups or groups[0].get("logGroupName") != name:
+            group = describe_log_group(client, name)
+            if group is None:
                 return None
-            arn = groups[0]["arn"].removesuffix(":*")
-            tags = client.list_tags_for_resource(resourceArn=arn)["tags"]
-        return ExistingResource(tags, retention_days=groups[0].get("retentionInDays", 0))
+            tags = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
+        return ExistingResource(tags, retention_days=group.get("retentionInDays", 0))
 
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         """Those of the CodeBuild projects `names` that are there."""
-        client = self._session.client("codebuild")
-        found = {}
         with explained():
-            for start in range(0, len(names), _PROJECTS_A_CALL):
-                answer = client.batch_get_projects(names=list(names[start : start + _PROJECTS_A_CALL]))
-                for project in answer["projects"]:
-                    tags = {tag["key"]: tag["value"] for tag in project.get("tags", [])}
-                    parts = frozenset({WEBHOOK} & project.keys())
-                    found[project["name"]] = ExistingResource(tags, parts)
-        return found
+            return {
+                project["name"]: ExistingResource(tags_of(project), frozenset({WEBHOOK} & project.keys()))
+                for project in describe_projects(self._session.client("codebuild"), names)
+            }
+
+
+def describe_log_group(client: CloudWatchLogsClient, name: str) -> LogGroupTypeDef | None:
+    """The log group `name` as CloudWatch has it."""
+    # The listing is by prefix and sorted, so the name itself comes first if it is there.
+    groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
+    return groups[0] if groups and groups[0].get("logGroupName") == name else None
+
+
+def describe_projects(client: CodeBuildClient, names: Sequence[str]) -> Iterator[ProjectTypeDef]:
+    """Those of the projects `names` that are there, as CodeBuild has them."""
+    for start in range(0, len(names), _PROJECTS_A_CALL):
+        yield from client.batch_get_projects(names=names[start : start + _PROJECTS_A_CALL])["projects"]
+
+
+def tags_of(project: ProjectTypeDef) -> dict[str, str]:
+    """The AWS tags of a project."""
+    return {tag["key"]: tag["value"] for tag in project.get("tags", [])}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
+from toolkit.aws.leftovers import describe_log_group, describe_projects, tags_of
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
 from toolkit.oci.digest import Digest
@@ -55,15 +56,14 @@ class LossService:
         """The logs of the log group `name`; none where it does not exist."""
         client = self._session.client("logs")
         with explained():
-            groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
-        found = groups[0] if groups and groups[0].get("logGroupName") == name else None
+            found = describe_log_group(client, name)
         return Loss("log group", name, size=found.get("storedBytes", 0) if found else 0)
 
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         """By repository: the CodeBuild projects of other manifests of ours that pull from it."""
         found: dict[str, list[str]] = {}
         for project in self._projects() if repositories else ():
-            tags = {tag["key"]: tag["value"] for tag in project.get("tags", [])}
+            tags = tags_of(project)
             if MANAGED_BY not in tags or tags.get(MANIFEST) == manifest:
                 continue
             text = project["source"].get("buildspec", "") + "\n" + project["environment"]["image"] + "\n"
@@ -72,25 +72,29 @@ class LossService:
                     found.setdefault(name, []).append(project["name"])
         return found
 
-    def empty(self, loss: Loss) -> None:
-        """Delete the images of a repository. Raises Refused, with nothing deleted, if there are others by now."""
-        there = self.repository(loss.name).digests
-        others = len(set(there) - set(loss.digests))
-        if others:
-            raise Refused(
-                "plan.stale",
-                f"the repository `{loss.name}` has {others} images that it did not have when the plan was made",
-                hint="plan again, and look at what would be lost",
-            )
+    def empty(self, losses: Sequence[Loss]) -> None:
+        """Delete the images of repositories. Raises Refused, with nothing deleted, if one has others by now."""
+        there = {loss.name: self.repository(loss.name).digests for loss in losses}
+        for loss in losses:
+            others = len(set(there[loss.name]) - set(loss.digests))
+            if others:
+                raise Refused(
+                    "plan.stale",
+                    f"the repository `{loss.name}` has {others} images that it did not have when the plan was made",
+                    hint="plan again, and look at what would be lost",
+                )
+        for name, digests in there.items():
+            self._delete(name, [str(digest) for digest in digests])
+
+    def _delete(self, repository: str, left: Sequence[str]) -> None:
         client = self._session.client("ecr")
-        left = [str(digest) for digest in there]
         while left:
             failed = []
             for start in range(0, len(left), _IDS_A_CALL):
                 part = left[start : start + _IDS_A_CALL]
                 with explained():
                     answer = client.batch_delete_image(
-                        repositoryName=loss.name, imageIds=[{"imageDigest": digest} for digest in part]
+                        repositoryName=repository, imageIds=[{"imageDigest": digest} for digest in part]
                     )
                 # An index goes before its children: ECR refuses those as long as the index names them.
                 failed += [
@@ -101,7 +105,7 @@ class LossService:
             if len(failed) == len(left):
                 raise Refused(
                     "repository.not_emptied",
-                    f"AWS does not delete {len(failed)} images of the repository `{loss.name}`",
+                    f"AWS does not delete {len(failed)} images of the repository `{repository}`",
                     hint="delete them by hand, then run again",
                 )
             left = failed
@@ -110,9 +114,4 @@ class LossService:
         client = self._session.client("codebuild")
         with explained():
             names = [name for page in client.get_paginator("list_projects").paginate() for name in page["projects"]]
-            for part in _parts(names):
-                yield from client.batch_get_projects(names=part)["projects"]
-
-
-def _parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (names[start : start + _IDS_A_CALL] for start in range(0, len(names), _IDS_A_CALL))
+            yield from describe_projects(client, names)

@@ -26,10 +26,10 @@ ManifestFile = Annotated[
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="TOOLKIT_FORMAT", help="What stdout carries; everything else is on stderr.")
 ]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="A line a fact on stderr, also on a terminal.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="One line per event on stderr, also on a terminal.")]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="More facts on stderr: short retries, the begin of each resource change."),
+    typer.Option("--verbose", "-v", help="More events on stderr: short retries, the start of each resource change."),
 ]
 WorkDirectory = Annotated[
     Path | None,
@@ -107,7 +107,7 @@ AllowDestroy = Annotated[
     typer.Option(
         "--allow-destroy",
         help="Let Terraform delete or replace what holds something: repositories with their images, projects, "
-        "webhooks, roles. What is taken over may lose principals that pull, and AWS tags.",
+        "webhooks, roles. What is taken over may lose principals that pull, AWS tags and old logs.",
     ),
 ]
 DestroyRemoved = Annotated[

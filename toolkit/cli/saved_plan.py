@@ -1,10 +1,13 @@
 """A reviewed plan on its way from `toolkit plan --out FILE` to `toolkit apply FILE`, to another machine if need be.
 
 The file has all that an apply needs: our plan, Terraform's, the files that Terraform read, the provider's lock file,
-and the manifest that all of it was made from. A reader trusts none of it for itself. It resolves the manifest again and
-holds every image of the plan against it; it renders the root module again and wants the same files; and Terraform's
-plan must have been made for just these. What is left to trust is what nothing in the file can prove: the pinned digests
-and the manifest itself. They were reviewed, and a signature (`TOOLKIT_PLAN_KEY`) says that they are still the same.
+and the manifest that all of it was made from. Each part is held against the others. The manifest is resolved again, and
+every image of the plan must be one that it asks for. It is rendered again, and the files must be the same, but for
+blocks that import into the state or remove from it. Terraform's plan must have been made for just these files; that its
+changes are those of our plan is seen by `operations.apply`, which may start the provider.
+
+What nothing in the file can prove are the pinned digests and the manifest itself. They were reviewed, and a signature
+(`TOOLKIT_PLAN_KEY`) says that they are still the same.
 """
 
 from __future__ import annotations
@@ -23,18 +26,20 @@ from toolkit.cli import sealed_archive
 from toolkit.cli.checkout import Checkout, find_checkout
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
-from toolkit.events import NoticeGiven
+from toolkit.events import Emit, NoticeGiven
 from toolkit.oci.values import dataclass
 from toolkit.operations.load import desired_of
 from toolkit.operations.plan import Planned
 from toolkit.plan.confidential import secret_looking
 from toolkit.plan.desired import Desired
-from toolkit.plan.fitting import misfits
+from toolkit.plan.fitting import misfits, refuse_misfits
 from toolkit.plan.model import Plan
-from toolkit.terraform.plan_contents import LOCK_FILE, PlanContents, config_misfits, read_contents
+from toolkit.terraform.local_state import read_local_state
+from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
+from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
 from toolkit.terraform.root_module import RootModule, render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.work_dir import files_for, files_of, write
+from toolkit.terraform.work_dir import files_for, files_of, usable, write
 
 KEY_VARIABLE = "TOOLKIT_PLAN_KEY"
 _SHORTEST_KEY = 16
@@ -42,7 +47,6 @@ _SCHEMA_VERSION = 2
 _MOST_NAMED = 8
 _ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
 _TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
-_LOCKED_PROVIDER = re.compile(r'^provider "([^"]+)" \{\n\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
 # What a plan may add to the rendered files: that a resource enters the state, or leaves it. No expression is in them.
 _ADOPTING = re.compile(
     r"(#.*|(import|moved|removed) \{|  lifecycle \{|    destroy = (true|false)|  (to|from) += [^\s(){}$%]+"
@@ -158,7 +162,7 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
         "schema_version": _SCHEMA_VERSION,
         "toolkit_version": __version__,
         "terraform_version": read_contents(terraform_plan).terraform_version,
-        "providers": dict(_LOCKED_PROVIDER.findall(provider_lock.decode("utf-8", "replace"))),
+        "providers": locked_providers(provider_lock.decode("utf-8", "replace")),
         "work_dir": None if desired.backend else str(work_dir.path.resolve()),
         "checkout": origin.checkout and asdict(origin.checkout),
     }
@@ -177,6 +181,12 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
     except OSError as error:
         raise _unwritable(path, error) from error
     return saved
+
+
+def save_plan(emit: Emit, path: Path, planned: Planned, desired: Desired, origin: Origin) -> None:
+    """Put the plan into `path`, and say what in it may be secret."""
+    if notice := confidential_notice(write_plan(path, planned, desired, origin)):
+        emit(notice)
 
 
 def confidential_notice(saved: SavedPlan) -> NoticeGiven | None:
@@ -216,8 +226,8 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     text, desired = _read_manifest(path, members[_MANIFEST], files)
     made_of = desired.emptied() if plan.is_destroy else desired
     contents = read_contents(members[_TERRAFORM_PLAN])
-    _refuse_misfit(path, [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
-    _refuse_misfit(path, config_misfits(contents, files))
+    refuse_misfits(f"`{path}`", [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
+    refuse_misfits(f"`{path}`", config_misfits(contents, files))
     return SavedPlan(
         path=path,
         plan=plan,
@@ -246,7 +256,7 @@ def _read_about(path: Path, content: bytes) -> About:
             checkout=None if found is None else Checkout(str(found["commit"]), tuple(map(str, found["changed"]))),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise Refused("plan.unreadable", f"`{path}` is no saved plan: `{_ABOUT}` lacks something") from error
+        raise Refused("plan.unreadable", f"`{path}` is not a saved plan: `{_ABOUT}` is incomplete") from error
     if _line_of(about.toolkit_version) != _line_of(__version__):
         raise _other_version(path, about.toolkit_version)
     return about
@@ -294,13 +304,6 @@ def _only_adopts(name: str, content: bytes) -> bool:
     return "/" not in name and name.endswith(".tf") and all(map(_ADOPTING.fullmatch, lines))
 
 
-def _refuse_misfit(path: Path, sentences: Iterable[str]) -> None:
-    found = list(sentences)
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise Refused("plan.misfit", f"`{path}` does not fit together: {found[0]}{more}", hint=PLAN_AGAIN)
-
-
 def refuse_other_commit(saved: SavedPlan, commit: str) -> None:
     """Raise Refused unless the plan was made from just what is in `commit`."""
     checkout = saved.about.checkout
@@ -337,32 +340,23 @@ def unpack(saved: SavedPlan, work_path: Path) -> Planned:
         _refuse_other_state(saved, contents, work_path)
     work_dir = write(RootModule({name: content.decode() for name, content in saved.files.items()}), work_path)
     places = {LOCK_FILE: saved.provider_lock, work_dir.plan_path.name: saved.terraform_plan}
-    try:
+    with usable(work_path):
         for name, content in places.items():
             write_atomically(work_path / name, content, mode=0o600)
         for name in saved.files:
             (work_path / name).chmod(0o600)
             for folder in list((work_path / name).parents)[: len(Path(name).parts) - 1]:
                 folder.chmod(0o700)
-    except OSError as error:
-        raise Refused(
-            "terraform.work_dir_unusable",
-            f"the directory `{work_path}` cannot be used: {error.strerror}",
-            hint="make it writable, or name another one",
-        ) from error
     return Planned(saved.plan, PlanFile(work_dir.plan_path, work_dir, saved.plan.infra_changes))
 
 
 def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Path) -> None:
-    state = work_path / "terraform.tfstate"
-    try:
-        lineage = json.loads(state.read_bytes())["lineage"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        lineage = None
-    if not contents.state.lineage or lineage != contents.state.lineage:
+    state = read_local_state(work_path, saved.desired.workspace)
+    if not state or not state.lineage or state.lineage != contents.state.lineage:
         raise Refused(
             "plan.local_state",
-            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, not in `{work_path}`",
+            f"the plan `{saved.path}` changes a state that is a file in `{saved.about.work_dir}`, which "
+            f"`{work_path.resolve()}` does not have",
             hint="apply it there (--work-dir), or keep the state in S3 (`terraform.backend.s3`) and plan again",
         )
 
@@ -371,7 +365,7 @@ def _loads(path: Path, content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Refused("plan.unreadable", f"`{path}` is no saved plan: it has something that is no JSON") from error
+        raise Refused("plan.unreadable", f"`{path}` is not a saved plan: a part of it is not JSON") from error
 
 
 def _json(document: object) -> bytes:

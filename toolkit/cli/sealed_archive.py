@@ -66,7 +66,7 @@ def read(path: Path, key: bytes | None) -> SealedArchive:
         members = _unpack(content)
     except _FAULTS as error:
         raise Refused(
-            "plan.unreadable", f"`{path}` is no saved plan, or was changed since it was written", hint=PLAN_AGAIN
+            "plan.unreadable", f"`{path}` is not a saved plan, or it was changed after it was written", hint=PLAN_AGAIN
         ) from error
     signature = members.pop(_SIGNATURE, None)
     if key is not None:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from toolkit import __version__
 from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials, ecr_region
 from toolkit.aws.session import AwsSession
-from toolkit.errors import UsageError
+from toolkit.errors import ManifestUnusable, UsageError
 from toolkit.events import Emit, NoticeGiven, RetryScheduled
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
+from toolkit.oci.credential_variables import LIST, PREFIX, hosts_of, may_hold_credential
 from toolkit.oci.docker_config import DockerConfigCredentials, home_folder
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
@@ -79,6 +81,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
             bytes_per_second=settings.limit_rate,
         ),
         work_path=work_path,
+        credential_uses=client.credential_uses,
     )
     if not locks:
         yield services
@@ -134,17 +137,19 @@ def open_client(
         emit(RetryScheduled(host, reason, attempt, round(seconds, 3)))
 
     secrets = {host: registry.secret_arn for host, registry in registries.items() if registry.secret_arn}
+    endpoints = _endpoints(registries)
+    elsewhere = [host for host in registries if endpoints.base_url(host) != endpoints.trusted_url(host)]
     providers: list[CredentialProvider] = [
         EnvironmentCredentials(registries, os.environ),
         SecretsManagerCredentials(session, secrets),
         EcrCredentials(session),
-        DockerConfigCredentials(),
+        DockerConfigCredentials(served_at={host: urlsplit(endpoints.base_url(host)).netloc for host in elsewhere}),
     ]
     return RegistryClient(
         credentials=ChainedCredentials(*providers),
-        endpoints=_endpoints(registries),
+        endpoints=endpoints,
         transport=Transport(
-            pool_size=max(jobs, 16) + 4,  # looking at both sides has 16 threads of its own
+            pool_size=max(jobs, 32) + 4,  # looking at both sides has 32 threads of its own
             on_retry=retried,
             user_agent=f"base-image-toolkit/{__version__}",
         ),
@@ -170,15 +175,26 @@ def _endpoints(registries: Mapping[str, DesiredRegistry]) -> Endpoints:
         rules = Endpoints.parse(os.environ.get(_ENDPOINTS_VARIABLE, "")).rules
     except OciError as error:
         raise UsageError("usage.endpoints", f"`{_ENDPOINTS_VARIABLE}`: {error.message}", hint=error.hint) from error
-    return Endpoints((*rules, *((host, r.endpoint) for host, r in registries.items() if r.endpoint)))
+    return Endpoints(rules, tuple((host, r.endpoint) for host, r in registries.items() if r.endpoint))
 
 
 class EnvironmentCredentials:
-    """The credentials that a manifest takes from environment variables."""
+    """The credentials that a manifest takes from environment variables.
+
+    Raises ManifestUnusable for a manifest that names others than the environment has for registries.
+    """
 
     def __init__(self, registries: Mapping[str, DesiredRegistry], environment: Mapping[str, str]) -> None:
         self._registries = registries
         self._environment = environment
+        for host, registry in registries.items():
+            for field, name in (("username", registry.username_env), ("password", registry.password_env)):
+                if name is not None and not may_hold_credential(name, environment):
+                    raise ManifestUnusable(
+                        "manifest.credential_variable",
+                        f"`registries.{host}.credential.env.{field}` names a variable that is not for registries",
+                        hint=f"call it `{PREFIX}…`, or let the environment list it in `{LIST}`",
+                    )
 
     def credential_for(self, registry: str) -> Credential | None:
         """The registry's credential; None where the manifest names no variables. Raises CredentialUnusable."""
@@ -192,4 +208,13 @@ class EnvironmentCredentials:
                 hint="set it in the pipeline's secrets, or remove the credential to pull anonymously",
                 code="registry.credential_missing",
             )
-        return Credential(self._environment[asked.username_env], self._environment[asked.password_env])
+        named = [hosts_of(name, self._environment) for name in (asked.username_env, asked.password_env)]
+        hosts = {registry, urlsplit(asked.endpoint or "").netloc}
+        for bound in filter(None, named):
+            hosts &= bound
+        return Credential(
+            self._environment[asked.username_env],
+            self._environment[asked.password_env],
+            origin=f"variables `{asked.username_env}` and `{asked.password_env}`",
+            hosts=frozenset(hosts or {""}),  # without any it would be for `registry`
+        )

@@ -19,6 +19,7 @@ from toolkit.manifest.tag_pattern import tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
 from toolkit.manifest.terraform_grammar import check_extra_file, check_extra_files, check_provider_version
 from toolkit.oci.alternatives import Alternative
+from toolkit.oci.credential_variables import LIST, NEVER, PREFIX
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import InvalidEndpoints, OciError
@@ -303,8 +304,14 @@ SecretArn = Annotated[
         echoes=False,
     ),
 ]
-VariableName = Annotated[
-    str, Grammar(r"[A-Za-z_][A-Za-z0-9_]*", "is not the name of an environment variable", echoes=False)
+CredentialVariableName = Annotated[
+    str,
+    Grammar(
+        rf"(?!{'|'.join(NEVER)})[A-Za-z_][A-Za-z0-9_]*",
+        f"is not the name of a variable for registries: `{PREFIX}…`, or one that the environment lists in `{LIST}`; "
+        f"never {', '.join(f'`{start}…`' for start in NEVER)}",
+        echoes=False,
+    ),
 ]
 EnvironmentVariableName = Annotated[
     str,

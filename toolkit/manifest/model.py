@@ -7,8 +7,9 @@ decides names. Descriptions are what `toolkit schema` shows in an editor.
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
 from pydantic_core import CoreSchema
 
 from toolkit.manifest.build_model import BuildProjectSpec
@@ -17,6 +18,7 @@ from toolkit.manifest.grammar import (
     AdoptPattern,
     AlternativeText,
     BucketName,
+    CredentialVariableName,
     EndpointUrl,
     ExtraFiles,
     KmsKeyArn,
@@ -36,12 +38,12 @@ from toolkit.manifest.grammar import (
     StateKey,
     TableName,
     TagExclusion,
-    VariableName,
     WorkspaceName,
 )
 from toolkit.manifest.repository_statement import RepositoryStatementSpec
 from toolkit.manifest.spec import Spec
 from toolkit.manifest.tag_selection import Tags
+from toolkit.oci.endpoints import is_loopback
 
 Attestations = Literal["keep", "drop"]
 Signatures = Literal["keep", "drop"]
@@ -152,7 +154,9 @@ class RepositorySettingsSpec(Spec):
     policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
         (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
     )
-    force_delete: bool = Field(False, description="Let a repository be deleted with the images in it.")
+    force_delete: bool = Field(
+        False, description="Let Terraform delete a repository with the images in it. `--allow-destroy` does without."
+    )
     resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
         default_factory=dict,
         max_length=48,
@@ -228,10 +232,17 @@ class ImageSpec(Spec):
 
 
 class EnvCredentialSpec(Spec):
-    """The names of two environment variables; what they hold is never in the manifest."""
+    """The names of two environment variables, `TOOLKIT_REGISTRY_…` or of the environment's own list.
 
-    username: VariableName = Field(description="Variable that holds the user's name.", examples=["HUB_USER"])
-    password: VariableName = Field(description="Variable that holds the password or token.", examples=["HUB_TOKEN"])
+    What they hold is never in the manifest.
+    """
+
+    username: CredentialVariableName = Field(
+        description="Variable that holds the user's name.", examples=["TOOLKIT_REGISTRY_HUB_USER"]
+    )
+    password: CredentialVariableName = Field(
+        description="Variable that holds the password or token.", examples=["TOOLKIT_REGISTRY_HUB_TOKEN"]
+    )
 
 
 class CredentialSpec(Spec):
@@ -239,7 +250,8 @@ class CredentialSpec(Spec):
 
     env: EnvCredentialSpec | None = Field(None, description="Two environment variables of the run.")
     secretsmanager: SecretArn | None = Field(
-        None, description='ARN of a secret that is `{"username": …, "password": …}`.'
+        None,
+        description='ARN of a secret that is `{"username": …, "password": …, "hosts": […]}`, for these hosts only.',
     )
 
     @model_validator(mode="before")
@@ -271,8 +283,15 @@ class RegistrySpec(Spec):
         default_factory=CredentialSpec.model_construct,  # its validator reads the short forms, `{}` is none
         description="Where the credential comes from; default: the docker configuration of whoever runs the toolkit.",
     )
+    insecure: bool = Field(  # before `endpoint`, whose check reads it
+        False,
+        description="Allows an endpoint that is plain HTTP on another machine: what is sent, credentials too, can be "
+        "read and changed on the way.",
+    )
     endpoint: EndpointUrl | None = Field(
-        None, description="Where the registry's API is really served: a corporate mirror, for example."
+        None,
+        validate_default=True,
+        description="Where the registry's API is really served: a corporate mirror, for example.",
     )
     alternatives: tuple[AlternativeText, ...] = Field(
         (),
@@ -281,6 +300,17 @@ class RegistrySpec(Spec):
         "their bytes cost no counted pull. One that ends in `library` has Docker Hub's official images only.",
         examples=[["public.ecr.aws/docker/library"]],
     )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check_insecure(cls, endpoint: str | None, info: ValidationInfo) -> str | None:
+        parts = urlsplit(endpoint or "")
+        is_insecure = parts.scheme == "http" and not is_loopback(parts.hostname or "")
+        if is_insecure and info.data.get("insecure") is False:
+            raise ValueError("is plain HTTP on another machine: say `https://`, or `insecure: true` beside it")
+        if not is_insecure and info.data.get("insecure"):
+            raise ValueError("is not plain HTTP on another machine: take `insecure` away")
+        return endpoint
 
 
 class Manifest(Spec):

@@ -15,6 +15,7 @@ from toolkit.manifest.grammar import TagGlob, TagRegex, TagSuffix, TagText, Vers
 from toolkit.manifest.spec import Spec
 from toolkit.manifest.tag_pattern import tag_pattern
 from toolkit.manifest.tag_versions import VersionRange, age_key, read_version
+from toolkit.oci.companions import is_companion_tag
 
 _WAYS = ("glob", "regex", "versions")
 
@@ -71,8 +72,11 @@ class TagSelectionSpec(Spec):
         return self
 
     def matches(self, tag: str) -> bool:
-        """Whether `tag` is one of those described; `keep` may leave it out all the same."""
-        if any(fnmatchcase(tag, pattern) for pattern in self.exclude):
+        """Whether `tag` is one of those described; `keep` may leave it out all the same.
+
+        A tag of signatures is none: they come with their image (`signatures: keep`).
+        """
+        if is_companion_tag(tag) or any(fnmatchcase(tag, pattern) for pattern in self.exclude):
             return False
         if self.glob is not None:
             return fnmatchcase(tag, self.glob)

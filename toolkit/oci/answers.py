@@ -17,6 +17,7 @@ from toolkit.oci.errors import (
     Unauthorized,
     registry_words,
 )
+from toolkit.oci.masking import cleaned
 from toolkit.oci.values import dataclass
 
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
@@ -138,5 +139,6 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
     for error in errors:
         if isinstance(error, Mapping):
             said = error.get("message")
-            entries.append((str(error.get("code") or "UNKNOWN").upper(), said if isinstance(said, str) else ""))
+            code = cleaned(str(error.get("code") or "UNKNOWN")).upper()  # in upper case a secret is not known again
+            entries.append((code, said if isinstance(said, str) else ""))
     return entries

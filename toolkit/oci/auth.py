@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from toolkit.oci.endpoints import is_loopback
+from toolkit.oci.endpoints import is_loopback, origin
 from toolkit.oci.values import dataclass
 
 
@@ -16,12 +16,24 @@ from toolkit.oci.values import dataclass
 class Credential:
     """A secret for one registry; never shown.
 
-    With `is_identity_token` the password is an OAuth2 refresh token.
+    With `is_identity_token` the password is an OAuth2 refresh token. `origin` is where it was found, for readers.
+    `hosts` are the registries that it says itself it is for; without any it is for the one that it was asked for.
     """
 
     username: str
     password: str = field(repr=False)
     is_identity_token: bool = False
+    origin: str = ""
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CredentialUse:
+    """That the credential for `registry`, found in `credential`, was sent to `host`: the registry or a token server."""
+
+    registry: str
+    host: str
+    credential: str
 
 
 class CredentialProvider(Protocol):
@@ -109,19 +121,21 @@ def _parse_header(header: str) -> Iterable[Challenge]:
 def may_receive(realm: str, registry_urls: Iterable[str]) -> bool:
     """Whether a token server may be sent a credential: it belongs to the registry that is served at `registry_urls`.
 
-    It does on the same host, or on the domain directly above it, or on a sibling below that domain: `auth.docker.io`
-    and `registry-1.docker.io`, `gitlab.com` and `registry.gitlab.com`. Over plain HTTP only on a registry's own host,
-    and when the registry is served that way itself.
+    It does at the same address. Over HTTPS it does too at the registry's port or at 443 of the same host, of the domain
+    directly above it, and of a sibling below that domain: `auth.docker.io` and `registry-1.docker.io`, `gitlab.com` and
+    `registry.gitlab.com`, a GitLab and its registry at port 5050. Any other port is another place.
     """
-    parts = urlsplit(realm)
-    host = parts.hostname or ""
+    try:
+        scheme, host, port = origin(realm)
+    except ValueError:  # its port is none
+        return False
     for url in registry_urls:
-        registry = urlsplit(url)
-        registry_host = registry.hostname or ""
-        if host == registry_host and parts.scheme in ("https", registry.scheme):
+        registry_scheme, registry_host, registry_port = origin(url)
+        if (scheme, host, port) == (registry_scheme, registry_host, registry_port):
             return True
         parent = _parent_domain(registry_host)
-        if parts.scheme == "https" and parent and (host == parent or host.endswith(f".{parent}")):
+        is_near = host == registry_host or (parent and (host == parent or host.endswith(f".{parent}")))
+        if scheme == "https" and is_near and port in (443, registry_port):
             return True
     return False
 
@@ -131,6 +145,7 @@ def is_safe_realm(realm: str, registry_url: str) -> bool:
     try:
         parts = urlsplit(realm)
         host = parts.hostname
+        _ = parts.port  # raises for what is no port
     except ValueError:
         return False
     if not host or parts.username is not None:

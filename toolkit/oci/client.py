@@ -14,7 +14,7 @@ from dataclasses import field
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from toolkit.oci.answers import Answer, Headers, PullLimit, read_next_page, read_pull_limit, read_tag_page, refusal
-from toolkit.oci.auth import CredentialProvider, NoCredentials
+from toolkit.oci.auth import CredentialProvider, CredentialUse, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import ACCEPT, OCI_INDEX, Document, ImageIndex, media_type_of, parse, read_object
@@ -80,6 +80,10 @@ class RegistryClient:
         self._endpoints = endpoints or Endpoints()
         self._transport = transport or Transport()
         self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints, clock=clock)
+
+    def credential_uses(self) -> tuple[CredentialUse, ...]:
+        """Which credential was sent where so far."""
+        return self._authorizer.uses()
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """What `ref` points to; None when tag or repository are not there. Never a counted pull."""

@@ -10,9 +10,12 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from toolkit.oci.auth import Credential
+from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.errors import CredentialUnusable
 from toolkit.oci.reference import DOCKER_HUB, HUB_NAMES
 
@@ -29,11 +32,19 @@ _HELPER_SECONDS = 30.0
 class DockerConfigCredentials:
     """The credentials of `$DOCKER_CONFIG/config.json`, or of `path`.
 
-    Read when first asked and once per registry, helpers included, until a credential is refused.
+    Read when first asked and once per registry, helpers included, until a credential is refused. A registry that is
+    `served_at` another host gets the login for that host, if there is one.
     """
 
-    def __init__(self, path: Path | None = None, *, helper_seconds: float = _HELPER_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        helper_seconds: float = _HELPER_SECONDS,
+        served_at: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._path = path or _default_path()
+        self._served_at = served_at
         self._helper_seconds = helper_seconds
         self._lock = threading.Lock()
         self._found: dict[str, Credential | CredentialUnusable | None] = {}
@@ -43,7 +54,7 @@ class DockerConfigCredentials:
         with self._lock:
             if registry not in self._found:
                 try:
-                    self._found[registry] = self._look_up(registry)
+                    self._found[registry] = self._find(registry)
                 except CredentialUnusable as fault:
                     self._found[registry] = fault  # a helper that hangs must not do so for every image
             found = self._found[registry]
@@ -56,6 +67,12 @@ class DockerConfigCredentials:
         with self._lock:
             self._found.pop(registry, None)
 
+    def _find(self, registry: str) -> Credential | None:
+        for host in (self._served_at.get(registry), registry):
+            if host and (found := self._look_up(host)):
+                return replace(found, origin=f"docker config (`{host}`)", hosts=frozenset({host}))
+        return None
+
     def _look_up(self, registry: str) -> Credential | None:
         config = self._read()
         helper = self._helper(config, registry)
@@ -64,7 +81,7 @@ class DockerConfigCredentials:
             if credential is not None:
                 return credential
         for key, entry in _mapping(config, "auths").items():
-            if _host(key) == _host(registry) and isinstance(entry, Mapping):
+            if registry_of(key) == registry_of(registry) and isinstance(entry, Mapping):
                 credential = self._read_entry(key, entry)
                 if credential is not None:
                     return credential
@@ -88,7 +105,7 @@ class DockerConfigCredentials:
     def _helper(self, config: Mapping[str, object], registry: str) -> str:
         """The helper for `registry`: its own, else the one for all."""
         for key, name in _mapping(config, "credHelpers").items():
-            if _host(key) == _host(registry):
+            if registry_of(key) == registry_of(registry):
                 return self._helper_name(name)
         store = config.get("credsStore")
         return self._helper_name(store) if store else ""
@@ -106,6 +123,7 @@ class DockerConfigCredentials:
             answer = subprocess.run(
                 [helper, "get"],
                 input=f"{server}\n".encode(),
+                env=without_secrets(os.environ),
                 capture_output=True,
                 timeout=self._helper_seconds,
                 check=False,
@@ -186,7 +204,7 @@ def _mapping(config: Mapping[str, object], key: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _host(key: str) -> str:
+def registry_of(key: str) -> str:
     """The registry that a key of the file means: keys may carry a scheme and the path of an API."""
     host = key.partition("://")[2] if "://" in key else key
     host = host.partition("/")[0].lower()

@@ -17,12 +17,16 @@ _HINT = "Write `pattern=URL` pairs with spaces between them, such as `docker.io=
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Rules of a host pattern (`*.dkr.ecr.*`) and a URL each; the first that matches decides."""
+    """Rules of a host pattern (`*.dkr.ecr.*`) and a URL each; the first that matches decides.
+
+    Those in `untrusted` come last: they say where a registry is served, not that its credential may go there.
+    """
 
     rules: tuple[tuple[str, str], ...] = ()
+    untrusted: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for pattern, url in self.rules:
+        for pattern, url in (*self.rules, *self.untrusted):
             _check(pattern, url)
 
     def __str__(self) -> str:
@@ -45,6 +49,10 @@ class Endpoints:
         Plain HTTP only where a rule says so, and for loopback hosts, as Docker does. The pattern `*` leaves loopback
         hosts alone: whoever names one means the port that it names.
         """
+        return _base_url((*self.rules, *self.untrusted), registry)
+
+    def trusted_url(self, registry: str) -> str:
+        """As `base_url`, by the rules that a credential may follow."""
         return _base_url(self.rules, registry)
 
 

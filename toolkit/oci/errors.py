@@ -1,16 +1,19 @@
 """What can go wrong with a registry or its documents, one class for each way to react.
 
 Every error has a stable dotted `code`, one sentence as `message` and at most one `hint`. No text carries a header, a
-query string or a secret: what a registry says is cut and cleaned by `registry_words`.
+query string or a secret, whatever part of an answer stands in it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import ClassVar
 
+from toolkit.oci.masking import cleaned
+
 _LONGEST_WORDS = 300
+# Of what a registry says this much is looked at.
+_LONGEST_READ = 20_000
 
 
 class OciError(Exception):
@@ -19,6 +22,7 @@ class OciError(Exception):
     default_code: ClassVar[str] = "oci.failed"
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        message = cleaned(message)
         super().__init__(message)
         self.code = code or self.default_code
         self.message = message
@@ -233,8 +237,7 @@ TEMPORARY_CODES = frozenset({"TOOMANYREQUESTS", "UNAVAILABLE", "BLOB_UPLOAD_UNKN
 
 
 def registry_words(words: Iterable[str]) -> str:
-    """What a registry said, fit for a terminal and a log: one line, cut, URLs without their query strings."""
-    text = " ".join(" ".join(words).split())
-    text = re.sub(r"(https?://[^\s?\"'`]*)\?[^\s\"'`]*", r"\1", text)
+    """What a registry said, fit for a terminal and a log: one line, cleaned, then cut."""
+    text = " ".join(cleaned(" ".join(words)[:_LONGEST_READ]).split())
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"

@@ -19,6 +19,7 @@ from toolkit.oci.auth import (
     Challenge,
     Credential,
     CredentialProvider,
+    CredentialUse,
     ForgetfulProvider,
     is_safe_realm,
     may_receive,
@@ -26,6 +27,7 @@ from toolkit.oci.auth import (
 )
 from toolkit.oci.endpoints import Endpoints, own_url
 from toolkit.oci.errors import RegistryError, Unauthorized
+from toolkit.oci.masking import remember_password, remember_token
 from toolkit.oci.transport import Transport
 from toolkit.oci.values import dataclass
 
@@ -65,6 +67,12 @@ class Authorizer:
         self._challenges: dict[str, Challenge] = {}
         self._tokens: dict[tuple[str, Scopes], _Token] = {}
         self._exchanges: dict[tuple[str, Scopes], threading.Lock] = {}
+        self._uses: set[CredentialUse] = set()
+
+    def uses(self) -> tuple[CredentialUse, ...]:
+        """Which credential was sent where so far; those without an `origin` are left out."""
+        with self._lock:
+            return tuple(sorted(self._uses))
 
     def header(self, registry: str, scopes: Scopes) -> str | None:
         """What to send with a request, None as long as the registry has not asked for anything."""
@@ -72,8 +80,7 @@ class Authorizer:
         if challenge is None:
             return None
         if challenge.scheme == "basic":
-            credential = self._credentials.credential_for(registry)
-            return None if credential is None else _basic(credential)
+            return self._basic_header(registry, self._credentials.credential_for(registry))
         return self._token(registry, scopes, challenge, rejected=None)
 
     def renewed_header(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
@@ -86,8 +93,47 @@ class Authorizer:
             # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
             return self._renewed_token(registry, scopes, challenge, rejected) if answer.status == 401 else None
         credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
-        header = None if credential is None else _basic(credential)
+        header = self._basic_header(registry, credential)
+        if credential is not None and header is None:
+            raise self._withheld(registry, urlsplit(self._endpoints.base_url(registry)).netloc, answer.status)
         return None if header == rejected else header
+
+    def _basic_header(self, registry: str, credential: Credential | None) -> str | None:
+        url = self._endpoints.base_url(registry)
+        if credential is None or not self._may_receive(url, registry, credential):
+            return None
+        self._note(registry, url, credential)
+        return _basic(credential)
+
+    def _may_receive(self, url: str, registry: str, credential: Credential) -> bool:
+        """Whether `credential` may go to `url`, the registry or its token server, for a request to `registry`.
+
+        Not where the registry is served at a place that neither a trusted rule nor the credential names, not even to
+        the right token server: that place would get the token.
+        """
+        served_at = self._endpoints.base_url(registry)
+        hosts = credential.hosts or {registry}
+        is_for_registry = registry in hosts
+        is_at_home = is_for_registry and served_at == self._endpoints.trusted_url(registry)
+        if not is_at_home and urlsplit(served_at).netloc not in hosts:
+            return False
+        return may_receive(url, (served_at, own_url(registry)) if is_for_registry else (served_at,))
+
+    def _note(self, registry: str, url: str, credential: Credential) -> None:
+        if credential.origin:
+            with self._lock:
+                self._uses.add(CredentialUse(registry, urlsplit(url).netloc, credential.origin))
+
+    def _withheld(self, registry: str, host: str, status: int) -> Unauthorized:
+        """What a registry or token server lacks that wants a credential which does not belong to it."""
+        message = f"`{host}` gives nothing of `{registry}` without a credential, and the one for `{registry}` was not "
+        hint = None
+        if self._endpoints.base_url(registry) != self._endpoints.trusted_url(registry):
+            hint = (
+                "Say in the environment where the registry is served (`TOOLKIT_REGISTRY_ENDPOINTS`), or give a "
+                "credential that is for that host."
+            )
+        return _unauthorized(registry, f"{message}sent there because it does not belong to that host", status, hint)
 
     def _renewed_token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str | None:
         known = self._tokens.get((registry, scopes))
@@ -111,20 +157,21 @@ class Authorizer:
         if not is_safe_realm(realm, registry_url):
             raise _unauthorized(registry, f"`{registry}` sends for tokens to no safe address")
         service = challenge.parameters.get("service", "")
-        is_trusted = may_receive(realm, (registry_url, own_url(registry)))
         known = self._credentials.credential_for(registry)
-        sent = known if is_trusted else None
+        sent = known if known is not None and self._may_receive(realm, registry, known) else None
         asked_at = self._clock()
-        answer = self._ask(realm, service, scopes, sent)
+        answer = self._ask(realm, registry, service, scopes, sent)
         if sent is not None and answer.status in _REFUSALS:
             other = self._other_credential(registry)
-            if other is not None and other != sent:
+            if other is not None and other != sent and self._may_receive(realm, registry, other):
                 sent = other
-                answer = self._ask(realm, service, scopes, sent)
+                answer = self._ask(realm, registry, service, scopes, sent)
         if answer.is_success:
             return _read_token(registry, answer, asked_at)
         if answer.status in _REFUSALS:
-            raise _refused(registry, answer, sent, is_withheld=known is not None and sent is None)
+            if known is not None and sent is None:
+                raise self._withheld(registry, answer.host, answer.status)
+            raise _refused(registry, answer, sent)
         raise RegistryError(
             f"the token server `{answer.host}` of `{registry}` answered {answer.status}",
             status=answer.status,
@@ -137,7 +184,9 @@ class Authorizer:
             self._credentials.forget(registry)
         return self._credentials.credential_for(registry)
 
-    def _ask(self, realm: str, service: str, scopes: Scopes, credential: Credential | None) -> Answer:
+    def _ask(self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None) -> Answer:
+        if credential is not None:
+            self._note(registry, realm, credential)
         if credential is not None and credential.is_identity_token:
             return self._ask_with_identity_token(realm, service, scopes, credential)
         parts = urlsplit(realm)
@@ -155,19 +204,13 @@ class Authorizer:
             "scope": " ".join(scopes),
             "refresh_token": credential.password,
         }
+        remember_password(credential.password, credential.username)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
 
 
-def _refused(registry: str, answer: Answer, sent: Credential | None, *, is_withheld: bool) -> Unauthorized:
-    """Why there is no token; the credential may have been withheld from a token server that it does not belong to."""
-    if is_withheld:
-        return _unauthorized(
-            registry,
-            f"the token server `{answer.host}` of `{registry}` gives nothing without a credential, and the one for "
-            f"`{registry}` was not sent there because it does not belong to that host",
-            answer.status,
-        )
+def _refused(registry: str, answer: Answer, sent: Credential | None) -> Unauthorized:
+    """Why there is no token."""
     if sent is None:
         hint = f"Run `docker login {registry}`."
         return _unauthorized(registry, f"`{registry}` wants a credential and there is none", answer.status, hint)
@@ -185,6 +228,7 @@ def _pick(answer: Answer) -> Challenge | None:
 
 
 def _basic(credential: Credential) -> str:
+    remember_password(credential.password, credential.username)
     pair = f"{credential.username}:{credential.password}".encode()
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
@@ -201,6 +245,7 @@ def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
             status=answer.status,
             host=answer.host,
         )
+    remember_token(token)
     lifetime = found.get("expires_in")
     seconds = float(lifetime) if isinstance(lifetime, int | float) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
     # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.

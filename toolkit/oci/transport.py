@@ -22,6 +22,7 @@ from toolkit.oci.connections import Body, Connections, RawAnswer, Timeouts
 from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
+from toolkit.oci.masking import cleaned
 from toolkit.oci.proxies import proxy_for, read_proxies
 from toolkit.oci.values import dataclass
 
@@ -240,7 +241,7 @@ class Transport:
 
     def _tell(self, host: str, reason: str, attempt: int, seconds: float) -> None:
         if self._on_retry is not None:
-            self._on_retry(host, reason, attempt, seconds)
+            self._on_retry(cleaned(host), reason, attempt, seconds)
 
     def _back_off(self, attempt: int) -> float:
         return self._random() * float(min(self._longest_pause, _FIRST_PAUSE * 2**attempt))

@@ -6,20 +6,20 @@ hang on them, because Terraform creates a policy by overwriting what is there, a
 has imported. Anything else is a conflict, on which Terraform would fail half-way: the plan refuses it before anything
 moves.
 
-Where the state has a repository as tainted, Terraform would replace it. It may hold images by now, so the mark is taken
-back, and the plan shows whatever is still to be set.
+Where the state has something as tainted, Terraform would replace it. It may hold images or logs by now, so the mark is
+taken back, and the plan shows whatever is still to be set. What is not in AWS after all is made by the same plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
+from functools import partial
 
 from toolkit.errors import UsageError
 from toolkit.events import NoticeGiven
 from toolkit.oci.values import dataclass
-from toolkit.operations.services import Services
+from toolkit.operations.services import AWS_LOOK_UPS, Services
 from toolkit.plan.adoption import (
     encryption_refusal,
     has_other_encryption,
@@ -37,6 +37,7 @@ from toolkit.plan.existing import (
 )
 from toolkit.plan.model import Adopted, InfraChange, Notice, Refusal
 from toolkit.plan.repository_policy import wanted_statements
+from toolkit.seed.worker_pool import asking
 from toolkit.terraform.root_module import (
     Adoption,
     batch_policy_address,
@@ -55,9 +56,6 @@ from toolkit.terraform.root_module import (
 )
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
-
-# AWS answers a look-up in some 80 ms, and throttles those of IAM and CloudWatch at a few dozen in a second.
-_THREADS = 16
 
 _REPOSITORY, _ROLE, _LOG_GROUP, _PROJECT = "repository", "IAM role", "log group", "CodeBuild project"
 
@@ -138,12 +136,12 @@ def heal(
     """Compare AWS with the state; `existing` maps names of repositories to ARNs.
 
     `adopt` are patterns of what may be taken over, besides those of the manifest. Unless `allows_destroy`, nobody may
-    lose anything, and Terraform's state is changed where it has an existing repository as tainted; no resource is.
+    lose anything, and Terraform's state is changed where it has something as tainted; no resource is.
     """
     repositories = [thing for thing in _repositories(desired) if thing.itself.id in existing]
     things = [*repositories, *_builds(desired)]
     if not allows_destroy:
-        _keep_tainted(repositories, state.tainted, work_dir, services)
+        _keep_tainted(things, state.tainted, work_dir, services)
     missing = [thing for thing in things if any(part.address not in state.managed for part in thing.parts)]
     owner = ownership_tags(desired.name).items()
     imports: list[Adoption] = []
@@ -194,22 +192,27 @@ def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | No
         _LOG_GROUP: services.leftovers.log_group,
     }
     names = [thing.itself.id for thing in things if thing.what == _PROJECT]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        projects = pool.submit(lambda: services.leftovers.projects(names) if names else {})
-        others = pool.map(
-            lambda thing: look_ups[thing.what](thing.itself.id), [thing for thing in things if thing.what != _PROJECT]
-        )
-        return [projects.result().get(thing.itself.id) if thing.what == _PROJECT else next(others) for thing in things]
+    with asking(AWS_LOOK_UPS) as pool:
+        projects = pool.ask(lambda: services.leftovers.projects(names) if names else {})
+        others = [
+            None if thing.what == _PROJECT else pool.ask(partial(look_ups[thing.what], thing.itself.id))
+            for thing in things
+        ]
+        return [
+            other.result() if other else projects.result().get(thing.itself.id)
+            for thing, other in zip(things, others, strict=True)
+        ]
 
 
-def _keep_tainted(
-    repositories: Iterable[_Thing], tainted: frozenset[str], work_dir: WorkDir, services: Services
-) -> None:
-    for repository in repositories:
-        if repository.itself.address in tainted:
-            services.terraform.untaint(work_dir, repository.itself.address)
-            message = f"an interrupted apply had left the repository `{repository.itself.id}` half recorded; it is kept"
-            services.emit(NoticeGiven("infra.untainted", message))
+def _keep_tainted(things: Iterable[_Thing], tainted: frozenset[str], work_dir: WorkDir, services: Services) -> None:
+    for thing in things:
+        for part in thing.parts:
+            if part.address in tainted:
+                services.terraform.untaint(work_dir, part.address)
+                message = (
+                    f"an interrupted apply had left the {thing.what} `{thing.itself.id}` half recorded; it is kept"
+                )
+                services.emit(NoticeGiven("infra.untainted", message))
 
 
 def _repositories(desired: Desired) -> Iterator[_Thing]:

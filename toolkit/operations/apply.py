@@ -19,6 +19,7 @@ from toolkit.operations.services import Services, open_run
 from toolkit.operations.steps import step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
+from toolkit.plan.fitting import refuse_misfits
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
@@ -29,9 +30,7 @@ from toolkit.seed.observe import read_budgets
 from toolkit.seed.requests import requests_for
 from toolkit.terraform.plan_changes import needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import change_misfits, variable_misfits
-from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
-from toolkit.terraform.state import State
 
 Review = Callable[[Plan], None]
 Confirm = Callable[[Plan], bool]
@@ -101,7 +100,8 @@ def apply_saved(
     with step(services.emit, "terraform show"):
         _refuse_other_infra(desired, made, planned.plan_file, services)
     if made.infra_changes and _is_done_already(made, planned.plan_file, services):
-        made = replace(made, infra_changes=())
+        # Whatever is there by now under the names that went is somebody else's.
+        made = replace(made, infra_changes=(), losses=())
     carry_out(replace(planned, plan=made), services, publish=publish, started=started, was_saved=True)
 
 
@@ -158,7 +158,7 @@ def _gone(seed: Seed) -> Refusal:
 def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, services: Services) -> None:
     """Raise Refused unless Terraform's plan does what ours says, with the values of the manifest."""
     shown = services.terraform.show(plan_file)
-    differences = [*change_misfits(shown, made.infra_changes), *variable_misfits(shown, render(desired).files)]
+    differences = [*change_misfits(shown, made.infra_changes), *variable_misfits(shown, desired.extra_files)]
     # What a reviewer was shown of attributes and rights is told anew, and has to be the same.
     bare = [replace(change, changes=(), replace_because=(), grants=()) for change in made.infra_changes]
     told = with_creation_rights(desired, with_attributes(bare, shown) if needs_attributes(bare) else bare)
@@ -167,26 +167,27 @@ def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, servi
         for change, was in zip(told, made.infra_changes, strict=True)
         if change != was
     ]
-    if differences:
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        raise Refused("plan.misfit", f"the plan does not fit together: {differences[0]}{more}", hint=PLAN_AGAIN)
+    refuse_misfits("the plan", differences)
 
 
 def _is_done_already(made: Plan, plan_file: PlanFile, services: Services) -> bool:
     """Whether an earlier run has done Terraform's part. Raises PlanStale where its state has moved on otherwise."""
+    moved = _state_moved(plan_file, services)
+    if moved and not _is_applied(Planned(made, plan_file), services):
+        raise moved
+    return bool(moved)
+
+
+def _state_moved(plan_file: PlanFile, services: Services) -> PlanStale | None:
+    """What is wrong where the state is not the one any more that the plan was made from."""
     before, now = services.terraform.planned_from(plan_file), services.terraform.state(plan_file.work_dir)
     if (before.lineage, before.serial) == (now.lineage, now.serial):
-        return False
-    if _is_applied(Planned(made, plan_file), services):
-        return True
-    raise PlanStale("plan.stale", _state_moved(before, now), hint=PLAN_AGAIN)
-
-
-def _state_moved(before: State, now: State) -> str:
-    if before.lineage == now.lineage:
-        return f"Terraform's state has changed since the plan was made: from version {before.serial} to {now.serial}"
-    was, is_now = (f"`{one.lineage}`" if one.lineage else "none" for one in (before, now))
-    return f"Terraform's state is not the one that the plan was made from: {is_now} now, {was} then"
+        return None
+    message = f"Terraform's state has changed since the plan was made: from version {before.serial} to {now.serial}"
+    if before.lineage != now.lineage:
+        was, is_now = (f"`{one.lineage}`" if one.lineage else "none" for one in (before, now))
+        message = f"Terraform's state is not the one that the plan was made from: {is_now} now, {was} then"
+    return PlanStale("plan.stale", message, hint=PLAN_AGAIN)
 
 
 def _tags_now(made: Plan, services: Services) -> Mapping[str, DestinationImage]:
@@ -234,12 +235,7 @@ def carry_out(
             changing = {change.name for change in made.infra_changes if change.is_of_repository}
             for repository in sorted(set(waiting) - changing):
                 start(repository)
-            # AWS deletes no repository that holds images, and Terraform's way to force it takes an apply of its own.
-            doomed = [loss for loss in made.losses if loss.digests]
-            if doomed:
-                with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
-                    for loss in doomed:
-                        services.losses.empty(loss)
+            _empty_doomed(planned, services)
             if made.infra_changes:
                 with step(services.emit, "terraform apply"):
                     try:
@@ -259,7 +255,8 @@ def carry_out(
             outcomes, interrupt = finish(run)
             failure = interrupt or error
 
-    can_resume = not was_saved or (has_infra and not _replaces(made))
+    # A saved plan never copies what it left out (--keep-going).
+    can_resume = not was_saved or (has_infra and not made.refusals and not _replaces(made))
     if isinstance(failure, Interrupted | KeyboardInterrupt) and not can_resume:
         code = failure.code if isinstance(failure, Interrupted) else "interrupted"
         failure = Interrupted(code, str(failure) or "the run was interrupted", hint=PLAN_AGAIN)
@@ -275,6 +272,21 @@ def carry_out(
     if failure:
         raise failure
     raise_if_incomplete(report)
+
+
+def _empty_doomed(planned: Planned, services: Services) -> None:
+    """Delete images that the plan lists as lost: AWS deletes no repository that holds any.
+
+    Terraform's own way takes an apply before the apply. So what Terraform would refuse at its start is asked here.
+    """
+    doomed = [loss for loss in planned.plan.losses if loss.digests]
+    if not doomed:
+        return
+    services.terraform.check_lock(planned.plan_file.work_dir)
+    if moved := _state_moved(planned.plan_file, services):
+        raise moved
+    with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
+        services.losses.empty(doomed)
 
 
 def _replaces(made: Plan) -> bool:

@@ -11,20 +11,39 @@ from toolkit.operations.leaving import Kind
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Notice
+from toolkit.plan.model import InfraAction, Notice
 
 
 def plan_destroy(desired: Desired, services: Services, *, keeps_images: bool = False) -> Planned:
     """The plan that leaves nothing; with `keeps_images` repositories leave the state and stay in AWS.
 
-    What is not in the state is not destroyed: a notice names such repositories of the manifest.
+    What is not in the state is not destroyed, nor what files of the user's make: notices name it.
     """
     kinds = {Kind.BUILD} if keeps_images else set(Kind)
     planned = plan(desired.emptied(), services, allows_destroy=True, destroys=kinds)
     made = planned.plan
+    told = [notice for notice in made.notices if notice.code != "infra.let_go"]  # nothing has left the manifest
     gone = {change.name for change in made.infra_changes if change.is_of_repository}
     stays = sorted({repository.name for repository in desired.repositories} & set(services.ecr.repositories()) - gone)
     notices = [
         Notice("destroy.stays", f"the repository `{name}` stays: it is not in Terraform's state") for name in stays
     ]
-    return replace(planned, plan=replace(made, is_destroy=True, notices=(*made.notices, *notices)))
+    notices += [
+        Notice(
+            "destroy.stays",
+            f"the repository `{change.name}` stays with its images: it only leaves Terraform's state",
+            hint="take it back with `toolkit apply`, as long as the manifest names it",
+        )
+        for change in made.infra_changes
+        if change.is_of_repository and change.action is InfraAction.FORGET
+    ]
+    changed = {change.address for change in made.infra_changes}
+    notices += [
+        Notice(
+            "destroy.stays",
+            f"`{address}` stays: it is made by a file of yours",
+            hint="take the file out of `terraform.extra_files` and the working directory, then destroy again",
+        )
+        for address in sorted(services.terraform.state(planned.plan_file.work_dir).managed - changed)
+    ]
+    return replace(planned, plan=replace(made, is_destroy=True, notices=(*told, *notices)))

@@ -1,4 +1,4 @@
-"""What stops a run before it does harm: the wrong account, a plan that must not be applied."""
+"""What stops a run before it does harm: another account or region, a plan that must not be applied."""
 
 from __future__ import annotations
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import Refused
 from toolkit.oci.values import dataclass
 from toolkit.plan.desired import Desired
-from toolkit.terraform.provider_lock import ProviderLock, locked_version
+from toolkit.terraform.provider_lock import ProviderChoice, ProviderLock, locked_version
 
-if TYPE_CHECKING:
-    from toolkit.terraform.runner import TerraformRunner
+
+class Terraform(Protocol):
+    """What knows which providers there are."""
+
+    def choose_provider(self, versions: str) -> ProviderChoice:
+        """The newest AWS provider within `versions`, a constraint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Locked:
     missing: tuple[str, ...]
 
 
-def lock_provider(desired: Desired, terraform: TerraformRunner, path: Path) -> Locked:
+def lock_provider(desired: Desired, terraform: Terraform, path: Path) -> Locked:
     """Write the lock file at `path`. Raises Refused when it cannot be written, TerraformFailed without a provider."""
     before = ProviderLock(path).read() or ""
     choice = terraform.choose_provider(desired.provider_versions)
@@ -36,6 +40,4 @@ def lock_provider(desired: Desired, terraform: TerraformRunner, path: Path) -> L
         raise Refused(
             "provider.lock_unwritable", f"the lock file `{path}` cannot be written: {error.strerror}"
         ) from error
-    return Locked(
-        path, locked_version(choice.lock) or "", locked_version(before), tuple(choice.platforms), tuple(choice.missing)
-    )
+    return Locked(path, locked_version(choice.lock) or "", locked_version(before), choice.platforms, choice.missing)

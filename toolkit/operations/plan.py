@@ -8,8 +8,8 @@ signatures of an index that was never read.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from toolkit.events import NoticeGiven
 from toolkit.oci.values import dataclass
@@ -18,7 +18,7 @@ from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.guards import find_account, refuse_other_place
 from toolkit.operations.leaving import Kind, find_leaving
 from toolkit.operations.select import select_images
-from toolkit.operations.services import Services
+from toolkit.operations.services import AWS_LOOK_UPS, Services
 from toolkit.operations.steps import step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
@@ -26,14 +26,12 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
+from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import extra_file_notices, write
-
-# As many look-ups side by side as AWS answers without throttling.
-_LOOKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +115,7 @@ def plan(
             *made.notices,
         ),
         adopted=healing.adopted,
+        credentials=services.credential_uses(),
     )
     return Planned(made, plan_file)
 
@@ -131,8 +130,8 @@ def _look_at_losses(
         for change in changes
         if change.resource_type == "aws_cloudwatch_log_group" and change.destroys
     )
-    with ThreadPoolExecutor(_LOOKS) as pool:
-        users = pool.submit(services.losses.users, repositories, desired.name)
-        images = pool.map(services.losses.repository, repositories)
-        logs = pool.map(services.losses.log_group, filter(None, log_groups))
-        return [*images, *logs], users.result()
+    with asking(AWS_LOOK_UPS) as pool:
+        users = pool.ask(partial(services.losses.users, repositories, desired.name))
+        images = [pool.ask(partial(services.losses.repository, name)) for name in repositories]
+        logs = [pool.ask(partial(services.losses.log_group, name)) for name in log_groups if name]
+        return [loss.result() for loss in (*images, *logs)], users.result()

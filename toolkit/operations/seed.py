@@ -97,4 +97,5 @@ def plan_images(
         notices=(*unlisted, *made.notices),
         covers_infra=False,
         unseen_images=unseen,
+        credentials=services.credential_uses(),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
+from toolkit.oci.auth import CredentialUse
 from toolkit.oci.values import dataclass
 from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraChange, Loss, Plan
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from toolkit.terraform.runner import PlanFile
     from toolkit.terraform.state import State
     from toolkit.terraform.work_dir import WorkDir
+
+AWS_LOOK_UPS = 16
+"""So many go side by side: AWS answers one in some 80 ms, and throttles IAM and CloudWatch at a few dozen a second."""
 
 
 class Ecr(ObservedEcr, Protocol):
@@ -51,6 +55,9 @@ class Terraform(Protocol):
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
         """Take back the resolve to replace a resource."""
+
+    def check_lock(self, work_dir: WorkDir) -> None:
+        """Raise as `apply` would where another run has locked the state."""
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save."""
@@ -98,13 +105,16 @@ class Losses(Protocol):
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
         """By repository: projects of other manifests than `manifest` that pull from it."""
 
-    def empty(self, loss: Loss) -> None:
+    def empty(self, losses: Sequence[Loss]) -> None:
         """Delete the images of a repository, these and no others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a use case may touch. `account_id` asks STS, lazily."""
+    """Everything a use case may touch. `account_id` asks STS, lazily.
+
+    `credential_uses` tells which credential was sent to which registry so far.
+    """
 
     emit: Emit
     account_id: Callable[[], str]
@@ -115,6 +125,7 @@ class Services:
     observer: Observer
     seeder: Seeder
     work_path: Path
+    credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

@@ -1,23 +1,19 @@
 """The rights that a creation gives, as the manifest says them; pure.
 
-Terraform's plan has them too, but reading it starts the provider once more. What every build is given, to pull its
-images and write its log, is no news and left out.
+Terraform's plan has them too, but reading it starts the provider once more. Left out is what every build is given: to
+pull its images and write its log.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository
+from toolkit.plan.desired import Desired, DesiredBuild
 from toolkit.plan.model import InfraAction, InfraChange
-from toolkit.plan.rights import PULL_ACTIONS, compare_policies
-
-if TYPE_CHECKING:
-    from toolkit.manifest.build_parts import StatementSpec
-    from toolkit.manifest.repository_statement import RepositoryStatementSpec
+from toolkit.plan.repository_policy import wanted_statements
+from toolkit.plan.rights import compare_policies
 
 # The role policy of the module `codebuild-project` that has the manifest's `policy_statements`.
 _EXTRA_POLICY = ".aws_iam_role_policy.extra["
@@ -34,7 +30,7 @@ def with_creation_rights(desired: Desired, changes: Iterable[InfraChange]) -> tu
         if change.action is not InfraAction.CREATE:
             return change
         if change.resource_type == "aws_ecr_repository_policy" and change.name in repositories:
-            policy, of = _repository_policy(repositories[change.name]), ""
+            policy, of = json.dumps({"Statement": wanted_statements(repositories[change.name])}), ""
             is_new = ("aws_ecr_repository", change.name) in created
         elif _EXTRA_POLICY in change.address and change.name in builds:
             policy, of = _build_policy(builds[change.name]), f"role of {change.name}"
@@ -46,31 +42,14 @@ def with_creation_rights(desired: Desired, changes: Iterable[InfraChange]) -> tu
     return tuple(granting(change) for change in changes)
 
 
-def _repository_policy(repository: DesiredRepository) -> str:
-    may_pull = {"Effect": "Allow", "Action": list(PULL_ACTIONS)}
-    statements: list[Mapping[str, object]] = []
-    if repository.pull_principals:
-        statements.append({**may_pull, "Principal": {"AWS": list(repository.pull_principals)}})
-    if repository.organization_id is not None:
-        condition = {"StringEquals": {"aws:PrincipalOrgID": repository.organization_id}}
-        statements.append({**may_pull, "Principal": "*", "Condition": condition})
-    for statement in repository.policy_statements:
-        names = {"AWS": list(statement.principals.aws), "Service": list(statement.principals.services)}
-        statements.append({**_statement(statement), "Principal": names})
-    return json.dumps({"Statement": statements})
-
-
 def _build_policy(build: DesiredBuild) -> str:
     statements = [
-        {**_statement(statement), "Resource": list(statement.resources)}
+        {
+            "Effect": statement.effect,
+            "Action": statement.actions,
+            "Resource": statement.resources,
+            "Condition": statement.conditions,
+        }
         for statement in build.settings.policy_statements
     ]
     return json.dumps({"Statement": statements})
-
-
-def _statement(statement: StatementSpec | RepositoryStatementSpec) -> dict[str, object]:
-    return {
-        "Effect": statement.effect,
-        "Action": list(statement.actions),
-        "Condition": {operator: dict(keys) for operator, keys in statement.conditions.items()},
-    }

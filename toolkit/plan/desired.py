@@ -212,11 +212,13 @@ class DesiredRegistry:
     """How an upstream is reached: names and addresses, never a secret.
 
     Its credential is in two environment variables, or in a secret; without either it is the docker configuration's.
-    `alternatives` are asked for its content first, in their order.
+    `is_insecure` says that its endpoint is plain HTTP on another machine. `alternatives` are asked for its content
+    first, in their order.
     """
 
     host: str
     endpoint: str | None = None
+    is_insecure: bool = False
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None

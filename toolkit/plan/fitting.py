@@ -8,12 +8,21 @@ signature against the image that it belongs to. The digests are the plan's own: 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import Plan, Seed, doomed_repositories
+
+
+def refuse_misfits(what: str, sentences: Iterable[str]) -> None:
+    """Raise Refused with the first of the `sentences` that say where `what` does not fit together."""
+    found = list(sentences)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise Refused("plan.misfit", f"{what} does not fit together: {found[0]}{more}", hint=PLAN_AGAIN)
 
 
 def misfits(desired: Desired, made: Plan) -> Iterator[str]:
@@ -69,12 +78,12 @@ def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:
     if seed.platforms != image.platforms:
         yield f"the plan has other platforms of `{seed.key}` than the manifest"
     if seed.keeps_attestations != image.keeps_attestations:
-        yield f"the plan does something else with the attestations of `{seed.key}` than the manifest"
+        yield f"the plan keeps or drops the attestations of `{seed.key}`, the manifest does the opposite"
 
 
 def _companion_misfits(seed: Seed, subject: Digest) -> Iterator[str]:
     """A companion is copied as it is and under its own tag."""
     if seed.tag not in (*cosign_tags(subject), referrers_tag(subject)) or seed.source.tag != seed.tag:
-        yield f"`{seed.key}` is no tag for what belongs to `{subject}`"
+        yield f"`{seed.key}` is not the tag of a signature or referrer of `{subject}`"
     if seed.platforms is not None or not seed.keeps_attestations:
         yield f"the plan does not copy `{seed.key}` as it is"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
+from toolkit.oci.auth import CredentialUse
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
@@ -195,6 +196,8 @@ class Plan:
     `drift` is what was changed outside of Terraform since its last run. `losses` is what is gone for good afterwards,
     `adopted` the repositories that are taken over. `on_budget` is what was approved for copies that cost more pulls
     than are left, and with `keeps_going` a refusal of one image does not stop the others.
+    `credentials` is what was sent where to make the plan, and will be sent there to apply it; of ECR, whose tokens go
+    to its own hosts only, there is none.
     A verdict speaks only of what was looked at: not of the infrastructure unless `covers_infra`, and not of the
     `unseen_images` that were left out. `is_destroy` marks the plan of `toolkit destroy`.
     """
@@ -210,6 +213,7 @@ class Plan:
     drift: tuple[InfraChange, ...] = ()
     losses: tuple[Loss, ...] = ()
     adopted: tuple[Adopted, ...] = ()
+    credentials: tuple[CredentialUse, ...] = ()
     keeps_going: bool = False
     covers_infra: bool = True
     unseen_images: int = 0

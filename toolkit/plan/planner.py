@@ -1,6 +1,7 @@
 """The decision, image by image: what is wanted against what is there. Pure.
 
-Terraform diffs the infrastructure; this diffs only what Terraform cannot see. The cases, first match wins:
+Terraform diffs the infrastructure; this diffs only what Terraform cannot see, and refuses what of Terraform's changes
+would destroy something that nobody allowed to go. The cases of an image, first match wins:
 
 | upstream                           | ECR                                    | decision                             |
 |------------------------------------|----------------------------------------|--------------------------------------|
@@ -106,6 +107,16 @@ def make_plan(
         Notice("infra.repository_in_use", f"`{user}` pulls from the repository `{name}`, which goes")
         for name, projects in sorted(users.items())
         for user in projects
+    ]
+    notices += [
+        Notice(
+            "registry.insecure",
+            f"`{registry.host}` is reached in the clear at `{registry.endpoint}`: what is sent there, credentials too, "
+            "can be read and changed on the way",
+            hint="serve it over HTTPS",
+        )
+        for registry in desired.registries.values()
+        if registry.is_insecure
     ]
     kept: dict[SourceFault, list[tuple[str, Seed]]] = {}
     for image, companions in _with_companions(desired.images, observed):
@@ -216,23 +227,28 @@ def _destroy_refusals(
                     hint="leave --destroy-removed out to keep it in AWS, or say --allow-destroy if all of that may go",
                 )
             continue
-        because = f" ({change.reason})" if change.reason else ""
+        fixed = " and ".join(f"`{path}`" for path in change.replace_because)
+        because = (
+            f", as {fixed} {'is' if len(change.replace_because) == 1 else 'are'} fixed at creation" if fixed else ""
+        )
         yield Refusal(
             "infra.destroys_repository",
             f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
-            hint="restore it in the manifest, or say --allow-destroy if its images may be lost",
+            hint="take the change back in the manifest, or say --allow-destroy if its images may be lost",
         )
     builds = {build.name for build in desired.builds}
     doomed: dict[tuple[str, str], list[str]] = {}
     for change in changes:
         what = _HOLDS_SOMETHING.get(change.resource_type)
         if what and change.destroys and not (destroys_removed and change.name not in builds):
-            doomed.setdefault((change.name or change.address, change.action), []).append(what)
-    for (name, action), parts in doomed.items():
+            whose = f"of the build `{change.name}`" if change.name else f"`{change.address}`"
+            doomed.setdefault((whose, change.action), []).append(what)
+    for (whose, action), parts in doomed.items():
         yield Refusal(
             "infra.destroys_build",
-            f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} of the build `{name}`",
-            hint="restore it in the manifest, or say --allow-destroy if its history, webhook and rights may be lost",
+            f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} {whose}",
+            hint="take the change back in the manifest, or say --allow-destroy if its history, webhook and rights may "
+            "be lost",
         )
 
 

@@ -13,12 +13,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from toolkit.plan.desired import DesiredRepository
+from toolkit.plan.rights import PULL_ACTIONS
 
 if TYPE_CHECKING:
     from toolkit.manifest.repository_statement import RepositoryStatementSpec
-
-PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-"""What the module `ecr-repository` grants to principals and organisations that may pull."""
 
 Statement = Mapping[str, Any]
 

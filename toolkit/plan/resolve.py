@@ -289,6 +289,7 @@ def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
     return DesiredRegistry(
         host=host,
         endpoint=registry.endpoint,
+        is_insecure=registry.insecure,
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,

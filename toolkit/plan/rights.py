@@ -24,7 +24,7 @@ from toolkit.oci.values import dataclass
 from toolkit.plan.model import Grant
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-"""What it takes to pull from ECR."""
+"""What it takes to pull from ECR, and what the module `ecr-repository` grants to those who may pull."""
 
 _PULL = frozenset(action.lower() for action in PULL_ACTIONS)
 # A statement of more rights stays whole: thousands of actions on thousands of resources are nobody's plan.

@@ -38,7 +38,7 @@ from toolkit.plan.observed import (
 )
 from toolkit.seed.companions import Companion, CompanionSearch, Found, fault_of
 from toolkit.seed.preview import preview
-from toolkit.seed.worker_pool import WorkerPool
+from toolkit.seed.worker_pool import asking
 
 if TYPE_CHECKING:
     from toolkit.oci.pull_limits import Upstream
@@ -52,11 +52,11 @@ _THREADS = 32
 
 
 class StoredImage(Protocol):
-    """A tag in ECR and the raw bytes of its document."""
+    """An image in ECR, under a tag or without one, and the raw bytes of its document."""
 
     @property
     def digest(self) -> Digest:
-        """What the tag points to."""
+        """The document's."""
 
     @property
     def raw(self) -> bytes:
@@ -88,7 +88,7 @@ class Ecr(Protocol):
         """Whether a repository has an image of that digest, with or without a tag."""
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
-        """The OCI indexes of a repository that have no tag, those of last time first."""
+        """The OCI indexes of a repository that have no tag, the last pushed first."""
 
 
 Head = ManifestHead | SourceFault
@@ -192,7 +192,7 @@ class Observer:
         started = self._clock()
         ended = [started]
 
-        with _threads() as pool:
+        with asking(_THREADS) as pool:
             listed = {} if self._ecr is None else {name: pool.ask(partial(self._ecr.tags, name)) for name in shelved}
             asked = [reference for image in images for reference in (image.source, _by_tag(image))]
             silences = _Silences()
@@ -228,7 +228,7 @@ class Observer:
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
         """Ask what each source points to now, once each; leaving early drops the requests that have not begun."""
-        with _threads() as pool:
+        with asking(_THREADS) as pool:
             yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
 
     def measure(
@@ -250,14 +250,14 @@ class Observer:
                 return self._search.find(source, head.descriptor, platforms, keeps_attestations).companions
             return (Companion(source.digest, referrers_tag(source.digest), head),) if source.digest else ()
 
-        with _threads() as pool:
+        with asking(_THREADS) as pool:
             asked = {source: pool.ask(partial(find, source)) for source in sources}
             return {source: answer.result() for source, answer in asked.items()}
 
     def list_tags(self, repositories: Iterable[Repository]) -> Mapping[Repository, tuple[str, ...] | SourceFault]:
         """The tags that each upstream has now; asked once for each."""
         unique = list(dict.fromkeys(repositories))
-        with _threads() as pool:
+        with asking(_THREADS) as pool:
             answers = [pool.ask(partial(self._tags, repository)) for repository in unique]
             return {repository: answer.result() for repository, answer in zip(unique, answers, strict=True)}
 
@@ -265,7 +265,7 @@ class Observer:
         """By key: another repository that has the content of a seed, where there is one. No counted pull."""
         if self._find is None:
             return {}
-        with _threads() as pool:
+        with asking(_THREADS) as pool:
             asked = {seed.key: pool.ask(partial(self._find, seed.source)) for seed in seeds}
             found = {key: answer.result() for key, answer in asked.items()}
         return {key: repository for key, repository in found.items() if repository is not None}
@@ -282,7 +282,7 @@ class Observer:
         """
         self._emit(StepStarted("read sizes", total=len(seeds)))
         started = self._clock()
-        with _threads() as pool:
+        with asking(_THREADS) as pool:
             for done in [pool.ask(partial(self._read, seed)) for seed in seeds]:
                 done.result()
         self._emit(StepFinished("read sizes", round(self._clock() - started, 3)))
@@ -451,16 +451,6 @@ class Observer:
             companions[image.key] = tuple(wanted)
         tags = {name: tuple(sorted(names)) for name, names in listed.items()}
         return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
-
-
-@contextmanager
-def _threads() -> Iterator[WorkerPool]:
-    """Leaving the block waits for nothing: a silent registry must not hold up an error or an interrupt."""
-    pool = WorkerPool(_THREADS)
-    try:
-        yield pool
-    finally:
-        pool.stop()
 
 
 def _by_tag(image: DesiredImage) -> Reference:

@@ -1,4 +1,4 @@
-"""Threads of an observation and of a run, and the only ones that there are.
+"""The threads that look things up and that copy, and the only ones that there are.
 
 Small requests never wait behind big transfers, what waits for a time holds no thread, and none keeps the process alive.
 """
@@ -10,8 +10,9 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -147,6 +148,19 @@ class WorkerPool:
         if self._small:
             return heapq.heappop(self._small)[2], False
         return None
+
+
+@contextmanager
+def asking(threads: int) -> Iterator[WorkerPool]:
+    """A pool for questions alone.
+
+    Leaving the block waits for nothing: what gives no answer must not hold up an error or an interrupt.
+    """
+    pool = WorkerPool(threads)
+    try:
+        yield pool
+    finally:
+        pool.stop()
 
 
 class _HandedOver:

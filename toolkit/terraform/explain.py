@@ -149,6 +149,13 @@ _TABLE = (
         "the lock file of the AWS provider was made for another manifest or another program",
     ),
     _Row(
+        r"failed to read dependency lock file",
+        Refused,
+        "provider.lock_unreadable",
+        "take it back from Git, or run `toolkit lock-provider`",
+        "the lock file of the AWS provider cannot be read",
+    ),
+    _Row(
         r"was not found in any of the search locations",
         TerraformFailed,
         "terraform.provider_not_found",
@@ -181,7 +188,7 @@ _TABLE = (
         TerraformFailed,
         "terraform.state_unreadable",
         "put back its last good version (`terraform.tfstate.backup`, or the bucket's); where none is left, move it "
-        "away and run again: what carries this manifest's tags is adopted",
+        "away and run again: what carries this manifest's tags is imported",
         "Terraform's state is damaged",
     ),
     _Row(
@@ -195,21 +202,21 @@ _TABLE = (
         r"RepositoryAlreadyExistsException: The repository with name '(?P<name>[^']*)'",
         TerraformFailed,
         "terraform.repository_exists",
-        "run again: what carries this manifest's tags is adopted",
+        "run again: what carries this manifest's tags is imported",
         "the repository `{name}` exists already and is not in Terraform's state",
     ),
     _Row(
         r"RepositoryNotEmptyException: The repository with name '(?P<name>[^']*)'",
         TerraformFailed,
         "terraform.repository_not_empty",
-        "keep it in the manifest with `force_delete: true`, apply, and then remove it",
+        "plan again: it got images that the plan did not know of",
         "the repository `{name}` holds images, so AWS does not delete it",
     ),
     _Row(
         r"\b(EntityAlreadyExists|ResourceAlreadyExistsException)\b",
         TerraformFailed,
         "terraform.resource_exists",
-        "run again: what carries this manifest's tags is adopted; else choose another name",
+        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
     ),
     _Row(
         r"Could not find access token for server type (?P<host>[\w-]+)",
@@ -223,7 +230,7 @@ _TABLE = (
         TerraformFailed,
         "terraform.adoption_gone",
         "run again: it was deleted between the look and the plan",
-        "a resource to be adopted is gone",
+        "a resource to be imported is gone",
     ),
     _Row(
         r"Saved plan is stale",

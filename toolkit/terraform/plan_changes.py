@@ -24,6 +24,8 @@ _OWNERS = {
     "aws_iam_role_policy": "role",
     "aws_iam_role_policy_attachment": "role",
 }
+# What a creation gives rights with, where it is in no module of ours: files of the user's.
+_RIGHTS = frozenset({*_OWNERS, "aws_iam_role", "aws_iam_policy"})
 _WHOLES = ("aws_ecr_repository", "aws_codebuild_project")
 _INSTANCE_KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -34,8 +36,8 @@ Document = Mapping[str, Any]
 def needs_attributes(changes: Sequence[InfraChange]) -> bool:
     """Whether `show -json` tells more of `changes`: what is created or deleted as a whole is known without.
 
-    A policy that is deleted alone takes rights along; one that is created and has no name is in no module of ours, and
-    so is not known from the manifest.
+    A policy that is deleted alone takes rights along; a policy or role that is created and has no name is in no module
+    of ours, and so is not known from the manifest.
     """
     gone = {
         change.name for change in changes if change.action is InfraAction.DELETE and change.resource_type in _WHOLES
@@ -43,7 +45,7 @@ def needs_attributes(changes: Sequence[InfraChange]) -> bool:
 
     def is_needed(change: InfraChange) -> bool:
         if change.action is InfraAction.CREATE:
-            return change.resource_type in _OWNERS and not change.name
+            return change.resource_type in _RIGHTS and not change.name
         if change.action is InfraAction.DELETE:
             return change.resource_type in _OWNERS and (not change.name or change.name not in gone)
         return change.action is not InfraAction.FORGET
@@ -108,17 +110,18 @@ class _Reader:
             (values.get("role"), values.get("name")) for c, values in sides if c["type"] == "aws_iam_role_policy"
         )
         self._gone = frozenset(
-            values.get("name")
+            values["name"]
             for c, values in sides
-            if c["type"] in ("aws_ecr_repository", "aws_iam_role") and c["change"]["actions"] == ["delete"]
+            if c["type"] in ("aws_ecr_repository", "aws_iam_role") and c["change"]["actions"] == ["delete"] and values
         )
 
     def described(self, planned: InfraChange, resource: Document) -> InfraChange:
         change = resource["change"]
         if planned.action in (InfraAction.CREATE, InfraAction.DELETE):
             owner = (change.get("before") or change.get("after") or {}).get(_OWNERS.get(resource["type"], ""))
-            is_known = planned.action is InfraAction.CREATE and planned.name
-            if resource["type"] not in _OWNERS or is_known or owner in self._gone:
+            is_new = planned.action is InfraAction.CREATE
+            rights = _RIGHTS if is_new else _OWNERS
+            if resource["type"] not in rights or (is_new and planned.name) or owner in self._gone:
                 return planned
             return replace(planned, grants=_told(resource, self._differences(resource))[1])
         if planned.action is InfraAction.FORGET:

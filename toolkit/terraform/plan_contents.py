@@ -19,9 +19,10 @@ from typing import Any
 
 from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.terraform.plan_changes import has_drifted
 from toolkit.terraform.state import State, address_of, read_state
+from toolkit.terraform.ui_messages import name_in
 
-LOCK_FILE = ".terraform.lock.hcl"
 _CONFIG = "tfconfig/"
 _MOST_BYTES = 512 * 2**20
 # What a zip or a state that was made up can raise.
@@ -66,7 +67,24 @@ def read_contents(content: bytes) -> PlanContents:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _read(archive)
     except _FAULTS as error:
-        raise Refused("plan.misfit", "what should be Terraform's saved plan is none", hint=PLAN_AGAIN) from error
+        raise Refused(
+            "plan.misfit", "Terraform's part of the saved plan is not a plan of Terraform's", hint=PLAN_AGAIN
+        ) from error
+
+
+def tells_of_drift(content: bytes) -> bool:
+    """Whether the saved plan `content` knows of drift that is worth a word.
+
+    The provider reports drift after every first apply, because it cannot tell nothing from an empty value; to see
+    that in `show -json` costs half as much as the plan. The two states in the file tell it too. Their format is
+    Terraform's own (1.1 and newer): where it cannot be read, the answer is yes.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            last, now = (read_state(archive.read(name).decode()) for name in ("tfstate-prev", "tfstate"))
+    except _FAULTS:
+        return True
+    return has_drifted(last, now)
 
 
 def _read(archive: zipfile.ZipFile) -> PlanContents:
@@ -108,17 +126,22 @@ def config_misfits(contents: PlanContents, files: Mapping[str, bytes]) -> Iterat
 def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> Iterator[str]:
     """Where `changes` are not those of Terraform's plan, `shown` by `terraform show -json`, as sentences."""
     planned: dict[str, list[frozenset[InfraAction]]] = defaultdict(list)
+    known: dict[str, tuple[str, str]] = {}
     for resource in shown.get("resource_changes", ()):
         actions = _actions(resource) if resource["mode"] == "managed" else frozenset()
         if actions:
             # What is let go of was moved to a name of its own before: `root_module.render`.
             is_left = InfraAction.FORGET in actions
-            planned[(is_left and resource.get("previous_address")) or resource["address"]].append(actions)
+            address = (is_left and resource.get("previous_address")) or resource["address"]
+            planned[address].append(actions)
+            known[address] = (resource["type"], name_in(address.rpartition(f".{resource['type']}.")[0]))
     for change in changes:
         # An object that was left behind by a replacement has the address of its successor.
         fitting = [actions for actions in planned.get(change.address, ()) if change.action in actions]
         if fitting:
             planned[change.address].remove(fitting[0])
+            if (change.resource_type, change.name) != known[change.address]:
+                yield f"`{change.address}` is no `{change.resource_type}` of `{change.name}`"
         else:
             yield f"Terraform's plan does not {change.action} `{change.address}`"
     for address, left in planned.items():
@@ -126,15 +149,18 @@ def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> 
             yield f"Terraform's plan would {min(actions)} `{address}`, which the saved plan does not say"
 
 
-def variable_misfits(shown: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[str]:
-    """The root module's variables that Terraform's plan was not made with, as sentences."""
-    wanted: dict[str, object] = {}
-    for name, text in files.items():
-        if "/" not in name and name.endswith(".auto.tfvars.json"):
+def variable_misfits(shown: Mapping[str, Any], extra_files: Mapping[str, str]) -> Iterator[str]:
+    """The variables that `extra_files` declare and Terraform's plan has other values of, as sentences.
+
+    Nothing else declares one. A value is the variable's default, or what a `*.auto.tfvars.json` says.
+    """
+    declared = shown.get("configuration", {}).get("root_module", {}).get("variables", {})
+    wanted = {name: variable.get("default") for name, variable in declared.items()}
+    for name, text in sorted(extra_files.items()):
+        if name.endswith(".auto.tfvars.json"):
             wanted |= json.loads(text)
-    used = {name: variable.get("value") for name, variable in shown.get("variables", {}).items()}
-    for name in sorted(wanted.keys() | used.keys()):
-        if wanted.get(name) != used.get(name):
+    for name, variable in sorted(shown.get("variables", {}).items()):
+        if wanted.get(name) != variable.get("value"):
             yield f"Terraform's plan was made with another value of the variable `{name}`"
 
 

@@ -20,6 +20,7 @@ from types import FrameType, TracebackType
 from typing import Any, BinaryIO
 
 from toolkit.errors import Interrupted, TerraformFailed
+from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.local_files import create_own, make_own_folder
 from toolkit.oci.values import dataclass
 
@@ -34,7 +35,6 @@ _BENDING = (
     "TF_VAR_",
     "TF_WORKSPACE",
 )
-_OURS_ALONE = "TOOLKIT_PLAN_KEY"
 _OWNER_ALONE = 0o077
 """The umask of Terraform: it gives what it writes, state and plan included, to whoever may read."""
 _RUNNING = "running"
@@ -69,7 +69,7 @@ def scrub(environment: Mapping[str, str]) -> dict[str, str]:
     A CLI configuration file that is not there or not for us is dropped: Terraform would warn, in text, before every
     answer.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith((*_BENDING, _OURS_ALONE))}
+    kept = {name: value for name, value in without_secrets(environment).items() if not name.startswith(_BENDING)}
     if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
         del kept[_CLI_CONFIG]
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}

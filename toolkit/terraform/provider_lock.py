@@ -20,12 +20,11 @@ from toolkit.terraform.work_dir import WorkDir
 PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_arm64")
 """Where a manifest is planned and applied: pipelines and laptops."""
 
-TERRAFORMS_NAME = ".terraform.lock.hcl"
+LOCK_FILE = ".terraform.lock.hcl"
+"""Terraform's own, in the working directory."""
 
-# Terraform writes the file itself, always in this form; OpenTofu has another host.
-_AWS = re.compile(
-    r'^provider "[^"/]+/hashicorp/aws" \{\n(?:  [^\n]*\n)*?  version +=\s*"(?P<version>[^"]+)"', re.MULTILINE
-)
+# Terraform writes the file itself, always in this form.
+_PROVIDER = re.compile(r'^provider "([^"]+)" \{\n(?:  [^\n]*\n)*?  version +=\s*"([^"]+)"', re.MULTILINE)
 _LOCK_IT = "run `toolkit lock-provider` and commit the file"
 
 
@@ -34,10 +33,15 @@ def lock_file_of(manifest: Path) -> Path:
     return manifest.with_suffix(".lock.hcl")
 
 
+def locked_providers(text: str) -> dict[str, str]:
+    """The version of each provider that a lock file names, by the provider's source address."""
+    return dict(_PROVIDER.findall(text))
+
+
 def locked_version(text: str) -> str | None:
-    """The version of the AWS provider that a lock file names."""
-    found = _AWS.search(text)
-    return found["version"] if found else None
+    """The version of the AWS provider that a lock file names; OpenTofu has it from another host than Terraform."""
+    versions = locked_providers(text).items()
+    return next((version for source, version in versions if source.endswith("/hashicorp/aws")), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,14 @@ class ProviderLock:
         text = self.read()
         if text is None:
             return False
-        if not _holds(folder / TERRAFORMS_NAME, text):
-            write_atomically(folder / TERRAFORMS_NAME, text.encode())
+        if not _holds(folder / LOCK_FILE, text):
+            write_atomically(folder / LOCK_FILE, text.encode())
         return True
 
     def keep(self, folder: Path, emit: Emit) -> None:
         """Make it from what Terraform chose in the working directory, and say so, or say that nothing is locked."""
         try:
-            text = (folder / TERRAFORMS_NAME).read_text(encoding="utf-8")
+            text = (folder / LOCK_FILE).read_text(encoding="utf-8")
         except FileNotFoundError:  # a module without a provider
             return
         version = locked_version(text)
@@ -135,6 +139,6 @@ def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
 def _locked_in(folder: Path) -> str | None:
     """The version that `init` locked in the working directory."""
     try:
-        return locked_version((folder / TERRAFORMS_NAME).read_text(encoding="utf-8"))
+        return locked_version((folder / LOCK_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None

@@ -3,8 +3,8 @@
 It is a thin call of the module `base-images`. That one has a `module` call with `for_each` around a one-repository
 module: a third of the CPU of `for_each` inside the module and half of a block for each repository, at 1,000 of them.
 What differs between manifests is data in `base-images.json`, so the HCL stays still; only what Terraform takes from no
-data (backend, provider, adoption) is written into it. A root module of somebody else's calls `base-images` with the
-same file.
+data (backend, provider, what enters or leaves the state) is written into it. A root module of somebody else's calls
+`base-images` with the same file.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ MODULES = ("base-images", "codebuild-project", "ecr-repository")
 INPUT_FORMAT = 1
 """Which fields the input of `base-images` has. Count it up with every change of them, here and in the module."""
 
-_INSTANCE = re.compile(
-    r'(?P<address>(?:module\.\w+\.)*module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])(?:\..+)?'
-)
+# Not of any other module: one in a file of the user's may have calls of these names.
+_INSTANCE = re.compile(r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])')
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.

@@ -1,4 +1,4 @@
-"""Drives Terraform through python-terraform: init, plan into a file, apply exactly that file, look into the state.
+"""Drives Terraform through python-terraform: init, plan into a file, apply exactly that file, read plan and state.
 
 python-terraform makes the command lines; the processes are ours (`process`), because it reads output only at the end,
 and writes variables to temporary files, parses states and answers any method name, none of which we want.
@@ -32,10 +32,9 @@ from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
 from toolkit.terraform.local_state import DEFAULT_WORKSPACE, read_local_state
-from toolkit.terraform.plan_archive import tells_of_drift
 from toolkit.terraform.plan_changes import drift_in, needs_attributes, with_attributes
-from toolkit.terraform.plan_contents import read_contents
-from toolkit.terraform.provider_lock import PLATFORMS, TERRAFORMS_NAME, ProviderChoice, ProviderLock
+from toolkit.terraform.plan_contents import read_contents, tells_of_drift
+from toolkit.terraform.provider_lock import LOCK_FILE, PLATFORMS, ProviderChoice, ProviderLock
 from toolkit.terraform.provider_mirror import serves
 from toolkit.terraform.root_module import required_provider
 from toolkit.terraform.state import State, read_state
@@ -131,7 +130,7 @@ class TerraformRunner:
                     if platform == current:
                         raise
                     missing.append(platform)
-            lock = (folder / TERRAFORMS_NAME).read_text(encoding="utf-8")
+            lock = (folder / LOCK_FILE).read_text(encoding="utf-8")
         return ProviderChoice(lock, tuple(one for one in platforms if one not in missing), tuple(missing))
 
     def _about(self) -> tuple[str, str]:
@@ -201,7 +200,9 @@ class TerraformRunner:
 
         `show` is asked only where it says more than is known.
         """
-        if not needs_attributes(plan_file.changes) and not (plan_file.drift and tells_of_drift(plan_file.path)):
+        if not needs_attributes(plan_file.changes) and not (
+            plan_file.drift and tells_of_drift(plan_file.path.read_bytes())
+        ):
             return PlanFile(plan_file.path, plan_file.work_dir, plan_file.changes)
         document = self.show(plan_file)
         changes = with_attributes(plan_file.changes, document)
@@ -268,6 +269,16 @@ class TerraformRunner:
 
         def command(terraform: _Terraform, lock_timeout: str) -> int:
             return terraform.cmd("untaint", address, lock_timeout=lock_timeout, no_color=IsFlagged)
+
+        self._run_locked(work_dir, command, ok=(0,))
+
+    def check_lock(self, work_dir: WorkDir) -> None:
+        """Take the state's lock and give it back, or raise as `apply` would; starts no provider."""
+
+        def command(terraform: _Terraform, lock_timeout: str) -> int:
+            return terraform.cmd(
+                "untaint", "toolkit.none", allow_missing=IsFlagged, lock_timeout=lock_timeout, no_color=IsFlagged
+            )
 
         self._run_locked(work_dir, command, ok=(0,))
 
@@ -354,7 +365,7 @@ class TerraformRunner:
             f"{program}\n{about.st_size}\n{about.st_mtime_ns}\n{self._mirror}\n{work_dir.path.absolute()}\n{self._workspace}\n".encode()
         )
         sources = [*sorted(work_dir.path.glob("*.tf")), *sorted(work_dir.path.glob("modules/*/*.tf"))]
-        for source in (*sources, work_dir.path / TERRAFORMS_NAME):
+        for source in (*sources, work_dir.path / LOCK_FILE):
             if source.name != "imports.tf" and source.is_file():
                 seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
         for made in ("providers", "modules/modules.json"):

@@ -23,6 +23,7 @@ from toolkit.events import (
 )
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.explain import Diagnostic, hint_for
+from toolkit.terraform.root_module import instance_of
 
 _ACTIONS = {
     "create": InfraAction.CREATE,
@@ -33,8 +34,6 @@ _ACTIONS = {
     "remove": InfraAction.FORGET,
     "import": InfraAction.IMPORT,
 }
-# Of the call in our module `base-images`; a module of somebody else's may have keys too.
-_MODULE_KEY = re.compile(r'^module\.base_images\.module\.\w+\["(?P<key>[^"]*)"\]$')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _FRAME = re.compile(r"^[╷│╵]\s?")
 
@@ -99,9 +98,9 @@ def drift_of(message: Message) -> InfraChange | None:
 
 
 def name_in(module: str) -> str:
-    """The manifest's name for what a module instance makes, which is the key in its address."""
-    key = _MODULE_KEY.search(module)
-    return key["key"] if key else ""
+    """The manifest's name for what the module instance at the address `module` makes; "" for a module not of ours."""
+    instance = instance_of(module)
+    return instance.name if instance else ""
 
 
 def _change(message: Message) -> InfraChange | None:

@@ -1,8 +1,8 @@
 """The directory that Terraform runs in: generated files, the modules beside them, Terraform's own files.
 
-Generated files are listed in `.toolkit-files`; only what is listed there is ever overwritten or removed. Terraform's
-state and lock file and the user's own files are never touched. `.gitignore` names what belongs to one machine; a local
-state is not in it, so that it is not lost unseen.
+Generated files are listed in `.toolkit-files`; only what is listed there is overwritten or removed here. What else
+Terraform would read is named in the plan, or refused. `.gitignore` names what belongs to one machine; a local state is
+not in it, so that it is not lost unseen.
 
 Plan, state and logs may hold secrets: a new directory is for its owner alone, and so is all that Terraform writes.
 """
@@ -51,7 +51,7 @@ class WorkDir:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for one run. Raises Refused when another run holds it."""
-        with _usable(self.path):
+        with usable(self.path):
             _refuse_links(self.path)
             _refuse_foreign(self.path)
             make_own_folder(self.path)
@@ -74,7 +74,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
     Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
     """
     files = {".gitignore": _GITIGNORE, **files_for(root_module)}
-    with _usable(path):
+    with usable(path):
         _refuse_links(path)
         _refuse_foreign(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,8 @@ def files_of(work_dir: WorkDir) -> Mapping[str, bytes]:
 
 
 @contextmanager
-def _usable(path: Path) -> Iterator[None]:
+def usable(path: Path) -> Iterator[None]:
+    """Raise Refused where the system does not let the directory `path` be written."""
     try:
         yield
     except OSError as error:

@@ -22,7 +22,7 @@ class Aws:
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
-        self.secret = '{"username": "me", "password": "s3cret"}'
+        self.secret = '{"username": "me", "password": "s3cret", "hosts": ["index.docker.io", "Mirror.example:8443"]}'
         self.refuses = False
         self.calls: list[str] = []
 
@@ -65,6 +65,11 @@ def password(credentials: EcrCredentials) -> str:
         ("public.ecr.aws", None),
         ("evil.example/123456789012.dkr.ecr.eu-west-1.amazonaws.com", None),
         ("docker.io", None),
+        ("123456789012.dkr.ecr.eu-west-1.evil.example", None),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example", None),
+        ("123456789012.dkr.ecr.eu-west-1.evilamazonaws.com", None),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com:8443", None),
+        ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
     ],
 )
 def test_an_ecr_host_names_its_region(host: str, region: str | None) -> None:
@@ -122,11 +127,25 @@ def test_a_secret_is_read_once() -> None:
     for _ in range(2):
         credential = credentials.credential_for("docker.io")
         assert credential is not None and (credential.username, credential.password) == ("me", "s3cret")
+        assert credential.hosts == {"docker.io", "mirror.example:8443"}
+        assert credential.origin == f"secret `{ARN}`"
     assert credentials.credential_for("quay.io") is None
     assert aws.calls == ["secretsmanager eu-west-1"]
 
 
-@pytest.mark.parametrize("text", ["", "s3cret", "[]", '{"username": "me"}', '"s3cret"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "s3cret",
+        "[]",
+        '{"username": "me", "hosts": ["docker.io"]}',
+        '"s3cret"',
+        '{"username": "me", "password": "s3cret"}',  # an RDS database's looks like this
+        '{"username": "me", "password": "s3cret", "hosts": "docker.io"}',
+        '{"username": "me", "password": "s3cret", "hosts": []}',
+    ],
+)
 def test_an_unusable_secret_is_named_and_never_shown(text: str) -> None:
     aws = Aws()
     aws.secret = text

@@ -120,18 +120,34 @@ def test_a_plan_that_hides_where_its_state_is_gets_no_new_one(desk: Desk) -> Non
     assert refused.value.code == "plan.local_state"
 
 
+@pytest.mark.parametrize(
+    ("workspace", "place"),
+    [("", "terraform.tfstate"), ("terraform: {workspace: test}\n", "terraform.tfstate.d/test/terraform.tfstate")],
+)
 @pytest.mark.parametrize(("there", "fits"), [("L", True), ("another", False), (None, False)])
-def test_a_state_that_has_moved_with_its_folder_is_the_same(desk: Desk, there: str | None, fits: bool) -> None:
-    desk.save(MANIFEST, state={"lineage": "L", "serial": 3})
+def test_a_state_that_has_moved_with_its_folder_is_the_same(
+    desk: Desk, workspace: str, place: str, there: str | None, fits: bool
+) -> None:
+    desk.save(MANIFEST + workspace, state={"lineage": "L", "serial": 3})
     desk.away.mkdir()
     (desk.away / ".toolkit-files").write_text("")
     if there:
-        (desk.away / "terraform.tfstate").write_text(json.dumps({"lineage": there, "serial": 3}))
+        (desk.away / place).parent.mkdir(parents=True, exist_ok=True)
+        (desk.away / place).write_text(json.dumps({"version": 4, "lineage": there, "serial": 3}))
     if fits:
         unpack(read_plan(desk.path, {}), desk.away)
     else:
         with pytest.raises(Refused, match="changes a state that is a file in"):
             unpack(read_plan(desk.path, {}), desk.away)
+
+
+def test_the_state_is_the_one_of_the_workspace(desk: Desk) -> None:
+    desk.save(MANIFEST + "terraform: {workspace: staging}\n", state={"lineage": "L", "serial": 3})
+    state = desk.away / "terraform.tfstate.d" / "staging" / "terraform.tfstate"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"version": 4, "lineage": "L"}))
+    (desk.away / ".toolkit-files").write_text("")
+    unpack(read_plan(desk.path, {}), desk.away)
 
 
 def first_seed(key: str, value: object) -> Callable[[bytes], bytes]:
@@ -176,7 +192,7 @@ EDITS: dict[str, tuple[dict[str, Callable[[bytes], bytes]], str]] = {
     "a module": ({"module_modules_ecr_repository_main_tf": replaced("resource", "# resource")}, "is not what the manifest"),
     "Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"main.tf": b"# of another"})}, "another `main.tf`"),
     "more in Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"x.tf": b"# more"})}, "a file `x.tf`"),
-    "no plan of Terraform's": ({"terraform_tfplan": lambda _: b"PK"}, "Terraform's saved plan is none"),
+    "no plan of Terraform's": ({"terraform_tfplan": lambda _: b"PK"}, "is not a plan of Terraform's"),
 }  # fmt: skip
 
 
@@ -352,6 +368,14 @@ def test_show_verifies_with_the_key_and_keeps_it_to_itself(desk: Desk) -> None:
     desk.save()
     unsigned = Toolkit(desk.path.parent, {"TOOLKIT_PLAN_KEY": KEY}).run("show", "plan.toolkit").expect(7)
     assert "is not signed" in unsigned.stderr
+
+
+def test_apply_says_that_nobody_has_checked_the_signature(desk: Desk) -> None:
+    desk.save(key=KEY.encode())
+    (desk.path.parent / "images.yaml").write_text(MANIFEST)
+    done = desk.toolkit.run("apply", "plan.toolkit", "-f", "images.yaml").expect(7)
+    assert "[plan.unverified]" in done.stderr
+    assert "is not the manifest that `plan.toolkit` was made from" in done.stderr
 
 
 def test_show_refuses_what_apply_would_refuse(desk: Desk) -> None:

@@ -117,7 +117,7 @@ def test_a_member_that_claims_to_be_larger_than_the_file_is_not_read(path: Path)
 def test_more_than_the_bound_is_not_read(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(sealed_archive.MOST_BYTES * 4)
-    with pytest.raises(Refused, match="no saved plan"):
+    with pytest.raises(Refused, match="not a saved plan"):
         read(path, None)
 
 

@@ -89,5 +89,11 @@ def test_the_nearest_tags_are_named_where_nothing_matches(fields: dict[str, obje
     assert selection.nearest(NGINX.split()) == nearest
 
 
+@pytest.mark.parametrize("fields", [{"glob": "*"}, {"regex": ".*"}])
+def test_signatures_are_no_images(fields: dict[str, str]) -> None:
+    ofs = [f"sha256-{'a' * 64}{suffix}" for suffix in ("", ".sig", ".att")]
+    assert TagSelectionSpec.model_validate(fields).choose(["1", *ofs]) == ("1",)
+
+
 def test_there_is_nothing_near_in_an_empty_repository() -> None:
     assert TagSelectionSpec(glob="*").nearest([]) == []

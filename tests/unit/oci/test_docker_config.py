@@ -15,6 +15,10 @@ def basic(pair: str) -> dict[str, str]:
     return {"auth": base64.b64encode(pair.encode()).decode()}
 
 
+def login(host: str, username: str, password: str, *, is_identity_token: bool = False) -> Credential:
+    return Credential(username, password, is_identity_token, f"docker config (`{host}`)", frozenset({host}))
+
+
 def written(folder: Path, **config: object) -> DockerConfigCredentials:
     path = folder / "config.json"
     path.write_text(json.dumps(config))
@@ -41,16 +45,25 @@ def install(helper: Path, script: str) -> Path:
 def test_docker_hub_is_found_under_each_of_its_names(tmp_path: Path, key: str) -> None:
     credentials = written(tmp_path, auths={"quay.io": basic("no:no"), key: basic("me:pa:ss")})
 
-    assert credentials.credential_for("docker.io") == Credential("me", "pa:ss")
+    assert credentials.credential_for("docker.io") == login("docker.io", "me", "pa:ss")
 
 
 @pytest.mark.parametrize("key", ["quay.io", "https://quay.io", "https://quay.io/v2/", "QUAY.io"])
 def test_a_registry_is_found_under_each_spelling(tmp_path: Path, key: str) -> None:
-    assert written(tmp_path, auths={key: basic("me:x")}).credential_for("quay.io") == Credential("me", "x")
+    assert written(tmp_path, auths={key: basic("me:x")}).credential_for("quay.io") == login("quay.io", "me", "x")
 
 
 def test_a_port_makes_another_registry(tmp_path: Path) -> None:
     assert written(tmp_path, auths={"quay.io": basic("me:x")}).credential_for("quay.io:8443") is None
+
+
+def test_a_registry_that_is_served_elsewhere_gets_the_login_for_that_host(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"auths": {"docker.io": basic("me:x"), "mirror.io:8443": basic("you:y")}}))
+    credentials = DockerConfigCredentials(path, served_at={"docker.io": "mirror.io:8443", "quay.io": "mirror.io"})
+
+    assert credentials.credential_for("docker.io") == login("mirror.io:8443", "you", "y")
+    assert credentials.credential_for("quay.io") is None
 
 
 def test_plain_fields_and_identity_tokens_are_read(tmp_path: Path) -> None:
@@ -64,8 +77,8 @@ def test_plain_fields_and_identity_tokens_are_read(tmp_path: Path) -> None:
         },
     )
 
-    assert credentials.credential_for("a.io") == Credential("me", "x")
-    assert credentials.credential_for("b.io") == Credential("me", "refresh", is_identity_token=True)
+    assert credentials.credential_for("a.io") == login("a.io", "me", "x")
+    assert credentials.credential_for("b.io") == login("b.io", "me", "refresh", is_identity_token=True)
     assert credentials.credential_for("c.io") is None
     assert credentials.credential_for("d.io") is None
 
@@ -77,13 +90,13 @@ def test_without_a_file_everybody_is_anonymous(tmp_path: Path) -> None:
 def test_the_file_is_where_docker_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, auths={"a.io": basic("me:x")})
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    assert DockerConfigCredentials().credential_for("a.io") == Credential("me", "x")
+    assert DockerConfigCredentials().credential_for("a.io") == login("a.io", "me", "x")
 
     monkeypatch.delenv("DOCKER_CONFIG")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home" / ".docker").mkdir(parents=True)
     written(tmp_path / "home" / ".docker", auths={"a.io": basic("you:y")})
-    assert DockerConfigCredentials().credential_for("a.io") == Credential("you", "y")
+    assert DockerConfigCredentials().credential_for("a.io") == login("a.io", "you", "y")
 
 
 @pytest.mark.parametrize(
@@ -107,8 +120,8 @@ def test_a_helper_is_asked_once_by_the_name_that_it_knows(tmp_path: Path, helper
     credentials = written(tmp_path, credsStore="fake")
 
     for _ in range(3):
-        assert credentials.credential_for("docker.io") == Credential("me", "s3")
-    assert credentials.credential_for("quay.io") == Credential("me", "s3")
+        assert credentials.credential_for("docker.io") == login("docker.io", "me", "s3")
+    assert credentials.credential_for("quay.io") == login("quay.io", "me", "s3")
     assert log.read_text() == "get https://index.docker.io/v1/\nget quay.io\n"
 
     credentials.forget("quay.io")
@@ -120,8 +133,8 @@ def test_a_registrys_own_helper_comes_before_the_common_one(tmp_path: Path, help
     log = install(helper, """echo '{"Username": "<token>", "Secret": "refresh"}'""")
     credentials = written(tmp_path, credHelpers={"a.io": "fake"}, auths={"b.io": basic("me:x")})
 
-    assert credentials.credential_for("a.io") == Credential("", "refresh", is_identity_token=True)
-    assert credentials.credential_for("b.io") == Credential("me", "x")
+    assert credentials.credential_for("a.io") == login("a.io", "", "refresh", is_identity_token=True)
+    assert credentials.credential_for("b.io") == login("b.io", "me", "x")
     assert log.read_text() == "get a.io\n"
 
 
@@ -129,7 +142,7 @@ def test_a_helper_that_has_nothing_leaves_the_file_to_answer(tmp_path: Path, hel
     install(helper, "echo 'credentials not found in native keychain'; exit 1")
     credentials = written(tmp_path, credsStore="fake", auths={"a.io": basic("me:x"), "b.io": {}})
 
-    assert credentials.credential_for("a.io") == Credential("me", "x")
+    assert credentials.credential_for("a.io") == login("a.io", "me", "x")
     assert credentials.credential_for("b.io") is None
 
 

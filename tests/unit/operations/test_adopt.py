@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_services import World, desired
+from tests.support.terraform_samples import WEB
 from toolkit.errors import UsageError
 from toolkit.manifest.loader import loads
 from toolkit.operations.adopt import Healing, check_patterns, heal
@@ -21,10 +22,14 @@ from toolkit.plan.model import Adopted
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.root_module import (
     lifecycle_policy_address,
+    log_group_address,
+    project_address,
     repository_address,
     repository_policy_address,
+    role_address,
     role_policy_address,
 )
+from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
 
 PARTNER = "210987654321"
@@ -246,3 +251,15 @@ def _expiry(days: int) -> str:
     description = f"Expire untagged images after {days} days"
     rule = {"rulePriority": 1, "description": description, "selection": selection, "action": {"type": "expire"}}
     return json.dumps({"rules": [rule]})
+
+
+def test_what_an_interrupted_apply_left_half_recorded_is_kept(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    left = {role_address(WEB), log_group_address(WEB), project_address(WEB)}
+    wanted = replace(desired(), builds=(WEB,))
+    state = State({address: {} for address in left}, frozenset(left))
+    world.tainted = set(left)
+    heal(wanted, {}, state, WorkDir(tmp_path), world.services, allows_destroy=True)
+    assert world.tainted == left
+    heal(wanted, {}, state, WorkDir(tmp_path), world.services)
+    assert world.tainted == set()

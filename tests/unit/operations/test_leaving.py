@@ -18,6 +18,8 @@ STATE = State(
         log_group_address(WEB): {"name": WEB.log_group_name},
         log_group_address(DOCS): {"name": DOCS.log_group_name},
         "aws_s3_bucket.of_somebody": {},
+        'module.of_somebody.module.builds["api"].aws_s3_bucket.this': {},
+        'module.repositories["team"].aws_s3_bucket.this': {},
     }
 )
 SMALLER = replace(DESIRED, repositories=DESIRED.repositories[1:], builds=(DOCS,))

@@ -14,7 +14,7 @@ from tests.support.fake_services import HOST, NAMES, PUSHED_AT, World, desired
 from tests.support.made_images import image, index, store
 from tests.support.memory_registry import Call
 from toolkit.cli.render.serialise import plan_document, plan_from_document
-from toolkit.errors import AccessDenied, Refused, SeedingIncomplete
+from toolkit.errors import PLAN_AGAIN, AccessDenied, Refused, SeedingIncomplete
 from toolkit.events import Event, NoticeGiven
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -346,8 +346,10 @@ def test_a_saved_plan_goes_on_as_it_was_made_to(world: World) -> None:
     world.registry.documents[Repository(HOST, "three")][FOREIGN.digest] = FOREIGN.document
     world.repositories["three"] = {}
     reports: list[Report] = []
-    with pytest.raises(SeedingIncomplete):
+    with pytest.raises(SeedingIncomplete) as incomplete:
         apply_saved(desired(*NAMES), made, world.services, review=lambda _: None, publish=reports.append)
+    assert incomplete.value.hint == PLAN_AGAIN  # it will never copy what it left out
+    assert not reports[0].can_resume
     assert {outcome.key: outcome.error_code for outcome in reports[0].outcomes} == {
         "two:1": None,
         "one:1": "source.unreachable",

@@ -9,15 +9,23 @@ import pytest
 
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import image, index, store
-from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, SeedingIncomplete, TerraformFailed
+from toolkit.errors import (
+    PLAN_AGAIN,
+    Interrupted,
+    PlanStale,
+    Refused,
+    SeedingIncomplete,
+    TerraformFailed,
+    ToolkitError,
+)
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import RegistryError
 from toolkit.oci.reference import Repository
-from toolkit.operations.apply import apply_saved
+from toolkit.operations.apply import apply_saved, carry_out
 from toolkit.operations.plan import Planned, plan
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Grant, InfraAction, Plan
+from toolkit.plan.model import Grant, InfraAction, Loss, Plan
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.terraform.root_module import repository_address
@@ -159,6 +167,33 @@ def test_a_repository_that_was_replaced_needs_a_new_plan(tmp_path: Path) -> None
     with pytest.raises(PlanStale):
         pipeline.run()
     assert world.stored("one") == theirs
+
+
+def test_run_again_it_deletes_no_images_that_came_after_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pipeline = Pipeline(world)
+    pipeline.run()
+    gone = Loss("repository", "gone", digests=(Digest.of(b"x"),))
+    pipeline.planned = replace(pipeline.planned, plan=replace(pipeline.planned.plan, losses=(gone,)))
+    pipeline.run()
+    assert pipeline.plans[-1].losses == (gone,)
+
+
+@pytest.mark.parametrize("code", ["state.locked", "plan.stale"])
+def test_no_images_are_deleted_where_terraform_would_not_begin(tmp_path: Path, code: str) -> None:
+    world = World(tmp_path)
+    Pipeline(world).run()
+    world.tainted = {repository_address("one")}
+    planned = Pipeline(world, allows_destroy=True).planned
+    doomed = Loss("repository", "one", digests=(Digest.of(b"x"),))
+    planned = replace(planned, plan=replace(planned.plan, losses=(doomed,)))
+    if code == "state.locked":
+        world.locked = True
+    else:  # another run, after the question of `apply`
+        world.services.terraform.apply(planned.plan_file)
+    with pytest.raises(ToolkitError) as refused:
+        carry_out(planned, world.services, publish=lambda _: None, started=0.0)
+    assert refused.value.code == code
 
 
 def test_every_tag_that_has_moved_is_named_and_nothing_is_done(tmp_path: Path) -> None:

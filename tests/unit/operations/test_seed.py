@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.fake_services import NAMES, World, desired
 from toolkit.errors import Refused, UsageError
+from toolkit.oci.auth import CredentialUse
+from toolkit.operations.plan import plan
 from toolkit.operations.seed import seed
 from toolkit.plan.model import Plan
 from toolkit.report import Report, SeedStatus
@@ -75,3 +78,12 @@ def test_a_dry_run_refuses_what_a_run_would(world: World) -> None:
     with pytest.raises(Refused):
         audience.seed(world, is_dry_run=True)
     assert audience.plans[0].refusals
+
+
+def test_every_plan_names_the_credentials_that_were_sent(world: World) -> None:
+    use = CredentialUse("docker.io", "auth.docker.io", "docker config (`docker.io`)")
+    world.services = replace(world.services, credential_uses=lambda: (use,))
+    audience = Audience()
+    audience.seed(world, is_dry_run=True)
+    assert audience.plans[0].credentials == (use,)
+    assert plan(desired(*NAMES), world.services).plan.credentials == (use,)

@@ -41,8 +41,8 @@ def test_what_the_manifest_asks_for_fits() -> None:
 @pytest.mark.parametrize(
     ("seed", "said"),
     [
-        (companion("latest"), "is no tag for what belongs to"),
-        (companion(cosign_tags(Digest.of(b"another"))[0]), "is no tag for what belongs to"),
+        (companion("latest"), "is not the tag of a signature or referrer of"),
+        (companion(cosign_tags(Digest.of(b"another"))[0]), "is not the tag of a signature or referrer of"),
         (replace(companion(cosign_tags(DIGEST)[0]), platforms=()), "as it is"),
         (replace(companion(cosign_tags(DIGEST)[0]), keeps_attestations=False), "as it is"),
         (companion(cosign_tags(DIGEST)[0], beside=DESIRED.selections[0].image("3.12-slim")), "keeps no signatures"),

@@ -11,7 +11,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository
+from toolkit.plan.desired import Desired, DesiredImage, DesiredRegistry, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan
 from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
@@ -379,6 +379,15 @@ def test_refuses_to_destroy_a_repository_unless_asked(action: InfraAction) -> No
     assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
 
 
+def test_says_what_a_repository_is_replaced_for() -> None:
+    path = "encryption_configuration[0].encryption_type"
+    change = InfraChange(
+        "x", "aws_ecr_repository", InfraAction.REPLACE, REPOSITORY, "cannot_update", False, (), (path,)
+    )
+    (refusal,) = plan_of(WHOLE, changes=(change,)).refusals
+    assert refusal.message == f"Terraform would replace the repository `{REPOSITORY}`, as `{path}` is fixed at creation"
+
+
 def test_destroying_anything_else_is_not_refused() -> None:
     change = InfraChange("module.builds", "aws_iam_role_policy", InfraAction.REPLACE, name="web")
     assert plan_of(WHOLE, changes=(change,)).refusals == ()
@@ -395,6 +404,11 @@ def test_refuses_to_destroy_what_holds_something_of_a_build_unless_asked(type_: 
     assert "`web`" in refusal.message
     assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
     assert plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals == ()
+
+
+def test_a_role_of_no_build_is_called_by_its_address() -> None:
+    (refusal,) = plan_of(WHOLE, changes=(InfraChange("aws_iam_role.x", "aws_iam_role", InfraAction.DELETE),)).refusals
+    assert refusal.message == "Terraform would delete the role `aws_iam_role.x`"
 
 
 LEFT = InfraChange("module.repositories", "aws_ecr_repository", InfraAction.DELETE, name="left")
@@ -513,3 +527,14 @@ def test_warns_when_the_budget_may_not_suffice() -> None:
 
 def test_equal_inputs_make_equal_plans() -> None:
     assert plan_of(WHOLE, budgets=(HUB,)) == plan_of(WHOLE, budgets=(HUB,))
+
+
+def test_says_in_each_plan_which_registry_is_reached_in_the_clear() -> None:
+    registries = {
+        "docker.io": DesiredRegistry("docker.io", endpoint="http://mirror.test", is_insecure=True),
+        "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
+    }
+    nothing = replace(desired(), images=(), registries=registries)
+    (notice,) = make_plan(nothing, Observed(), (), ACCOUNT).notices
+    assert notice.code == "registry.insecure"
+    assert notice.message.startswith("`docker.io` is reached in the clear at `http://mirror.test`:")

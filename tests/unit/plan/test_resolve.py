@@ -132,12 +132,14 @@ def test_registries_are_found_by_their_canonical_host_and_hold_no_secret() -> No
         "  index.docker.io: {credential: {env: {username: U, password: P}}}\n"
         f"  GHCR.io: {{credential: {{secretsmanager: '{arn}'}}}}\n"
         "  quay.io: {credential: docker-config, endpoint: 'http://127.0.0.1:5000'}\n"
+        "  mirrored.io: {endpoint: 'http://mirror.test', insecure: true}\n"
         "  registry.k8s.io: {alternatives: [mirror.test/k8s, mirror.test]}\n"
     )
     assert found.registries == {
         "docker.io": DesiredRegistry("docker.io", username_env="U", password_env="P"),
         "ghcr.io": DesiredRegistry("ghcr.io", secret_arn=arn),
         "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
+        "mirrored.io": DesiredRegistry("mirrored.io", endpoint="http://mirror.test", is_insecure=True),
         "registry.k8s.io": DesiredRegistry(
             "registry.k8s.io", alternatives=(Alternative("mirror.test", "k8s"), Alternative("mirror.test"))
         ),

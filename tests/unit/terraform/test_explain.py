@@ -27,7 +27,7 @@ MOVED = "the manifest names another place for Terraform's state than the last ru
 REMOVE = "remove `.terraform` in the working directory and run again"
 RESTORE = (
     "put back its last good version (`terraform.tfstate.backup`, or the bucket's); where none is left, move it "
-    "away and run again: what carries this manifest's tags is adopted"
+    "away and run again: what carries this manifest's tags is imported"
 )
 NOT_AS_LEFT = "Terraform's working directory is not as `init` left it"
 
@@ -90,7 +90,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         TerraformFailed,
         "terraform.repository_exists",
         "the repository `a/b` exists already and is not in Terraform's state",
-        "run again: what carries this manifest's tags is adopted",
+        "run again: what carries this manifest's tags is imported",
     ),
     (
         "role_exists",
@@ -100,7 +100,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
             "`aws_iam_role.this`: creating IAM Role (r): operation error IAM: CreateRole, "
             "EntityAlreadyExists: Role with name r already exists"
         ),
-        "run again: what carries this manifest's tags is adopted; else choose another name",
+        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
     ),
     (
         "endpoint_unreachable",
@@ -190,7 +190,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         TerraformFailed,
         "terraform.repository_not_empty",
         "the repository `full/one` holds images, so AWS does not delete it",
-        "keep it in the manifest with `force_delete: true`, apply, and then remove it",
+        "plan again: it got images that the plan did not know of",
     ),
     (
         "log_group_exists",
@@ -201,7 +201,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
             "CloudWatch Logs: CreateLogGroup, ResourceAlreadyExistsException: The specified log group "
             "already exists"
         ),
-        "run again: what carries this manifest's tags is adopted; else choose another name",
+        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
     ),
     (
         "no_git_token",
@@ -230,7 +230,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "adoption_gone",
         TerraformFailed,
         "terraform.adoption_gone",
-        "a resource to be adopted is gone",
+        "a resource to be imported is gone",
         "run again: it was deleted between the look and the plan",
     ),
     (
@@ -246,6 +246,13 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "provider.locked_is_gone",
         "the lock file names version 5.99.0 of the AWS provider, which cannot be had",
         "add it to the mirror, or run `toolkit lock-provider` to lock another",
+    ),
+    (
+        "provider_lock_unreadable",
+        Refused,
+        "provider.lock_unreadable",
+        "the lock file of the AWS provider cannot be read",
+        "take it back from Git, or run `toolkit lock-provider`",
     ),
     (
         "provider_constraint",

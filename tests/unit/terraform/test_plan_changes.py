@@ -258,6 +258,24 @@ def test_a_deleted_policy_takes_rights_unless_its_owner_goes_too() -> None:
     assert change.grants == ()
 
 
+def test_a_role_that_a_file_of_the_users_creates_says_who_may_take_it() -> None:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    created = {"address": "aws_iam_role.extra", "type": "aws_iam_role", "name": "extra"}
+    values = {"actions": ["create"], "before": None, "after": {"assume_role_policy": json.dumps(trust)}}
+    other = {"actions": ["delete"], "before": {"name": "other"}, "after": None}
+    document = {
+        "resource_changes": [
+            {**created, "change": {**values, "after_unknown": {"arn": True}}},
+            {**created, "address": "aws_iam_role.other", "change": other},
+        ]
+    }
+    [change] = with_attributes([InfraChange("aws_iam_role.extra", "aws_iam_role", InfraAction.CREATE)], document)
+    assert change.changes == ()
+    assert change.grants == (
+        Grant("role aws_iam_role.extra: everyone may sts:AssumeRole", is_added=True, is_widening=True),
+    )
+
+
 @pytest.mark.parametrize(
     ("type_", "action", "name", "is_needed"),
     [
@@ -266,6 +284,8 @@ def test_a_deleted_policy_takes_rights_unless_its_owner_goes_too() -> None:
         ("aws_iam_role_policy", InfraAction.FORGET, "web", False),
         ("aws_iam_role_policy", InfraAction.CREATE, "web", False),
         ("aws_iam_role_policy", InfraAction.CREATE, "", True),  # a file of somebody else's
+        ("aws_iam_role", InfraAction.CREATE, "web", False),
+        ("aws_iam_role", InfraAction.CREATE, "", True),
         ("aws_iam_role_policy", InfraAction.DELETE, "web", True),
         ("aws_ecr_repository", InfraAction.UPDATE, "web", True),
         ("aws_ecr_repository", InfraAction.REPLACE, "web", True),

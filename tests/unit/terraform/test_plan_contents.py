@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.saved_plans import terraform_plan
 from toolkit.errors import Refused
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.plan_contents import change_misfits, config_misfits, read_contents, variable_misfits
+from toolkit.terraform.root_module import repository_address
 
 FILES = {"main.tf": b"# root", "modules/m/main.tf": b"# module"}
 
@@ -18,7 +20,12 @@ def shown(*changes: tuple[str, list[str]], **more: Any) -> dict[str, Any]:
     """What `terraform show -json` says of resource changes."""
     return {
         "resource_changes": [
-            {"address": address, "mode": "managed", "change": {"actions": actions, **more}}
+            {
+                "address": address,
+                "mode": "managed",
+                "type": "aws_ecr_repository",
+                "change": {"actions": actions, **more},
+            }
             for address, actions in changes
         ]
     }
@@ -74,6 +81,17 @@ def test_two_objects_may_have_one_address() -> None:
     assert len(list(change_misfits(shown(("a", ["update"]), ("a", ["delete"])), both[:1]))) == 1
 
 
+@pytest.mark.parametrize(
+    "said", [{"name": "a/b"}, {"name": "other"}, {"name": ""}, {"name": "a/b", "resource_type": "aws_iam_role"}]
+)
+def test_a_change_is_of_what_its_address_says(said: dict[str, str]) -> None:
+    """Images of the repository by that name are deleted."""
+    address = repository_address("a/b")
+    made = replace(change(address, InfraAction.DELETE), **said)  # type: ignore[arg-type]
+    found = list(change_misfits(shown((address, ["delete"])), [made]))
+    assert len(found) == (said != {"name": "a/b"})
+
+
 def test_a_change_that_is_not_known_is_refused() -> None:
     with pytest.raises(Refused, match="not known here: invent"):
         list(change_misfits(shown(("a", ["invent"])), []))
@@ -87,11 +105,15 @@ def test_the_configuration_is_the_one_of_the_file() -> None:
     assert len(list(config_misfits(contents, {"main.tf": b"# root"}))) == 1
 
 
-def test_the_variables_are_those_of_the_file() -> None:
-    files = {"x.auto.tfvars.json": '{"a": [1], "b": "x"}', "buildspecs/y.auto.tfvars.json": "no JSON"}
-    used = {"a": {"value": [1]}, "b": {"value": "x"}}
-    assert list(variable_misfits({"variables": used}, files)) == []
-    assert list(variable_misfits({"variables": {**used, "b": {"value": "y"}, "c": {"value": 1}}}, files)) == [
+def test_variables_of_extra_files_have_their_defaults_or_what_a_file_says() -> None:
+    files = {"alarms.tf": "", "x.auto.tfvars.json": '{"b": "x", "nowhere": 1}'}
+    declared = {"a": {"default": [1]}, "b": {"default": "d"}, "n": {"default": None}}
+    used = {"a": {"value": [1]}, "b": {"value": "x"}, "n": {}}
+    configuration = {"root_module": {"variables": declared}}
+    assert list(variable_misfits({"configuration": configuration, "variables": used}, files)) == []
+    other = {"a": {"value": [2]}, "b": {"value": "d"}, "c": {"value": 1}}
+    assert list(variable_misfits({"configuration": configuration, "variables": other}, files)) == [
+        "Terraform's plan was made with another value of the variable `a`",
         "Terraform's plan was made with another value of the variable `b`",
         "Terraform's plan was made with another value of the variable `c`",
     ]

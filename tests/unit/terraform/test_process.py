@@ -231,7 +231,7 @@ def test_what_bends_terraform_does_not_reach_it(tmp_path: Path) -> None:
         "TF_INPUT": "1",
     }
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    ours = {"TOOLKIT_PLAN_KEY": "who has it can sign any plan"}
+    ours = {"TOOLKIT_PLAN_KEY": "who has it can sign any plan", "TOOLKIT_REGISTRY_HUB_TOKEN": "for a registry"}
     assert scrub(kept | bending | ours) == kept | quiet
 
 

@@ -84,7 +84,7 @@ def command(
         )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
-                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
+                from toolkit.cli.saved_plan import prepare, save_plan
 
                 origin = prepare(out, file, text, (services.work_path, cache_dir))
             started = services.clock()
@@ -92,15 +92,15 @@ def command(
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                saved = write_plan(out, planned, desired, origin)
-                if notice := confidential_notice(saved):
-                    run.emit(notice)
+                save_plan(run.emit, out, planned, desired, origin)
                 return 0
             if not planned.plan.has_changes:
                 return 0
             account = planned.plan.account
-            question = f"This cannot be undone. Type `{desired.name}` to destroy it in {account.account_id}"
-            if asks and run.ask_for_text(f"{question}, {account.region}") != desired.name:
+            destroys = any(change.destroys for change in planned.plan.infra_changes)
+            question = f"{'This cannot be undone. ' if destroys else ''}Type `{desired.name}` to "
+            question += f"{'destroy' if destroys else 'let go of'} it in {account.account_id}, {account.region}"
+            if asks and run.ask_for_text(question) != desired.name:
                 raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
             carry_out(planned, services, publish=run.show_report, started=started)
         return 0

@@ -32,8 +32,8 @@ from toolkit.plan.on_budget import OnBudget
 NAME = "plan"
 HELP = (
     "Show what apply would do: Terraform's changes, the images to copy, and the counted Docker Hub pulls that they "
-    "cost. Changes nothing in AWS but Terraform's state, which it locks and mends after an apply that broke off; costs "
-    "no pull without --sizes or `signatures: keep`."
+    "cost. Changes no resource. Locks Terraform's state and, after an interrupted apply, repairs it. Costs no pull "
+    "without --sizes or `signatures: keep`."
 )
 EXAMPLES = (
     "Examples:  toolkit plan   |   toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   |   "
@@ -101,7 +101,7 @@ def command(
         )
         with open_services(run.emit, desired, settings) as services:
             if out is not None:
-                from toolkit.cli.saved_plan import confidential_notice, prepare, write_plan
+                from toolkit.cli.saved_plan import prepare, save_plan
 
                 origin = prepare(out, file, text, (services.work_path, cache_dir))
             planned = plan(
@@ -117,9 +117,7 @@ def command(
             run.show_plan(planned.plan)
             refuse_if_unsafe(planned.plan)
             if out is not None:
-                saved = write_plan(out, planned, desired, origin)
-                if notice := confidential_notice(saved):
-                    run.emit(notice)
+                save_plan(run.emit, out, planned, desired, origin)
         if not detailed_exitcode:
             return 0
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0

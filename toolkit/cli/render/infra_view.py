@@ -136,7 +136,7 @@ class _InfraView:
                 owners[grant].append(one)
         lines = []
         for grant, those in owners.items():
-            lines += self._grant(grant, "" if f"of {those[0].name}:" in grant.statement else f": {_name(those)}")
+            lines += self._grant(grant, "" if f" {those[0].name}:" in grant.statement else f": {_name(those)}")
         return [f"{' ' * 6}Rights that come with it:", *lines] if lines else []
 
     def _imported(self, changes: Sequence[InfraChange]) -> list[str]:
@@ -155,8 +155,7 @@ class _InfraView:
         lines = []
         alike: dict[tuple[str, str, tuple[Grant, ...]], list[_Changed]] = defaultdict(list)
         for one in _by_name(changes):
-            reasons = sorted({change.reason.replace("_", " ") for change in one.changes if change.reason})
-            details = "; ".join([one.parts if one.kind else "", *reasons]).removeprefix("; ")
+            details = one.parts if one.kind else ""
             grants = tuple(grant for change in one.changes for grant in change.grants)
             alike[one.kind or one.name, details, grants].append(one)
         for (_, details, grants), those in alike.items():

@@ -45,6 +45,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
         [paint("bold", summary), title],
         format_infra(plan, named_below=named_below, width=width, paint=paint),
         _image_section(plan, totals, shows_unchanged, width, paint),
+        _credential_section(plan, width),
         _remark_section(plan, width, paint),
         [paint("bold", summary)],
     ]
@@ -303,6 +304,11 @@ def _judge(cost: PullCost) -> tuple[str, str]:
     if cost.at_least > cost.budget.remaining:
         return "does not fit", "red"
     return "may not fit", "yellow"
+
+
+def _credential_section(plan: Plan, width: int) -> list[str]:
+    lines = [f"Credential for {use.registry}: {use.credential}, sent to {use.host}" for use in plan.credentials]
+    return [part for line in lines for part in wrap(line, width=width, indent="    ", first="")]
 
 
 def _remark_section(plan: Plan, width: int, paint: Paint) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from toolkit.cli.render.totals import PlanTotals, sum_plan, sum_report
 from toolkit.errors import Refused
+from toolkit.oci.auth import CredentialUse
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
@@ -61,6 +62,7 @@ def plan_document(plan: Plan) -> Document:
         "drift": [_infra_change_document(change) for change in plan.drift],
         "losses": [{**asdict(loss), "digests": [str(digest) for digest in loss.digests]} for loss in plan.losses],
         "adopted": [{"repository": one.repository, "settings": dict(one.settings)} for one in plan.adopted],
+        "credentials": [asdict(use) for use in plan.credentials],
         "keeps_going": plan.keeps_going,
         "covers_infra": plan.covers_infra,
         "unseen_images": plan.unseen_images,
@@ -282,11 +284,16 @@ def _plan(fields: _Fields) -> Plan:
         drift=fields.each("drift", _infra_change),
         losses=fields.each("losses", _loss),
         adopted=fields.each("adopted", lambda one: Adopted(one.text("repository"), one.mapping("settings"))),
+        credentials=fields.each("credentials", _credential_use),
         keeps_going=fields.boolean("keeps_going"),
         covers_infra=fields.boolean("covers_infra"),
         unseen_images=fields.number("unseen_images"),
         is_destroy=fields.boolean("is_destroy"),
     )
+
+
+def _credential_use(fields: _Fields) -> CredentialUse:
+    return CredentialUse(fields.text("registry"), fields.text("host"), fields.text("credential"))
 
 
 def _infra_change(fields: _Fields) -> InfraChange:

@@ -204,7 +204,7 @@ def test_what_is_destroyed_or_let_go_is_named_with_each_resource() -> None:
     ]
     types = "aws_ecr_lifecycle_policy, aws_ecr_repository, aws_ecr_repository_policy"
     text = shown(*gone, width=200)
-    assert f"  To destroy (6):\n    - 2 repositories ({types}; delete because each key): a/b, c/d\n" in text
+    assert f"  To destroy (6):\n    - 2 repositories ({types}): a/b, c/d\n" in text
     kept = shown(*repository_changes("a/b", InfraAction.FORGET))
     assert f"it stays in AWS and leaves the state (3):\n    . repository a/b ({types})\n" in kept
 

@@ -11,6 +11,7 @@ from tests.support import plan_samples
 from tests.support.golden import assert_golden
 from tests.support.plan_samples import digest, hub_cost, many, plans, repository_changes, seed
 from toolkit.cli.render.plan_view import apply_question, render_plan
+from toolkit.oci.auth import CredentialUse
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, Refusal
 from toolkit.plan.on_budget import OnBudget
@@ -377,3 +378,14 @@ def test_what_keeps_going_skips_images_and_refuses_the_rest() -> None:
 )
 def test_the_question_names_the_account_the_region_and_what_is_not_zero(plan: Plan, question: str) -> None:
     assert apply_question(plan) == question
+
+
+def test_a_plan_names_which_credential_goes_where() -> None:
+    uses = (
+        CredentialUse("docker.io", "auth.docker.io", "docker config (`docker.io`)"),
+        CredentialUse("quay.io", "quay.io", "variables `TOOLKIT_REGISTRY_USER` and `TOOLKIT_REGISTRY_TOKEN`"),
+    )
+    lines = render_plan(replace(plan_samples.NO_CHANGES, credentials=uses), width=200).splitlines()
+    assert "Credential for docker.io: docker config (`docker.io`), sent to auth.docker.io" in lines
+    named = "variables `TOOLKIT_REGISTRY_USER` and `TOOLKIT_REGISTRY_TOKEN`"
+    assert f"Credential for quay.io: {named}, sent to quay.io" in lines
