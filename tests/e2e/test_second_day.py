@@ -213,7 +213,7 @@ def test_images_pushed_after_the_plan_are_not_destroyed(day: Day) -> None:
     day.run("plan", "--destroy-removed", "--allow-destroy", "--out", "saved.plan").expect(0)
     _push_another(day, APP02)
     done = day.run("apply", "saved.plan").expect(7)
-    assert "1 images that it did not have" in done.stderr
+    assert "has images that it did not have when the plan was made (1)" in done.stderr
     assert APP02 in day.repositories()
 
 

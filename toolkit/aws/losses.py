@@ -80,7 +80,7 @@ class LossService:
             if others:
                 raise Refused(
                     "plan.stale",
-                    f"the repository `{loss.name}` has {others} images that it did not have when the plan was made",
+                    f"the repository `{loss.name}` has images that it did not have when the plan was made ({others})",
                     hint="plan again, and look at what would be lost",
                 )
         for name, digests in there.items():

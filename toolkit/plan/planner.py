@@ -217,7 +217,7 @@ def _destroy_refusals(
             continue
         name = change.name or change.address
         there = lost.get(name)
-        holds = f"; it holds {len(there.digests)} images" if there and there.digests else ""
+        holds = f"; it holds images ({len(there.digests)})" if there and there.digests else ""
         pulled = f"; it is pulled by {', '.join(f'`{user}`' for user in users[name])}" if users.get(name) else ""
         if destroys_removed and name not in wanted:
             if holds or pulled:

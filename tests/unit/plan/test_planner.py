@@ -429,7 +429,7 @@ def test_a_repository_in_the_manifest_does_not_go_because_others_left_it() -> No
 @pytest.mark.parametrize(
     ("loss", "users", "word"),
     [
-        (Loss("repository", "left", 7, (NEW,)), {}, "1 images"),
+        (Loss("repository", "left", 7, (NEW,)), {}, "images (1)"),
         (Loss("repository", "left"), {"left": ["other-web"]}, "`other-web`"),
     ],
     ids=["images", "another manifest's build"],
