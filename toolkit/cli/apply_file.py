@@ -91,12 +91,16 @@ def new_folder(emit: Emit) -> Iterator[Path]:
             f"there is no place for a temporary folder: {error.strerror}",
             hint="name a folder with --work-dir",
         ) from error
+    is_kept = False
     try:
         yield folder
-    except (TerraformFailed, Interrupted, KeyboardInterrupt):
-        emit(NoticeGiven("terraform.work_dir_kept", f"what Terraform said and left is in `{folder}`"))
+    except (ToolkitError, KeyboardInterrupt) as error:
+        # A lock that nobody gives back any more is taken away from there.
+        is_locked = isinstance(error, Refused) and error.code == "state.locked"
+        is_kept = is_locked or isinstance(error, TerraformFailed | Interrupted | KeyboardInterrupt)
+        if is_kept:
+            emit(NoticeGiven("terraform.work_dir_kept", f"what Terraform said and left is in `{folder}`"))
         raise
-    except ToolkitError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if not is_kept:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -24,7 +24,13 @@ def test_the_folder_of_a_run_goes_with_it(error: Exception | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [TerraformFailed("terraform.failed", "no"), Interrupted("interrupted", "stop"), KeyboardInterrupt()]
+    "error",
+    [
+        TerraformFailed("terraform.failed", "no"),
+        Interrupted("interrupted", "stop"),
+        KeyboardInterrupt(),
+        Refused("state.locked", "no"),
+    ],
 )
 def test_what_terraform_has_left_is_kept_and_its_place_is_said(error: BaseException) -> None:
     events: list[Event] = []
