@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -551,3 +552,20 @@ def test_terraform_settles_updates_and_destroys(sandbox: RunningSandbox, tmp_pat
     assert sandbox.client("codebuild", REGION).list_projects()["projects"] == []
     failed = [line for line in sandbox.accesses("aws") if line["status"] >= 500]
     assert failed == []
+
+
+def texts(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in headers.items()}
+
+
+def test_a_creation_whose_answer_was_lost_is_answered_again(sandbox: RunningSandbox) -> None:
+    def ask_before(request: Any, **_: Any) -> None:
+        asked = urllib.request.Request(request.url, request.body, texts(request.headers))
+        with urllib.request.urlopen(asked) as lost:
+            assert lost.status == 200
+
+    client = sandbox.client("ecr", REGION)
+    client.meta.events.register("before-send.ecr.CreateRepository", ask_before)
+    assert client.create_repository(repositoryName="asked/twice")["repository"]["repositoryName"] == "asked/twice"
+    with pytest.raises(client.exceptions.RepositoryAlreadyExistsException):
+        sandbox.client("ecr", REGION).create_repository(repositoryName="asked/twice")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from werkzeug.serving import WSGIRequestHandler
 
+# More calls than can be under way at a time.
+_REMEMBERED = 1000
+
 AWS_HANDLER = cast("type[WSGIRequestHandler]", MotoRequestHandler)
 
 
 def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], None]) -> WSGIApplication:
     """The application; `tokens` learns what GetAuthorizationToken hands out, `log` gets action, path and status.
 
+    What was created is answered again when the same call comes once more: on loopback, the provider loses an answer in
+    some hundreds, asks again, and would be told that what it has just created exists already.
     Credentials belong to the account whose role they came from (AssumeRole), any others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
@@ -38,14 +44,31 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto: Any = DomainDispatcherApplication(create_backend_app)
 
+    done: OrderedDict[str, tuple[str, list[tuple[str, str]], list[bytes]]] = OrderedDict()
+
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         action = _action(environ)
+        call = str(environ.get("HTTP_AMZ_SDK_INVOCATION_ID", ""))
+        if call in done:
+            status, headers, body = done[call]
+            log(action, environ["PATH_INFO"], int(status.partition(" ")[0]))
+            start_response(status, headers)
+            return body
+        started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def logged(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             log(action, environ["PATH_INFO"], int(status.partition(" ")[0]))
+            started[:] = [(status, headers)]
             return start_response(status, headers, exc_info)
 
-        return cast("Iterable[bytes]", moto(environ, logged))
+        answer = cast("Iterable[bytes]", moto(environ, logged))
+        if not call or not action.startswith("Create") or not started or not started[0][0].startswith("2"):
+            return answer
+        body = list(answer)
+        done[call] = (*started[0], body)
+        while len(done) > _REMEMBERED:
+            done.popitem(last=False)
+        return body
 
     return app
 
