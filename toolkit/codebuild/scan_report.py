@@ -19,7 +19,8 @@ class ScannedUse:
 
     `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
     comes of that; `builders` and `outcomes` are for every strategy. `is_read` is false where the image is not known,
-    `can_be_added` true where the manifest may get it as it is. `remedy` is what to do, where something can be done.
+    `can_be_added` true where the manifest may get it as it is. `built_by` is the file that builds it before, where that
+    keeps it home. `remedy` is what to do, where something can be done.
     """
 
     file: str
@@ -33,6 +34,7 @@ class ScannedUse:
     pulls_always: bool
     unset: tuple[str, ...]
     mirror: Mirror | None
+    built_by: str | None
     builder: Builder
     is_builder_named: bool
     builders: Mapping[Strategy, Builder]

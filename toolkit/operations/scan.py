@@ -107,11 +107,11 @@ def scan(options: ScanOptions) -> Scan:
     listed = None
     if way.build and way.strategy is not Strategy.LOGIN:  # which lists nothing
         listed = BuildList(way.build, way.strategy, options.daemon, findings.command_tags)
-    matcher = Matcher(manifest, way.machine, local_tags=findings.tags, strategy=way.strategy, listed=listed)
+    matcher = Matcher(manifest, way.machine, strategy=way.strategy, listed=listed)
     looked_at = way.scanned.looked_at if way.scanned else ()
     pairs = [
-        (found, matcher.match(found.image, late_tags=late, is_looked_at=found.file.resolve() in looked_at))
-        for found, late in findings.images.items()
+        (found, matcher.match(found.image, built, is_looked_at=found.file.resolve() in looked_at))
+        for found, built in findings.images.items()
     ]
     pairs += _only_for_step(way, matcher, [found for found, match in pairs if _ends_step(match, way)])
     additions = _additions(pairs, way.machine, platforms)
@@ -204,6 +204,7 @@ def _judged(
         pulls_always=image.pulls_always,
         unset=image.unset,
         mirror=match.mirror,
+        built_by=_shown(match.built_by, way.options.home) if match.built_by and own.by is Trait.BUILT_HERE else None,
         builder=builders[way.strategy],
         is_builder_named=image.builder is not None,
         builders=builders,

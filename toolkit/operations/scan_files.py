@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.codebuild.bake_reading import read_bake
+from toolkit.codebuild.build_list import tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
@@ -64,14 +66,14 @@ class FoundTrouble:
 class Findings:
     """What all files say together; `files` are those that were read, with their kind.
 
-    Of each image, the `tags` that are not there yet when it is fetched: its own build's, and those of later commands.
-    `command_tags` are those that commands give: a step knows no others.
+    Of each image, the names in full of local images that are there whoever fetches it, each with the file that makes
+    it: what the same file or the same commands made before. `command_tags` are the names that commands give: a step
+    knows no others.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
-    images: dict[FoundImage, set[str]] = field(default_factory=dict)
+    images: dict[FoundImage, Mapping[str, Path]] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
-    tags: set[str] = field(default_factory=set)
     command_tags: set[str] = field(default_factory=set)
 
 
@@ -152,9 +154,11 @@ class _Scan:
         self._values = values
         self._machine = machine
         self._roots = roots
-        self._dockerfiles: dict[Path, Path] = {}
+        self._unasked: dict[Path, tuple[str, Path]] = {}
         self._built: set[Path] = set()
-        self._seen: dict[Path, list[Follow]] = {}
+        self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
+        self._made: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
+        self._settled: frozenset[FoundImage] = frozenset()
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
@@ -165,17 +169,24 @@ class _Scan:
             return "dockerfile"
         return "buildspec" if "\nphases:" in f"\n{self._read(path) or ''}" else "compose"
 
-    def add(self, path: Path, kind: str | None, root: Path, follow: Follow = _NOBODY) -> None:
-        """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
+    def add(self, path: Path, kind: str | None, root: Path) -> None:
+        """Take in one file that is to be scanned; `root` is where a buildspec's commands begin."""
+        if kind is None:
+            return
+        self.findings.files[path] = kind
+        if kind == "buildspec":
+            self._read_whole(path, kind, root, _NOBODY, {})
+        else:
+            self._unasked[path] = kind, root
+
+    def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
+        """Take in a file that is no Dockerfile, for the command `follow` that led here, with the images `there`."""
         asked = replace(follow, line=0, path="", kind="")
         seen = self._seen.setdefault(path, [])
-        if asked in seen or kind is None:
+        if (asked, there) in seen:
             return
-        seen.append(asked)
+        seen.append((asked, there))
         self.findings.files[path] = kind
-        if kind == "dockerfile":
-            self._dockerfiles[path] = root
-            return
         text = self._read(path)
         if text is None:
             return
@@ -190,47 +201,76 @@ class _Scan:
                 folder = path.parent
             case _:
                 reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
-        self._take_whole(path, folder, reading, asked, is_in_order=kind == "buildspec")
+        self._take_whole(path, folder, reading, asked, there)
+        if kind == "buildspec":
+            self._note_commands(reading)
 
     def run(self, commands: BuildCommands) -> None:
         """Take in what a build runs."""
         if commands.buildspec:
             project = replace(_NOBODY, values=commands.values)
-            self.add(commands.root / commands.buildspec, "buildspec", commands.root, project)
+            self._read_whole(commands.root / commands.buildspec, "buildspec", commands.root, project, {})
         reader = CommandReader({**commands.values, **self._values}, self._values)
         for line, text in commands.texts:
             reader.read(text, line)
-        self._take_whole(commands.file, commands.root, reader.reading, _NOBODY, is_in_order=True)
+        self._take_whole(commands.file, commands.root, reader.reading, _NOBODY, {})
+        self._note_commands(reader.reading)
 
-    def _take_whole(self, path: Path, folder: Path, reading: Reading, asked: Follow, *, is_in_order: bool) -> None:
-        """Note what a file says that is read as `asked`, and go where it leads: its builds and further files."""
-        self._take(path, reading)
-        if is_in_order:
-            self.findings.command_tags.update(reading.tags, *(build.tags for build in reading.builds))
-        for number, build in enumerate(reading.builds):
+    def _note_commands(self, reading: Reading) -> None:
+        self.findings.command_tags.update(tag for tag in reading.tags if isinstance(tag, str))
+
+    def _take_whole(self, path: Path, folder: Path, reading: Reading, asked: Follow, there: Mapping[str, Path]) -> None:
+        """Note what a file says that is read as `asked`, and go where it leads: its builds and further files.
+
+        `there` are the local images that somebody made before.
+        """
+        made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
+
+        def there_at(number: int) -> dict[str, Path]:
+            return {name: file for name, (position, file) in made.items() if position < number}
+
+        for position, tag in enumerate(reading.tags):
+            if isinstance(tag, str):
+                names = dict.fromkeys(tagged_names([tag]), path)
+            else:
+                asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
+                names = self._follow(path, folder, asked_file, there_at(position))
+            for name, file in names.items():
+                made.setdefault(name, (position, file))
+        self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
+        self._note_troubles(path, reading)
+        for image in reading.images:
+            self._note_image(path, image, there_at(image.made))
+        for build in reading.builds:
             asked_build = replace(
                 build,
                 builder=build.builder or asked.builder,
                 args={**build.args, **asked.args},
                 platforms=asked.platforms or build.platforms,
             )
-            self._build(path, folder, asked_build, _late_tags(reading, number, is_in_order=is_in_order))
-        for one in reading.follows:
-            builder = one.builder or asked.builder
-            self._follow(path, folder, replace(one, builder=builder, args={**one.args, **asked.args}))
+            self._build(path, folder, asked_build, there_at(build.made))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
     def finish(self) -> None:
-        """Read the Dockerfiles that no build led to: `docker build` without options, of whichever stage."""
-        for path in self._dockerfiles:
-            if path.resolve() not in self._built and (text := self._read(path)) is not None:
-                circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
-                self._take(path, read_dockerfile(text, circumstances))
+        """Read the files by themselves that commands need not have led to.
 
-    def _follow(self, path: Path, folder: Path, follow: Follow) -> None:
+        A use that commands led to has the local images that they made. Dockerfiles come last, those that no build led
+        to: `docker build` without options, of whichever stage.
+        """
+        self._settled = frozenset(self.findings.images)
+        for path, (kind, root) in self._unasked.items():
+            if kind != "dockerfile":
+                self._read_whole(path, kind, root, _NOBODY, {})
+        for path, (kind, _) in self._unasked.items():
+            if kind == "dockerfile" and path.resolve() not in self._built and (text := self._read(path)) is not None:
+                circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
+                self._take(path, read_dockerfile(text, circumstances), {})
+
+    def _follow(self, path: Path, folder: Path, follow: Follow, there: Mapping[str, Path]) -> dict[str, Path]:
+        """Take in the files that `follow` names; the names in full that they make."""
         env_files = [_joined(folder, one) for one in follow.env_files]
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path)
@@ -241,8 +281,12 @@ class _Scan:
                 self._trouble(path, Trouble(follow.line, f"`{shown}` {_OUTSIDE}", is_fault=True))
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
+        made: dict[str, Path] = {}
         for target in filter(self._is_there, targets):
-            self.add(target, follow.kind, folder, replace(follow, env_files=tuple(map(str, seen))))
+            asked = replace(follow, env_files=tuple(map(str, seen)))
+            self._read_whole(target, follow.kind, folder, asked, {**there, **made})
+            made |= self._made[target]
+        return made
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; the `.env` there may tell compose of others."""
@@ -254,12 +298,11 @@ class _Scan:
         overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
         return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
 
-    def _build(self, path: Path, folder: Path, build: Build, late: set[str]) -> None:
-        self.findings.tags.update(tag for tag in build.tags if "$" not in tag)
+    def _build(self, path: Path, folder: Path, build: Build, there: Mapping[str, Path]) -> None:
         if build.inline is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(build.inline, self._circumstances(build, platform))
-                self._take(path, _of_build(reading, build, line=build.line), late)
+                self._take(path, _of_build(reading, build, line=build.line), there)
             return
         context = folder / build.context
         file = build.dockerfile or "Dockerfile"
@@ -280,7 +323,7 @@ class _Scan:
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(text, self._circumstances(build, platform))
-                self._take(target, _of_build(reading, build), late)
+                self._take(target, _of_build(reading, build), there)
 
     def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
         return Circumstances(
@@ -299,10 +342,19 @@ class _Scan:
         pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
         return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
 
-    def _take(self, path: Path, reading: Reading, late: Collection[str] = ()) -> None:
+    def _take(self, path: Path, reading: Reading, there: Mapping[str, Path]) -> None:
+        """Note what a Dockerfile says where local images are `there`."""
         for image in reading.images:
-            self.findings.images.setdefault(FoundImage(path, image), set()).update(late)
-        self.findings.tags.update(tag for tag in reading.tags if "$" not in tag)
+            self._note_image(path, image, there)
+        self._note_troubles(path, reading)
+
+    def _note_image(self, path: Path, image: NamedImage, there: Mapping[str, Path]) -> None:
+        found = FoundImage(path, image)
+        if found not in self._settled:
+            known = self.findings.images.get(found, there)
+            self.findings.images[found] = {name: file for name, file in known.items() if name in there}
+
+    def _note_troubles(self, path: Path, reading: Reading) -> None:
         for trouble in reading.troubles:
             self._trouble(path, trouble)
 
@@ -351,19 +403,6 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
 
     troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)
     return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)
-
-
-def _late_tags(reading: Reading, number: int, *, is_in_order: bool) -> set[str]:
-    """Names that cannot be there for a build: its own, and with an order those of later builds."""
-    builds, build = reading.builds, reading.builds[number]
-
-    def made_from(one: Build) -> tuple[object, ...]:
-        return one.context, one.dockerfile, one.inline, one.target
-
-    late = builds[number:] if is_in_order else [build]
-    earlier = builds[:number] if is_in_order else [one for one in builds if made_from(one) != made_from(build)]
-    there = {*reading.tags, *(tag for one in earlier for tag in one.tags)}
-    return {tag for one in late for tag in one.tags} - there
 
 
 def source_root(path: Path, root: Path) -> Path:

@@ -155,7 +155,13 @@ def test_names_that_builds_give_are_not_fetched() -> None:
         ({"buildspec.yml": "docker build .; docker build -t nginx:1.27 web"}, {"Dockerfile"}),
         ({"buildspec.yml": "docker tag x nginx:1.27; docker build -t nginx:1.27 ."}, set()),
         ({"compose.yaml": "services: {a: {image: 'nginx:1.27', build: .}}"}, {"Dockerfile"}),
-        ({"compose.yaml": "services: {a: {build: .}, b: {image: 'nginx:1.27', build: web}}"}, set()),
+        ({"buildspec.yml": "docker build .; docker tag x nginx:1.27"}, {"Dockerfile"}),
+        ({"buildspec.yml": "docker run nginx:1.27; docker build -t nginx:1.27 web"}, {"buildspec.yml"}),
+        ({"buildspec.yml": "docker build -t nginx:1.27 web; docker run nginx:1.27"}, set()),
+        ({"compose.yaml": "services: {b: {image: 'nginx:1.27', build: web}, a: {build: .}}"}, set()),
+        ({"compose.yaml": "services: {a: {build: .}, b: {image: 'nginx:1.27', build: web}}"}, {"Dockerfile"}),
+        ({"compose.yaml": "services: {a: {image: 'nginx:1.27'}, b: {image: 'nginx:1.27', build: web}}"}, set()),
+        ({"docker-bake.json": '{"target": {"b": {"tags": ["nginx:1.27"], "context": "web"}, "a": {}}}'}, {"Dockerfile"}),
         ({"compose.yaml": "services: {a: {image: 'nginx:1.27', build: .}, b: {image: 'nginx:1.27', build: .}}"}, {"Dockerfile"}),
         ({"docker-bake.json": '{"target": {"a": {"tags": ["nginx:1.27"]}}}'}, {"Dockerfile"}),
     ],
@@ -166,6 +172,44 @@ def test_a_build_does_not_start_from_what_it_or_a_later_command_makes(files: dic
     report = scanned(texts, *files).report
     assert {use.file for use in report.lost} == leaving
     assert report.missing == (("nginx:1.27",) if leaving else ())
+
+
+BASE = "services: {base: {image: own/base, build: base}}"
+USER = "services: {x: {build: web}, y: {image: own/base}}"
+
+
+@pytest.mark.parametrize(
+    ("files", "leaving"),
+    [
+        ({"a/compose.yaml": BASE.replace("build: base", "build: ../base")}, ["web/Dockerfile:1"]),
+        ({"a/compose.yaml": BASE.replace("build: base", "build: ../base"), "b.bake.hcl": 'target "x" {\n  context = "web"\n}\n'}, ["web/Dockerfile:1"]),
+        ({"base.yml": BASE, "compose.yaml": USER}, ["compose.yaml:1", "web/Dockerfile:1"]),
+        ({"buildspec.yml": "docker build -t own/base base", "compose.yaml": USER}, ["compose.yaml:1", "web/Dockerfile:1"]),
+        ({"buildspec.yml": "docker build -t own/base base; docker compose up", "compose.yaml": USER}, []),
+        ({"buildspec.yml": "docker compose up; docker build -t own/base base", "compose.yaml": USER}, ["compose.yaml:1", "web/Dockerfile:1"]),
+        ({"buildspec.yml": "docker compose -f base.yml -f compose.yaml up", "base.yml": BASE, "compose.yaml": USER}, []),
+        ({"buildspec.yml": "docker compose -f base.yml build; docker build web", "base.yml": BASE}, []),
+        ({"buildspec.yml": "docker build web; docker compose -f base.yml build", "base.yml": BASE}, ["web/Dockerfile:1"]),
+        ({"compose.yaml": f"include: [base.yml]\n{USER}", "base.yml": BASE}, []),
+    ],
+)  # fmt: skip
+def test_built_here_is_what_the_same_file_or_command_built_before(files: dict[str, str], leaving: list[str]) -> None:
+    texts = {name: _buildspec(text) if name == "buildspec.yml" else text for name, text in files.items()}
+    texts |= {"base/Dockerfile": "FROM nginx:1.16\n", "web/Dockerfile": "FROM own/base\n", "images.yaml": MANIFEST}
+    report = scanned(texts, "base.yml" if "base.yml" in files else ".", ".").report
+    assert sorted({f"{use.file}:{use.line}" for use in report.lost}) == leaving
+
+
+def test_one_build_that_finds_no_local_image_makes_the_dockerfile_leave() -> None:
+    files = {
+        "a.compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: web}}",
+        "b.compose.yaml": "services: {web: {build: web}}",
+        "base/Dockerfile": "FROM nginx:1.16\n",
+        "web/Dockerfile": "FROM own/base\n",
+        "images.yaml": MANIFEST,
+    }
+    assert [use.built_by for use in scanned(files, "a.compose.yaml").report.uses] == [None, "a.compose.yaml"]
+    assert [use.file for use in scanned(files, "a.compose.yaml", "b.compose.yaml").report.lost] == ["web/Dockerfile"]
 
 
 def _buildspec(command: str) -> str:

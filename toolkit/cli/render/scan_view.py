@@ -64,6 +64,7 @@ def _use_document(use: ScannedUse) -> dict[str, object]:
         "pulls_always": use.pulls_always,
         "unset_variables": list(use.unset),
         "mirror": mirror and {"entry": mirror.path, "repository": mirror.repository, "tag": mirror.tag},
+        "built_by": use.built_by,
         "builder": use.builder.value,
         "builder_is_named": use.is_builder_named,
         "verdict": word_of(use),
@@ -148,6 +149,7 @@ def _use_lines(uses: list[ScannedUse], width: int, paint: Paint) -> Iterator[str
     about = ", ".join(dict.fromkeys(part for one in uses for part in _about(one)))
     yield f"  {paint(_STYLES[word], word.ljust(7))} {use.line:>4}  {visible(_shown_name(use))}  ({visible(about)})"
     beneath = [f"mirrored by {use.mirror.path} in {use.mirror.repository}:{use.mirror.tag}"] if use.mirror else []
+    beneath += [f"built by {visible(use.built_by)}"] if use.built_by else []
     beneath.append(reason_of(use))
     if not use.is_kept:
         beneath.append(f"-> {use.remedy or _others(use)}")
