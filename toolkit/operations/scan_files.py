@@ -9,7 +9,6 @@ roots of the scan, with links followed, is looked at; of all else the name is to
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,17 +24,12 @@ from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfil
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
+from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
 )
 
-_NAMES = {
-    "dockerfile": ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "*.dockerfile", "Containerfile", "Containerfile.*"),
-    "compose": ("compose.y*ml", "compose.*.y*ml", "docker-compose.y*ml", "docker-compose[.-]*.y*ml"),
-    "bake": ("docker-bake.hcl", "docker-bake.json", "docker-bake.*.hcl", "docker-bake.*.json", "*.bake.hcl"),
-    "buildspec": ("buildspec*.y*ml", "*[.-]buildspec.y*ml"),
-}
 _USUAL = {
     "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
     "bake": ("docker-bake.hcl", "docker-bake.json"),
@@ -88,14 +82,6 @@ class BuildCommands:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-def kind_of(path: Path) -> str | None:
-    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for any other file."""
-    if path.name.endswith(".dockerignore"):
-        return None
-    fitting = (kind for kind, patterns in _NAMES.items() for one in patterns if fnmatch.fnmatchcase(path.name, one))
-    return next(fitting, None)
-
-
 def roots_of(paths: Iterable[Path], more: Iterable[Path] = ()) -> tuple[Path, ...]:
     """Below which folders files may be read: the checkouts of `paths`, else their own folders, and `more` of them."""
     folders = [source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent) for path in paths]
@@ -132,9 +118,12 @@ def read_files(
     for path in paths:
         if path.is_dir():
             for found in _walk(path, scan.refuse):
-                scan.add(found, kind_of(found), path)
+                if kind := kind_of(found):
+                    scan.add(found, kind, path)
+                else:
+                    scan.pass_by(found)
         else:
-            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent)
+            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent, is_named=True)
     if commands:
         scan.run(commands)
     scan.finish()
@@ -142,11 +131,12 @@ def read_files(
 
 
 def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """The files that are known by their names; a link that leads nowhere is one of them, a pipe is not."""
+    """The files that are known by their names, or seem to be; a link that leads nowhere is one of them, a pipe not."""
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found = (Path(parent) / name for name in sorted(files))
-        yield from (path for path in found if kind_of(path) and (path.is_file() or not path.exists()))
+        known = (path for path in found if kind_of(path) or look_alike(path))
+        yield from (path for path in known if path.is_file() or not path.exists())
 
 
 class _Scan:
@@ -154,6 +144,8 @@ class _Scan:
         self._values = values
         self._machine = machine
         self._roots = roots
+        self._named: set[Path] = set()
+        self._passed_by: list[Path] = []
         self._unasked: dict[Path, tuple[str, Path]] = {}
         self._built: set[Path] = set()
         self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
@@ -169,15 +161,19 @@ class _Scan:
             return "dockerfile"
         return "buildspec" if "\nphases:" in f"\n{self._read(path) or ''}" else "compose"
 
-    def add(self, path: Path, kind: str | None, root: Path) -> None:
+    def add(self, path: Path, kind: str, root: Path, *, is_named: bool = False) -> None:
         """Take in one file that is to be scanned; `root` is where a buildspec's commands begin."""
-        if kind is None:
-            return
         self.findings.files[path] = kind
+        if is_named:
+            self._named.add(path)
         if kind == "buildspec":
             self._read_whole(path, kind, root, _NOBODY, {})
         else:
             self._unasked[path] = kind, root
+
+    def pass_by(self, path: Path) -> None:
+        """Note a file that only looks like one to be read."""
+        self._passed_by.append(path)
 
     def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
         """Take in a file that is no Dockerfile, for the command `follow` that led here, with the images `there`."""
@@ -266,8 +262,21 @@ class _Scan:
                 self._read_whole(path, kind, root, _NOBODY, {})
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built and (text := self._read(path)) is not None:
-                circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
-                self._take(path, read_dockerfile(text, circumstances), {})
+                self._read_alone(path, text)
+        read = {path.resolve() for path in self.findings.files}
+        for path in self._passed_by:
+            if path.resolve() not in read:
+                message = f"it looks like {look_alike(path)} and was not read: name it, if it is one"
+                self._trouble(path, Trouble(1, message))
+
+    def _read_alone(self, path: Path, text: str) -> None:
+        is_meant = path in self._named or has_usual_name(path)
+        if begins_as_dockerfile(text):
+            circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
+            self._take(path, read_dockerfile(text, circumstances), {})
+        else:
+            message = "it is no Dockerfile: its first instruction is neither `FROM` nor `ARG`"
+            self._trouble(path, Trouble(1, message, is_fault=is_meant))
 
     def _follow(self, path: Path, folder: Path, follow: Follow, there: Mapping[str, Path]) -> dict[str, Path]:
         """Take in the files that `follow` names; the names in full that they make."""

@@ -13,7 +13,7 @@ from toolkit.codebuild.coverage import Builder, Daemon, Strategy, Verdict
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import ManifestUnusable, Refused, UsageError
 from toolkit.operations.scan import Scan, ScanOptions, scan, write_additions
-from toolkit.operations.scan_files import kind_of
+from toolkit.operations.scan_names import kind_of, look_alike
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
 
@@ -41,7 +41,28 @@ def names(report: ScanReport) -> list[str]:
         ("Dockerfile.web", "dockerfile"),
         ("web.Dockerfile", "dockerfile"),
         ("Containerfile", "dockerfile"),
+        ("Containerfile.web", "dockerfile"),
+        ("web.Containerfile", "dockerfile"),
+        ("web.dockerfile", "dockerfile"),
+        ("dockerfile", "dockerfile"),
+        ("Dockerfile-web", "dockerfile"),
+        ("Dockerfile_web", "dockerfile"),
+        ("Dockerfile2", "dockerfile"),
+        ("Dockerfile.go", "dockerfile"),
         ("Dockerfile.dockerignore", None),
+        ("Dockerfile.1.md", None),
+        ("Dockerfile.J2", None),
+        ("Dockerfile~", None),
+        ("my-Dockerfile", None),
+        ("compose-ci.yaml", "compose"),
+        ("Compose.yml", "compose"),
+        ("docker-compose_ci.yml", "compose"),
+        ("docker-composeci.yml", "compose"),
+        ("composer.yml", None),
+        ("docker-compose.yml.j2", None),
+        ("docker-bake-ci.hcl", "bake"),
+        ("web.bake.json", "bake"),
+        ("web_buildspec.yml", "buildspec"),
         ("compose.yaml", "compose"),
         ("compose.override.yml", "compose"),
         ("docker-compose.yml", "compose"),
@@ -58,6 +79,74 @@ def names(report: ScanReport) -> list[str]:
 )
 def test_files_are_known_by_their_names(name: str, kind: str | None) -> None:
     assert kind_of(Path(name)) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "noun"),
+    [
+        ("my-Dockerfile", "a Dockerfile"),
+        ("Dockerfile.1.md", "a Dockerfile"),
+        ("Containerfile.tmpl", "a Dockerfile"),
+        ("my.Dockerfile.ci", "a Dockerfile"),
+        ("test_dockerfile.py", None),
+        ("test_dockerfile_names.py", None),
+        ("about-dockerfiles.md", None),
+        ("Dockerfile", None),
+        ("Dockerfile.dockerignore", None),
+        ("ci.docker-compose.yml", "a compose file"),
+        ("docker-compose.yaml.dist", "a compose file"),
+        ("composer.yml", None),
+        ("bake.hcl", "a bake file"),
+        ("ci-bake.json", "a bake file"),
+        ("handbake.json", None),
+        ("mybuildspec.yml", "a buildspec"),
+        ("images.yaml", None),
+    ],
+)
+def test_what_looks_like_a_file_to_be_read_is_told_from_the_rest(name: str, noun: str | None) -> None:
+    assert look_alike(Path(name)) == noun
+
+
+def test_what_looks_like_a_dockerfile_is_one_line_unless_a_build_reads_it() -> None:
+    files = {
+        "Dockerfile.tmpl": "FROM {{ base }}\n{% if x %}\n{% endif %}\n",
+        "my-Dockerfile": "FROM nginx:1.16\n",
+        "buildspec.yml": _buildspec("docker build -f my-Dockerfile ."),
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert report.is_clean
+    assert names(report) == ["my-Dockerfile:1 docker.io/library/nginx:1.16"]
+    assert [f"{one.file}: {one.message}" for one in report.troubles] == [
+        "Dockerfile.tmpl: it looks like a Dockerfile and was not read: name it, if it is one"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# About\n\nText.\nMore text.\n", "from x import y\nfrom z import a\n", "package main\n\nfunc x() {}\n", "MZ\0\1\n\2\n", ""],
+)  # fmt: skip
+def test_a_text_that_is_no_dockerfile_is_one_line_and_a_fault_only_where_one_is_meant(text: str) -> None:
+    for name, is_fault in (("Dockerfile.x", False), ("Dockerfile", True), ("web.Dockerfile", True)):
+        report = scanned({name: text}, name.replace("Dockerfile.x", ".")).report
+        assert [(one.file, one.is_fault) for one in report.troubles] == [(name, is_fault)]
+        assert not report.uses
+        assert scanned({name: text}, name).report.faults
+        Path(name).unlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffFROM a:1\n",
+        "# x\r\n\r\narg V=1\r\nFROM a:$V\r\n",
+        "# escape=`\nFROM `\n a:1\n",
+        "FROM --platform=linux/amd64 a:1 as x\n",
+        "# syntax=acme/x:1\nINCLUDE other\nFROM a:1\n",
+    ],
+)
+def test_a_dockerfile_is_known_by_its_first_instruction(text: str) -> None:
+    assert "docker.io/library/a:1" in [use.reference for use in scanned({"Dockerfile.x": text}).report.uses]
 
 
 def test_folders_of_other_peoples_code_and_links_are_left_out() -> None:
