@@ -15,7 +15,8 @@ class NamedImage:
 
     `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a known value, with
     which `name` is not what a build would fetch. `follows_syntax`: its Dockerfile is for a frontend that is fetched.
-    `is_unused`: its stage is not needed by the one that is built. `builder` is the one that the command names, if any.
+    `is_unused`: its stage is not needed by the one that is built. `is_unreached`: nor by any build that was found, so
+    that somebody else builds it, if anybody does. `builder` is the one that the command names, if any.
     `unused` are strategies whose variable its build does not use. `made` counts the `tags` of its file that are there
     when it is fetched; a Dockerfile gives none.
     """
@@ -29,6 +30,7 @@ class NamedImage:
     pulls_always: bool = False
     follows_syntax: bool = False
     is_unused: bool = False
+    is_unreached: bool = False
     builder: Builder | None = None
     asks_buildkit: bool = False
     unused: frozenset[Strategy] = frozenset()
@@ -99,13 +101,14 @@ class Reading:
     """Everything that a file says about images.
 
     `tags` are the names that it gives to local images, in the order in which they come to be; a `Follow` among them
-    stands for those that its file gives.
+    stands for those that its file gives. `behind` are images of stages that no builder looks at for this target.
     """
 
     images: tuple[NamedImage, ...] = ()
     builds: tuple[Build, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     tags: tuple[str | Follow, ...] = ()
+    behind: tuple[NamedImage, ...] = ()
 
     @property
     def follows(self) -> tuple[Follow, ...]:

@@ -43,7 +43,8 @@ class ScanOptions:
     `build` is one of the manifest, whose strategy, `on_miss` and machine count where they are None here; without a
     build that is `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles, and variables in all
     other files. File names are shown relative to `home`. Files of `paths` may name others below the checkouts that
-    they lie in, or below `roots`.
+    they lie in, or below `roots`. `reached_only` leaves out the stages that no build needs, of Dockerfiles that some
+    build reads; so does a scan for one `build`.
     """
 
     paths: tuple[Path, ...]
@@ -56,6 +57,7 @@ class ScanOptions:
     machine: str | None = None
     daemon: Daemon = field(default_factory=Daemon)
     roots: tuple[Path, ...] = ()
+    reached_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ def scan(options: ScanOptions) -> Scan:
     way = _way(options, manifest)
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
     commands = way.scanned.commands if way.scanned else None
-    findings = read_files(options.paths, options.values, way.machine, commands, options.roots)
+    reached_only = options.reached_only or way.build is not None
+    findings = read_files(
+        options.paths, options.values, way.machine, commands, options.roots, reached_only=reached_only
+    )
     listed = None
     if way.build and way.strategy is not Strategy.LOGIN:  # which lists nothing
         listed = BuildList(way.build, way.strategy, options.daemon, findings.command_tags)
@@ -205,6 +210,7 @@ def _judged(
         unset=image.unset,
         mirror=match.mirror,
         built_by=_shown(match.built_by, way.options.home) if match.built_by and own.by is Trait.BUILT_HERE else None,
+        is_unreached=image.is_unreached,
         builder=builders[way.strategy],
         is_builder_named=image.builder is not None,
         builders=builders,

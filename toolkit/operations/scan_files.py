@@ -103,11 +103,13 @@ def read_files(
     machine: str,
     commands: BuildCommands | None = None,
     roots: Iterable[Path] = (),
+    *,
+    reached_only: bool = False,
 ) -> Findings:
     """Everything below `paths`, and what `commands` build besides. Raises UsageError for what is not there.
 
     `values` are build arguments in Dockerfiles, and variables in all other files. `roots` are folders of which files
-    may be read besides those of `paths`.
+    may be read besides those of `paths`. `reached_only` leaves out stages that no build needs where there is one.
     """
     paths = list(paths)
     missing = [path for path in (*paths, *roots) if not path.exists()]
@@ -126,7 +128,7 @@ def read_files(
             scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent, is_named=True)
     if commands:
         scan.run(commands)
-    scan.finish()
+    scan.finish(reached_only=reached_only)
     return scan.findings
 
 
@@ -137,6 +139,16 @@ def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
         found = (Path(parent) / name for name in sorted(files))
         known = (path for path in found if kind_of(path) or look_alike(path))
         yield from (path for path in known if path.is_file() or not path.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """An image of a stage that one build does without; `is_behind` its target, where no builder looks."""
+
+    file: Path
+    image: NamedImage
+    there: Mapping[str, Path]
+    is_behind: bool = False
 
 
 class _Scan:
@@ -151,6 +163,8 @@ class _Scan:
         self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
         self._made: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
         self._settled: frozenset[FoundImage] = frozenset()
+        self._reached: set[tuple[Path, int, str, str]] = set()
+        self._left_out: list[_LeftOut] = []
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
@@ -250,7 +264,7 @@ class _Scan:
         """Note a folder that cannot be read."""
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
-    def finish(self) -> None:
+    def finish(self, *, reached_only: bool) -> None:
         """Read the files by themselves that commands need not have led to.
 
         A use that commands led to has the local images that they made. Dockerfiles come last, those that no build led
@@ -263,6 +277,13 @@ class _Scan:
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built and (text := self._read(path)) is not None:
                 self._read_alone(path, text)
+        for left_out in self._left_out:
+            image = left_out.image
+            is_reached = reached_only or _place(left_out.file, image) in self._reached
+            if not is_reached:
+                image = replace(image, is_unused=False, is_unreached=True)
+            if not (is_reached and left_out.is_behind):
+                self._note_image(left_out.file, image, left_out.there)
         read = {path.resolve() for path in self.findings.files}
         for path in self._passed_by:
             if path.resolve() not in read:
@@ -332,7 +353,12 @@ class _Scan:
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(text, self._circumstances(build, platform))
-                self._take(target, _of_build(reading, build), there)
+                of_build = _of_build(reading, build)
+                used = tuple(image for image in of_build.images if not image.is_unused)
+                self._reached.update(_place(target, image) for image in used)
+                self._left_out += [_LeftOut(target, one, there) for one in of_build.images if one.is_unused]
+                self._left_out += [_LeftOut(target, one, there, is_behind=True) for one in of_build.behind]
+                self._take(target, replace(of_build, images=used), there)
 
     def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
         return Circumstances(
@@ -397,6 +423,11 @@ class _Scan:
         return None
 
 
+def _place(file: Path, image: NamedImage) -> tuple[Path, int, str, str]:
+    """Where an image is named, whatever a build makes of it."""
+    return file.resolve(), image.line, image.kind, image.written
+
+
 def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Reading:
     """The images of a Dockerfile as `build` fetches them; `line` where the Dockerfile is part of another file."""
 
@@ -411,7 +442,8 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
         )
 
     troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)
-    return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)
+    images, behind = (tuple(map(fetched, found)) for found in (reading.images, reading.behind))
+    return replace(reading, images=images, behind=behind, troubles=troubles)
 
 
 def source_root(path: Path, root: Path) -> Path:

@@ -305,19 +305,81 @@ def _buildspec(command: str) -> str:
     return f"version: 0.2\nphases:\n  build:\n    commands:\n      - {command}\n"
 
 
-def test_a_stage_that_no_build_needs_is_skipped_but_counts_where_no_build_is_known() -> None:
+STAGES = "FROM a:1 AS dev\nFROM nginx:1.16 AS prod\nCOPY --from=b:1 / /\nFROM c:1 AS test\nCOPY --from=prod / /\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "unreached"),
+    [
+        ({"compose.yaml": "services: {web: {build: {context: web, target: dev}}}"}, ["b:1", "c:1"]),
+        ({"compose.yaml": "services: {web: {build: {context: web, target: prod}}}"}, ["a:1", "c:1"]),
+        ({"compose.yaml": "services: {web: {build: {context: web, target: test}}}"}, ["a:1"]),
+        ({"compose.yaml": "services: {web: {build: web}}"}, ["a:1"]),
+        ({"compose.yaml": "services: {web: {build: {context: web, target: $OTHER}}}"}, []),
+        ({"docker-bake.json": '{"target": {"a": {"context": "web", "target": "dev"}, "b": {"context": "web"}}}'}, []),
+        ({"buildspec.yml": "docker build --target dev web"}, ["b:1", "c:1"]),
+        (
+            {
+                "buildspec.yml": "docker build --target dev web",
+                "compose.yaml": "services: {x: {build: {context: web, target: prod}}}",
+            },
+            ["c:1"],
+        ),
+    ],
+)
+def test_a_stage_that_no_build_needs_is_unreached(files: dict[str, str], unreached: list[str]) -> None:
+    texts = {name: _buildspec(text) if name == "buildspec.yml" else text for name, text in files.items()}
+    texts |= {"web/Dockerfile": STAGES, "images.yaml": MANIFEST}
+    found = scanned(texts)
+    assert sorted({use.written for use in found.report.lost if use.is_unreached}) == unreached
+    lost = {use.written for use in found.report.lost}
+    assert lost == {"a:1", "b:1", "c:1"}
+    assert [entry.text for entry in found.additions] == ["a:1", "b:1", "c:1"]
+    reached = scanned(texts, reached_only=True)
+    assert {use.written for use in reached.report.lost} == lost - set(unreached)
+    assert {entry.text for entry in reached.additions} == lost - set(unreached)
+    assert not any(use.is_unreached for use in reached.report.uses)
+
+
+def test_an_unreached_stage_passes_once_its_images_are_mirrored() -> None:
     files = {
-        "compose.yaml": "services: {web: {build: {context: web, target: prod}}}",
-        "web/Dockerfile": "FROM a:1 AS dev\nFROM nginx:1.16 AS prod\nFROM b:1 AS test\n",
+        "compose.yaml": "services: {web: {build: {context: ., target: dev}}}",
+        "Dockerfile": "FROM nginx:1.16 AS dev\nFROM nginx:1.27\n",
         "images.yaml": MANIFEST,
     }
-    found = scanned(files)
-    assert found.report.is_clean
-    assert not found.additions
-    assert [use.outcome.verdict for use in found.report.uses] == [Verdict.IGNORED, Verdict.STAYS]
-    Path("compose.yaml").unlink()
-    del files["compose.yaml"]
-    assert scanned(files).report.missing == ("a:1", "b:1")
+    report = scanned(files).report
+    assert [(use.written, use.is_unreached) for use in report.lost] == [("nginx:1.27", True)]
+    assert not report.upstreams
+    assert scanned({**files, "images.yaml": MANIFEST.replace("1.16", "1.16, nginx:1.27")}).report.is_clean
+
+
+def test_a_stage_that_no_build_needs_has_the_arguments_of_the_builds() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: ., target: dev, args: {V: '2'}}}}",
+        "Dockerfile": "ARG V=1\nFROM nginx:1.16 AS dev\nFROM a:$V\n",
+    }
+    assert names(scanned(files).report)[1:] == ["Dockerfile:3 docker.io/library/a:2"]
+
+
+def test_an_image_of_a_stage_is_used_or_ignored_where_a_build_needs_it() -> None:
+    files = {
+        "compose.yaml": "services: {a: {build: .}, b: {build: {context: ., target: dev, args: {V: '1'}}}}",
+        "Dockerfile": "FROM nginx:1.16 AS dev\nFROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert report.is_clean
+    assert {(use.line, use.outcome.verdict) for use in report.uses} == {
+        (1, Verdict.IGNORED),
+        (1, Verdict.STAYS),
+        (2, Verdict.STAYS),
+    }
+
+
+def test_every_stage_counts_where_no_build_is_known() -> None:
+    report = scanned({"web/Dockerfile": STAGES, "images.yaml": MANIFEST}).report
+    assert report.missing == ("a:1", "b:1", "c:1")
+    assert not any(use.is_unreached for use in report.uses)
 
 
 BUILDSPEC = "version: 0.2\nphases:\n  build:\n    commands:\n"
@@ -435,7 +497,7 @@ def test_every_stage_counts_where_the_target_is_not_known() -> None:
         "images.yaml": MANIFEST,
     }
     assert [use.written for use in scanned(files).report.lost] == ["nginx:1.27"]
-    assert scanned(files, values={"STAGE": "one"}).report.is_clean
+    assert scanned(files, values={"STAGE": "one"}, reached_only=True).report.is_clean
 
 
 def test_named_contexts_take_the_place_of_images() -> None:

@@ -12,17 +12,33 @@ from toolkit.codebuild.coverage import Strategy, Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.oci.reference import Reference
 
-_STYLES = {"stays": "green", "ignored": "dim", "leaves": "red", "wrong": "red", "refused": "yellow", "unknown": "red"}
+_STYLES = {
+    "stays": "green",
+    "ignored": "dim",
+    "leaves": "red",
+    "wrong": "red",
+    "refused": "yellow",
+    "unknown": "red",
+    "unreached": "yellow",
+}
 _SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy not in (Strategy.NONE, Strategy.LOGIN))
 
 
 def word_of(use: ScannedUse) -> str:
-    """The verdict in one word; `unknown` where nobody can tell what is fetched."""
+    """The verdict in one word; `unknown` where nobody can tell what is fetched, `unreached` where no build needs it."""
+    if use.is_unreached and not use.is_kept:
+        return "unreached"
     return use.outcome.verdict.value if use.is_read else "unknown"
 
 
 def reason_of(use: ScannedUse) -> str:
     """Why it is not kept home, as one clause."""
+    if use.is_unreached and not use.is_kept:
+        return f"no build that was found needs its stage; for one that does: {_reason_of_built(use)}"
+    return _reason_of_built(use)
+
+
+def _reason_of_built(use: ScannedUse) -> str:
     if use.is_read:
         return use.outcome.why
     if use.unset:
@@ -197,6 +213,7 @@ _MEANINGS = {
     "wrong": "for the wrong platform",
     "refused": "refused",
     "unknown": "unknown",
+    "unreached": "in stages that no build reaches",
 }
 
 
