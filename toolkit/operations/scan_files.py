@@ -286,8 +286,10 @@ class _Scan:
                 self._note_image(left_out.file, image, left_out.there)
         read = {path.resolve() for path in self.findings.files}
         for path in self._passed_by:
-            if path.resolve() not in read:
-                message = f"it looks like {look_alike(path)} and was not read: name it, if it is one"
+            if not self._is_there(path) or path.resolve() in read:
+                continue
+            if noun := look_alike(path, _glance(path)):
+                message = f"it looks like {noun} and was not read: name it, if it is one"
                 self._trouble(path, Trouble(1, message))
 
     def _read_alone(self, path: Path, text: str) -> None:
@@ -420,6 +422,14 @@ class _Scan:
         except OSError as error:
             message = f"it cannot be read: {error.strerror}"
         self._trouble(path, Trouble(1, message, is_fault=True))
+        return None
+
+
+def _glance(path: Path) -> str | None:
+    """The beginning of a text; None where it cannot be had."""
+    try:
+        return read_regular(path, MAX_TEXT).decode(errors="replace")
+    except OSError:
         return None
 
 

@@ -23,15 +23,29 @@ _KINDS = {
 }
 _SOURCES = "py|go|rs|tsx?|jsx?|java|kt|rb|cs|c|h|cpp|json|ya?ml|toml|sh|lua|vim|txt"
 _LOOK_ALIKE = {
-    "a Dockerfile": re.compile(
-        rf"^(docker|container)file|(docker|container)file$|"
-        rf"[._-](docker|container)file[._-](?!(.*\.)?({_SOURCES}|{_DOCUMENTS})$)",
-        re.IGNORECASE,
+    "a Dockerfile": (
+        re.compile(
+            rf"^(docker|container)file|(docker|container)file$|"
+            rf"[._-](docker|container)file[._-](?!(.*\.)?({_SOURCES}|{_DOCUMENTS})$)",
+            re.IGNORECASE,
+        ),
+        re.compile(""),
     ),
-    "a compose file": re.compile(r"compose(?!rs?\b).*\.ya?ml", re.IGNORECASE),
-    "a bake file": re.compile(r"(^|[._-])bake([._-].*)?\.(hcl|json)", re.IGNORECASE),
-    "a buildspec": re.compile(r"buildspec.*\.(ya?ml|json)", re.IGNORECASE),
+    "a compose file": (
+        re.compile(r"compose(?!rs?\b).*\.ya?ml", re.IGNORECASE),
+        re.compile(r"^(services|include)\s*:", re.MULTILINE),
+    ),
+    "a bake file": (
+        re.compile(r"(^|[._-])bake([._-].*)?\.(hcl|json)", re.IGNORECASE),
+        re.compile(r"^target\s|\"target\"\s*:", re.MULTILINE),
+    ),
+    "a buildspec": (
+        re.compile(r"buildspec.*\.(ya?ml|json)", re.IGNORECASE),
+        re.compile(r"^(phases|batch)\s*:|\"phases\"\s*:", re.MULTILINE),
+    ),
 }
+"""What a name has in it, and a line of the text: a reference page of `docker compose` is no compose file."""
+
 _USUAL = re.compile(r"(.*\.)?(docker|container)file", re.IGNORECASE)
 
 _FIRST_OF_DOCKERFILE = re.compile(r"(arg|from)\s.*[\\`]|arg\s+\w.*|from\s+(--\S+\s+)*\S+(\s+as\s+\S+)?", re.IGNORECASE)
@@ -45,11 +59,19 @@ def kind_of(path: Path) -> str | None:
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(path.name)), None)
 
 
-def look_alike(path: Path) -> str | None:
-    """What a file looks like that is not read; None for one that is read, and for one that nobody takes for any."""
+def look_alike(path: Path, text: str | None = None) -> str | None:
+    """What a file that is not read looks like, by its name and, where that is known, its text.
+
+    None for one that is read, and for one that nobody takes for any.
+    """
     if path.name.endswith(".dockerignore") or kind_of(path):
         return None
-    return next((noun for noun, pattern in _LOOK_ALIKE.items() if pattern.search(path.name)), None)
+    fitting = (
+        noun
+        for noun, (name, line) in _LOOK_ALIKE.items()
+        if name.search(path.name) and (text is None or line.search(text))
+    )
+    return next(fitting, None)
 
 
 def has_usual_name(path: Path) -> bool:

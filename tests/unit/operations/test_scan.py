@@ -123,6 +123,26 @@ def test_what_looks_like_a_dockerfile_is_one_line_unless_a_build_reads_it() -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "is_listed"),
+    [
+        ("ci_compose.yaml", "command: docker compose\n", False),
+        ("ci_compose.yaml", "name: x\nservices:\n  a: {image: b}\n", True),
+        ("compose.yaml.tmpl", "services:\n{% for x in y %}\n", True),
+        ("bake.json", '{"oven": 1}', False),
+        ("bake.json", '{"target": {}}', True),
+        ("bake.hcl", 'target "x" {}\n', True),
+        ("mybuildspec.yml", "version: 0.2\nphases: {}\n", True),
+        ("mybuildspec.yml", "about: buildspecs\n", False),
+        ("Dockerfile.md", "# About\n", True),
+    ],
+)
+def test_only_what_looks_like_one_inside_too_is_listed(name: str, text: str, is_listed: bool) -> None:
+    report = scanned({name: text}).report
+    assert [one.file for one in report.troubles] == ([name] if is_listed else [])
+    assert not report.faults
+
+
+@pytest.mark.parametrize(
     "text",
     ["# About\n\nText.\nMore text.\n", "from x import y\nfrom z import a\n", "package main\n\nfunc x() {}\n", "MZ\0\1\n\2\n", ""],
 )  # fmt: skip
