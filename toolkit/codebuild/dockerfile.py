@@ -130,7 +130,7 @@ class _Reader:
         target = self._stages.find_target(self._circumstances.target)
         if target is None or not self._circumstances.is_target_known:
             return ()
-        return tuple(replace(one, is_unused=True) for stage, one in self._found if stage > target)
+        return tuple(one for stage, one in self._found if stage > target)
 
     def read(self) -> None:
         """Go through the instructions."""

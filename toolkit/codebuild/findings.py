@@ -15,10 +15,10 @@ class NamedImage:
 
     `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a known value, with
     which `name` is not what a build would fetch. `follows_syntax`: its Dockerfile is for a frontend that is fetched.
-    `is_unused`: its stage is not needed by the one that is built. `is_unreached`: nor by any build that was found, so
-    that somebody else builds it, if anybody does. `builder` is the one that the command names, if any.
-    `unused` are strategies whose variable its build does not use. `made` counts the `tags` of its file that are there
-    when it is fetched; a Dockerfile gives none.
+    `is_unused`: its stage is not needed by the one that is built, and stands before it. `is_unreached`: its stage is
+    needed by no build that was found, so somebody else builds it, if anybody does. `builder` is the one that the
+    command names, if any. `unused` are strategies whose variable its build does not use. `made` counts the `tags` of
+    its file that are there when it is fetched; a Dockerfile gives none.
     """
 
     line: int

@@ -139,7 +139,7 @@ class Matcher:
 def _written_traits(image: NamedImage) -> Iterable[Trait]:
     if image.pulls_always:
         yield Trait.PULL_ALWAYS
-    if image.is_unused:
+    if image.is_unused and not image.is_unreached:
         yield Trait.STAGE_UNUSED
     if image.name.partition("/")[0] in HUB_HOSTS:
         yield Trait.HUB_BY_HOST

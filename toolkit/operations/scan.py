@@ -210,7 +210,7 @@ def _judged(
         unset=image.unset,
         mirror=match.mirror,
         built_by=_shown(match.built_by, way.options.home) if match.built_by and own.by is Trait.BUILT_HERE else None,
-        is_unreached=image.is_unreached,
+        is_unreached=image.is_unreached and not (image.is_unused and builders[way.strategy] is Builder.LEGACY),
         builder=builders[way.strategy],
         is_builder_named=image.builder is not None,
         builders=builders,

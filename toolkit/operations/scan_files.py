@@ -272,16 +272,22 @@ class _Scan:
         """
         self._settled = frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
-            if kind != "dockerfile":
-                self._read_whole(path, kind, root, _NOBODY, {})
+            if kind == "dockerfile":
+                continue
+            below = path.with_name(path.name.replace(".override.", ".", 1))
+            there: Mapping[str, Path] = {}
+            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both
+                self._read_whole(below, kind, root, _NOBODY, {})
+                there = self._made[below]
+            self._read_whole(path, kind, root, _NOBODY, dict(there))
         for path, (kind, _) in self._unasked.items():
-            if kind == "dockerfile" and path.resolve() not in self._built and (text := self._read(path)) is not None:
-                self._read_alone(path, text)
+            if kind == "dockerfile" and path.resolve() not in self._built:
+                self._read_alone(path)
         for left_out in self._left_out:
             image = left_out.image
             is_reached = reached_only or _place(left_out.file, image) in self._reached
             if not is_reached:
-                image = replace(image, is_unused=False, is_unreached=True)
+                image = replace(image, is_unreached=True)
             if not (is_reached and left_out.is_behind):
                 self._note_image(left_out.file, image, left_out.there)
         read = {path.resolve() for path in self.findings.files}
@@ -292,14 +298,15 @@ class _Scan:
                 message = f"it looks like {noun} and was not read: name it, if it is one"
                 self._trouble(path, Trouble(1, message))
 
-    def _read_alone(self, path: Path, text: str) -> None:
-        is_meant = path in self._named or has_usual_name(path)
-        if begins_as_dockerfile(text):
+    def _read_alone(self, path: Path) -> None:
+        text = _glance(path) if self._is_there(path) else None
+        if text is not None and not begins_as_dockerfile(text):
+            message = "it is no Dockerfile: its first instruction is neither `FROM` nor `ARG`"
+            is_meant = path in self._named or has_usual_name(path)
+            self._trouble(path, Trouble(1, message, is_fault=is_meant))
+        elif (text := self._read(path)) is not None:
             circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
             self._take(path, read_dockerfile(text, circumstances), {})
-        else:
-            message = "it is no Dockerfile: its first instruction is neither `FROM` nor `ARG`"
-            self._trouble(path, Trouble(1, message, is_fault=is_meant))
 
     def _follow(self, path: Path, folder: Path, follow: Follow, there: Mapping[str, Path]) -> dict[str, Path]:
         """Take in the files that `follow` names; the names in full that they make."""

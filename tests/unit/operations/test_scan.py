@@ -107,6 +107,15 @@ def test_what_looks_like_a_file_to_be_read_is_told_from_the_rest(name: str, noun
     assert look_alike(Path(name)) == noun
 
 
+def test_a_binary_file_is_one_line_and_other_text_than_utf_8_is_a_fault() -> None:
+    Path("Dockerfile.bin").write_bytes(b"\x7fELF\0\xff\n" * 300)
+    Path("Dockerfile.latin").write_bytes(b"FROM a\n# \xe4\n")
+    assert [(one.file, one.line, one.is_fault) for one in scanned({}).report.troubles] == [
+        ("Dockerfile.bin", 1, False),
+        ("Dockerfile.latin", 2, True),
+    ]
+
+
 def test_what_looks_like_a_dockerfile_is_one_line_unless_a_build_reads_it() -> None:
     files = {
         "Dockerfile.tmpl": "FROM {{ base }}\n{% if x %}\n{% endif %}\n",
@@ -299,6 +308,8 @@ USER = "services: {x: {build: web}, y: {image: own/base}}"
         ({"buildspec.yml": "docker compose -f base.yml -f compose.yaml up", "base.yml": BASE, "compose.yaml": USER}, []),
         ({"buildspec.yml": "docker compose -f base.yml build; docker build web", "base.yml": BASE}, []),
         ({"buildspec.yml": "docker build web; docker compose -f base.yml build", "base.yml": BASE}, ["web/Dockerfile:1"]),
+        ({"compose.yaml": BASE, "compose.override.yaml": USER}, []),
+        ({"compose.yaml": BASE, "compose.ci.yaml": USER}, ["compose.ci.yaml:1", "web/Dockerfile:1"]),
         ({"compose.yaml": f"include: [base.yml]\n{USER}", "base.yml": BASE}, []),
     ],
 )  # fmt: skip
@@ -359,6 +370,16 @@ def test_a_stage_that_no_build_needs_is_unreached(files: dict[str, str], unreach
     assert {use.written for use in reached.report.lost} == lost - set(unreached)
     assert {entry.text for entry in reached.additions} == lost - set(unreached)
     assert not any(use.is_unreached for use in reached.report.uses)
+
+
+def test_the_legacy_builder_reaches_every_stage_before_its_target() -> None:
+    files = {
+        "buildspec.yml": _buildspec("DOCKER_BUILDKIT=0 docker build --target prod web"),
+        "web/Dockerfile": STAGES,
+        "images.yaml": MANIFEST,
+    }
+    lost = scanned(files).report.lost
+    assert [(use.written, use.is_unreached) for use in lost] == [("a:1", False), ("b:1", False), ("c:1", True)]
 
 
 def test_an_unreached_stage_passes_once_its_images_are_mirrored() -> None:
