@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.codebuild.build_list import BuildList, parsed, tagged_name
+from toolkit.codebuild.build_list import BuildList, parsed
 from toolkit.codebuild.coverage import ImageUse, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
@@ -35,15 +35,13 @@ class Mirror:
 class Match:
     """A use with what the manifest says about it; `remark` is what the traits alone do not say.
 
-    `reference` is None for what is no image name, or lacks a variable's value. `built_by` is the file that builds the
-    local image of its name.
+    `reference` is None for what is no image name, or lacks a variable's value.
     """
 
     use: ImageUse
     reference: Reference | None
     mirror: Mirror | None = None
     remark: str = ""
-    built_by: Path | None = None
 
 
 class Matcher:
@@ -69,17 +67,11 @@ class Matcher:
         self._strategy = strategy
         self._listed = listed
 
-    def match(self, image: NamedImage, built: Mapping[str, Path] | None = None, *, is_looked_at: bool = True) -> Match:
+    def match(self, image: NamedImage, built_by: Path | None = None, *, is_looked_at: bool = True) -> Match:
         """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it.
 
-        `built` has the names in full of local images that are there when it is fetched, and the files that build them.
+        `built_by` is the file that builds a local image of its name, which is there when it is fetched.
         """
-        found = self._match(image, built or {}, is_looked_at=is_looked_at)
-        if Trait.BUILT_HERE in found.use.traits and built and found.reference:
-            return replace(found, built_by=built[tagged_name(found.reference)])
-        return found
-
-    def _match(self, image: NamedImage, built: Collection[str], *, is_looked_at: bool) -> Match:
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), parsed(image.name))
@@ -91,7 +83,7 @@ class Matcher:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None, remark=error.message)
         if reference.digest is not None:
             traits.add(Trait.DIGEST)
-        elif tagged_name(reference) in built:
+        elif built_by:
             traits.add(Trait.BUILT_HERE)
         platform = platform_of(image.platform) or self._machine
         if not self._machine.matches(platform):

@@ -115,13 +115,13 @@ def scan(options: ScanOptions) -> Scan:
     matcher = Matcher(manifest, way.machine, strategy=way.strategy, listed=listed)
     looked_at = way.scanned.looked_at if way.scanned else ()
     pairs = [
-        (found, matcher.match(found.image, built, is_looked_at=found.file.resolve() in looked_at))
-        for found, built in findings.images.items()
+        (found, matcher.match(found.image, built_by, is_looked_at=found.file.resolve() in looked_at))
+        for found, built_by in findings.images.items()
     ]
     pairs += _only_for_step(way, matcher, [found for found, match in pairs if _ends_step(match, way)])
     additions = _additions(pairs, way.machine, platforms)
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}
-    uses = [_judged(found, match, way, additions, known) for found, match in pairs]
+    uses = [_judged(found, match, way, additions, known, findings.images.get(found)) for found, match in pairs]
     troubles = [
         ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
         for one in way.troubles(findings)
@@ -184,6 +184,7 @@ def _judged(
     way: _Way,
     additions: Mapping[Reference, NewImage],
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]],
+    built_by: Path | None,
 ) -> ScannedUse:
     """The use with what comes of it; `known` are the outcomes of uses alike."""
     image, reference = found.image, match.reference
@@ -209,7 +210,7 @@ def _judged(
         pulls_always=image.pulls_always,
         unset=image.unset,
         mirror=match.mirror,
-        built_by=_shown(match.built_by, way.options.home) if match.built_by and own.by is Trait.BUILT_HERE else None,
+        built_by=_shown(built_by, way.options.home) if built_by and own.by is Trait.BUILT_HERE else None,
         is_unreached=image.is_unreached and not (image.is_unused and builders[way.strategy] is Builder.LEGACY),
         builder=builders[way.strategy],
         is_builder_named=image.builder is not None,

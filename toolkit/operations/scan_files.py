@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.codebuild.bake_reading import read_bake
-from toolkit.codebuild.build_list import tagged_names
+from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
@@ -36,6 +36,8 @@ _USUAL = {
 }
 """What is looked for where no file is named, and with `.override` in its name laid over it; the first that is there."""
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
+_Find = Callable[[str], Path | None]
+"""The file that makes the local image of a name in full, where one is there."""
 _NOBODY = Follow(0, "", "")
 """Of a file that no command leads to."""
 
@@ -60,13 +62,13 @@ class FoundTrouble:
 class Findings:
     """What all files say together; `files` are those that were read, with their kind.
 
-    Of each image, the names in full of local images that are there whoever fetches it, each with the file that makes
-    it: what the same file or the same commands made before. `command_tags` are the names that commands give: a step
+    Of each image, the file that builds it, where whoever fetches it finds a local image of its name: one that the same
+    file or the same commands made before. `command_tags` are the names that commands give: a step
     knows no others.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
-    images: dict[FoundImage, Mapping[str, Path]] = field(default_factory=dict)
+    images: dict[FoundImage, Path | None] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
     command_tags: set[str] = field(default_factory=set)
 
@@ -147,7 +149,7 @@ class _LeftOut:
 
     file: Path
     image: NamedImage
-    there: Mapping[str, Path]
+    find: _Find
     is_behind: bool = False
 
 
@@ -193,8 +195,8 @@ class _Scan:
         """Take in a file that is no Dockerfile, for the command `follow` that led here, with the images `there`."""
         asked = replace(follow, line=0, path="", kind="")
         seen = self._seen.setdefault(path, [])
-        if (asked, there) in seen:
-            return
+        if any(asked == known and before.keys() <= there.keys() for known, before in seen):
+            return  # what is there for a use is what was there each time
         seen.append((asked, there))
         self.findings.files[path] = kind
         text = self._read(path)
@@ -239,6 +241,13 @@ class _Scan:
         def there_at(number: int) -> dict[str, Path]:
             return {name: file for name, (position, file) in made.items() if position < number}
 
+        def found_at(number: int) -> _Find:
+            def find(name: str) -> Path | None:
+                position, file = made.get(name, (number, path))
+                return file if position < number else None
+
+            return find
+
         for position, tag in enumerate(reading.tags):
             if isinstance(tag, str):
                 names = dict.fromkeys(tagged_names([tag]), path)
@@ -250,7 +259,7 @@ class _Scan:
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
         self._note_troubles(path, reading)
         for image in reading.images:
-            self._note_image(path, image, there_at(image.made))
+            self._note_image(path, image, found_at(image.made))
         for build in reading.builds:
             asked_build = replace(
                 build,
@@ -258,7 +267,7 @@ class _Scan:
                 args={**build.args, **asked.args},
                 platforms=asked.platforms or build.platforms,
             )
-            self._build(path, folder, asked_build, there_at(build.made))
+            self._build(path, folder, asked_build, found_at(build.made))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
@@ -267,13 +276,14 @@ class _Scan:
     def finish(self, *, reached_only: bool) -> None:
         """Read the files by themselves that commands need not have led to.
 
-        A use that commands led to has the local images that they made. Dockerfiles come last, those that no build led
-        to: `docker build` without options, of whichever stage.
+        A file that commands led to keeps the local images that they made. Dockerfiles come last, those that no build
+        led to: `docker build` without options, of whichever stage.
         """
-        self._settled = frozenset(self.findings.images)
+        led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
             if kind == "dockerfile":
                 continue
+            self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
             there: Mapping[str, Path] = {}
             if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both
@@ -289,7 +299,7 @@ class _Scan:
             if not is_reached:
                 image = replace(image, is_unreached=True)
             if not (is_reached and left_out.is_behind):
-                self._note_image(left_out.file, image, left_out.there)
+                self._note_image(left_out.file, image, left_out.find)
         read = {path.resolve() for path in self.findings.files}
         for path in self._passed_by:
             if not self._is_there(path) or path.resolve() in read:
@@ -304,9 +314,11 @@ class _Scan:
             message = "it is no Dockerfile: its first instruction is neither `FROM` nor `ARG`"
             is_meant = path in self._named or has_usual_name(path)
             self._trouble(path, Trouble(1, message, is_fault=is_meant))
+            if not is_meant:
+                del self.findings.files[path]
         elif (text := self._read(path)) is not None:
             circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
-            self._take(path, read_dockerfile(text, circumstances), {})
+            self._take(path, read_dockerfile(text, circumstances), lambda _: None)
 
     def _follow(self, path: Path, folder: Path, follow: Follow, there: Mapping[str, Path]) -> dict[str, Path]:
         """Take in the files that `follow` names; the names in full that they make."""
@@ -337,11 +349,11 @@ class _Scan:
         overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
         return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
 
-    def _build(self, path: Path, folder: Path, build: Build, there: Mapping[str, Path]) -> None:
+    def _build(self, path: Path, folder: Path, build: Build, find: _Find) -> None:
         if build.inline is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(build.inline, self._circumstances(build, platform))
-                self._take(path, _of_build(reading, build, line=build.line), there)
+                self._take(path, _of_build(reading, build, line=build.line), find)
             return
         context = folder / build.context
         file = build.dockerfile or "Dockerfile"
@@ -365,9 +377,9 @@ class _Scan:
                 of_build = _of_build(reading, build)
                 used = tuple(image for image in of_build.images if not image.is_unused)
                 self._reached.update(_place(target, image) for image in used)
-                self._left_out += [_LeftOut(target, one, there) for one in of_build.images if one.is_unused]
-                self._left_out += [_LeftOut(target, one, there, is_behind=True) for one in of_build.behind]
-                self._take(target, replace(of_build, images=used), there)
+                self._left_out += [_LeftOut(target, one, find) for one in of_build.images if one.is_unused]
+                self._left_out += [_LeftOut(target, one, find, is_behind=True) for one in of_build.behind]
+                self._take(target, replace(of_build, images=used), find)
 
     def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
         return Circumstances(
@@ -386,17 +398,18 @@ class _Scan:
         pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
         return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
 
-    def _take(self, path: Path, reading: Reading, there: Mapping[str, Path]) -> None:
-        """Note what a Dockerfile says where local images are `there`."""
+    def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:
-            self._note_image(path, image, there)
+            self._note_image(path, image, find)
         self._note_troubles(path, reading)
 
-    def _note_image(self, path: Path, image: NamedImage, there: Mapping[str, Path]) -> None:
+    def _note_image(self, path: Path, image: NamedImage, find: _Find) -> None:
         found = FoundImage(path, image)
         if found not in self._settled:
-            known = self.findings.images.get(found, there)
-            self.findings.images[found] = {name: file for name, file in known.items() if name in there}
+            reference = parsed(image.name)
+            file = find(tagged_name(reference)) if reference else None
+            known = self.findings.images.get(found, file)
+            self.findings.images[found] = known if file else None
 
     def _note_troubles(self, path: Path, reading: Reading) -> None:
         for trouble in reading.troubles:

@@ -29,8 +29,8 @@ images:
 
 def match(name: str, kind: Kind = Kind.FROM, machine: str = "linux/amd64", **fields: object) -> Match:
     matcher = Matcher(loads(MANIFEST, "images.yaml"), machine)
-    built = dict.fromkeys(("docker.io/library/base:latest", "docker.io/own/web:2"), Path("buildspec.yml"))
-    return matcher.match(NamedImage(1, kind, name, name, **fields), built)  # type: ignore[arg-type]
+    built_by = Path("buildspec.yml") if name in ("base", "docker.io/own/web:2") else None
+    return matcher.match(NamedImage(1, kind, name, name, **fields), built_by)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,6 @@ def test_what_is_not_mirrored_says_why_where_it_seems_so(name: str, traits: set[
 )
 def test_circumstances_are_traits(name: str, kind: Kind, fields: dict[str, object], trait: Trait) -> None:
     assert trait in match(name, kind, **fields).use.traits
-
-
-def test_a_local_image_is_that_of_the_file_that_builds_it() -> None:
-    assert match("own/web:2").built_by == Path("buildspec.yml")
-    assert match("nginx:1.16").built_by is None
 
 
 def test_the_platform_is_the_machines_unless_the_use_says_another() -> None:

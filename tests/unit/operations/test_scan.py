@@ -159,6 +159,7 @@ def test_a_text_that_is_no_dockerfile_is_one_line_and_a_fault_only_where_one_is_
     for name, is_fault in (("Dockerfile.x", False), ("Dockerfile", True), ("web.Dockerfile", True)):
         report = scanned({name: text}, name.replace("Dockerfile.x", ".")).report
         assert [(one.file, one.is_fault) for one in report.troubles] == [(name, is_fault)]
+        assert (name in report.files) == is_fault
         assert not report.uses
         assert scanned({name: text}, name).report.faults
         Path(name).unlink()
@@ -308,6 +309,13 @@ USER = "services: {x: {build: web}, y: {image: own/base}}"
         ({"buildspec.yml": "docker compose -f base.yml -f compose.yaml up", "base.yml": BASE, "compose.yaml": USER}, []),
         ({"buildspec.yml": "docker compose -f base.yml build; docker build web", "base.yml": BASE}, []),
         ({"buildspec.yml": "docker build web; docker compose -f base.yml build", "base.yml": BASE}, ["web/Dockerfile:1"]),
+        (
+            {
+                "buildspec.yml": "docker buildx build -t own/base base; docker buildx build web",
+                "compose.yaml": "services: {web: {build: web}}",
+            },
+            ["web/Dockerfile:1"],
+        ),
         ({"compose.yaml": BASE, "compose.override.yaml": USER}, []),
         ({"compose.yaml": BASE, "compose.ci.yaml": USER}, ["compose.ci.yaml:1", "web/Dockerfile:1"]),
         ({"compose.yaml": f"include: [base.yml]\n{USER}", "base.yml": BASE}, []),
