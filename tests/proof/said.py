@@ -55,6 +55,7 @@ def ask_scan(cell: Cell) -> Said:
             on_miss=cell.on_miss,
             daemon=Daemon(cell.docker),
             values={"TOOLKIT_ECR_REGISTRY": ECR_HOST},
+            reached_only=True,
         )
         report = scan(options).report
     verdicts = [(use.verdicts[cell.strategy][cell.builder], use.registry or "") for use in report.uses]

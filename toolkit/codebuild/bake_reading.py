@@ -36,7 +36,9 @@ def read_bake(text: str, values: Values | None = None, *, is_json: bool, pulls_a
         return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
     reader = _Reader(text, blocks, values or {}, pulls_always)
     reader.read()
-    return Reading(tuple(reader.images), tuple(reader.builds), tuple(reader.troubles))
+    # Its targets are built side by side, so no build finds the name of another.
+    tags = tuple(tag for build in reader.builds for tag in build.tags)
+    return Reading(tuple(reader.images), tuple(reader.builds), tuple(reader.troubles), tags)
 
 
 class _Unreadable(Exception):

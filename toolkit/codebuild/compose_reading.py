@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from toolkit.codebuild.build_fields import cache_image, is_elsewhere, listed, sbom_scanner, spelled
 from toolkit.codebuild.coverage import Kind
@@ -24,7 +25,7 @@ def read_compose(text: str, values: Values | None = None, *, pulls_always: bool 
         return Reading(troubles=(Trouble(1, "it is no compose file: it has no `services`", is_fault=True),))
     reader = _Reader(document, values or {}, pulls_always)
     reader.read(root)
-    return Reading(tuple(reader.images), tuple(reader.builds), tuple(reader.troubles), follows=tuple(reader.follows))
+    return reader.reading
 
 
 class _Reader:
@@ -36,6 +37,17 @@ class _Reader:
         self.builds: list[Build] = []
         self.troubles: list[Trouble] = []
         self.follows: list[Follow] = []
+
+    @property
+    def reading(self) -> Reading:
+        """What was found: builds come to be in the order of the file, and nothing is run before all are there."""
+        tags: list[str | Follow] = list(self.follows)
+        builds = []
+        for build in self.builds:
+            builds.append(replace(build, made=len(tags)))
+            tags += build.tags
+        images = (replace(image, made=len(tags)) for image in self.images)
+        return Reading(tuple(images), tuple(builds), tuple(self.troubles), tuple(tags))
 
     def read(self, root: dict[str, object]) -> None:
         services = root.get("services")

@@ -72,16 +72,13 @@ class DockerCalls:
         self._builder_name: str | None = None
         self._images: list[NamedImage] = []
         self._builds: list[Build] = []
-        self._tags: list[str] = []
-        self._follows: list[Follow] = []
+        self._tags: list[str | Follow] = []
         self.troubles: list[Trouble] = []
 
     @property
     def reading(self) -> Reading:
         """What was found so far."""
-        return Reading(
-            tuple(self._images), tuple(self._builds), tuple(self.troubles), tuple(self._tags), tuple(self._follows)
-        )
+        return Reading(tuple(self._images), tuple(self._builds), tuple(self.troubles), tuple(self._tags))
 
     def give_up(self, command: Command, why: str) -> None:
         """Note a command that was not understood."""
@@ -97,10 +94,8 @@ class DockerCalls:
             rest = [rest[0], *behind[:1], *rest[1 : len(rest) - len(behind)], *behind[1:]]
         match rest:
             case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
-                known = len(self._builds)
                 self._read_build(call, words, is_buildx=rest[0] != "build")
-                if len(self._builds) == known:  # not understood, and yet it makes what it says
-                    self._tags += self._names(words)
+                self._tags += self._names(words)  # also where it was not understood
             case ["pull", *words] | ["image", "pull", *words]:
                 self._read_images(call, words, PULL_FLAGS, Kind.PULL)
             case ["run" | "create", *words] | ["container", "run" | "create", *words]:
@@ -153,7 +148,8 @@ class DockerCalls:
         self, call: Call, kind: Kind, written: str, *, platform: str | None = None, pulls_always: bool = False
     ) -> None:
         word = self._shell.expanded(written)
-        self._images.append(NamedImage(call.command.line, kind, written, word.text, platform, word.unset, pulls_always))
+        image = NamedImage(call.command.line, kind, written, word.text, platform, word.unset, pulls_always)
+        self._images.append(replace(image, made=len(self._tags)))
 
     def _note_cache(self, call: Call, value: str) -> None:
         if cache := cache_image(value):
@@ -220,6 +216,7 @@ class DockerCalls:
                 builder=self._builder(call, options, is_buildx=is_buildx),
                 asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") in ("1", "true"),
                 tags=self._names(words),
+                made=len(self._tags),
                 unused=frozenset({Strategy.CONTEXTS, Strategy.DIRECT} - used),
             )
         )
@@ -300,7 +297,7 @@ class DockerCalls:
         """Note `asked` for each of the files."""
         builder = self._builder(call, options, is_buildx=True)
         for path in self._paths(call, files):
-            self._follows.append(replace(asked, path=path, builder=builder))
+            self._tags.append(replace(asked, path=path, builder=builder))
 
     def _paths(self, call: Call, files: Iterable[str]) -> list[str]:
         paths = []

@@ -52,11 +52,12 @@ class Circumstances:
 def read_dockerfile(text: str, circumstances: Circumstances | None = None) -> Reading:
     """Every image that building `text` may fetch, and what is wrong with it.
 
-    No builder looks at a stage behind the target; the legacy builder builds every stage before it.
+    No builder looks at a stage behind the target, whose images are `behind`; the legacy builder builds every stage
+    before it.
     """
     reader = _Reader(text, circumstances or Circumstances())
     reader.read()
-    return Reading(reader.images, troubles=tuple(reader.troubles))
+    return Reading(reader.images, troubles=tuple(reader.troubles), behind=reader.behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,14 @@ class _Reader:
             return tuple(one for _, one in self._found)
         reached = {-1, *self._stages.reached_from(target)}
         return tuple(replace(one, is_unused=stage not in reached) for stage, one in self._found if stage <= target)
+
+    @property
+    def behind(self) -> tuple[NamedImage, ...]:
+        """What was found in stages behind the target."""
+        target = self._stages.find_target(self._circumstances.target)
+        if target is None or not self._circumstances.is_target_known:
+            return ()
+        return tuple(one for stage, one in self._found if stage > target)
 
     def read(self) -> None:
         """Go through the instructions."""

@@ -15,8 +15,10 @@ class NamedImage:
 
     `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a known value, with
     which `name` is not what a build would fetch. `follows_syntax`: its Dockerfile is for a frontend that is fetched.
-    `is_unused`: its stage is not needed by the one that is built. `builder` is the one that the command names, if any.
-    `unused` are strategies whose variable its build does not use.
+    `is_unused`: its stage is not needed by the one that is built, and stands before it. `is_unreached`: its stage is
+    needed by no build that was found, so somebody else builds it, if anybody does. `builder` is the one that the
+    command names, if any. `unused` are strategies whose variable its build does not use. `made` counts the `tags` of
+    its file that are there when it is fetched; a Dockerfile gives none.
     """
 
     line: int
@@ -28,9 +30,11 @@ class NamedImage:
     pulls_always: bool = False
     follows_syntax: bool = False
     is_unused: bool = False
+    is_unreached: bool = False
     builder: Builder | None = None
     asks_buildkit: bool = False
     unused: frozenset[Strategy] = frozenset()
+    made: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Build:
     `dockerfile` is relative to `context` where `is_beside_context`, else to the folder; `inline` is its text instead.
     `is_partial`: another compose file may say the context. `contexts` are named contexts; `platforms` is empty for the
     machine's own; `tags` are the names it gives its result. `target` may be any where it is not known. `unused` are
-    strategies whose variable it does not use: only a command can.
+    strategies whose variable it does not use: only a command can. `made` counts the `tags` of its file that are there
+    when it begins.
     """
 
     line: int
@@ -67,6 +72,7 @@ class Build:
     builder: Builder | None = None
     asks_buildkit: bool = False
     tags: tuple[str, ...] = ()
+    made: int = 0
     unused: frozenset[Strategy] = frozenset({Strategy.CONTEXTS, Strategy.DIRECT})
 
 
@@ -92,10 +98,19 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything that a file says about images; `tags` are names that it gives to local images besides its builds."""
+    """Everything that a file says about images.
+
+    `tags` are the names that it gives to local images, in the order in which they come to be; a `Follow` among them
+    stands for those that its file gives. `behind` are images of stages that no builder looks at for this target.
+    """
 
     images: tuple[NamedImage, ...] = ()
     builds: tuple[Build, ...] = ()
     troubles: tuple[Trouble, ...] = ()
-    tags: tuple[str, ...] = ()
-    follows: tuple[Follow, ...] = ()
+    tags: tuple[str | Follow, ...] = ()
+    behind: tuple[NamedImage, ...] = ()
+
+    @property
+    def follows(self) -> tuple[Follow, ...]:
+        """The files that it leads to, but for the Dockerfiles of its builds."""
+        return tuple(one for one in self.tags if isinstance(one, Follow))

@@ -118,9 +118,8 @@ def _built_by(build: DesiredBuild) -> list[str]:
     reader = CommandReader(build.environment_variables)
     for command in build.buildspec_commands:
         reader.read(command)
-    reading = reader.reading
-    names = [*reading.tags, *(name for one in reading.builds for name in one.tags)]
-    return [name for name in dict.fromkeys(names) if _NAME.fullmatch(name)]
+    names = dict.fromkeys(name for name in reader.reading.tags if isinstance(name, str))
+    return [name for name in names if _NAME.fullmatch(name)]
 
 
 def _buildkit_of(build: DesiredBuild) -> list[BuildImage]:

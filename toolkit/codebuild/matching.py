@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from toolkit.codebuild.build_list import BuildList, parsed, tagged_name, tagged_names
+from toolkit.codebuild.build_list import BuildList, parsed
 from toolkit.codebuild.coverage import ImageUse, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
@@ -46,7 +47,7 @@ class Match:
 class Matcher:
     """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
 
-    `local_tags` are names that builds give to their results, `listed` what one build lists, if one is asked about.
+    `listed` is what one build lists, if one is asked about.
     """
 
     def __init__(
@@ -54,7 +55,6 @@ class Matcher:
         manifest: Manifest | None,
         machine: str,
         *,
-        local_tags: Iterable[str] = (),
         strategy: Strategy = Strategy.AUTO,
         listed: BuildList | None = None,
     ) -> None:
@@ -66,12 +66,11 @@ class Matcher:
         self._registries = {Reference.parse(image.source).registry for image in self._images.values()}
         self._strategy = strategy
         self._listed = listed
-        self._local = tagged_names(local_tags)
 
-    def match(self, image: NamedImage, *, late_tags: Iterable[str] = (), is_looked_at: bool = True) -> Match:
+    def match(self, image: NamedImage, built_by: Path | None = None, *, is_looked_at: bool = True) -> Match:
         """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it.
 
-        `late_tags` are not there yet when it is fetched.
+        `built_by` is the file that builds a local image of its name, which is there when it is fetched.
         """
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
@@ -84,7 +83,7 @@ class Matcher:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None, remark=error.message)
         if reference.digest is not None:
             traits.add(Trait.DIGEST)
-        elif tagged_name(reference) in self._local - tagged_names(late_tags):
+        elif built_by:
             traits.add(Trait.BUILT_HERE)
         platform = platform_of(image.platform) or self._machine
         if not self._machine.matches(platform):
@@ -132,7 +131,7 @@ class Matcher:
 def _written_traits(image: NamedImage) -> Iterable[Trait]:
     if image.pulls_always:
         yield Trait.PULL_ALWAYS
-    if image.is_unused:
+    if image.is_unused and not image.is_unreached:
         yield Trait.STAGE_UNUSED
     if image.name.partition("/")[0] in HUB_HOSTS:
         yield Trait.HUB_BY_HOST

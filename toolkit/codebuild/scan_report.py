@@ -19,7 +19,9 @@ class ScannedUse:
 
     `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
     comes of that; `builders` and `outcomes` are for every strategy. `is_read` is false where the image is not known,
-    `can_be_added` true where the manifest may get it as it is. `remedy` is what to do, where something can be done.
+    `is_unreached` true where no build that was found needs its stage, and `can_be_added` where the manifest may get it
+    as it is. `built_by` is the file that builds it before, where that keeps it home. `remedy` is what to do, where
+    something can be done.
     """
 
     file: str
@@ -33,6 +35,8 @@ class ScannedUse:
     pulls_always: bool
     unset: tuple[str, ...]
     mirror: Mirror | None
+    built_by: str | None
+    is_unreached: bool
     builder: Builder
     is_builder_named: bool
     builders: Mapping[Strategy, Builder]
@@ -114,6 +118,7 @@ class ScanReport:
 
     @property
     def upstreams(self) -> Mapping[str, int]:
-        """How many uses each upstream would still be asked for."""
-        leaving = (use for use in self.lost if use.outcome.verdict is Verdict.LEAVES and use.registry)
+        """How many uses each upstream would still be asked for by the builds that were found."""
+        reached = (use for use in self.lost if not use.is_unreached)
+        leaving = (use for use in reached if use.outcome.verdict is Verdict.LEAVES and use.registry)
         return Counter(use.registry for use in leaving if use.registry)

@@ -43,7 +43,8 @@ class ScanOptions:
     `build` is one of the manifest, whose strategy, `on_miss` and machine count where they are None here; without a
     build that is `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles, and variables in all
     other files. File names are shown relative to `home`. Files of `paths` may name others below the checkouts that
-    they lie in, or below `roots`.
+    they lie in, or below `roots`. `reached_only` leaves out the stages that no build needs, of Dockerfiles that some
+    build reads; so does a scan for one `build`.
     """
 
     paths: tuple[Path, ...]
@@ -56,6 +57,7 @@ class ScanOptions:
     machine: str | None = None
     daemon: Daemon = field(default_factory=Daemon)
     roots: tuple[Path, ...] = ()
+    reached_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +105,23 @@ def scan(options: ScanOptions) -> Scan:
     way = _way(options, manifest)
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
     commands = way.scanned.commands if way.scanned else None
-    findings = read_files(options.paths, options.values, way.machine, commands, options.roots)
+    reached_only = options.reached_only or way.build is not None
+    findings = read_files(
+        options.paths, options.values, way.machine, commands, options.roots, reached_only=reached_only
+    )
     listed = None
     if way.build and way.strategy is not Strategy.LOGIN:  # which lists nothing
         listed = BuildList(way.build, way.strategy, options.daemon, findings.command_tags)
-    matcher = Matcher(manifest, way.machine, local_tags=findings.tags, strategy=way.strategy, listed=listed)
+    matcher = Matcher(manifest, way.machine, strategy=way.strategy, listed=listed)
     looked_at = way.scanned.looked_at if way.scanned else ()
     pairs = [
-        (found, matcher.match(found.image, late_tags=late, is_looked_at=found.file.resolve() in looked_at))
-        for found, late in findings.images.items()
+        (found, matcher.match(found.image, built_by, is_looked_at=found.file.resolve() in looked_at))
+        for found, built_by in findings.images.items()
     ]
     pairs += _only_for_step(way, matcher, [found for found, match in pairs if _ends_step(match, way)])
     additions = _additions(pairs, way.machine, platforms)
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}
-    uses = [_judged(found, match, way, additions, known) for found, match in pairs]
+    uses = [_judged(found, match, way, additions, known, findings.images.get(found)) for found, match in pairs]
     troubles = [
         ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
         for one in way.troubles(findings)
@@ -179,6 +184,7 @@ def _judged(
     way: _Way,
     additions: Mapping[Reference, NewImage],
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]],
+    built_by: Path | None,
 ) -> ScannedUse:
     """The use with what comes of it; `known` are the outcomes of uses alike."""
     image, reference = found.image, match.reference
@@ -204,6 +210,8 @@ def _judged(
         pulls_always=image.pulls_always,
         unset=image.unset,
         mirror=match.mirror,
+        built_by=_shown(built_by, way.options.home) if built_by and own.by is Trait.BUILT_HERE else None,
+        is_unreached=image.is_unreached and not (image.is_unused and builders[way.strategy] is Builder.LEGACY),
         builder=builders[way.strategy],
         is_builder_named=image.builder is not None,
         builders=builders,

@@ -9,13 +9,14 @@ roots of the scan, with links followed, is looked at; of all else the name is to
 
 from __future__ import annotations
 
-import fnmatch
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.codebuild.bake_reading import read_bake
+from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
@@ -23,23 +24,20 @@ from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfil
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
+from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
 )
 
-_NAMES = {
-    "dockerfile": ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "*.dockerfile", "Containerfile", "Containerfile.*"),
-    "compose": ("compose.y*ml", "compose.*.y*ml", "docker-compose.y*ml", "docker-compose[.-]*.y*ml"),
-    "bake": ("docker-bake.hcl", "docker-bake.json", "docker-bake.*.hcl", "docker-bake.*.json", "*.bake.hcl"),
-    "buildspec": ("buildspec*.y*ml", "*[.-]buildspec.y*ml"),
-}
 _USUAL = {
     "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
     "bake": ("docker-bake.hcl", "docker-bake.json"),
 }
 """What is looked for where no file is named, and with `.override` in its name laid over it; the first that is there."""
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
+_Find = Callable[[str], Path | None]
+"""The file that makes the local image of a name in full, where one is there."""
 _NOBODY = Follow(0, "", "")
 """Of a file that no command leads to."""
 
@@ -64,14 +62,14 @@ class FoundTrouble:
 class Findings:
     """What all files say together; `files` are those that were read, with their kind.
 
-    Of each image, the `tags` that are not there yet when it is fetched: its own build's, and those of later commands.
-    `command_tags` are those that commands give: a step knows no others.
+    Of each image, the file that builds it, where whoever fetches it finds a local image of its name: one that the same
+    file or the same commands made before. `command_tags` are the names that commands give: a step
+    knows no others.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
-    images: dict[FoundImage, set[str]] = field(default_factory=dict)
+    images: dict[FoundImage, Path | None] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
-    tags: set[str] = field(default_factory=set)
     command_tags: set[str] = field(default_factory=set)
 
 
@@ -84,14 +82,6 @@ class BuildCommands:
     texts: tuple[tuple[int, str], ...] = ()
     buildspec: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
-
-
-def kind_of(path: Path) -> str | None:
-    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for any other file."""
-    if path.name.endswith(".dockerignore"):
-        return None
-    fitting = (kind for kind, patterns in _NAMES.items() for one in patterns if fnmatch.fnmatchcase(path.name, one))
-    return next(fitting, None)
 
 
 def roots_of(paths: Iterable[Path], more: Iterable[Path] = ()) -> tuple[Path, ...]:
@@ -115,11 +105,13 @@ def read_files(
     machine: str,
     commands: BuildCommands | None = None,
     roots: Iterable[Path] = (),
+    *,
+    reached_only: bool = False,
 ) -> Findings:
     """Everything below `paths`, and what `commands` build besides. Raises UsageError for what is not there.
 
     `values` are build arguments in Dockerfiles, and variables in all other files. `roots` are folders of which files
-    may be read besides those of `paths`.
+    may be read besides those of `paths`. `reached_only` leaves out stages that no build needs where there is one.
     """
     paths = list(paths)
     missing = [path for path in (*paths, *roots) if not path.exists()]
@@ -130,21 +122,35 @@ def read_files(
     for path in paths:
         if path.is_dir():
             for found in _walk(path, scan.refuse):
-                scan.add(found, kind_of(found), path)
+                if kind := kind_of(found):
+                    scan.add(found, kind, path)
+                else:
+                    scan.pass_by(found)
         else:
-            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent)
+            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent, is_named=True)
     if commands:
         scan.run(commands)
-    scan.finish()
+    scan.finish(reached_only=reached_only)
     return scan.findings
 
 
 def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """The files that are known by their names; a link that leads nowhere is one of them, a pipe is not."""
+    """The files that are known by their names, or seem to be; a link that leads nowhere is one of them, a pipe not."""
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found = (Path(parent) / name for name in sorted(files))
-        yield from (path for path in found if kind_of(path) and (path.is_file() or not path.exists()))
+        known = (path for path in found if kind_of(path) or look_alike(path))
+        yield from (path for path in known if path.is_file() or not path.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """An image of a stage that one build does without; `is_behind` its target, where no builder looks."""
+
+    file: Path
+    image: NamedImage
+    find: _Find
+    is_behind: bool = False
 
 
 class _Scan:
@@ -152,9 +158,15 @@ class _Scan:
         self._values = values
         self._machine = machine
         self._roots = roots
-        self._dockerfiles: dict[Path, Path] = {}
+        self._named: set[Path] = set()
+        self._passed_by: list[Path] = []
+        self._unasked: dict[Path, tuple[str, Path]] = {}
         self._built: set[Path] = set()
-        self._seen: dict[Path, list[Follow]] = {}
+        self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
+        self._made: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
+        self._settled: frozenset[FoundImage] = frozenset()
+        self._reached: set[tuple[Path, int, str, str]] = set()
+        self._left_out: list[_LeftOut] = []
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
@@ -165,17 +177,28 @@ class _Scan:
             return "dockerfile"
         return "buildspec" if "\nphases:" in f"\n{self._read(path) or ''}" else "compose"
 
-    def add(self, path: Path, kind: str | None, root: Path, follow: Follow = _NOBODY) -> None:
-        """Take in one file; `root` is where a buildspec's commands begin, `follow` the command that led here."""
+    def add(self, path: Path, kind: str, root: Path, *, is_named: bool = False) -> None:
+        """Take in one file that is to be scanned; `root` is where a buildspec's commands begin."""
+        self.findings.files[path] = kind
+        if is_named:
+            self._named.add(path)
+        if kind == "buildspec":
+            self._read_whole(path, kind, root, _NOBODY, {})
+        else:
+            self._unasked[path] = kind, root
+
+    def pass_by(self, path: Path) -> None:
+        """Note a file that only looks like one to be read."""
+        self._passed_by.append(path)
+
+    def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
+        """Take in a file that is no Dockerfile, for the command `follow` that led here, with the images `there`."""
         asked = replace(follow, line=0, path="", kind="")
         seen = self._seen.setdefault(path, [])
-        if asked in seen or kind is None:
-            return
-        seen.append(asked)
+        if any(asked == known and before.keys() <= there.keys() for known, before in seen):
+            return  # what is there for a use is what was there each time
+        seen.append((asked, there))
         self.findings.files[path] = kind
-        if kind == "dockerfile":
-            self._dockerfiles[path] = root
-            return
         text = self._read(path)
         if text is None:
             return
@@ -190,47 +213,115 @@ class _Scan:
                 folder = path.parent
             case _:
                 reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
-        self._take_whole(path, folder, reading, asked, is_in_order=kind == "buildspec")
+        self._take_whole(path, folder, reading, asked, there)
+        if kind == "buildspec":
+            self._note_commands(reading)
 
     def run(self, commands: BuildCommands) -> None:
         """Take in what a build runs."""
         if commands.buildspec:
             project = replace(_NOBODY, values=commands.values)
-            self.add(commands.root / commands.buildspec, "buildspec", commands.root, project)
+            self._read_whole(commands.root / commands.buildspec, "buildspec", commands.root, project, {})
         reader = CommandReader({**commands.values, **self._values}, self._values)
         for line, text in commands.texts:
             reader.read(text, line)
-        self._take_whole(commands.file, commands.root, reader.reading, _NOBODY, is_in_order=True)
+        self._take_whole(commands.file, commands.root, reader.reading, _NOBODY, {})
+        self._note_commands(reader.reading)
 
-    def _take_whole(self, path: Path, folder: Path, reading: Reading, asked: Follow, *, is_in_order: bool) -> None:
-        """Note what a file says that is read as `asked`, and go where it leads: its builds and further files."""
-        self._take(path, reading)
-        if is_in_order:
-            self.findings.command_tags.update(reading.tags, *(build.tags for build in reading.builds))
-        for number, build in enumerate(reading.builds):
+    def _note_commands(self, reading: Reading) -> None:
+        self.findings.command_tags.update(tag for tag in reading.tags if isinstance(tag, str))
+
+    def _take_whole(self, path: Path, folder: Path, reading: Reading, asked: Follow, there: Mapping[str, Path]) -> None:
+        """Note what a file says that is read as `asked`, and go where it leads: its builds and further files.
+
+        `there` are the local images that somebody made before.
+        """
+        made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
+
+        def there_at(number: int) -> dict[str, Path]:
+            return {name: file for name, (position, file) in made.items() if position < number}
+
+        def found_at(number: int) -> _Find:
+            def find(name: str) -> Path | None:
+                position, file = made.get(name, (number, path))
+                return file if position < number else None
+
+            return find
+
+        for position, tag in enumerate(reading.tags):
+            if isinstance(tag, str):
+                names = dict.fromkeys(tagged_names([tag]), path)
+            else:
+                asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
+                names = self._follow(path, folder, asked_file, there_at(position))
+            for name, file in names.items():
+                made.setdefault(name, (position, file))
+        self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
+        self._note_troubles(path, reading)
+        for image in reading.images:
+            self._note_image(path, image, found_at(image.made))
+        for build in reading.builds:
             asked_build = replace(
                 build,
                 builder=build.builder or asked.builder,
                 args={**build.args, **asked.args},
                 platforms=asked.platforms or build.platforms,
             )
-            self._build(path, folder, asked_build, _late_tags(reading, number, is_in_order=is_in_order))
-        for one in reading.follows:
-            builder = one.builder or asked.builder
-            self._follow(path, folder, replace(one, builder=builder, args={**one.args, **asked.args}))
+            self._build(path, folder, asked_build, found_at(build.made))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
-    def finish(self) -> None:
-        """Read the Dockerfiles that no build led to: `docker build` without options, of whichever stage."""
-        for path in self._dockerfiles:
-            if path.resolve() not in self._built and (text := self._read(path)) is not None:
-                circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
-                self._take(path, read_dockerfile(text, circumstances))
+    def finish(self, *, reached_only: bool) -> None:
+        """Read the files by themselves that commands need not have led to.
 
-    def _follow(self, path: Path, folder: Path, follow: Follow) -> None:
+        A file that commands led to keeps the local images that they made. Dockerfiles come last, those that no build
+        led to: `docker build` without options, of whichever stage.
+        """
+        led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
+        for path, (kind, root) in self._unasked.items():
+            if kind == "dockerfile":
+                continue
+            self._settled = settled if path in led_to else frozenset()
+            below = path.with_name(path.name.replace(".override.", ".", 1))
+            there: Mapping[str, Path] = {}
+            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both
+                self._read_whole(below, kind, root, _NOBODY, {})
+                there = self._made[below]
+            self._read_whole(path, kind, root, _NOBODY, dict(there))
+        for path, (kind, _) in self._unasked.items():
+            if kind == "dockerfile" and path.resolve() not in self._built:
+                self._read_alone(path)
+        for left_out in self._left_out:
+            image = left_out.image
+            is_reached = reached_only or _place(left_out.file, image) in self._reached
+            if not is_reached:
+                image = replace(image, is_unreached=True)
+            if not (is_reached and left_out.is_behind):
+                self._note_image(left_out.file, image, left_out.find)
+        read = {path.resolve() for path in self.findings.files}
+        for path in self._passed_by:
+            if not self._is_there(path) or path.resolve() in read:
+                continue
+            if noun := look_alike(path, _glance(path)):
+                message = f"it looks like {noun} and was not read: name it, if it is one"
+                self._trouble(path, Trouble(1, message))
+
+    def _read_alone(self, path: Path) -> None:
+        text = _glance(path) if self._is_there(path) else None
+        if text is not None and not begins_as_dockerfile(text):
+            message = "it is no Dockerfile: its first instruction is neither `FROM` nor `ARG`"
+            is_meant = path in self._named or has_usual_name(path)
+            self._trouble(path, Trouble(1, message, is_fault=is_meant))
+            if not is_meant:
+                del self.findings.files[path]
+        elif (text := self._read(path)) is not None:
+            circumstances = Circumstances(self._values, is_target_known=False, machine=self._machine)
+            self._take(path, read_dockerfile(text, circumstances), lambda _: None)
+
+    def _follow(self, path: Path, folder: Path, follow: Follow, there: Mapping[str, Path]) -> dict[str, Path]:
+        """Take in the files that `follow` names; the names in full that they make."""
         env_files = [_joined(folder, one) for one in follow.env_files]
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path)
@@ -241,8 +332,12 @@ class _Scan:
                 self._trouble(path, Trouble(follow.line, f"`{shown}` {_OUTSIDE}", is_fault=True))
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
+        made: dict[str, Path] = {}
         for target in filter(self._is_there, targets):
-            self.add(target, follow.kind, folder, replace(follow, env_files=tuple(map(str, seen))))
+            asked = replace(follow, env_files=tuple(map(str, seen)))
+            self._read_whole(target, follow.kind, folder, asked, {**there, **made})
+            made |= self._made[target]
+        return made
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; the `.env` there may tell compose of others."""
@@ -254,12 +349,11 @@ class _Scan:
         overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
         return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
 
-    def _build(self, path: Path, folder: Path, build: Build, late: set[str]) -> None:
-        self.findings.tags.update(tag for tag in build.tags if "$" not in tag)
+    def _build(self, path: Path, folder: Path, build: Build, find: _Find) -> None:
         if build.inline is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(build.inline, self._circumstances(build, platform))
-                self._take(path, _of_build(reading, build, line=build.line), late)
+                self._take(path, _of_build(reading, build, line=build.line), find)
             return
         context = folder / build.context
         file = build.dockerfile or "Dockerfile"
@@ -280,7 +374,12 @@ class _Scan:
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(text, self._circumstances(build, platform))
-                self._take(target, _of_build(reading, build), late)
+                of_build = _of_build(reading, build)
+                used = tuple(image for image in of_build.images if not image.is_unused)
+                self._reached.update(_place(target, image) for image in used)
+                self._left_out += [_LeftOut(target, one, find) for one in of_build.images if one.is_unused]
+                self._left_out += [_LeftOut(target, one, find, is_behind=True) for one in of_build.behind]
+                self._take(target, replace(of_build, images=used), find)
 
     def _circumstances(self, build: Build, platform: str | None) -> Circumstances:
         return Circumstances(
@@ -299,10 +398,20 @@ class _Scan:
         pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
         return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
 
-    def _take(self, path: Path, reading: Reading, late: Collection[str] = ()) -> None:
+    def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:
-            self.findings.images.setdefault(FoundImage(path, image), set()).update(late)
-        self.findings.tags.update(tag for tag in reading.tags if "$" not in tag)
+            self._note_image(path, image, find)
+        self._note_troubles(path, reading)
+
+    def _note_image(self, path: Path, image: NamedImage, find: _Find) -> None:
+        found = FoundImage(path, image)
+        if found not in self._settled:
+            reference = parsed(image.name)
+            file = find(tagged_name(reference)) if reference else None
+            known = self.findings.images.get(found, file)
+            self.findings.images[found] = known if file else None
+
+    def _note_troubles(self, path: Path, reading: Reading) -> None:
         for trouble in reading.troubles:
             self._trouble(path, trouble)
 
@@ -336,6 +445,19 @@ class _Scan:
         return None
 
 
+def _glance(path: Path) -> str | None:
+    """The beginning of a text; None where it cannot be had."""
+    try:
+        return read_regular(path, MAX_TEXT).decode(errors="replace")
+    except OSError:
+        return None
+
+
+def _place(file: Path, image: NamedImage) -> tuple[Path, int, str, str]:
+    """Where an image is named, whatever a build makes of it."""
+    return file.resolve(), image.line, image.kind, image.written
+
+
 def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Reading:
     """The images of a Dockerfile as `build` fetches them; `line` where the Dockerfile is part of another file."""
 
@@ -350,20 +472,8 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
         )
 
     troubles = tuple(replace(one, line=line or one.line) for one in reading.troubles)
-    return replace(reading, images=tuple(map(fetched, reading.images)), troubles=troubles)
-
-
-def _late_tags(reading: Reading, number: int, *, is_in_order: bool) -> set[str]:
-    """Names that cannot be there for a build: its own, and with an order those of later builds."""
-    builds, build = reading.builds, reading.builds[number]
-
-    def made_from(one: Build) -> tuple[object, ...]:
-        return one.context, one.dockerfile, one.inline, one.target
-
-    late = builds[number:] if is_in_order else [build]
-    earlier = builds[:number] if is_in_order else [one for one in builds if made_from(one) != made_from(build)]
-    there = {*reading.tags, *(tag for one in earlier for tag in one.tags)}
-    return {tag for one in late for tag in one.tags} - there
+    images, behind = (tuple(map(fetched, found)) for found in (reading.images, reading.behind))
+    return replace(reading, images=images, behind=behind, troubles=troubles)
 
 
 def source_root(path: Path, root: Path) -> Path:

@@ -161,6 +161,26 @@ def test_a_miss_ends_the_build_or_comes_from_its_upstream(start: Start) -> None:
     assert "leaves     1  node:20" in toolkit.run("scan", "--on-miss", "upstream", ".").expect(0).stdout
 
 
+def test_a_stage_that_no_build_needs_fails_a_check_unless_only_what_is_reached_counts(start: Start) -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: ., target: dev}}}\n",
+        "Dockerfile": "FROM nginx:1.16 AS dev\nFROM node:20 AS production\n",
+        "images.yaml": MANIFEST,
+    }
+    toolkit = start(files)
+    done = toolkit.run("scan", "--check", ".").expect(7)
+    assert "unreached    2  node:20" in done.stdout
+    assert "1 use in stages that no build needs (--reached-only): Dockerfile:2" in done.stderr
+    assert "still reach" not in done.stderr
+    verdicts = [one["verdict"] for one in toolkit.run("scan", "--format", "json", ".").document["scan"]["images"]]
+    assert verdicts == ["stays", "unreached"]
+    assert "image-unreached" in toolkit.run("scan", "--format", "sarif", ".").stdout
+    assert "| unreached |" in toolkit.run("scan", "--format", "markdown", ".").stdout
+    toolkit.run("scan", "--check", "--reached-only", ".").expect(0)
+    toolkit.run("init", "--force").expect(0)
+    toolkit.run("scan", "--check", ".").expect(0)
+
+
 def test_the_strategies_are_those_of_the_table() -> None:
     assert {one.value for one in StrategyName} == {one.value for one in Strategy} - {"none"}
 

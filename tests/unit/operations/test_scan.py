@@ -13,7 +13,7 @@ from toolkit.codebuild.coverage import Builder, Daemon, Strategy, Verdict
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import ManifestUnusable, Refused, UsageError
 from toolkit.operations.scan import Scan, ScanOptions, scan, write_additions
-from toolkit.operations.scan_files import kind_of
+from toolkit.operations.scan_names import kind_of, look_alike
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
 
@@ -41,7 +41,28 @@ def names(report: ScanReport) -> list[str]:
         ("Dockerfile.web", "dockerfile"),
         ("web.Dockerfile", "dockerfile"),
         ("Containerfile", "dockerfile"),
+        ("Containerfile.web", "dockerfile"),
+        ("web.Containerfile", "dockerfile"),
+        ("web.dockerfile", "dockerfile"),
+        ("dockerfile", "dockerfile"),
+        ("Dockerfile-web", "dockerfile"),
+        ("Dockerfile_web", "dockerfile"),
+        ("Dockerfile2", "dockerfile"),
+        ("Dockerfile.go", "dockerfile"),
         ("Dockerfile.dockerignore", None),
+        ("Dockerfile.1.md", None),
+        ("Dockerfile.J2", None),
+        ("Dockerfile~", None),
+        ("my-Dockerfile", None),
+        ("compose-ci.yaml", "compose"),
+        ("Compose.yml", "compose"),
+        ("docker-compose_ci.yml", "compose"),
+        ("docker-composeci.yml", "compose"),
+        ("composer.yml", None),
+        ("docker-compose.yml.j2", None),
+        ("docker-bake-ci.hcl", "bake"),
+        ("web.bake.json", "bake"),
+        ("web_buildspec.yml", "buildspec"),
         ("compose.yaml", "compose"),
         ("compose.override.yml", "compose"),
         ("docker-compose.yml", "compose"),
@@ -58,6 +79,104 @@ def names(report: ScanReport) -> list[str]:
 )
 def test_files_are_known_by_their_names(name: str, kind: str | None) -> None:
     assert kind_of(Path(name)) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "noun"),
+    [
+        ("my-Dockerfile", "a Dockerfile"),
+        ("Dockerfile.1.md", "a Dockerfile"),
+        ("Containerfile.tmpl", "a Dockerfile"),
+        ("my.Dockerfile.ci", "a Dockerfile"),
+        ("test_dockerfile.py", None),
+        ("test_dockerfile_names.py", None),
+        ("about-dockerfiles.md", None),
+        ("Dockerfile", None),
+        ("Dockerfile.dockerignore", None),
+        ("ci.docker-compose.yml", "a compose file"),
+        ("docker-compose.yaml.dist", "a compose file"),
+        ("composer.yml", None),
+        ("bake.hcl", "a bake file"),
+        ("ci-bake.json", "a bake file"),
+        ("handbake.json", None),
+        ("mybuildspec.yml", "a buildspec"),
+        ("images.yaml", None),
+    ],
+)
+def test_what_looks_like_a_file_to_be_read_is_told_from_the_rest(name: str, noun: str | None) -> None:
+    assert look_alike(Path(name)) == noun
+
+
+def test_a_binary_file_is_one_line_and_other_text_than_utf_8_is_a_fault() -> None:
+    Path("Dockerfile.bin").write_bytes(b"\x7fELF\0\xff\n" * 300)
+    Path("Dockerfile.latin").write_bytes(b"FROM a\n# \xe4\n")
+    assert [(one.file, one.line, one.is_fault) for one in scanned({}).report.troubles] == [
+        ("Dockerfile.bin", 1, False),
+        ("Dockerfile.latin", 2, True),
+    ]
+
+
+def test_what_looks_like_a_dockerfile_is_one_line_unless_a_build_reads_it() -> None:
+    files = {
+        "Dockerfile.tmpl": "FROM {{ base }}\n{% if x %}\n{% endif %}\n",
+        "my-Dockerfile": "FROM nginx:1.16\n",
+        "buildspec.yml": _buildspec("docker build -f my-Dockerfile ."),
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert report.is_clean
+    assert names(report) == ["my-Dockerfile:1 docker.io/library/nginx:1.16"]
+    assert [f"{one.file}: {one.message}" for one in report.troubles] == [
+        "Dockerfile.tmpl: it looks like a Dockerfile and was not read: name it, if it is one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_listed"),
+    [
+        ("ci_compose.yaml", "command: docker compose\n", False),
+        ("ci_compose.yaml", "name: x\nservices:\n  a: {image: b}\n", True),
+        ("compose.yaml.tmpl", "services:\n{% for x in y %}\n", True),
+        ("bake.json", '{"oven": 1}', False),
+        ("bake.json", '{"target": {}}', True),
+        ("bake.hcl", 'target "x" {}\n', True),
+        ("mybuildspec.yml", "version: 0.2\nphases: {}\n", True),
+        ("mybuildspec.yml", "about: buildspecs\n", False),
+        ("Dockerfile.md", "# About\n", True),
+    ],
+)
+def test_only_what_looks_like_one_inside_too_is_listed(name: str, text: str, is_listed: bool) -> None:
+    report = scanned({name: text}).report
+    assert [one.file for one in report.troubles] == ([name] if is_listed else [])
+    assert not report.faults
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# About\n\nText.\nMore text.\n", "from x import y\nfrom z import a\n", "package main\n\nfunc x() {}\n", "MZ\0\1\n\2\n", ""],
+)  # fmt: skip
+def test_a_text_that_is_no_dockerfile_is_one_line_and_a_fault_only_where_one_is_meant(text: str) -> None:
+    for name, is_fault in (("Dockerfile.x", False), ("Dockerfile", True), ("web.Dockerfile", True)):
+        report = scanned({name: text}, name.replace("Dockerfile.x", ".")).report
+        assert [(one.file, one.is_fault) for one in report.troubles] == [(name, is_fault)]
+        assert (name in report.files) == is_fault
+        assert not report.uses
+        assert scanned({name: text}, name).report.faults
+        Path(name).unlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffFROM a:1\n",
+        "# x\r\n\r\narg V=1\r\nFROM a:$V\r\n",
+        "# escape=`\nFROM `\n a:1\n",
+        "FROM --platform=linux/amd64 a:1 as x\n",
+        "# syntax=acme/x:1\nINCLUDE other\nFROM a:1\n",
+    ],
+)
+def test_a_dockerfile_is_known_by_its_first_instruction(text: str) -> None:
+    assert "docker.io/library/a:1" in [use.reference for use in scanned({"Dockerfile.x": text}).report.uses]
 
 
 def test_folders_of_other_peoples_code_and_links_are_left_out() -> None:
@@ -155,7 +274,13 @@ def test_names_that_builds_give_are_not_fetched() -> None:
         ({"buildspec.yml": "docker build .; docker build -t nginx:1.27 web"}, {"Dockerfile"}),
         ({"buildspec.yml": "docker tag x nginx:1.27; docker build -t nginx:1.27 ."}, set()),
         ({"compose.yaml": "services: {a: {image: 'nginx:1.27', build: .}}"}, {"Dockerfile"}),
-        ({"compose.yaml": "services: {a: {build: .}, b: {image: 'nginx:1.27', build: web}}"}, set()),
+        ({"buildspec.yml": "docker build .; docker tag x nginx:1.27"}, {"Dockerfile"}),
+        ({"buildspec.yml": "docker run nginx:1.27; docker build -t nginx:1.27 web"}, {"buildspec.yml"}),
+        ({"buildspec.yml": "docker build -t nginx:1.27 web; docker run nginx:1.27"}, set()),
+        ({"compose.yaml": "services: {b: {image: 'nginx:1.27', build: web}, a: {build: .}}"}, set()),
+        ({"compose.yaml": "services: {a: {build: .}, b: {image: 'nginx:1.27', build: web}}"}, {"Dockerfile"}),
+        ({"compose.yaml": "services: {a: {image: 'nginx:1.27'}, b: {image: 'nginx:1.27', build: web}}"}, set()),
+        ({"docker-bake.json": '{"target": {"b": {"tags": ["nginx:1.27"], "context": "web"}, "a": {}}}'}, {"Dockerfile"}),
         ({"compose.yaml": "services: {a: {image: 'nginx:1.27', build: .}, b: {image: 'nginx:1.27', build: .}}"}, {"Dockerfile"}),
         ({"docker-bake.json": '{"target": {"a": {"tags": ["nginx:1.27"]}}}'}, {"Dockerfile"}),
     ],
@@ -168,23 +293,142 @@ def test_a_build_does_not_start_from_what_it_or_a_later_command_makes(files: dic
     assert report.missing == (("nginx:1.27",) if leaving else ())
 
 
+BASE = "services: {base: {image: own/base, build: base}}"
+USER = "services: {x: {build: web}, y: {image: own/base}}"
+
+
+@pytest.mark.parametrize(
+    ("files", "leaving"),
+    [
+        ({"a/compose.yaml": BASE.replace("build: base", "build: ../base")}, ["web/Dockerfile:1"]),
+        ({"a/compose.yaml": BASE.replace("build: base", "build: ../base"), "b.bake.hcl": 'target "x" {\n  context = "web"\n}\n'}, ["web/Dockerfile:1"]),
+        ({"base.yml": BASE, "compose.yaml": USER}, ["compose.yaml:1", "web/Dockerfile:1"]),
+        ({"buildspec.yml": "docker build -t own/base base", "compose.yaml": USER}, ["compose.yaml:1", "web/Dockerfile:1"]),
+        ({"buildspec.yml": "docker build -t own/base base; docker compose up", "compose.yaml": USER}, []),
+        ({"buildspec.yml": "docker compose up; docker build -t own/base base", "compose.yaml": USER}, ["compose.yaml:1", "web/Dockerfile:1"]),
+        ({"buildspec.yml": "docker compose -f base.yml -f compose.yaml up", "base.yml": BASE, "compose.yaml": USER}, []),
+        ({"buildspec.yml": "docker compose -f base.yml build; docker build web", "base.yml": BASE}, []),
+        ({"buildspec.yml": "docker build web; docker compose -f base.yml build", "base.yml": BASE}, ["web/Dockerfile:1"]),
+        (
+            {
+                "buildspec.yml": "docker buildx build -t own/base base; docker buildx build web",
+                "compose.yaml": "services: {web: {build: web}}",
+            },
+            ["web/Dockerfile:1"],
+        ),
+        ({"compose.yaml": BASE, "compose.override.yaml": USER}, []),
+        ({"compose.yaml": BASE, "compose.ci.yaml": USER}, ["compose.ci.yaml:1", "web/Dockerfile:1"]),
+        ({"compose.yaml": f"include: [base.yml]\n{USER}", "base.yml": BASE}, []),
+    ],
+)  # fmt: skip
+def test_built_here_is_what_the_same_file_or_command_built_before(files: dict[str, str], leaving: list[str]) -> None:
+    texts = {name: _buildspec(text) if name == "buildspec.yml" else text for name, text in files.items()}
+    texts |= {"base/Dockerfile": "FROM nginx:1.16\n", "web/Dockerfile": "FROM own/base\n", "images.yaml": MANIFEST}
+    report = scanned(texts, "base.yml" if "base.yml" in files else ".", ".").report
+    assert sorted({f"{use.file}:{use.line}" for use in report.lost}) == leaving
+
+
+def test_one_build_that_finds_no_local_image_makes_the_dockerfile_leave() -> None:
+    files = {
+        "a.compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: web}}",
+        "b.compose.yaml": "services: {web: {build: web}}",
+        "base/Dockerfile": "FROM nginx:1.16\n",
+        "web/Dockerfile": "FROM own/base\n",
+        "images.yaml": MANIFEST,
+    }
+    assert [use.built_by for use in scanned(files, "a.compose.yaml").report.uses] == [None, "a.compose.yaml"]
+    assert [use.file for use in scanned(files, "a.compose.yaml", "b.compose.yaml").report.lost] == ["web/Dockerfile"]
+
+
 def _buildspec(command: str) -> str:
     return f"version: 0.2\nphases:\n  build:\n    commands:\n      - {command}\n"
 
 
-def test_a_stage_that_no_build_needs_is_skipped_but_counts_where_no_build_is_known() -> None:
+STAGES = "FROM a:1 AS dev\nFROM nginx:1.16 AS prod\nCOPY --from=b:1 / /\nFROM c:1 AS test\nCOPY --from=prod / /\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "unreached"),
+    [
+        ({"compose.yaml": "services: {web: {build: {context: web, target: dev}}}"}, ["b:1", "c:1"]),
+        ({"compose.yaml": "services: {web: {build: {context: web, target: prod}}}"}, ["a:1", "c:1"]),
+        ({"compose.yaml": "services: {web: {build: {context: web, target: test}}}"}, ["a:1"]),
+        ({"compose.yaml": "services: {web: {build: web}}"}, ["a:1"]),
+        ({"compose.yaml": "services: {web: {build: {context: web, target: $OTHER}}}"}, []),
+        ({"docker-bake.json": '{"target": {"a": {"context": "web", "target": "dev"}, "b": {"context": "web"}}}'}, []),
+        ({"buildspec.yml": "docker build --target dev web"}, ["b:1", "c:1"]),
+        (
+            {
+                "buildspec.yml": "docker build --target dev web",
+                "compose.yaml": "services: {x: {build: {context: web, target: prod}}}",
+            },
+            ["c:1"],
+        ),
+    ],
+)
+def test_a_stage_that_no_build_needs_is_unreached(files: dict[str, str], unreached: list[str]) -> None:
+    texts = {name: _buildspec(text) if name == "buildspec.yml" else text for name, text in files.items()}
+    texts |= {"web/Dockerfile": STAGES, "images.yaml": MANIFEST}
+    found = scanned(texts)
+    assert sorted({use.written for use in found.report.lost if use.is_unreached}) == unreached
+    lost = {use.written for use in found.report.lost}
+    assert lost == {"a:1", "b:1", "c:1"}
+    assert [entry.text for entry in found.additions] == ["a:1", "b:1", "c:1"]
+    reached = scanned(texts, reached_only=True)
+    assert {use.written for use in reached.report.lost} == lost - set(unreached)
+    assert {entry.text for entry in reached.additions} == lost - set(unreached)
+    assert not any(use.is_unreached for use in reached.report.uses)
+
+
+def test_the_legacy_builder_reaches_every_stage_before_its_target() -> None:
     files = {
-        "compose.yaml": "services: {web: {build: {context: web, target: prod}}}",
-        "web/Dockerfile": "FROM a:1 AS dev\nFROM nginx:1.16 AS prod\nFROM b:1 AS test\n",
+        "buildspec.yml": _buildspec("DOCKER_BUILDKIT=0 docker build --target prod web"),
+        "web/Dockerfile": STAGES,
         "images.yaml": MANIFEST,
     }
-    found = scanned(files)
-    assert found.report.is_clean
-    assert not found.additions
-    assert [use.outcome.verdict for use in found.report.uses] == [Verdict.IGNORED, Verdict.STAYS]
-    Path("compose.yaml").unlink()
-    del files["compose.yaml"]
-    assert scanned(files).report.missing == ("a:1", "b:1")
+    lost = scanned(files).report.lost
+    assert [(use.written, use.is_unreached) for use in lost] == [("a:1", False), ("b:1", False), ("c:1", True)]
+
+
+def test_an_unreached_stage_passes_once_its_images_are_mirrored() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: ., target: dev}}}",
+        "Dockerfile": "FROM nginx:1.16 AS dev\nFROM nginx:1.27\n",
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert [(use.written, use.is_unreached) for use in report.lost] == [("nginx:1.27", True)]
+    assert not report.upstreams
+    assert scanned({**files, "images.yaml": MANIFEST.replace("1.16", "1.16, nginx:1.27")}).report.is_clean
+
+
+def test_a_stage_that_no_build_needs_has_the_arguments_of_the_builds() -> None:
+    files = {
+        "compose.yaml": "services: {web: {build: {context: ., target: dev, args: {V: '2'}}}}",
+        "Dockerfile": "ARG V=1\nFROM nginx:1.16 AS dev\nFROM a:$V\n",
+    }
+    assert names(scanned(files).report)[1:] == ["Dockerfile:3 docker.io/library/a:2"]
+
+
+def test_an_image_of_a_stage_is_used_or_ignored_where_a_build_needs_it() -> None:
+    files = {
+        "compose.yaml": "services: {a: {build: .}, b: {build: {context: ., target: dev, args: {V: '1'}}}}",
+        "Dockerfile": "FROM nginx:1.16 AS dev\nFROM nginx:1.16\n",
+        "images.yaml": MANIFEST,
+    }
+    report = scanned(files).report
+    assert report.is_clean
+    assert {(use.line, use.outcome.verdict) for use in report.uses} == {
+        (1, Verdict.IGNORED),
+        (1, Verdict.STAYS),
+        (2, Verdict.STAYS),
+    }
+
+
+def test_every_stage_counts_where_no_build_is_known() -> None:
+    report = scanned({"web/Dockerfile": STAGES, "images.yaml": MANIFEST}).report
+    assert report.missing == ("a:1", "b:1", "c:1")
+    assert not any(use.is_unreached for use in report.uses)
 
 
 BUILDSPEC = "version: 0.2\nphases:\n  build:\n    commands:\n"
@@ -302,7 +546,7 @@ def test_every_stage_counts_where_the_target_is_not_known() -> None:
         "images.yaml": MANIFEST,
     }
     assert [use.written for use in scanned(files).report.lost] == ["nginx:1.27"]
-    assert scanned(files, values={"STAGE": "one"}).report.is_clean
+    assert scanned(files, values={"STAGE": "one"}, reached_only=True).report.is_clean
 
 
 def test_named_contexts_take_the_place_of_images() -> None:

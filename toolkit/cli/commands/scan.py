@@ -123,6 +123,13 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Exit 7 unless every build stays home and every file is understood.")
     ] = False,
+    reached_only: Annotated[
+        bool,
+        typer.Option(
+            "--reached-only",
+            help="Leave out stages that no build needs, of Dockerfiles that some build reads.",
+        ),
+    ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="Add what is missing to the manifest's own `images`, and scan again.")
     ] = False,
@@ -149,6 +156,7 @@ def command(
             machine=machine and read_platform(machine),
             daemon=Daemon(read_version(docker)),
             roots=tuple(root or []),
+            reached_only=reached_only,
         )
         found = scan(options)
         if write and found.additions:
@@ -215,9 +223,12 @@ def _refusal(report: ScanReport) -> Exception:
     from toolkit.errors import Refused
 
     leaving = [f"{host} ({format_count(count, 'use')})" for host, count in sorted(report.upstreams.items())]
-    others = sum(word_of(use) != "leaves" for use in report.lost)
+    words = [word_of(use) for use in report.lost]
+    others = sum(word not in ("leaves", "unreached") for word in words)
+    unreached = words.count("unreached")
     parts = [f"builds would still reach {', '.join(leaving)}"] if leaving else []
     parts += [f"{format_count(others, 'use')} of images would fail or cannot be known"] if others else []
+    parts += [f"{format_count(unreached, 'use')} in stages that no build needs (--reached-only)"] if unreached else []
     parts += [f"{format_count(len(report.faults), 'line')} not understood"] if report.faults else []
     first = [f"{use.file}:{use.line}" for use in report.lost]
     first += [f"{fault.file}:{fault.line}" for fault in report.faults]

@@ -15,6 +15,7 @@ _RULES = {
     "image-wrong-platform": "An image of another platform than the one that was asked for is used.",
     "image-refused": "The build fails, because the image cannot be had.",
     "image-unknown": "Which image is fetched cannot be known.",
+    "image-unreached": "A stage that no build of these files needs names an image that would not be fetched from ECR.",
     "build-fault": "The file cannot be built, or what it fetches cannot be seen.",
     "not-read": "Something that may fetch images is not read.",
 }
@@ -23,6 +24,7 @@ _RULE_OF = {
     "wrong": "image-wrong-platform",
     "refused": "image-refused",
     "unknown": "image-unknown",
+    "unreached": "image-unreached",
 }
 
 

@@ -12,17 +12,33 @@ from toolkit.codebuild.coverage import Strategy, Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.oci.reference import Reference
 
-_STYLES = {"stays": "green", "ignored": "dim", "leaves": "red", "wrong": "red", "refused": "yellow", "unknown": "red"}
+_STYLES = {
+    "stays": "green",
+    "ignored": "dim",
+    "leaves": "red",
+    "wrong": "red",
+    "refused": "yellow",
+    "unknown": "red",
+    "unreached": "yellow",
+}
 _SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy not in (Strategy.NONE, Strategy.LOGIN))
 
 
 def word_of(use: ScannedUse) -> str:
-    """The verdict in one word; `unknown` where nobody can tell what is fetched."""
+    """The verdict in one word; `unknown` where nobody can tell what is fetched, `unreached` where no build needs it."""
+    if use.is_unreached and not use.is_kept:
+        return "unreached"
     return use.outcome.verdict.value if use.is_read else "unknown"
 
 
 def reason_of(use: ScannedUse) -> str:
     """Why it is not kept home, as one clause."""
+    if use.is_unreached and not use.is_kept:
+        return f"no build that was found needs its stage; for one that does: {_reason_of_built(use)}"
+    return _reason_of_built(use)
+
+
+def _reason_of_built(use: ScannedUse) -> str:
     if use.is_read:
         return use.outcome.why
     if use.unset:
@@ -64,6 +80,7 @@ def _use_document(use: ScannedUse) -> dict[str, object]:
         "pulls_always": use.pulls_always,
         "unset_variables": list(use.unset),
         "mirror": mirror and {"entry": mirror.path, "repository": mirror.repository, "tag": mirror.tag},
+        "built_by": use.built_by,
         "builder": use.builder.value,
         "builder_is_named": use.is_builder_named,
         "verdict": word_of(use),
@@ -148,6 +165,7 @@ def _use_lines(uses: list[ScannedUse], width: int, paint: Paint) -> Iterator[str
     about = ", ".join(dict.fromkeys(part for one in uses for part in _about(one)))
     yield f"  {paint(_STYLES[word], word.ljust(7))} {use.line:>4}  {visible(_shown_name(use))}  ({visible(about)})"
     beneath = [f"mirrored by {use.mirror.path} in {use.mirror.repository}:{use.mirror.tag}"] if use.mirror else []
+    beneath += [f"built by {visible(use.built_by)}"] if use.built_by else []
     beneath.append(reason_of(use))
     if not use.is_kept:
         beneath.append(f"-> {use.remedy or _others(use)}")
@@ -195,6 +213,7 @@ _MEANINGS = {
     "wrong": "for the wrong platform",
     "refused": "refused",
     "unknown": "unknown",
+    "unreached": "in stages that no build reaches",
 }
 
 

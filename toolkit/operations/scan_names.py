@@ -1,0 +1,88 @@
+"""Which files a scan reads, by their names, and which only look as if they were meant.
+
+Dockerfiles and compose files are known as Renovate's managers `dockerfile` and `docker-compose` know them, in any case;
+bake files as `docker buildx bake` finds them, and with a word more. What has the word of a kind in its name and is not
+read is named by the scan, so that nobody takes it for read.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_DOCUMENTS = "md|markdown|rst|adoc|html?|pdf|png|svg|jpe?g|gif"
+_TEMPLATES = "j2|jinja2?|tmpl|tpl|template|in|erb|ejs|mustache|hbs|gotmpl|m4|mako"
+_LEFT_OVERS = "orig|rej|bak|swp|patch|diff|gz|zip|tar"
+_IS_NONE = re.compile(rf".*(\.({_DOCUMENTS}|{_TEMPLATES}|{_LEFT_OVERS})|~)", re.IGNORECASE)
+
+_KINDS = {
+    "dockerfile": re.compile(r"(.*\.)?(docker|container)file|(docker|container)file.*", re.IGNORECASE),
+    "compose": re.compile(r"(docker-)?compose(?!rs?\b).*\.ya?ml", re.IGNORECASE),
+    "bake": re.compile(r"docker-bake.*\.(hcl|json)|.*\.bake\.(hcl|json)", re.IGNORECASE),
+    "buildspec": re.compile(r"buildspec.*\.ya?ml|.*[._-]buildspec\.ya?ml", re.IGNORECASE),
+}
+_SOURCES = "py|go|rs|tsx?|jsx?|java|kt|rb|cs|c|h|cpp|json|ya?ml|toml|sh|lua|vim|txt"
+_LOOK_ALIKE = {
+    "a Dockerfile": (
+        re.compile(
+            rf"^(docker|container)file|(docker|container)file$|"
+            rf"[._-](docker|container)file[._-](?!(.*\.)?({_SOURCES}|{_DOCUMENTS})$)",
+            re.IGNORECASE,
+        ),
+        re.compile(""),
+    ),
+    "a compose file": (
+        re.compile(r"compose(?!rs?\b).*\.ya?ml", re.IGNORECASE),
+        re.compile(r"^(services|include)\s*:", re.MULTILINE),
+    ),
+    "a bake file": (
+        re.compile(r"(^|[._-])bake([._-].*)?\.(hcl|json)", re.IGNORECASE),
+        re.compile(r"^target\s|\"target\"\s*:", re.MULTILINE),
+    ),
+    "a buildspec": (
+        re.compile(r"buildspec.*\.(ya?ml|json)", re.IGNORECASE),
+        re.compile(r"^(phases|batch)\s*:|\"phases\"\s*:", re.MULTILINE),
+    ),
+}
+"""What a name has in it, and a line of the text: a reference page of `docker compose` is no compose file."""
+
+_USUAL = re.compile(r"(.*\.)?(docker|container)file", re.IGNORECASE)
+
+_FIRST_OF_DOCKERFILE = re.compile(r"(arg|from)\s.*[\\`]|arg\s+\w.*|from\s+(--\S+\s+)*\S+(\s+as\s+\S+)?", re.IGNORECASE)
+_SYNTAX = re.compile(r"\s*#\s*syntax\s*=", re.IGNORECASE)
+
+
+def kind_of(path: Path) -> str | None:
+    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for any other file."""
+    if path.name.endswith(".dockerignore") or _IS_NONE.fullmatch(path.name):
+        return None
+    return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(path.name)), None)
+
+
+def look_alike(path: Path, text: str | None = None) -> str | None:
+    """What a file that is not read looks like, by its name and, where that is known, its text.
+
+    None for one that is read, and for one that nobody takes for any.
+    """
+    if path.name.endswith(".dockerignore") or kind_of(path):
+        return None
+    fitting = (
+        noun
+        for noun, (name, line) in _LOOK_ALIKE.items()
+        if name.search(path.name) and (text is None or line.search(text))
+    )
+    return next(fitting, None)
+
+
+def has_usual_name(path: Path) -> bool:
+    """Whether a file cannot be anything but a Dockerfile: `Dockerfile.py` may be the module of a program."""
+    return _USUAL.fullmatch(path.name) is not None
+
+
+def begins_as_dockerfile(text: str) -> bool:
+    """Whether the first instruction is one that a Dockerfile may begin with, or a frontend is asked for that knows."""
+    lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
+    if _SYNTAX.match(lines[0]):
+        return True
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return "\0" not in text and _FIRST_OF_DOCKERFILE.fullmatch(first) is not None
