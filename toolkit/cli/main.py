@@ -55,7 +55,7 @@ def run() -> NoReturn:
         prepare_streams()
         named = [name for name in sys.argv[1:2] if name in COMMANDS]
         leave(make_app(named or COMMANDS)())
-    except Exception as error:
+    except Exception as error:  # before the boundary stands: a limit of the machine is said, all else is raised
         sentence = exhausted(error)
         if sentence is None:
             raise
