@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
-
-from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

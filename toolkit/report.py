@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.plan.model import InfraChange, Plan

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
@@ -17,7 +18,6 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.docker_config import registry_of
 from toolkit.oci.errors import CredentialUnusable
 from toolkit.oci.reference import ECR_HOST_PART
-from toolkit.oci.values import dataclass
 
 # The host names its region in every partition.
 # And ends in a domain of AWS: anybody may call a host of his own `123456789012.dkr.ecr.eu-west-1.evil.example`.

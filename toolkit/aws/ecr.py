@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
-from toolkit.oci.values import dataclass
 from toolkit.plan.existing import ExistingRepository
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -33,7 +34,6 @@ from toolkit.cli.streams import encode
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan

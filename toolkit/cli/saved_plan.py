@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from toolkit.cli.checkout import Checkout, find_checkout
 from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven
-from toolkit.oci.values import dataclass
 from toolkit.operations.load import desired_of
 from toolkit.operations.plan import Planned
 from toolkit.plan.confidential import secret_looking

@@ -16,12 +16,12 @@ import re
 import struct
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.oci.local_files import read_regular
-from toolkit.oci.values import dataclass
 
 MOST_BYTES = 256 * 2**20
 """More than that is another file by mistake: a plan of 1,000 repositories has a hundredth of it."""

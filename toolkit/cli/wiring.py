@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,7 +23,6 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import CredentialUnusable, OciError
 from toolkit.oci.transport import Transport
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.oci.alternatives import AlternativeSources

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-
-from toolkit.oci.values import dataclass
+from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[a-z][A-Za-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*)*(@sha256:[0-9a-f]{64})?")
 

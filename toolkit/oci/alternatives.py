@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.oci.descriptor import Descriptor
@@ -28,7 +29,6 @@ from toolkit.oci.errors import (
 )
 from toolkit.oci.pull_limits import Upstream
 from toolkit.oci.reference import DOCKER_HUB, Reference, Repository, without_credential
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.oci.client import ManifestHead

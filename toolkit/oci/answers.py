@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from toolkit.oci.errors import (
@@ -18,7 +18,6 @@ from toolkit.oci.errors import (
     registry_words,
 )
 from toolkit.oci.masking import cleaned
-from toolkit.oci.values import dataclass
 
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from toolkit.oci.endpoints import is_loopback, origin
-from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

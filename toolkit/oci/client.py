@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from toolkit.oci.answers import Answer, Headers, PullLimit, read_next_page, read_pull_limit, read_tag_page, refusal
@@ -32,7 +32,6 @@ from toolkit.oci.errors import (
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.token_exchange import Authorizer, Scopes
 from toolkit.oci.transport import Transport
-from toolkit.oci.values import dataclass
 
 __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 

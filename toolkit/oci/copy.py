@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -32,7 +33,6 @@ from toolkit.oci.errors import (
 from toolkit.oci.filtered_index import read_provenance, selection_text
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import ImageTree, check_platform
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import DigestMismatch, InvalidPlatform, SizeMismatch
-from toolkit.oci.values import dataclass
 
 Annotations = tuple[tuple[str, str], ...]
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from toolkit.oci.descriptor import Annotations, Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest, InvalidDocument, UnsupportedDocument
-from toolkit.oci.values import dataclass
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

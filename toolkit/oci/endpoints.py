@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from toolkit.oci.errors import InvalidEndpoints
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS
-from toolkit.oci.values import dataclass
 
 _DOCKER_HUB_URL = f"https://{HUB_HOSTS[0]}"
 _HINT = "Write `pattern=URL` pairs with spaces between them, such as `docker.io=http://127.0.0.1:5000`."

@@ -11,9 +11,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
-
-from toolkit.oci.values import dataclass
 
 Kind = Literal["read", "write", "stream"]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from toolkit.oci.values import dataclass
 
 # A signed address of storage has some kilobytes.
 _LONGEST_LINE = 64 * 1024

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidReference
 from toolkit.oci.reference import Reference, Repository
-from toolkit.oci.values import dataclass
 
 LAYOUTS = "oci:"
 

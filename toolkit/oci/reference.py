@@ -8,12 +8,11 @@ Docker, no tag is filled in, host names are lower-cased, and every host of Docke
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest, InvalidReference
-from toolkit.oci.values import dataclass
 
 DOCKER_HUB = "docker.io"
 HUB_HOSTS = ("registry-1.docker.io", "registry.hub.docker.com")

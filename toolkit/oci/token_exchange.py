@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from toolkit.oci.answers import Answer
@@ -29,7 +29,6 @@ from toolkit.oci.endpoints import Endpoints, own_url
 from toolkit.oci.errors import RegistryError, Unauthorized
 from toolkit.oci.masking import remember_password, remember_token
 from toolkit.oci.transport import Transport
-from toolkit.oci.values import dataclass
 
 Scopes = tuple[str, ...]
 

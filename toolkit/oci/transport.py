@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -24,7 +25,6 @@ from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequ
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.masking import cleaned
 from toolkit.oci.proxies import proxy_for, read_proxies
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.oci.proxied_connections import ProxiedConnections

@@ -7,14 +7,13 @@ side by side, or one after the other by `read_tree`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse, read_object
 from toolkit.oci.errors import InvalidDocument, MissingPlatform
 from toolkit.oci.filtered_index import filter_index
-from toolkit.oci.values import dataclass
 
 # An index that points to indexes is rare, deeper is an attack.
 _DEEPEST = 4

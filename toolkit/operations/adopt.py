@@ -13,12 +13,12 @@ taken back, and the plan shows whatever is still to be set. What is not in AWS a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
 from toolkit.errors import UsageError
 from toolkit.events import NoticeGiven
-from toolkit.oci.values import dataclass
 from toolkit.operations.services import AWS_LOOK_UPS, Services
 from toolkit.plan.adoption import (
     encryption_refusal,

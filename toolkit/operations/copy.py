@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.errors import AccessDenied, Refused
@@ -11,7 +12,6 @@ from toolkit.events import Emit, ImageFailed
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
-from toolkit.oci.values import dataclass
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
 from toolkit.operations.steps import step
 from toolkit.plan.observed import SourceFault

@@ -8,9 +8,9 @@ build is renamed or removed, unless what holds something may be destroyed too.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.oci.values import dataclass
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import Instance, instance_of, log_group_address

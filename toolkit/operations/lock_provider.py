@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import Refused
-from toolkit.oci.values import dataclass
 from toolkit.plan.desired import Desired
 from toolkit.terraform.provider_lock import ProviderChoice, ProviderLock, locked_version
 

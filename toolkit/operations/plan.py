@@ -8,11 +8,10 @@ signatures of an index that was never read.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from toolkit.events import NoticeGiven
-from toolkit.oci.values import dataclass
 from toolkit.operations.adopt import check_patterns, heal
 from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.guards import find_account, refuse_other_place

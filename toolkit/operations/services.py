@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit
 from toolkit.oci.auth import CredentialUse
-from toolkit.oci.values import dataclass
 from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.on_budget import OnBudget

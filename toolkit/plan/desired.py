@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.manifest.build_parts import (

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
-
-from toolkit.oci.values import dataclass
+from dataclasses import dataclass, field
 
 LIFECYCLE_POLICY = "lifecycle policy"
 REPOSITORY_POLICY = "repository policy"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
-from toolkit.oci.values import dataclass
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.seed_action import SeedAction

@@ -6,7 +6,7 @@ Nothing here costs a counted pull but an index that was never read and whose sig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Repository
-from toolkit.oci.values import dataclass
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage

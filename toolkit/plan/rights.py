@@ -15,12 +15,12 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import prod
 from typing import Any
 
-from toolkit.oci.values import dataclass
 from toolkit.plan.model import Grant
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")

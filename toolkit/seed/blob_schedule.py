@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Repository
-from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

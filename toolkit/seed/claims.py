@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Repository
-from toolkit.oci.values import dataclass
 
 Place = tuple[Repository, Digest]
 

@@ -7,6 +7,7 @@ has read yet is read here: one counted pull, which the copy then saves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.oci.client import ManifestHead
@@ -26,7 +27,6 @@ from toolkit.oci.errors import (
 )
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.reference import Reference, Repository
-from toolkit.oci.values import dataclass
 from toolkit.plan.observed import SourceFault
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ The side decides as much as the cause: a `404` at the source is the manifest's m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, ToolkitError
 from toolkit.oci import errors as oci
 from toolkit.oci.copy import CopyError
-from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

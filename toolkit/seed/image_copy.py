@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from toolkit.errors import ToolkitError
 from toolkit.events import ImageFinished, ImageProgressed, RetryScheduled
 from toolkit.oci.copy import BlobFate, CopyError, CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.tree import ImageTree, TreeReader
-from toolkit.oci.values import dataclass
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.blob_schedule import Need
 

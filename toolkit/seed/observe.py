@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,7 +26,6 @@ from toolkit.oci.errors import NotFound, OciError
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import TreeReader, read_tree
-from toolkit.oci.values import dataclass
 from toolkit.plan.observed import (
     DestinationImage,
     Observed,

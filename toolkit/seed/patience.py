@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
 from toolkit.oci.copy import CopyError
 from toolkit.oci.errors import DigestMismatch, NotAsCopied, NotFound, OciError, RegistryError, SizeMismatch
 from toolkit.oci.reference import Repository
-from toolkit.oci.values import dataclass
 from toolkit.seed.blob_schedule import Need
 
 

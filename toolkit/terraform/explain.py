@@ -7,10 +7,10 @@ nothing else: no decision to try again hangs on it.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError
-from toolkit.oci.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO
@@ -22,7 +23,6 @@ from typing import Any, BinaryIO
 from toolkit.errors import Interrupted, TerraformFailed
 from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.local_files import create_own, make_own_folder
-from toolkit.oci.values import dataclass
 
 _KEPT_RUNS = 20
 # Variables that bend what Terraform does or prints; what it needs of these we pass as flags.

@@ -7,13 +7,13 @@ float. So the file beside the manifest is put in its place before `init`, which 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import Refused
 from toolkit.events import Emit, NoticeGiven
 from toolkit.oci.local_files import open_regular
-from toolkit.oci.values import dataclass
 from toolkit.plan.desired import Desired
 from toolkit.terraform.work_dir import WorkDir
 

@@ -14,6 +14,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,6 @@ from python_terraform import IsFlagged, IsNotFlagged
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.oci.local_files import create_own
-from toolkit.oci.values import dataclass
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from toolkit.oci.values import dataclass
 
 _ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):")
 

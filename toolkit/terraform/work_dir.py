@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import toolkit
@@ -21,7 +22,6 @@ from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
 from toolkit.manifest.terraform_grammar import is_override
 from toolkit.oci.local_files import make_own_folder, open_own, refuse_links
-from toolkit.oci.values import dataclass
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule
 

@@ -9,11 +9,11 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from toolkit.cli.render.amounts import format_count, format_moment, format_size
 from toolkit.cli.render.lines import Paint, format_item, visible, wrap
 from toolkit.cli.render.totals import is_import
-from toolkit.oci.values import dataclass
 from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, InfraChange, Loss, Plan
 
 # The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.

@@ -9,10 +9,9 @@ import errno
 import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TextIO
-
-from toolkit.oci.values import dataclass
 
 MINIMUM_WIDTH = 40
 

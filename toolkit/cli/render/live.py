@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +25,6 @@ from toolkit import events
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
 from toolkit.cli.render.lines import visible
 from toolkit.cli.render.plain import fact_lines, is_detail
-from toolkit.oci.values import dataclass
 
 # The steps whose `total` counts images.
 IMAGE_STEPS = frozenset({"seed", "copy"})

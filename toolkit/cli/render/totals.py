@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from toolkit.oci.values import dataclass
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedStatus
