@@ -21,9 +21,10 @@ from toolkit.oci.companions import cosign_tags, referrers_index, referrers_tag
 from toolkit.oci.copy import CopyRequest, Source, Target
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document
+from toolkit.oci.documents import Document
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import ConnectionFailed, OciError, RegistryError, SubjectRefused
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Repository
 from toolkit.oci.transport import Transport
 from toolkit.report import SeedStatus

@@ -15,7 +15,7 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.descriptor import Descriptor, Platform, verify
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document
+from toolkit.oci.documents import Document
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import (
     CredentialUnusable,
@@ -26,6 +26,7 @@ from toolkit.oci.errors import (
     Unauthorized,
 )
 from toolkit.oci.filtered_index import filter_index, read_provenance
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.transport import CHUNK_BYTES
 

@@ -13,13 +13,13 @@ from tests.support.made_images import CONFIG, LAYER, MadeImage, descriptor, imag
 from tests.support.two_registries import Play, open_side
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import (
+from toolkit.oci.documents import Document
+from toolkit.oci.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
     DOCKER_SCHEMA_1_SIGNED,
     OCI_INDEX,
     OCI_MANIFEST,
-    Document,
 )
 from toolkit.report import SeedOutcome, SeedStatus
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import INDEX_TYPES, OCI_INDEX, Document, media_type_of
+from toolkit.oci.documents import Document, media_type_of
 from toolkit.oci.filtered_index import read_provenance, selection_text
+from toolkit.oci.media_types import INDEX_TYPES, OCI_INDEX
 from toolkit.oci.tree import TreeReader
 
 _KINDS = {".sig": "signature", ".att": "attestations", ".sbom": "SBOM"}

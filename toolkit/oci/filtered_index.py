@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, Document, ImageIndex, parse, read_object
+from toolkit.oci.documents import Document, ImageIndex, parse, read_object
 from toolkit.oci.errors import InvalidDigest, InvalidDocument, MissingPlatform, UnsupportedDocument
+from toolkit.oci.media_types import OCI_INDEX
 
 __all__ = [
     "SELECTION",

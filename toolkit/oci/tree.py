@@ -14,13 +14,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse, read_object
 from toolkit.oci.errors import InvalidDocument, MissingPlatform
 from toolkit.oci.filtered_index import filter_index
+from toolkit.oci.media_types import CONFIG_TYPES
 
 # An index that points to indexes is rare, deeper is an attack.
 _DEEPEST = 4
-
-_IMAGE_CONFIGS = frozenset(
-    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ class TreeReader:
             documents=self._documents,
             levels=self._levels(),
             blobs=tuple(blobs.values()),
-            config=config if config is not None and config.media_type in _IMAGE_CONFIGS else None,
+            config=config if config is not None and config.media_type in CONFIG_TYPES else None,
         )
 
     @property

@@ -18,10 +18,6 @@ from toolkit.oci.reference import Repository
 if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage
 
-INDEX_TYPES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.plan.model import Notice, Plan, PullCost, Refusal, Seed
-from toolkit.plan.observed import INDEX_TYPES, PullBudget, SourceImage
+from toolkit.plan.observed import PullBudget, SourceImage
 from toolkit.plan.on_budget import OnBudget
 
 _CODES = frozenset({"budget.too_small", "budget.may_be_small", "budget.waits", "budget.left_for_next_run"})

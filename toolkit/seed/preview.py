@@ -5,8 +5,9 @@ from __future__ import annotations
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import OciError
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.tree import TreeReader
-from toolkit.plan.observed import INDEX_TYPES, SourceFault, SourceImage
+from toolkit.plan.observed import SourceFault, SourceImage
 
 
 def preview(

@@ -11,8 +11,9 @@ from tests.support.made_images import MadeImage, image, index
 from toolkit.oci.companions import cosign_tags, find_subjects, kind_of, referrers_index, referrers_tag
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document, ImageIndex, parse
+from toolkit.oci.documents import Document, ImageIndex, parse
 from toolkit.oci.filtered_index import filter_index
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Repository
 
 AMD64, ARM64 = image([b"amd64"]), image([b"arm64"], "linux/arm64")

@@ -6,9 +6,10 @@ import pytest
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST, Document, parse
+from toolkit.oci.documents import Document, parse
 from toolkit.oci.errors import InvalidDocument, MissingPlatform, UnsupportedDocument
 from toolkit.oci.filtered_index import SELECTION, SOURCE_DIGEST, filter_index, read_provenance, selection_text
+from toolkit.oci.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
 
 AMD64, ARM64, ARM = Platform.parse("linux/amd64"), Platform.parse("linux/arm64"), Platform.parse("linux/arm")
 

@@ -5,8 +5,9 @@ import pytest
 from tests.support.made_images import MadeImage, image, index
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import DOCKER_SCHEMA_1, Document
+from toolkit.oci.documents import Document
 from toolkit.oci.errors import InvalidDocument, MissingPlatform, UnsupportedDocument
+from toolkit.oci.media_types import DOCKER_SCHEMA_1
 from toolkit.oci.tree import ImageTree, TreeReader, check_platform, read_tree
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
