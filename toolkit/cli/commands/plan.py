@@ -27,7 +27,7 @@ from toolkit.cli.options import (
     Verbose,
     WorkDirectory,
 )
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 NAME = "plan"
 HELP = (
@@ -84,9 +84,9 @@ def command(
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.manifest.loader import read
         from toolkit.operations.guards import refuse_if_unsafe
-        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import desired_of
-        from toolkit.operations.plan import plan
+        from toolkit.operations.orphans import Kind
+        from toolkit.operations.plan import plan_manifest
         from toolkit.terraform.provider_lock import lock_file_of
 
         text = read(file)
@@ -104,7 +104,7 @@ def command(
                 from toolkit.cli.saved_plan import prepare, save_plan
 
                 origin = prepare(out, file, text, (services.work_path, cache_dir))
-            planned = plan(
+            planned = plan_manifest(
                 desired,
                 services,
                 allows_destroy=allow_destroy,

@@ -22,7 +22,7 @@ from toolkit.cli.options import (
     ShowUnchanged,
     Verbose,
 )
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 NAME = "seed"
 HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."

@@ -26,15 +26,15 @@ from toolkit.plan.model import (
     InfraChange,
     Loss,
     Notice,
+    OnBudget,
     Plan,
     PullCost,
     Refusal,
     Seed,
+    SeedAction,
 )
 from toolkit.plan.observed import Account, PullBudget
-from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
-from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedOutcome
 
 SCHEMA_VERSION = 1
