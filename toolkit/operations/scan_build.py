@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.codebuild.buildspec import commands_of_project
 from toolkit.codebuild.buildspec_reading import first_line
 from toolkit.codebuild.coverage import Kind
-from toolkit.codebuild.dockerfile import MAX_TEXT, Circumstances, read_dockerfile
+from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Trouble
 from toolkit.manifest.document import read_document
 from toolkit.manifest.model import Manifest
