@@ -59,6 +59,7 @@ KNOWN_DIFFERENCES = {
     "`check` is a directive by now": r"(?im)^\s*#\s*check\s*=",
     "blanks may stand behind `<<` since BuildKit 0.22": r"<<\s",
     "a byte order mark in front of a delimiter is dropped": "<\ufeff",
+    "Docker refuses `ONBUILD ONBUILD`, so what follows is not read": r"(?i)onbuild.*onbuild",
     "flags and the first word of a `HEALTHCHECK` are cut between bytes": r"(?is)(--|healthcheck).*[^\x00-\x7f]",
     "an array with text behind it is none by now": r"\][ \t]*[^ \t\r\n]",
     "`#`, `%` and `/` in a variable came later": r"\$\{\w+[#%/]",
