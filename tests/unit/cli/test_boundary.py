@@ -61,6 +61,18 @@ def test_an_error_is_its_exit_code(error: BaseException, code: int, capsys: pyte
     assert "error: " in capsys.readouterr().err
 
 
+def test_takes_an_interrupt_in_the_middle_of_an_import_for_one() -> None:
+    class Interrupting:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def body(run: Run) -> int:
+        type("Loaded", (), {"field": Interrupting()})
+        return 0
+
+    assert end_of(body) == 130
+
+
 def test_json_has_the_error_and_its_issues_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     error = ManifestUnusable("manifest.invalid", "`x` has 1 problem", (Issue("x", 3, "name", "is wrong"),))
     assert end_of(raising(error), Format.JSON) == 3
