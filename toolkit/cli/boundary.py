@@ -26,7 +26,7 @@ from typer.exceptions import TyperException
 
 from toolkit import __version__
 from toolkit.cli.options import Format
-from toolkit.cli.process import encode, exhausted, handle_interrupts
+from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
 from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere, visible
 from toolkit.cli.render.plain import PlainSink
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from toolkit.plan.model import Plan
     from toolkit.report import CopyPreview, Report
 
-_BUG = "bug"
 T = TypeVar("T")
 
 
@@ -137,7 +136,7 @@ def error_document(error: ToolkitError) -> dict[str, object]:
 
 
 def _print_error(error: ToolkitError) -> None:
-    lines = [f"error: {visible(error.message)}"]
+    lines = [f"error: {visible(error.message)} [{error.code}]"]
     if isinstance(error, ManifestUnusable):
         lines += [f"  {visible(str(issue))}" for issue in error.issues]
     if error.hint:
@@ -353,9 +352,9 @@ class _Exhausted(ToolkitError):
 def _unforeseen(failure: Exception) -> ToolkitError:
     sentence = exhausted(failure)
     if sentence is not None:
-        return _Exhausted("system.exhausted", sentence, hint="raise its limits, or run it with less `--jobs`")
+        return _Exhausted(EXHAUSTED, sentence, hint="raise its limits, or run it with less `--jobs`")
     LineWriter(sys.stderr).write(traceback.format_exc().rstrip())
-    return _Bug(_BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
+    return _Bug("bug", f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
 
 
 class _OutputLost(ToolkitError):

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from toolkit.address_space import check_address_space
 from toolkit.cli.process import (
+    EXHAUSTED,
     exhausted,
     exit_interrupted,
     exit_with,
@@ -53,6 +54,6 @@ def run() -> NoReturn:
         sentence = exhausted(error)
         if sentence is None:
             raise
-        write_error(f"error: {sentence}")
+        write_error(f"error: {sentence} [{EXHAUSTED}]")
         code = 1
     exit_with(code)

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
+EXHAUSTED = "system.exhausted"
 NO_MEMORY = "the system gives this run no more memory"
 NO_THREADS = "the system lets this run start no more threads or processes"
 
@@ -39,7 +40,7 @@ def exit_interrupted(number: int, frame: FrameType | None) -> NoReturn:
     It raises no exception, because one that is raised in the middle of an import may arrive as another one:
     `__set_name__` makes a RuntimeError of it.
     """
-    write_error("error: the run was interrupted")
+    write_error("error: the run was interrupted [interrupted]")
     os._exit(130)
 
 

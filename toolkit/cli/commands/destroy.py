@@ -25,12 +25,14 @@ from toolkit.errors import Refused
 
 NAME = "destroy"
 HELP = (
-    "Delete everything that was made from the manifest: repositories with their images, projects, roles and logs. "
+    "Delete everything that the manifest made. Repositories go with their images, and projects, roles and logs too. "
     "Shows what is lost, and asks for the manifest's name."
 )
 EXAMPLES = (
-    "Examples:  toolkit destroy   |   toolkit destroy --keep-images   (repositories stay in AWS)   |   "
-    "toolkit destroy --out end.plan && toolkit apply end.plan   |   toolkit destroy --auto-approve"
+    "toolkit destroy",
+    "toolkit destroy --keep-images   # repositories stay in AWS",
+    "toolkit destroy --out end.plan && toolkit apply end.plan",
+    "toolkit destroy --auto-approve",
 )
 
 

@@ -31,13 +31,15 @@ from toolkit.plan.on_budget import OnBudget
 
 NAME = "plan"
 HELP = (
-    "Show what apply would do: Terraform's changes, the images to copy, and the counted Docker Hub pulls that they "
-    "cost. Changes no resource. Locks Terraform's state and, after an interrupted apply, repairs it. Costs no pull "
-    "without --sizes or `signatures: keep`."
+    "Show what apply would do, and change no resource. Shows Terraform's changes, the images to copy, and the counted "
+    "Docker Hub pulls that they cost. It locks Terraform's state and, after an interrupted apply, repairs it. It costs "
+    "no pull without --sizes or `signatures: keep`."
 )
 EXAMPLES = (
-    "Examples:  toolkit plan   |   toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   |   "
-    "toolkit plan --detailed-exitcode   (2: changes)   |   toolkit plan --format json | jq .plan.totals"
+    "toolkit plan",
+    "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit",
+    "toolkit plan --detailed-exitcode   # 2: changes",
+    "toolkit plan --format json | jq .plan.totals",
 )
 
 
