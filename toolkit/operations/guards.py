@@ -59,6 +59,6 @@ def refuse_if_unsafe(plan: Plan) -> None:
         raise kind(first.code, first.message, hint=hint)
     raise kind(
         first.code,
-        f"the plan is refused for {len(refusals)} reasons, all listed above; nothing was changed",
+        f"the plan is refused for {len(refusals)} reasons, which it lists; nothing was changed",
         hint="mend them and plan again" + (", or say --keep-going to do all the rest" if of_images else ""),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import MadeImage, image, index, referrer, store, whole
 from tests.support.memory_registry import Call
-from toolkit.cli.render.serialise import plan_document, plan_from_document
+from toolkit.cli.saved_plan import plan_from_json, plan_to_json
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete
 from toolkit.oci.client import ManifestHead, PullLimit
 from toolkit.oci.companions import cosign_tags, referrers_index, referrers_tag
@@ -264,8 +263,7 @@ def test_seeding_alone_brings_signatures_too_and_names_a_missing_repository_once
 
 def travelled(planned: Planned) -> Planned:
     """A saved plan, read back."""
-    document = json.loads(json.dumps(plan_document(planned.plan)))
-    return replace(planned, plan=plan_from_document(document))
+    return replace(planned, plan=plan_from_json(plan_to_json(planned.plan)))
 
 
 def with_referrers(folder: Path) -> tuple[World, Digest, MadeImage]:

@@ -1,39 +1,31 @@
-"""Plans and reports as JSON-safe documents with keys in a stable order.
+"""Plans and reports as JSON-safe documents with keys in a stable order, for programs that read our output.
 
-A plan's document reads back exactly, so that a plan can be saved, reviewed and applied later. What can be derived
-(`has_changes`, `totals`, `without_room`, a source's `name`) is there for readers and ignored on reading.
+They include what can be derived, such as `totals`. A saved plan is written by `toolkit.cli.saved_plan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TypeVar
 
 from toolkit.cli.render.totals import PlanTotals, sum_plan, sum_report
-from toolkit.errors import Refused
-from toolkit.oci.auth import CredentialUse
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference, Repository
-from toolkit.oci.subset import Subset
 from toolkit.plan.model import (
-    Adopted,
-    AttributeChange,
-    Grant,
-    InfraAction,
     InfraChange,
+<<<<<<< HEAD
     Loss,
     Notice,
     OnBudget,
+=======
+>>>>>>> wt-tricks
     Plan,
-    PullCost,
-    Refusal,
     Seed,
     SeedAction,
 )
+<<<<<<< HEAD
 from toolkit.plan.observed import Account, PullBudget
+=======
+>>>>>>> wt-tricks
 from toolkit.plan.pull_budget import postponed
 from toolkit.report import Report, SeedOutcome
 
@@ -157,239 +149,3 @@ def report_document(report: Report) -> Document:
 
 def _outcome_document(outcome: SeedOutcome) -> Document:
     return {**asdict(outcome), "status": outcome.status.value}
-
-
-def plan_from_document(document: object) -> Plan:
-    """The plan that `plan_document` made `document` of; Refused says what does not fit."""
-    try:
-        return _plan(_Fields(document, "plan"))
-    except _Unfit as fault:
-        raise Refused(
-            "plan.unreadable", f"the saved plan cannot be used: {fault}", hint="make a new one with `toolkit plan`"
-        ) from None
-
-
-class _Unfit(ValueError):
-    """A field that is not what `plan_document` writes."""
-
-
-class _Fields:
-    """The members of one object of the document, each read with its type checked."""
-
-    def __init__(self, document: object, path: str) -> None:
-        if not isinstance(document, Mapping):
-            raise _Unfit(f"`{path}` is not an object")
-        self._document = document
-        self._path = path
-
-    def _take(self, key: str, type_: type[T]) -> T:
-        value = self._document.get(key)
-        # In JSON a boolean is no number; in Python it is.
-        if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
-            raise _Unfit(f"`{self._path}.{key}` is missing or of the wrong type")
-        return value
-
-    def _is_null(self, key: str) -> bool:
-        return key in self._document and self._document[key] is None
-
-    def text(self, key: str) -> str:
-        return self._take(key, str)
-
-    def number(self, key: str) -> int:
-        return self._take(key, int)
-
-    def boolean(self, key: str) -> bool:
-        return self._take(key, bool)
-
-    def value(self, key: str) -> object:
-        """Any JSON value."""
-        if key not in self._document:
-            raise _Unfit(f"`{self._path}.{key}` is missing")
-        return self._document[key]
-
-    def mapping(self, key: str) -> Mapping[str, object]:
-        return dict(self._take(key, dict))
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        items = self._take(key, list)
-        if not all(isinstance(item, str) for item in items):
-            raise _Unfit(f"`{self._path}.{key}` has something that is no text")
-        return tuple(items)
-
-    def optional_text(self, key: str) -> str | None:
-        return None if self._is_null(key) else self.text(key)
-
-    def optional_number(self, key: str) -> int | None:
-        return None if self._is_null(key) else self.number(key)
-
-    def optional_digest(self, key: str) -> Digest | None:
-        return None if self._is_null(key) else self.parsed(key, Digest.parse)
-
-    def parsed(self, key: str, parse: Callable[[str], T]) -> T:
-        return _parse(self.text(key), parse, f"{self._path}.{key}")
-
-    def fields(self, key: str) -> _Fields:
-        return _Fields(self._document.get(key), f"{self._path}.{key}")
-
-    def optional_fields(self, key: str) -> _Fields | None:
-        return None if self._is_null(key) else self.fields(key)
-
-    def each(self, key: str, read: Callable[[_Fields], T]) -> tuple[T, ...]:
-        items = self._take(key, list)
-        return tuple(read(_Fields(item, f"{self._path}.{key}[{number}]")) for number, item in enumerate(items))
-
-    def subset(self, key: str) -> Subset:
-        part = self.fields(key)
-        platforms = None
-        if not part._is_null("platforms"):
-            where = f"{self._path}.{key}.platforms"
-            platforms = tuple(_parse(name, Platform.parse, where) for name in part.texts("platforms"))
-        return Subset(platforms, part.boolean("keeps_attestations"))
-
-    def optional_repository(self, key: str) -> Repository | None:
-        part = self.optional_fields(key)
-        if part is None:
-            return None
-        try:
-            return Repository(part.text("registry"), part.text("path"))
-        except OciError as fault:
-            raise _Unfit(f"`{self._path}.{key}`: {fault}") from None
-
-    def reference(self, key: str) -> Reference:
-        part = self.fields(key)
-        name = (part.text("registry"), part.text("repository"), part.optional_text("tag"))
-        try:
-            return Reference(*name, part.optional_digest("digest"))
-        except OciError as fault:
-            raise _Unfit(f"`{self._path}.{key}`: {fault}") from None
-
-
-def _parse(text: object, parse: Callable[[str], T], path: str) -> T:
-    if not isinstance(text, str):
-        raise _Unfit(f"`{path}` is not a text")
-    try:
-        return parse(text)
-    except (OciError, ValueError) as fault:
-        raise _Unfit(f"`{path}`: {fault}") from None
-
-
-def _plan(fields: _Fields) -> Plan:
-    version = fields.number("schema_version")
-    if version != SCHEMA_VERSION:
-        raise _Unfit(f"its `schema_version` is {version}, and this version of the toolkit reads {SCHEMA_VERSION}")
-    account = fields.fields("account")
-    return Plan(
-        name=fields.text("name"),
-        account=Account(account.text("account_id"), account.text("region"), account.text("registry_host")),
-        infra_changes=fields.each("infra_changes", _infra_change),
-        seeds=fields.each("seeds", _seed),
-        pull_costs=fields.each("pull_costs", _pull_cost),
-        refusals=fields.each("refusals", _refusal),
-        notices=fields.each("notices", _notice),
-        on_budget=fields.parsed("on_budget", OnBudget),
-        drift=fields.each("drift", _infra_change),
-        losses=fields.each("losses", _loss),
-        adopted=fields.each("adopted", lambda one: Adopted(one.text("repository"), one.mapping("settings"))),
-        credentials=fields.each("credentials", _credential_use),
-        keeps_going=fields.boolean("keeps_going"),
-        covers_infra=fields.boolean("covers_infra"),
-        unseen_images=fields.number("unseen_images"),
-        is_destroy=fields.boolean("is_destroy"),
-    )
-
-
-def _credential_use(fields: _Fields) -> CredentialUse:
-    return CredentialUse(fields.text("registry"), fields.text("host"), fields.text("credential"))
-
-
-def _infra_change(fields: _Fields) -> InfraChange:
-    return InfraChange(
-        address=fields.text("address"),
-        resource_type=fields.text("resource_type"),
-        action=fields.parsed("action", InfraAction),
-        name=fields.text("name"),
-        reason=fields.text("reason"),
-        is_imported=fields.boolean("is_imported"),
-        changes=fields.each("changes", _attribute_change),
-        replace_because=fields.texts("replace_because"),
-        grants=fields.each("grants", _grant),
-    )
-
-
-def _attribute_change(fields: _Fields) -> AttributeChange:
-    return AttributeChange(
-        path=fields.text("path"),
-        before=fields.value("before"),
-        after=fields.value("after"),
-        is_unknown=fields.boolean("is_unknown"),
-        is_sensitive=fields.boolean("is_sensitive"),
-    )
-
-
-def _grant(fields: _Fields) -> Grant:
-    return Grant(fields.text("statement"), fields.boolean("is_added"), fields.boolean("is_widening"))
-
-
-def _loss(fields: _Fields) -> Loss:
-    return Loss(
-        kind=fields.text("kind"),
-        name=fields.text("name"),
-        size=fields.number("size"),
-        digests=tuple(_parse(text, Digest.parse, "losses.digests") for text in fields.texts("digests")),
-        last_pulled=fields.optional_text("last_pulled"),
-    )
-
-
-def _seed(fields: _Fields) -> Seed:
-    pulls = fields.fields("pulls")
-    return Seed(
-        key=fields.text("key"),
-        action=fields.parsed("action", SeedAction),
-        reason=fields.text("reason"),
-        source=fields.reference("source"),
-        repository=fields.text("repository"),
-        tag=fields.text("tag"),
-        subset=fields.subset("subset"),
-        wanted_digest=fields.optional_digest("wanted_digest"),
-        current_digest=fields.optional_digest("current_digest"),
-        subject=fields.optional_digest("subject"),
-        size=fields.optional_number("size"),
-        pulls=(pulls.number("at_least"), pulls.optional_number("at_most")),
-        bytes_from=fields.optional_repository("bytes_from"),
-        is_overwritten=fields.boolean("is_overwritten"),
-        pushed_at=fields.optional_text("pushed_at"),
-    )
-
-
-def _pull_cost(fields: _Fields) -> PullCost:
-    budget = fields.optional_fields("budget")
-    return PullCost(
-        registry=fields.text("registry"),
-        at_least=fields.number("at_least"),
-        at_most=fields.optional_number("at_most"),
-        budget=None if budget is None else _budget(budget),
-    )
-
-
-def _budget(fields: _Fields) -> PullBudget:
-    return PullBudget(
-        registry=fields.text("registry"),
-        limit=fields.number("limit"),
-        remaining=fields.number("remaining"),
-        window_seconds=fields.number("window_seconds"),
-    )
-
-
-def _refusal(fields: _Fields) -> Refusal:
-    return Refusal(
-        code=fields.text("code"),
-        message=fields.text("message"),
-        hint=fields.optional_text("hint"),
-        kind=fields.text("kind"),
-        image=fields.optional_text("image"),
-        source=fields.optional_text("source"),
-    )
-
-
-def _notice(fields: _Fields) -> Notice:
-    return Notice(fields.text("code"), fields.text("message"), fields.optional_text("hint"))
