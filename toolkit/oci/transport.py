@@ -220,7 +220,7 @@ class Transport:
 
         If so, each request to that host waits by itself from now on.
         """
-        asked = _retry_after(answer.headers.get("Retry-After"), self._wall_clock())
+        asked = read_retry_after(answer.headers.get("Retry-After"), self._wall_clock())
         seconds = min(asked, self._longest_pause) if asked else self._back_off(attempt)
         is_for_all = answer.status == 429 or asked > 0
         if is_for_all:
@@ -246,7 +246,7 @@ def _is_worth_repeating(answer: Answer) -> bool:
     return answer.status in TEMPORARY_STATUSES or "UNAVAILABLE" in error.error_codes
 
 
-def _retry_after(text: str | None, now: float) -> float:
+def read_retry_after(text: str | None, now: float) -> float:
     """Seconds from a `Retry-After` in either of its forms; 0 where it asks for none that are still to come."""
     if not text:
         return 0.0
