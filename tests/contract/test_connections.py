@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import struct
@@ -14,12 +15,14 @@ import pytest
 
 from tests.support.certificates import self_signed
 from tests.support.clocks import FakeTime
+from toolkit.oci.connections import Connections
 from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.transport import CHUNK_BYTES, Transport
 
 Script = Callable[["Visit"], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # More than what the buffers between the two hold.
 LARGE = 32 * 2**20
 
@@ -313,8 +316,7 @@ def test_more_than_was_promised_is_not_taken_for_the_next_answer(
     with way.serving(lambda visit: visit.say(answer + smuggled, OK), fine, tls=tls if is_secure else None) as server:
         assert transport.send("GET", server.url, {}).body == body
         assert transport.send("GET", server.url, {}).body == b"fine"
-        assert upload(transport, server.url) == 200
-        assert len(server.visits) == 2
+        assert transport.send("GET", server.url, {}).body == b"fine"
 
 
 @pytest.mark.parametrize(
@@ -332,6 +334,118 @@ def test_what_cannot_be_an_answer_is_a_broken_connection(way: Way, time: FakeTim
         with pytest.raises(ConnectionFailed, match="broke"):
             once.send("GET", server.url, {})
         assert once.send("GET", server.url, {}).body == b"fine"
+
+
+ENDLESS_HEADS = {
+    "fields": (b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 60_000 + b"\r\n"),
+    "interim": (b"", CONTINUE),
+    "line": (b"HTTP/1.1 200 ", b"O" * 65_536),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 1000),
+}
+
+
+@pytest.mark.parametrize("shape", ENDLESS_HEADS)
+def test_a_head_without_end_is_given_up(way: Way, time: FakeTime, shape: str) -> None:
+    start, repeated = ENDLESS_HEADS[shape]
+
+    def go_on(visit: Visit) -> None:
+        visit.hear()
+        visit.sock.sendall(start)
+        while True:
+            visit.sock.sendall(repeated)
+
+    once = Transport(read_timeout=2, attempts=1, sleep=time.sleep, proxies=way.proxies)
+    with way.serving(go_on, fine) as server:
+        with pytest.raises(ConnectionFailed, match="broke"):
+            once.send("GET", server.url, {})
+        assert once.send("GET", server.url, {}).body == b"fine"
+
+
+def test_a_chunk_of_a_negative_size_is_not_read_for_ever(way: Way, time: FakeTime) -> None:
+    def go_on(visit: Visit) -> None:
+        visit.hear()
+        visit.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+        while True:
+            visit.sock.sendall(bytes(65536))
+
+    once = Transport(read_timeout=2, attempts=1, sleep=time.sleep, proxies=way.proxies)
+    with way.serving(go_on, fine) as server:
+        with pytest.raises(ConnectionFailed, match="broke"):
+            once.send("GET", server.url, {})
+        assert once.send("GET", server.url, {}).body == b"fine"
+
+
+def test_a_header_that_is_too_long_is_refused_once(way: Way, transport: Transport, time: FakeTime) -> None:
+    long = OK.replace(b"\r\n\r\n", b"\r\nLink: " + b" <" * 8193 + b"\r\n\r\n")
+    with way.serving(lambda visit: visit.keep_saying(long), fine) as server:
+        with pytest.raises(ConnectionFailed, match="a header `Link` of more than 16384 bytes") as caught:
+            transport.send("GET", server.url, {})
+        assert transport.send("GET", server.url, {}).body == b"fine"
+    assert (caught.value.code, time.slept) == ("oci.header_too_long", [])
+
+
+@pytest.mark.parametrize("part", ["head", "body", "chunk size"])
+def test_a_response_that_trickles_is_given_up(way: Way, time: FakeTime, part: str) -> None:
+    """The clock tells a client that each of its waits took an hour."""
+    sent = {
+        "head": OK,
+        "body": OK,
+        "chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;" + b"x" * 9 + b"\r\nfine\r\n0\r\n\r\n",
+    }[part]
+    at_once = 0 if part == "head" else sent.index(b"\r\n\r\n") + 4
+
+    def trickle(visit: Visit) -> None:
+        visit.hear()
+        visit.sock.sendall(sent[:at_once])
+        for position in range(at_once, len(sent)):
+            visit.sock.sendall(sent[position : position + 1])
+            threading.Event().wait(0.01)
+
+    hours = itertools.count(step=3600.0)
+    once = Transport(attempts=1, sleep=time.sleep, clock=lambda: next(hours), proxies=way.proxies)
+    with way.serving(trickle) as server, pytest.raises(ConnectionFailed, match="did not answer in time"):
+        once.send("GET", server.url, {})
+
+
+# as many connections as there is work for
+
+
+def test_no_more_connections_are_opened_than_requests_run_at_a_time(way: Way, transport: Transport) -> None:
+    together = threading.Barrier(8)
+
+    def ask() -> None:
+        for _ in range(5):
+            together.wait(10)
+            with transport.open(server.url, {}) as (_, chunks):
+                together.wait(10)
+                assert b"".join(chunks) == b"fine"
+
+    with way.serving(fine) as server:
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(server.visits) == 8
+
+
+def test_a_request_waits_for_a_connection_while_the_host_has_enough(way: Way) -> None:
+    connections = Connections(most=2, connect_timeout=5, upload_timeout=5, proxies=way.proxies)
+    bodies: list[bytes] = []
+
+    def ask() -> None:
+        response = connections.request("GET", server.url, {}, None, 5)
+        bodies.append(response.read(99))
+        response.close()
+
+    with way.serving(fine) as server:
+        threads = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(server.visits) <= 2
+    assert bodies == [b"fine"] * 12
 
 
 # answers that come too early
@@ -383,9 +497,6 @@ def test_an_early_answer_on_a_new_secure_connection_is_heard(
             assert upload(transport, server.url, LARGE) == 401
         finally:
             over.set()
-
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
@@ -464,14 +575,25 @@ def test_a_tunnel_carries_every_request_and_no_credential_for_the_registry(tls: 
         assert [("hunter2" in head, "secret" in head) for head in registry.heads] == [(True, False)] * 3
 
 
-def test_an_answer_that_comes_too_early_is_heard_through_a_tunnel(tls: ssl.SSLContext) -> None:
-    def refuse(visit: Visit) -> None:
-        visit.hear(body=False)
-        visit.sock.sendall(REFUSED)
+def test_a_proxy_may_be_reached_over_tls(tls: ssl.SSLContext) -> None:
+    def store(visit: Visit) -> None:
+        visit.keep_saying(CREATED)
 
-    with serving(refuse, tls=tls) as registry, serving(tunnel_to(registry)) as proxy:
-        through = Transport(proxies={"https": f"http://{proxy.host}"})
-        assert upload(through, "https://registry.invalid/", LARGE) == 401
+    with serving(store, tls=tls) as registry, serving(tunnel_to(registry), tls=tls) as proxy:
+        through = Transport(proxies={"https": f"https://{proxy.host}", "http": f"https://{proxy.host}"})
+        for _ in range(2):
+            assert upload(through, "https://registry.invalid/", LARGE) == 201
+            assert through.send("HEAD", "https://registry.invalid/", {}).status == 201
+        assert len(registry.visits) == 1
+
+
+def test_a_proxy_that_refuses_a_tunnel_is_named_without_its_credential(time: FakeTime) -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    with serving(lambda visit: visit.say(refusal)) as proxy:
+        through = Transport(proxies={"https": f"http://me:hunter2@{proxy.host}"}, attempts=1, sleep=time.sleep)
+        with pytest.raises(ConnectionFailed, match=r"no connection to `registry\.invalid` through the proxy") as caught:
+            through.send("GET", "https://registry.invalid/", {})
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_dead_connections_to_a_proxy_cost_no_attempt(time: FakeTime) -> None:

@@ -334,7 +334,7 @@ class _Incoming(BufferedReader):
     """The bytes of one response, for http.client. Stricter than what that makes of a socket itself."""
 
     def __init__(self, sock: Any, clock: Callable[[], float]) -> None:
-        self._watched = _Watched(sock.makefile("rb", buffering=0), clock)
+        self._watched = Watched(sock.makefile("rb", buffering=0), clock)
         self._head = 0
         super().__init__(self._watched)
 
@@ -370,7 +370,7 @@ class _Incoming(BufferedReader):
         return super().read(size)
 
 
-class _Watched(RawIOBase):
+class Watched(RawIOBase):
     """Reads `raw`; raises TimeoutError when that has brought next to nothing in five minutes of waiting.
 
     Only the time in which nothing had come yet counts: bytes wait for a reader who is slow because of a rate limit or a
