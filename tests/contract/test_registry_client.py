@@ -28,6 +28,7 @@ from toolkit.oci.errors import (
 from toolkit.oci.filtered_index import filter_index, read_provenance
 from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.oci.transport import CHUNK_BYTES
 
 
@@ -243,7 +244,7 @@ def test_a_filtered_index_is_stored_and_tells_its_origin(client: RegistryClient,
         for child, arch in zip(children, ("amd64", "arm64"), strict=True)
     ]
     source = Document(OCI_INDEX, json.dumps({"schemaVersion": 2, "manifests": entries}).encode())
-    filtered = filter_index(source, [Platform.parse("linux/arm64")], True, source.digest)
+    filtered = filter_index(source, Subset((Platform.parse("linux/arm64"),)), source.digest)
 
     client.put_manifest(repository.with_tag("multi"), filtered)
 

@@ -21,6 +21,7 @@ from toolkit.oci.media_types import (
     OCI_INDEX,
     OCI_MANIFEST,
 )
+from toolkit.oci.subset import Subset
 from toolkit.report import SeedOutcome, SeedStatus
 
 SINGLE = image([b"base" * 50, b"own"])
@@ -170,7 +171,7 @@ def test_a_subject_that_is_refused_has_a_code_and_a_cure(play: Play) -> None:
     assert "attestations: drop" in (outcomes[0].hint or "")
     assert play.destination.tags() == {"lib/b:v1": str(SINGLE.digest)}
 
-    cured = play.requests({"lib/a:v1": attested(subject=True)}, keeps_attestations=False)
+    cured = play.requests({"lib/a:v1": attested(subject=True)}, subset=Subset(keeps_attestations=False))
     assert codes(play.seed(cured)) == {None}
     assert play.destination.damage() == []
 
