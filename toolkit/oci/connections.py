@@ -104,7 +104,7 @@ class Connections:
                 return manager.urlopen(
                     method,
                     url,
-                    headers=headers,
+                    headers=dict(headers),
                     body=body,
                     timeout=urllib3.Timeout(connect=self._connect_timeout, read=timeout),
                     retries=False,
