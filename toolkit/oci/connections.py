@@ -23,7 +23,6 @@ from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies_environment
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -84,7 +83,7 @@ class Connections:
         self._most = most
         self._connect_timeout = connect_timeout
         self._settings: Any = {"clock": clock, "send_timeout": upload_timeout}
-        self._proxies = getproxies_environment() if proxies is None else proxies
+        self._proxies = read_proxies() if proxies is None else proxies
         self._lock = threading.RLock()
         self._tls: ssl.SSLContext | None = None
         self._managers: dict[str, urllib3.PoolManager] = {}
@@ -499,11 +498,17 @@ def _cause(error: BaseException, kind: type[_E]) -> _E | None:
     return None
 
 
-def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
-    """The proxy's URL for a request to `parts`, empty for none; never one for loopback.
+def read_proxies() -> Mapping[str, str]:
+    """The proxies that the environment names, by scheme or as `all`, and the exemptions as `no`."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies_environment  # noqa: PLC0415  takes 10 ms to load, which few runs need
 
-    `proxies` are the URLs by scheme or as `all`, and the exemptions as `no`.
-    """
+    return getproxies_environment()
+
+
+def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
+    """The proxy's URL for a request to `parts`, empty for none; never one for loopback."""
     host = (parts.hostname or "").lower()
     if is_loopback(host) or _is_exempt(host, parts.port or _PORTS.get(parts.scheme), proxies.get("no", "")):
         return ""
