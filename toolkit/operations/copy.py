@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from toolkit.errors import AccessDenied, Refused
 from toolkit.events import Emit, ImageFailed
 from toolkit.oci.copy import CopyRequest
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
 from toolkit.operations.steps import step
 from toolkit.plan.observed import SourceFault
@@ -43,8 +43,7 @@ class Pair:
 class Selection:
     """What of each image is wanted; `keeps_signatures` brings what upstream keeps beside it."""
 
-    platforms: tuple[Platform, ...] | None = None
-    keeps_attestations: bool = True
+    subset: Subset = WHOLE
     keeps_signatures: bool = False
 
 
@@ -176,8 +175,7 @@ def _ask(
                 key=str(pair.destination),
                 source=pair.source.with_digest(head.descriptor.digest),
                 destination=pair.destination,
-                platforms=wanted.platforms,
-                keeps_attestations=wanted.keeps_attestations,
+                subset=wanted.subset,
                 # A tag is written last, by us and by every registry's rules: one request says that all is there.
                 trusts_tag=True,
             )
@@ -185,7 +183,7 @@ def _ask(
             yield Asked(request, head, waits=all_wait or head.pull_limit is not None)
     if wanted.keeps_signatures:
         sources = [request.source for request in requests]
-        found = observer.companions(sources, wanted.platforms, wanted.keeps_attestations)
+        found = observer.companions(sources, wanted.subset)
         taken = {pair.destination for pair in pairs}
         for pair, companion in _beside(requests, found, taken):
             if isinstance(companion.head, SourceFault):

@@ -63,11 +63,11 @@ def copy_within(
 
 def _seed(one: Asked, observer: Observer, *, is_kept: bool) -> Seed:
     request = one.request
-    image = observer.measure(one.head, request.platforms, request.keeps_attestations)
+    image = observer.measure(one.head, request.subset)
     if is_kept or one.head.pull_limit is None or isinstance(image, SourceFault):  # that one fails without a read
         pulls: tuple[int, int | None] = (0, 0)
     else:
-        pulls = pulls_of(image, request.platforms, request.keeps_attestations)
+        pulls = pulls_of(image, request.subset)
     return Seed(
         key=request.key,
         action=SeedAction.KEEP if is_kept else SeedAction.COPY,
@@ -75,8 +75,7 @@ def _seed(one: Asked, observer: Observer, *, is_kept: bool) -> Seed:
         source=request.source,
         repository=request.destination.repository,
         tag=request.destination.tag or "",
-        platforms=request.platforms,
-        keeps_attestations=request.keeps_attestations,
+        subset=request.subset,
         pulls=pulls,
         subject=request.subject,
     )

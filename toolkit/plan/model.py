@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from toolkit.oci.auth import CredentialUse
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.seed_action import SeedAction
@@ -111,8 +111,7 @@ class Seed:
     source: Reference
     repository: str
     tag: str
-    platforms: tuple[Platform, ...] | None
-    keeps_attestations: bool
+    subset: Subset
     wanted_digest: Digest | None = None
     current_digest: Digest | None = None
     size: int | None = None

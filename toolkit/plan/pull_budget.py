@@ -5,31 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
+from toolkit.oci.media_types import INDEX_TYPES
+from toolkit.oci.subset import Subset
 from toolkit.plan.model import Notice, Plan, PullCost, Refusal, Seed
-from toolkit.plan.observed import INDEX_TYPES, PullBudget, SourceImage
+from toolkit.plan.observed import PullBudget, SourceImage
 from toolkit.plan.on_budget import OnBudget
 
 _CODES = frozenset({"budget.too_small", "budget.may_be_small", "budget.waits", "budget.left_for_next_run"})
 
 
-def pulls_of(
-    source: SourceImage, platforms: Sequence[Platform] | None, keeps_attestations: bool
-) -> tuple[int, int | None]:
+def pulls_of(source: SourceImage, subset: Subset) -> tuple[int, int | None]:
     """Documents that a copy reads upstream, at least and at most: each GET of a manifest or an index is one pull."""
     if source.documents is not None:
         left = source.documents - source.cached_documents
         return left, left
     if source.media_type not in INDEX_TYPES:
         return 1 - source.cached_documents, 1 - source.cached_documents
-    if platforms is None:
+    if subset.platforms is None:
         return 2, None
-    chosen = len(platforms)
-    if any(platform.architecture == "arm" and not platform.variant for platform in platforms):
+    chosen = len(subset.platforms)
+    if any(platform.architecture == "arm" and not platform.variant for platform in subset.platforms):
         return 1 + chosen, None  # linux/arm means each of its variants: HEAD cannot tell how many there are
     # Each platform may carry an attestation: HEAD cannot tell.
-    return 1 + chosen, 1 + chosen * (2 if keeps_attestations else 1)
+    return 1 + chosen, 1 + chosen * (2 if subset.keeps_attestations else 1)
 
 
 def pull_costs(seeds: Sequence[Seed], budgets: Iterable[PullBudget]) -> tuple[PullCost, ...]:
@@ -143,4 +142,4 @@ def _may_fit(seed: Seed, budget: PullBudget) -> bool:
 
 
 def _content(seed: Seed) -> tuple[object, ...]:
-    return seed.source.digest, seed.platforms, seed.keeps_attestations
+    return seed.source.digest, seed.subset

@@ -43,7 +43,7 @@ def resume(made: Plan, there: Mapping[str, DestinationImage]) -> Plan:
 def _is_copy(found: DestinationImage, seed: Seed) -> bool:
     if seed.wanted_digest is not None:
         return found.digest == seed.wanted_digest
-    return found.is_filtered_from(seed.source.digest, seed.platforms, keeps_attestations=seed.keeps_attestations)
+    return found.is_filtered_from(seed.source.digest, seed.subset)
 
 
 def _kept(seed: Seed, found: DestinationImage) -> Seed:

@@ -154,7 +154,7 @@ class SeedRun:
     async def _read_tree(self, image: ImageCopy) -> ImageTree:
         """Read the documents of an image, each as soon as another one points to it."""
         request = image.request
-        reader = TreeReader(image.source_digest, request.platforms, keeps_attestations=request.keeps_attestations)
+        reader = TreeReader(image.source_digest, request.subset)
 
         async def read(digest: Digest) -> None:
             document, was_asked = await self._request(image, partial(self._engine.read_document, request, digest))

@@ -8,6 +8,7 @@ import pytest
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import WHOLE
 from toolkit.plan.model import Plan, Seed
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
@@ -27,8 +28,7 @@ def seeds(*pulls: Pulls) -> list[Seed]:
             source=Reference.parse(f"image{number}:1").with_digest(Digest.of(str(number).encode())),
             repository=f"r{number}",
             tag="1",
-            platforms=None,
-            keeps_attestations=True,
+            subset=WHOLE,
             pulls=cost,
         )
         for number, cost in enumerate(pulls)

@@ -222,8 +222,8 @@ def _origin(seed: Seed) -> Iterator[str]:
     if seed.subject:
         yield kind_of(seed.tag)
     else:
-        parts = "all platforms" if seed.platforms is None else ", ".join(map(str, seed.platforms))
-        parts = parts if seed.keeps_attestations else f"{parts} without attestations"
+        parts = "all platforms" if seed.subset.platforms is None else ", ".join(map(str, seed.subset.platforms))
+        parts = parts if seed.subset.keeps_attestations else f"{parts} without attestations"
         is_made = seed.action is SeedAction.COPY and seed.wanted_digest != seed.source.digest
         yield f"{parts} of this digest" if is_made else parts
 
