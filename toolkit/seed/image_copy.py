@@ -9,6 +9,7 @@ from toolkit.events import ImageFailed, ImageFinished, ImageProgressed, ImageSta
 from toolkit.oci.copy import BlobFate, CopyError, CopyRequest
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
+from toolkit.oci.reference import Repository
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.blob_schedule import Step
 from toolkit.seed.tasks import Promise
@@ -24,7 +25,9 @@ class ImageCopy:
 
     request: CopyRequest
     number: int
+    source: Repository
     source_digest: Digest
+    destination: Repository
     status: SeedStatus | None = None
     failure: ToolkitError | None = None
     digest: Digest | None = None
@@ -46,7 +49,7 @@ class ImageCopy:
         digest = request.source.digest
         if digest is None or request.destination.tag is None or request.destination.digest is not None:
             raise ValueError(f"`{request.key}`: a copy goes from a digest to a tag")
-        return cls(request, number, digest)
+        return cls(request, number, request.source.name, digest, request.destination.name)
 
     @property
     def is_over(self) -> bool:

@@ -44,6 +44,8 @@ class Retries:
 class Attempts:
     """The attempts at one request or transfer; `delays` follow temporary failures."""
 
+    __slots__ = ("_delays", "_destination", "_failures", "_retries", "_unseen_since")
+
     def __init__(self, retries: Retries, destination: Repository, delays: tuple[float, ...]) -> None:
         self._retries = retries
         self._destination = destination

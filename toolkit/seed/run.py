@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from toolkit.events import Emit, Event
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
@@ -29,6 +29,10 @@ from toolkit.seed.retry_policy import Retries, RetryPolicy
 from toolkit.seed.tasks import Abandoned, Promise, Tasks
 from toolkit.seed.worker_pool import WorkerPool
 
+if TYPE_CHECKING:
+    from toolkit.oci.client import Upload
+
+A = TypeVar("A")
 T = TypeVar("T")
 
 # A terminal cannot show more.
@@ -110,8 +114,9 @@ class SeedRun:
             self._ended.notify_all()
 
     def _close(self) -> None:
-        self._pool.stop(grace=_GRACE)
-        self._tasks.close()
+        if not self._tasks.is_closed:
+            self._pool.stop(grace=_GRACE)
+            self._tasks.close()
 
     def _crashed(self, fault: BaseException) -> None:
         with self._lock:
@@ -170,14 +175,12 @@ class SeedRun:
 
     async def _place_blob(self, image: ImageCopy, blob: Descriptor) -> None:
         """Have one blob at the destination: another image has placed it, or it is linked or moved for this one."""
-        need = Need(image.number, blob, image.request.source.name, image.request.destination.name)
-        turn = image.turns[blob.digest] = Promise()
-        self._take(self._schedule.add(need))
-        step = await turn
+        need = Need(image.number, blob, image.source, image.destination)
+        step = await self._turn(image, need)
         fate = BlobFate.PRESENT
         if isinstance(step, Place):
             try:
-                fate = await self._retry(image, partial(self._link_or_move, image, step), is_transfer=True)
+                fate = await self._retry(image, self._link_or_move, step, is_transfer=True)
             except (CopyError, Abandoned) as error:
                 self._hand_over(need, error)
                 raise
@@ -198,15 +201,17 @@ class SeedRun:
             if isinstance(got, BlobFate):
                 return got
             upload = got
-        move = partial(self._engine.move_blob, request, blob, partial(self._watch, image, blob), upload)
-        return await self._attempt(image, move, transfer_size=blob.size)
+        return await self._attempt(image, partial(self._move, image, blob, upload), transfer_size=blob.size)
+
+    def _move(self, image: ImageCopy, blob: Descriptor, upload: Upload | None) -> BlobFate:
+        return self._engine.move_blob(image.request, blob, partial(self._watch, image, blob), upload)
 
     async def _place_child(self, image: ImageCopy, tree: ImageTree, digest: Digest, may_be_there: bool) -> None:
         """Have one document at the destination, put by one image where several need it.
 
         Never by two at a time: docker-registry empties the link of a document that is put again, for a moment.
         """
-        request, place = image.request, (image.request.destination.name, digest)
+        request, place = image.request, (image.destination, digest)
         while place in self._in_flight:
             await self._in_flight[place]
         if place in self._were_put or image.is_over:
@@ -223,6 +228,12 @@ class SeedRun:
             done.settle()
 
     # -- blobs of several images
+
+    def _turn(self, image: ImageCopy, need: Need) -> Promise[Step]:
+        """What to do for a blob, as soon as the schedule knows."""
+        turn = image.turns[need.blob.digest] = Promise()
+        self._take(self._schedule.add(need))
+        return turn
 
     def _take(self, steps: Iterable[Step]) -> None:
         """Let those images go on that wait for `steps`."""
@@ -242,24 +253,31 @@ class SeedRun:
 
     async def _request(self, image: ImageCopy, call: Callable[[], T]) -> T:
         """Have a thread make a small request."""
-        return await self._retry(image, partial(self._attempt, image, call))
+        return await self._retry(image, self._attempt, call)
 
     async def _put(self, image: ImageCopy, put: Callable[[], T]) -> T:
-        """Put a document; each attempt takes a turn within the registry's rate limit."""
-
-        async def attempt() -> T:
-            await self._tasks.sleep(self._put_limit.take_turn(image.request.destination.registry))
-            return await self._attempt(image, put)
-
-        result = await self._retry(image, attempt)
-        self._retries.found(image.request.destination.name)
+        """Have a thread put a document, within the registry's rate limit."""
+        result = await self._retry(image, self._attempt_put, put)
+        self._retries.found(image.destination)
         return result
 
-    async def _retry(self, image: ImageCopy, attempt: Callable[[], Awaitable[T]], *, is_transfer: bool = False) -> T:
-        attempts = self._retries.begin(image.request.destination.name, is_transfer=is_transfer)
+    async def _attempt_put(self, image: ImageCopy, put: Callable[[], T]) -> T:
+        await self._tasks.sleep(self._put_limit.take_turn(image.destination.registry))
+        return await self._attempt(image, put)
+
+    async def _retry(
+        self,
+        image: ImageCopy,
+        attempt: Callable[[ImageCopy, A], Awaitable[T]],
+        what: A,
+        *,
+        is_transfer: bool = False,
+    ) -> T:
+        """Do `attempt` as often as the retry policy says."""
+        attempts = self._retries.begin(image.destination, is_transfer=is_transfer)
         while True:
             try:
-                return await attempt()
+                return await attempt(image, what)
             except CopyError as error:
                 again = None if image.is_over else attempts.next(error)
                 if again is None:
@@ -270,15 +288,15 @@ class SeedRun:
     def _attempt(self, image: ImageCopy, call: Callable[[], T], *, transfer_size: int | None = None) -> Promise[T]:
         """Have a thread make the request, unless its image is over by then."""
 
-        def run() -> T:
-            with self._lock:
-                if image.is_over:
-                    raise Abandoned
-                if image.started is None:
-                    self._emit(image.start(self._clock()))
-            return call()
+        return self._tasks.call(partial(self._perform, image, call), transfer_size=transfer_size)
 
-        return self._tasks.call(run, transfer_size=transfer_size)
+    def _perform(self, image: ImageCopy, call: Callable[[], T]) -> T:
+        with self._lock:
+            if image.is_over:
+                raise Abandoned
+            if image.started is None:
+                self._emit(image.start(self._clock()))
+        return call()
 
     def _watch(self, image: ImageCopy, blob: Descriptor, received: int) -> None:
         with self._lock:
