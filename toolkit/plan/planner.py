@@ -57,7 +57,7 @@ from toolkit.plan.observed import (
     is_lacking,
 )
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import judge_budgets, pull_costs, pulls_of
+from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
 from toolkit.plan.seed_action import SeedAction
 
 # More names than that make no notice clearer.
@@ -148,7 +148,7 @@ def make_plan(
         # Terraform names them in the order in which it thought of them.
         infra_changes=tuple(sorted(infra_changes, key=lambda change: change.address)),
         seeds=tuple(seeds),
-        pull_costs=pull_costs(seeds, observed.budgets),
+        pull_costs=pull_costs([seed.cost for seed in seeds if seed.is_pending], observed.budgets),
         # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
@@ -156,7 +156,7 @@ def make_plan(
         losses=tuple(loss for loss in losses if loss.size or loss.digests),
         keeps_going=keeps_going,
     )
-    return judge_budgets(made, {}, on_budget)
+    return judge_plan(made, {}, on_budget)
 
 
 def _with_companions(

@@ -32,10 +32,11 @@ def resume(made: Plan, there: Mapping[str, DestinationImage]) -> Plan:
             seeds.append(_kept(seed, found))
         else:
             refusals.append(_moved(seed, found))
+    costs = [seed.cost for seed in seeds if seed.is_pending]
     return replace(
         made,
         seeds=made.seeds if refusals and not made.keeps_going else tuple(seeds),
-        pull_costs=pull_costs(seeds, [cost.budget for cost in made.pull_costs if cost.budget]),
+        pull_costs=pull_costs(costs, [cost.budget for cost in made.pull_costs if cost.budget]),
         refusals=(*made.refusals, *refusals),
     )
 

@@ -17,7 +17,7 @@ from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Plan, PullCost, Seed
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import seeds_without_room
+from toolkit.plan.pull_budget import postponed
 from toolkit.plan.seed_action import SeedAction
 
 # Symbol, colour and words, in the order shown.
@@ -130,7 +130,7 @@ def _count_all(plan: Plan, totals: PlanTotals) -> list[str]:
 
 def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width: int, paint: Paint) -> list[str]:
     lines = []
-    without_room = seeds_without_room(plan)
+    without_room = postponed(plan.costs, plan.pull_costs, plan.on_budget)
     new = created_repositories(plan)
 
     def put_off(seed: Seed) -> str:

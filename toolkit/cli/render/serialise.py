@@ -33,7 +33,7 @@ from toolkit.plan.model import (
 )
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import seeds_without_room
+from toolkit.plan.pull_budget import postponed
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedOutcome
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 def plan_document(plan: Plan) -> Document:
     """`plan` as JSON-safe values."""
-    without_room = seeds_without_room(plan)
+    without_room = postponed(plan.costs, plan.pull_costs, plan.on_budget)
     totals = sum_plan(plan)
     return {
         "schema_version": SCHEMA_VERSION,
