@@ -341,13 +341,8 @@ def test_a_source_that_cannot_be_asked_and_is_not_in_ecr_stops_the_rest_unless_t
 
 def test_a_saved_plan_goes_on_as_it_was_made_to(world: World) -> None:
     failing(world, "one", fault=ConnectionFailed("no answer", host="upstream.test"))
-<<<<<<< HEAD
     made = plan_manifest(desired(*NAMES), world.services, keeps_going=True)
-    made = replace(made, plan=plan_from_document(plan_document(made.plan)))
-=======
-    made = plan(desired(*NAMES), world.services, keeps_going=True)
     made = replace(made, plan=plan_from_json(plan_to_json(made.plan)))
->>>>>>> wt-tricks
     world.registry.tags[Repository(HOST, "three")]["1"] = FOREIGN.digest
     world.registry.documents[Repository(HOST, "three")][FOREIGN.digest] = FOREIGN.document
     world.repositories["three"] = {}

@@ -83,18 +83,9 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
-<<<<<<< HEAD
-        from toolkit.cli.wiring import Settings, open_services
-        from toolkit.manifest.loader import read
-        from toolkit.operations.guards import refuse_if_unsafe
-        from toolkit.operations.load import desired_of
+        from toolkit.cli.wiring import Settings, open_planning
         from toolkit.operations.orphans import Kind
         from toolkit.operations.plan import plan_manifest
-=======
-        from toolkit.cli.wiring import Settings, open_planning
-        from toolkit.operations.leaving import Kind
-        from toolkit.operations.plan import plan
->>>>>>> wt-tricks
         from toolkit.terraform.provider_lock import lock_file_of
 
         settings = Settings(
@@ -105,17 +96,8 @@ def command(
             lock_seconds=lock_timeout,
             provider_lock=lock_file_of(file),
         )
-<<<<<<< HEAD
-        with open_services(run.emit, desired, settings) as services:
-            if out is not None:
-                from toolkit.cli.saved_plan import prepare, save_plan
-
-                origin = prepare(out, file, text, (services.work_path, cache_dir))
-            planned = plan_manifest(
-=======
         with open_planning(run, file, settings, out) as (desired, services, finish):
-            planned = plan(
->>>>>>> wt-tricks
+            planned = plan_manifest(
                 desired,
                 services,
                 allows_destroy=allow_destroy,

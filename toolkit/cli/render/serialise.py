@@ -12,20 +12,9 @@ from toolkit.cli.render.totals import PlanTotals, sum_plan, sum_report
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import (
     InfraChange,
-<<<<<<< HEAD
-    Loss,
-    Notice,
-    OnBudget,
-=======
->>>>>>> wt-tricks
     Plan,
     Seed,
-    SeedAction,
 )
-<<<<<<< HEAD
-from toolkit.plan.observed import Account, PullBudget
-=======
->>>>>>> wt-tricks
 from toolkit.plan.pull_budget import postponed
 from toolkit.report import Report, SeedOutcome
 
