@@ -30,14 +30,13 @@ from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven
 from toolkit.oci.errors import OciError
 from toolkit.operations.load import desired_of
-from toolkit.plan.confidential import secret_looking
 from toolkit.plan.desired import Desired
-from toolkit.plan.fitting import misfits, refuse_misfits
 from toolkit.plan.model import Plan
-from toolkit.terraform.local_state import read_local_state
+from toolkit.plan.saved_plan import misfits, refuse_misfits, secret_looking
 from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
 from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
 from toolkit.terraform.root_module import RootModule, render
+from toolkit.terraform.state import read_local_state
 from toolkit.terraform.work_dir import files_for, files_of, usable, write
 
 if TYPE_CHECKING:

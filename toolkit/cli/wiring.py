@@ -52,7 +52,7 @@ class Settings:
 def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
     """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
     from toolkit.aws.ecr import EcrService
-    from toolkit.aws.leftovers import LeftoverService
+    from toolkit.aws.existing import ExistingService
     from toolkit.aws.losses import LossService
     from toolkit.operations.services import Services
     from toolkit.seed.observe import Observer
@@ -69,7 +69,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
-        leftovers=LeftoverService(session),
+        existing=ExistingService(session),
         losses=LossService(session),
         terraform=open_terraform(emit, desired, settings),
         observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),

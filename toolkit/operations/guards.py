@@ -46,9 +46,9 @@ def refuse_other_place(state: State, account: Account) -> None:
             )
 
 
-def refuse_if_unsafe(made: Plan) -> None:
+def refuse_if_unsafe(plan: Plan) -> None:
     """Raise for a plan that must not be applied: AccessDenied where credentials are the matter, else Refused."""
-    refusals = made.blocking_refusals
+    refusals = plan.blocking_refusals
     if not refusals:
         return
     first = refusals[0]

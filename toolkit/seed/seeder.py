@@ -10,7 +10,7 @@ from functools import partial
 from toolkit.events import Emit
 from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
 from toolkit.seed.pace import Pace, Rate

@@ -29,7 +29,7 @@ from toolkit.cli.options import (
     WorkDirectory,
 )
 from toolkit.errors import Refused, UsageError
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan
@@ -135,8 +135,8 @@ def command(
             )
 
         from toolkit.operations.apply import apply
-        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
+        from toolkit.operations.orphans import Kind
 
         if not auto_approve:
             if format is not Format.TEXT:

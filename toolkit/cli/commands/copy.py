@@ -22,7 +22,7 @@ from toolkit.cli.options import (
     Verbose,
 )
 from toolkit.errors import UsageError
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.oci.reference import Reference
@@ -91,8 +91,8 @@ def command(
         from toolkit.oci.layout_reference import LAYOUTS
         from toolkit.oci.pull_limits import PullLimits
         from toolkit.oci.subset import Subset
-        from toolkit.operations.choose import choose, spellings
         from toolkit.operations.copy import Selection, copy, preview
+        from toolkit.operations.select import choose, spellings
         from toolkit.seed.observe import Observer
         from toolkit.seed.seeder import Seeder
 

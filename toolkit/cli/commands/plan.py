@@ -27,7 +27,7 @@ from toolkit.cli.options import (
     Verbose,
     WorkDirectory,
 )
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 NAME = "plan"
 HELP = (
@@ -84,8 +84,8 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.wiring import Settings, open_planning
-        from toolkit.operations.leaving import Kind
-        from toolkit.operations.plan import plan
+        from toolkit.operations.orphans import Kind
+        from toolkit.operations.plan import plan_manifest
         from toolkit.terraform.provider_lock import lock_file_of
 
         settings = Settings(
@@ -97,7 +97,7 @@ def command(
             provider_lock=lock_file_of(file),
         )
         with open_planning(run, file, settings, out) as (desired, services, finish):
-            planned = plan(
+            planned = plan_manifest(
                 desired,
                 services,
                 allows_destroy=allow_destroy,
