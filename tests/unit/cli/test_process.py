@@ -30,14 +30,6 @@ def test_without_memory_a_run_says_so(tmp_path: Path, kilobytes: int) -> None:
     assert (done.returncode, done.stderr) == (1, f"error: {NO_MEMORY} [system.exhausted]\n")
 
 
-@pytest.mark.parametrize("kilobytes", [60_000, 200_000, 700_000])
-def test_without_address_space_for_the_parser_of_dockerfiles_a_scan_says_so(tmp_path: Path, kilobytes: int) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM a:1\n")
-    command = f"ulimit -v {kilobytes}; exec {TOOLKIT} scan ."
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.splitlines()[:1]) == (1, [f"error: {NO_MEMORY} [system.exhausted]"])
-
-
 def test_an_error_that_came_of_a_limit_is_told_from_a_bug() -> None:
     assert exhausted(ValueError("x")) is None
     try:
