@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from toolkit.errors import ManifestUnusable, Refused
-from toolkit.manifest.document import compose, lines_of
+from toolkit.manifest.document import NewImage, compose, lines_of
 from toolkit.manifest.loader import loads
-from toolkit.manifest.new_image import NewImage
 
 
 def add_images(text: str, entries: Sequence[NewImage], file: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from toolkit.manifest.build_settings_checks import MOST_TAGS
+from toolkit.manifest.build_checks import MOST_TAGS
 from toolkit.manifest.destinations import Destination, destinations_of, repository_name, settings_of
 from toolkit.manifest.document import Finding, Path, format_path
 from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host, listed, quoted

@@ -16,9 +16,9 @@ from toolkit.errors import Issue, ManifestUnusable
 from toolkit.manifest.build_checks import check_builds
 from toolkit.manifest.checks import check
 from toolkit.manifest.document import Document, Finding, NotYaml, issues_of, read_document
+from toolkit.manifest.explain import findings_of
 from toolkit.manifest.model import Manifest
 from toolkit.manifest.readable import read_parts
-from toolkit.manifest.structure import findings_of
 from toolkit.oci.local_files import read_regular
 
 MAX_BYTES = 1024 * 1024

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from toolkit.manifest.grammar import TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
-from toolkit.manifest.spec import Spec
+from toolkit.manifest.grammar import Spec, TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
 from toolkit.manifest.tag_pattern import TagPattern
 from toolkit.manifest.tag_versions import VersionRange, age_key, read_version
 from toolkit.oci.companions import is_companion_tag

@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 
 from toolkit.errors import ManifestUnusable
 from toolkit.manifest.loader import MAX_BYTES, load, loads
-from toolkit.manifest.model import Manifest
-from toolkit.manifest.schema import json_schema
+from toolkit.manifest.model import Manifest, json_schema
 
 HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
 IMAGES = "images:\n  - nginx:1.16\n"
