@@ -30,7 +30,7 @@ from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
 
 _LONGEST_POLICY = 10_240
-"""Characters that are no white space, all policies of a role together."""
+"""Characters of all policies of a role together, without white space."""
 
 
 def check_builds(readable: Readable) -> Iterator[Finding]:
@@ -56,7 +56,7 @@ def _check_images(build: BuildProjectSpec, path: Path, readable: Readable, mirro
         here = (*path, "images", position)
         reference = Reference.parse(original)
         mirror = mirrors.find_named(reference)
-        # To `docker tag` that is another name.
+        # `docker.io/nginx` and `nginx` are two names for `docker tag`.
         host = original.partition("/")[0]
         key = (reference.digest or upstream_tag(original), reference.name, host if host in HUB_HOSTS else "")
         if key in seen:
@@ -80,7 +80,7 @@ def _check_environment(build: BuildProjectSpec, path: Path, readable: Readable, 
 
 
 def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, mirrors: Mirrors) -> Iterator[Finding]:
-    """What is longer for certain than a role's own policies may be, which AWS says when the role exists already."""
+    """A policy that is certainly too long, which AWS would report only when the role exists already."""
     if build.service_role_arn is not None:
         return
     found = (mirrors.find(upstream_tag(original)) for original in build.images)
@@ -100,7 +100,7 @@ def _check_policy_size(build: BuildProjectSpec, path: Path, readable: Readable, 
 def _check_platforms(
     build: BuildProjectSpec, destination: Destination, path: Path, readable: Readable
 ) -> Iterator[Finding]:
-    """An image for another architecture than the machine's would be pulled elsewhere, or build the wrong thing."""
+    """An image that is not mirrored for the machine's architecture would be pulled from elsewhere."""
     machine = Platform("linux", "arm64" if build.environment_type.startswith("ARM_") else "amd64")
     own = readable.images[destination.number].platforms
     platforms = readable.platforms if own is None else own
@@ -111,16 +111,16 @@ def _check_platforms(
 
 
 _BY_PATH = ("hosts", "builder")
-"""Strategies that send the daemon to ECR with the upstream's own path."""
+"""With these strategies, the daemon asks ECR for the upstream's own path."""
 
 _EXPORTED = {"contexts": "$TOOLKIT_BUILD_CONTEXTS", "direct": "$TOOLKIT_DOCKERFILE"}
-"""What a command has to use for a strategy that changes nothing else."""
+"""The variable that a command has to use, for strategies that change nothing else."""
 
 _DOCKER_BUILD = re.compile(r"(?m)(?:^|[;&|(])[ \t]*(?:sudo +|\w+=\S* +)*docker +(?:(?:buildx|builder|image) +)?build\s")
 
 
 def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
-    """The fields of `build` beside its images."""
+    """Faults in the fields of `build` other than its images."""
     if build.strategy != "login":
         if not build.images and build.has_docker:
             yield Finding((*path, "images"), "is missing: list what the Dockerfiles start from")
@@ -128,7 +128,7 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
             message = "`builder` runs `moby/buildkit:buildx-stable-1`: say `build_tools: true`, or list it in `images`"
             yield Finding((*path, "strategy"), message)
         if len(build.dockerfiles) > 1 and not build.commands and build.buildspec is None:
-            message = "lists several, of which the build would make the first alone: say by `commands` what it makes"
+            message = "lists several, and the build would use only the first: write `commands` that build them"
             yield Finding((*path, "dockerfiles"), message)
         yield from _check_commands(build, path)
         return
@@ -144,7 +144,7 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
 
 
 def _check_commands(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
-    """A build that does not use what its strategy exports asks the upstreams, and quietly with `on_miss: upstream`."""
+    """A command that ignores the exported variable pulls from the upstreams, silently with `on_miss: upstream`."""
     variable = _EXPORTED.get(build.strategy, "")
     for position, command in enumerate(build.commands):
         if variable[1:] not in command and _DOCKER_BUILD.search(command):
@@ -160,7 +160,7 @@ def _has_buildkit(build: BuildProjectSpec, readable: Readable) -> bool:
 def check_served(
     build: BuildProjectSpec, original: str, mirror: Destination, path: Path, readable: Readable
 ) -> Iterator[Finding]:
-    """One of its images, mirrored at `mirror`."""
+    """Why the strategy cannot serve `original`, which is mirrored at `mirror`."""
     source = mirror.source
     digest = Reference.parse(original).digest
     if digest is not None:
@@ -173,8 +173,8 @@ def check_served(
             yield Finding(path, message)
         own = readable.images[mirror.number].platforms
         if (readable.platforms if own is None else own) != "all":
-            message = "the digest may be that of an index, which is copied as it is with `platforms: all` only"
-            yield Finding(path, f"{message}: say that for {quoted(source.familiar)}")
+            message = "the digest may be that of an index, and only `platforms: all` copies an index unchanged"
+            yield Finding(path, f"{message}: set it for {quoted(source.familiar)}")
     wanted = prefixed(readable.repositories.prefix, default_repository(source))
     needs_path = build.strategy in _BY_PATH or (build.strategy == "auto" and digest is not None)
     if needs_path and source.name != BUILDKIT and mirror.repository != wanted:
@@ -185,7 +185,7 @@ def check_served(
 
 
 def missing_sentence(original: str) -> str:
-    """What is said of an image that nothing mirrors."""
+    """The message for an image that nothing mirrors."""
     reference = Reference.parse(original)
     if reference.digest is not None:
         entry = NewImage(f"{reference.name.with_tag(reference.tag or 'TAG').familiar}@{reference.digest}", "all")
@@ -203,7 +203,7 @@ _WITHOUT_LOCATION = ("CODEPIPELINE", "NO_SOURCE")
 _GITHUB = ("GITHUB", "GITHUB_ENTERPRISE")
 _GITLAB = ("GITLAB", "GITLAB_SELF_MANAGED")
 _HOSTS = (*_GITHUB, *_GITLAB, "BITBUCKET")
-"""Sources that start builds and hear of their end."""
+"""Git hosts that can start builds and receive their status."""
 _GIT = (*_HOSTS, "CODECOMMIT")
 _EC2 = ("LINUX_EC2", "ARM_EC2")
 _MACHINE_IMAGES = "aws/codebuild/ami/"
@@ -215,7 +215,7 @@ _COMPUTE = {
 }
 """Machines that do not come in every size; AWS: "Build environment compute modes and types"."""
 MOST_TAGS = 48
-"""AWS allows 50, two are ours."""
+"""AWS allows 50, and two are ours."""
 
 
 def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
@@ -246,7 +246,7 @@ def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
     yield from _check_location(source, path)
     for name, kinds, needs in (
         ("clone_depth", _GIT, "a Git repository"),
-        # The provider leaves it out for GitLab, and would plan it again for ever.
+        # The provider leaves it out for GitLab, and plans it again each time.
         ("submodules", (*_GITHUB, "BITBUCKET", "CODECOMMIT"), "a Git repository that is not at GitLab"),
         ("report_build_status", _HOSTS, "a repository at GitHub, GitLab or Bitbucket"),
         ("connection", _HOSTS, "a repository at GitHub, GitLab or Bitbucket"),
@@ -290,7 +290,7 @@ def _is_clean_url(text: str) -> bool:
 
 
 def _check_buildspec(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
-    """What the generated buildspec says, or the source's own, and not both."""
+    """Fields that only the generated buildspec uses, or only a buildspec in the source."""
     if build.buildspec is None:
         if build.source.type == "NO_SOURCE" and not build.commands:
             yield Finding(path, "without a source there is nothing for `docker build`: give `commands`")
@@ -310,7 +310,7 @@ def _check_buildspec(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
         (("cache", "paths"), build.cache.paths if build.cache else ()),
     ):
         if value:
-            yield Finding((*path, *name), f"stands in {quoted(build.buildspec)} already, as `buildspec` says: keep one")
+            yield Finding((*path, *name), f"belongs in {quoted(build.buildspec)}, which `buildspec` names: keep one")
 
 
 def _has_paths(cache: CacheSpec) -> bool:
@@ -319,7 +319,7 @@ def _has_paths(cache: CacheSpec) -> bool:
 
 def _check_machine(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
     if sizes := _COMPUTE.get(build.environment_type):
-        message = f"is not to be had with `{build.environment_type}`: it has {listed(sizes)}"
+        message = f"is not available for `{build.environment_type}`: choose {listed(sizes, 'or')}"
         if build.compute_type not in sizes:
             yield Finding((*path, "compute_type"), f"`{build.compute_type}` {message}")
         for position, compute in enumerate((build.batch and build.batch.compute_types) or ()):
@@ -328,7 +328,7 @@ def _check_machine(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
     image = build.environment_image
     here = (*path, "environment_image")
     if image is not None and build.environment_type in _EC2 and not image.startswith(_MACHINE_IMAGES):
-        message = f"`{build.environment_type}` builds in no container: leave it out, or name one of AWS's images of"
+        message = f"`{build.environment_type}` builds without a container: leave it out, or name one of AWS's images of"
         yield Finding(here, f"{message} machines, `{_MACHINE_IMAGES}…`")
         return
     if image is None or image.startswith(MIRROR):
@@ -354,9 +354,9 @@ def _family_fault(image: str, environment: EnvironmentType) -> str | None:
 
 
 def _check_privileged(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
-    """Docker in a container needs its privileges, and a machine has Docker without."""
+    """Docker needs `privileged` in a container, but not on a machine without one."""
     if build.environment_type in _EC2 and build.privileged:
-        message = f"`{build.environment_type}` builds in no container, and has Docker as it is: leave it out"
+        message = f"`{build.environment_type}` builds without a container, and has Docker anyway: leave it out"
         yield Finding((*path, "privileged"), message)
     if build.has_docker:
         return
@@ -376,7 +376,7 @@ def _check_privileged(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
 
 
 def _check_role(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
-    """What would be done to a role that we make."""
+    """Fields that change a role, when the role is not ours."""
     if build.service_role_arn is not None:
         for name in ("policy_statements", "permissions_boundary"):
             if getattr(build, name):
@@ -407,7 +407,8 @@ def _check_webhook(build: BuildProjectSpec, webhook: WebhookSpec, path: Path) ->
                     yield Finding((*here, "pattern"), f"`{event}` is no event of `{kind}`")
             if (wanted := _events_with(spec.type)) and not events <= wanted:
                 others = listed(sorted(events - wanted))
-                message = f"`{spec.type}` is not known of {others}, so that would never match: give it its own group"
+                have = "has" if len(events - wanted) == 1 else "have"
+                message = f"{others} {have} no `{spec.type}`, so the filter would never match: give it its own group"
                 yield Finding((*here, "type"), message)
 
 
@@ -424,7 +425,7 @@ def _hosts_of(event: str) -> tuple[str, ...]:
 
 
 def _events_with(kind: str) -> frozenset[str]:
-    """Events that have what a filter looks at; empty for all of them."""
+    """Events that have the property that a filter looks at; empty if all have it."""
     pulls = {f"PULL_REQUEST_{what}" for what in ("CREATED", "UPDATED", "CLOSED", "REOPENED", "MERGED")}
     match kind:
         case "BASE_REF":
@@ -457,12 +458,12 @@ def _check_keys(build: BuildProjectSpec, path: Path, readable: Readable) -> Iter
 
 
 def _check_tags(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
-    """Together with those of `aws`; IAM takes keys that differ in case only for one."""
+    """They count together with those of `aws`. IAM ignores the case of keys."""
     known = {key.lower(): key for key in readable.resource_tag_keys}
     for key in build.resource_tags:
         first = known.setdefault(key.lower(), key)
         if first != key:
             yield Finding((*path, "resource_tags", key), f"is the same key as `{first}` to IAM, which ignores case")
     if len(known) > MOST_TAGS:
-        message = f"makes {len(known)} resource tags together with those of `aws`, AWS takes {MOST_TAGS} beside ours"
+        message = f"makes {len(known)} resource tags together with those of `aws`; AWS allows {MOST_TAGS} beside ours"
         yield Finding((*path, "resource_tags"), message)

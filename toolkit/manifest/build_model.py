@@ -50,7 +50,7 @@ ComputeType = Literal[
 ]
 
 EnvironmentType = Literal["LINUX_CONTAINER", "LINUX_GPU_CONTAINER", "ARM_CONTAINER", "LINUX_EC2", "ARM_EC2"]
-"""Those that can run Docker."""
+"""The kinds that can run Docker."""
 
 
 class SourceSpec(Spec):
@@ -95,7 +95,7 @@ class SourceSpec(Spec):
 
 
 class FilterSpec(Spec):
-    """What an event must be like."""
+    """A condition on the events of a webhook."""
 
     type: Literal[
         "EVENT",
@@ -107,13 +107,13 @@ class FilterSpec(Spec):
         "TAG_NAME",
         "RELEASE_NAME",
         "WORKFLOW_NAME",
-    ] = Field(description="What is looked at.")
+    ] = Field(description="The property to look at.")
     pattern: str = Field(
         min_length=1,
         description="Regular expression; for `EVENT` the names of events with commas between.",
         examples=["PUSH, PULL_REQUEST_CREATED", "^refs/heads/main$"],
     )
-    exclude: bool = Field(False, description="Whether it must not match instead.")
+    exclude: bool = Field(False, description="Whether the pattern must not match.")
 
     @model_validator(mode="after")
     def _names_events_that_there_are(self) -> FilterSpec:
@@ -240,7 +240,7 @@ class ArtifactsSpec(Spec):
 class BatchSpec(Spec):
     """Several builds as one, as a `buildspec` of your own describes them."""
 
-    timeout_minutes: int = Field(480, ge=5, le=2160, description="When the whole batch is given up.")
+    timeout_minutes: int = Field(480, ge=5, le=2160, description="Minutes after which the whole batch is stopped.")
     maximum_builds: int = Field(100, ge=1, le=100, description="Builds that it may have.")
     compute_types: tuple[ComputeType, ...] | None = Field(
         None, strict=False, min_length=1, description="Sizes of machines that it may use; default: all."
@@ -274,7 +274,7 @@ LOG_RETENTION_DAYS = (
     *(0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
     *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-"""What CloudWatch knows; 0 is for ever."""
+"""The periods that CloudWatch knows; 0 is for ever."""
 
 
 class BuildProjectSpec(Spec):
@@ -286,14 +286,16 @@ class BuildProjectSpec(Spec):
     images: tuple[ReferenceText, ...] = Field(
         (),
         strict=False,
-        description="What its Dockerfiles start from, spelled as there; each must be in `images`. Needed, but for "
-        "the strategy `login`.",
+        description="Base images of its Dockerfiles, spelled as there; each must be in `images`. Required, except "
+        "with the strategy `login`.",
     )
     strategy: Literal["auto", "retag", "hosts", "builder", "contexts", "direct", "login"] = Field(
-        "auto", description="How the base images get from ECR into the build; README says what each serves."
+        "auto",
+        description="How the base images get from ECR into the build; the documentation says what each serves.",
     )
     on_miss: Literal["fail", "upstream"] = Field(
-        "fail", description="What a base image that is not listed does: end the build, or come from its upstream."
+        "fail",
+        description="When a base image is not listed: fail the build, or pull it from its upstream.",
     )
     dockerfiles: tuple[SourcePath, ...] = Field(
         (),
@@ -305,8 +307,8 @@ class BuildProjectSpec(Spec):
     commands: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
         strict=False,
-        description="Commands of the build phase, when the base images are there; default: `docker build` of the "
-        "source's root, by the one in `dockerfiles`.",
+        description="Commands of the build phase, which begins when the base images are there; default: `docker "
+        "build` in the source's root, with the one in `dockerfiles`.",
         examples=[["docker build --tag web ."]],
     )
     buildspec: BuildspecPath | None = Field(
@@ -337,13 +339,15 @@ class BuildProjectSpec(Spec):
     )
     vpc: VpcSpec | None = Field(None, description="VPC to build in; default: none.")
     cache: CacheSpec | None = Field(None, description="What is kept between builds; default: nothing.")
-    timeout_minutes: int = Field(60, ge=5, le=2160, description="When a build is given up.")
-    queued_timeout_minutes: int = Field(480, ge=5, le=480, description="When a build that has not begun is given up.")
-    concurrent_build_limit: int | None = Field(
-        None, ge=1, description="Builds at a time; default: as many as the account may."
+    timeout_minutes: int = Field(60, ge=5, le=2160, description="Minutes after which a running build is stopped.")
+    queued_timeout_minutes: int = Field(
+        480, ge=5, le=480, description="Minutes after which a waiting build is dropped."
     )
-    batch: BatchSpec | None = Field(None, description="Lets several builds run as one batch; default: not.")
-    webhook: WebhookSpec | None = Field(None, description="Lets the Git host start builds; default: not.")
+    concurrent_build_limit: int | None = Field(
+        None, ge=1, description="Builds at a time; default: as many as the account allows."
+    )
+    batch: BatchSpec | None = Field(None, description="Lets several builds run as one batch; default: no batch.")
+    webhook: WebhookSpec | None = Field(None, description="Lets the Git host start builds; default: no webhook.")
     badge: bool = Field(False, description="A badge with the state of the last build, which anybody may see.")
     artifacts: ArtifactsSpec | None = Field(None, description="What a build leaves in S3; default: nothing.")
     log_retention_days: int = Field(

@@ -35,14 +35,14 @@ PROVIDER_VERSIONS = ">= 5.80, < 7"
 """The versions of the AWS provider that the modules are made for."""
 
 OWN_FILES = frozenset({"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "base-images.json"})
-"""Names that the root module keeps for itself, written or not."""
+"""File names that are reserved for the root module."""
 
 _BOUND = re.compile(r"(?P<operator>=|!=|>=|<=|>|<|~>)?\s*(?P<version>\d+(\.\d+){0,2})")
 _NUMBERS = tuple[int, ...]
 
 
 def check_provider_version(text: str) -> str:
-    """`text` itself; ValueError with a sentence unless it is a constraint that leaves a version to choose."""
+    """`text` itself; ValueError with a sentence unless a supported version meets the constraint."""
     low: _NUMBERS = (5, 80, 0)
     high: _NUMBERS = (7, 0, 0)
     for part in text.split(","):
@@ -101,7 +101,7 @@ def check_extra_files(paths: Sequence[str]) -> Sequence[str]:
 
 
 REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
-"""ECR's own."""
+"""ECR's own rule."""
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 
 _ARN = r"arn:aws[a-z-]*"
@@ -198,7 +198,7 @@ def _one_sentence(error: OciError) -> str:
 
 
 class _Platforms:
-    """Makes of `"all"` or a list what would be a union, whose faults are reported once for every alternative."""
+    """Validates `"all"` or a list without a union, which would report a fault once for each alternative."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         items = handler.generate_schema(Annotated[tuple[PlatformText, ...], Field(strict=False, min_length=1)])
@@ -345,20 +345,20 @@ Principal = Annotated[
     str,
     Grammar(
         _PRINCIPAL,
-        "is nobody who can be let in: give a 12-digit account id or the ARN of an IAM principal, without wildcards",
+        "is not a principal: give a 12-digit account id or the ARN of an IAM principal, without wildcards",
     ),
 ]
 PrincipalOrAll = Annotated[
     str,
     Grammar(
         rf"\*|{_PRINCIPAL}",
-        "is no principal: give a 12-digit account id, the ARN of an IAM principal without wildcards, or `*` for all",
+        "is not a principal: give a 12-digit account id, the ARN of an IAM principal without wildcards, or `*` for all",
     ),
 ]
 ServicePrincipal = Annotated[
     str,
     Grammar(
-        r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?", "is no AWS service, such as `codebuild.amazonaws.com`"
+        r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?", "is not an AWS service, such as `codebuild.amazonaws.com`"
     ),
 ]
 OrganizationId = Annotated[
@@ -368,7 +368,7 @@ KmsKeyArn = Annotated[
     str,
     Grammar(
         rf"{_ARN}:kms:[a-z0-9-]+:{_ACCOUNT}:key/[A-Za-z0-9-]+",
-        "is not the ARN of a KMS key (`arn:aws:kms:…:key/…`; ECR answers with it whatever alias was given)",
+        "is not the ARN of a KMS key (`arn:aws:kms:…:key/…`; ECR reports the ARN even if an alias was given)",
     ),
 ]
 SecretArn = Annotated[
@@ -417,7 +417,7 @@ ResourceTagValue = Annotated[str, AfterValidator(_tag_value)]
 
 
 MIRROR = "mirror:"
-"""Before an environment image that is one of the manifest's own."""
+"""Prefix of an environment image that the manifest mirrors."""
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 
@@ -425,7 +425,7 @@ WEBHOOK_EVENTS = (
     *("PUSH", "PULL_REQUEST_CREATED", "PULL_REQUEST_UPDATED", "PULL_REQUEST_CLOSED", "PULL_REQUEST_REOPENED"),
     *("PULL_REQUEST_MERGED", "RELEASED", "PRERELEASED", "WORKFLOW_JOB_QUEUED"),
 )
-"""CodeBuild's own; not every Git host has all of them."""
+"""CodeBuild's events; not every Git host has all of them."""
 
 
 def _environment_image(text: str) -> str:

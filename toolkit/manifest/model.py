@@ -61,15 +61,15 @@ _KEYS = frozenset(
     )
     for key in keys
 )
-"""Keys of conditions that say who asks; AWS ignores their case."""
+"""Condition keys that identify the caller; AWS ignores their case."""
 _SOMEBODY = re.compile(r"(?<!\d)\d{12}(?!\d)|^o-[a-z0-9]{10,32}(/|$)|^vpce?-[0-9a-f]{8,17}$")
-"""An account, an organisation or a VPC, and not a pattern that everybody fits."""
+"""An account, an organisation or a VPC, and not a pattern that matches everybody."""
 _OPERATORS = frozenset(
     f"{prefix}{operator}".lower()
     for prefix in ("", "ForAnyValue:")
     for operator in ("ArnEquals", "ArnLike", "StringEquals", "StringEqualsIgnoreCase", "StringLike")
 )
-"""Operators that hold for no request without the key: not those for what it is not, nor those with `IfExists`."""
+"""Operators that never hold for a request without the key, unlike negated ones and those with `IfExists`."""
 
 
 class PrincipalsSpec(Spec):
@@ -194,7 +194,7 @@ class EncryptionSpec(Spec):
 
 
 class RepositorySettingsSpec(Spec):
-    """What can be said of a repository."""
+    """The settings of a repository."""
 
     tag_mutability: Literal["mutable", "immutable"] = Field(
         "mutable", description="Whether a tag may move when it moved upstream."
@@ -221,10 +221,10 @@ class RepositorySettingsSpec(Spec):
         None, description="An AWS organisation, all of whose accounts may pull.", examples=["o-a1b2c3d4e5"]
     )
     policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
-        (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
+        (), strict=False, description="Further statements of its policy; default: none."
     )
     force_delete: bool = Field(
-        False, description="Let Terraform delete a repository with the images in it. `--allow-destroy` does without."
+        False, description="Let Terraform delete a repository with the images in it; not needed with `--allow-destroy`."
     )
     resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
         default_factory=dict,
@@ -239,8 +239,8 @@ class RepositorySpec(RepositorySettingsSpec):
     prefix: Prefix = Field("", description="Put before every repository's name, with a `/`.", examples=["mirror"])
     account_id: AccountId | None = Field(
         None,
-        description="Account, in quotes, whose registry has the repositories and images, made and filled by a manifest "
-        "there: this one makes only builds that pull from it. Default: this manifest makes them.",
+        description="Account, in quotes, in whose registry another manifest keeps the repositories and images; this "
+        "manifest then makes only builds that pull from it. Default: this manifest makes them.",
     )
 
 
