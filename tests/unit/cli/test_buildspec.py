@@ -110,7 +110,7 @@ def test_the_step_comes_out_of_a_file_whatever_the_manifest_says_by_now(
     if manifest is not None:
         (folder / "images.yaml").write_text(manifest)
     assert run("web", "--into", "buildspec.yml", "--remove", "--check") == 7
-    assert "error: `buildspec.yml` would change\n" in capsys.readouterr().err
+    assert "error: `buildspec.yml` would change [buildspec.out_of_date]\n" in capsys.readouterr().err
     assert (folder / "buildspec.yml").read_text() == made
     assert run("web", "--into", "buildspec.yml", "--remove") == 0
     assert "the step was taken out of buildspec.yml" in capsys.readouterr().out
@@ -148,7 +148,7 @@ def test_a_link_stays_a_link(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["nobody"], 64, "the manifest has no build `nobody`\nhint: it has `web`"),
+        (["nobody"], 64, "the manifest has no build `nobody` [buildspec.unknown_project]\nhint: it has `web`"),
         (["web", "--remove"], 64, "need `--into FILE`"),
         (["web", "--check"], 64, "need `--into FILE`"),
         (["web", "--into", "buildspec.yml", "--fragment"], 64, "keep one"),

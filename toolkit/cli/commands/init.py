@@ -15,11 +15,13 @@ from toolkit.operations.examples import Example
 
 NAME = "init"
 HELP = (
-    "Write a first manifest with every image that the builds below the paths would fetch. Needs no network and no "
-    "credentials; a file that is there stays, unless you say --force."
+    "Write a first manifest from a project's builds. It has every image that builds below the paths would fetch. "
+    "Needs no network and no credentials; a file that is there stays, unless you say --force."
 )
 EXAMPLES = (
-    "Examples:  toolkit init   |   toolkit init --name shop --region eu-west-1 services   |   toolkit init --force ."
+    "toolkit init",
+    "toolkit init --name shop --region eu-west-1 services",
+    "toolkit init --force .",
 )
 
 

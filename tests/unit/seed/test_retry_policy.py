@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from toolkit.oci.copy import CopyError
-from toolkit.oci.descriptor import Descriptor
-from toolkit.oci.digest import Digest
 from toolkit.oci.errors import (
     ConnectionFailed,
     Denied,
@@ -19,31 +14,26 @@ from toolkit.oci.errors import (
     SizeMismatch,
 )
 from toolkit.oci.reference import Repository
-from toolkit.seed.blob_schedule import Need
-from toolkit.seed.patience import Patience, Pauses
+from toolkit.seed.retry_policy import Retries, RetryPolicy
 
-NEED = Need(0, Descriptor("layer", Digest.of(b"x"), 1), Repository("s.test", "a"), Repository("t.test", "a"))
+THERE = Repository("t.test", "a")
 BROKEN = ConnectionFailed("broke", host="h")
 NO_REPOSITORY = NotFound("no", status=404, host="h", error_codes=("NAME_UNKNOWN",))
 UNSEEN = RegistryError("x", status=400, host="h", error_codes=("DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"))
 LOST_SESSION = NotFound("no", status=404, host="h", error_codes=("BLOB_UPLOAD_UNKNOWN",))
 
 
-def next_blob(patience: Patience, need: Need, destination: Repository, error: CopyError) -> tuple[int, float] | None:
-    return patience.next_attempt(need, error)
-
-
-def attempts(side: str, cause: OciError, ask: Callable[..., Any] = next_blob, limit: int = 50) -> list[float]:
-    """The pauses until it is given up, by a clock that moves with them."""
+def delays(side: str, cause: OciError, *, is_transfer: bool, limit: int = 50) -> list[float]:
+    """The delays until it is given up, by a clock that moves with them."""
     now = 0.0
-    patience = Patience(Pauses(), lambda: now)
-    pauses: list[float] = []
-    while len(pauses) < limit:
-        again = ask(patience, NEED, NEED.destination, CopyError(side, "k", cause))
+    attempts = Retries(RetryPolicy(), lambda: now).begin(THERE, is_transfer=is_transfer)
+    found: list[float] = []
+    while len(found) < limit:
+        again = attempts.next(CopyError(side, "k", cause))
         if again is None:
-            return pauses
-        assert again[0] == len(pauses) + 1
-        pauses.append(again[1])
+            return found
+        assert again[0] == len(found) + 1
+        found.append(again[1])
         now += again[1]
     raise AssertionError("no end")
 
@@ -62,9 +52,9 @@ def attempts(side: str, cause: OciError, ask: Callable[..., Any] = next_blob, li
         ("source", NO_REPOSITORY, 0, 0),
     ],
 )
-def test_what_is_tried_again_and_for_how_long(side: str, cause: OciError, count: int, seconds: float) -> None:
-    pauses = attempts(side, cause)
-    assert (len(pauses), sum(pauses)) == (count, seconds)
+def test_transfers_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
+    found = delays(side, cause, is_transfer=True)
+    assert (len(found), sum(found)) == (count, seconds)
 
 
 @pytest.mark.parametrize(
@@ -80,20 +70,19 @@ def test_what_is_tried_again_and_for_how_long(side: str, cause: OciError, count:
         ("source", NO_REPOSITORY, 0, 0),
     ],
 )
-def test_which_small_requests_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
-    pauses = attempts(side, cause, Patience.next_request)
-    assert (len(pauses), sum(pauses)) == (count, seconds)
+def test_small_requests_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
+    found = delays(side, cause, is_transfer=False)
+    assert (len(found), sum(found)) == (count, seconds)
 
 
-def test_a_repository_that_was_found_is_looked_for_anew() -> None:
+def test_waits_for_a_repository_anew_after_it_was_found() -> None:
     now = 0.0
-    patience = Patience(Pauses(), lambda: now)
+    retries = Retries(RetryPolicy(), lambda: now)
     error = CopyError("destination", "k", NO_REPOSITORY)
     for _ in range(2):
-        assert patience.next_attempt(NEED, error)
-        patience.found(NEED.destination)
+        assert retries.begin(THERE).next(error)
+        retries.found(THERE)
         now += 100
+    assert retries.begin(THERE).next(error)
     now += 100
-    assert patience.next_attempt(NEED, error)
-    now += 100
-    assert patience.next_attempt(NEED, error) is None
+    assert retries.begin(THERE).next(error) is None
