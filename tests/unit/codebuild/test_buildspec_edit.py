@@ -70,7 +70,10 @@ def test_a_file_without_the_step_stays_as_it_is() -> None:
         ("", "buildspec.yml:1: is not a buildspec: it has no `phases`"),
         ("- a\n", "buildspec.yml:1: is not a buildspec: it has no `phases`"),
         ("version: 0.2\n", "buildspec.yml:1: is not a buildspec: it has no `phases`"),
-        ("version: 0.2\nphases: {build: {commands: [a]}}\n", "buildspec.yml:2: `phases` is not a mapping with a line for"),
+        (
+            "version: 0.2\nphases: {build: {commands: [a]}}\n",
+            "buildspec.yml:2: `phases` is not a mapping with a line for",
+        ),
         ("phases:\n  pre_build: {commands: [a]}\n", "buildspec.yml:2: `pre_build` is not a mapping with a line for"),
         (
             "phases:\n  pre_build:\n    commands: [a]\n",
@@ -84,7 +87,10 @@ def test_a_file_without_the_step_stays_as_it_is() -> None:
             "phases:\n  install:\n    commands: &x\n      - a\n  pre_build:\n    commands: *x\n",
             "buildspec.yml:6: `commands` is not a plain list with a line for each",
         ),
-        ("phases:\n  pre_build: ''\n  build:\n    commands: [a]\n", "buildspec.yml:2: `pre_build` is not a mapping with"),
+        (
+            "phases:\n  pre_build: ''\n  build:\n    commands: [a]\n",
+            "buildspec.yml:2: `pre_build` is not a mapping with",
+        ),
         ("phases:\n  pre_build:\n    commands: ~\n", "buildspec.yml:3: `commands` is not a plain list"),
         ("phases:\n  pre_build:\n    commands:", "buildspec.yml:4: the step here would change"),
         ("phases:\n  pre_build:\n    commands: &x\n      - a\n", "buildspec.yml:3: `commands` is not a plain list"),
