@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from toolkit.oci.answers import Answer
 from toolkit.oci.auth import (
     Challenge,
     Credential,
@@ -28,6 +27,7 @@ from toolkit.oci.auth import (
 from toolkit.oci.endpoints import Endpoints, own_url
 from toolkit.oci.errors import RegistryError, Unauthorized
 from toolkit.oci.masking import remember_password, remember_token
+from toolkit.oci.responses import Response
 from toolkit.oci.transport import Transport
 
 Scopes = tuple[str, ...]
@@ -82,19 +82,19 @@ class Authorizer:
             return self._basic_header(registry, self._credentials.credential_for(registry))
         return self._token(registry, scopes, challenge, rejected=None)
 
-    def renewed_header(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
-        """What to send instead of the `rejected` header after `answer`; None when there is nothing else to try."""
-        challenge = _pick(answer) if answer.status == 401 else self._challenges.get(registry)
+    def renewed_header(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
+        """What to send instead of the `rejected` header after `response`; None when there is nothing else to try."""
+        challenge = _pick(response) if response.status == 401 else self._challenges.get(registry)
         if challenge is None:
             return None
         self._challenges[registry] = challenge
         if challenge.scheme == "bearer":
             # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
-            return self._renewed_token(registry, scopes, challenge, rejected) if answer.status == 401 else None
+            return self._renewed_token(registry, scopes, challenge, rejected) if response.status == 401 else None
         credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
         header = self._basic_header(registry, credential)
         if credential is not None and header is None:
-            raise self._withheld(registry, urlsplit(self._endpoints.base_url(registry)).netloc, answer.status)
+            raise self._withheld(registry, urlsplit(self._endpoints.base_url(registry)).netloc, response.status)
         return None if header == rejected else header
 
     def _basic_header(self, registry: str, credential: Credential | None) -> str | None:
@@ -159,22 +159,22 @@ class Authorizer:
         known = self._credentials.credential_for(registry)
         sent = known if known is not None and self._may_receive(realm, registry, known) else None
         asked_at = self._clock()
-        answer = self._ask(realm, registry, service, scopes, sent)
-        if sent is not None and answer.status in _REFUSALS:
+        response = self._ask(realm, registry, service, scopes, sent)
+        if sent is not None and response.status in _REFUSALS:
             other = self._other_credential(registry)
             if other is not None and other != sent and self._may_receive(realm, registry, other):
                 sent = other
-                answer = self._ask(realm, registry, service, scopes, sent)
-        if answer.is_success:
-            return _read_token(registry, answer, asked_at)
-        if answer.status in _REFUSALS:
+                response = self._ask(realm, registry, service, scopes, sent)
+        if response.is_success:
+            return _read_token(registry, response, asked_at)
+        if response.status in _REFUSALS:
             if known is not None and sent is None:
-                raise self._withheld(registry, answer.host, answer.status)
-            raise _refused(registry, answer, sent)
+                raise self._withheld(registry, response.host, response.status)
+            raise _refused(registry, response, sent)
         raise RegistryError(
-            f"the token server `{answer.host}` of `{registry}` answered {answer.status}",
-            status=answer.status,
-            host=answer.host,
+            f"the token server `{response.host}` of `{registry}` answered {response.status}",
+            status=response.status,
+            host=response.host,
         )
 
     def _other_credential(self, registry: str) -> Credential | None:
@@ -183,7 +183,7 @@ class Authorizer:
             self._credentials.forget(registry)
         return self._credentials.credential_for(registry)
 
-    def _ask(self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None) -> Answer:
+    def _ask(self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None) -> Response:
         if credential is not None:
             self._note(registry, realm, credential)
         if credential is not None and credential.is_identity_token:
@@ -195,7 +195,7 @@ class Authorizer:
         headers = {} if credential is None else {"Authorization": _basic(credential)}
         return self._transport.send("GET", urlunsplit((*parts[:3], joined, "")), headers)
 
-    def _ask_with_identity_token(self, realm: str, service: str, scopes: Scopes, credential: Credential) -> Answer:
+    def _ask_with_identity_token(self, realm: str, service: str, scopes: Scopes, credential: Credential) -> Response:
         form = {
             "grant_type": "refresh_token",
             "service": service,
@@ -208,17 +208,17 @@ class Authorizer:
         return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
 
 
-def _refused(registry: str, answer: Answer, sent: Credential | None) -> Unauthorized:
+def _refused(registry: str, response: Response, sent: Credential | None) -> Unauthorized:
     """Why there is no token."""
     if sent is None:
         hint = f"Run `docker login {registry}`."
-        return _unauthorized(registry, f"`{registry}` wants a credential and there is none", answer.status, hint)
+        return _unauthorized(registry, f"`{registry}` wants a credential and there is none", response.status, hint)
     who = f" of `{sent.username}`" if sent.username else ""
-    return _unauthorized(registry, f"`{registry}` refuses the credential{who}", answer.status, "Sign in again.")
+    return _unauthorized(registry, f"`{registry}` refuses the credential{who}", response.status, "Sign in again.")
 
 
-def _pick(answer: Answer) -> Challenge | None:
-    challenges = parse_challenges(answer.challenges)
+def _pick(response: Response) -> Challenge | None:
+    challenges = parse_challenges(response.challenges)
     for scheme in ("bearer", "basic"):
         for challenge in challenges:
             if challenge.scheme == scheme:
@@ -232,17 +232,17 @@ def _basic(credential: Credential) -> str:
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
-def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
+def _read_token(registry: str, response: Response, asked_at: float) -> _Token:
     try:
-        found = json.loads(answer.body)
+        found = json.loads(response.body)
     except (ValueError, RecursionError):
         found = None
     token = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(token, str) or not _is_header_text(token):
         raise RegistryError(
-            f"the token server `{answer.host}` of `{registry}` answered without a token",
-            status=answer.status,
-            host=answer.host,
+            f"the token server `{response.host}` of `{registry}` answered without a token",
+            status=response.status,
+            host=response.host,
         )
     remember_token(token)
     lifetime = found.get("expires_in")
