@@ -1,7 +1,7 @@
-"""The registry API as calls on our values. Safe to share between threads; keeps nothing but tokens and connections.
+"""The registry API as calls on our values. Safe to share between threads; it keeps tokens and connections only.
 
-Each request carries credentials for exactly the scopes that it needs, and only to the registry's own address. A refused
-header is renewed once.
+Each request carries a credential for exactly the scopes that it needs, and only to the registry's own address. A
+refused header is renewed once.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
 # From nothing to a header, and from a header that has expired to a good one.
 _MOST_RENEWALS = 2
-# What registries give at most; some give fewer, none refuses.
+# The most that registries give; some give fewer, and all accept this number.
 _TAGS_A_PAGE = 1000
-# A list of more pages than that has no end.
+# A list of more pages is taken for endless.
 _MOST_PAGES = 1000
 # Python refuses to read numbers of thousands of digits.
 _SIZE = re.compile(r"[0-9]{1,18}")
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
-# How registries that do not list referrers say so; 404 is the standard's way.
+# How registries refuse to list referrers; the standard says 404.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 
 
@@ -118,7 +118,7 @@ class RegistryClient:
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
         """The documents in `repository` that name `subject` as theirs, as the registry lists them.
 
-        None where the registry does not list them, or answers with something else. Never a counted pull.
+        None where the registry does not list them, or sends something else. Never a counted pull.
         """
         found: list[Descriptor] = []
         what = f"the referrers of `{repository}@{subject}`"
@@ -234,7 +234,7 @@ class RegistryClient:
     def cancel_upload(self, upload: Upload) -> None:
         """Tell the registry that nothing more will come.
 
-        Errors are nobody's concern: registries drop sessions by themselves, and some know no cancelling.
+        Errors are ignored: registries drop sessions by themselves, and some do not support cancelling.
         """
         try:
             header = self._header_for(upload.repository.registry, upload.location, upload.scopes)
@@ -267,7 +267,7 @@ class RegistryClient:
         return self._authorizer.renewed_header(registry, scopes, response, rejected)
 
     def _header_for(self, registry: str, url: str, scopes: Scopes) -> str | None:
-        """The header for an address that the registry gave us: none where that is not its own."""
+        """The header for an address that the registry gave us; None where that is another host."""
         if origin(url) != origin(self._endpoints.base_url(registry)):
             return None
         return self._authorizer.header(registry, scopes)
@@ -290,7 +290,7 @@ class RegistryClient:
         return found
 
     def _absolute(self, registry: str, url: str, location: str) -> str:
-        """`location` as a whole URL. A registry behind a TLS proxy may think that it is served in the clear."""
+        """`location` as a whole URL. A registry behind a TLS proxy may write `http`."""
         try:
             parts = urlsplit(urljoin(url, location))
             base = urlsplit(self._endpoints.base_url(registry))
@@ -325,9 +325,9 @@ def _digest_header(headers: Headers) -> Digest | None:
 
 
 def _put_refusal(response: Response, ref: Reference, document: Document) -> RegistryError:
-    """ECR says `TAG_INVALID` of a tag that may not move, and Harbor 412; a tag that is no tag never gets here.
+    """ECR refuses to move an immutable tag with `TAG_INVALID`, Harbor with 412. Malformed tags never get here.
 
-    A registry without OCI 1.1 says 405 or `UNSUPPORTED` to what it does not know in a document.
+    A registry without OCI 1.1 refuses documents of it with 405 or `UNSUPPORTED`.
     """
     error = refusal(response, f"`{ref}`")
     kind, is_tag = type(error), ref.digest is None

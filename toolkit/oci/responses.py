@@ -1,4 +1,4 @@
-"""What a registry answered, and what that means as an error."""
+"""What a registry sent, and what that means as an error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PullLimit:
-    """A registry's own word on counted pulls."""
+    """How many counted pulls a registry says that there are."""
 
     limit: int
     remaining: int
@@ -50,7 +50,7 @@ class PullLimit:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response with its whole body. `host` gave it, with its port, after any redirect."""
+    """A response with its whole body. `host`, with its port, sent it, after any redirect."""
 
     method: str
     host: str
@@ -84,7 +84,7 @@ def read_next_page(headers: Headers) -> str | None:
 
 
 def read_tag_page(response: Response, subject: str) -> list[str]:
-    """The tags on one page. Raises InvalidDocument for what is no list of tags; a repository may have none."""
+    """The tags on one page, of which there may be none. Raises InvalidDocument for anything else."""
     try:
         found = json.loads(response.body)
         tags = found["tags"] or []
@@ -100,7 +100,7 @@ def refusal(response: Response, subject: str) -> RegistryError:
     entries = _entries(response.body)
     codes = tuple(dict.fromkeys(code for code, _ in entries))
     words = registry_words(f"{code}: {said}" if said else code for code, said in entries)
-    message = f"`{response.host}` answered {response.status} to {response.method} of {subject}"
+    message = f"`{response.host}` responded with {response.status} to {response.method} of {subject}"
     if words:
         message = f"{message}: {words}"
     status = response.status
@@ -116,9 +116,9 @@ def refusal(response: Response, subject: str) -> RegistryError:
 
 
 def _is_pull_limit(response: Response, entries: list[tuple[str, str]]) -> bool:
-    """Docker Hub's two 429s have no code of their own: the counted one shows its counter or names itself.
+    """Docker Hub has two kinds of 429 without a code. The one of the pull limit shows its counter or names it.
 
-    The other, against abuse, is a bare text, and ECR's throttling says `Rate exceeded`.
+    The other, against abuse, is a bare text; ECR's throttling says `Rate exceeded`.
     """
     counted = read_pull_limit(response.headers)
     if counted is not None and counted.remaining == 0 and counted.window_seconds > _SHORT_WINDOW_SECONDS:
@@ -139,6 +139,8 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
     for error in errors:
         if isinstance(error, Mapping):
             said = error.get("message")
-            code = cleaned(str(error.get("code") or "UNKNOWN")).upper()  # in upper case a secret is not known again
+            code = cleaned(
+                str(error.get("code") or "UNKNOWN")
+            ).upper()  # cleaned first: a secret in upper case would not be recognised
             entries.append((code, said if isinstance(said, str) else ""))
     return entries

@@ -1,7 +1,7 @@
-"""The way from a 401 to an `Authorization` header, and the tokens and challenges remembered on it.
+"""From a 401 to an `Authorization` header, with the tokens and challenges that are remembered.
 
-A registry is asked without anything first. Its challenge is remembered, so that every later request has its header at
-once: Basic from the credential, Bearer from a token for exactly the scopes that the request needs.
+The first request to a registry has no header. The challenge in its response is remembered, so that every later request
+has its header at once: Basic from the credential, Bearer from a token for exactly the scopes that the request needs.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from toolkit.oci.transport import Transport
 
 Scopes = tuple[str, ...]
 
-# What the token specification says where the server does not.
+# What the token specification says if the server does not.
 _DEFAULT_LIFETIME = 60.0
-# A token that is refused so soon lacks a right; another one would lack it too.
+# A token that is refused so soon lacks a permission, and another one would lack it too.
 _FRESH_SECONDS = 5.0
 _REFUSALS = frozenset({400, 401, 403})
 _CLIENT_ID = "base-image-toolkit"
@@ -74,7 +74,7 @@ class Authorizer:
             return tuple(sorted(self._uses))
 
     def header(self, registry: str, scopes: Scopes) -> str | None:
-        """What to send with a request, None as long as the registry has not asked for anything."""
+        """The header for a request, None as long as the registry has sent no challenge."""
         challenge = self._challenges.get(registry)
         if challenge is None:
             return None
@@ -83,7 +83,7 @@ class Authorizer:
         return self._token(registry, scopes, challenge, rejected=None)
 
     def renewed_header(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
-        """What to send instead of the `rejected` header after `response`; None when there is nothing else to try."""
+        """The header to send instead of the `rejected` one after `response`; None when there is nothing else to try."""
         challenge = _pick(response) if response.status == 401 else self._challenges.get(registry)
         if challenge is None:
             return None
@@ -107,8 +107,8 @@ class Authorizer:
     def _may_receive(self, url: str, registry: str, credential: Credential) -> bool:
         """Whether `credential` may go to `url`, the registry or its token server, for a request to `registry`.
 
-        Not where the registry is served at a place that neither a trusted rule nor the credential names, not even to
-        the right token server: that place would get the token.
+        It may not if the registry is served at a place that neither a trusted rule nor the credential names. Even the
+        right token server gets nothing then: that place would receive the token.
         """
         served_at = self._endpoints.base_url(registry)
         hosts = credential.hosts or {registry}
@@ -124,7 +124,7 @@ class Authorizer:
                 self._uses.add(CredentialUse(registry, urlsplit(url).netloc, credential.origin))
 
     def _withheld(self, registry: str, host: str, status: int) -> Unauthorized:
-        """What a registry or token server lacks that wants a credential which does not belong to it."""
+        """The error for a registry or token server that wants a credential which must not go there."""
         message = f"`{host}` gives nothing of `{registry}` without a credential, and the one for `{registry}` was not "
         hint = None
         if self._endpoints.base_url(registry) != self._endpoints.trusted_url(registry):
@@ -137,20 +137,20 @@ class Authorizer:
     def _renewed_token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str | None:
         known = self._tokens.get((registry, scopes))
         if known is not None and known.header == rejected and self._clock() < known.obtained + _FRESH_SECONDS:
-            return None  # its age is not the reason
+            return None  # it was not refused for its age
         return self._token(registry, scopes, challenge, rejected)
 
     def _token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str:
         key = (registry, scopes)
         with self._lock:
             exchange = self._exchanges.setdefault(key, threading.Lock())
-        with exchange:  # one thread asks, the others wait for what it gets
+        with exchange:  # one thread requests the token, the others wait for it
             token = self._tokens.get(key)
             if token is None or token.header == rejected or token.expires <= self._clock():
-                token = self._tokens[key] = self._exchange(registry, scopes, challenge)
+                token = self._tokens[key] = self._new_token(registry, scopes, challenge)
             return token.header
 
-    def _exchange(self, registry: str, scopes: Scopes, challenge: Challenge) -> _Token:
+    def _new_token(self, registry: str, scopes: Scopes, challenge: Challenge) -> _Token:
         registry_url = self._endpoints.base_url(registry)
         realm = challenge.parameters.get("realm", "")
         if not is_safe_realm(realm, registry_url):
@@ -159,12 +159,12 @@ class Authorizer:
         known = self._credentials.credential_for(registry)
         sent = known if known is not None and self._may_receive(realm, registry, known) else None
         asked_at = self._clock()
-        response = self._ask(realm, registry, service, scopes, sent)
+        response = self._request_token(realm, registry, service, scopes, sent)
         if sent is not None and response.status in _REFUSALS:
             other = self._other_credential(registry)
             if other is not None and other != sent and self._may_receive(realm, registry, other):
                 sent = other
-                response = self._ask(realm, registry, service, scopes, sent)
+                response = self._request_token(realm, registry, service, scopes, sent)
         if response.is_success:
             return _read_token(registry, response, asked_at)
         if response.status in _REFUSALS:
@@ -172,22 +172,24 @@ class Authorizer:
                 raise self._withheld(registry, response.host, response.status)
             raise _refused(registry, response, sent)
         raise RegistryError(
-            f"the token server `{response.host}` of `{registry}` answered {response.status}",
+            f"the token server `{response.host}` of `{registry}` responded with {response.status}",
             status=response.status,
             host=response.host,
         )
 
     def _other_credential(self, registry: str) -> Credential | None:
-        """What the provider says once it knows that its credential was refused."""
+        """The provider's credential, after it has been told that the last one was refused."""
         if isinstance(self._credentials, ForgetfulProvider):
             self._credentials.forget(registry)
         return self._credentials.credential_for(registry)
 
-    def _ask(self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None) -> Response:
+    def _request_token(
+        self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None
+    ) -> Response:
         if credential is not None:
             self._note(registry, realm, credential)
         if credential is not None and credential.is_identity_token:
-            return self._ask_with_identity_token(realm, service, scopes, credential)
+            return self._request_with_identity_token(realm, service, scopes, credential)
         parts = urlsplit(realm)
         query = [("service", service)] if service else []
         query += [("scope", scope) for scope in scopes]
@@ -195,7 +197,9 @@ class Authorizer:
         headers = {} if credential is None else {"Authorization": _basic(credential)}
         return self._transport.send("GET", urlunsplit((*parts[:3], joined, "")), headers)
 
-    def _ask_with_identity_token(self, realm: str, service: str, scopes: Scopes, credential: Credential) -> Response:
+    def _request_with_identity_token(
+        self, realm: str, service: str, scopes: Scopes, credential: Credential
+    ) -> Response:
         form = {
             "grant_type": "refresh_token",
             "service": service,
@@ -240,14 +244,14 @@ def _read_token(registry: str, response: Response, asked_at: float) -> _Token:
     token = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(token, str) or not _is_header_text(token):
         raise RegistryError(
-            f"the token server `{response.host}` of `{registry}` answered without a token",
+            f"the token server `{response.host}` of `{registry}` sent no token",
             status=response.status,
             host=response.host,
         )
     remember_token(token)
     lifetime = found.get("expires_in")
     seconds = float(lifetime) if isinstance(lifetime, int | float) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
-    # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.
+    # A token must outlive its request; a tenth of a short lifetime is enough for that.
     return _Token(f"Bearer {token}", asked_at, asked_at + seconds - min(30.0, seconds / 10))
 
 

@@ -120,7 +120,7 @@ def test_the_registrys_words_are_one_short_line_without_queries() -> None:
 
     assert error.error_codes == ("MANIFEST_INVALID",)
     assert error.message.startswith(
-        "`registry.example.com` answered 400 to GET of `a/b:1`: MANIFEST_INVALID: see?[31m https://s3.example.com/x now"
+        "`registry.example.com` responded with 400 to GET of `a/b:1`: MANIFEST_INVALID: see?[31m https://s3.example.com/x now"
     )
     assert "hunter2" not in error.message
     assert len(error.message) < 400
@@ -136,4 +136,4 @@ json_values = st.recursive(
 
 @given(st.integers(400, 599), st.binary(max_size=30) | json_values.map(lambda v: json.dumps({"errors": v}).encode()))
 def test_any_body_becomes_an_error(status: int, body: bytes) -> None:
-    assert refusal(response(status, body), "`x`").message.startswith("`registry.example.com` answered")
+    assert refusal(response(status, body), "`x`").message.startswith("`registry.example.com` responded")
