@@ -18,7 +18,7 @@ from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
-from toolkit.seed.requests import requests_for
+from toolkit.seed.seeder import requests_for
 
 
 def seed(
