@@ -117,17 +117,19 @@ def test_a_document_that_is_being_put_for_a_failed_image_is_not_put_a_second_tim
     assert [call.subject for call in target.calls if call.operation == "put_manifest"].count(str(shared.digest)) == 1
 
 
-def test_a_repository_that_was_missing_early_is_waited_for_as_long_when_it_is_missing_again() -> None:
+@pytest.mark.parametrize("missing_at", [("begin_upload 1", "put_manifest 1"), ("put_manifest 1", "put_manifest 3")])
+def test_waits_as_long_for_a_repository_that_is_missing_again(missing_at: tuple[str, str]) -> None:
     registry, later = MemoryRegistry(), 0.0
-    wanted = request(registry, image([b"layer"]), "lib/a:v1", is_new=True)
+    made = index(("linux/amd64", image([b"layer"])))
+    wanted = request(registry, made, "lib/a:v1", is_new=True)
     missing = NotFound("no", status=404, host="target.test", error_codes=("NAME_UNKNOWN",))
 
     def faults(call: Call) -> Fault | None:
         nonlocal later
-        if call.operation == "put_manifest":
+        found = f"{call.operation} {registry.count(call.operation)}"
+        if found == missing_at[1]:
             later = 1000.0
-        is_first = call.operation in ("begin_upload", "put_manifest") and registry.count(call.operation) == 1
-        return missing if is_first else None
+        return missing if found in missing_at else None
 
     registry.faults = faults
     policy = RetryPolicy(missing=0.001)
