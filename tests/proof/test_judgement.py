@@ -12,7 +12,8 @@ from tests.proof.said import Said, ask_scan
 from tests.proof.suites import NEW, OLD
 from tests.proof.trap import Contact, count
 from tests.support.real_parts import require
-from toolkit.codebuild.coverage import Builder, OnMiss, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Verdict
+from toolkit.manifest.strategy import OnMiss, Strategy
 
 HOME, ENDS, WRONG, LEAVES = Verdict.STAYS, Verdict.REFUSED, Verdict.WRONG, Verdict.LEAVES
 AT_ECR = Contact("http", ECR_HOST, "GET /v2/")

@@ -15,7 +15,8 @@ from tests.proof.daemon import Docker
 from tests.proof.registries import HUB_ACCOUNT
 from tests.proof.room import Build, Room, open_room
 from tests.proof.suites import OLD
-from toolkit.codebuild.coverage import Builder, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Verdict
+from toolkit.manifest.strategy import Strategy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docker promises")]
 

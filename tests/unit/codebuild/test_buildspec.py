@@ -17,6 +17,7 @@ from toolkit.codebuild.buildspec import LONGEST_BUILDSPEC, render_buildspec
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused
 from toolkit.manifest.build_model import ArtifactsSpec, CacheSpec
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, BuildSettings
 
 # What a shell can hold: anything but NUL; surrogates are no text.
@@ -77,7 +78,7 @@ def test_the_default_build_is_that_of_the_dockerfile_in_the_manifest(
     tmp_path: Path, strategy: str, words: list[str]
 ) -> None:
     container = BuildContainer(tmp_path / "container")
-    build = replace(WEB, strategy=strategy, dockerfiles=("a b/web.Dockerfile",))
+    build = replace(WEB, strategy=Strategy(strategy), dockerfiles=("a b/web.Dockerfile",))
     (command,) = _load(render_buildspec(build, region=REGION))["phases"]["build"]["commands"]
     run = container.run(command, TOOLKIT_DOCKERFILE="/tmp/a b/web.Dockerfile", TOOLKIT_BUILD_CONTEXTS="")
     assert run.status == 0

@@ -7,18 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.codebuild.coverage import (
-    CODEBUILD,
-    Builder,
-    Daemon,
-    ImageUse,
-    Kind,
-    Strategy,
-    Trait,
-    Verdict,
-    builder_of,
-    outcome,
-)
+from toolkit.codebuild.coverage import CODEBUILD, Builder, Daemon, ImageUse, Kind, Trait, Verdict, builder_of, outcome
+from toolkit.manifest.strategy import Strategy
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 OLD = Daemon("20.10.24")

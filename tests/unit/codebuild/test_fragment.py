@@ -17,6 +17,7 @@ from tests.support.golden import assert_golden
 from tests.support.shell_pieces import with_named_pieces
 from toolkit.codebuild import fragment
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
 
 LOG_IN = [
@@ -25,7 +26,7 @@ LOG_IN = [
 ]
 
 STRATEGIES = ["auto", "retag", "hosts", "builder", "contexts", "direct"]
-RETAG = replace(WEB, strategy="retag", on_miss="upstream")
+RETAG = replace(WEB, strategy=Strategy.RETAG, on_miss="upstream")
 CERTS = "docker/certs.d"
 
 # What a shell can hold: anything but NUL; surrogates are no text.
@@ -56,7 +57,7 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> BuildContainer:
 @pytest.mark.parametrize("on_miss", ["fail", "upstream"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_strategy_is_made_of_the_pieces_that_were_reviewed(strategy: str, on_miss: str) -> None:
-    build = replace(WEB, strategy=strategy, on_miss=on_miss)
+    build = replace(WEB, strategy=Strategy(strategy), on_miss=on_miss)
     build = replace(build, images=(*build.images, BUILDKIT)) if strategy == "builder" else build
     assert_golden(f"buildspec/{strategy}_{on_miss}.sh", with_named_pieces(_script(build, "123456789012")))
 
@@ -210,7 +211,7 @@ def test_docker_hubs_names_stay_when_a_miss_goes_upstream(container: BuildContai
 
 @pytest.mark.parametrize("strategy", ["auto", "hosts"])
 def test_a_new_daemon_is_sent_to_ecr_for_every_upstream(container: BuildContainer, strategy: str) -> None:
-    run = container.run(_script(replace(WEB, strategy=strategy)))
+    run = container.run(_script(replace(WEB, strategy=Strategy(strategy))))
     assert run.status == 0, run.output
     folders = container.etc / CERTS
     assert sorted(path.name for path in folders.iterdir()) == [
@@ -249,7 +250,7 @@ def test_auto_says_why_a_daemon_gets_names_only_and_hosts_refuses_it(
     assert run.status == 0, run.output
     assert f"auto: the names of the Dockerfiles only; {said}" in run.output
     assert not (container.etc / CERTS).exists()
-    refused = container.run(_script(replace(WEB, strategy="hosts")), FAKE_INFO=info, FAKE_INFO_STATUS=status)
+    refused = container.run(_script(replace(WEB, strategy=Strategy.HOSTS)), FAKE_INFO=info, FAKE_INFO_STATUS=status)
     assert refused.status != 0
     assert f"the strategy hosts is not possible: {said}" in refused.output
 
@@ -299,7 +300,7 @@ def test_any_values_leave_the_script_sound(texts: list[str], strategy: str) -> N
     assert sh
     images = tuple(BuildImage(text, text, text) for text in texts)
     upstreams = tuple(Upstream(text, text) for text in texts)
-    build = replace(WEB, strategy=strategy, images=images, upstreams=upstreams, dockerfiles=tuple(texts))
+    build = replace(WEB, strategy=Strategy(strategy), images=images, upstreams=upstreams, dockerfiles=tuple(texts))
     script = render_fragment(build, region=texts[0], account_id=texts[-1])
     checked = subprocess.run([sh, "-n"], input=script.encode(), capture_output=True, check=False, timeout=30)
     assert (checked.returncode, checked.stderr) == (0, b"")

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from tests.support.build_container import DOCKER_20, PASSWORD, REGISTRY, BuildContainer
 from tests.support.builds import BUILDKIT, EXPORTER, LOGIN, NGINX, PINNED, REGION, WEB
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
 PYTHON = BuildImage("python:3.12", "base/python", "3.12")
 FRONTEND = BuildImage("docker/dockerfile:1", "docker-hub/docker/dockerfile", "1")
 IN_ECR = f"{REGISTRY}/docker-hub/library/nginx:1.16"
-DIRECT = replace(WEB, strategy="direct", images=(NGINX, PYTHON, EXPORTER, FRONTEND, PINNED))
-CONTEXTS = replace(WEB, strategy="contexts", images=(NGINX, PINNED, FRONTEND))
-BUILDER = replace(WEB, strategy="builder", images=(NGINX, BUILDKIT))
+DIRECT = replace(WEB, strategy=Strategy.DIRECT, images=(NGINX, PYTHON, EXPORTER, FRONTEND, PINNED))
+CONTEXTS = replace(WEB, strategy=Strategy.CONTEXTS, images=(NGINX, PINNED, FRONTEND))
+BUILDER = replace(WEB, strategy=Strategy.BUILDER, images=(NGINX, BUILDKIT))
 SHOW = '\nprintf "[%s]" "${TOOLKIT_BUILD_CONTEXTS:-}" "${TOOLKIT_DOCKERFILE:-}" "${BUILDX_BUILDER:-}"\n'
 
 
@@ -132,10 +133,10 @@ def test_the_registrys_own_name_is_another_name_where_names_are_taken_literally(
 ) -> None:
     literal = replace(NGINX, original="registry-1.docker.io/library/nginx:1.16")
     write(container, f"FROM {literal.original}")
-    run = container.run(_script(replace(WEB, strategy=strategy)))
+    run = container.run(_script(replace(WEB, strategy=Strategy(strategy))))
     assert run.status != 0
     assert f"add `- {literal.original}` to `images` of the build" in run.output
-    assert container.run(_script(replace(WEB, strategy=strategy, images=(NGINX, literal)))).status == 0
+    assert container.run(_script(replace(WEB, strategy=Strategy(strategy), images=(NGINX, literal)))).status == 0
 
 
 def test_the_default_of_an_argument_may_miss_only_where_its_upstream_is_closed(container: BuildContainer) -> None:
@@ -244,7 +245,7 @@ def test_another_platform_is_refused_where_only_the_machines_own_is_served(
     container: BuildContainer, strategy: str
 ) -> None:
     write(container, "FROM --platform=linux/s390x nginx:1.16")
-    run = container.run(_script(replace(WEB, strategy=strategy)), FAKE_INFO=DOCKER_20)
+    run = container.run(_script(replace(WEB, strategy=Strategy(strategy))), FAKE_INFO=DOCKER_20)
     assert run.status != 0
     assert "Dockerfile:1: images that were given their name are for linux/" in run.output
     if strategy == "auto":

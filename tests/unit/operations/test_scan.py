@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.scanned_project import write_project
-from toolkit.codebuild.coverage import Builder, Daemon, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Daemon, Verdict
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import ManifestUnusable, Refused, UsageError
+from toolkit.manifest.strategy import Strategy
 from toolkit.operations.scan import Scan, ScanOptions, scan, write_additions
 from toolkit.operations.scan_names import kind_of, look_alike
 

@@ -11,11 +11,12 @@ import pytest
 
 from tests.support.build_container import DOCKER_20, BuildContainer
 from tests.support.scanned_project import write_project
-from toolkit.codebuild.coverage import Builder, Daemon, Kind, OnMiss, Strategy, Trait, Verdict
+from toolkit.codebuild.coverage import Builder, Daemon, Kind, Trait, Verdict
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import UsageError
 from toolkit.manifest.loader import loads
+from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.resolve import resolve
 
