@@ -36,12 +36,12 @@ def test_an_answer_is_taken(keys: bytes, code: int) -> None:
 def test_no_answer_is_an_interrupt_and_no_bug(keys: bytes, number: int) -> None:
     code, output = on_a_terminal(sys.executable, "-c", ASKING, until="[y/N]", keys=keys, number=number)
     assert code == 130
-    assert "\nerror: the run was interrupted\n" in output
+    assert "\nerror: the run was interrupted [interrupted]\n" in output
     assert "Traceback" not in output
 
 
 def test_a_format_for_programs_is_no_missing_terminal(tmp_path: Path) -> None:
     code, output = on_a_terminal(TOOLKIT, "apply", "--format", "json", folder=tmp_path)
     assert code == 7
-    assert "with `--format json` nobody is asked to approve the plan" in output
+    assert "with `--format json` nobody can be asked to approve the plan" in output
     assert "no terminal" not in output
