@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toolkit import __version__
-from toolkit.cli.boundary import ToolkitGroup, leave_with_help
+from toolkit.cli.boundary import ToolkitGroup, exit_with_help
 
 _EXIT_CODES = (
     "0    done",
@@ -68,4 +68,4 @@ def _toolkit(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        leave_with_help(context)
+        exit_with_help(context)

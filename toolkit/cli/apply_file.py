@@ -1,8 +1,8 @@
-"""Applying a saved plan: what is asked before it, and where Terraform runs.
+"""Applying a saved plan: the checks before it, and where Terraform runs.
 
-The manifest is the one in the file. Without a checkout there is no other, and with one it may have moved on while the
-plan was reviewed, which is no reason against what was approved. So a manifest that lies here and differs is a notice;
-one that is named on the command line says that these two belong together, and is a refusal where they do not.
+The manifest in the file is used. One in the current folder may have changed while the plan was reviewed, which is no
+reason against what was approved: a difference is a notice. A manifest that is named on the command line is said to
+belong to the plan: a difference is a refusal.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def apply_file(
 
 
 def compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bool) -> None:
-    """Raise Refused where the manifest that was named is not the plan's; tell of another one that merely lies there."""
+    """Raise Refused if a manifest was named and is not the plan's; emit a notice if another one is in the folder."""
     try:
         is_same = read(manifest) == saved.manifest
     except ManifestUnusable:
@@ -75,7 +75,7 @@ def compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: boo
 
 
 def _place(emit: Emit, saved: SavedPlan, work_dir: Path | None) -> AbstractContextManager[Path | None]:
-    """Where Terraform is to run; None leaves it to the default, where a state that is a file has been."""
+    """Where Terraform runs; None means the default folder, where a state that is a file is kept."""
     has_local_state = saved.desired.backend is None
     return nullcontext(work_dir) if work_dir or has_local_state else new_folder(emit)
 
@@ -95,7 +95,7 @@ def new_folder(emit: Emit) -> Iterator[Path]:
     try:
         yield folder
     except (ToolkitError, KeyboardInterrupt) as error:
-        # A lock that nobody gives back any more is taken away from there.
+        # A state lock that was left behind is removed from this folder.
         is_locked = isinstance(error, Refused) and error.code == "state.locked"
         is_kept = is_locked or isinstance(error, TerraformFailed | Interrupted | KeyboardInterrupt)
         if is_kept:

@@ -1,7 +1,7 @@
 """Where a run begins and ends: sinks are opened, every error becomes one message and one exit code.
 
-The only place that catches `Exception`: what arrives there is a bug, exit 1, with its traceback, unless the machine ran
-out of something. Around it `toolkit.cli.main` looks for the latter alone.
+The only place that catches `Exception`. An unexpected one is a bug: exit 1, with its traceback, unless the machine ran
+out of something. `toolkit.cli.main` has a second `except`, for limits that are met before a command runs.
 """
 
 from __future__ import annotations
@@ -69,17 +69,19 @@ class ToolkitGroup(TyperGroup):
             return _report_usage(error, given)
         except typer.Abort:
             return Interrupted.exit_code
-        except OSError as error:  # commands end here with a code: this is a text that Typer writes itself
+        except OSError as error:  # Typer could not write a text of its own, such as the help
             return _report_unwritten(error)
         except SystemExit as ending:
-            if isinstance(ending.__context__, BrokenPipeError):  # Typer's 1: nobody reads the help to its end
+            if isinstance(
+                ending.__context__, BrokenPipeError
+            ):  # nobody reads the help to its end, which Typer makes a 1
                 return 0
             raise
         return code if isinstance(code, int) else 0
 
 
 def _options(command: Any) -> Iterator[TyperOption]:
-    """Of a command, and of every command below it that was built."""
+    """The options of `command` and of every command below it that was built."""
     yield from (param for param in command.params if isinstance(param, TyperOption))
     for below in getattr(command, "commands", {}).values():
         yield from _options(below)
@@ -119,7 +121,7 @@ def _hint_for(error: OSError) -> str:
 
 
 def _asked_format(arguments: Sequence[str]) -> str:
-    """The flags were not understood, so the format is read from them as they stand."""
+    """The format as it stands in the arguments, because Typer did not understand them."""
     found = re.search(r"(?:^| )--format[ =](\S+)", " ".join(arguments))
     return found[1] if found else os.environ.get("TOOLKIT_FORMAT", "")
 
@@ -146,9 +148,10 @@ def _print_error(error: ToolkitError) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a run shows itself. `is_brief`: over at once, so that beginning and end are no news.
+    """How a run is shown.
 
-    `shows_unchanged`: a plan's text lists the images that stay as they are.
+    A brief run is over at once, so its beginning and end are not reported. `shows_unchanged`: a plan's text lists the
+    images that stay as they are.
     """
 
     format: Format = Format.TEXT
@@ -219,7 +222,7 @@ class Run:
         )
 
     def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
-        """Put any other result on stdout; an exact text is for a program, and no letter of it gets escaped."""
+        """Put any other result on stdout; an exact text is for a program: nothing in it is escaped."""
         if is_exact:
             encode(sys.stdout, encoding="utf-8", errors="surrogateescape")
         self._show(kind, lambda: dict(document), lambda: text)
@@ -239,7 +242,7 @@ class Run:
 
     @property
     def lost_output(self) -> OSError | None:
-        """Why stdout lacks something, if it is not that nobody reads it."""
+        """Why a part of the result could not be written; None also if the reader of stdout has gone."""
         return self._out.failure or (self._lines.failure if self._lines is not None else None)
 
     def ask(self, question: str) -> bool:
@@ -259,7 +262,7 @@ class Run:
                 raise KeyboardInterrupt from error
 
     def paused(self) -> AbstractContextManager[object]:
-        """A block in which nothing is drawn, so that other text may be written or a question asked."""
+        """A block in which nothing is drawn, so that a text can be written or a question asked."""
         return self._live.paused() if self._live is not None else nullcontext()
 
 
@@ -281,7 +284,7 @@ def has_colour() -> bool:
 
 
 def execute(command: str, presentation: Presentation, body: Callable[[Run], int]) -> None:
-    """Run `body` and leave the process with its exit code, or with that of the error it raised."""
+    """Run `body` and exit with its code, or with that of the error that it raised."""
     started = time.monotonic()
     error: ToolkitError | None = None
     code = 0
@@ -344,7 +347,7 @@ class _Bug(ToolkitError):
 
 
 class _Exhausted(ToolkitError):
-    """The machine ran out of something: nothing that an exit code of its own would help to react to."""
+    """The machine ran out of something. An exit code of its own would not help anybody to react."""
 
     exit_code = 1
 
@@ -358,13 +361,13 @@ def _unforeseen(failure: Exception) -> ToolkitError:
 
 
 class _OutputLost(ToolkitError):
-    """Everything was done, but a program that reads our result must not take half of it for all."""
+    """The work was done, but a program that reads the result must not take a part for the whole."""
 
     exit_code = 1
 
 
-def leave_with_help(context: typer.Context) -> NoReturn:
-    """Show what there is to those who named no command."""
+def exit_with_help(context: typer.Context) -> NoReturn:
+    """Show the help, because no command was named."""
     LineWriter(sys.stderr).write(context.get_help())
     raise typer.Exit(UsageError.exit_code)
 

@@ -1,7 +1,7 @@
 """The Git checkout that a manifest lies in: its commit, and what differs from it.
 
-Git is run on a repository that somebody else may have set up, so nothing that its configuration names is started: no
-file system monitor, no hook, no filter, no submodule's Git, no fetch. The user's own configuration counts.
+Somebody else may have set up the repository, so nothing that its configuration names is started: no file system
+monitor, no hook, no filter, no submodule's Git, no fetch. The user's own configuration counts.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Checkout:
 def find_checkout(file: Path, text: str, *, ignored: Iterable[Path] = ()) -> Checkout | None:
     """The checkout that `file`, whose text is `text`, lies in.
 
-    None without one, without Git, and where Git does not trust it. What is in `ignored` is ours: it is no change.
+    None without one, without Git, and if Git does not trust it. Files in `ignored` do not count as changed.
     """
     file = file.resolve()
     commit = _git(file.parent, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     top = _git(file.parent, "rev-parse", "--show-toplevel")
     filters = _git(file.parent, "config", "--null", "--name-only", "--get-regexp", _FILTERS)
-    if not commit or not top or filters is None or "=" in filters:  # with a `=` in its name, Git is told of another
+    if not commit or not top or filters is None or "=" in filters:  # `-c` would set another key for a name with `=`
         return None
     options = []
     for name in filters.split("\0")[:-1]:
@@ -48,7 +48,7 @@ def find_checkout(file: Path, text: str, *, ignored: Iterable[Path] = ()) -> Che
     if changes is None:
         return None
     changed = {line[3:] for line in changes.split("\0")[:-1]}
-    # A file that Git ignores, or is told to take for unchanged, is not in its list.
+    # The list lacks files that Git ignores or was told to take for unchanged.
     if _git(file.parent, "cat-file", "blob", f"HEAD:./{file.name}") != text:
         changed.add(file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name)
     return Checkout(commit.strip(), tuple(sorted(changed)[:_MOST_NAMES]))
@@ -72,6 +72,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    """Where Git and its user's configuration are found, and nothing that bends it."""
+    """Variables by which Git and the user's configuration are found, and none that changes what Git does."""
     kept = {name: given[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME") if name in given}
     return {**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "none"}

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from toolkit.address_space import check_address_space
 from toolkit.cli.process import (
     EXHAUSTED,
+    check_memory,
     exhausted,
     exit_interrupted,
     exit_with,
@@ -37,14 +37,12 @@ COMMANDS = (
 )
 """In the order of the help; each is a module of `toolkit.cli.commands`, with `_` for `-`."""
 
-_LEAST_MEMORY = 48 * 1024 * 1024
-
 
 def run() -> NoReturn:
     """The console script: exits with the code of the command."""
     handle_interrupts(exit_interrupted)
     try:
-        check_address_space(_LEAST_MEMORY)  # pydantic's Rust aborts the process when it gets no memory
+        check_memory()
         from toolkit.cli.app import make_app
 
         prepare_streams()

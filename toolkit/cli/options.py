@@ -59,11 +59,11 @@ def parse_rate(text: str) -> int:
     """Bytes a second: `20M`, `1.5GB`, `500K` count in thousands, `KiB`, `MiB` and `GiB` in 1024s."""
     found = _RATE.fullmatch(text.strip())
     if found is None:
-        raise typer.BadParameter(f"`{text}` is no rate; write bytes a second, such as `20M`, `500K` or `8MiB`")
+        raise typer.BadParameter(f"`{text}` is not a rate: write bytes a second, such as `20M`, `500K` or `8MiB`")
     step = 1024 if found["binary"] else 1000
     rate = int(float(found["number"]) * step ** " KMG".index((found["letter"] or " ").upper()))
     if rate < _LOWEST_RATE:
-        raise typer.BadParameter(f"`{text}` is less than 256K a second, at which transfers would break off")
+        raise typer.BadParameter(f"`{text}` is less than 256K a second, at which transfers may break off")
     return rate
 
 
@@ -74,7 +74,7 @@ def parse_duration(text: str) -> int:
     """Seconds: `90s`, `5m`, `1h30m`, `0`."""
     found = _DURATION.fullmatch(text.strip() or "-")
     if found is None and text.strip() != "0":
-        raise typer.BadParameter(f"`{text}` is no duration; write `90s`, `5m` or `1h30m`")
+        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m` or `1h30m`")
     return sum(int(found[unit] or 0) * length for unit, length in (("h", 3600), ("m", 60), ("s", 1))) if found else 0
 
 
@@ -84,7 +84,7 @@ LockTimeout = Annotated[
         "--lock-timeout",
         parser=parse_duration,
         metavar="DURATION",
-        help="How long to wait for a state that another run has locked: 90s, 5m, 1h30m; 0: not at all.",
+        help="How long to wait for a state that another run has locked: 90s, 5m, 1h30m; 0 does not wait.",
     ),
 ]
 DEFAULT_LOCK_TIMEOUT: Any = "120s"
@@ -95,7 +95,7 @@ LimitRate = Annotated[
         "--limit-rate",
         parser=parse_rate,
         metavar="RATE",
-        help="Bytes a second that blobs may take, all together: 20M, 500K (thousands), 8MiB (1024s).",
+        help="Bytes a second for all blobs together: 20M, 500K (thousands), 8MiB (1024s).",
     ),
 ]
 ShowUnchanged = Annotated[
@@ -106,8 +106,8 @@ AllowDestroy = Annotated[
     bool,
     typer.Option(
         "--allow-destroy",
-        help="Let Terraform delete or replace what holds something: repositories with their images, projects, "
-        "webhooks, roles. What is taken over may lose principals that pull, AWS tags and old logs.",
+        help="Let Terraform delete or replace resources that hold something: repositories with their images, projects, "
+        "webhooks, roles. Resources that are taken over may lose principals that pull, AWS tags and old logs.",
     ),
 ]
 DestroyRemoved = Annotated[
@@ -123,16 +123,16 @@ Adopt = Annotated[
     typer.Option(
         "--adopt",
         metavar="PATTERN",
-        help="Take over what exists in AWS and is not this manifest's: a repository by its name, a build with its "
-        "project, role and logs by its. `*` stands for any letters; repeatable.",
+        help="Take over resources that exist in AWS and are not this manifest's, by the name of a repository or of a "
+        "build, which has a project, a role and logs. `*` stands for any letters; may be repeated.",
     ),
 ]
 KeepGoing = Annotated[
     bool,
     typer.Option(
         "--keep-going",
-        help="Do all the rest where single images are refused, such as one whose source is gone: apply and seed then "
-        "exit with 6.",
+        help="Leave out images that are refused, such as one without its source, and do the rest: apply and seed "
+        "then exit with 6.",
     ),
 ]
 BudgetPolicy = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from typing import Any, NoReturn, TextIO
 EXHAUSTED = "system.exhausted"
 NO_MEMORY = "the system gives this run no more memory"
 NO_THREADS = "the system lets this run start no more threads or processes"
+
+_LEAST_MEMORY = 48 * 1024 * 1024
 
 # The dynamic linker and CPython have no errors of their own for these.
 _NOT_LOADED = "failed to map segment"
@@ -78,6 +81,11 @@ def encode(stream: TextIO, *, errors: str, encoding: str | None = None) -> None:
     """Change the encoding of `stream`; streams without one of their own, such as a test's, stay as they are."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(encoding=encoding, errors=errors)
+
+
+def check_memory() -> None:
+    """Raise OSError if a limit of address space (`ulimit -v`) is too low: pydantic's Rust would abort the process."""
+    mmap.mmap(-1, _LEAST_MEMORY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ).close()
 
 
 def exhausted(error: BaseException) -> str | None:

@@ -1,13 +1,13 @@
 """A reviewed plan on its way from `toolkit plan --out FILE` to `toolkit apply FILE`, to another machine if need be.
 
 The file has all that an apply needs: our plan, Terraform's, the files that Terraform read, the provider's lock file,
-and the manifest that all of it was made from. Each part is held against the others. The manifest is resolved again, and
-every image of the plan must be one that it asks for. It is rendered again, and the files must be the same, but for
-blocks that import into the state or remove from it. Terraform's plan must have been made for just these files; that its
-changes are those of our plan is seen by `operations.apply`, which may start the provider.
+and the manifest that all of it was made from. Each part is compared with the others. The manifest is resolved again,
+and it must ask for every image of the plan. It is rendered again, and the files must be the same, except for blocks
+that import into the state or remove from it. Terraform's plan must have been made for exactly these files.
+`operations.apply`, which may start the provider, compares the changes in Terraform's plan with those in ours.
 
-What nothing in the file can prove are the pinned digests and the manifest itself. They were reviewed, and a signature
-(`TOOLKIT_PLAN_KEY`) says that they are still the same.
+Nothing in the file proves the pinned digests and the manifest itself. They were reviewed, and a signature
+(`TOOLKIT_PLAN_KEY`) proves that they have not changed since.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _SCHEMA_VERSION = 3
 _MOST_NAMED = 8
 _ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
 _TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
-# What a plan may add to the rendered files: that a resource enters the state, or leaves it. No expression is in them.
+# A plan may add blocks by which a resource enters or leaves the state. They hold no expressions.
 _ADOPTING = re.compile(
     r"(#.*|(import|moved|removed) \{|  lifecycle \{|    destroy = (true|false)|  (to|from) += [^\s(){}$%]+"
     r'|  id = "[^"$%]*"|\s*\}|)'
@@ -57,7 +57,7 @@ _ADOPTING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a plan that is to be saved is made from: the manifest's text and its checkout; `key` is to sign it."""
+    """What a plan was made from, the manifest's text and its checkout, and the key that signs the file."""
 
     manifest: str
     checkout: Checkout | None = None
@@ -92,7 +92,7 @@ class SavedPlan:
     is_verified: bool
 
     def document(self) -> dict[str, object]:
-        """What is to be known of the file besides its plan, JSON-safe."""
+        """What the file says besides its plan, as JSON-safe values."""
         checkout = self.about.checkout
         return {
             "file": str(self.path),
@@ -124,7 +124,7 @@ def plan_key(environment: Mapping[str, str]) -> bytes | None:
     if text is None:
         return None
     if len(text) < _SHORTEST_KEY:
-        # A pipeline that has lost its secret sets an empty one: that must not switch the check off.
+        # A pipeline that has lost its secret sets an empty one, which must not switch the check off.
         what = f"has {len(text)} characters, and a key has at least {_SHORTEST_KEY}" if text else "is set and empty"
         raise UsageError(
             "usage.plan_key", f"`{KEY_VARIABLE}` {what}", hint="make one with `openssl rand -hex 32`, or unset it"
@@ -135,9 +135,9 @@ def plan_key(environment: Mapping[str, str]) -> bytes | None:
 def prepare(
     path: Path, manifest: Path, text: str, ours: Iterable[Path | None], environment: Mapping[str, str] = os.environ
 ) -> Origin:
-    """Look, before a plan is made of the manifest `text`, at what is saved with it in `path`.
+    """The origin of a plan that is about to be made from the manifest `text` and saved in `path`.
 
-    The folders `ours` may lie in the checkout without being a change of it. Raises Refused where no plan can be put.
+    The folders `ours` do not count as changes of the checkout. Raises Refused if `path` cannot be written.
     """
     try:
         check_writable(path)
@@ -148,7 +148,7 @@ def prepare(
 
 
 def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -> SavedPlan:
-    """Put the plan into `path`, whole or not at all. Raises Refused when it cannot be written, or would not be read."""
+    """Write the plan to `path`, whole or not at all. Raises Refused if it cannot be written, or could not be read."""
     work_dir = planned.plan_file.work_dir
     try:
         terraform_plan = planned.plan_file.path.read_bytes()
@@ -186,13 +186,13 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
 
 
 def save_plan(emit: Emit, path: Path, planned: Planned, desired: Desired, origin: Origin) -> None:
-    """Put the plan into `path`, and say what in it may be secret."""
+    """Write the plan to `path`, and name what in it may be secret."""
     if notice := confidential_notice(write_plan(path, planned, desired, origin)):
         emit(notice)
 
 
 def confidential_notice(saved: SavedPlan) -> NoticeGiven | None:
-    """Names what may be secret in the file, if anything is."""
+    """A notice that names what may be secret in the file; None if nothing is."""
     state = read_contents(saved.terraform_plan).sensitive
     changes = [
         f"{change.address}.{one.path}"
@@ -213,7 +213,7 @@ def confidential_notice(saved: SavedPlan) -> NoticeGiven | None:
 
 
 def read_plan(path: Path, environment: Mapping[str, str] = os.environ) -> SavedPlan:
-    """The plan in `path`. Raises Refused unless it is whole, for this version, and all in it fits together."""
+    """The plan in `path`. Raises Refused unless it is complete, for this version, and its parts fit together."""
     return _fitted(path, sealed_archive.read(path, plan_key(environment)))
 
 
@@ -294,7 +294,7 @@ def _other_version(path: Path, version: str) -> Refused:
 
 
 def _line_of(version: str) -> list[str]:
-    """The versions that read each other's plans: a major version, or a minor one before 1.0."""
+    """What versions that read each other's plans have in common: the major version, before 1.0 the minor one too."""
     parts = version.split(".")
     return parts[:2] if parts[0] == "0" else parts[:1]
 
@@ -309,7 +309,7 @@ def _read_manifest(path: Path, content: bytes, files: Mapping[str, bytes]) -> tu
 
 
 def _file_misfits(desired: Desired, files: Mapping[str, bytes], about: About) -> Iterable[str]:
-    """Where what Terraform is to read is not what the manifest gives, as sentences."""
+    """Sentences on the files for Terraform that do not come from the manifest."""
     wanted = {name: text.encode() for name, text in files_for(render(desired)).items()}
     for name in sorted(wanted.keys() | files.keys()):
         if name in wanted and files.get(name) != wanted[name]:
@@ -328,7 +328,7 @@ def _only_adopts(name: str, content: bytes) -> bool:
 
 
 def refuse_other_commit(saved: SavedPlan, commit: str) -> None:
-    """Raise Refused unless the plan was made from just what is in `commit`."""
+    """Raise Refused unless the plan was made from exactly what is in `commit`."""
     checkout = saved.about.checkout
     hint = f"plan again in a clean checkout of `{commit}`"
     if checkout is None:
@@ -344,7 +344,7 @@ def refuse_other_commit(saved: SavedPlan, commit: str) -> None:
 
 
 def refuse_other_terraform(saved: SavedPlan, version: str) -> None:
-    """Raise Refused where Terraform would not take its own plan."""
+    """Raise Refused if this version of Terraform would not accept the plan."""
     if version != saved.about.terraform_version:
         raise Refused(
             "plan.other_terraform",
@@ -354,9 +354,9 @@ def refuse_other_terraform(saved: SavedPlan, version: str) -> None:
 
 
 def unpack(saved: SavedPlan, work_path: Path) -> Planned:
-    """Make `work_path` the place where the plan can be applied, readable for its owner alone.
+    """Unpack the plan in `work_path`, readable only for its owner, so that it can be applied there.
 
-    A state that is a file does not travel: without the one that the plan was made of, Refused is raised.
+    A state that is a file is not part of a saved plan. Raises Refused if `work_path` does not have it.
     """
     from toolkit.operations.plan import Planned
     from toolkit.terraform.runner import PlanFile

@@ -1,8 +1,8 @@
 """A file of named members that is read exactly as it was written, or not at all.
 
-It is a zip without compression: `unzip` opens it, and it is as large as what is in it. Nothing that a zip could hold
-besides gets through (links, absolute paths, two members of one name, bytes between the members), because there is one
-archive only for the same members: a file is refused unless packing what was read from it gives the same bytes again.
+It is a zip without compression, which `unzip` opens. What a zip can hold besides members (links, absolute paths, two
+members of one name, bytes between the members) does not get through: a file is refused unless packing the members that
+were read gives the same bytes again.
 
 With a key, the last member is a signature: an HMAC-SHA256 over the archive of all the others.
 """
@@ -24,10 +24,10 @@ from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.oci.local_files import read_regular
 
 MOST_BYTES = 256 * 2**20
-"""More than that is another file by mistake: a plan of 1,000 repositories has a hundredth of it."""
+"""A larger file was named by mistake: a plan of 1,000 repositories has a hundredth of it."""
 _MOST_MEMBERS = 10_000
 _SIGNATURE = "signature"
-# No folder, no `..`, no absolute path, and nothing hidden: an upload of build artifacts would leave it out.
+# No `..`, no absolute path, and nothing hidden, which an upload of build artifacts would leave out.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.+@ -]*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
 _FAULTS = (zipfile.BadZipFile, struct.error, ValueError, LookupError, EOFError, ArithmeticError, RuntimeError)
@@ -35,7 +35,7 @@ _FAULTS = (zipfile.BadZipFile, struct.error, ValueError, LookupError, EOFError, 
 
 @dataclass(frozen=True, slots=True)
 class SealedArchive:
-    """What was in the file. `is_signed` says that it has a signature, `is_verified` that a key has proved it."""
+    """The members of the file. It is verified if a key has proved its signature."""
 
     members: Mapping[str, bytes]
     is_signed: bool
@@ -56,7 +56,7 @@ def write(path: Path, members: Mapping[str, bytes], key: bytes | None) -> None:
 
 
 def read(path: Path, key: bytes | None) -> SealedArchive:
-    """The archive at `path`. Raises Refused for anything but a file of `write`, and where `key` did not sign it."""
+    """The archive at `path`. Raises Refused unless `write` made it, with the same `key` if there is one."""
     try:
         content = read_regular(path, MOST_BYTES + 1)
     except (OSError, ValueError) as error:

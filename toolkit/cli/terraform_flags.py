@@ -1,4 +1,4 @@
-"""Terraform's spelling of flags, `-out=plan`: said to be a mistake, as it would mean something else or nothing here.
+"""Options in Terraform's spelling, such as `-out=plan`, are refused with a hint: they would mean something else here.
 
 `-out=plan.json` is `-o` with the value `ut=plan.json` to every parser of short options.
 """
@@ -13,7 +13,7 @@ from toolkit.errors import UsageError
 _WHOLE = "a plan is of the whole manifest; `toolkit seed --only` copies some images"
 _VALUES = "values are in the manifest; name another one with `--file`"
 
-# Ours in its place, if there is one, and what to do.
+# Terraform's option: ours that does the same, if there is one, and what to do instead.
 _FLAGS = {
     "auto-approve": ("--auto-approve", "write `--auto-approve`"),
     "backend-config": (None, "say it in the manifest, `terraform.backend`"),

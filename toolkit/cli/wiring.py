@@ -120,7 +120,7 @@ def open_planning(
 
 
 def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> TerraformRunner:
-    """Terraform as this run may use it."""
+    """Terraform with the provider and the workspace of this run."""
     from toolkit.terraform.provider_lock import ProviderLock
     from toolkit.terraform.provider_mirror import find
     from toolkit.terraform.runner import TerraformRunner
@@ -138,16 +138,18 @@ def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> Terrafor
 
 
 def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:
-    """The pace of image manifests: ECR has a quota, 10 for everybody together; of other registries none is known."""
+    """The rate limit for image manifests by registry: `rate` for ECR, which has a quota, and none for others."""
     return lambda registry: rate if ecr_region(registry) else None
 
 
 def open_cache(emit: Emit, folder: Path | None) -> DocumentCache:
-    """The registry documents of earlier runs; of this one alone where there is no place for them."""
+    """The registry documents of earlier runs; only of this run if the folder cannot be written."""
 
     def unusable(directory: Path, error: OSError) -> None:
         message = f"registry documents cannot be kept in `{directory}`: {error.strerror or error}"
-        hint = "name a folder that can be written with --cache-dir; else the next run reads, and pays for, them again"
+        hint = (
+            "name a folder that can be written with --cache-dir; otherwise the next run reads and pays for them again"
+        )
         emit(NoticeGiven("cache.unusable", message, hint))
 
     if folder is None:
@@ -178,7 +180,7 @@ def open_client(
         credentials=ChainedCredentials(*providers),
         endpoints=endpoints,
         transport=Transport(
-            pool_size=max(jobs, 32) + 4,  # looking at both sides has 32 threads of its own
+            pool_size=max(jobs, 32) + 4,  # observing both sides uses 32 threads of its own
             on_retry=retried,
             user_agent=f"base-image-toolkit/{__version__}",
         ),
@@ -186,12 +188,12 @@ def open_client(
 
 
 def open_sources(emit: Emit, client: RegistryClient, registries: Mapping[str, DesiredRegistry]) -> AlternativeSources:
-    """Where images are read: the manifest's alternatives first, and no upstream again that has no pulls left."""
+    """Where images are read: the alternatives first; an upstream without pulls left is not asked again."""
     from toolkit.oci.alternatives import AlternativeSources
     from toolkit.oci.pull_limits import PullLimits
 
     def given_up(subject: str, error: OciError) -> None:
-        message = f"`{subject}` is not asked any more in this run, the upstream is: {error.message}"
+        message = f"this run asks the upstream instead of `{subject}` from now on: {error.message}"
         emit(NoticeGiven("source.alternative_unusable", message, error.hint))
 
     alternatives = {host: registry.alternatives for host, registry in registries.items()}
@@ -210,7 +212,7 @@ def _endpoints(registries: Mapping[str, DesiredRegistry]) -> Endpoints:
 class EnvironmentCredentials:
     """The credentials that a manifest takes from environment variables.
 
-    Raises ManifestUnusable for a manifest that names others than the environment has for registries.
+    Raises ManifestUnusable if it names a variable that the environment does not allow for registries.
     """
 
     def __init__(self, registries: Mapping[str, DesiredRegistry], environment: Mapping[str, str]) -> None:

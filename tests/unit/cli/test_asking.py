@@ -43,5 +43,5 @@ def test_no_answer_is_an_interrupt_and_no_bug(keys: bytes, number: int) -> None:
 def test_a_format_for_programs_is_no_missing_terminal(tmp_path: Path) -> None:
     code, output = on_a_terminal(TOOLKIT, "apply", "--format", "json", folder=tmp_path)
     assert code == 7
-    assert "with `--format json` nobody is asked to approve the plan" in output
+    assert "with `--format json` nobody can be asked to approve the plan" in output
     assert "no terminal" not in output

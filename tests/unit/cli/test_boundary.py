@@ -289,7 +289,7 @@ def test_a_duration_has_units(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "90", "soon", "-1s", "1.5h", "5m1h"])
 def test_what_is_no_duration_is_a_usage_error(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is no duration"):
+    with pytest.raises(typer.BadParameter, match="is not a duration"):
         parse_duration(text)
 
 

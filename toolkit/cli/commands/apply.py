@@ -46,7 +46,7 @@ EXAMPLES = (
     "toolkit apply --on-budget wait   # as the pull limit lets it",
 )
 
-_NOBODY_IS_ASKED = "nobody is asked to approve the plan; nothing was changed"
+_NOBODY_IS_ASKED = "nobody can be asked to approve the plan; nothing was changed"
 _HOW_TO_APPROVE = "review `toolkit plan --out plan.toolkit` and run `toolkit apply plan.toolkit`, or use --auto-approve"
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from toolkit.operations.copy import Pair
 
 T = TypeVar("T")
-_LONGEST_LIST = 16 * 2**20  # a hundred thousand pairs; more than that is another file by mistake
+_LONGEST_LIST = 16 * 2**20  # a hundred thousand pairs; a larger file was named by mistake
 NAME = "copy"
 HELP = (
     "Copy images from registry to registry. The copies are byte for byte and need no Docker, Terraform or manifest. "
@@ -102,7 +102,7 @@ def command(
             lambda pair: [*spellings(pair.source), *spellings(pair.destination)],
         )
         platforms = tuple(_parsed(Platform.parse, text, "--platform") for text in platform or []) or None
-        # A destination says its own region; the session's is never asked for anything else here.
+        # The region is in the name of a destination; the session's own is not used.
         client = open_client(run.emit, AwsSession("us-east-1"), {}, jobs=jobs)
         source = PullLimits(client)
         target: Store = client
@@ -134,9 +134,9 @@ def command(
 
 
 def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:
-    """The pairs of the command line and of the list; all problems at once. Raises UsageError.
+    """The pairs of the command line and of the list. Raises UsageError with all problems at once.
 
-    A source in a layout comes back with its digest: what the directory holds is part of the question.
+    A source in a layout gets its digest here, so that a missing image is one of the problems.
     """
     from toolkit.oci.errors import OciError
     from toolkit.oci.layout_reference import parse_place
@@ -199,7 +199,7 @@ def _fillable(destination: Reference) -> Reference:
 
 
 def _place(destination: Reference) -> tuple[str, str | None]:
-    """What is filled. A layout has many spellings: a path from here or from the root, and over links."""
+    """What identifies a destination. A layout has many spellings: relative and absolute paths, and links."""
     from toolkit.oci.layout_reference import LAYOUTS
 
     is_layout = destination.registry == LAYOUTS
@@ -215,7 +215,9 @@ def _read_list(path: Path) -> list[tuple[str, list[str]]]:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError("usage.list_unreadable", f"`{path}` cannot be read: {why}") from error
     if len(content) > _LONGEST_LIST:
-        raise UsageError("usage.list_unreadable", f"`{path}` has more than {_LONGEST_LIST:,} bytes, which is no list")
+        raise UsageError(
+            "usage.list_unreadable", f"`{path}` has more than {_LONGEST_LIST:,} bytes, which is too much for a list"
+        )
     rows = ((number, line.split("#", 1)[0].split()) for number, line in enumerate(lines, 1))
     return [(f"{path}:{number}", texts) for number, texts in rows if texts]
 

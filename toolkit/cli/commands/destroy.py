@@ -69,7 +69,7 @@ def command(
         if asks and (format is not Format.TEXT or not sys.stdin.isatty()):
             raise Refused(
                 "apply.no_terminal",
-                "nobody is asked to approve the destruction; nothing was changed",
+                "nobody can be asked to approve the destruction; nothing was changed",
                 hint="review `toolkit destroy --out FILE` and run `toolkit apply FILE`, or use --auto-approve",
             )
         settings = Settings(

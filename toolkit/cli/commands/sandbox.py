@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.boundary import Presentation, Run, execute, leave_with_help
+from toolkit.cli.boundary import Presentation, Run, execute, exit_with_help
 from toolkit.cli.options import Format, OutputFormat
 from toolkit.errors import Refused
 
@@ -36,7 +36,7 @@ _FOLDER = Path(".toolkit/sandbox")
 @app.callback(invoke_without_command=True)
 def _sandbox(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        leave_with_help(context)
+        exit_with_help(context)
 
 
 @app.command(help="Start the sandbox, or add images to a running one.")
@@ -123,7 +123,7 @@ def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None
 
 
 def _samples(desired: Desired) -> set[str]:
-    """What is made up for the selections, with what builds start from, since a selection may have to serve that."""
+    """Tags made up for the selections, and base images of builds that a selection may have to serve."""
     from toolkit.oci.reference import Reference
     from toolkit.sandbox.tag_samples import sample_tags
 

@@ -35,7 +35,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_moment(text: str) -> str:
-    """A time in ISO 8601 to the minute: `2026-11-28 03:17`; what is none stays as it is."""
+    """A time in ISO 8601 to the minute: `2026-11-28 03:17`; other text stays as it is."""
     try:
         return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The infrastructure of a plan as text: what Terraform changes, attribute by attribute, and what is lost by it.
+"""The infrastructure of a plan as text: Terraform's changes, attribute by attribute, and what they lose.
 
 What is alike is said once: repositories that are created are one line, and so are a hundred with the same change.
 """
@@ -38,7 +38,7 @@ _GRANT_INDENT = " " * 6  # the sign is in the middle of three columns
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
-    """Resources that the reader knows by one name: those of a repository or a build, or one that is on its own.
+    """Resources with one name for the reader: those of a repository or a build, or a single resource.
 
     `kind` is "" for the latter, and `name` its address.
     """
@@ -49,24 +49,24 @@ class _Changed:
 
     @property
     def parts(self) -> str:
-        """Which of its resources change, without the name that they share."""
+        """Its resources that change, without the name that they share."""
         return ", ".join(_split(change.address)[2] or change.resource_type for change in self.changes)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the repository or build itself is among them, not only what belongs to it."""
+        """Whether the repository or build itself is among them, and not only what belongs to it."""
         return any(change.resource_type in _MAIN_TYPES for change in self.changes)
 
 
 def created_repositories(plan: Plan) -> frozenset[str]:
-    """The repositories that are not there yet."""
+    """The repositories that do not exist yet."""
     return frozenset(
         change.name for change in plan.infra_changes if change.is_of_repository and change.action is InfraAction.CREATE
     )
 
 
 def format_infra(plan: Plan, *, named_below: frozenset[str], width: int, paint: Paint) -> list[str]:
-    """The lines on infrastructure, none where nothing of it changes.
+    """The lines on infrastructure; none if it does not change.
 
     `named_below` are created repositories that the images name anyway.
     """
@@ -148,7 +148,7 @@ class _InfraView:
         return lines
 
     def _whole(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:
-        """What goes as a whole: each resource is named by its type, each repository and build by its name.
+        """Resources that are deleted as a whole: by their type, repositories and builds by their name.
 
         Beneath are the rights that go with a policy whose owner stays.
         """
@@ -165,7 +165,7 @@ class _InfraView:
         return lines
 
     def _each(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:
-        """Resource by resource, with what changes of it beneath; those with the same change are one."""
+        """Each resource with its changes beneath; resources with the same changes stand together."""
         alike: dict[object, list[_Changed]] = defaultdict(list)
         for change in changes:
             kind, name, part = _split(change.address)
@@ -205,7 +205,7 @@ class _InfraView:
         return [line for loss in losses for line in self._item("-", "red", _loss_text(loss))]
 
     def _adopted(self, adopted: Sequence[Adopted]) -> list[str]:
-        """For each repository that would not stay as it is, what to write into the manifest so that it does."""
+        """For each adopted repository that would change: what to write into the manifest to keep it as it is."""
         alike: dict[str, list[str]] = defaultdict(list)
         for one in adopted:
             if one.settings:
@@ -274,7 +274,7 @@ def _resources(those: Iterable[_Changed]) -> str:
 
 
 def _split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
-    """What was changed outside of Terraform, by what apply does about it."""
+    """Changes from outside of Terraform, grouped by what apply does about them."""
     rewritten = {
         change.address
         for change in plan.infra_changes
@@ -288,7 +288,7 @@ def _split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
 
 
 def _attribute_texts(change: InfraChange) -> Iterator[str]:
-    """What forces a replacement first, with that as its reason."""
+    """Changes, those that force a replacement first."""
     fixed = [one for one in change.changes if any(_is_at(one.path, path) for path in change.replace_because)]
     for one in fixed:
         yield f"{_attribute_text(one)}: fixed at creation"
@@ -305,7 +305,7 @@ def _is_at(path: str, root: str) -> bool:
 
 
 def _short_path(path: str) -> str:
-    """Terraform has a list for each nested block, of which there mostly is one."""
+    """Terraform makes a list of each nested block, mostly with one entry."""
     return path.replace("[0].", ".")
 
 
@@ -323,7 +323,7 @@ def _attribute_text(change: AttributeChange) -> str:
 
 
 def _value(value: object) -> str:
-    """A JSON value in a line; a text without quotes, unless it could be taken for something else."""
+    """A JSON value in one line; text has quotes only if it could be taken for another type."""
     if value is None:
         return "(none)"
     if not isinstance(value, str):
@@ -333,7 +333,7 @@ def _value(value: object) -> str:
 
 
 def _around_difference(before: str, after: str) -> tuple[str, str]:
-    """Both without what they begin and end with alike, when they are too long to be read."""
+    """Both without their common beginning and end, if they are too long to be read."""
     if max(len(before), len(after)) <= _LONGEST_VALUE:
         return before, after
     shorter = min(len(before), len(after))

@@ -30,7 +30,7 @@ class JsonLinesSink:
 
     @property
     def failure(self) -> OSError | None:
-        """Why lines are missing, if it is not that nobody reads them."""
+        """Why lines are missing; None also if the reader has gone."""
         return self._writer.failure
 
     def receive(self, stamped: Stamped) -> None:

@@ -1,4 +1,4 @@
-"""What every text renderer is made of: escaped words, wrapped sentences, tables, colour, and a stream to write to.
+"""What text renderers share: escaped words, wrapped sentences, tables, colour, and a stream to write to.
 
 The renderers' own words are ASCII, because a pipeline's log may have any encoding.
 """
@@ -24,7 +24,7 @@ _READER_IS_GONE = frozenset({errno.EPIPE, errno.EIO})
 
 
 def visible(text: str) -> str:
-    """`text` with everything that could move a cursor, hide or reorder letters written as an escape (`\\x1b`).
+    """`text` with escapes (`\\x1b`) for everything that could move a cursor, or hide or reorder letters.
 
     Registries, Terraform and manifests decide what is in these texts; a terminal must not obey them.
     """
@@ -74,8 +74,8 @@ class Row:
 def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str = "  ") -> list[str]:
     """Aligned columns where every row fits into `width`.
 
-    Otherwise nothing is aligned, so that a long name breaks no columns: each row is a line, and one that is too long
-    has its first two cells there and the others beneath, wrapped.
+    Otherwise nothing is aligned: each row is a line, and a row that is too long has its first two cells there and the
+    others beneath, wrapped.
     """
     shown = [[visible(cell) for cell in row.cells] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
@@ -97,7 +97,7 @@ def format_table(rows: Sequence[Row], *, width: int, paint: Paint, indent: str =
 
 
 def format_item(symbol: str, text: str, *, style: str, width: int, paint: Paint, indent: str = "  ") -> list[str]:
-    """`symbol text` with `symbol` in `style`, wrapped and what is wrapped indented."""
+    """`symbol text` with `symbol` in `style`; wrapped lines are indented."""
     lead = f"{indent}{symbol:>3} "
     first, *others = wrap(text, width=width, indent=" " * (len(lead) + 2), first=lead) or [lead.rstrip()]
     return [first.replace(symbol, paint(style, symbol), 1), *others]
@@ -106,7 +106,7 @@ def format_item(symbol: str, text: str, *, style: str, width: int, paint: Paint,
 def format_remarks(
     word: str, remarks: Iterable[tuple[str, str | None]], *, style: str, width: int, paint: Paint
 ) -> list[str]:
-    """A remark for each text and hint; those that share a hint stand together, and it follows them once."""
+    """A remark for each text and hint; remarks that share a hint stand together, and it follows once."""
     lines = []
     by_hint: dict[object, list[tuple[str, str | None]]] = {}
     for number, (text, hint) in enumerate(remarks):
@@ -131,8 +131,8 @@ def format_remark(word: str, text: str, hint: str | None, *, style: str, width: 
 class LineWriter:
     """Writes whole lines to a stream, each flushed.
 
-    From the first that cannot be written on, the lines are dropped: the run changes real things and must not stop
-    half-way because nobody watches (`| head`, a closed terminal) or a disk is full. Of the latter, `failure` tells.
+    Once a line cannot be written, this line and all later ones are dropped: the run changes real things and must not
+    stop half-way because nobody watches (`| head`, a closed terminal) or a disk is full. `failure` has the latter.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -159,7 +159,7 @@ def reader_is_gone(error: OSError) -> bool:
 
 
 def send_to_nowhere(stream: TextIO) -> None:
-    """Let the null device have what is buffered: else the interpreter's last flush fails and changes the exit code."""
+    """Send what is buffered to the null device: otherwise the interpreter's last flush changes the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""Events on a terminal: facts scroll by, and what is under way moves below them. The one module that imports rich.
+"""Events on a terminal: facts scroll by, and running work is drawn below them. The one module that imports rich.
 
 Nothing but the cursor's visibility is changed on the terminal, and leaving the context gives it back. Output of others
 is not captured: stdout may be a file, and rich would send it to the terminal instead.
@@ -72,7 +72,7 @@ class LiveSink:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Without the moving part, so that a question can be asked or stdout be written to the same terminal."""
+        """Stop drawing, so that a question can be asked or stdout be written to the same terminal."""
         self._stop()
         try:
             yield
@@ -128,7 +128,7 @@ def _styled(line: str) -> Text:
 
 @dataclass(slots=True)
 class _Running:
-    """Something under way since `started`; `total` and `done` are bytes of an image, or things of a step."""
+    """Work that began at `started`; `total` and `done` are bytes of an image or items of a step."""
 
     label: str
     started: float
@@ -141,7 +141,7 @@ class _Running:
 
 
 class Board:
-    """What is under way, drawn anew for the size of the moment; threads may tell it while another draws."""
+    """The running work, drawn for the current size; threads may update it while another draws."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -155,7 +155,7 @@ class Board:
         self._samples: deque[tuple[float, int]] = deque()
 
     def take(self, event: events.Event) -> None:
-        """Learn from one event what began, went on or ended."""
+        """Note from one event what began, went on or ended."""
         with self._lock:
             now = self._clock()
             match event:
@@ -232,7 +232,7 @@ class Board:
         )
 
     def _rate(self, now: float, bytes_done: int) -> float:
-        """Bytes in a second over the last drawings; a failed image takes its bytes away, which is no negative speed."""
+        """Bytes a second over the last drawings; never negative, although a failed image takes its bytes away."""
         self._samples.append((now, bytes_done))
         while now - self._samples[0][0] > _RATE_SECONDS:
             self._samples.popleft()
@@ -253,7 +253,7 @@ def _image_row(image: _Running) -> tuple[str, float, str]:
 
 
 def _bars(rows: Sequence[tuple[str, float, str]], width: int) -> Table:
-    """A line for each name, share and amount, in columns that do not move; a narrow terminal goes without some."""
+    """A line for each name, share and amount, in fixed columns; a narrow terminal has fewer."""
     has_amounts = width >= 2 * _AMOUNT_WIDTH + 8
     has_bars = width >= 2 * _AMOUNT_WIDTH + 8 + _BAR_WIDTH
     taken = 4 + has_amounts * (_AMOUNT_WIDTH + 2) + has_bars * (_BAR_WIDTH + 2)
@@ -290,6 +290,6 @@ def _one_line(text: str) -> Text:
 
 
 def _shorten(name: str, width: int) -> str:
-    """The end of a long name, which tells more than its beginning."""
+    """The end of a long name, which says more than its beginning."""
     shown = visible(name)
     return shown if len(shown) <= width else "..." + shown[-max(width - 3, 1) :]

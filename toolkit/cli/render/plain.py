@@ -1,4 +1,4 @@
-"""Events as lines of text: one a fact, for a pipeline's log. The live display prints its facts in the same words."""
+"""Events as lines of text for a pipeline's log. The live display prints finished facts in the same words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from toolkit import events
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
 from toolkit.cli.render.lines import LineWriter, visible, visible_lines
 
-# Terraform tells of a running change every 10 s, give or take: a threshold of 10 would drop every other one.
+# Terraform reports a running change about every 10 s: a threshold of 10 would drop every other report.
 _PROGRESS_SECONDS = 9.5
 
 # A wait for pulls takes hours, and nothing can be done about it.
@@ -21,9 +21,9 @@ _LABEL_WIDTH = len("unchanged")
 
 
 class PlainSink:
-    """Writes every fact at once, and of long work one line in ten seconds for each image or resource.
+    """Writes every fact at once, and for long work one line in ten seconds for each image or resource.
 
-    `verbose` adds the begin of each resource change and short pauses before a retry. Time is the events' own.
+    `verbose` adds the start of each resource change and short pauses before a retry. Times are those of the events.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
@@ -70,7 +70,7 @@ def fact_lines(event: events.Event) -> list[str]:
         case events.RunStarted():
             return [_labelled("run", f"toolkit {event.toolkit_version}: {event.command}")]
         case events.RunFinished():
-            # Its error is the boundary's to tell, in full and last.
+            # The boundary prints the error, in full and last.
             return [_labelled("finished", f"exit {event.exit_code} after {format_duration(event.seconds)}")]
         case events.StepStarted():
             total = f" ({event.total})" if event.total is not None else ""
@@ -148,7 +148,7 @@ def _after_colon(detail: str) -> str:
 
 
 def _subject(event: events.Event) -> str:
-    """The image or resource whose progress is told; "" for other events."""
+    """The image or resource whose progress is reported; "" for other events."""
     match event:
         case events.ImageStarted() | events.ImageProgressed():
             return event.image

@@ -86,7 +86,7 @@ def _summary(plan: Plan, totals: PlanTotals) -> str:
 
 
 def _verdict(plan: Plan, totals: PlanTotals) -> str:
-    """That nothing is to be done, said of what was looked at and of nothing else."""
+    """That nothing is to be done, said only of what was looked at."""
     looked = len(plan.seeds)
     images = f"the {format_count(looked, 'image')} that {'was' if looked == 1 else 'were'} looked at"
     # A notice may say that something is kept which is not as the manifest says, or could not be compared.
@@ -167,7 +167,7 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
 def _alike_lines(
     alike: Mapping[tuple[str, ...], Sequence[Seed]], verb: str, symbol: str, style: str, width: int, paint: Paint
 ) -> list[str]:
-    """A line for each image, below what all have in common and what some have; `alike` has them by their facts."""
+    """A line for each image, below what they have in common; `alike` groups them by these facts."""
     if not alike:
         return []
     number = sum(map(len, alike.values()))
@@ -197,7 +197,7 @@ def _overwritten_lines(seed: Seed, put_off: str, width: int, paint: Paint) -> li
 
 
 def _facts(seed: Seed, put_off: str, *, is_new: bool) -> tuple[str, ...]:
-    """What an image may have in common with others: where it comes from, which parts of it, and why."""
+    """What images may have in common: where they come from, which parts are copied, and why."""
     # What a companion is about is in its own tag.
     reason = seed.reason.partition(": ")[2] if seed.subject else seed.reason
     facts = [*_origin(seed), reason, put_off] if seed.is_pending else [reason]
@@ -238,7 +238,7 @@ def _by_repository(seeds: Iterable[Seed]) -> Iterator[str]:
 
 
 def _amounts(seed: Seed) -> str:
-    """What is particular to one image: its digests, its size, and its source where the name does not say it."""
+    """What is particular to one image: its digests, its size, and its source if the name does not show it."""
     wanted = seed.wanted_digest
     made = f"made of {_short(seed.source.digest)}" if wanted is None else _short(wanted)
     facts = [
@@ -257,7 +257,7 @@ def _amounts(seed: Seed) -> str:
 
 
 def _companions_text(companions: Sequence[Seed]) -> str:
-    """Their tags are digests of 64 digits, so they go by what they are and where."""
+    """They are named by their kind and repository, because their tags are digests of 64 digits."""
     kinds = ", ".join(dict.fromkeys(kind_of(seed.tag) for seed in companions))
     places = ", ".join(dict.fromkeys(seed.repository for seed in companions))
     return f"{format_count(len(companions), 'companion')} ({kinds}) in {places}"

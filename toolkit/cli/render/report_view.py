@@ -52,7 +52,7 @@ def _cells(outcome: SeedOutcome) -> tuple[str, ...]:
 
 
 def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
-    """Why tags are not in place; one that was not reached has no error of its own, and those left share one."""
+    """Why tags are not in place. Tags that were not reached have no error; those that were left share one."""
     errors: list[tuple[str, str | None]] = []
     left: Counter[tuple[str, str | None]] = Counter()
     for outcome in report.failed:

@@ -29,7 +29,7 @@ _RULE_OF = {
 
 
 def sarif_document(report: ScanReport) -> dict[str, object]:
-    """The findings of `report`: what is kept home is none."""
+    """The findings of `report`; an image that comes from ECR is none."""
     findings = [*map(_of_use, report.lost), *map(_of_trouble, report.troubles)]
     results = [_result(*finding) for finding in dict.fromkeys(findings)]  # one for all platforms of a build
     rules = [{"id": name, "shortDescription": {"text": text}} for name, text in _RULES.items()]

@@ -26,14 +26,14 @@ _SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
 
 def word_of(use: ScannedUse) -> str:
-    """The verdict in one word; `unknown` where nobody can tell what is fetched, `unreached` where no build needs it."""
+    """The verdict in one word: `unknown` if nobody can tell what is fetched, `unreached` if no build needs it."""
     if use.is_unreached and not use.is_kept:
         return "unreached"
     return use.outcome.verdict.value if use.is_read else "unknown"
 
 
 def reason_of(use: ScannedUse) -> str:
-    """Why it is not kept home, as one clause."""
+    """Why it does not come from ECR, as one clause."""
     if use.is_unreached and not use.is_kept:
         return f"no build that was found needs its stage; for one that does: {_reason_of_built(use)}"
     return _reason_of_built(use)
@@ -140,7 +140,7 @@ def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -
 
 
 def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
-    """What of the mirrored images each strategy would not serve, and for which lines."""
+    """The mirrored images that each strategy would not serve, and the lines that use them."""
     defeats = {strategy: report.defeats(strategy) for strategy in _SHOWN_STRATEGIES}
     if not any(defeats.values()):
         return
@@ -160,7 +160,7 @@ def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[st
 
 
 def _use_lines(uses: list[ScannedUse], width: int, paint: Paint) -> Iterator[str]:
-    """One line for what several builds make of it alike, and what is to be said beneath."""
+    """One line for uses that are alike in several builds, with remarks beneath."""
     use = uses[0]
     word = word_of(use)
     about = ", ".join(dict.fromkeys(part for one in uses for part in _about(one)))
@@ -187,7 +187,7 @@ def _about(use: ScannedUse) -> Iterator[str]:
 
 
 def _shown_name(use: ScannedUse) -> str:
-    """The image as written, with what it comes to where that is something else."""
+    """The image as written, and its reference if that differs."""
     if "$" in use.written and use.reference:
         return f"{use.written} = {Reference.parse(use.reference).familiar}"
     return use.written
@@ -219,7 +219,7 @@ _MEANINGS = {
 
 
 def render_markdown(report: ScanReport) -> str:
-    """The report for a pull request: what is wrong first, everything in a table that folds."""
+    """The report for a pull request: faults first, then everything in a table that folds."""
     lines = ["### Base images", "", _cell(_summary(report)), ""]
     if report.lost:
         lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
@@ -262,5 +262,5 @@ def _mark(use: ScannedUse, strategy: Strategy) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that stays in its cell and makes no markup of its own."""
+    """Text that stays in its cell and is not markup."""
     return visible(text).replace("|", "\\|").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""Sums over a plan and a report, counted once for the text and the JSON that show them."""
+"""Sums over a plan and a report, counted in one place for text and JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sum_infra(changes: Sequence[InfraChange]) -> InfraTotals:
 
 
 def is_import(change: InfraChange) -> bool:
-    """Whether the resource exists and enters the state, changed or not."""
+    """Whether an existing resource enters the state, changed or not."""
     return change.is_imported or change.action is InfraAction.IMPORT
 
 
@@ -46,8 +46,8 @@ def is_import(change: InfraChange) -> bool:
 class PlanTotals:
     """`size` is an upper bound: layers that images share move once. `unknown_sizes` images are not in it.
 
-    `overwritten` are tags that somebody else pushed, `refusals` are what stops the whole plan, and `skipped` images are
-    left out because a refusal of theirs does not.
+    `overwritten` counts tags that somebody else pushed, `refusals` those that stop the whole plan, and `skipped` images
+    that are left out because their refusal does not stop the plan.
     """
 
     infra: InfraTotals
