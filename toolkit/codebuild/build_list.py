@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import ALIASES
-from toolkit.manifest.new_image import NewImage
+from toolkit.manifest.document import NewImage
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference, Repository
 from toolkit.plan.desired import DesiredBuild

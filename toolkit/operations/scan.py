@@ -31,11 +31,10 @@ from toolkit.codebuild.matching import Match, Matcher, platform_of
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
 from toolkit.errors import UsageError
 from toolkit.manifest.additions import add_images
-from toolkit.manifest.document import read_document
+from toolkit.manifest.document import NewImage, read_document
 from toolkit.manifest.grammar import Platforms
 from toolkit.manifest.loader import load
 from toolkit.manifest.model import Manifest
-from toolkit.manifest.new_image import NewImage
 from toolkit.oci.local_files import read_regular
 from toolkit.oci.reference import Reference
 from toolkit.operations.buildspec import find_build
