@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow test-docker28 bench demo format clean
+.PHONY: help check test test-slow test-docker28 install-matrix bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
 	$(BIN)/python -m pytest tests/proof -m docker28
+
+install-matrix: $(STAMP) ## which systems and Pythons install from wheels alone; asks the package index, ten minutes
+	$(BIN)/python -m tests.packaging.install_matrix
 
 bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1'
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -31,9 +31,8 @@ from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.transport import OnRetry, Transport
 from toolkit.report import SeedOutcome
-from toolkit.sandbox.documents import read_links
+from toolkit.sandbox.documents import RegistryFault, read_links
 from toolkit.sandbox.ecr import EcrPolicy
-from toolkit.sandbox.faults import RegistryFault
 from toolkit.sandbox.registry import Policy, RegistryApp
 from toolkit.sandbox.store import BlobStore, DiskDocuments, StoredDocument
 from toolkit.seed.retry_policy import RetryPolicy

@@ -35,7 +35,7 @@ def test_the_table_of_exit_codes_is_complete() -> None:
 
 def test_help_names_every_exit_code() -> None:
     assert {
-        int(code) for code in re.findall(r"(?<![\w-])(\d+) [A-Za-z]", make_app(COMMANDS).info.epilog or "")
+        int(code) for code in re.findall(r"(?<![\w-])(\d+) +[A-Za-z]", make_app(COMMANDS).info.epilog or "")
     } == exit_codes()
 
 

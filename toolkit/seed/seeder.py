@@ -11,8 +11,7 @@ from toolkit.events import Emit
 from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import Seed
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import Seed, SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
 from toolkit.seed.rate_limit import BandwidthLimit, RateLimit

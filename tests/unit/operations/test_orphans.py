@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.terraform_samples import DESIRED, DOCS, NGINX, WEB
-from toolkit.operations.leaving import Kind, find_leaving
+from toolkit.operations.orphans import Kind, find_orphans
 from toolkit.plan.desired import Desired
 from toolkit.terraform.root_module import instance_of, log_group_address, project_address, repository_address
 from toolkit.terraform.state import State
@@ -32,7 +32,7 @@ def whole(address: str) -> str:
 
 
 def let_go(desired: Desired, *destroys: Kind, allows_destroy: bool = False) -> tuple[str, ...]:
-    return find_leaving(desired, STATE, destroys=destroys, allows_destroy=allows_destroy).let_go
+    return find_orphans(desired, STATE, destroys=destroys, allows_destroy=allows_destroy).let_go
 
 
 def test_what_the_manifest_names_stays_in_the_state() -> None:
@@ -40,9 +40,9 @@ def test_what_the_manifest_names_stays_in_the_state() -> None:
 
 
 def test_what_left_the_manifest_is_let_go_as_a_whole_with_one_notice_each() -> None:
-    leaving = find_leaving(SMALLER, STATE, destroys=(), allows_destroy=False)
-    assert set(leaving.let_go) == {whole(repository_address("base/python")), whole(project_address(WEB))}
-    assert [notice.code for notice in leaving.notices] == ["infra.let_go"] * 2
+    orphans = find_orphans(SMALLER, STATE, destroys=(), allows_destroy=False)
+    assert set(orphans.let_go) == {whole(repository_address("base/python")), whole(project_address(WEB))}
+    assert [notice.code for notice in orphans.notices] == ["infra.let_go"] * 2
 
 
 def test_destroying_leaves_the_logs() -> None:

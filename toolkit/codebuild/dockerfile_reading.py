@@ -1,35 +1,29 @@
-"""The images that a Dockerfile names, read by the official parser (through the package `dockerfile`).
+"""The images that a Dockerfile names.
 
-The parser gives instructions; what a name means (a stage, a named context, `scratch` or an image) follows BuildKit's
-frontend. Only the directives above the first instruction are read here: they are comments to the parser.
+`dockerfile_parser` gives the instructions; what a name means (a stage, a named context, `scratch` or an image) follows
+BuildKit's frontend.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from toolkit.address_space import check_address_space
 from toolkit.codebuild.coverage import Kind
+from toolkit.codebuild.dockerfile_parser import DockerfileError, Instruction, find_syntax, parse_dockerfile
 from toolkit.codebuild.findings import NamedImage, Reading, Trouble
-from toolkit.codebuild.stages import Stages
 from toolkit.codebuild.variables import CannotExpand, Values, Word, expand
 
 MAX_TEXT = 1024 * 1024
 """More than that is no Dockerfile."""
 
-_DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _IMAGE_SCHEME = "docker-image://"
 _SCRATCH = "scratch"
 _SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-_ESCAPE_TOKEN = re.compile(r"invalid escape token .* does", re.DOTALL)
-_GO_RESERVES = 768 * 1024 * 1024
-"""Bytes of address space, most of which it never uses: measured with `ulimit -v`."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
@@ -60,43 +54,48 @@ def read_dockerfile(text: str, circumstances: Circumstances | None = None) -> Re
     return Reading(reader.images, troubles=tuple(reader.troubles), behind=reader.behind)
 
 
-@dataclass(frozen=True, slots=True)
-class _Directive:
-    line: int
-    name: str
-    value: str
+class _Stages:
+    """Stages by number and name, "" for one without; names are in lower case, as Docker compares them."""
 
+    def __init__(self, names: Sequence[str]) -> None:
+        self._count = len(names)
+        self._numbers: defaultdict[str, list[int]] = defaultdict(list)
+        for number, name in enumerate(names):
+            self._numbers[name].append(number)
+        self._needs: defaultdict[int, set[int]] = defaultdict(set)
 
-def _directives(lines: Iterable[str], comment: str) -> Iterator[_Directive]:
-    """The directives at the top, up to the first line that is none; a second of a name ends them too."""
-    pattern = re.compile(rf"{comment}\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
-    seen: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if number == 1 and line.startswith("#!"):
-            continue
-        match = pattern.fullmatch(line)
-        name = match[1].lower() if match else ""
-        if match is None or name not in _DIRECTIVES - seen:
-            return
-        seen.add(name)
-        yield _Directive(number, name, match[2])
+    def find(self, name: str, *, before: int | None = None) -> int | None:
+        """The last stage of this name, of those `before` a number where it is given."""
+        numbers = self._numbers.get(name.lower(), []) if name else []
+        end = len(numbers) if before is None else bisect_left(numbers, before)
+        return numbers[end - 1] if end else None
 
+    def find_target(self, target: str | None) -> int | None:
+        """What `--target` names, by name or number; the last stage without one."""
+        if target is None:
+            return self._count - 1
+        found = self.find(target)
+        return found if found is not None else self.numbered(target)
 
-def _syntax(text: str) -> _Directive | None:
-    """The frontend that is asked for, as moby's `DetectSyntax` finds it: `#`, else `//`, else a JSON document."""
-    lines = text.split("\n")
-    for comment in ("#", "//"):
-        for directive in _directives(lines, comment):
-            if directive.name == "syntax":
-                return replace(directive, value=directive.value.split(" ")[0])
-    if text.lstrip().startswith("{"):
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-        if isinstance(document, dict) and isinstance(document.get("syntax"), str) and document["syntax"]:
-            return _Directive(1, "syntax", document["syntax"])
-    return None
+    def numbered(self, text: str) -> int | None:
+        """The stage of a number, counted from 0."""
+        is_number = text.isascii() and text.isdecimal() and len(text) < 10
+        return int(text) if is_number and int(text) < self._count else None
+
+    def need(self, stage: int, other: int) -> None:
+        """Note that `stage` starts or copies from `other`."""
+        self._needs[stage].add(other)
+
+    def reached_from(self, stage: int) -> set[int]:
+        """The stages that are built for `stage`, itself included."""
+        reached: set[int] = set()
+        waiting = [stage]
+        while waiting:
+            number = waiting.pop()
+            if number not in reached:
+                reached.add(number)
+                waiting += self._needs[number]
+        return reached
 
 
 class _Reader:
@@ -104,12 +103,13 @@ class _Reader:
         self._text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._lines = self._text.split("\n")
         self._circumstances = circumstances
-        self._syntax = _syntax(self._text)
-        escapes = [one.value for one in _directives(self._lines, "#") if one.name == "escape"]
-        self._escape = escapes[0] if escapes and escapes[0] in ("\\", "`") else "\\"
+        self._syntax = find_syntax(self._text)
+        self._escape = "\\"
+        self._contexts = {name.lower(): value for name, value in circumstances.contexts.items()}
         self._values = _platform_values(circumstances)
-        self._stages = Stages(())
+        self._stages = _Stages(())
         self._stage = -1
+        self._line = 0
         self._found: list[tuple[int, NamedImage]] = []
         self.troubles: list[Trouble] = []
 
@@ -136,27 +136,21 @@ class _Reader:
         """Go through the instructions."""
         if self._has_frontend:
             self._note_frontend()
-        if "dockerfile" not in sys.modules:
-            check_address_space(_GO_RESERVES)
-        import dockerfile  # noqa: PLC0415  a Go runtime, which only a scan needs
-
-        known = frozenset(dockerfile.all_cmds())
-        commands = self._commands()
-        self._stages = Stages([_stage_name(command) for command in commands if command.cmd.lower() == "from"])
-        for command in commands:
-            kind = command.cmd.lower()
-            if kind == "from":
+        instructions = self._instructions()
+        self._stages = _Stages([_stage_name(one) for one in instructions if one.name == "from"])
+        for instruction in instructions:
+            if instruction.name == "from":
                 self._stage += 1
-                self._read_from(command)
-            elif kind == "arg" and self._stage < 0:
-                self._read_args(command)
-            elif kind not in known:
+                self._read_from(instruction)
+            elif instruction.name == "arg" and self._stage < 0:
+                self._read_args(instruction)
+            elif not instruction.is_known:
                 # Not quoted, whatever it is: a file of secrets may be called a Dockerfile.
-                self._fault(command, "it is no instruction of a Dockerfile")
+                self._fault(instruction, "it is no instruction of a Dockerfile")
             elif self._stage < 0:
-                self._fault(command, f"`{command.cmd.upper()}` stands before the first `FROM`")
+                self._fault(instruction, f"`{instruction.name.upper()}` stands before the first `FROM`")
             else:
-                self._read_in_stage(command)
+                self._read_in_stage(instruction)
         if self._stage < 0 and not self.troubles:
             self.troubles.append(Trouble(1, "there is no `FROM`", is_fault=True))
         elif self._stages.find_target(self._circumstances.target) is None:
@@ -174,29 +168,23 @@ class _Reader:
         unset = () if own is not None else (_SYNTAX_ARGUMENT,)
         self._found.append((-1, NamedImage(line, Kind.SYNTAX, written, name, self._machine, unset)))
 
-    def _commands(self) -> list[Any]:
-        import dockerfile  # noqa: PLC0415
-
+    def _instructions(self) -> tuple[Instruction, ...]:
         unusable = _UNUSABLE.search(self._text)
-        if unusable:  # the package ends the process for half a surrogate pair, and the text at a NUL
+        if unusable:
             line = self._text.count("\n", 0, unusable.start()) + 1
             message = f"the character U+{ord(unusable.group()):04X} has no place in a Dockerfile"
             self.troubles.append(Trouble(line, message, is_fault=True))
-            return []
+            return ()
         if len(self._text) > MAX_TEXT:
             self.troubles.append(Trouble(1, f"more than {MAX_TEXT:,} characters are no Dockerfile", is_fault=True))
-            return []
+            return ()
         try:
-            # A line that is nothing but its continuation comes without a command.
-            return [command for command in dockerfile.parse_string(self._text) if command.cmd]
-        except dockerfile.GoParseError as error:
-            message = _ESCAPE_TOKEN.sub("the escape token does", str(error))
-            found = re.search(r"line (\d+)", message)
-            # Of a heredoc without an end the parser does not say the line: the first may be meant.
-            heredocs = [number for number, line in enumerate(self._lines, 1) if "heredoc" in message and "<<" in line]
-            line = int(found[1]) if found else next(iter(heredocs), 1)
-            self.troubles.append(Trouble(line, message, is_fault=True))
-            return []
+            dockerfile = parse_dockerfile(self._text)
+        except DockerfileError as error:
+            self.troubles.append(Trouble(error.line, error.message, is_fault=True))
+            return ()
+        self._escape = dockerfile.escape
+        return dockerfile.instructions
 
     @property
     def _machine(self) -> str:
@@ -206,95 +194,86 @@ class _Reader:
     def _target(self) -> str:
         return self._circumstances.target_platform or self._machine
 
-    def _fault(self, command: Any, message: str) -> None:
-        self.troubles.append(Trouble(command.start_line, message, is_fault=True))
+    def _fault(self, instruction: Instruction, message: str) -> None:
+        self.troubles.append(Trouble(instruction.start_line, message, is_fault=True))
 
-    def _expanded(self, command: Any, text: str) -> Word | None:
+    def _expanded(self, instruction: Instruction, text: str) -> Word | None:
         try:
             return expand(text, self._values, escape=self._escape)
         except CannotExpand as error:
-            self._fault(command, f"`{text}` cannot be read: {error}")
+            self._fault(instruction, f"`{text}` cannot be read: {error}")
             return None
 
-    def _read_args(self, command: Any) -> None:
-        for assignment in command.value:
+    def _read_args(self, instruction: Instruction) -> None:
+        for assignment in instruction.value:
             name, has_default, default = assignment.partition("=")
             if name in self._circumstances.args:
                 self._values[name] = self._circumstances.args[name]
-            elif has_default and (word := self._expanded(command, default)) is not None:
+            elif has_default and (word := self._expanded(instruction, default)) is not None:
                 self._values[name] = None if word.unset else word.text
 
-    def _read_from(self, command: Any) -> None:
+    def _read_from(self, instruction: Instruction) -> None:
         """Note what a stage starts from: an image, or an earlier stage."""
-        name = _stage_name(command)
-        if len(command.value) != 1 and not name:
-            self._fault(command, "`FROM` takes an image, and `AS` with a name if the stage has one")
+        name = _stage_name(instruction)
+        if len(instruction.value) != 1 and not name:
+            self._fault(instruction, "`FROM` takes an image, and `AS` with a name if the stage has one")
             return
         if name and not _STAGE_NAME.fullmatch(name):
-            self._fault(command, f"`{command.value[2]}` cannot name a stage")
-        word = self._expanded(command, command.value[0])
-        platform = self._platform(command)
+            self._fault(instruction, f"`{instruction.value[2]}` cannot name a stage")
+        word = self._expanded(instruction, instruction.value[0])
+        platform = self._platform(instruction)
         if word is None or word.text == _SCRATCH:
             return
         base = self._stages.find(word.text, before=self._stage)
         if base is not None and not word.unset:
             self._stages.need(self._stage, base)
         elif not word.text and not word.unset:
-            self._fault(command, f"`{command.value[0]}` comes to no image")
+            self._fault(instruction, f"`{instruction.value[0]}` comes to no image")
         else:
-            self._note(command, Kind.FROM, command.value[0], word, platform, name)
+            self._note(instruction, Kind.FROM, instruction.value[0], word, platform, name)
 
-    def _platform(self, command: Any) -> Word:
-        for text in _flags(command, "platform"):
-            return self._expanded(command, text) or Word("")
+    def _platform(self, instruction: Instruction) -> Word:
+        for text in instruction.flag_values("platform"):
+            return self._expanded(instruction, text) or Word("")
         return Word(self._target)
 
-    def _read_in_stage(self, command: Any) -> None:
-        if command.cmd.lower() != "onbuild":
-            for kind, name in _froms(command):
-                self._read_source(command, kind, name)
+    def _read_in_stage(self, instruction: Instruction) -> None:
+        if instruction.name != "onbuild":
+            for kind, name in _froms(instruction):
+                self._read_source(instruction, kind, name)
             return
-        for trigger in self._trigger(command):
-            if trigger.cmd.lower() in ("from", "onbuild", "maintainer"):
-                self._fault(command, f"`ONBUILD` cannot be followed by `{trigger.cmd.upper()}`")
-            for _, name in _froms(trigger):
-                self._read_source(command, Kind.ONBUILD, name)
+        trigger = instruction.trigger
+        if trigger is None:
+            self._fault(instruction, "`ONBUILD` needs an instruction")
+            return
+        if trigger.name in ("from", "onbuild", "maintainer"):
+            self._fault(instruction, f"`ONBUILD` cannot be followed by `{trigger.name.upper()}`")
+        for _, name in _froms(trigger):
+            self._read_source(instruction, Kind.ONBUILD, name)
 
-    def _trigger(self, command: Any) -> list[Any]:
-        """What comes after `ONBUILD`, parsed by itself: the parser drops its flags otherwise."""
-        import dockerfile  # noqa: PLC0415
-
-        found = re.match(r"\s*onbuild\s+", command.original, re.IGNORECASE)
-        rest = command.original[found.end() :] if found else ""
-        try:
-            commands = dockerfile.parse_string(f"# escape={self._escape}\n{rest}")
-            return [command for command in commands if command.cmd]
-        except dockerfile.GoParseError as error:
-            self._fault(command, f"what follows `ONBUILD` cannot be read: {error}")
-            return []
-
-    def _read_source(self, command: Any, kind: Kind, name: str) -> None:
+    def _read_source(self, instruction: Instruction, kind: Kind, name: str) -> None:
         """Note what a stage copies from or mounts: an image, or a stage by its name or, to copy from, its number."""
         is_number = kind is not Kind.MOUNT_FROM and name.isdecimal()
         stage = self._stages.numbered(name) if is_number else self._stages.find(name)
         if any(letter in name for letter in "$\"'"):
             message = f"Docker expands no variable in `{name}`: start a stage from the image and name that"
-            self._fault(command, message)
+            self._fault(instruction, message)
         elif stage is not None:
             self._stages.need(self._stage, stage)
         elif is_number and kind is Kind.COPY_FROM:
-            self._fault(command, f"there is no stage {name}: they count from 0")
+            self._fault(instruction, f"there is no stage {name}: they count from 0")
         elif name and name != _SCRATCH and not is_number:
-            self._note(command, kind, name, Word(name), Word(self._target))
+            self._note(instruction, kind, name, Word(name), Word(self._target))
 
-    def _note(self, command: Any, kind: Kind, written: str, word: Word, platform: Word, own_name: str = "") -> None:
-        contexts = {key.lower(): value for key, value in self._circumstances.contexts.items()}
+    def _note(
+        self, instruction: Instruction, kind: Kind, written: str, word: Word, platform: Word, own_name: str = ""
+    ) -> None:
         names = (own_name, word.text.lower(), word.text.lower().removesuffix(":latest"))
-        replaced = next((contexts[name] for name in names if name in contexts), None)
+        replaced = next((self._contexts[name] for name in names if name in self._contexts), None)
         if replaced is not None and not replaced.startswith(_IMAGE_SCHEME):
             return
         image = NamedImage(
-            line=self._line_of(command, written),
+            line=self._line_of(instruction, written),
             kind=kind,
             written=written,
             name=replaced.removeprefix(_IMAGE_SCHEME) if replaced is not None else word.text,
@@ -308,31 +287,29 @@ class _Reader:
             self.troubles.append(Trouble(image.line, message, is_fault=True))
         self._found.append((self._stage, image))
 
-    def _line_of(self, command: Any, written: str) -> int:
-        for number in range(command.start_line, min(command.end_line, len(self._lines)) + 1):
+    def _line_of(self, instruction: Instruction, written: str) -> int:
+        """The line of an instruction that has `written`. Names come in their order, so each line is read once."""
+        for number in range(max(self._line, instruction.start_line), instruction.end_line + 1):
             if written in self._lines[number - 1]:
+                self._line = number
                 return number
-        return int(command.start_line)
+        self._line = instruction.end_line + 1
+        return instruction.start_line
 
 
-def _stage_name(command: Any) -> str:
+def _stage_name(instruction: Instruction) -> str:
     """The name that a `FROM` gives its stage, in lower case; "" for none."""
-    has_name = len(command.value) == 3 and command.value[1].lower() == "as"
-    return str(command.value[2]).lower() if has_name else ""
+    has_name = len(instruction.value) == 3 and instruction.value[1].lower() == "as"
+    return instruction.value[2].lower() if has_name else ""
 
 
-def _flags(command: Any, name: str) -> Iterator[str]:
-    prefix = f"--{name}="
-    return (flag.removeprefix(prefix) for flag in command.flags if flag.startswith(prefix))
-
-
-def _froms(command: Any) -> Iterator[tuple[Kind, str]]:
+def _froms(instruction: Instruction) -> Iterator[tuple[Kind, str]]:
     """What an instruction in a stage reads from: images or stages."""
-    match command.cmd.lower():
+    match instruction.name:
         case "copy":
-            yield from ((Kind.COPY_FROM, name) for name in _flags(command, "from"))
+            yield from ((Kind.COPY_FROM, name) for name in instruction.flag_values("from"))
         case "run":
-            for mount in _flags(command, "mount"):
+            for mount in instruction.flag_values("mount"):
                 for option in mount.split(","):
                     key, _, value = option.strip().partition("=")
                     if key.lower() == "from":

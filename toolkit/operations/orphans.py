@@ -27,14 +27,14 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class Orphans:
     """`let_go` are the addresses of the module instances and log groups that leave the state and stay in AWS."""
 
     let_go: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
 
 
-def find_leaving(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Leaving:
+def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Orphans:
     """What leaves the state without being deleted. What `destroys` names is deleted by Terraform instead."""
     destroyed = frozenset(destroys)
     wanted = {(Kind.REPOSITORY, one.name) for one in desired.repositories}
@@ -59,7 +59,7 @@ def find_leaving(desired: Desired, state: State, *, destroys: Iterable[Kind], al
         )
         for name in sorted(logs.values())
     ]
-    return Leaving((*(one.address for one in kept), *sorted(logs)), tuple(notices))
+    return Orphans((*(one.address for one in kept), *sorted(logs)), tuple(notices))
 
 
 def _let_go(one: Instance) -> Notice:

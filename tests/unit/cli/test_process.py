@@ -1,4 +1,4 @@
-"""At the limits of the machine, and when it is stopped at once, a run ends with a sentence and a code of ours."""
+"""However a process ends, at a limit of the machine or by a signal, it says so and exits with a code of ours."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.support.toolkit_run import TOOLKIT
-from toolkit.cli.exhaustion import NO_MEMORY, NO_THREADS, exhausted
+from toolkit.cli.process import NO_MEMORY, NO_THREADS, exhausted
 from toolkit.seed.worker_pool import WorkerPool
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
@@ -26,15 +27,7 @@ def test_without_memory_a_run_says_so(tmp_path: Path, kilobytes: int) -> None:
     (tmp_path / "images.yaml").write_text(MANIFEST)
     command = f"ulimit -v {kilobytes}; exec {TOOLKIT} validate"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, f"error: {NO_MEMORY}\n")
-
-
-@pytest.mark.parametrize("kilobytes", [60_000, 200_000, 700_000])
-def test_without_address_space_for_the_parser_of_dockerfiles_a_scan_says_so(tmp_path: Path, kilobytes: int) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM a:1\n")
-    command = f"ulimit -v {kilobytes}; exec {TOOLKIT} scan ."
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.splitlines()[:1]) == (1, [f"error: {NO_MEMORY}"])
+    assert (done.returncode, done.stderr) == (1, f"error: {NO_MEMORY} [system.exhausted]\n")
 
 
 def test_an_error_that_came_of_a_limit_is_told_from_a_bug() -> None:
@@ -135,3 +128,31 @@ def test_a_pipe_instead_of_a_file_is_refused_and_not_waited_for(tmp_path: Path, 
     assert "Traceback" not in done.stderr
     assert "it is no regular file" in done.stdout + done.stderr
     assert done.returncode == {"-f": 3, "show": 7, "apply": 7, "scan": 0}[command.split()[-1]]
+
+
+def exit_after(statements: str, stdout: IO[str] | int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    code = f"import os, sys, threading, time\nfrom toolkit.cli.process import exit_with\n{statements}\nexit_with(6)"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    argv = [sys.executable, "-c", code]
+    return subprocess.run(argv, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
+
+
+def test_writes_what_is_buffered_and_keeps_the_code() -> None:
+    done = exit_after("sys.stdout.write('the report')")
+    assert (done.returncode, done.stdout, done.stderr) == (6, "the report", "")
+
+
+def test_does_not_wait_for_a_daemon_thread() -> None:
+    assert exit_after("threading.Thread(target=time.sleep, args=(60,), daemon=True).start()").returncode == 6
+
+
+def test_keeps_the_code_when_a_signal_comes_late() -> None:
+    late = "import atexit, signal\natexit.register(lambda: [os.kill(os.getpid(), n) for n in (1, 2, 15)])"
+    assert exit_after(late).returncode == 6
+
+
+def test_calls_an_output_that_cannot_be_written_no_success() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = exit_after("sys.stdout.write('lost')", stdout=full)
+    assert done.returncode == 120
+    assert "No space left" in done.stderr

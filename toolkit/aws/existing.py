@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
-from toolkit.plan.existing import WEBHOOK, ExistingResource
+from toolkit.plan.observed import WEBHOOK, ExistingResource
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PROJECTS_A_CALL = 100
 
 
-class LeftoverService:
+class ExistingService:
     """Resources by name, None for what is not there. Every method raises AccessDenied or Refused when AWS says no."""
 
     def __init__(self, session: AwsSession) -> None:

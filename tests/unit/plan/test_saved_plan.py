@@ -15,9 +15,8 @@ from toolkit.oci.reference import Reference
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.operations.load import desired_of
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.fitting import misfits
-from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, Refusal, Seed
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, Refusal, Seed, SeedAction
+from toolkit.plan.saved_plan import misfits
 
 DESIRED = desired_of(MANIFEST, Path("images.yaml"))
 NGINX = DESIRED.images[0]
