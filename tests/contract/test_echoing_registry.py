@@ -11,9 +11,10 @@ from tests.support.clocks import FakeTime
 from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, as_json, faulty_registry, refused
 from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
-from toolkit.oci.documents import OCI_MANIFEST, parse
+from toolkit.oci.documents import parse
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import OciError
+from toolkit.oci.media_types import OCI_MANIFEST
 from toolkit.oci.reference import Reference
 from toolkit.oci.transport import Transport
 

@@ -14,8 +14,8 @@ from toolkit.cli.wiring import open_client
 from toolkit.errors import ManifestUnusable
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_MANIFEST
 from toolkit.oci.errors import CredentialUnusable, Unauthorized
+from toolkit.oci.media_types import OCI_MANIFEST
 from toolkit.oci.reference import Reference
 from toolkit.plan.desired import DesiredRegistry
 

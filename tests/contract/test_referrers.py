@@ -21,10 +21,12 @@ from toolkit.oci.companions import cosign_tags, referrers_index, referrers_tag
 from toolkit.oci.copy import CopyRequest, Source, Target
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document
+from toolkit.oci.documents import Document
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import ConnectionFailed, OciError, RegistryError, SubjectRefused
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Repository
+from toolkit.oci.subset import WHOLE
 from toolkit.oci.transport import Transport
 from toolkit.report import SeedStatus
 from toolkit.seed.companions import CompanionSearch
@@ -99,7 +101,7 @@ def test_signatures_and_referrers_are_copied_whoever_lists_them(served: tuple[St
         index = referrers_index([SBOM.document.descriptor, SIGNATURE.document.descriptor])
         store.put_manifest(repository.with_tag(referrers_tag(IMAGE.digest)), index)
     cache = DocumentCache()
-    found = CompanionSearch(store, cache).find(repository.with_tag("1"), IMAGE.document.descriptor, None, True)
+    found = CompanionSearch(store, cache).find(repository.with_tag("1"), IMAGE.document.descriptor, WHOLE)
     target = Repository(HOST, "to")
     outcomes = Seeder(store, store, lambda _: None, cache=cache).seed(
         CopyRequest(

@@ -15,7 +15,7 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.descriptor import Descriptor, Platform, verify
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document
+from toolkit.oci.documents import Document
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import (
     CredentialUnusable,
@@ -26,7 +26,9 @@ from toolkit.oci.errors import (
     Unauthorized,
 )
 from toolkit.oci.filtered_index import filter_index, read_provenance
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.oci.transport import CHUNK_BYTES
 
 
@@ -242,7 +244,7 @@ def test_a_filtered_index_is_stored_and_tells_its_origin(client: RegistryClient,
         for child, arch in zip(children, ("amd64", "arm64"), strict=True)
     ]
     source = Document(OCI_INDEX, json.dumps({"schemaVersion": 2, "manifests": entries}).encode())
-    filtered = filter_index(source, [Platform.parse("linux/arm64")], True, source.digest)
+    filtered = filter_index(source, Subset((Platform.parse("linux/arm64"),)), source.digest)
 
     client.put_manifest(repository.with_tag("multi"), filtered)
 

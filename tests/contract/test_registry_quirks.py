@@ -13,7 +13,7 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.client import PullLimit, RegistryClient, Upload
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import ACCEPT, DOCKER_MANIFEST, OCI_MANIFEST, Document
+from toolkit.oci.documents import ACCEPT, Document
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import (
     ConnectionFailed,
@@ -26,6 +26,7 @@ from toolkit.oci.errors import (
     TagImmutable,
     TooManyRequests,
 )
+from toolkit.oci.media_types import DOCKER_MANIFEST, OCI_MANIFEST
 from toolkit.oci.reference import Reference
 from toolkit.oci.transport import Transport
 

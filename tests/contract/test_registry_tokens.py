@@ -16,9 +16,9 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_MANIFEST
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import ConnectionFailed, RegistryError, Unauthorized
+from toolkit.oci.media_types import OCI_MANIFEST
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.transport import Transport
 

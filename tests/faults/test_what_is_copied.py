@@ -13,14 +13,15 @@ from tests.support.made_images import CONFIG, LAYER, MadeImage, descriptor, imag
 from tests.support.two_registries import Play, open_side
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import (
+from toolkit.oci.documents import Document
+from toolkit.oci.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
     DOCKER_SCHEMA_1_SIGNED,
     OCI_INDEX,
     OCI_MANIFEST,
-    Document,
 )
+from toolkit.oci.subset import Subset
 from toolkit.report import SeedOutcome, SeedStatus
 
 SINGLE = image([b"base" * 50, b"own"])
@@ -170,7 +171,7 @@ def test_a_subject_that_is_refused_has_a_code_and_a_cure(play: Play) -> None:
     assert "attestations: drop" in (outcomes[0].hint or "")
     assert play.destination.tags() == {"lib/b:v1": str(SINGLE.digest)}
 
-    cured = play.requests({"lib/a:v1": attested(subject=True)}, keeps_attestations=False)
+    cured = play.requests({"lib/a:v1": attested(subject=True)}, subset=Subset(keeps_attestations=False))
     assert codes(play.seed(cured)) == {None}
     assert play.destination.damage() == []
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from toolkit.oci.digest import Digest
-from toolkit.sandbox.documents import OCI_INDEX, OCI_MANIFEST
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.sandbox.images import KeepBlob, KeepDocument
 from toolkit.sandbox.store import StoredDocument
 

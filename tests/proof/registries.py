@@ -14,8 +14,9 @@ from werkzeug.wrappers import Request
 
 from tests.proof.base_images import make_runnable
 from toolkit.oci.digest import Digest
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
-from toolkit.sandbox.documents import INDEX_TYPES, read_links
+from toolkit.sandbox.documents import read_links
 from toolkit.sandbox.ecr import EcrApp, EcrPolicy
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments
 from toolkit.sandbox.registry import RegistryApp

@@ -18,6 +18,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.existing import ExistingRepository, ExistingResource
@@ -60,7 +61,7 @@ def desired(*names: str) -> Desired:
         account_id=None,
         repositories=tuple(DesiredRepository(name) for name in sorted(names)),
         images=tuple(
-            DesiredImage(Reference.parse(f"upstream.test/{name}:1"), name, "1", None, True, f"images[{number}]")
+            DesiredImage(Reference.parse(f"upstream.test/{name}:1"), name, "1", WHOLE, f"images[{number}]")
             for number, name in enumerate(names)
         ),
     )

@@ -10,7 +10,8 @@ from tests.support.memory_registry import MemoryRegistry
 from toolkit.oci.copy import Target
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document, ImageIndex, ImageManifest, parse
+from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Reference, Repository
 
 CONFIG = "application/vnd.oci.image.config.v1+json"

@@ -11,6 +11,7 @@ from toolkit.oci.auth import CredentialUse
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.plan.model import (
     Adopted,
     AttributeChange,
@@ -64,8 +65,7 @@ def seed(action: SeedAction, source: str, repository: str, reason: str, *, pin: 
         "source": reference.with_digest(digest(pin)),
         "repository": repository,
         "tag": tag,
-        "platforms": (AMD64,),
-        "keeps_attestations": True,
+        "subset": Subset((AMD64,)),
         **fields,
     }
     return Seed(**values)  # type: ignore[arg-type]  # the samples say which fields differ, as keywords
@@ -133,8 +133,7 @@ plans = st.builds(
             source=references,
             repository=texts,
             tag=texts,
-            platforms=st.none() | st.lists(platforms, max_size=3).map(tuple),
-            keeps_attestations=st.booleans(),
+            subset=st.builds(Subset, st.none() | st.lists(platforms, max_size=3).map(tuple), st.booleans()),
             wanted_digest=st.none() | digests,
             current_digest=st.none() | digests,
             size=st.none() | counts,
@@ -197,7 +196,7 @@ EVERYTHING_NEW = Plan(
             "nginx:1.16",
             "docker-hub/library/nginx",
             "its repository is new",
-            platforms=None,
+            subset=WHOLE,
             wanted_digest=digest("a"),
             size=44_830_000,
             pulls=(1, 1),
@@ -208,8 +207,7 @@ EVERYTHING_NEW = Plan(
             "base/python",
             "its repository is new",
             pin="c",
-            platforms=(AMD64, ARM64),
-            keeps_attestations=False,
+            subset=Subset((AMD64, ARM64), keeps_attestations=False),
             wanted_digest=digest("b"),
             size=1_130_000_000,
             pulls=(3, 3),
@@ -221,7 +219,7 @@ EVERYTHING_NEW = Plan(
             "quay/prometheus/node-exporter",
             "not in ECR",
             pin="e",
-            platforms=None,
+            subset=WHOLE,
             wanted_digest=digest("e"),
         ),
     ),
@@ -245,7 +243,7 @@ MIXED = Plan(
             "nginx:1.16",
             "docker-hub/library/nginx",
             "upstream moved",
-            platforms=None,
+            subset=WHOLE,
             wanted_digest=digest("a"),
             current_digest=digest("c"),
             size=44_830_000,
@@ -453,7 +451,7 @@ CHANGED = Plan(
             "docker-hub/library/python",
             "other platforms wanted",
             pin="b",
-            platforms=(AMD64, ARM64),
+            subset=Subset((AMD64, ARM64)),
             current_digest=digest("d"),
         ),
         seed(SeedAction.KEEP, "redis:7", "docker-hub/library/redis", "same digest", current_digest=digest("d")),

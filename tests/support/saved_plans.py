@@ -45,8 +45,7 @@ def seed_of(image: DesiredImage, digest: Digest = DIGEST) -> Seed:
         source=image.source.with_digest(digest),
         repository=image.repository,
         tag=image.tag,
-        platforms=image.platforms,
-        keeps_attestations=image.keeps_attestations,
+        subset=image.subset,
         subject=image.subject,
     )
 

@@ -13,6 +13,7 @@ from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import Subset
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.seeder import Seeder
 
@@ -37,7 +38,7 @@ def request(
         name,
         source,
         Reference.parse(f"{TARGET}/{name}"),
-        platforms,
+        Subset(platforms),
         trusts_tag=trusts_tag,
         destination_is_new=is_new,
     )

@@ -27,10 +27,11 @@ from toolkit.oci.client import RegistryClient
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.digest import Digest
 from toolkit.oci.endpoints import Endpoints
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.transport import OnRetry, Transport
 from toolkit.report import SeedOutcome
-from toolkit.sandbox.documents import INDEX_TYPES, read_links
+from toolkit.sandbox.documents import read_links
 from toolkit.sandbox.ecr import EcrPolicy
 from toolkit.sandbox.faults import RegistryFault
 from toolkit.sandbox.registry import Policy, RegistryApp

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
+from toolkit.oci.media_types import COPYABLE, OCI_INDEX
 from toolkit.plan.existing import ExistingRepository
 
 if TYPE_CHECKING:
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
 # BatchGetImage takes 100 ids a call; without the media types it converts to schema 2, or fails, for newer documents.
 _IDS_A_CALL = 100
-_MEDIA_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class EcrService:
                 ids: list[ImageIdentifierTypeDef] = [{"imageTag": tag} for tag in tags[start : start + _IDS_A_CALL]]
                 try:
                     answer = client.batch_get_image(
-                        repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(_MEDIA_TYPES)
+                        repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
                     )
                 except client.exceptions.RepositoryNotFoundException:
                     return None
@@ -159,15 +154,13 @@ class EcrService:
                 image
                 for page in pages
                 for image in page["imageDetails"]
-                if image.get("imageManifestMediaType") == _MEDIA_TYPES[0]
+                if image.get("imageManifestMediaType") == OCI_INDEX
             ]
             found.sort(key=lambda image: image["imagePushedAt"], reverse=True)
             ids: list[ImageIdentifierTypeDef] = [{"imageDigest": one["imageDigest"]} for one in found[:_IDS_A_CALL]]
             if not ids:
                 return []
-            answer = client.batch_get_image(
-                repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(_MEDIA_TYPES)
-            )
+            answer = client.batch_get_image(repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE))
         return [
             EcrImage(Digest.parse(i["imageId"]["imageDigest"]), i["imageManifest"].encode()) for i in answer["images"]
         ]

@@ -15,7 +15,7 @@ from toolkit.manifest.model import Manifest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import ECR_HOST_PART, HUB_HOSTS, Reference
-from toolkit.plan.resolve import field_of, mirrored_images, platforms_of
+from toolkit.plan.resolve import field_of, mirrored_images, subset_of
 
 _ECR_HOST = re.compile(ECR_HOST_PART)
 _HOST_OF_PROJECT = re.compile(r"\$(TOOLKIT_ECR_REGISTRY|\{TOOLKIT_ECR_REGISTRY\})/")
@@ -103,7 +103,7 @@ class Matcher:
         mirror = Mirror(field_of(self._manifest, found), found.repository, found.tag)
         if found.repository != prefixed(self._prefix, default_repository(reference)):
             traits.add(Trait.REPOSITORY_RENAMED)
-        platforms = platforms_of(self._manifest, self._images[found.number])
+        platforms = subset_of(self._manifest, self._images[found.number]).platforms
         remarks = []
         if platforms is not None and not any(platform.matches(own) for own in platforms):
             traits.add(Trait.PLATFORM_MISSING)
@@ -118,7 +118,7 @@ class Matcher:
         if reference.digest is None or self._manifest is None:
             return found, ""
         if found is not None:
-            if platforms_of(self._manifest, self._images[found.number]) is None:
+            if subset_of(self._manifest, self._images[found.number]).platforms is None:
                 return found, ""
             field = field_of(self._manifest, found)
             return None, f"a digest is kept with `platforms: all` only: say so in `{field}`"

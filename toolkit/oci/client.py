@@ -17,7 +17,7 @@ from toolkit.oci.answers import Answer, Headers, PullLimit, read_next_page, read
 from toolkit.oci.auth import CredentialProvider, CredentialUse, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import ACCEPT, OCI_INDEX, Document, ImageIndex, media_type_of, parse, read_object
+from toolkit.oci.documents import ACCEPT, Document, ImageIndex, media_type_of, parse, read_object
 from toolkit.oci.endpoints import Endpoints, origin
 from toolkit.oci.errors import (
     ConnectionFailed,
@@ -29,6 +29,7 @@ from toolkit.oci.errors import (
     SubjectRefused,
     TagImmutable,
 )
+from toolkit.oci.media_types import OCI_INDEX
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.token_exchange import Authorizer, Scopes
 from toolkit.oci.transport import Transport

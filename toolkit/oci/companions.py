@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import INDEX_TYPES, OCI_INDEX, Document, media_type_of
-from toolkit.oci.filtered_index import read_provenance, selection_text
+from toolkit.oci.documents import Document, media_type_of
+from toolkit.oci.filtered_index import read_provenance
+from toolkit.oci.media_types import INDEX_TYPES, OCI_INDEX
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import TreeReader
 
 _KINDS = {".sig": "signature", ".att": "attestations", ".sbom": "SBOM"}
@@ -59,8 +61,7 @@ def referrers_index(referrers: Iterable[Descriptor]) -> Document:
 
 def find_subjects(
     source: Descriptor,
-    platforms: Sequence[Platform] | None,
-    keeps_attestations: bool,
+    subset: Subset,
     stored: bytes | None,
     read: Callable[[], Document],
 ) -> tuple[Digest, ...]:
@@ -73,17 +74,15 @@ def find_subjects(
     """
     if source.media_type not in INDEX_TYPES:
         return (source.digest,)
-    takes_all = platforms is None and keeps_attestations
-    reader = TreeReader(source.digest, platforms, keeps_attestations=keeps_attestations)
-    wanted = (source.digest, selection_text(platforms, keeps_attestations))
-    if stored is not None and takes_all and Digest.of(stored, source.digest.algorithm) == source.digest:
+    reader = TreeReader(source.digest, subset)
+    if stored is not None and subset.is_whole and Digest.of(stored, source.digest.algorithm) == source.digest:
         children = reader.add(source.digest, Document(source.media_type, stored))
-    elif stored is not None and not takes_all and read_provenance(stored) == wanted:
+    elif stored is not None and not subset.is_whole and read_provenance(stored) == (source.digest, str(subset)):
         document = Document(media_type_of(None, stored), stored)
-        children = TreeReader(document.digest, None, keeps_attestations=True).add(document.digest, document)
+        children = TreeReader(document.digest, WHOLE).add(document.digest, document)
     else:
         children = reader.add(source.digest, read())
-    return (source.digest, *children) if takes_all else children
+    return (source.digest, *children) if subset.is_whole else children
 
 
 def _fields(referrer: Descriptor) -> dict[str, object]:

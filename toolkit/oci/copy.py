@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from toolkit.oci.companions import referrers_index, referrers_tag
-from toolkit.oci.descriptor import Descriptor, Platform, verify
+from toolkit.oci.descriptor import Descriptor, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.documents import Document
@@ -30,8 +30,9 @@ from toolkit.oci.errors import (
     SizeMismatch,
     TagImmutable,
 )
-from toolkit.oci.filtered_index import read_provenance, selection_text
+from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import ImageTree, check_platform
 
 if TYPE_CHECKING:
@@ -107,16 +108,10 @@ class CopyRequest:
     key: str
     source: Reference
     destination: Reference
-    platforms: tuple[Platform, ...] | None = None
-    keeps_attestations: bool = True
+    subset: Subset = WHOLE
     destination_is_new: bool = False
     trusts_tag: bool = False
     subject: Digest | None = None
-
-    @property
-    def takes_all(self) -> bool:
-        """Whether the destination gets the source's own digest, also of an index."""
-        return self.platforms is None and self.keeps_attestations
 
 
 class CopyError(OciError):
@@ -196,12 +191,12 @@ class CopyEngine:
         with _at("destination", request.key):
             ahead = self._ahead.get(request.destination)
             found = _if_allowed(lambda: _digest_of(ahead.result()) if ahead else self._tag_digest(request))
-            if found is None or request.takes_all:
+            if found is None or request.subset.is_whole:
                 return found, found == request.source.digest
             document = self._target.get_manifest(request.destination.name.with_digest(found))
             if not document.is_index:
                 return found, found == request.source.digest
-            wanted = (request.source.digest, selection_text(request.platforms, request.keeps_attestations))
+            wanted = (request.source.digest, str(request.subset))
             return found, read_provenance(document.raw) == wanted
 
     def check_config(self, request: CopyRequest, config: Descriptor) -> None:
@@ -211,7 +206,7 @@ class CopyEngine:
                 raise InvalidDocument(f"the image's configuration has {config.size} bytes")
             with closing(self._download(request, config, lambda _: None)) as chunks:
                 content = b"".join(verify(chunks, config))
-            check_platform(content, request.platforms or ())
+            check_platform(content, request.subset.platforms or ())
 
     def begin_blob(
         self, request: CopyRequest, blob: Descriptor, lookup: Lookup, mount_from: Repository | None

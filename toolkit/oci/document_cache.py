@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document, parse, read_object
+from toolkit.oci.documents import Document, parse, read_object
 from toolkit.oci.errors import DigestMismatch, InvalidDocument, OciError
 from toolkit.oci.local_files import make_own_folder, read_regular, refuse_links
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 
 _IN_MEMORY = 8 * 2**20
 _ON_DISK = 64 * 2**20

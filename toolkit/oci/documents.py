@@ -13,22 +13,19 @@ from dataclasses import dataclass, field
 from toolkit.oci.descriptor import Annotations, Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest, InvalidDocument, UnsupportedDocument
-
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+json"
-DOCKER_SCHEMA_1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
-
-INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
-MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
-SCHEMA_1_TYPES = frozenset({DOCKER_SCHEMA_1, DOCKER_SCHEMA_1_SIGNED})
+from toolkit.oci.media_types import (
+    COPYABLE,
+    DOCKER_SCHEMA_1,
+    DOCKER_SCHEMA_1_SIGNED,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    SCHEMA_1_TYPES,
+)
 
 # Schema 1 is asked for too: a registry then names what it has, where it would answer 404 otherwise.
-ACCEPT = ", ".join(
-    (OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST, DOCKER_SCHEMA_1_SIGNED, DOCKER_SCHEMA_1)
-)
+ACCEPT = ", ".join((*COPYABLE, DOCKER_SCHEMA_1_SIGNED, DOCKER_SCHEMA_1))
 
 # Layers that live at `urls` of their owner (Windows base layers) and that registries do not hold.
 _FOREIGN_TYPES = (

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Sequence
 
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, Document, ImageIndex, parse, read_object
+from toolkit.oci.documents import Document, ImageIndex, parse, read_object
 from toolkit.oci.errors import InvalidDigest, InvalidDocument, MissingPlatform, UnsupportedDocument
+from toolkit.oci.media_types import OCI_INDEX
+from toolkit.oci.subset import Subset
 
 __all__ = [
     "SELECTION",
@@ -25,7 +27,6 @@ __all__ = [
     "is_attestation",
     "read_provenance",
     "select_children",
-    "selection_text",
 ]
 
 SOURCE_DIGEST = "io.base-image-toolkit.source.digest"
@@ -35,22 +36,20 @@ _REFERENCE_TYPE = "vnd.docker.reference.type"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 
 
-def filter_index(
-    document: Document, platforms: Sequence[Platform] | None, keeps_attestations: bool, source_digest: Digest
-) -> Document:
-    """The index in `document` with only what is wanted; `platforms` None keeps all of them.
+def filter_index(document: Document, subset: Subset, source_digest: Digest) -> Document:
+    """The index in `document` with the wanted children only.
 
     MissingPlatform when the source lacks a wanted one. A `subject` is not taken over: the new index describes itself.
     """
     index = parse(document)
     if not isinstance(index, ImageIndex):
         raise UnsupportedDocument("an image for a single platform has no platforms to choose from")
-    kept = select_children(index, platforms, keeps_attestations)
+    kept = select_children(index, subset)
     found = read_object(document.raw)
     children = found["manifests"]
     if not isinstance(children, list):  # `parse` has checked it
         raise InvalidDocument("`manifests` is no list")
-    own = {SOURCE_DIGEST: str(source_digest), SELECTION: selection_text(platforms, keeps_attestations)}
+    own = {SOURCE_DIGEST: str(source_digest), SELECTION: str(subset)}
     filtered: dict[str, object] = {"schemaVersion": 2, "mediaType": OCI_INDEX}
     if index.artifact_type:
         filtered["artifactType"] = index.artifact_type
@@ -64,30 +63,20 @@ def filter_index(
     return Document(OCI_INDEX, raw.encode("ascii"))
 
 
-def select_children(
-    index: ImageIndex, platforms: Sequence[Platform] | None, keeps_attestations: bool
-) -> tuple[int, ...]:
+def select_children(index: ImageIndex, subset: Subset) -> tuple[int, ...]:
     """The positions in `index.manifests` of what is wanted."""
-    if platforms is not None:
-        _check_offer(index, platforms)
+    if subset.platforms is not None:
+        _check_offer(index, subset.platforms)
     images = {
-        child.digest
-        for child in index.manifests
-        if not is_attestation(child) and (platforms is None or _matches_any(child, platforms))
+        child.digest for child in index.manifests if not is_attestation(child) and subset.includes(child.platform)
     }
 
     def is_kept(child: Descriptor) -> bool:
         if not is_attestation(child):
-            return child.digest in images and (platforms is None or _matches_any(child, platforms))
-        return keeps_attestations and child.annotation(_REFERENCE_DIGEST) in {str(digest) for digest in images}
+            return subset.includes(child.platform)
+        return subset.keeps_attestations and child.annotation(_REFERENCE_DIGEST) in {str(digest) for digest in images}
 
     return tuple(position for position, child in enumerate(index.manifests) if is_kept(child))
-
-
-def selection_text(platforms: Iterable[Platform] | None, keeps_attestations: bool) -> str:
-    """The selection in one comparable line, whatever the order: `linux/amd64,linux/arm64;attestations=keep`."""
-    chosen = "all" if platforms is None else ",".join(sorted({str(platform) for platform in platforms}))
-    return f"{chosen};attestations={'keep' if keeps_attestations else 'drop'}"
 
 
 def read_provenance(raw: bytes) -> tuple[Digest, str] | None:
@@ -108,11 +97,6 @@ def read_provenance(raw: bytes) -> tuple[Digest, str] | None:
 def is_attestation(child: Descriptor) -> bool:
     """Whether a child of an index is BuildKit's attestation of another child."""
     return child.annotation(_REFERENCE_TYPE) == "attestation-manifest"
-
-
-def _matches_any(child: Descriptor, platforms: Sequence[Platform]) -> bool:
-    platform = child.platform
-    return platform is not None and any(platform.matches(wanted) for wanted in platforms)
 
 
 def _check_offer(index: ImageIndex, platforms: Sequence[Platform]) -> None:

@@ -22,9 +22,10 @@ from typing import BinaryIO
 
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, read_descriptor, read_object
+from toolkit.oci.documents import read_descriptor, read_object
 from toolkit.oci.errors import InvalidDocument, LayoutUnusable
 from toolkit.oci.local_files import open_own, open_regular, refuse_links
+from toolkit.oci.media_types import OCI_INDEX
 
 Entries = Mapping[str | None, list[object]]
 

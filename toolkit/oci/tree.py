@@ -14,13 +14,11 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse, read_object
 from toolkit.oci.errors import InvalidDocument, MissingPlatform
 from toolkit.oci.filtered_index import filter_index
+from toolkit.oci.media_types import CONFIG_TYPES
+from toolkit.oci.subset import Subset
 
 # An index that points to indexes is rare, deeper is an attack.
 _DEEPEST = 4
-
-_IMAGE_CONFIGS = frozenset(
-    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,10 @@ class ImageTree:
 class TreeReader:
     """Collects the documents of one image; not for use by two threads at a time."""
 
-    def __init__(self, digest: Digest, platforms: Sequence[Platform] | None, *, keeps_attestations: bool) -> None:
+    def __init__(self, digest: Digest, subset: Subset) -> None:
         self._source_digest = digest
         self._digest = digest
-        self._platforms = platforms
-        self._keeps_attestations = keeps_attestations
+        self._subset = subset
         self._documents: dict[Digest, Document] = {}
         self._parsed: dict[Digest, ImageManifest | ImageIndex] = {}
         self._wanted = {digest}
@@ -79,8 +76,8 @@ class TreeReader:
         self._wanted.discard(digest)
         depth = self._depths[digest]
         parsed = parse(document)
-        if digest == self._source_digest and isinstance(parsed, ImageIndex) and not self._takes_all:
-            document = filter_index(document, self._platforms, self._keeps_attestations, digest)
+        if digest == self._source_digest and isinstance(parsed, ImageIndex) and not self._subset.is_whole:
+            document = filter_index(document, self._subset, digest)
             digest = self._digest = document.digest
             parsed = parse(document)
         self._documents[digest] = document
@@ -99,18 +96,14 @@ class TreeReader:
         """The image; all documents must be there."""
         blobs = {b.digest: b for p in self._parsed.values() if isinstance(p, ImageManifest) for b in p.blobs}
         top = self._parsed[self._digest]
-        config = top.config if isinstance(top, ImageManifest) and self._platforms is not None else None
+        config = top.config if isinstance(top, ImageManifest) and self._subset.platforms is not None else None
         return ImageTree(
             digest=self._digest,
             documents=self._documents,
             levels=self._levels(),
             blobs=tuple(blobs.values()),
-            config=config if config is not None and config.media_type in _IMAGE_CONFIGS else None,
+            config=config if config is not None and config.media_type in CONFIG_TYPES else None,
         )
-
-    @property
-    def _takes_all(self) -> bool:
-        return self._platforms is None and self._keeps_attestations
 
     def _levels(self) -> tuple[tuple[Digest, ...], ...]:
         """Longest way from the top decides, so that a child comes before everything that points to it."""

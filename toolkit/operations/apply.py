@@ -23,7 +23,7 @@ from toolkit.plan.fitting import refuse_misfits
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import judge_budgets
+from toolkit.plan.pull_budget import judge_plan
 from toolkit.plan.resuming import resume
 from toolkit.report import Report
 from toolkit.seed.observe import read_budgets
@@ -92,7 +92,7 @@ def apply_saved(
     _refuse_other_place(made, find_account(desired, services))
     made = resume(made, _tags_now(made, services))
     made, budgets = _sources_now(made, services)
-    made = judge_budgets(made, budgets, on_budget or made.on_budget)
+    made = judge_plan(made, budgets, on_budget or made.on_budget)
     review(made)
     refuse_if_unsafe(made)
     with step(services.emit, "terraform init"):

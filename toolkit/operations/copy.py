@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.errors import AccessDenied, Refused
-from toolkit.events import Emit, ImageFailed
+from toolkit.events import Emit, ImageFailed, NoticeGiven
 from toolkit.oci.copy import CopyRequest
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
-from toolkit.operations.outcomes import raise_if_incomplete, run_seeder
+from toolkit.oci.subset import WHOLE, Subset
+from toolkit.operations.outcomes import finish, raise_if_incomplete, run_seeder
 from toolkit.operations.steps import step
+from toolkit.plan.model import Cost, PullCost, Refusal
 from toolkit.plan.observed import SourceFault
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.pull_budget import judge, pull_costs, pulls_of
+from toolkit.plan.seed_action import SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.companions import Companion
-from toolkit.seed.observe import Observer
+from toolkit.seed.observe import Observer, read_budgets
 from toolkit.seed.seeder import Seeder
 
 if TYPE_CHECKING:
@@ -41,16 +45,18 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of each image is wanted; `keeps_signatures` brings what upstream keeps beside it."""
+    """What of each image is wanted; `keeps_signatures` also takes the signatures and referrers that upstream has."""
 
-    platforms: tuple[Platform, ...] | None = None
-    keeps_attestations: bool = True
+    subset: Subset = WHOLE
     keeps_signatures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A copy, and what upstream says of its source. `waits`: until it is known whether there are pulls for all."""
+class _Pinned:
+    """A copy with its source pinned, and upstream's response to the HEAD that pinned it.
+
+    `waits` says that the copy starts only when the pulls of all copies are known.
+    """
 
     request: CopyRequest
     head: ManifestHead
@@ -72,7 +78,7 @@ def copy(
     """Pin every source by HEAD, copy, hand the report to `publish`, then raise if something is not in place.
 
     Images are copied as their sources are pinned. Where an upstream counts pulls, all are pinned first, and `on_budget`
-    says what to do when there are too few: to refuse is to raise Refused before anything moves.
+    says what to do when there are too few: `refuse` raises Refused before anything is copied.
     """
     started = clock()
     lost: list[SeedOutcome] = []
@@ -81,18 +87,20 @@ def copy(
         lost.append(outcome := _lost(pair, fault))
         emit(ImageFailed(outcome.key, f"source.{fault.kind}", fault.message, fault.hint))
 
-    asked = _ask(pairs, wanted, observer, lose)
+    pinned = _pin(pairs, wanted, observer, lose)
     destinations = [pair.destination for pair in pairs]
     with step(emit, "copy", total=len(pairs)):
         if on_budget is OnBudget.REFUSE:
-            requests = _unless_short(asked, observer, seeder, emit)
+            requests = _within_budget(pinned, observer, seeder, emit)
             outcomes, interrupt = run_seeder(seeder, requests, expected=destinations)
         else:
-            from toolkit.operations.copy_budget import copy_within  # noqa: PLC0415  types of the plan take time to load
-
-            outcomes, interrupt = copy_within(
-                asked, on_budget, observer, seeder, emit, expected=destinations, clock=clock, sleep=sleep
-            )
+            with seeder.open(postponing(emit)) as run:
+                run.expect(destinations)
+                known = list(pinned)
+                looked = seeder.look([one.request for one in known if one.waits])
+                costs, sums = _judge(known, looked, observer, on_budget, emit)
+                budgeted = BudgetedRun(run, costs, sums, on_budget, observer.budget, emit, clock=clock, sleep=sleep)
+                outcomes, interrupt = finish(budgeted, [one.request for one in known])
     report = Report((*outcomes, *lost), round(clock() - started, 3))
     publish(report)
     if interrupt:
@@ -116,8 +124,8 @@ def preview(
     Refused where `copy` would refuse for want of pulls.
     """
     lost: list[tuple[Pair, SourceFault]] = []
-    asked = list(_ask(pairs, wanted, observer, lambda *one: lost.append(one)))
-    looked = seeder.look([one.request for one in asked])
+    pinned = list(_pin(pairs, wanted, observer, lambda *one: lost.append(one)))
+    looked = seeder.look([one.request for one in pinned])
     found = {preview.destination: preview for preview in looked}
     for pair, fault in lost:
         found[str(pair.destination)] = CopyPreview(
@@ -127,7 +135,7 @@ def preview(
             error_message=fault.message,
             hint=fault.hint,
         )
-    # In the order of the pairs, and then what is beside them.
+    # In the order of the pairs, then their signatures and referrers.
     previews = [found.pop(str(pair.destination)) for pair in pairs] + list(found.values())
     publish(previews)
     refused = [preview for preview in previews if preview.action is None]
@@ -138,32 +146,60 @@ def preview(
             f"{len(refused)} of {len(previews)} images cannot be copied, for the reasons listed above",
             hint="mend them, or leave these images out",
         )
-    if any(one.waits for one in asked):
-        from toolkit.operations.copy_budget import judge  # noqa: PLC0415  as above
-
-        judge(asked, looked, observer, on_budget, emit)
+    if any(one.waits for one in pinned):
+        _judge(pinned, looked, observer, on_budget, emit)
 
 
-def _unless_short(asked: Iterable[Asked], observer: Observer, seeder: Seeder, emit: Emit) -> Iterator[CopyRequest]:
-    """What to copy, at once or when all is known; Refused then, if the pulls do not suffice."""
+def _within_budget(pinned: Iterable[_Pinned], observer: Observer, seeder: Seeder, emit: Emit) -> Iterator[CopyRequest]:
+    """The copies that cost no pull as they come, then the others, unless there are too few pulls: Refused."""
     known, waiting = [], []
-    for one in asked:
+    for one in pinned:
         known.append(one)
         if one.waits:
             waiting.append(one.request)
         else:
             yield one.request
     if waiting:
-        from toolkit.operations.copy_budget import judge  # noqa: PLC0415  as above
-
-        judge(known, seeder.look(waiting), observer, OnBudget.REFUSE, emit)
+        _judge(known, seeder.look(waiting), observer, OnBudget.REFUSE, emit)
         yield from waiting
 
 
-def _ask(
+def _judge(
+    pinned: Sequence[_Pinned], looked: Iterable[CopyPreview], observer: Observer, on_budget: OnBudget, emit: Emit
+) -> tuple[tuple[Cost, ...], tuple[PullCost, ...]]:
+    """What the copies cost, each and at each upstream; those which `looked` found in place cost nothing.
+
+    Raises Refused when the cost exceeds a budget and `on_budget` is `refuse`.
+    """
+    in_place = {preview.destination for preview in looked if preview.action is SeedAction.KEEP}
+    costs = tuple(_cost(one, observer) for one in pinned if one.request.key not in in_place)
+    sums = pull_costs(costs, read_budgets((one.request.source, one.head) for one in pinned))
+    findings = judge(costs, sums, on_budget)
+    refusals = [found for found in findings if isinstance(found, Refusal)]
+    if refusals:
+        raise Refused(
+            refusals[0].code,
+            "; ".join(refusal.message for refusal in refusals),
+            hint="say `--on-budget wait` or `--on-budget partial`, or sign in with `docker login` for a larger limit",
+        )
+    for notice in findings:
+        emit(NoticeGiven(notice.code, notice.message, notice.hint))
+    return costs, sums
+
+
+def _cost(one: _Pinned, observer: Observer) -> Cost:
+    request = one.request
+    image = observer.measure(one.head, request.subset)
+    pulls: tuple[int, int | None] = (0, 0)
+    if one.head.pull_limit is not None and not isinstance(image, SourceFault):  # a fault is found without a read
+        pulls = pulls_of(image, request.subset)
+    return Cost(request.key, request.source, request.subset, *pulls)
+
+
+def _pin(
     pairs: Sequence[Pair], wanted: Selection, observer: Observer, lose: Callable[[Pair, SourceFault], None]
-) -> Iterator[Asked]:
-    """What to copy, one by one as the sources are pinned; `lose` hears of pairs whose source cannot be had."""
+) -> Iterator[_Pinned]:
+    """What to copy, one by one as the sources are pinned; `lose` is told the pairs whose source cannot be had."""
     requests = []
     with observer.heads(pair.source for pair in pairs) as heads:
         all_wait = _counts_pulls(heads)
@@ -176,16 +212,15 @@ def _ask(
                 key=str(pair.destination),
                 source=pair.source.with_digest(head.descriptor.digest),
                 destination=pair.destination,
-                platforms=wanted.platforms,
-                keeps_attestations=wanted.keeps_attestations,
+                subset=wanted.subset,
                 # A tag is written last, by us and by every registry's rules: one request says that all is there.
                 trusts_tag=True,
             )
             requests.append(request)
-            yield Asked(request, head, waits=all_wait or head.pull_limit is not None)
+            yield _Pinned(request, head, waits=all_wait or head.pull_limit is not None)
     if wanted.keeps_signatures:
         sources = [request.source for request in requests]
-        found = observer.companions(sources, wanted.platforms, wanted.keeps_attestations)
+        found = observer.companions(sources, wanted.subset)
         taken = {pair.destination for pair in pairs}
         for pair, companion in _beside(requests, found, taken):
             if isinstance(companion.head, SourceFault):
@@ -198,19 +233,19 @@ def _ask(
                 trusts_tag=True,
                 subject=companion.subject,
             )
-            yield Asked(request, companion.head, waits=all_wait or companion.head.pull_limit is not None)
+            yield _Pinned(request, companion.head, waits=all_wait or companion.head.pull_limit is not None)
 
 
 def _counts_pulls(heads: Mapping[Reference, Future[Head]]) -> bool:
-    """Whether an upstream counts pulls, as the first answer of each says; Docker Hub counts those of some images only.
+    """Whether an upstream counts pulls, as its first response says. Docker Hub counts those of some images only.
 
-    Were there another one like it, what is copied before that is seen is not counted.
+    At another registry of that kind, copies that start before the first counted response are not part of the sum.
     """
     known = set()
-    for source, answer in heads.items():
+    for source, response in heads.items():
         if source.registry == DOCKER_HUB:
             return True
-        if source.registry not in known and not isinstance(head := answer.result(), SourceFault):
+        if source.registry not in known and not isinstance(head := response.result(), SourceFault):
             known.add(source.registry)
             if head.pull_limit is not None:
                 return True

@@ -135,4 +135,13 @@ def open_run(made: Plan, services: Services) -> Iterator[BudgetedRun]:
     """A run for the copies of `made`, within its pull budgets."""
     emit = services.emit
     with services.seeder.open(emit if made.on_budget is OnBudget.REFUSE else postponing(emit)) as run:
-        yield BudgetedRun(run, made, services.observer.budget, emit, clock=services.clock, sleep=services.sleep)
+        yield BudgetedRun(
+            run,
+            made.costs,
+            made.pull_costs,
+            made.on_budget,
+            services.observer.budget,
+            emit,
+            clock=services.clock,
+            sleep=services.sleep,
+        )

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 
 if TYPE_CHECKING:
     from toolkit.manifest.build_parts import (
@@ -62,7 +62,7 @@ class DesiredRepository:
 class DesiredImage:
     """One tag to be filled.
 
-    `source` has a tag, and a digest only where the manifest pins one. `platforms` is None for the index as it is.
+    `source` has a tag, and a digest only where the manifest pins one.
     `path` is the manifest field that asked for it (`images[0]`), for messages. `subject` is set on a companion, a tag
     that holds the signatures or referrers of that digest: no manifest names it, it is found upstream.
     """
@@ -70,8 +70,7 @@ class DesiredImage:
     source: Reference
     repository: str
     tag: str
-    platforms: tuple[Platform, ...] | None
-    keeps_attestations: bool
+    subset: Subset
     path: str
     keeps_signatures: bool = False
     subject: Digest | None = None
@@ -92,8 +91,7 @@ class DesiredSelection:
     source: Repository
     repository: str
     tags: TagSelectionSpec
-    platforms: tuple[Platform, ...] | None
-    keeps_attestations: bool
+    subset: Subset
     path: str
     position: int
     keeps_signatures: bool
@@ -104,8 +102,7 @@ class DesiredSelection:
             source=self.source.with_tag(tag),
             repository=self.repository,
             tag=tag,
-            platforms=self.platforms,
-            keeps_attestations=self.keeps_attestations,
+            subset=self.subset,
             path=self.path,
             keeps_signatures=self.keeps_signatures,
         )

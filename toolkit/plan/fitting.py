@@ -75,9 +75,9 @@ def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:
         yield f"the plan takes `{seed.key}` from `{seed.source.familiar}`, the manifest from `{source.familiar}`"
     elif seed.is_pending and source.digest not in (None, seed.source.digest):
         yield f"the plan copies `{seed.source.digest}` to `{seed.key}`, which the manifest pins to `{source.digest}`"
-    if seed.platforms != image.platforms:
+    if seed.subset.platforms != image.subset.platforms:
         yield f"the plan has other platforms of `{seed.key}` than the manifest"
-    if seed.keeps_attestations != image.keeps_attestations:
+    if seed.subset.keeps_attestations != image.subset.keeps_attestations:
         yield f"the plan keeps or drops the attestations of `{seed.key}`, the manifest does the opposite"
 
 
@@ -85,5 +85,5 @@ def _companion_misfits(seed: Seed, subject: Digest) -> Iterator[str]:
     """A companion is copied as it is and under its own tag."""
     if seed.tag not in (*cosign_tags(subject), referrers_tag(subject)) or seed.source.tag != seed.tag:
         yield f"`{seed.key}` is not the tag of a signature or referrer of `{subject}`"
-    if seed.platforms is not None or not seed.keeps_attestations:
+    if not seed.subset.is_whole:
         yield f"the plan does not copy `{seed.key}` as it is"

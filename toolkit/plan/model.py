@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from toolkit.oci.auth import CredentialUse
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.seed_action import SeedAction
@@ -93,6 +93,25 @@ def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """The counted pulls of one copy: from `at_least` to `at_most` (None: HEAD cannot tell).
+
+    `key` names the copy; copies with the same `content` share their reads.
+    """
+
+    key: str
+    source: Reference
+    subset: Subset
+    at_least: int
+    at_most: int | None
+
+    @property
+    def content(self) -> tuple[Digest | None, Subset]:
+        """What is read upstream."""
+        return self.source.digest, self.subset
+
+
+@dataclass(frozen=True, slots=True)
 class Seed:
     """The decision for one tag.
 
@@ -111,8 +130,7 @@ class Seed:
     source: Reference
     repository: str
     tag: str
-    platforms: tuple[Platform, ...] | None
-    keeps_attestations: bool
+    subset: Subset
     wanted_digest: Digest | None = None
     current_digest: Digest | None = None
     size: int | None = None
@@ -126,6 +144,11 @@ class Seed:
     def is_pending(self) -> bool:
         """Whether something is to be copied."""
         return self.action is not SeedAction.KEEP
+
+    @property
+    def cost(self) -> Cost:
+        """The counted pulls of its copy."""
+        return Cost(self.key, self.source, self.subset, *self.pulls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +204,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class PullCost:
-    """Counted pulls of the whole plan at one upstream; `at_most` is None when HEAD cannot tell."""
+    """Counted pulls of all copies at one upstream; `at_most` is None when HEAD cannot tell."""
 
     registry: str
     at_least: int
@@ -223,6 +246,11 @@ class Plan:
     def pending_seeds(self) -> tuple[Seed, ...]:
         """The seeds that copy something."""
         return tuple(seed for seed in self.seeds if seed.is_pending)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The counted pulls of each copy."""
+        return tuple(seed.cost for seed in self.pending_seeds)
 
     @property
     def blocking_refusals(self) -> tuple[Refusal, ...]:

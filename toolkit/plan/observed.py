@@ -10,17 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Repository
+from toolkit.oci.subset import Subset
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage
-
-INDEX_TYPES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +99,15 @@ class DestinationImage:
         """Whether it is the upstream document `digest`, or says that it was made of it."""
         return digest in (self.digest, self.derived_from)
 
-    def is_copy_of(
-        self, source: SourceImage, platforms: tuple[Platform, ...] | None, *, keeps_attestations: bool
-    ) -> bool:
+    def is_copy_of(self, source: SourceImage, subset: Subset) -> bool:
         """Whether it is what is wanted of `source`, as far as that can be known without a pull."""
         if source.wanted_digest is not None:
             return self.digest == source.wanted_digest
-        return self.is_filtered_from(source.digest, platforms, keeps_attestations=keeps_attestations)
+        return self.is_filtered_from(source.digest, subset)
 
-    def is_filtered_from(
-        self, index: Digest | None, platforms: tuple[Platform, ...] | None, *, keeps_attestations: bool
-    ) -> bool:
-        """Whether it says itself that it was made of `index` for these platforms, which costs no pull."""
-        return self.derived_from == index and self.selection == selection_text(platforms, keeps_attestations)
+    def is_filtered_from(self, index: Digest | None, subset: Subset) -> bool:
+        """Whether it says itself that it was made of `index` with this `subset`, which costs no pull."""
+        return self.derived_from == index and self.selection == str(subset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ from toolkit.plan.observed import (
     is_lacking,
 )
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import judge_budgets, pull_costs, pulls_of
+from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
 from toolkit.plan.seed_action import SeedAction
 
 # More names than that make no notice clearer.
@@ -148,7 +148,7 @@ def make_plan(
         # Terraform names them in the order in which it thought of them.
         infra_changes=tuple(sorted(infra_changes, key=lambda change: change.address)),
         seeds=tuple(seeds),
-        pull_costs=pull_costs(seeds, observed.budgets),
+        pull_costs=pull_costs([seed.cost for seed in seeds if seed.is_pending], observed.budgets),
         # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
@@ -156,7 +156,7 @@ def make_plan(
         losses=tuple(loss for loss in losses if loss.size or loss.digests),
         keeps_going=keeps_going,
     )
-    return judge_budgets(made, {}, on_budget)
+    return judge_plan(made, {}, on_budget)
 
 
 def _with_companions(
@@ -287,7 +287,7 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
         else:
             reason = "its repository is new"
         return _seed(image, source, SeedAction.COPY, reason, None, observed), behind
-    if destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations):
+    if destination.is_copy_of(source, image.subset):
         is_verbatim = source.wanted_digest == source.digest
         reason = "same digest" if is_verbatim else "same platforms of the same index"
         return _seed(image, source, SeedAction.KEEP, reason, destination, observed), behind
@@ -321,8 +321,7 @@ def _without_source(image: DesiredImage, fault: SourceFault, there: DestinationI
         source=image.source,
         repository=image.repository,
         tag=image.tag,
-        platforms=image.platforms,
-        keeps_attestations=image.keeps_attestations,
+        subset=image.subset,
         wanted_digest=there.digest,
         current_digest=there.digest,
         subject=image.subject,
@@ -366,7 +365,7 @@ def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage
     pushed = f", pushed {there.pushed_at}" if there.pushed_at else ""
     holds = f"{image.path}: `{image.key}` holds `{there.digest}`{pushed}"
     if there.stems_from(source.digest):
-        is_same = there.is_filtered_from(source.digest, image.platforms, keeps_attestations=image.keeps_attestations)
+        is_same = there.is_filtered_from(source.digest, image.subset)
         if not is_same:
             return "other platforms wanted", ()
         return _overwritten(f"{holds}, which is not what these platforms of `{source.digest}` are")
@@ -431,15 +430,12 @@ def _seed(
         source=image.source.with_digest(source.digest),
         repository=image.repository,
         tag=image.tag,
-        platforms=image.platforms,
-        keeps_attestations=image.keeps_attestations,
+        subset=image.subset,
         wanted_digest=wanted,
         current_digest=destination.digest if destination else None,
         size=source.size,
         subject=image.subject,
         pushed_at=destination.pushed_at if destination else None,
-        pulls=(0, 0)
-        if is_kept or elsewhere or not counts
-        else pulls_of(source, image.platforms, image.keeps_attestations),
+        pulls=(0, 0) if is_kept or elsewhere or not counts else pulls_of(source, image.subset),
         bytes_from=elsewhere,
     )

@@ -31,6 +31,7 @@ from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
+from toolkit.oci.subset import Subset
 from toolkit.plan.desired import (
     BuildImage,
     BuildSettings,
@@ -137,8 +138,7 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         source=destination.source,
         repository=destination.repository,
         tag=destination.tag,
-        platforms=platforms_of(manifest, image),
-        keeps_attestations=_keeps_attestations(manifest, image),
+        subset=subset_of(manifest, image),
         path=field_of(manifest, destination),
         keeps_signatures=_keeps_signatures(manifest, image),
     )
@@ -149,16 +149,11 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         source=selection.source,
         repository=selection.repository,
         tags=selection.tags,
-        platforms=platforms_of(manifest, image),
-        keeps_attestations=_keeps_attestations(manifest, image),
+        subset=subset_of(manifest, image),
         path=format_path(selection.path),
         position=position,
         keeps_signatures=_keeps_signatures(manifest, image),
     )
-
-
-def _keeps_attestations(manifest: Manifest, image: ImageSpec) -> bool:
-    return (image.attestations or manifest.attestations) == "keep"
 
 
 def _keeps_signatures(manifest: Manifest, image: ImageSpec) -> bool:
@@ -170,10 +165,11 @@ def field_of(manifest: Manifest, destination: Destination) -> str:
     return format_path(destination.path) if destination.number < len(manifest.images) else "build_tools"
 
 
-def platforms_of(manifest: Manifest, image: ImageSpec) -> tuple[Platform, ...] | None:
-    """Those that are mirrored, None for the index as it is."""
-    platforms = manifest.platforms if image.platforms is None else image.platforms
-    return None if platforms == "all" else tuple(Platform.parse(text) for text in platforms)
+def subset_of(manifest: Manifest, image: ImageSpec) -> Subset:
+    """What of `image` is mirrored."""
+    names = manifest.platforms if image.platforms is None else image.platforms
+    platforms = None if names == "all" else tuple(Platform.parse(name) for name in names)
+    return Subset(platforms, keeps_attestations=(image.attestations or manifest.attestations) == "keep")
 
 
 def mirrored_images(manifest: Manifest) -> dict[int, ImageSpec]:

@@ -32,10 +32,11 @@ def resume(made: Plan, there: Mapping[str, DestinationImage]) -> Plan:
             seeds.append(_kept(seed, found))
         else:
             refusals.append(_moved(seed, found))
+    costs = [seed.cost for seed in seeds if seed.is_pending]
     return replace(
         made,
         seeds=made.seeds if refusals and not made.keeps_going else tuple(seeds),
-        pull_costs=pull_costs(seeds, [cost.budget for cost in made.pull_costs if cost.budget]),
+        pull_costs=pull_costs(costs, [cost.budget for cost in made.pull_costs if cost.budget]),
         refusals=(*made.refusals, *refusals),
     )
 
@@ -43,7 +44,7 @@ def resume(made: Plan, there: Mapping[str, DestinationImage]) -> Plan:
 def _is_copy(found: DestinationImage, seed: Seed) -> bool:
     if seed.wanted_digest is not None:
         return found.digest == seed.wanted_digest
-    return found.is_filtered_from(seed.source.digest, seed.platforms, keeps_attestations=seed.keeps_attestations)
+    return found.is_filtered_from(seed.source.digest, seed.subset)
 
 
 def _kept(seed: Seed, found: DestinationImage) -> Seed:

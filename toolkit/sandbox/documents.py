@@ -11,15 +11,12 @@ from typing import Any
 
 from werkzeug.datastructures import MIMEAccept
 
+from toolkit.oci.media_types import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+)
 from toolkit.sandbox.faults import RegistryFault
 from toolkit.sandbox.store import StoredDocument
-
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
-MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
 
 def read_links(document: StoredDocument) -> list[str]:

@@ -19,8 +19,15 @@ from enum import Enum
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
+from toolkit.oci.media_types import (
+    DOCKER_CONFIG,
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_MANIFEST,
+)
 from toolkit.oci.reference import Reference
-from toolkit.sandbox.documents import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
 from toolkit.sandbox.store import StoredDocument
 
 PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64", "v8"), Platform("linux", "arm", "v7"))
@@ -56,14 +63,14 @@ class _Dialect:
 _OCI = _Dialect(
     OCI_INDEX,
     OCI_MANIFEST,
-    "application/vnd.oci.image.config.v1+json",
+    OCI_CONFIG,
     "application/vnd.oci.image.layer.v1.tar+gzip",
     2,
 )
 _DOCKER = _Dialect(
     DOCKER_MANIFEST_LIST,
     DOCKER_MANIFEST,
-    "application/vnd.docker.container.image.v1+json",
+    DOCKER_CONFIG,
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
     3,
 )

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable
 
 from toolkit.oci.digest import Digest
+from toolkit.oci.media_types import OCI_CONFIG, OCI_MANIFEST
 from toolkit.oci.reference import Reference
-from toolkit.sandbox.documents import OCI_MANIFEST
 from toolkit.sandbox.store import StoredDocument
 
 
@@ -28,7 +28,7 @@ def make_signature(
     }
     layer = _pointer("application/vnd.dev.cosign.simplesigning.v1+json", json.dumps(payload).encode(), keep_blob)
     layer["annotations"] = {"dev.cosignproject.cosign/signature": "bWFkZSB1cA=="}
-    config = _pointer("application/vnd.oci.image.config.v1+json", b'{"architecture":"","os":""}', keep_blob)
+    config = _pointer(OCI_CONFIG, b'{"architecture":"","os":""}', keep_blob)
     return f"{str(signed.digest).replace(':', '-')}.sig", _document({"config": config, "layers": [layer]})
 
 

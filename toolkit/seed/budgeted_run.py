@@ -8,17 +8,17 @@ the pull limit all the same, because somebody else shares the address, is put of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from toolkit.events import BudgetAwaited, Emit, Event, ImageFailed, ImagePostponed, StepFinished, StepStarted
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import Plan, Seed
+from toolkit.plan.model import Cost, PullCost
 from toolkit.plan.observed import PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import choose, seeds_without_room
+from toolkit.plan.pull_budget import choose, postponed
 from toolkit.report import LEFT, SeedOutcome, SeedStatus
 from toolkit.seed.explain import PULL_LIMIT_REACHED
 from toolkit.seed.run import SeedRun
@@ -31,7 +31,7 @@ ReadBudget = Callable[[Reference], PullBudget | SourceFault | None]
 
 
 class BudgetedRun:
-    """`run` for the copies of `made`; with `refuse` nothing is held back and nothing is asked.
+    """`run` for copies with these `costs`, which are `sums` at each upstream; `refuse` holds nothing back.
 
     When nothing could be copied for a whole window, the rest is left for the next run.
     """
@@ -39,7 +39,9 @@ class BudgetedRun:
     def __init__(
         self,
         run: SeedRun,
-        made: Plan,
+        costs: Sequence[Cost],
+        sums: Sequence[PullCost],
+        on_budget: OnBudget,
         read_budget: ReadBudget,
         emit: Emit,
         *,
@@ -47,22 +49,21 @@ class BudgetedRun:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._run = run
-        self._on_budget = made.on_budget
+        self._on_budget = on_budget
         self._read_budget = read_budget
         self._emit = emit
         self._clock = clock
         self._sleep = sleep
-        # In the plan's order, which is the manifest's.
-        self._seeds = {seed.key: seed for seed in made.pending_seeds}
-        self._budgets = {cost.registry: cost.budget for cost in made.pull_costs if cost.budget}
-        self._put_off = seeds_without_room(made)
+        self._costs = {cost.key: cost for cost in costs}
+        self._budgets = {one.registry: one.budget for one in sums if one.budget}
+        self._put_off = postponed(costs, sums, on_budget)
         self._requests: dict[str, CopyRequest] = {}
         self._held: set[str] = set()
         self._outcomes: dict[str, SeedOutcome] = {}
         self._seen = 0
         self._idle_since: float | None = None
         self._is_cancelled = False
-        self._waits = made.on_budget is OnBudget.WAIT
+        self._waits = on_budget is OnBudget.WAIT
 
     def submit(self, requests: Iterable[CopyRequest]) -> None:
         """Start copying what there is room for, and hold the rest; returns at once."""
@@ -107,9 +108,7 @@ class BudgetedRun:
             self._outcomes[outcome.key] = outcome
             if self._is_postponed(outcome):
                 self._held.add(outcome.key)
-                seed = self._seeds[outcome.key]
-                low, high = (None if p is None else max(p - outcome.document_reads, 1) for p in seed.pulls)
-                self._seeds[outcome.key] = replace(seed, pulls=(low or 1, high))
+                self._costs[outcome.key] = _reduced(self._costs[outcome.key], outcome.document_reads)
         return any(not self._is_postponed(outcome) or outcome.document_reads for outcome in new)
 
     def _is_postponed(self, outcome: SeedOutcome) -> bool:
@@ -118,24 +117,24 @@ class BudgetedRun:
     def _submit_what_fits(self) -> bool:
         """Start the next round, if there is one."""
         chosen: set[str] = set()
-        for registry, seeds in self._held_by_registry().items():
-            found = self._read_budget(seeds[0].source)
+        for registry, costs in self._held_by_registry().items():
+            found = self._read_budget(costs[0].source)
             if found is None:  # not limited any more
-                chosen |= {seed.key for seed in seeds}
+                chosen |= {cost.key for cost in costs}
             elif isinstance(found, PullBudget):
                 self._budgets[registry] = found
-                chosen |= choose(seeds, found)
+                chosen |= choose(costs, found)
             elif not found.is_temporary:
-                self._outcomes[seeds[0].key] = replace(
-                    self._left(seeds[0].key),
+                self._outcomes[costs[0].key] = replace(
+                    self._left(costs[0].key),
                     status=SeedStatus.FAILED,
                     error_code=f"source.{found.kind}",
                     error_message=found.message,
                     hint=found.hint,
                 )
-                self._held.discard(seeds[0].key)
+                self._held.discard(costs[0].key)
         self._held -= chosen
-        self._run.submit([self._requests[key] for key in self._seeds if key in chosen])
+        self._run.submit([self._requests[key] for key in self._costs if key in chosen])
         return bool(chosen)
 
     def _wait_for_room(self) -> bool:
@@ -150,19 +149,19 @@ class BudgetedRun:
                 self._tell(started)
         return False
 
-    def _held_by_registry(self) -> Mapping[str, list[Seed]]:
-        held: dict[str, list[Seed]] = {}
-        for key, seed in self._seeds.items():
+    def _held_by_registry(self) -> Mapping[str, list[Cost]]:
+        held: dict[str, list[Cost]] = {}
+        for key, cost in self._costs.items():
             if key in self._held:
-                held.setdefault(seed.source.registry, []).append(seed)
+                held.setdefault(cost.source.registry, []).append(cost)
         return held
 
     @contextmanager
     def _waiting(self, started: float) -> Iterator[None]:
         detail = "; ".join(
-            f"{len(seeds)} image{'s' * (len(seeds) > 1)} from {registry}, "
+            f"{len(costs)} image{'s' * (len(costs) > 1)} from {registry}, "
             f"where {budget.remaining} of {budget.limit} are left"
-            for registry, seeds in self._held_by_registry().items()
+            for registry, costs in self._held_by_registry().items()
             if (budget := self._budgets.get(registry))
         )
         self._emit(StepStarted("wait for pulls", detail))
@@ -171,13 +170,13 @@ class BudgetedRun:
         self._emit(StepFinished("wait for pulls", round(self._clock() - started, 3)))
 
     def _tell(self, started: float) -> None:
-        for registry, seeds in self._held_by_registry().items():
+        for registry, costs in self._held_by_registry().items():
             budget = self._budgets.get(registry)
             if budget is not None:
                 self._emit(
                     BudgetAwaited(
                         registry,
-                        len(seeds),
+                        len(costs),
                         budget.remaining,
                         budget.limit,
                         round(self._clock() - started, 3),
@@ -186,7 +185,7 @@ class BudgetedRun:
                 )
 
     def _left(self, key: str) -> SeedOutcome:
-        request, registry = self._requests[key], self._seeds[key].source.registry
+        request, registry = self._requests[key], self._costs[key].source.registry
         budget = self._budgets.get(registry)
         when = f"within {budget.window_seconds / 3600:g} h" if budget else "later"
         return SeedOutcome(
@@ -198,6 +197,12 @@ class BudgetedRun:
             error_message=f"the pulls left at `{registry}` do not suffice",
             hint=f"run again when pulls are back at `{registry}`, {when}",
         )
+
+
+def _reduced(cost: Cost, reads: int) -> Cost:
+    """What is left to pay after `reads` documents; at least one, because the last one was refused."""
+    at_most = None if cost.at_most is None else max(cost.at_most - reads, 1)
+    return replace(cost, at_least=max(cost.at_least - reads, 1), at_most=at_most)
 
 
 def postponing(emit: Emit) -> Emit:

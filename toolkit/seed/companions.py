@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, referrers_tag
-from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import (
@@ -27,6 +27,7 @@ from toolkit.oci.errors import (
 )
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.plan.observed import SourceFault
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ class CompanionSearch:
         self,
         source: Reference,
         descriptor: Descriptor,
-        platforms: tuple[Platform, ...] | None,
-        keeps_attestations: bool,
+        subset: Subset,
         stored: bytes | None = None,
     ) -> Found:
         """The companions of the image `descriptor` at the tag `source`; `stored` is what the destination tag holds now.
@@ -83,7 +83,7 @@ class CompanionSearch:
             return document
 
         try:
-            subjects = find_subjects(descriptor, platforms, keeps_attestations, stored, read)
+            subjects = find_subjects(descriptor, subset, stored, read)
             recount = self._upstream.head_manifest(source) if was_read else None
         except OciError as error:
             tag = referrers_tag(descriptor.digest)

@@ -49,7 +49,7 @@ class ImageCopy:
         digest = request.source.digest
         if digest is None or request.destination.tag is None or request.destination.digest is not None:
             raise ValueError(f"`{request.key}`: a copy goes from a digest to a tag")
-        reader = TreeReader(digest, request.platforms, keeps_attestations=request.keeps_attestations)
+        reader = TreeReader(digest, request.subset)
         return cls(request, number, digest, reader)
 
     @property

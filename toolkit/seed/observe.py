@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
-from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import NotFound, OciError
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.plan.observed import (
     DestinationImage,
@@ -230,23 +230,19 @@ class Observer:
         with asking(_THREADS) as pool:
             yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
 
-    def measure(
-        self, head: Head, platforms: tuple[Platform, ...] | None, keeps_attestations: bool
-    ) -> SourceImage | SourceFault:
+    def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without asking for it."""
         if isinstance(head, SourceFault):
             return head
-        return preview(head.descriptor, platforms, keeps_attestations, self._cache)
+        return preview(head.descriptor, subset, self._cache)
 
-    def companions(
-        self, sources: Iterable[Reference], platforms: tuple[Platform, ...] | None, keeps_attestations: bool
-    ) -> Mapping[Reference, tuple[Companion, ...]]:
+    def companions(self, sources: Iterable[Reference], subset: Subset) -> Mapping[Reference, tuple[Companion, ...]]:
         """What upstream keeps beside each of the pinned `sources`, which are copied with that selection."""
 
         def find(source: Reference) -> tuple[Companion, ...]:
             head = self._head(source)
             if not isinstance(head, SourceFault):
-                return self._search.find(source, head.descriptor, platforms, keeps_attestations).companions
+                return self._search.find(source, head.descriptor, subset).companions
             return (Companion(source.digest, referrers_tag(source.digest), head),) if source.digest else ()
 
         with asking(_THREADS) as pool:
@@ -296,7 +292,7 @@ class Observer:
             return self._cache.get_or_read(digest, partial(self._upstream.get_manifest, reference))[0]
 
         try:
-            read_tree(TreeReader(top, seed.platforms, keeps_attestations=seed.keeps_attestations), top, read)
+            read_tree(TreeReader(top, seed.subset), top, read)
         except OciError as error:
             message = f"the size of `{seed.key}` stays unknown: {error.message}"
             self._emit(NoticeGiven("source.unread", message, error.hint))
@@ -338,7 +334,7 @@ class Observer:
             if image.keeps_signatures:  # an index may have to be read before its source can be measured
                 unclear.append(image.tag)
                 continue
-            source = self.measure(heads[image.source].result(), image.platforms, image.keeps_attestations)
+            source = self.measure(heads[image.source].result(), image.subset)
             measured[image.key] = source
             wanted = image.source.digest if isinstance(source, SourceFault) else source.wanted_digest
             is_clear = isinstance(source, SourceFault) and wanted is None
@@ -361,8 +357,7 @@ class Observer:
             found = self._search.find(
                 image.source,
                 head.descriptor,
-                image.platforms,
-                image.keeps_attestations,
+                image.subset,
                 document.raw if document else None,
             )
             for companion in found.companions:
@@ -370,7 +365,7 @@ class Observer:
                     self._tell(image, companion.head, told)
         source = shelf.measured.get(image.key)
         if source is None:
-            source = self.measure(head, image.platforms, image.keeps_attestations)
+            source = self.measure(head, image.subset)
         if isinstance(source, SourceFault):
             if is_lacking(image, destination):
                 self._tell(image, source, told)
@@ -379,7 +374,7 @@ class Observer:
             now = heads[_by_tag(image)].result()
             source = replace(source, tag_now=now if isinstance(now, SourceFault) else now.descriptor.digest)
         if destination is not None:
-            is_right = destination.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations)
+            is_right = destination.is_copy_of(source, image.subset)
             if not is_right and not destination.stems_from(source.digest):
                 destination = replace(destination, origin=self._origin(image, source, destination, shelf))
         return _Seen(source, destination, found)
@@ -412,7 +407,7 @@ class Observer:
         if wanted is None:
             for one in (*shelf.documents.values(), *self._ecr.untagged_indexes(image.repository)):
                 found = DestinationImage(one.digest, *(read_provenance(one.raw) or (None, None)))
-                if found.is_copy_of(source, image.platforms, keeps_attestations=image.keeps_attestations):
+                if found.is_copy_of(source, image.subset):
                     wanted = one.digest
         if wanted is None:
             return False
@@ -443,7 +438,7 @@ class Observer:
                 wanted.append(one)
                 counted.append((one.source, companion.head))
                 if one.key not in sources:  # the first to ask for a tag is the one that is served
-                    sources[one.key] = self.measure(companion.head, one.platforms, one.keeps_attestations)
+                    sources[one.key] = self.measure(companion.head, one.subset)
                     tag = listed.get(one.repository, {}).get(one.tag)
                     if tag is not None:
                         destinations[one.key] = _destination(tag, None)
@@ -472,8 +467,7 @@ def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:
         image,
         source=image.source.name.with_tag(companion.tag),
         tag=companion.tag,
-        platforms=None,
-        keeps_attestations=True,
+        subset=WHOLE,
         keeps_signatures=False,
         subject=companion.subject,
     )

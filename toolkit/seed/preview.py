@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from toolkit.oci.descriptor import Descriptor, Platform
+from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import OciError
+from toolkit.oci.media_types import INDEX_TYPES
+from toolkit.oci.subset import Subset
 from toolkit.oci.tree import TreeReader
-from toolkit.plan.observed import INDEX_TYPES, SourceFault, SourceImage
+from toolkit.plan.observed import SourceFault, SourceImage
 
 
-def preview(
-    head: Descriptor, platforms: tuple[Platform, ...] | None, keeps_attestations: bool, cache: DocumentCache
-) -> SourceImage | SourceFault:
+def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceImage | SourceFault:
     """The image as far as it is known; a fault when what is known shows that it cannot be copied as wanted."""
-    reader = TreeReader(head.digest, platforms, keeps_attestations=keeps_attestations)
+    reader = TreeReader(head.digest, subset)
     found = 0
     pending = [head.digest]
     try:
@@ -26,7 +26,7 @@ def preview(
     except OciError as error:
         return SourceFault("unusable", error.message, error.hint)
     if head.digest in reader.missing:
-        is_verbatim = head.media_type not in INDEX_TYPES or (platforms is None and keeps_attestations)
+        is_verbatim = head.media_type not in INDEX_TYPES or subset.is_whole
         return SourceImage(head.digest, head.media_type, wanted_digest=head.digest if is_verbatim else None)
     return SourceImage(
         head.digest,

@@ -21,8 +21,7 @@ def requests_for(
             key=seed.key,
             source=seed.source,
             destination=Reference(registry_host, seed.repository, tag=seed.tag),
-            platforms=seed.platforms,
-            keeps_attestations=seed.keeps_attestations,
+            subset=seed.subset,
             destination_is_new=seed.repository in new_repositories,
             subject=seed.subject,
         )

@@ -157,6 +157,13 @@ def first_seed(key: str, value: object) -> Callable[[bytes], bytes]:
     return edited_json(change)
 
 
+def subset(**parts: object) -> Callable[[bytes], bytes]:
+    def change(plan: Any) -> None:
+        plan["seeds"][0]["subset"] |= parts
+
+    return edited_json(change)
+
+
 def source(**parts: object) -> Callable[[bytes], bytes]:
     def change(plan: Any) -> None:
         plan["seeds"][0]["source"] |= parts
@@ -178,9 +185,9 @@ EDITS: dict[str, tuple[dict[str, Callable[[bytes], bytes]], str]] = {
     "another upstream tag": ({"plan_json": source(tag="1.17")}, "from `nginx:1.17@"),
     "no digest": ({"plan_json": source(digest=None)}, "without a digest"),
     "another tag": ({"plan_json": first_seed("tag", "latest")}, "by the name"),
-    "another platform": ({"plan_json": first_seed("platforms", ["linux/arm64"])}, "other platforms"),
-    "all platforms": ({"plan_json": first_seed("platforms", None)}, "other platforms"),
-    "no attestations": ({"plan_json": first_seed("keeps_attestations", False)}, "the attestations of"),
+    "another platform": ({"plan_json": subset(platforms=["linux/arm64"])}, "other platforms"),
+    "all platforms": ({"plan_json": subset(platforms=None)}, "other platforms"),
+    "no attestations": ({"plan_json": subset(keeps_attestations=False)}, "the attestations of"),
     "an image less": ({"plan_json": edited_json(lambda plan: plan["seeds"].pop(0))}, "lacks `docker-hub/library/nginx"),
     "an image twice": ({"plan_json": edited_json(lambda plan: plan["seeds"].append(plan["seeds"][0]))}, "2 times"),
     "another region": ({"plan_json": replaced('"eu-west-1"', '"eu-west-2"')}, "the region `eu-west-2`"),

@@ -26,6 +26,7 @@ from toolkit.oci.errors import (
     Unauthorized,
 )
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.report import SeedOutcome, SeedStatus
 from toolkit.seed.seeder import Seeder
 
@@ -85,7 +86,7 @@ class Case:
         self.registry = MemoryRegistry()
         source = store(self.registry, self.made, f"{HUB}/library/nginx:1")
         store(self.registry, self.made, f"{THERE}:1")
-        self.request = CopyRequest("nginx", source, Reference.parse(f"{TARGET}/nginx:1"), platforms)
+        self.request = CopyRequest("nginx", source, Reference.parse(f"{TARGET}/nginx:1"), Subset(platforms))
         self.given_up: list[tuple[str, OciError]] = []
         self.sources = AlternativeSources(
             self.registry,

@@ -11,15 +11,17 @@ from tests.support.made_images import MadeImage, image, index
 from toolkit.oci.companions import cosign_tags, find_subjects, kind_of, referrers_index, referrers_tag
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import OCI_INDEX, OCI_MANIFEST, Document, ImageIndex, parse
+from toolkit.oci.documents import Document, ImageIndex, parse
 from toolkit.oci.filtered_index import filter_index
+from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Repository
+from toolkit.oci.subset import Subset
 
 AMD64, ARM64 = image([b"amd64"]), image([b"arm64"], "linux/arm64")
 INDEX = index(("linux/amd64", AMD64), ("linux/arm64", ARM64))
 CHOSEN = (Platform("linux", "amd64"),)
-FILTERED = filter_index(INDEX.document, CHOSEN, True, INDEX.digest).raw
-STALE = filter_index(index(("linux/amd64", AMD64)).document, CHOSEN, True, Digest.of(b"before")).raw
+FILTERED = filter_index(INDEX.document, Subset(CHOSEN), INDEX.digest).raw
+STALE = filter_index(index(("linux/amd64", AMD64)).document, Subset(CHOSEN), Digest.of(b"before")).raw
 DIGEST = Digest("sha256", "0123456789abcdef" * 4)
 
 
@@ -85,7 +87,7 @@ def subjects(
         reads.append(made)
         return made.document
 
-    return find_subjects(made.document.descriptor, platforms, keeps, stored, read), bool(reads)
+    return find_subjects(made.document.descriptor, Subset(platforms, keeps), stored, read), bool(reads)
 
 
 @pytest.mark.parametrize(

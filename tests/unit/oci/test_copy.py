@@ -20,6 +20,7 @@ from toolkit.oci.errors import (
     TagImmutable,
 )
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import ImageTree, TreeReader
 
 CONTENT = bytes(range(100))
@@ -187,7 +188,7 @@ def copied_tree(registry: MemoryRegistry) -> tuple[CopyRequest, ImageTree]:
     made = image([b"layer"])
     source = store(registry, made, "source.test/a:v1")
     store(registry, made, "target.test/b")
-    reader = TreeReader(made.digest, None, keeps_attestations=True)
+    reader = TreeReader(made.digest, WHOLE)
     reader.add(made.digest, made.document)
     return CopyRequest("b:v1", source, DESTINATION), reader.tree()
 
@@ -265,9 +266,9 @@ def test_the_configuration_is_read_and_checked() -> None:
     made = image([b"layer"])
     source = store(registry, made, "source.test/a:v1")
     config = next(Descriptor(LAYER, digest, len(raw)) for digest, raw in made.blobs.items() if raw.startswith(b"{"))
-    engine.check_config(CopyRequest("k", source, DESTINATION, (Platform("linux", "amd64"),)), config)
+    engine.check_config(CopyRequest("k", source, DESTINATION, Subset((Platform("linux", "amd64"),))), config)
     with pytest.raises(CopyError) as caught:
-        engine.check_config(CopyRequest("k", source, DESTINATION, (Platform("linux", "arm64"),)), config)
+        engine.check_config(CopyRequest("k", source, DESTINATION, Subset((Platform("linux", "arm64"),))), config)
     assert isinstance(caught.value.cause, MissingPlatform)
 
 
@@ -285,14 +286,14 @@ def test_a_filtered_index_in_place_is_known_by_what_it_says_of_its_origin() -> N
     amd64, arm64 = (Platform("linux", "amd64"),), (Platform("linux", "arm64"),)
     made = index(("linux/amd64", image([b"a"])), ("linux/arm64", image([b"b"], "linux/arm64")))
     source = store(registry, made, "source.test/a:v1")
-    reader = TreeReader(made.digest, amd64, keeps_attestations=True)
+    reader = TreeReader(made.digest, Subset(amd64))
     for digest in reader.add(made.digest, made.document):
         reader.add(digest, registry.documents[source.name][digest])
     filtered = reader.digest
     registry.documents[DESTINATION.name][filtered] = reader.tree().documents[filtered]
     registry.tags[DESTINATION.name]["v1"] = filtered
-    assert engine.digest_in_place(CopyRequest("k", source, DESTINATION, amd64)) == filtered
-    assert engine.digest_in_place(CopyRequest("k", source, DESTINATION, arm64)) is None
+    assert engine.digest_in_place(CopyRequest("k", source, DESTINATION, Subset(amd64))) == filtered
+    assert engine.digest_in_place(CopyRequest("k", source, DESTINATION, Subset(arm64))) is None
     assert engine.digest_in_place(CopyRequest("k", source, DESTINATION)) is None
     assert registry.count("get_manifest", "source.test") == 0
 
@@ -302,7 +303,7 @@ def test_a_whole_index_is_not_the_filtered_one() -> None:
     made = index(("linux/amd64", image([b"a"])))
     source = store(registry, made, "source.test/a:v1")
     store(registry, made, str(DESTINATION))
-    assert engine.digest_in_place(CopyRequest("k", source, DESTINATION, (Platform("linux", "amd64"),))) is None
+    assert engine.digest_in_place(CopyRequest("k", source, DESTINATION, Subset((Platform("linux", "amd64"),)))) is None
 
 
 @pytest.mark.parametrize(

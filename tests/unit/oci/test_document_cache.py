@@ -12,15 +12,9 @@ import pytest
 from tests.support.made_images import image
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.documents import (
-    DOCKER_MANIFEST,
-    DOCKER_MANIFEST_LIST,
-    DOCKER_SCHEMA_1,
-    OCI_INDEX,
-    OCI_MANIFEST,
-    Document,
-)
+from toolkit.oci.documents import Document
 from toolkit.oci.errors import DigestMismatch, NotFound, UnsupportedDocument
+from toolkit.oci.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_SCHEMA_1, OCI_INDEX, OCI_MANIFEST
 
 
 def made(name: str = "", size: int = 100) -> Document:

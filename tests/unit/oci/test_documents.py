@@ -8,21 +8,16 @@ from hypothesis import strategies as st
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import (
-    ACCEPT,
+from toolkit.oci.documents import ACCEPT, Document, ImageIndex, ImageManifest, media_type_of, parse
+from toolkit.oci.errors import InvalidDocument, OciError, UnsupportedDocument
+from toolkit.oci.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
     DOCKER_SCHEMA_1,
     DOCKER_SCHEMA_1_SIGNED,
     OCI_INDEX,
     OCI_MANIFEST,
-    Document,
-    ImageIndex,
-    ImageManifest,
-    media_type_of,
-    parse,
 )
-from toolkit.oci.errors import InvalidDocument, OciError, UnsupportedDocument
 
 Json = dict[str, object]
 

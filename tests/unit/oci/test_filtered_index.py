@@ -6,9 +6,11 @@ import pytest
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST, Document, parse
+from toolkit.oci.documents import Document, parse
 from toolkit.oci.errors import InvalidDocument, MissingPlatform, UnsupportedDocument
-from toolkit.oci.filtered_index import SELECTION, SOURCE_DIGEST, filter_index, read_provenance, selection_text
+from toolkit.oci.filtered_index import SELECTION, SOURCE_DIGEST, filter_index, read_provenance
+from toolkit.oci.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
+from toolkit.oci.subset import Subset
 
 AMD64, ARM64, ARM = Platform.parse("linux/amd64"), Platform.parse("linux/arm64"), Platform.parse("linux/arm")
 
@@ -54,7 +56,17 @@ def named(*contents: bytes) -> list[str]:
 
 def test_the_filtered_index_is_these_very_bytes() -> None:
     source = index(annotations={"org.example": "ä", SELECTION: "stale"})
-    filtered = filter_index(source, [ARM64, AMD64], False, source.digest)
+    filtered = filter_index(
+        source,
+        Subset(
+            (
+                ARM64,
+                AMD64,
+            ),
+            keeps_attestations=False,
+        ),
+        source.digest,
+    )
 
     assert filtered.media_type == OCI_INDEX
     assert filtered.raw.decode("ascii") == (
@@ -72,8 +84,27 @@ def test_the_filtered_index_is_these_very_bytes() -> None:
 def test_the_order_in_which_platforms_are_wanted_changes_nothing() -> None:
     source = index()
 
-    one = filter_index(source, [AMD64, ARM64], True, source.digest)
-    other = filter_index(source, [ARM64, AMD64, AMD64], True, source.digest)
+    one = filter_index(
+        source,
+        Subset(
+            (
+                AMD64,
+                ARM64,
+            )
+        ),
+        source.digest,
+    )
+    other = filter_index(
+        source,
+        Subset(
+            (
+                ARM64,
+                AMD64,
+                AMD64,
+            )
+        ),
+        source.digest,
+    )
 
     assert one == other
 
@@ -81,20 +112,20 @@ def test_the_order_in_which_platforms_are_wanted_changes_nothing() -> None:
 def test_attestations_stay_with_the_images_that_are_kept() -> None:
     source = index()
 
-    assert digests(filter_index(source, [ARM64], True, source.digest)) == named(b"arm64", b"att arm64")
-    assert digests(filter_index(source, [ARM64], False, source.digest)) == named(b"arm64")
+    assert digests(filter_index(source, Subset((ARM64,)), source.digest)) == named(b"arm64", b"att arm64")
+    assert digests(filter_index(source, Subset((ARM64,), keeps_attestations=False), source.digest)) == named(b"arm64")
 
 
 def test_a_platform_without_variant_takes_every_variant() -> None:
     source = index()
 
-    assert digests(filter_index(source, [ARM], True, source.digest)) == named(b"arm5", b"arm7")
-    assert digests(filter_index(source, [Platform.parse("linux/arm/v7")], True, source.digest)) == named(b"arm7")
+    assert digests(filter_index(source, Subset((ARM,)), source.digest)) == named(b"arm5", b"arm7")
+    assert digests(filter_index(source, Subset((Platform.parse("linux/arm/v7"),)), source.digest)) == named(b"arm7")
 
 
 def test_dropping_attestations_keeps_every_image() -> None:
     source = index()
-    filtered = filter_index(source, None, False, source.digest)
+    filtered = filter_index(source, Subset(keeps_attestations=False), source.digest)
 
     assert digests(filtered) == named(b"amd", b"arm64", b"arm5", b"arm7", b"plain")
     assert read_provenance(filtered.raw) == (source.digest, "all;attestations=drop")
@@ -104,7 +135,7 @@ def test_a_docker_manifest_list_becomes_an_oci_index_of_the_same_children() -> N
     children = [child(b"a", "linux/amd64", DOCKER_MANIFEST), child(b"b", "linux/s390x", DOCKER_MANIFEST)]
     source = index(DOCKER_MANIFEST_LIST, manifests=children)
 
-    filtered = filter_index(source, [AMD64], True, source.digest)
+    filtered = filter_index(source, Subset((AMD64,)), source.digest)
 
     assert parse(filtered).media_type == OCI_INDEX
     assert json.loads(filtered.raw)["manifests"] == children[:1]
@@ -113,7 +144,16 @@ def test_a_docker_manifest_list_becomes_an_oci_index_of_the_same_children() -> N
 def test_a_missing_platform_is_named_with_those_on_offer() -> None:
     source = index()
     with pytest.raises(MissingPlatform) as caught:
-        filter_index(source, [AMD64, Platform.parse("linux/s390x")], True, source.digest)
+        filter_index(
+            source,
+            Subset(
+                (
+                    AMD64,
+                    Platform.parse("linux/s390x"),
+                )
+            ),
+            source.digest,
+        )
 
     assert caught.value.offered == ("linux/amd64", "linux/arm64/v8", "linux/arm/v5", "linux/arm/v7")
     assert "`linux/s390x`" in caught.value.message
@@ -125,23 +165,32 @@ def test_a_single_image_cannot_be_filtered() -> None:
     source = Document(OCI_MANIFEST, json.dumps(fields).encode())
 
     with pytest.raises(UnsupportedDocument):
-        filter_index(source, [AMD64], True, source.digest)
+        filter_index(source, Subset((AMD64,)), source.digest)
 
 
 def test_text_and_numbers_that_utf8_or_json_cannot_hold_do_not_crash() -> None:
     odd = index(annotations={"a": "\ud800"})
-    assert read_provenance(filter_index(odd, [AMD64], True, odd.digest).raw) is not None
+    assert read_provenance(filter_index(odd, Subset((AMD64,)), odd.digest).raw) is not None
 
     endless = Document(OCI_INDEX, index().raw.replace(b"1.5", b"1e999"))
     with pytest.raises(InvalidDocument, match="number"):
-        filter_index(endless, [AMD64], True, endless.digest)
+        filter_index(endless, Subset((AMD64,)), endless.digest)
 
 
 def test_provenance_reads_back_what_filtering_wrote() -> None:
     source = index()
-    filtered = filter_index(source, [ARM64, AMD64], True, source.digest)
+    filtered = filter_index(
+        source,
+        Subset(
+            (
+                ARM64,
+                AMD64,
+            )
+        ),
+        source.digest,
+    )
 
-    assert read_provenance(filtered.raw) == (source.digest, selection_text([AMD64, ARM64], True))
+    assert read_provenance(filtered.raw) == (source.digest, str(Subset((AMD64, ARM64))))
     assert read_provenance(filtered.raw) == (source.digest, "linux/amd64,linux/arm64;attestations=keep")
 
 

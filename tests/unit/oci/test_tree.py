@@ -5,8 +5,10 @@ import pytest
 from tests.support.made_images import MadeImage, image, index
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.documents import DOCKER_SCHEMA_1, Document
+from toolkit.oci.documents import Document
 from toolkit.oci.errors import InvalidDocument, MissingPlatform, UnsupportedDocument
+from toolkit.oci.media_types import DOCKER_SCHEMA_1
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import ImageTree, TreeReader, check_platform, read_tree
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -20,7 +22,7 @@ def contents(made: MadeImage) -> dict[Digest, Document]:
 
 
 def read(made: MadeImage, platforms: tuple[Platform, ...] | None = None, *, attestations: bool = True) -> ImageTree:
-    reader = TreeReader(made.digest, platforms, keeps_attestations=attestations)
+    reader = TreeReader(made.digest, Subset(platforms, attestations))
     tree = read_tree(reader, made.digest, contents(made).__getitem__)
     assert reader.is_complete
     return tree
@@ -51,7 +53,7 @@ def test_children_come_before_what_points_to_them_also_when_they_are_near_the_to
 def test_a_child_named_twice_is_asked_for_once() -> None:
     leaf = image([b"leaf"])
     top = index(("linux/amd64", leaf), ("linux/amd64", leaf))
-    reader = TreeReader(top.digest, None, keeps_attestations=True)
+    reader = TreeReader(top.digest, WHOLE)
     assert reader.add(top.digest, top.document) == (leaf.digest,)
     assert reader.missing == {leaf.digest}
     assert reader.add(leaf.digest, leaf.document) == ()
@@ -75,7 +77,7 @@ def test_dropping_attestations_of_a_whole_index_filters_it_too() -> None:
 
 def test_a_missing_platform_is_said_before_children_are_read() -> None:
     made = index(("linux/amd64", image([b"amd"])))
-    reader = TreeReader(made.digest, (ARM64,), keeps_attestations=True)
+    reader = TreeReader(made.digest, Subset((ARM64,)))
     with pytest.raises(MissingPlatform):
         reader.add(made.digest, made.document)
 
@@ -115,4 +117,4 @@ def test_indexes_in_indexes_have_an_end() -> None:
 def test_schema_1_is_refused() -> None:
     document = Document(DOCKER_SCHEMA_1, b'{"schemaVersion": 1}')
     with pytest.raises(UnsupportedDocument):
-        TreeReader(document.digest, None, keeps_attestations=True).add(document.digest, document)
+        TreeReader(document.digest, WHOLE).add(document.digest, document)

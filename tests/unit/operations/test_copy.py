@@ -21,6 +21,7 @@ from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.layout import Layouts
 from toolkit.oci.layout_reference import LAYOUTS, LayoutReference
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import Subset
 from toolkit.operations.copy import Pair, Selection, copy
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.observe import Observer
@@ -45,7 +46,7 @@ def copied(
     cache = DocumentCache()
     copy(
         pairs or [Pair(SOURCE, TARGET)],
-        Selection(platforms, keeps_signatures=keeps_signatures),
+        Selection(Subset(platforms), keeps_signatures=keeps_signatures),
         Observer(registry, None, lambda event: None, cache=cache),
         Seeder(registry, target or registry, emit, cache=cache),
         emit,

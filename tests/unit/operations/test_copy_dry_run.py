@@ -13,6 +13,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import Denied, Unauthorized
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import Subset
 from toolkit.operations.copy import Pair, Selection, copy, preview
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import CopyPreview
@@ -30,7 +31,7 @@ def previewed(
     observer = Observer(registry, None, [].append, cache=DocumentCache())
     seeder = Seeder(registry, registry, [].append)
     try:
-        preview(pairs, Selection(platforms), observer, seeder, [].append, publish=found.extend)
+        preview(pairs, Selection(Subset(platforms)), observer, seeder, [].append, publish=found.extend)
     except ToolkitError as error:
         return found, error
     return found, None
@@ -56,7 +57,7 @@ def test_chosen_platforms_of_the_same_index_are_kept() -> None:
     observer = Observer(registry, None, [].append, cache=DocumentCache())
     copy(
         [Pair(source.with_tag(source.tag), Reference.parse("t.test/a:1"))],
-        Selection(AMD64),
+        Selection(Subset(AMD64)),
         observer,
         Seeder(registry, registry, [].append),
         [].append,

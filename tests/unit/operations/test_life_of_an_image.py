@@ -21,6 +21,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import ConnectionFailed, Denied, OciError, RegistryError, TooManyRequests
 from toolkit.oci.reference import Repository
+from toolkit.oci.subset import Subset
 from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import plan
 from toolkit.operations.seed import seed
@@ -61,7 +62,7 @@ def only_one(
     source = made.images[0].source
     return replace(
         made,
-        images=(replace(made.images[0], source=source.with_digest(pin) if pin else source, platforms=platforms),),
+        images=(replace(made.images[0], source=source.with_digest(pin) if pin else source, subset=Subset(platforms)),),
         repositories=tuple(
             replace(r, tag_mutability="IMMUTABLE" if immutable else "MUTABLE") for r in made.repositories
         ),
@@ -169,7 +170,7 @@ def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_e
     store(world.registry, INDEX, f"{UPSTREAM}:1")
     forget_upstream(world, NEWER_INDEX.digest)
     made = planned(world, wanted)
-    if wanted.images[0].platforms is None:  # a copy byte for byte does not say whose it is
+    if wanted.images[0].subset.platforms is None:  # a copy byte for byte does not say whose it is
         assert "unless upstream has published and withdrawn it" in made.notices[0].message
     else:
         assert (one_of(made)[1], codes(made)) == ("made of another index than upstream has now", [])
@@ -201,7 +202,7 @@ def test_an_image_of_the_same_upstream_under_the_wrong_tag_is_not_called_moved(w
 
 def test_other_platforms_are_no_move(seeded: tuple[World, Desired]) -> None:
     world, wanted = seeded
-    other = replace(wanted, images=(replace(wanted.images[0], platforms=(Platform("linux", "arm64"),)),))
+    other = replace(wanted, images=(replace(wanted.images[0], subset=Subset((Platform("linux", "arm64"),))),))
     assert one_of(planned(world, other)) == (SeedAction.MOVE, "other platforms wanted", False)
 
 

@@ -22,6 +22,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import RegistryError
 from toolkit.oci.reference import Repository
+from toolkit.oci.subset import Subset
 from toolkit.operations.apply import apply_saved, carry_out
 from toolkit.operations.plan import Planned, plan
 from toolkit.plan.desired import Desired
@@ -105,7 +106,7 @@ def test_what_it_made_of_chosen_platforms_is_known_again(tmp_path: Path) -> None
     parts = [(name, image([name.encode()], name)) for name in ("linux/amd64", "linux/arm64")]
     store(world.registry, index(*parts), "upstream.test/one:1")
     wanted = desired("one")
-    chosen = replace(wanted.images[0], platforms=(Platform("linux", "amd64"),))
+    chosen = replace(wanted.images[0], subset=Subset((Platform("linux", "amd64"),)))
     pipeline = Pipeline(world, replace(wanted, images=(chosen,)))
     assert pipeline.planned.plan.seeds[0].wanted_digest is None
     pipeline.run()

@@ -16,6 +16,7 @@ from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.companions import cosign_tags
 from toolkit.oci.errors import ConnectionFailed, Denied
 from toolkit.oci.reference import Repository
+from toolkit.oci.subset import WHOLE
 from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import plan
 from toolkit.operations.seed import plan_images, seed
@@ -41,7 +42,7 @@ def world(tmp_path: Path) -> World:
 def selecting(**fields: object) -> Desired:
     """`two:1`, and tags of `one`."""
     tags = TagSelectionSpec.model_validate(fields)
-    selection = DesiredSelection(UPSTREAM, "one", tags, None, True, "images[1].tags", 1, False)
+    selection = DesiredSelection(UPSTREAM, "one", tags, WHOLE, "images[1].tags", 1, False)
     both = (DesiredRepository("one"), DesiredRepository("two"))
     return replace(listing("two"), repositories=both, selections=(selection,))
 

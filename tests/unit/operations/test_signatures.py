@@ -21,6 +21,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.documents import Document
 from toolkit.oci.errors import ConnectionFailed, Denied, OciError
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import Planned, plan
 from toolkit.operations.seed import seed
@@ -53,7 +54,7 @@ def keeping(*, platforms: tuple[Platform, ...] | None = None, mutability: str = 
     found = desired("one")
     return replace(
         found,
-        images=tuple(replace(one, keeps_signatures=True, platforms=platforms) for one in found.images),
+        images=tuple(replace(one, keeps_signatures=True, subset=Subset(platforms)) for one in found.images),
         repositories=tuple(replace(one, tag_mutability=mutability) for one in found.repositories),
     )
 

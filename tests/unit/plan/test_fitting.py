@@ -12,6 +12,7 @@ from tests.support.saved_plans import DIGEST, MANIFEST, plan_of, seed_of
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.operations.load import desired_of
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.fitting import misfits
@@ -24,7 +25,7 @@ NGINX = DESIRED.images[0]
 
 def companion(tag: str, subject: Digest = DIGEST, beside: DesiredImage = NGINX) -> Seed:
     source = beside.source.name.with_tag(tag)
-    there = replace(beside, source=source, tag=tag, platforms=None, keeps_attestations=True, subject=subject)
+    there = replace(beside, source=source, tag=tag, subset=WHOLE, subject=subject)
     return seed_of(there)
 
 
@@ -43,8 +44,8 @@ def test_what_the_manifest_asks_for_fits() -> None:
     [
         (companion("latest"), "is not the tag of a signature or referrer of"),
         (companion(cosign_tags(Digest.of(b"another"))[0]), "is not the tag of a signature or referrer of"),
-        (replace(companion(cosign_tags(DIGEST)[0]), platforms=()), "as it is"),
-        (replace(companion(cosign_tags(DIGEST)[0]), keeps_attestations=False), "as it is"),
+        (replace(companion(cosign_tags(DIGEST)[0]), subset=Subset(())), "as it is"),
+        (replace(companion(cosign_tags(DIGEST)[0]), subset=Subset(keeps_attestations=False)), "as it is"),
         (companion(cosign_tags(DIGEST)[0], beside=DESIRED.selections[0].image("3.12-slim")), "keeps no signatures"),
         (
             replace(
@@ -69,7 +70,7 @@ def test_a_companion_belongs_to_an_image_whose_signatures_are_kept(seed: Seed, s
             lambda image: replace(image, source=image.source.with_tag("3.11-slim")),
             "the manifest from `python:3.13-slim`",
         ),
-        (lambda image: replace(image, platforms=()), "other platforms"),
+        (lambda image: replace(image, subset=Subset(())), "other platforms"),
         (lambda image: replace(image, repository="elsewhere"), "does not ask for `elsewhere:3.13-slim`"),
     ],
 )

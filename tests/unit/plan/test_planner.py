@@ -9,8 +9,8 @@ import pytest
 
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.filtered_index import selection_text
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRegistry, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan
 from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
@@ -23,7 +23,7 @@ AMD64 = (Platform("linux", "amd64"),)
 OLD, NEW, FILTERED = Digest.of(b"old"), Digest.of(b"new"), Digest.of(b"filtered")
 ACCOUNT = Account("123456789012", "eu-west-1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com")
 REPOSITORY = "docker-hub/library/nginx"
-IMAGE = DesiredImage(Reference.parse("nginx:1.16"), REPOSITORY, "1.16", None, True, "images[0]")
+IMAGE = DesiredImage(Reference.parse("nginx:1.16"), REPOSITORY, "1.16", Subset(), "images[0]")
 KEY = IMAGE.key
 HUB = PullBudget("docker.io", 100, 90, 21600)
 
@@ -58,9 +58,9 @@ def plan_of(
 WHOLE = SourceImage(NEW, INDEX, wanted_digest=NEW)
 UNKNOWN = SourceImage(NEW, INDEX, wanted_digest=None)
 FOUND = replace(UNKNOWN, wanted_digest=FILTERED)
-CHOSEN = replace(IMAGE, platforms=AMD64)
+CHOSEN = replace(IMAGE, subset=Subset(AMD64))
 PINNED = replace(IMAGE, source=IMAGE.source.with_digest(NEW))
-SELECTION = selection_text(AMD64, True)
+SELECTION = str(Subset(AMD64))
 SINCE = "2026-11-02T10:00:00Z"
 
 
@@ -469,9 +469,9 @@ def test_seed_alone_refuses_a_repository_that_is_not_there() -> None:
         (replace(WHOLE, media_type=SINGLE, cached_documents=1), IMAGE, (0, 0)),
         (WHOLE, IMAGE, (2, None)),
         (UNKNOWN, CHOSEN, (2, 3)),
-        (UNKNOWN, replace(CHOSEN, keeps_attestations=False), (2, 2)),
-        (UNKNOWN, replace(CHOSEN, platforms=(Platform("linux", "arm"),)), (2, None)),
-        (UNKNOWN, replace(CHOSEN, platforms=(Platform("linux", "arm", "v7"),)), (2, 3)),
+        (UNKNOWN, replace(CHOSEN, subset=Subset(AMD64, keeps_attestations=False)), (2, 2)),
+        (UNKNOWN, replace(CHOSEN, subset=Subset((Platform("linux", "arm"),))), (2, None)),
+        (UNKNOWN, replace(CHOSEN, subset=Subset((Platform("linux", "arm", "v7"),))), (2, 3)),
         (replace(UNKNOWN, documents=5, cached_documents=2), CHOSEN, (3, 3)),
     ],
 )

@@ -8,10 +8,11 @@ import pytest
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import Plan, Seed
+from toolkit.oci.subset import WHOLE
+from toolkit.plan.model import Cost, Plan, Seed
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import choose, judge_budgets, pull_costs, seeds_without_room
+from toolkit.plan.pull_budget import choose, judge_plan, postponed, pull_costs
 from toolkit.plan.seed_action import SeedAction
 
 Pulls = tuple[int, int | None]
@@ -27,12 +28,19 @@ def seeds(*pulls: Pulls) -> list[Seed]:
             source=Reference.parse(f"image{number}:1").with_digest(Digest.of(str(number).encode())),
             repository=f"r{number}",
             tag="1",
-            platforms=None,
-            keeps_attestations=True,
+            subset=WHOLE,
             pulls=cost,
         )
         for number, cost in enumerate(pulls)
     ]
+
+
+def costs(*pulls: Pulls) -> list[Cost]:
+    return [seed.cost for seed in seeds(*pulls)]
+
+
+def late(made: Plan) -> frozenset[str]:
+    return postponed(made.costs, made.pull_costs, made.on_budget)
 
 
 def hub(remaining: int, limit: int = 100) -> PullBudget:
@@ -56,26 +64,28 @@ def hub(remaining: int, limit: int = 100) -> PullBudget:
     ],
 )
 def test_whole_images_that_fit_are_chosen(pulls: list[Pulls], remaining: int, chosen: str) -> None:
-    assert choose(seeds(*pulls), hub(remaining)) == set(chosen)
+    assert choose(costs(*pulls), hub(remaining)) == set(chosen)
 
 
 def test_two_tags_of_one_content_are_paid_for_once() -> None:
-    first, second, third = seeds((2, 2), (2, 2), (2, 2))
+    first, second, third = costs((2, 2), (2, 2), (2, 2))
     assert choose([first, replace(second, source=first.source), third], hub(3)) == {"0", "1"}
 
 
 @pytest.mark.parametrize(("remaining", "chosen"), [(9, set()), (10, {"0"})])
 def test_more_than_a_window_grants_fits_when_all_of_it_is_left(remaining: int, chosen: set[str]) -> None:
-    assert choose(seeds((12, 12)), hub(remaining, limit=10)) == chosen
+    assert choose(costs((12, 12)), hub(remaining, limit=10)) == chosen
 
 
 def plan(remaining: int, *pulls: Pulls) -> Plan:
     made = tuple(seeds(*pulls))
-    return Plan("shop", Account("1", "r", "h"), (), made, pull_costs=pull_costs(made, [hub(remaining)]))
+    return Plan(
+        "shop", Account("1", "r", "h"), (), made, pull_costs=pull_costs([seed.cost for seed in made], [hub(remaining)])
+    )
 
 
 def judged(on_budget: OnBudget, remaining: int, *pulls: Pulls) -> tuple[list[str], list[str]]:
-    found = judge_budgets(plan(remaining, *pulls), {}, on_budget)
+    found = judge_plan(plan(remaining, *pulls), {}, on_budget)
     return [refusal.code for refusal in found.refusals], [notice.code for notice in found.notices]
 
 
@@ -90,15 +100,15 @@ def test_too_few_pulls_are_refused_unless_the_run_may_wait_or_stop_half_way() ->
 
 def test_the_images_without_room_are_known_beforehand() -> None:
     made = plan(2, (1, 1), (2, 2))
-    assert seeds_without_room(made) == frozenset()
-    assert seeds_without_room(replace(made, on_budget=OnBudget.PARTIAL)) == {"1"}
-    (notice,) = judge_budgets(made, {}, OnBudget.PARTIAL).notices
+    assert late(made) == frozenset()
+    assert late(replace(made, on_budget=OnBudget.PARTIAL)) == {"1"}
+    (notice,) = judge_plan(made, {}, OnBudget.PARTIAL).notices
     assert "1 of 2 images may be left" in notice.message
 
 
 def test_a_later_look_at_the_budget_replaces_the_earlier_judgement() -> None:
-    refused = judge_budgets(plan(2, (1, 1), (2, 2)), {}, OnBudget.REFUSE)
-    assert judge_budgets(refused, {"docker.io": hub(3)}, OnBudget.REFUSE).refusals == ()
-    partial = judge_budgets(refused, {"docker.io": hub(0)}, OnBudget.PARTIAL)
-    assert seeds_without_room(partial) == {"0", "1"}
+    refused = judge_plan(plan(2, (1, 1), (2, 2)), {}, OnBudget.REFUSE)
+    assert judge_plan(refused, {"docker.io": hub(3)}, OnBudget.REFUSE).refusals == ()
+    partial = judge_plan(refused, {"docker.io": hub(0)}, OnBudget.PARTIAL)
+    assert late(partial) == {"0", "1"}
     assert [notice.code for notice in partial.notices] == ["budget.left_for_next_run"]

@@ -25,8 +25,8 @@ def test_the_least_manifest_gets_every_default() -> None:
     [image] = found.images
     assert str(image.source) == "docker.io/library/nginx:1.16"
     assert (image.key, image.path) == ("docker-hub/library/nginx:1.16", "images[0]")
-    assert image.platforms == (Platform("linux", "amd64"),)
-    assert image.keeps_attestations
+    assert image.subset.platforms == (Platform("linux", "amd64"),)
+    assert image.subset.keeps_attestations
     assert not image.keeps_signatures
     assert (found.builds, found.registries, found.resource_tags) == ((), {}, {})
 
@@ -51,8 +51,8 @@ def test_platforms_and_attestations_come_from_the_image_else_from_the_manifest()
         "platforms: all\nattestations: drop\n"
         "images: ['a:1', {source: 'b:1', platforms: [linux/arm/v7]}, {source: 'c:1', attestations: keep}]\n"
     )
-    assert [image.platforms for image in found.images] == [None, (Platform("linux", "arm", "v7"),), None]
-    assert [image.keeps_attestations for image in found.images] == [False, False, True]
+    assert [image.subset.platforms for image in found.images] == [None, (Platform("linux", "arm", "v7"),), None]
+    assert [image.subset.keeps_attestations for image in found.images] == [False, False, True]
 
 
 def test_signatures_come_from_the_image_else_from_the_manifest() -> None:
@@ -61,7 +61,7 @@ def test_signatures_come_from_the_image_else_from_the_manifest() -> None:
 
 
 def test_an_image_can_take_the_whole_index_where_the_manifest_chooses() -> None:
-    assert desired("images: [{source: 'a:1', platforms: all}]\n").images[0].platforms is None
+    assert desired("images: [{source: 'a:1', platforms: all}]\n").images[0].subset.platforms is None
 
 
 def test_repository_settings_override_single_fields() -> None:
@@ -248,7 +248,7 @@ def test_the_build_tools_are_mirrored_and_every_build_has_them() -> None:
         "images: [nginx:1.16, {source: 'moby/buildkit:buildx-stable-1', platforms: all}]\n"
         "builds: [{name: web, source: {type: NO_SOURCE}, commands: [make], images: [nginx:1.16, docker/dockerfile:1]}]\n"
     )
-    assert [(image.key, image.path, image.platforms is None) for image in found.images] == [
+    assert [(image.key, image.path, image.subset.platforms is None) for image in found.images] == [
         ("docker-hub/library/nginx:1.16", "images[0]", False),
         ("docker-hub/moby/buildkit:buildx-stable-1", "images[1]", True),
         ("docker-hub/docker/dockerfile:1", "build_tools", False),

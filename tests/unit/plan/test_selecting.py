@@ -5,6 +5,7 @@ from dataclasses import replace
 from toolkit.manifest.loader import loads
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Notice, Refusal
 from toolkit.plan.observed import SourceFault
@@ -53,7 +54,7 @@ def test_a_selected_image_is_as_its_entry_says() -> None:
     desired = resolve(loads(HEAD + body, "images.yaml"))
     [image] = choose_images(desired, {Repository("quay.io", "a/b"): ("v1.2",)})[0].images
     assert (str(image.source), image.key) == ("quay.io/a/b:v1.2", "mirror/base/b:v1.2")
-    assert (image.platforms, image.keeps_attestations) == ((Platform("linux", "arm64"),), False)
+    assert image.subset == Subset((Platform("linux", "arm64"),), keeps_attestations=False)
     assert [one.name for one in desired.repositories] == ["mirror/base/b"]
 
 
@@ -73,7 +74,7 @@ def test_a_listed_tag_wins_over_a_selected_one_wherever_it_stands() -> None:
     for order in (f"[{selection}, 'python:3.12-slim']", f"['python:3.12-slim', {selection}]"):
         found, refusals = chosen(f"images: {order}\n", python=PYTHON)
         assert sorted(sources(found)) == ["python:3.12-slim", "python:3.13-slim"]
-        assert {image.tag: image.platforms for image in found.images} == {
+        assert {image.tag: image.subset.platforms for image in found.images} == {
             "3.12-slim": (Platform("linux", "amd64"),),
             "3.13-slim": None,
         }
@@ -83,7 +84,11 @@ def test_a_listed_tag_wins_over_a_selected_one_wherever_it_stands() -> None:
 def test_the_first_of_two_selections_wins() -> None:
     body = "images: [{source: a, tags: {glob: '*', keep: 2}, platforms: all}, {source: a, tags: {versions: '>=1'}}]\n"
     found, _ = chosen(body, a=("1", "2", "3"))
-    assert [(image.tag, image.platforms is None) for image in found.images] == [("3", True), ("2", True), ("1", False)]
+    assert [(image.tag, image.subset.platforms is None) for image in found.images] == [
+        ("3", True),
+        ("2", True),
+        ("1", False),
+    ]
 
 
 def test_a_tag_that_goes_to_two_repositories_is_two_images() -> None:

@@ -8,6 +8,7 @@ from tests.support.made_images import MadeImage, image, index
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.filtered_index import filter_index
+from toolkit.oci.subset import Subset
 from toolkit.plan.observed import SourceFault, SourceImage
 from toolkit.seed.preview import preview
 
@@ -40,27 +41,27 @@ def cached(*images: MadeImage) -> DocumentCache:
 def test_head_alone_tells_the_digest_only_of_what_is_copied_as_it_is(
     made: MadeImage, platforms: tuple[Platform, ...] | None, keeps: bool, wanted: object
 ) -> None:
-    found = preview(head_of(made), platforms, keeps, DocumentCache())
+    found = preview(head_of(made), Subset(platforms, keeps), DocumentCache())
     assert isinstance(found, SourceImage)
     assert (found.wanted_digest, found.size, found.documents, found.cached_documents) == (wanted, None, None, 0)
 
 
 def test_the_index_alone_tells_the_filtered_digest_and_what_is_left_to_read() -> None:
-    found = preview(head_of(INDEX), CHOSEN, True, cached(INDEX))
+    found = preview(head_of(INDEX), Subset(CHOSEN), cached(INDEX))
     assert isinstance(found, SourceImage)
-    assert found.wanted_digest == filter_index(INDEX.document, CHOSEN, True, INDEX.digest).digest
+    assert found.wanted_digest == filter_index(INDEX.document, Subset(CHOSEN), INDEX.digest).digest
     assert (found.size, found.documents, found.cached_documents) == (None, 2, 1)
 
 
 def test_all_documents_tell_the_size() -> None:
-    found = preview(head_of(INDEX), CHOSEN, True, cached(INDEX, AMD64))
+    found = preview(head_of(INDEX), Subset(CHOSEN), cached(INDEX, AMD64))
     assert isinstance(found, SourceImage)
     assert found.size == sum(map(len, AMD64.blobs.values()))
     assert (found.documents, found.cached_documents) == (2, 2)
 
 
 def test_a_known_index_without_the_platform_cannot_be_copied_as_wanted() -> None:
-    found = preview(head_of(INDEX), (Platform("linux", "s390x"),), True, cached(INDEX))
+    found = preview(head_of(INDEX), Subset((Platform("linux", "s390x"),)), cached(INDEX))
     assert isinstance(found, SourceFault)
     assert found.kind == "unusable"
     assert "linux/s390x" in found.message

@@ -89,6 +89,7 @@ def command(
         from toolkit.oci.descriptor import Platform
         from toolkit.oci.layout_reference import LAYOUTS
         from toolkit.oci.pull_limits import PullLimits
+        from toolkit.oci.subset import Subset
         from toolkit.operations.choose import choose, spellings
         from toolkit.operations.copy import Selection, copy, preview
         from toolkit.seed.observe import Observer
@@ -121,7 +122,7 @@ def command(
             puts_per_second=ecr_puts_per_second(),
             bytes_per_second=limit_rate,
         )
-        wanted = Selection(platforms, keeps_attestations=not drop_attestations, keeps_signatures=signatures)
+        wanted = Selection(Subset(platforms, keeps_attestations=not drop_attestations), keeps_signatures=signatures)
         if dry_run:
             preview(pairs, wanted, observer, seeder, run.emit, publish=run.show_previews, on_budget=on_budget)
         else:

@@ -17,7 +17,7 @@ from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Plan, PullCost, Seed
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import seeds_without_room
+from toolkit.plan.pull_budget import postponed
 from toolkit.plan.seed_action import SeedAction
 
 # Symbol, colour and words, in the order shown.
@@ -130,7 +130,7 @@ def _count_all(plan: Plan, totals: PlanTotals) -> list[str]:
 
 def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width: int, paint: Paint) -> list[str]:
     lines = []
-    without_room = seeds_without_room(plan)
+    without_room = postponed(plan.costs, plan.pull_costs, plan.on_budget)
     new = created_repositories(plan)
 
     def put_off(seed: Seed) -> str:
@@ -222,8 +222,8 @@ def _origin(seed: Seed) -> Iterator[str]:
     if seed.subject:
         yield kind_of(seed.tag)
     else:
-        parts = "all platforms" if seed.platforms is None else ", ".join(map(str, seed.platforms))
-        parts = parts if seed.keeps_attestations else f"{parts} without attestations"
+        parts = "all platforms" if seed.subset.platforms is None else ", ".join(map(str, seed.subset.platforms))
+        parts = parts if seed.subset.keeps_attestations else f"{parts} without attestations"
         is_made = seed.action is SeedAction.COPY and seed.wanted_digest != seed.source.digest
         yield f"{parts} of this digest" if is_made else parts
 

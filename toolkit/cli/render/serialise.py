@@ -17,6 +17,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import Subset
 from toolkit.plan.model import (
     Adopted,
     AttributeChange,
@@ -32,7 +33,7 @@ from toolkit.plan.model import (
 )
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pull_budget import seeds_without_room
+from toolkit.plan.pull_budget import postponed
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import Report, SeedOutcome
 
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 def plan_document(plan: Plan) -> Document:
     """`plan` as JSON-safe values."""
-    without_room = seeds_without_room(plan)
+    without_room = postponed(plan.costs, plan.pull_costs, plan.on_budget)
     totals = sum_plan(plan)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -113,8 +114,10 @@ def _seed_document(seed: Seed) -> Document:
         },
         "repository": seed.repository,
         "tag": seed.tag,
-        "platforms": None if seed.platforms is None else [str(platform) for platform in seed.platforms],
-        "keeps_attestations": seed.keeps_attestations,
+        "subset": {
+            "platforms": None if seed.subset.platforms is None else [str(one) for one in seed.subset.platforms],
+            "keeps_attestations": seed.subset.keeps_attestations,
+        },
         "wanted_digest": _text_or_none(seed.wanted_digest),
         "current_digest": _text_or_none(seed.current_digest),
         "subject": _text_or_none(seed.subject),
@@ -235,10 +238,13 @@ class _Fields:
         items = self._take(key, list)
         return tuple(read(_Fields(item, f"{self._path}.{key}[{number}]")) for number, item in enumerate(items))
 
-    def optional_platforms(self, key: str) -> tuple[Platform, ...] | None:
-        if self._is_null(key):
-            return None
-        return tuple(_parse(item, Platform.parse, f"{self._path}.{key}") for item in self._take(key, list))
+    def subset(self, key: str) -> Subset:
+        part = self.fields(key)
+        platforms = None
+        if not part._is_null("platforms"):
+            where = f"{self._path}.{key}.platforms"
+            platforms = tuple(_parse(name, Platform.parse, where) for name in part.texts("platforms"))
+        return Subset(platforms, part.boolean("keeps_attestations"))
 
     def optional_repository(self, key: str) -> Repository | None:
         part = self.optional_fields(key)
@@ -343,8 +349,7 @@ def _seed(fields: _Fields) -> Seed:
         source=fields.reference("source"),
         repository=fields.text("repository"),
         tag=fields.text("tag"),
-        platforms=fields.optional_platforms("platforms"),
-        keeps_attestations=fields.boolean("keeps_attestations"),
+        subset=fields.subset("subset"),
         wanted_digest=fields.optional_digest("wanted_digest"),
         current_digest=fields.optional_digest("current_digest"),
         subject=fields.optional_digest("subject"),

@@ -70,7 +70,7 @@ def skipped_images(plan: Plan) -> list[Refusal]:
 def sum_plan(plan: Plan) -> PlanTotals:
     """The totals of `plan`; two tags with the same content count its bytes once."""
     images = Counter(seed.action for seed in plan.seeds)
-    sizes = {(s.source.digest or s.key, s.platforms, s.keeps_attestations): s.size for s in plan.pending_seeds}
+    sizes = {(s.source.digest or s.key, s.subset): s.size for s in plan.pending_seeds}
     highs = [cost.at_most for cost in plan.pull_costs]
     return PlanTotals(
         infra=sum_infra(plan.infra_changes),

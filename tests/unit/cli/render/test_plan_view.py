@@ -13,6 +13,7 @@ from tests.support.plan_samples import digest, hub_cost, many, plans, repository
 from toolkit.cli.render.plan_view import apply_question, render_plan
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE, Subset
 from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, Refusal
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.seed_action import SeedAction
@@ -34,8 +35,10 @@ SIXTY_OF_ALL_KINDS = replace(
         replace(
             one,
             source=replace(one.source, registry=("docker.io", "quay.io", "ghcr.io")[number % 3]),
-            platforms=(None, (plan_samples.AMD64,), (plan_samples.AMD64, plan_samples.ARM64))[number // 3 % 3],
-            keeps_attestations=number % 2 == 0,
+            subset=Subset(
+                (None, (plan_samples.AMD64,), (plan_samples.AMD64, plan_samples.ARM64))[number // 3 % 3],
+                number % 2 == 0,
+            ),
             wanted_digest=one.source.digest if number % 5 else None,
         )
         for number, one in enumerate(SIXTY_NEW.seeds)
@@ -161,8 +164,11 @@ def test_what_images_do_not_share_parts_them() -> None:
     same = seed(SeedAction.COPY, "nginx:1", "a/nginx", "not in ECR", wanted_digest=digest("a"))
     others = (
         ("from quay.io", replace(same, source=Reference.parse("quay.io/nginx/nginx:1").with_digest(digest("a")))),
-        ("all platforms", replace(same, platforms=None)),
-        ("linux/amd64 without attestations", replace(same, keeps_attestations=False)),
+        ("all platforms", replace(same, subset=WHOLE)),
+        (
+            "linux/amd64 without attestations",
+            replace(same, subset=Subset((plan_samples.AMD64,), keeps_attestations=False)),
+        ),
         ("linux/amd64 of this digest", replace(same, wanted_digest=digest("b"))),
         ("its repository is replaced", replace(same, reason="its repository is replaced")),
     )
@@ -282,7 +288,7 @@ def test_a_tag_that_two_names_share_counts_its_bytes_once() -> None:
 
 def test_companions_are_counted_where_they_are_new_and_named_where_they_move() -> None:
     tag = f"sha256-{'b' * 64}.sig"
-    fields = {"platforms": None, "subject": digest("b")}
+    fields = {"subset": WHOLE, "subject": digest("b")}
     new = seed(SeedAction.COPY, f"nginx:{tag}", "base/nginx", "signature of bbbbbbbbbbbb: not in ECR", **fields)
     moved = replace(new, action=SeedAction.MOVE, repository="base/go", key=f"base/go:{tag}", current_digest=digest("c"))
     text = render_plan(replace(plan_samples.EMPTY, seeds=(new, moved)))
