@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -103,24 +104,43 @@ def _help(context: Any) -> str:
 
 def _command(context: Any) -> str:
     command = context.command
-    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    parts = [f"## {context.command_path}\n", f"{_help(context)}\n", f"```text\n{usage}\n```\n"]
+    kinds = typing.get_type_hints(inspect.unwrap(command.callback))
     arguments = [param for param in command.params if param.param_type_name == "argument"]
+    usage = " ".join([context.command_path, "[OPTIONS]", *(_usage(param, kinds) for param in arguments)])
+    parts = [f"## {context.command_path}\n", f"{_help(context)}\n", f"```text\n{usage}\n```\n"]
     options = [param for param in command.params if param.param_type_name == "option" and param.name != "help"]
     if arguments:
-        rows = [(_code(param.make_metavar(context)), _clean(param.help)) for param in arguments]
+        rows = [(_code(_value(param, kinds)), _clean(param.help)) for param in arguments]
         parts.append(_table(("argument", "what it is"), rows))
     if options:
-        rows = [(_names(param, context), _clean(param.help), _default(param), _variables(param)) for param in options]
+        rows = [(_names(param, kinds), _clean(param.help), _default(param), _variables(param)) for param in options]
         parts.append(_table(("option", "what it does", "default", "variable"), rows))
     if command.epilog:
         parts.append(f"```text\n{_epilog(command.epilog)}\n```\n")
     return "\n".join(parts)
 
 
-def _names(param: Any, context: Any) -> str:
+def _usage(param: Any, kinds: Mapping[str, Any]) -> str:
+    value = _value(param, kinds)
+    value += "..." if param.nargs == -1 and "..." not in value else ""
+    return value if param.required else f"[{value}]"
+
+
+def _value(param: Any, kinds: Mapping[str, Any]) -> str:
+    """What stands for the value: the code's own word, the choices, or the type."""
+    if param.metavar:
+        return str(param.metavar)
+    if param.param_type_name == "argument":
+        return str(param.name).upper()
+    kind = next((one for one in typing.get_args(kinds[param.name]) if one is not types.NoneType), kinds[param.name])
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return "|".join(kind)
+    return {Path: "PATH", int: "NUMBER"}.get(kind, "TEXT")
+
+
+def _names(param: Any, kinds: Mapping[str, Any]) -> str:
     names = ", ".join(_code(name) for name in [*reversed(param.opts), *param.secondary_opts])
-    return names if param.is_flag else f"{names} {_code(param.make_metavar(context))}"
+    return names if param.is_flag else f"{names} {_code(_value(param, kinds))}"
 
 
 def _variables(param: Any) -> str:
@@ -417,8 +437,7 @@ def _line(name: str, properties: Mapping[str, Any], required: Sequence[str]) -> 
 # Results
 
 
-_ANY_VALUE = frozenset({"before", "after", "settings", "outputs"})
-"""Members whose values are Terraform's or the manifest's."""
+_ANY_VALUE = frozenset({"before", "after", "settings", "outputs"})  # of Terraform, of the manifest
 
 
 def result_schema(documents: Sequence[object]) -> dict[str, Any]:
@@ -429,16 +448,19 @@ def result_schema(documents: Sequence[object]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": sorted(kinds) if len(kinds) != 1 else next(iter(kinds))}
     if objects := kinds.get("object"):
         names = list(dict.fromkeys(name for one in objects for name in one))
-        schema["properties"] = {
-            name: {} if name in _ANY_VALUE else result_schema([one[name] for one in objects if name in one])
-            for name in names
-        }
+        schema["properties"] = {name: _member(name, [one[name] for one in objects if name in one]) for name in names}
         schema["required"] = [name for name in names if all(name in one for one in objects)]
     if lists := kinds.get("array"):
         items = [item for one in lists for item in one]
         if items:
             schema["items"] = result_schema(items)
     return schema
+
+
+def _member(name: str, values: Sequence[object]) -> dict[str, Any]:
+    if name == "plan":  # of a report
+        return {"anyOf": [{"$ref": "plan.json"}, {"type": "null"}]}
+    return {} if name in _ANY_VALUE else result_schema(values)
 
 
 def _json_kind(value: object) -> str:

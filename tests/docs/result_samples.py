@@ -12,16 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hypothesis import Phase, given, settings
+
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.preview_view import preview_document
 from toolkit.cli.render.scan_view import scan_document
 from toolkit.cli.render.serialise import plan_document, report_document
-from toolkit.oci.auth import CredentialUse
-from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.scan import ScanOptions, scan
-from toolkit.plan.model import Notice, Refusal
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import Plan
 from toolkit.plan.seed_action import SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
@@ -43,42 +42,16 @@ def _as_json(document: object) -> dict[str, Any]:
 
 
 def _plans() -> list[dict[str, Any]]:
-    samples = plan_samples
-    seeds = tuple(
-        replace(
-            seed,
-            platforms=None,
-            source=Reference("docker.io", "library/nginx"),
-            wanted_digest=None,
-            subject=samples.digest("b"),
-            bytes_from=Repository("public.ecr.aws", "docker/library/nginx"),
-            is_overwritten=True,
-            pushed_at="2026-11-24T10:00:00Z",
-            size=size,
-            pulls=(1, None),
-        )
-        for seed, size in zip(samples.MIXED.seeds, (None, 1, 2), strict=False)
-    )
-    return [
-        _as_json(plan_document(plan))
-        for plan in (
-            samples.EVERYTHING_NEW,
-            samples.NO_CHANGES,
-            samples.MIXED,
-            samples.CHANGED,
-            samples.KEEPS_GOING,
-            replace(
-                samples.MIXED,
-                seeds=seeds,
-                pull_costs=(samples.PullCost("quay.io", 1, None, None),),
-                drift=samples.CHANGED.infra_changes,
-                refusals=(Refusal("a.b", "no", None, "image", "nginx:1.16", "nginx:1.16"),),
-                notices=(Notice("a.b", "so", None),),
-                credentials=(CredentialUse("docker.io", "auth.docker.io", "docker config"),),
-                on_budget=OnBudget.WAIT,
-            ),
-        )
-    ]
+    """Plans at random, the same ones each time: every field with every type that it may have."""
+    found = [_as_json(plan_document(plan_samples.EVERYTHING_NEW))]
+
+    @settings(derandomize=True, database=None, max_examples=200, phases=[Phase.generate], deadline=None)
+    @given(plan_samples.plans)
+    def collect(plan: Plan) -> None:
+        found.append(_as_json(plan_document(plan)))
+
+    collect()
+    return found
 
 
 def _reports() -> list[dict[str, Any]]:
@@ -90,7 +63,11 @@ def _reports() -> list[dict[str, Any]]:
     )
     changes = plan_samples.CHANGED.infra_changes
     return [
-        _as_json(report_document(Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.MIXED))),
+        _as_json(
+            report_document(
+                Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.EVERYTHING_NEW)
+            )
+        ),
         _as_json(report_document(Report((outcome,), 3.0))),
     ]
 
