@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow test-docker28 docs reference bench demo format clean
+.PHONY: help check test test-slow test-docker28 docs reference install-matrix bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ docs: $(STAMP) ## the site, into build/docs; a broken link fails
 
 reference: $(STAMP) ## renew the pages of docs/reference that say what the code says
 	@$(BIN)/python -m tests.docs.reference
+
+install-matrix: $(STAMP) ## which systems and Pythons install from wheels alone; asks the package index, ten minutes
+	$(BIN)/python -m tests.packaging.install_matrix
 
 # A whole run renews the picture in README.
 bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1' for a part

@@ -8,8 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toolkit.plan.model import InfraChange, Plan
-    from toolkit.plan.seed_action import SeedAction
+    from toolkit.plan.model import InfraChange, Plan, SeedAction
 
 
 LEFT = "budget.left_for_next_run"

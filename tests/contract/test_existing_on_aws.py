@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from toolkit.aws.ecr import EcrService
-from toolkit.aws.leftovers import LeftoverService
+from toolkit.aws.existing import ExistingService
 from toolkit.aws.session import AwsSession
-from toolkit.plan.existing import WEBHOOK, ExistingRepository, ExistingResource
+from toolkit.plan.observed import WEBHOOK, ExistingRepository, ExistingResource
 
 pytestmark = pytest.mark.xdist_group("existing_on_aws")
 
@@ -95,7 +95,7 @@ def test_what_builds_have_is_read_with_its_tags_and_parts(aws: RunningSandbox, s
         )
     codebuild.create_webhook(projectName=names[100])
 
-    service = LeftoverService(session)
+    service = ExistingService(session)
     assert service.role("a-role") == ExistingResource(TAGS, frozenset({"build", policy}))
     assert service.role("absent") is None
     assert service.log_group("/aws/codebuild/a") == ExistingResource(TAGS, retention_days=90)

@@ -92,15 +92,6 @@ def test_head_without_a_digest_is_an_error_and_costs_no_get(
     assert server.asked("GET", MANIFEST) == []
 
 
-def test_head_whose_answer_was_cut_off_is_asked_once_more(server: FaultyRegistry, client: RegistryClient) -> None:
-    server.on("HEAD", MANIFEST, Reply(200, {"Content-Type": OCI_MANIFEST}), document_reply())
-
-    head = client.head_manifest(NGINX)
-
-    assert head is not None
-    assert head.descriptor.digest == Digest.of(RAW)
-
-
 def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", MANIFEST, Reply(200, {"Content-Type": f"{DOCKER_MANIFEST}; charset=utf-8"}, RAW))
 

@@ -25,9 +25,9 @@ OK = Reply(200, {}, b"fine")
 BUSY = Reply(503)
 
 
-@pytest.fixture
-def server() -> Iterator[FaultyRegistry]:
-    with faulty_registry() as running:
+@pytest.fixture(params=[False, True], ids=["direct", "proxied"])
+def server(request: pytest.FixtureRequest) -> Iterator[FaultyRegistry]:
+    with faulty_registry(is_proxied=request.param) as running:
         yield running
 
 
@@ -50,7 +50,7 @@ def retries() -> Retries:
 
 
 @pytest.fixture
-def transport(time: FakeTime, retries: Retries) -> Transport:
+def transport(server: FaultyRegistry, time: FakeTime, retries: Retries) -> Transport:
     return Transport(
         read_timeout=2,
         sleep=time.sleep,
@@ -59,14 +59,14 @@ def transport(time: FakeTime, retries: Retries) -> Transport:
         random=lambda: 1.0,
         on_retry=retries,
         user_agent="tests",
-        proxies={},
+        proxies=server.proxies,
     )
 
 
 def test_every_request_says_who_asks(server: FaultyRegistry) -> None:
     server.on("GET", "/x", OK)
 
-    Transport(proxies={}).send("GET", f"{server.url}/x", {})
+    Transport(proxies=server.proxies).send("GET", f"{server.url}/x", {})
 
     assert server.seen[0].headers["user-agent"].startswith("base-image-toolkit")
 
@@ -90,7 +90,11 @@ def test_pauses_are_jittered_down_to_nothing_and_never_longer_than_the_longest(s
         time = FakeTime()
         server.on("GET", "/x", BUSY, BUSY, BUSY, OK)
         Transport(
-            sleep=time.sleep, clock=time.clock, random=lambda share=share: share, longest_pause=2.5, proxies={}
+            sleep=time.sleep,
+            clock=time.clock,
+            random=lambda share=share: share,
+            longest_pause=2.5,
+            proxies=server.proxies,
         ).send("GET", f"{server.url}/x", {})
         assert time.slept == expected
 
@@ -152,7 +156,7 @@ def test_a_refusal_that_says_how_long_pauses_every_request_to_that_host_and_no_o
 
 
 def test_the_last_refusal_pauses_the_next_request_too(server: FaultyRegistry, time: FakeTime) -> None:
-    once = Transport(sleep=time.sleep, clock=time.clock, attempts=1, random=lambda: 0.0, proxies={})
+    once = Transport(sleep=time.sleep, clock=time.clock, attempts=1, random=lambda: 0.0, proxies=server.proxies)
     server.on("GET", "/x", Reply(503, {"Retry-After": "9"}), OK)
 
     assert [once.send("GET", f"{server.url}/x", {}).status for _ in range(2)] == [503, 200]
@@ -170,7 +174,7 @@ def test_a_request_that_comes_while_another_waits_waits_too(server: FaultyRegist
             transport.send("GET", f"{server.url}/other", {})
         time.sleep(seconds)
 
-    transport = Transport(sleep=sleep, clock=time.clock, random=lambda: 0.0, proxies={})
+    transport = Transport(sleep=sleep, clock=time.clock, random=lambda: 0.0, proxies=server.proxies)
     server.on("GET", "/x", Reply(status, {"Retry-After": "9"}), OK)
     server.on("GET", "/other", OK)
 
@@ -189,7 +193,7 @@ def test_a_pause_that_is_made_longer_while_a_request_waits_is_waited_for_to_its_
         if len(waiting) == 1:
             transport.upload(f"{server.url}/upload", {"Content-Length": "0"}, [])
 
-    transport = Transport(sleep=sleep, clock=time.clock, random=lambda: 0.0, proxies={})
+    transport = Transport(sleep=sleep, clock=time.clock, random=lambda: 0.0, proxies=server.proxies)
     server.on("GET", "/x", Reply(429, {"Retry-After": "9"}), OK)
     server.on("PUT", "/upload", Reply(429, {"Retry-After": "30"}))
 
@@ -222,7 +226,7 @@ def refuse_once_and_count(server: FaultyRegistry, method: str) -> Callable[[], i
 def test_after_a_429_a_host_is_asked_for_half_as_much_at_a_time(
     server: FaultyRegistry, time: FakeTime, kind: str
 ) -> None:
-    transport = Transport(pool_size=8, sleep=time.sleep, clock=time.clock, proxies={})
+    transport = Transport(pool_size=8, sleep=time.sleep, clock=time.clock, proxies=server.proxies)
     most = refuse_once_and_count(server, "PUT" if kind == "write" else "GET")
 
     def ask() -> None:
@@ -243,7 +247,7 @@ def test_after_a_429_a_host_is_asked_for_half_as_much_at_a_time(
 
 
 def test_a_small_read_does_not_wait_for_a_stream(server: FaultyRegistry) -> None:
-    transport = Transport(pool_size=1, proxies={})
+    transport = Transport(pool_size=1, proxies=server.proxies)
     server.on("GET", "/blob", OK)
     server.on("GET", "/x", OK)
 
@@ -410,19 +414,16 @@ def test_a_document_that_comes_packed_unasked_is_unpacked(
     assert server.seen[0].headers["accept-encoding"] == "identity"
 
 
-def test_a_packed_document_is_whole_and_not_too_long(server: FaultyRegistry, transport: Transport) -> None:
+def test_a_packed_document_is_not_too_long(server: FaultyRegistry, transport: Transport) -> None:
     packed = {"Content-Encoding": "gzip"}
-    server.on("GET", "/half", Reply(200, packed, gzip.compress(b"fine")[:-4]), OK)
     server.on("GET", "/bomb", Reply(200, packed, gzip.compress(bytes(8 * 1024 * 1024 + 1))))
 
-    assert transport.send("GET", f"{server.url}/half", {}).body == b"fine"
-    assert len(server.asked("GET", "/half")) == 2
     with pytest.raises(ConnectionFailed, match="more than"):
         transport.send("GET", f"{server.url}/bomb", {})
 
 
 def test_an_address_is_encoded_where_it_is_not(server: FaultyRegistry, transport: Transport) -> None:
-    for asked in ("/a b/ü", "/a%20b/%C3%BC", "?x=a b"):
+    for asked in ("/a b/ü", "/a%20b/%C3%BC", "/?x=a b"):
         transport.send("GET", f"{server.url}{asked}", {})
 
     assert [(seen.path, dict(seen.query)) for seen in server.seen] == [
@@ -432,15 +433,10 @@ def test_an_address_is_encoded_where_it_is_not(server: FaultyRegistry, transport
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [("a" * 64, "cannot be resolved"), ("ü" * 64, "no host that can be reached"), ("a..b", "cannot be resolved")],
-)
-def test_a_name_that_can_be_no_host_is_not_asked_again(
-    transport: Transport, time: FakeTime, name: str, why: str
-) -> None:
-    with pytest.raises(ConnectionFailed, match=why):
-        transport.send("GET", f"http://{name}.test/", {})
+@pytest.mark.parametrize("name", ["a" * 64, "ü" * 64, "a..b"])
+def test_a_name_that_can_be_no_host_is_not_asked_again(time: FakeTime, name: str) -> None:
+    with pytest.raises(ConnectionFailed, match="no host that can be reached"):
+        Transport(sleep=time.sleep, proxies={}).send("GET", f"http://{name}.test/", {})
     assert time.slept == []
 
 
@@ -515,7 +511,7 @@ def test_a_body_whose_source_fails_is_sent_once_and_takes_its_connection_along(
     assert transport.send("GET", f"{server.url}/x", {}).body == b"fine"
 
 
-def test_a_proxy_is_used_with_its_own_credentials_which_are_never_shown(server: FaultyRegistry, time: FakeTime) -> None:
+def test_a_proxy_is_used_with_its_own_credentials_which_are_never_shown(time: FakeTime) -> None:
     seen = []
 
     class Proxy(BaseHTTPRequestHandler):
@@ -533,8 +529,9 @@ def test_a_proxy_is_used_with_its_own_credentials_which_are_never_shown(server: 
         address = f"127.0.0.1:{proxy.server_address[1]}"
         through = Transport(proxies={"http": f"http://me:p%40ss@{address}"}, attempts=1, sleep=time.sleep)
         assert through.send("GET", "http://registry.invalid/v2/", {}).body == b"proxied"
-        server.on("GET", "/x", OK)
-        assert through.send("GET", f"{server.url}/x", {}).body == b"fine"  # loopback goes straight
+        with faulty_registry() as server:
+            server.on("GET", "/x", OK)
+            assert through.send("GET", f"{server.url}/x", {}).body == b"fine"  # loopback goes straight
         proxy.shutdown()
     with pytest.raises(ConnectionFailed, match="through the proxy") as caught:
         through.send("GET", "http://registry.invalid/v2/", {})
@@ -599,20 +596,31 @@ def test_tls_connections_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert seen[0][0] == seen[1][0]
 
 
-def test_plain_http_where_tls_is_expected_is_named_with_the_cure(server: FaultyRegistry, time: FakeTime) -> None:
-    with pytest.raises(ConnectionFailed, match="does not speak TLS") as caught:
+def test_plain_http_where_tls_is_expected_is_named_with_the_cure(time: FakeTime) -> None:
+    with faulty_registry() as server, pytest.raises(ConnectionFailed, match="does not speak TLS") as caught:
         Transport(sleep=time.sleep, proxies={}).send("GET", f"https://{server.host}/", {})
 
     assert caught.value.hint
     assert time.slept == []
 
 
-def test_nothing_is_logged_above_debug(
-    server: FaultyRegistry, transport: Transport, caplog: pytest.LogCaptureFixture
+class Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+def test_no_log_tells_what_was_asked(
+    server: FaultyRegistry, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.on("GET", "/x", Reply(drops=True), BUSY, OK)
+    log = Log()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [log])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.DEBUG)
+    server.on("GET", "/x", Reply(drops=True), BUSY, Reply(200, {"no colon": "\r\nbroken"}, b"fine"))
 
-    with caplog.at_level(logging.INFO):
-        transport.send("GET", f"{server.url}/x?token=hunter2", {})
+    transport.send("GET", f"{server.url}/x?token=hunter2", {})
 
-    assert caplog.records == []
+    assert log.said == []

@@ -75,7 +75,10 @@ def commands_page() -> str:
     table = _table(
         ("command", "what it does"),
         [
-            (f"[`{context.command_path}`](#{context.command_path.replace(' ', '-')})", _help(context))
+            (
+                f"[`{context.command_path}`](#{context.command_path.replace(' ', '-')})",
+                _clean(context.command.short_help or _help(context).partition(". ")[0].rstrip(".") + "."),
+            )
             for context in commands
         ],
     )
@@ -116,14 +119,14 @@ def _command(context: Any) -> str:
         rows = [(_names(param, kinds), _clean(param.help), _default(param), _variables(param)) for param in options]
         parts.append(_table(("option", "what it does", "default", "variable"), rows))
     if command.epilog:
-        parts.append(f"```text\n{_epilog(command.epilog)}\n```\n")
+        parts.append(f"```sh\n{_examples(command.epilog)}\n```\n")
     return "\n".join(parts)
 
 
 def _usage(param: Any, kinds: Mapping[str, Any]) -> str:
     value = _value(param, kinds)
     value += "..." if param.nargs == -1 and "..." not in value else ""
-    return value if param.required else f"[{value}]"
+    return value if param.required or value.startswith("[") else f"[{value}]"
 
 
 def _value(param: Any, kinds: Mapping[str, Any]) -> str:
@@ -166,8 +169,9 @@ def _default(param: Any) -> str:
     return _code(str(getattr(value, "value", value)))
 
 
-def _epilog(text: str) -> str:
-    return re.sub(r" {3,}\| {3,}", "\n", re.sub(r"\A(Examples?):\s+", r"\1:\n", text.strip()))
+def _examples(epilog: str) -> str:
+    """The lines of an epilog below its title."""
+    return "\n".join(line.strip() for line in epilog.replace("\b", "").strip().splitlines()[1:])
 
 
 # The manifest

@@ -20,8 +20,7 @@ from toolkit.cli.render.preview_view import preview_document
 from toolkit.cli.render.scan_view import scan_document
 from toolkit.cli.render.serialise import plan_document, report_document
 from toolkit.operations.scan import ScanOptions, scan
-from toolkit.plan.model import Plan
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
 

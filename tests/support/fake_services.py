@@ -21,8 +21,8 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
-from toolkit.plan.existing import ExistingRepository, ExistingResource
 from toolkit.plan.model import InfraAction, InfraChange, Loss
+from toolkit.plan.observed import ExistingRepository, ExistingResource
 from toolkit.seed.observe import Observer, StoredImage
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.root_module import repository_address
@@ -88,7 +88,7 @@ class World:
         self.ecr_refuses: ToolkitError | None = None
         self.account = "123456789012"
         self.settings: dict[str, dict[str, Any]] = {}
-        self.leftovers: dict[tuple[str, str], ExistingResource] = {}
+        self.existing: dict[tuple[str, str], ExistingResource] = {}
         self.seconds_a_call = 0.0
         self.calls: list[str] = []
         self.time = FakeTime()
@@ -106,7 +106,7 @@ class World:
             emit=self.events.append,
             account_id=lambda: self.account,
             ecr=_Ecr(self),
-            leftovers=_Leftovers(self),
+            existing=_Existing(self),
             losses=_Losses(),
             terraform=_Terraform(self),
             observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
@@ -179,23 +179,23 @@ class _Ecr:
         ]
 
 
-class _Leftovers:
-    """What builds have in AWS: `World.leftovers` by kind and name."""
+class _Existing:
+    """What builds have in AWS: `World.existing` by kind and name."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def role(self, name: str) -> ExistingResource | None:
         self._world.ask_aws("GetRole", "ListRolePolicies", "ListAttachedRolePolicies")
-        return self._world.leftovers.get(("role", name))
+        return self._world.existing.get(("role", name))
 
     def log_group(self, name: str) -> ExistingResource | None:
         self._world.ask_aws("DescribeLogGroups", "ListTagsForResource")
-        return self._world.leftovers.get(("log group", name))
+        return self._world.existing.get(("log group", name))
 
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         self._world.ask_aws("BatchGetProjects")
-        found = {name: self._world.leftovers.get(("project", name)) for name in names}
+        found = {name: self._world.existing.get(("project", name)) for name in names}
         return {name: resource for name, resource in found.items() if resource}
 
 

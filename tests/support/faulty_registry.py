@@ -52,12 +52,17 @@ def as_json(value: object) -> Reply:
 
 
 class FaultyRegistry:
-    """Answers per method and path are given out in turn, and the last one again and again."""
+    """Answers per method and path are given out in turn, and the last one again and again.
 
-    def __init__(self, port: int) -> None:
-        self.host = f"127.0.0.1:{port}"
+    With `is_proxied` its addresses are reached by `proxies` only, which name the server itself.
+    """
+
+    def __init__(self, port: int, is_proxied: bool) -> None:
+        self.host = f"registry.invalid:{port}" if is_proxied else f"127.0.0.1:{port}"
         self.url = f"http://{self.host}"
-        self.foreign_url = f"http://localhost:{port}"  # the same server under a name that is another host
+        # The same server under a name that is another host.
+        self.foreign_url = f"http://{'elsewhere.invalid' if is_proxied else 'localhost'}:{port}"
+        self.proxies = {"http": f"http://127.0.0.1:{port}"} if is_proxied else {}
         self.seen: list[Seen] = []
         self._lock = threading.Lock()
         self._replies: dict[tuple[str, str], list[Answering]] = {}
@@ -79,11 +84,11 @@ class FaultyRegistry:
 
 
 @contextmanager
-def faulty_registry() -> Iterator[FaultyRegistry]:
+def faulty_registry(*, is_proxied: bool = False) -> Iterator[FaultyRegistry]:
     """Serve until the end of the block."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    registry = FaultyRegistry(server.server_address[1])
+    registry = FaultyRegistry(server.server_address[1], is_proxied)
     server.registry = registry  # type: ignore[attr-defined]  # the way to hand it to the handlers
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

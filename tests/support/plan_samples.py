@@ -20,14 +20,14 @@ from toolkit.plan.model import (
     InfraChange,
     Loss,
     Notice,
+    OnBudget,
     Plan,
     PullCost,
     Refusal,
     Seed,
+    SeedAction,
 )
 from toolkit.plan.observed import Account, PullBudget
-from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.seed_action import SeedAction
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 ACCOUNT = Account("123456789012", "ap-northeast-1", "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com")

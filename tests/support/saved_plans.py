@@ -15,9 +15,8 @@ from toolkit.oci.digest import Digest
 from toolkit.operations.load import desired_of
 from toolkit.operations.plan import Planned
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Seed, SeedAction
 from toolkit.plan.observed import Account
-from toolkit.plan.seed_action import SeedAction
 from toolkit.terraform.root_module import render, repository_address
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.work_dir import files_for, write

@@ -31,12 +31,11 @@ from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.transport import OnRetry, Transport
 from toolkit.report import SeedOutcome
-from toolkit.sandbox.documents import read_links
+from toolkit.sandbox.documents import RegistryFault, read_links
 from toolkit.sandbox.ecr import EcrPolicy
-from toolkit.sandbox.faults import RegistryFault
 from toolkit.sandbox.registry import Policy, RegistryApp
 from toolkit.sandbox.store import BlobStore, DiskDocuments, StoredDocument
-from toolkit.seed.patience import Pauses
+from toolkit.seed.retry_policy import RetryPolicy
 from toolkit.seed.seeder import Seeder
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
 USERNAME, PASSWORD = "somebody", "pass-word"
 # No pause takes time, and how long a missing repository is looked for is counted in looks at the clock.
-QUICK = Pauses(upload=(0.0, 0.0, 0.0), missing=0.0, missing_limit=0.3)
+QUICK = RetryPolicy(upload=(0.0, 0.0, 0.0), missing=0.0, missing_limit=0.3)
 _TICK = 0.01
 
 
@@ -276,7 +275,7 @@ class Play:
         client = RegistryClient(
             transport=self.transport, credentials=self.login, endpoints=self.endpoints, clock=self.time.clock
         )
-        return Seeder(client, client, self.events.append, jobs=jobs, pauses=QUICK, clock=Passing()).seed(requests)
+        return Seeder(client, client, self.events.append, jobs=jobs, retry_policy=QUICK, clock=Passing()).seed(requests)
 
 
 @contextmanager

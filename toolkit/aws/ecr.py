@@ -11,7 +11,7 @@ from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.media_types import COPYABLE, OCI_INDEX
-from toolkit.plan.existing import ExistingRepository
+from toolkit.plan.observed import ExistingRepository
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from toolkit.aws.existing import describe_log_group, describe_projects, tags_of
 from toolkit.aws.explain import explained
-from toolkit.aws.leftovers import describe_log_group, describe_projects, tags_of
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
 from toolkit.oci.digest import Digest

@@ -11,10 +11,18 @@ import typer
 from toolkit import __version__
 from toolkit.cli.boundary import ToolkitGroup, leave_with_help
 
-_EPILOG = (
-    "Exit codes: 0 done, 1 a bug, 2 changes present (plan --detailed-exitcode), 3 manifest unusable, 4 credentials or "
-    "permissions, 5 Terraform failed, 6 seeding incomplete (run again), 7 refused, "
-    "8 a tag in ECR was overwritten (plan --detailed-exitcode), 64 usage, 130 interrupted."
+_EXIT_CODES = (
+    "0    done",
+    "1    a bug, or a limit of the machine",
+    "2    changes are present (plan --detailed-exitcode)",
+    "3    the manifest cannot be used",
+    "4    credentials or permissions are missing",
+    "5    Terraform failed",
+    "6    seeding is incomplete: run again",
+    "7    refused",
+    "8    a tag in ECR was overwritten (plan --detailed-exitcode)",
+    "64   wrong usage",
+    "130  interrupted",
 )
 
 
@@ -24,7 +32,7 @@ def make_app(names: Sequence[str]) -> typer.Typer:
         name="toolkit",
         cls=ToolkitGroup,
         help="Keep the base images of your builds in Amazon ECR, and CodeBuild away from Docker Hub.",
-        epilog=_EPILOG,
+        epilog=_lines("Exit codes:", _EXIT_CODES),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         no_args_is_help=False,
@@ -33,11 +41,18 @@ def make_app(names: Sequence[str]) -> typer.Typer:
     app.callback(invoke_without_command=True)(_toolkit)
     for name in names:
         module = import_module(f"toolkit.cli.commands.{name.replace('-', '_')}")
+        summary = f"{module.HELP.split('. ')[0].rstrip('.')}."
+        examples = _lines("Examples:", module.EXAMPLES)
         if hasattr(module, "app"):
-            app.add_typer(module.app, name=name)
+            app.add_typer(module.app, name=name, help=module.HELP, short_help=summary, epilog=examples)
         else:
-            app.command(name, help=module.HELP, epilog=module.EXAMPLES)(module.command)
+            app.command(name, help=module.HELP, short_help=summary, epilog=examples)(module.command)
     return app
+
+
+def _lines(title: str, lines: Sequence[str]) -> str:
+    """A paragraph of the help whose lines are not joined and wrapped: `\b` says so."""
+    return "\n".join(("\b", title, *(f"  {line}" for line in lines)))
 
 
 def _print_version(asked: bool) -> None:
@@ -49,7 +64,7 @@ def _print_version(asked: bool) -> None:
 def _toolkit(
     context: typer.Context,
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

@@ -25,12 +25,11 @@ from typer.core import TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
 from toolkit import __version__
-from toolkit.cli.exhaustion import exhausted
 from toolkit.cli.options import Format
+from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
 from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere, visible
 from toolkit.cli.render.plain import PlainSink
-from toolkit.cli.streams import encode
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from toolkit.plan.model import Plan
     from toolkit.report import CopyPreview, Report
 
-_BUG = "bug"
 T = TypeVar("T")
 
 
@@ -138,7 +136,7 @@ def error_document(error: ToolkitError) -> dict[str, object]:
 
 
 def _print_error(error: ToolkitError) -> None:
-    lines = [f"error: {visible(error.message)}"]
+    lines = [f"error: {visible(error.message)} [{error.code}]"]
     if isinstance(error, ManifestUnusable):
         lines += [f"  {visible(str(issue))}" for issue in error.issues]
     if error.hint:
@@ -296,11 +294,10 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         except ToolkitError as failure:
             error = failure
         except KeyboardInterrupt:
-            error = Interrupted(
-                "interrupted", "the run was interrupted", hint="run the same command again: it continues"
-            )
+            error = _interrupted()
         except Exception as failure:  # noqa: BLE001  the boundary
-            error = _unforeseen(failure)
+            # `__set_name__`, in the middle of an import, makes a RuntimeError of an interrupt.
+            error = _interrupted() if isinstance(failure.__cause__, KeyboardInterrupt) else _unforeseen(failure)
         if error:
             code = error.exit_code
         run.emit(_end_of_run(code, time.monotonic() - started, error))
@@ -320,6 +317,10 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         _print_error(loss)
         code = code or loss.exit_code
     raise typer.Exit(code)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("interrupted", "the run was interrupted", hint="run the same command again: it continues")
 
 
 def _end_of_run(code: int, seconds: float, error: ToolkitError | None) -> RunFinished:
@@ -351,9 +352,9 @@ class _Exhausted(ToolkitError):
 def _unforeseen(failure: Exception) -> ToolkitError:
     sentence = exhausted(failure)
     if sentence is not None:
-        return _Exhausted("system.exhausted", sentence, hint="raise its limits, or run it with less `--jobs`")
+        return _Exhausted(EXHAUSTED, sentence, hint="raise its limits, or run it with less `--jobs`")
     LineWriter(sys.stderr).write(traceback.format_exc().rstrip())
-    return _Bug(_BUG, f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
+    return _Bug("bug", f"this is a bug in toolkit: {type(failure).__name__}", hint="report it with the traceback above")
 
 
 class _OutputLost(ToolkitError):
@@ -370,19 +371,12 @@ def leave_with_help(context: typer.Context) -> NoReturn:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: a pipeline that cancels a job gets the same care.
-
-    A signal that our parent set to be ignored (`nohup`) stays ignored. Before and after this a signal ends the process
-    at once, see `toolkit.cli.main`.
-    """
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: a pipeline that cancels a job gets the same care."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, interrupt)
+    before = handle_interrupts(interrupt)
     try:
         yield
     finally:

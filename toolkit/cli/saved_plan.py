@@ -16,33 +16,35 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from toolkit import __version__
 from toolkit.atomic_file import check_writable, write_atomically
 from toolkit.cli import sealed_archive
 from toolkit.cli.checkout import Checkout, find_checkout
-from toolkit.cli.render.serialise import plan_document, plan_from_document
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven
+from toolkit.oci.errors import OciError
 from toolkit.operations.load import desired_of
-from toolkit.operations.plan import Planned
-from toolkit.plan.confidential import secret_looking
 from toolkit.plan.desired import Desired
-from toolkit.plan.fitting import misfits, refuse_misfits
 from toolkit.plan.model import Plan
-from toolkit.terraform.local_state import read_local_state
+from toolkit.plan.saved_plan import misfits, refuse_misfits, secret_looking
 from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
 from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
 from toolkit.terraform.root_module import RootModule, render
-from toolkit.terraform.runner import PlanFile
+from toolkit.terraform.state import read_local_state
 from toolkit.terraform.work_dir import files_for, files_of, usable, write
+
+if TYPE_CHECKING:
+    from toolkit.operations.plan import Planned
 
 KEY_VARIABLE = "TOOLKIT_PLAN_KEY"
 _SHORTEST_KEY = 16
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _MOST_NAMED = 8
 _ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
 _TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
@@ -66,6 +68,7 @@ class Origin:
 class About:
     """How the plan was made. `work_dir` is set where the state is a file in there."""
 
+    schema_version: int
     toolkit_version: str
     terraform_version: str
     providers: Mapping[str, str]
@@ -157,17 +160,17 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
             f"`{error.filename}` cannot be read: {error.strerror}",
             hint="make it readable, or name another folder with --work-dir",
         ) from error
-    about = {
-        "schema_version": _SCHEMA_VERSION,
-        "toolkit_version": __version__,
-        "terraform_version": read_contents(terraform_plan).terraform_version,
-        "providers": locked_providers(provider_lock.decode("utf-8", "replace")),
-        "work_dir": None if desired.backend else str(work_dir.path.resolve()),
-        "checkout": origin.checkout and asdict(origin.checkout),
-    }
+    about = About(
+        schema_version=_SCHEMA_VERSION,
+        toolkit_version=__version__,
+        terraform_version=read_contents(terraform_plan).terraform_version,
+        providers=locked_providers(provider_lock.decode("utf-8", "replace")),
+        work_dir=None if desired.backend else str(work_dir.path.resolve()),
+        checkout=origin.checkout,
+    )
     members = {
-        _ABOUT: _json(about),
-        _PLAN: _json(plan_document(planned.plan)),
+        _ABOUT: TypeAdapter(About).dump_json(about, indent=2),
+        _PLAN: plan_to_json(planned.plan),
         _MANIFEST: origin.manifest.encode(),
         _TERRAFORM_PLAN: terraform_plan,
         _PROVIDER_LOCK: provider_lock,
@@ -220,7 +223,10 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     if lacking:
         raise Refused("plan.unreadable", f"the plan `{path}` has no `{min(lacking)}`", hint=PLAN_AGAIN)
     about = _read_about(path, members[_ABOUT])
-    plan = plan_from_document(_loads(path, members[_PLAN]))
+    try:
+        plan = plan_from_json(members[_PLAN])
+    except ValueError as error:
+        raise Refused("plan.unreadable", f"the plan in `{path}` cannot be used: {error}", hint=PLAN_AGAIN) from error
     files = {name.removeprefix(_MODULE): content for name, content in members.items() if name.startswith(_MODULE)}
     text, desired = _read_manifest(path, members[_MANIFEST], files)
     made_of = desired.emptied() if plan.is_destroy else desired
@@ -241,24 +247,42 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     )
 
 
-def _read_about(path: Path, content: bytes) -> About:
-    document = _loads(path, content)
+_PLAN_TYPE = TypeAdapter(Plan)
+
+
+def plan_to_json(plan: Plan) -> bytes:
+    """What `plan_from_json` reads."""
+    return _PLAN_TYPE.dump_json(plan, indent=2)
+
+
+def plan_from_json(content: bytes) -> Plan:
+    """The plan that `plan_to_json` wrote. Raises ValueError for anything else, also for a key more or less."""
     try:
-        if document["schema_version"] != _SCHEMA_VERSION:
-            raise _other_version(path, str(document["toolkit_version"]))
-        found = document["checkout"]
-        about = About(
-            toolkit_version=str(document["toolkit_version"]),
-            terraform_version=str(document["terraform_version"]),
-            providers={str(name): str(version) for name, version in document["providers"].items()},
-            work_dir=None if document["work_dir"] is None else str(document["work_dir"]),
-            checkout=None if found is None else Checkout(str(found["commit"]), tuple(map(str, found["changed"]))),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Refused("plan.unreadable", f"`{path}` is not a saved plan: `{_ABOUT}` is incomplete") from error
-    if _line_of(about.toolkit_version) != _line_of(__version__):
+        plan = _PLAN_TYPE.validate_json(content, strict=True)
+    except ValidationError as error:
+        raise ValueError(_first_fault(error)) from error
+    except OciError as error:
+        raise ValueError(error.message) from error
+    if _PLAN_TYPE.dump_python(plan, mode="json") != json.loads(content):
+        raise ValueError("it does not have exactly the fields of a plan")
+    return plan
+
+
+def _read_about(path: Path, content: bytes) -> About:
+    try:
+        about = TypeAdapter(About).validate_json(content, strict=True)
+    except ValidationError as error:
+        message = f"`{path}` is not a saved plan: `{_ABOUT}`: {_first_fault(error)}"
+        raise Refused("plan.unreadable", message, hint=PLAN_AGAIN) from error
+    if about.schema_version != _SCHEMA_VERSION or _line_of(about.toolkit_version) != _line_of(__version__):
         raise _other_version(path, about.toolkit_version)
     return about
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, fault["loc"]))
+    return f"`{place}`: {fault['msg']}" if place else fault["msg"]
 
 
 def _other_version(path: Path, version: str) -> Refused:
@@ -334,6 +358,9 @@ def unpack(saved: SavedPlan, work_path: Path) -> Planned:
 
     A state that is a file does not travel: without the one that the plan was made of, Refused is raised.
     """
+    from toolkit.operations.plan import Planned
+    from toolkit.terraform.runner import PlanFile
+
     contents = read_contents(saved.terraform_plan)
     if saved.desired.backend is None and str(work_path.resolve()) != saved.about.work_dir:
         _refuse_other_state(saved, contents, work_path)
@@ -358,17 +385,6 @@ def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Pat
             f"`{work_path.resolve()}` does not have",
             hint="apply it there (--work-dir), or keep the state in S3 (`terraform.backend.s3`) and plan again",
         )
-
-
-def _loads(path: Path, content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise Refused("plan.unreadable", f"`{path}` is not a saved plan: a part of it is not JSON") from error
-
-
-def _json(document: object) -> bytes:
-    return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def _unwritable(path: Path, error: OSError) -> Refused:

@@ -25,7 +25,9 @@ from toolkit.oci.errors import CredentialUnusable, OciError
 from toolkit.oci.transport import Transport
 
 if TYPE_CHECKING:
+    from toolkit.cli.boundary import Run
     from toolkit.oci.alternatives import AlternativeSources
+    from toolkit.operations.plan import Planned
     from toolkit.operations.services import Services
     from toolkit.plan.desired import Desired, DesiredRegistry
     from toolkit.terraform.runner import TerraformRunner
@@ -50,7 +52,7 @@ class Settings:
 def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
     """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
     from toolkit.aws.ecr import EcrService
-    from toolkit.aws.leftovers import LeftoverService
+    from toolkit.aws.existing import ExistingService
     from toolkit.aws.losses import LossService
     from toolkit.operations.services import Services
     from toolkit.seed.observe import Observer
@@ -67,7 +69,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
-        leftovers=LeftoverService(session),
+        existing=ExistingService(session),
         losses=LossService(session),
         terraform=open_terraform(emit, desired, settings),
         observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),
@@ -88,6 +90,33 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         return
     with WorkDir(work_path).locked():
         yield services
+
+
+@contextmanager
+def open_planning(
+    run: Run, file: Path, settings: Settings, out: Path | None
+) -> Iterator[tuple[Desired, Services, Callable[[Planned], None]]]:
+    """What a plan of the manifest `file` needs, and a function for the finished plan.
+
+    The function shows the plan, raises when the plan must not be applied, and saves it in `out` if that is given.
+    """
+    from toolkit.cli.saved_plan import prepare, save_plan
+    from toolkit.manifest.loader import read
+    from toolkit.operations.guards import refuse_if_unsafe
+    from toolkit.operations.load import desired_of
+
+    text = read(file)
+    desired = desired_of(text, file)
+    with open_services(run.emit, desired, settings) as services:
+        origin = prepare(out, file, text, (services.work_path, settings.cache_dir)) if out else None
+
+        def finish(planned: Planned) -> None:
+            run.show_plan(planned.plan)
+            refuse_if_unsafe(planned.plan)
+            if out and origin:
+                save_plan(run.emit, out, planned, desired, origin)
+
+        yield desired, services, finish
 
 
 def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> TerraformRunner:

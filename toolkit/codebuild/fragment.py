@@ -154,16 +154,16 @@ def _values(values: Mapping[str, str]) -> str:
 
 def _program(variable: str, *names: str) -> str:
     """A variable that holds a program of awk."""
-    text = "\n".join(_text(f"{name}.awk") for name in names)
+    text = "\n".join(piece_text(f"{name}.awk") for name in names)
     return f"{variable}={shlex.quote(text)}\n"
 
 
 def _piece(name: str) -> str:
-    return _text(f"{name}.sh")
+    return piece_text(f"{name}.sh")
 
 
 @cache
-def _text(name: str) -> str:
+def piece_text(name: str) -> str:
     """A file without its comments and with half its indentation: CodeBuild takes 25,600 characters of buildspec."""
     lines = files("toolkit.codebuild").joinpath("shell", name).read_text(encoding="utf-8").split("\n")
     codes = [line for line in lines if not line.lstrip().startswith("#")]

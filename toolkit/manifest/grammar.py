@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from toolkit.manifest.tag_pattern import tag_pattern
+from toolkit.manifest.tag_pattern import check_tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
 from toolkit.manifest.terraform_grammar import check_extra_file, check_extra_files, check_provider_version
 from toolkit.oci.alternatives import Alternative
@@ -155,7 +155,7 @@ def _endpoint(text: str) -> str:
 
 
 def _tag_regex(text: str) -> str:
-    return _parsed(tag_pattern, text)
+    return _parsed(check_tag_pattern, text)
 
 
 def _version_range(text: str) -> str:

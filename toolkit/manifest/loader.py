@@ -42,7 +42,7 @@ def loads(text: str, file: str) -> Manifest:
         issue = Issue(file, error.line, "", error.message)
         raise ManifestUnusable("manifest.not_yaml", f"`{file}` is not YAML", [issue]) from error
     if document is None:
-        hint = "start from `examples/quickstart/images.yaml`"
+        hint = "write one with `toolkit init --force`"
         raise ManifestUnusable("manifest.empty", f"`{file}` is empty", hint=hint)
     findings = list(document.findings)
     manifest: Manifest | None = None
@@ -69,7 +69,7 @@ def read(path: Path) -> str:
     try:
         content = read_regular(path, MAX_BYTES + 1)
     except FileNotFoundError as error:
-        hint = "name the manifest with `--file`"
+        hint = "write one with `toolkit init`, or name it with `--file`"
         raise ManifestUnusable("manifest.not_found", f"there is no file `{path}`", hint=hint) from error
     except IsADirectoryError as error:
         hint = "name the file in it with `--file`"

@@ -1,138 +1,79 @@
-"""Regular expressions for tags that cannot hang: each step goes from all positions so far to all that it reaches.
+"""Regular expressions for tags, within bounds of time and memory that a hostile manifest cannot exceed.
 
-`re` tries one way after the other, and `(a|aa)+` has more ways through a tag of 128 characters than a run has seconds.
-There are never more than 129 positions. What needs to know which way was taken, `\\1` and the like, is refused.
+A pattern is one of Python's `re`, which has no timeout; `regex` has one and does the matching. It writes repetitions
+out when it compiles a pattern (`(a{99}){99}` takes 9,801 nodes), so those are counted first.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+import time
+import warnings
 
-_TOKEN = re.compile(
-    r"(?P<repeat>(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\}|\{,[0-9]+\})\??)|(?P<open>\((?:\?:)?)|(?P<close>\))|(?P<bar>\|)"
-    r"|(?P<edge>\\A|\\Z|[\^$])|(?P<one>\[\^?\]?(?:\\.|[^\]\\])*\]|\\[dDwWsS]|\\[^A-Za-z0-9]|[^\\])|(?P<other>\\?.)",
+import regex
+
+SECONDS = 1.0
+"""CPU time in which one pattern has to be through with all tags of a repository."""
+_MOST_PARTS = 10_000  # 10 MB, 20 ms
+
+_PART = re.compile(
+    r"(?P<open>\()|(?P<close>\))|\{(?P<least>[0-9]+)(?:,[0-9]*)?\}|(?P<zero>\{,[0-9]+\})|(?P<never>[{\s#])"
+    r"|\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.",
     re.DOTALL,
 )
-_LONGEST_TAG = 128
-
-_Step = Callable[[str, frozenset[int]], frozenset[int]]
 
 
-@dataclass(frozen=True, slots=True)
+class TooSlow(Exception):
+    """A pattern needs more than `SECONDS` for the tags that it is compared with."""
+
+
 class TagPattern:
-    """A regular expression in Python's spelling, for whole tags."""
-
-    _step: _Step
-
-    @classmethod
-    def parse(cls, text: str) -> TagPattern:
-        """Read `text`; ValueError with a sentence's predicate if that cannot be."""
-        try:
-            re.compile(text, re.ASCII)
-        except (re.error, RecursionError, OverflowError) as error:
-            why = error.msg if isinstance(error, re.error) else "it is nested too deeply"
-            raise ValueError(f"is not a regular expression: {why}") from error
-        return cls(_Reading(text).all())
-
-    def matches(self, tag: str) -> bool:
-        """Whether the whole of `tag` matches."""
-        return len(tag) in self._step(tag, frozenset((0,)))
-
-
-@lru_cache(maxsize=256)
-def tag_pattern(text: str) -> TagPattern:
-    """`TagPattern.parse`, remembered."""
-    return TagPattern.parse(text)
-
-
-class _Reading:
-    """One walk over an expression that `re` takes."""
+    """A checked pattern and the time that it has left."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = [(match.lastgroup, match[0]) for match in _TOKEN.finditer(text)]
-        self._next = 0
+        self._compiled = regex.compile(text, regex.ASCII)
+        self._seconds_left = SECONDS
 
-    def all(self) -> _Step:
-        return self._alternatives()
-
-    def _peek(self) -> str | None:
-        return self._tokens[self._next][0] if self._next < len(self._tokens) else None
-
-    def _take(self) -> tuple[str | None, str]:
-        self._next += 1
-        return self._tokens[self._next - 1]
-
-    def _alternatives(self) -> _Step:
-        steps = [self._sequence()]
-        while self._peek() == "bar":
-            self._take()
-            steps.append(self._sequence())
-        return lambda tag, at: frozenset().union(*(step(tag, at) for step in steps))
-
-    def _sequence(self) -> _Step:
-        steps = []
-        while self._peek() not in (None, "bar", "close"):
-            step = self._item()
-            if self._peek() == "repeat":
-                step = _repeated(step, self._take()[1])
-            steps.append(step)
-
-        def follow(tag: str, at: frozenset[int]) -> frozenset[int]:
-            for step in steps:
-                at = step(tag, at)
-            return at
-
-        return follow
-
-    def _item(self) -> _Step:
-        kind, text = self._take()
-        match kind:
-            case "open" if self._peek() != "repeat":
-                step = self._alternatives()
-                self._take()
-                return step
-            case "edge":
-                is_start = text in ("^", "\\A")
-                return lambda tag, at: at & {0 if is_start else len(tag)}
-            case "one":
-                one = re.compile(text, re.ASCII | re.DOTALL)
-                return lambda tag, at: frozenset(i + 1 for i in at if i < len(tag) and one.match(tag[i]))
-            case _:
-                shown = text if kind in ("other", "repeat") else f"{text}{self._tokens[self._next][1]}"
-                raise ValueError(
-                    f"has `{shown}`, and only characters, classes, groups, `|` and repetitions are known here"
-                )
+    def matches(self, tag: str) -> bool:
+        """Whether the whole of `tag` matches. Raises TooSlow once all tags together have taken too long."""
+        started = time.process_time()
+        try:
+            found = self._compiled.fullmatch(tag, timeout=self._seconds_left)
+        except TimeoutError as error:
+            raise TooSlow from error
+        self._seconds_left -= time.process_time() - started
+        if self._seconds_left <= 0:
+            raise TooSlow
+        return found is not None
 
 
-def _repeated(step: _Step, text: str) -> _Step:
-    least, most = _bounds(text)
-
-    def repeat(tag: str, at: frozenset[int]) -> frozenset[int]:
-        for _ in range(least):
-            at = step(tag, at)
-        found = at
-        for _ in range(most - least):
-            at = step(tag, at) - found
-            if not at:
-                break
-            found |= at
-        return found
-
-    return repeat
+def check_tag_pattern(text: str) -> None:
+    """Raise ValueError, with a sentence's predicate, unless `text` can be a `TagPattern`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # `[[a]`: means something else in `regex`
+            re.compile(text, re.ASCII)
+    except (re.error, FutureWarning, RecursionError, OverflowError) as error:
+        why = error.msg if isinstance(error, re.error) else error
+        raise ValueError(f"is not a regular expression: {why}") from error
+    if _count_parts(text) > _MOST_PARTS:
+        raise ValueError(f"repeats too much: with its repetitions written out it has more than {_MOST_PARTS:,} parts")
 
 
-def _bounds(text: str) -> tuple[int, int]:
-    """The least and the most; more often than there are characters makes no difference."""
-    match text[0]:
-        case "*":
-            return 0, _LONGEST_TAG + 1
-        case "+":
-            return 1, _LONGEST_TAG + 1
-        case "?":
-            return 0, 1
-    low, comma, high = text.strip("{}?").partition(",")
-    least = min(int(low or 0), _LONGEST_TAG + 1)
-    return least, min(int(high), _LONGEST_TAG + 1) if high else _LONGEST_TAG + 1 if comma else least
+def _count_parts(text: str) -> int:
+    """The characters, classes and groups of a pattern with `{n}` written out; at least as many as `regex` makes."""
+    sizes = [0]  # of each open group
+    last = 0
+    for part in _PART.finditer(text):
+        if part["never"]:  # `regex` gives these meanings of its own, such as fuzzy matching and comments
+            raise ValueError(f"has `{part[0]}`, which no tag has")
+        if part["open"]:
+            sizes.append(1)
+        elif part["least"]:
+            more = last * (max(int(part["least"]), 1) - 1)
+            sizes[-1] += more
+            last += more
+        elif not part["zero"]:
+            last = sizes.pop() if part["close"] else 1
+            sizes[-1] += last
+    return sizes[0]

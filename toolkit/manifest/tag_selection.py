@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from toolkit.manifest.grammar import TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
 from toolkit.manifest.spec import Spec
-from toolkit.manifest.tag_pattern import tag_pattern
+from toolkit.manifest.tag_pattern import TagPattern
 from toolkit.manifest.tag_versions import VersionRange, age_key, read_version
 from toolkit.oci.companions import is_companion_tag
 
@@ -34,7 +34,7 @@ class TagSelectionSpec(Spec):
     )
     regex: TagRegex | None = Field(
         None,
-        description="The whole tag as a regular expression; no look-around, no back-references.",
+        description="The whole tag as a regular expression of Python.",
         examples=[r"3\.\d+\.\d+"],
     )
     versions: VersionRangeText | None = Field(
@@ -72,26 +72,36 @@ class TagSelectionSpec(Spec):
         return self
 
     def matches(self, tag: str) -> bool:
-        """Whether `tag` is one of those described; `keep` may leave it out all the same.
+        """Whether `tag` is one of those described; `keep` may leave it out all the same. Raises TooSlow.
 
-        A tag of signatures is none: they come with their image (`signatures: keep`).
+        A tag of a signature never is: signatures come with their image (`signatures: keep`).
         """
-        if is_companion_tag(tag) or any(fnmatchcase(tag, pattern) for pattern in self.exclude):
-            return False
-        if self.glob is not None:
-            return fnmatchcase(tag, self.glob)
-        if self.regex is not None:
-            return tag_pattern(self.regex).matches(tag)
+        return self._test()(tag)
+
+    def choose(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """The tags to mirror of an upstream's, newest first. Raises TooSlow."""
+        return tuple(sorted(filter(self._test(), set(tags)), key=age_key, reverse=True)[: self.keep])
+
+    def _test(self) -> Callable[[str], bool]:
+        """What says of each tag of one repository whether it is described."""
+        pattern = TagPattern(self.regex) if self.regex is not None else None
+
+        def is_described(tag: str) -> bool:
+            if is_companion_tag(tag) or any(fnmatchcase(tag, excluded) for excluded in self.exclude):
+                return False
+            if self.glob is not None:
+                return fnmatchcase(tag, self.glob)
+            return pattern.matches(tag) if pattern is not None else self._has_version(tag)
+
+        return is_described
+
+    def _has_version(self, tag: str) -> bool:
         version = read_version(tag)
         if version is None or version.suffix is None or self.versions is None:
             return False
         has_suffix = fnmatchcase(version.suffix, self.suffix) if self.suffix else not version.suffix
         has_parts = self.parts is None or len(version.release) == self.parts
         return has_suffix and has_parts and VersionRange.parse(self.versions).has(version)
-
-    def choose(self, tags: Iterable[str]) -> tuple[str, ...]:
-        """The tags to mirror of an upstream's, newest first."""
-        return tuple(sorted(filter(self.matches, set(tags)), key=age_key, reverse=True)[: self.keep])
 
     def nearest(self, tags: Iterable[str]) -> list[str]:
         """A few of an upstream's tags that may have been meant, where none is chosen."""

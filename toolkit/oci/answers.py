@@ -23,8 +23,9 @@ from toolkit.oci.masking import cleaned
 # request limits of other registries pass in a minute.
 _SHORT_WINDOW_SECONDS = 900
 _LIMIT = re.compile(r"\s*([0-9]{1,18})\s*;\s*w=([0-9]{1,18})(?![0-9])")  # Python refuses to read thousands of digits
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^\s;,=]+\s*=\s*(?:\"[^\"]*\"|[^\s;,]*))*)")
-_RELATION = re.compile(r";\s*rel\s*=\s*\"?([^\";]*)", re.IGNORECASE)
+# Each repetition keeps what it took (`++`, `*+`), so that a hostile header costs time in proportion to its length.
+_LINK = re.compile(r'<([^<>]*+)>((?:\s*+;\s*+[^\s;,=]++\s*+=\s*+(?:"[^"]*+"|[^\s;,]*+))*+)')
+_RELATION = re.compile(r';\s*+rel\s*+=\s*+"?+([^";]*+)', re.IGNORECASE)
 _SIGN_IN_HINT = "Check the name, and sign in if the repository is private."
 _ABUSE_HINT = "Run with fewer parallel copies."
 _PULL_HINT = "Wait until the limit's window has passed, sign in, or copy from a mirror such as `public.ecr.aws`."

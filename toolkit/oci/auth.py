@@ -92,10 +92,11 @@ class Challenge:
     parameters: Mapping[str, str]
 
 
-_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_PARAMETER = re.compile(rf"\s*,?\s*({_WORD})\s*=\s*({_QUOTED}|{_WORD})")
-_SCHEME = re.compile(rf"[\s,]*({_WORD})(?=[\s,]|$)")
+# Each repetition keeps what it took (`++`, `*+`), so that a hostile header costs time in proportion to its length.
+_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]++"
+_QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_PARAMETER = re.compile(rf"\s*+,?+\s*+({_WORD})\s*+=\s*+({_QUOTED}|{_WORD})")
+_SCHEME = re.compile(rf"[\s,]*+({_WORD})(?=[\s,]|$)")
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:

@@ -87,18 +87,16 @@ class RegistryClient:
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """What `ref` points to; None when tag or repository are not there. Never a counted pull."""
-        url, scopes = self._manifest_url(ref), _pull(ref.name)
-        for _ in range(2):  # a connection that ended within the headers looks like a whole answer that lacks some
-            answer = self._send("HEAD", ref.registry, url, scopes, headers={"Accept": ACCEPT})
-            if answer.status == 404:
-                return None
-            if not answer.is_success:
-                raise refusal(answer, f"`{ref}`")
-            digest = ref.digest or _digest_header(answer.headers)
-            size = answer.headers.get("Content-Length") or ""
-            media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
-            if digest is not None and _SIZE.fullmatch(size) and media_type:
-                return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(answer.headers))
+        answer = self._send("HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
+        if answer.status == 404:
+            return None
+        if not answer.is_success:
+            raise refusal(answer, f"`{ref}`")
+        digest = ref.digest or _digest_header(answer.headers)
+        size = answer.headers.get("Content-Length") or ""
+        media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
+        if digest is not None and _SIZE.fullmatch(size) and media_type:
+            return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(answer.headers))
         raise OciError(
             f"`{answer.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
         )

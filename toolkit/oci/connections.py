@@ -1,341 +1,538 @@
-"""Connections straight to a host: kept open, lent to one request at a time.
+"""Connections to hosts, straight or through a proxy: urllib3, and what the copies of images need beyond it.
 
-urllib3 does more, of which nothing is needed here; to load it takes a fifth of a run that finds nothing to do, and each
-request twice the processor time. It stays for what goes through a proxy: see `toolkit.oci.proxied_connections`.
+urllib3 retries nothing here and follows no redirect; `toolkit.oci.transport` does both. Added to it:
+
+- A kept connection that is dead is replaced at once, and one that has been idle for a minute is not used.
+- A response that comes too slowly to ever be complete is given up.
+- A response that comes before its request has been sent is read.
+- The head of a response is bounded in size, and one that is cut off is an error.
 """
 
 from __future__ import annotations
 
-import io
+import ipaddress
+import logging
+import os
 import re
-import select
 import socket
 import ssl
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import SplitResult, quote
+from http.client import HTTPException, HTTPResponse
+from io import BufferedReader, RawIOBase
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from toolkit.oci.answers import Headers
-from toolkit.oci.connection_faults import broke, no_connection, timed_out, tls_failed, unreachable, unresolved
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    ProxySchemeUnknown,
+    SSLError,
+)
+
+from toolkit.oci.endpoints import is_loopback
 from toolkit.oci.errors import ConnectionFailed
-from toolkit.oci.http1 import AnswerHead, Content, Malformed, pass_interim, read_head, request_head
-from toolkit.oci.slow_answers import Watched
 
 Body = bytes | Iterable[bytes] | None
-_Key = tuple[str, str]  # scheme, and host with its port
+_E = TypeVar("_E", bound=BaseException)
 
-_PORTS = {"http": 80, "https": 443}
-_SENDABLE = re.compile(r"[!-~]+")
-# What `quote` leaves alone besides letters and digits: an address that is encoded already stays as it is.
-_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-# Ways to a server forget a connection that says nothing for long, AWS's after 350 s and some firewalls after a minute;
-# what is sent then goes nowhere, or is answered by a reset.
+# It logs addresses with their queries, which open signed addresses to whoever reads the log.
+logging.getLogger("urllib3").propagate = False
+
+# Networks forget a connection that is silent: AWS's load balancers after 350 seconds, some firewalls after a minute.
+# What is sent on it then gets lost, or is refused.
 _IDLE_SECONDS = 60.0
-# How long a body may get no further before it is looked whether the server has said something instead.
+# How long a request gets no further before we look whether the response has come already.
 _STALL_SECONDS = 1.0
-_LOOKS = 16
-# How zlib is told of the formats that servers send unasked.
-_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+# A response is given up when it brings less than this in five minutes of waiting. A line so slow that each of 32
+# transfers gets no more than this carries 32 KiB a second in all.
+_LEAST_PER_SECOND = 1024
+_SLOW_SECONDS = 300.0
+# All lines of a head, and of the heads of interim responses (1xx) before it.
+_LONGEST_HEAD = 256 * 1024
+# A signed address of storage has some kilobytes.
+_LONGEST_VALUE = 16 * 1024
+_INTERIM = re.compile(rb"HTTP/1\.\d 1")
+_HOSTS = 1024
+_PORTS = {"http": 80, "https": 443}
+# OpenSSL's reasons when the other side does not speak TLS at all.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 
-class Timeouts(NamedTuple):
-    """Seconds until there is a connection, and for each part of what is sent and of what is answered."""
+class Connections:
+    """Sends requests over connections that are kept; safe to share between threads.
 
-    connect: float
-    transfer: float
+    `most` is the number of connections to one host. A request waits while all of them are in use.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: int,
+        connect_timeout: float,
+        upload_timeout: float,
+        proxies: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most = most
+        self._connect_timeout = connect_timeout
+        self._settings: Any = {"clock": clock, "send_timeout": upload_timeout}
+        self._proxies = read_proxies() if proxies is None else proxies
+        self._lock = threading.RLock()
+        self._tls: ssl.SSLContext | None = None
+        self._managers: dict[str, urllib3.PoolManager] = {}
+
+    def request(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> OpenResponse:
+        """Send one request and wait for the head of its response, at most `timeout` seconds between two parts of it.
+
+        Raises ConnectionFailed.
+        """
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        proxy = proxy_for(parts, self._proxies)
+
+        def send() -> urllib3.BaseHTTPResponse:
+            manager = self._manager(proxy)
+            try:
+                return manager.urlopen(
+                    method,
+                    url,
+                    headers=dict(headers),
+                    body=body,
+                    timeout=urllib3.Timeout(connect=self._connect_timeout, read=timeout),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+            except HTTPError:
+                _close_idle(manager, url)  # the other connections to the host are likely to fail in the same way
+                raise
+
+        try:
+            try:
+                raw = send()
+            except HTTPError as error:
+                if _cause(error, _DeadConnection) is None or not (body is None or isinstance(body, bytes)):
+                    raise
+                raw = send()
+        except HTTPError as error:
+            raise connection_failed(host, error) from error
+        response = OpenResponse(host, raw)
+        for name, value in raw.headers.iteritems():
+            if len(value) > _LONGEST_VALUE:
+                response.close()
+                raise ConnectionFailed(
+                    f"`{host}` sent a header `{name[:64]}` of more than {_LONGEST_VALUE} bytes",
+                    host=host,
+                    is_temporary=False,
+                    code="oci.header_too_long",
+                )
+        return response
+
+    def _manager(self, proxy: str) -> urllib3.PoolManager:
+        with self._lock:
+            if proxy not in self._managers:
+                self._managers[proxy] = self._new_manager(proxy)
+            return self._managers[proxy]
+
+    def _new_manager(self, proxy: str) -> urllib3.PoolManager:
+        # A host's connections are opened without Nagle's algorithm through a proxy too.
+        settings: Any = {"maxsize": self._most, "block": True, "socket_options": HTTPConnection.default_socket_options}
+        if proxy:
+            parts = urlsplit(proxy)
+            user, at, address = parts.netloc.rpartition("@")
+            manager: urllib3.PoolManager = urllib3.ProxyManager(
+                f"{parts.scheme}://{address}",
+                _HOSTS,
+                proxy_headers=urllib3.make_headers(proxy_basic_auth=unquote(user)) if at else None,
+                proxy_ssl_context=self._tls_context() if parts.scheme == "https" else None,
+                **settings,
+            )
+        else:
+            manager = urllib3.PoolManager(_HOSTS, **settings)
+        pools: Any = {"http": self._new_pool, "https": self._new_secure_pool}  # urllib3 calls them, and wants no more
+        manager.pool_classes_by_scheme = pools
+        return manager
+
+    def _new_pool(self, *host: Any, **settings: Any) -> _Pool:
+        return _Pool(*host, **{**settings, **self._settings})
+
+    def _new_secure_pool(self, *host: Any, **settings: Any) -> _SecurePool:
+        return _SecurePool(*host, **{**settings, **self._settings, "ssl_context": self._tls_context()})
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Made when it is needed: to read the system's certificates takes longer than some runs."""
+        with self._lock:
+            if self._tls is None:
+                self._tls = ssl.create_default_context()
+                self._tls.set_alpn_protocols(["http/1.1"])
+            return self._tls
 
 
-class _Asked(NamedTuple):
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: Body
-    seconds: float
+class OpenResponse:
+    """A response whose body is still to be read. Whatever breaks meanwhile is a ConnectionFailed."""
 
-
-class RawAnswer(Protocol):
-    """An answer whose body is still to be read. What breaks meanwhile is a ConnectionFailed."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def headers(self) -> Headers:
-        """Its headers; those of one name in one line."""
+    def __init__(self, host: str, raw: urllib3.BaseHTTPResponse) -> None:
+        self._host = host
+        self._raw = raw
+        self.status = raw.status
+        self.headers = raw.headers
 
     @property
     def challenges(self) -> tuple[str, ...]:
         """Every `WWW-Authenticate`."""
+        return tuple(self._raw.headers.getlist("WWW-Authenticate"))
 
     def read(self, size: int) -> bytes:
         """The decoded body, or `size` bytes of it."""
+        try:
+            return self._raw.read(size, decode_content=True)
+        except HTTPError as error:
+            raise connection_failed(self._host, error) from error
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """The bytes as they were sent, `size` at a time."""
-
-    def release(self, is_whole: bool) -> None:
-        """Give the connection back; with a body left unread it is closed."""
-
-
-class Connections:
-    """Safe to share between threads. `kept` is how many of a host stay open."""
-
-    def __init__(
-        self, kept: int, tls: Callable[[], ssl.SSLContext], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._kept = kept
-        self._tls = tls
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._idle: dict[_Key, list[tuple[float, _Connection]]] = {}
-
-    def request(
-        self, method: str, parts: SplitResult, headers: Mapping[str, str], body: Body, timeouts: Timeouts
-    ) -> RawAnswer:
-        """Send one request, and wait for the head of its answer. Raises ConnectionFailed.
-
-        Sent a second time if it can be, on a new connection, where one that was kept turns out to be dead.
-        """
-        key = parts.scheme, parts.netloc.rpartition("@")[2]
-        asked = _Asked(method, _target(parts), headers, body, timeouts.transfer)
-        kept = self._lend(key)
-        if kept is not None:
-            try:
-                return self._exchange(key, kept, asked)
-            except ConnectionFailed as failure:
-                self._close_idle(key)  # what befell one is to be expected of the others
-                if isinstance(failure.__cause__, TimeoutError) or not (body is None or isinstance(body, bytes)):
-                    raise
-        return self._exchange(key, self._open(parts, key[1], timeouts.connect), asked)
-
-    def _exchange(self, key: _Key, connection: _Connection, asked: _Asked) -> RawAnswer:
-        host = key[1]
         try:
-            head = _ask(connection, asked)
-        except TimeoutError as error:
-            connection.close()
-            raise timed_out(host) from error
-        except ssl.SSLError as error:
-            connection.close()
-            raise tls_failed(host, error) from error
-        except (OSError, Malformed) as error:
-            connection.close()
-            raise broke(host) from error
-        except BaseException:  # the body's source, or an interrupt: what was sent is half a request
-            connection.close()
-            raise
-        return _DirectAnswer(host, head, connection, lambda: self._take_back(key, connection))
-
-    def _lend(self, key: _Key) -> _Connection | None:
-        while True:
-            with self._lock:
-                idle = self._idle.get(key)
-                if not idle:
-                    return None
-                since, connection = idle.pop()
-            if self._clock() - since <= _IDLE_SECONDS and not _has_something_to_read(connection.sock):
-                return connection
-            connection.close()
-
-    def _take_back(self, key: _Key, connection: _Connection) -> None:
-        with self._lock:
-            idle = self._idle.setdefault(key, [])
-            if len(idle) < self._kept:
-                idle.append((self._clock(), connection))
-                return
-        connection.close()
-
-    def _close_idle(self, key: _Key) -> None:
-        with self._lock:
-            idle = self._idle.pop(key, [])
-        for _, connection in idle:
-            connection.close()
-
-    def _open(self, parts: SplitResult, host: str, timeout: float) -> _Connection:
-        name, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        try:
-            # The name as bytes: text is looked at by the codec for international names, which takes 2 ms to load.
-            address = name.encode() if name.isascii() else name
-            plain = socket.create_connection((address, port), timeout)  # type: ignore[arg-type]  # typeshed wants text
-            says = _name(name.rstrip("."), port, parts.scheme)
-        except UnicodeError as error:
-            raise unreachable(host) from error
-        except socket.gaierror as error:
-            raise unresolved(host, error) from error
-        except TimeoutError as error:
-            raise timed_out(host) from error
-        except OSError as error:
-            raise no_connection(host, error) from error
-        sock = plain
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if parts.scheme == "https":
-                sock = self._tls().wrap_socket(plain, server_hostname=name.rstrip("."))
-        except BaseException as error:
-            plain.close()
-            if isinstance(error, TimeoutError):
-                raise timed_out(host) from error
-            if isinstance(error, ssl.SSLError):
-                raise tls_failed(host, error) from error
-            if isinstance(error, OSError):
-                raise broke(host) from error
-            raise
-        return _Connection(sock, says, self._clock)
-
-
-class _Connection:
-    """`host` is what its requests name. What has been read of it and is nobody's is in `incoming`."""
-
-    def __init__(self, sock: socket.socket, host: str, clock: Callable[[], float]) -> None:
-        self.sock = sock
-        self.host = host
-        self.watched = Watched(sock.makefile("rb", buffering=0), clock)
-        self.incoming: io.BufferedReader[Any] = io.BufferedReader(self.watched)
-
-    def has_more(self) -> bool:
-        """Whether more has come already than the answer, which is over."""
-        self.watched.end()
-        is_decrypted = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
-        return is_decrypted or bool(self.incoming.peek(1))
+            while chunk := self._raw.read(size, decode_content=False):
+                yield chunk
+        except HTTPError as error:
+            raise connection_failed(self._host, error) from error
 
     def close(self) -> None:
-        self.incoming.close()
-        self.sock.close()
+        """Give the connection back if the body has been read to its end, else close it."""
+        if not self._raw.closed:
+            self._raw.close()
+        self._raw.release_conn()
 
 
-class _DirectAnswer:
-    def __init__(self, host: str, head: AnswerHead, connection: _Connection, give_back: Callable[[], None]) -> None:
-        self._host = host
-        self._connection = connection
-        self._content = Content(connection.incoming, head)
-        self._keeps_open = head.keeps_open
-        self._give_back = give_back
-        self._is_released = False
-        self.status = head.status
-        self.headers: Headers = head
-        self.challenges = tuple(head.fields.get("www-authenticate", ()))
+class _DeadConnection(ConnectionResetError):
+    """A kept connection fails before the response to another request begins."""
 
-    def read(self, size: int) -> bytes:
-        body = self._read(size)
-        while len(body) < size and (more := self._read(size - len(body))):
-            body += more
-        bits = _WINDOW_BITS.get((self.headers.get("Content-Encoding") or "").strip().lower())
-        if bits is None or not body:
-            return body
-        decoder = zlib.decompressobj(bits)
+
+class _Connection(HTTPConnection):
+    """`send_timeout` is how long a request may get no further."""
+
+    def __init__(self, *args: Any, clock: Callable[[], float], send_timeout: float, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._clock = clock
+        self._send_timeout = send_timeout
+        self._incoming: _Incoming | None = None  # of the last response
+        self._early: _Incoming | None = None  # of one that may have begun while its request is being sent
+        self._is_kept = False
+        self._is_whole = True
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use it for another request."""
+        if not self._is_whole or self._incoming is None or _has_decrypted(self.sock):
+            return False
+        is_fresh = self._clock() - self._incoming.last_received <= _IDLE_SECONDS
+        return is_fresh and super().is_connected
+
+    def connect(self) -> None:
+        """Open it."""
+        self._is_kept, self._is_whole = False, True
+        super().connect()
+
+    def close(self) -> None:
+        """Close it; a response that is being read keeps the socket until it is closed too."""
+        if self._early is not None:
+            self._early.close()
+            self._early = None
+        super().close()
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in its own base class
+        """Wait for the head of the response."""
         try:
-            decoded = decoder.decompress(body, size)
-        except zlib.error as error:
-            raise broke(self._host) from error
-        if len(decoded) < size and not decoder.eof:
-            raise broke(self._host)
-        return decoded
+            response = super().getresponse()
+        except TimeoutError:
+            raise
+        except (OSError, HTTPException) as error:
+            if self._is_kept:
+                raise _DeadConnection from error
+            raise
+        self._is_kept = True
+        return response
 
-    def chunks(self, size: int) -> Iterator[bytes]:
-        while chunk := self._read(size):
-            yield chunk
-        self.release(is_whole=True)
+    def response_class(self, sock: Any, *, method: str | None = None) -> HTTPResponse:  # type: ignore[override]
+        """What http.client reads a response with, also a proxy's when a tunnel begins."""
+        self._incoming, self._early = self._early or _Incoming(sock, self._clock), None
+        return _Response(self._incoming, method=method)  # type: ignore[arg-type]  # it asks for `makefile` only
 
-    def _read(self, size: int) -> bytes:
-        """`size` bytes; none at the end."""
-        try:
-            return self._content.read(size)
-        except TimeoutError as error:
-            raise timed_out(self._host) from error
-        except ssl.SSLError as error:
-            raise tls_failed(self._host, error) from error
-        except (OSError, Malformed) as error:
-            raise broke(self._host) from error
-
-    def release(self, is_whole: bool) -> None:
-        if self._is_released:
+    def send(self, data: Any) -> None:
+        """Send all of `data`; BrokenPipeError, after which urllib3 reads the response, where that has come already."""
+        if self.sock is None:
+            self.connect()
+        sock = self.sock
+        if not isinstance(sock, socket.socket):  # TLS within TLS loses what it was sending at a timeout
+            super().send(data)
             return
-        self._is_released = True
-        if is_whole and self._content.is_over and self._keeps_open and not self._connection.has_more():
-            self._give_back()
-        else:
-            self._connection.close()
-
-
-def _ask(connection: _Connection, asked: _Asked) -> AnswerHead:
-    sock, body = connection.sock, asked.body
-    sock.settimeout(asked.seconds)
-    is_sent = False
-    # A server may answer and hang up before it has all of a body: its answer counts.
-    with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
-        if body is None or isinstance(body, bytes):
-            length = None if body is None else len(body)
-            head = request_head(asked.method, asked.target, connection.host, asked.headers, length)
-            sock.sendall(head + body if body else head)
-            is_sent = True
-        else:
-            sock.sendall(request_head(asked.method, asked.target, connection.host, asked.headers, None))
-            is_sent = _stream(connection, body, asked.seconds)
-    sock.settimeout(asked.seconds)
-    connection.watched.begin()
-    answer = read_head(connection.incoming, asked.method)
-    # A server that has not all of a body would take another request for the rest of it.
-    return answer if is_sent else replace(answer, keeps_open=False)
-
-
-def _stream(connection: _Connection, body: Iterable[bytes], seconds: float) -> bool:
-    """Send a body; False where the server has answered and reads no further."""
-    sock, stall = connection.sock, min(seconds, _STALL_SECONDS)
-    sock.settimeout(stall)
-    for chunk in body:
-        rest, stalled = memoryview(chunk), 0.0
+        self._is_whole = False  # a server that has not all of a request would take the next one for the rest
+        rest, stalled = memoryview(data), 0.0
         while rest:
+            sock.settimeout(_STALL_SECONDS)
             try:
                 rest, stalled = rest[sock.send(rest) :], 0.0
+            except ssl.SSLEOFError:
+                raise BrokenPipeError from None
             except TimeoutError:
-                stalled += stall
-                if _is_answered(connection, seconds):
-                    return False
-                if stalled >= seconds:
+                stalled += _STALL_SECONDS
+                if self._is_answered(sock):
+                    raise BrokenPipeError from None
+                if stalled >= self._send_timeout:
                     raise
-                sock.settimeout(stall)
-    return True
+        sock.settimeout(self.timeout)
+        self._is_whole = True
+
+    def _is_answered(self, sock: socket.socket) -> bool:
+        """Whether the response has begun or the connection has ended; interim responses (1xx) are passed over."""
+        self._early = incoming = self._early or _Incoming(sock, self._clock)
+        while True:
+            sock.settimeout(0)
+            try:
+                begun = incoming.peek()
+            except ssl.SSLWantReadError:  # no more than a TLS session's ticket has come
+                return False
+            if not begun or not _INTERIM.match(begun):
+                return bool(begun) or incoming.has_ended
+            sock.settimeout(self._send_timeout)
+            while incoming.readline().strip():
+                pass
 
 
-def _is_answered(connection: _Connection, seconds: float) -> bool:
-    """Whether an answer has begun, or the connection has ended; what comes before an answer (1xx) is passed over."""
-    sock = connection.sock
-    for _ in range(_LOOKS):  # not without end, whatever a server goes on saying
-        if not (connection.has_more() or _has_something_to_read(sock)):
-            return False
-        connection.watched.begin()
-        sock.settimeout(0)
-        try:
-            connection.incoming.peek(1)
-        except ssl.SSLWantReadError:  # it was no more than a TLS session's ticket
-            return False
-        sock.settimeout(seconds)
-        if not pass_interim(connection.incoming):
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Response(HTTPResponse):
+    def begin(self) -> None:
+        """Pass over interim responses, all of them and not 100 only; wait for no chunks where there is no body."""
+        super().begin()
+        while self.status < 200:
+            self.headers = None  # type: ignore[assignment]  # to http.client: the head is still to be read
+            super().begin()
+        if self.chunked and self.status in (204, 304):
+            self.chunked, self.will_close = False, True
+
+
+class _Incoming(BufferedReader):
+    """The bytes of one response, for http.client. Stricter than what that makes of a socket itself."""
+
+    def __init__(self, sock: Any, clock: Callable[[], float]) -> None:
+        self._watched = Watched(sock.makefile("rb", buffering=0), clock)
+        self._head = 0
+        super().__init__(self._watched)
+
+    @property
+    def last_received(self) -> float:
+        """When the last bytes came."""
+        return self._watched.last_received
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._watched.has_ended
+
+    def makefile(self, mode: str) -> _Incoming:
+        """Itself; http.client asks a socket for this."""
+        return self
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A line of a head, a chunk's length, or a trailer."""
+        line = super().readline(size)
+        self._head += len(line)
+        if not line:
+            raise ConnectionResetError("the connection ended within a head")
+        if self._head > _LONGEST_HEAD:
+            raise HTTPException("a head without end")
+        return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """A part of the body."""
+        if size is None or size < 0:  # of a chunk with a negative length http.client would read what comes, for ever
+            raise HTTPException("a body of no size")
+        self._head = 0
+        return super().read(size)
+
+
+class Watched(RawIOBase):
+    """Reads `raw`; raises TimeoutError when that has brought next to nothing in five minutes of waiting.
+
+    Only the time in which nothing had come yet counts: bytes wait for a reader who is slow because of a rate limit or a
+    slow destination. The wait for the first bytes is not counted: a registry may take minutes to store a large blob.
+    """
+
+    def __init__(self, raw: RawIOBase, clock: Callable[[], float]) -> None:
+        self._raw = raw
+        self._clock = clock
+        self._waited = 0.0
+        self._received = 0
+        self._has_begun = False
+        self.last_received = clock()
+        self.has_ended = False
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """What comes next, as soon as it does."""
+        began = self._clock()
+        count = self._raw.readinto(buffer)
+        self.last_received = self._clock()
+        self.has_ended = count == 0
+        if self._has_begun:
+            self._waited += self.last_received - began
+            self._received += count or 0
+        self._has_begun = self._has_begun or bool(count)
+        if self._waited >= _SLOW_SECONDS:
+            if self._received < _LEAST_PER_SECOND * self._waited:
+                raise TimeoutError
+            self._waited, self._received = 0.0, 0
+        return count
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._raw.close()
+        super().close()
+
+
+def _has_decrypted(sock: Any) -> bool:
+    """Whether TLS holds bytes that nobody asked for, which a look at the socket does not show."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def _close_idle(manager: urllib3.PoolManager, url: str) -> None:
+    """Close the connections to the host of `url` that no request uses."""
+    try:
+        idle = manager.connection_from_url(url).pool
+    except HTTPError:
+        return
+    if idle is not None:
+        with idle.mutex:
+            for connection in filter(None, idle.queue):
+                connection.close()
+
+
+def connection_failed(host: str, error: HTTPError) -> ConnectionFailed:
+    """What urllib3 raised for a request to `host`, in our words.
+
+    Its own are not passed on: they quote addresses, and those of storage carry signatures.
+    """
+
+    def failed(message: str, **details: Any) -> ConnectionFailed:
+        return ConnectionFailed(message, host=host, **details)
+
+    tls = _cause(error, ssl.SSLError)
+    if isinstance(error, ProxySchemeUnknown):
+        return failed(
+            f"the proxy between here and `{host}` is of a kind that is not supported",
+            is_temporary=False,
+            hint="Name an HTTP proxy in `HTTPS_PROXY`, or exempt the host in `NO_PROXY`.",
+        )
+    if isinstance(error, ProxyError) and not isinstance(
+        error.original_error, ConnectionError | HTTPException | TimeoutError
+    ):
+        return failed(
+            f"no connection to `{host}` through the proxy",
+            reason="proxy failed",
+            hint="Check `HTTPS_PROXY` and `NO_PROXY`.",
+        )
+    if isinstance(error, SSLError) and isinstance(tls, ssl.SSLCertVerificationError):
+        return failed(
+            f"the certificate of `{host}` is not trusted: {tls.verify_message}",
+            is_temporary=False,
+            code="oci.certificate_untrusted",
+            hint="Name your organisation's CA bundle in `SSL_CERT_FILE`.",
+        )
+    if isinstance(error, SSLError) and tls is not None and tls.reason in _NOT_TLS:
+        return failed(
+            f"`{host}` does not speak TLS",
+            is_temporary=False,
+            hint=f"Set its endpoint to `http://{host}` if plain HTTP is meant.",
+        )
+    if isinstance(error, SSLError):
+        return failed(f"the secure connection to `{host}` broke", reason="TLS failed")
+    if isinstance(error, LocationValueError):
+        return failed(f"`{host}` is no host that can be reached", is_temporary=False)
+    if isinstance(error, NameResolutionError):
+        resolver = _cause(error, socket.gaierror)
+        return failed(
+            f"the name `{host}` cannot be resolved",
+            reason="name not resolved",
+            is_temporary=resolver is not None and resolver.errno == socket.EAI_AGAIN,
+        )
+    if isinstance(error, NewConnectionError):
+        cause = _cause(error, OSError)
+        why = f": {os.strerror(cause.errno)}" if cause is not None and cause.errno else ""
+        return failed(f"no connection to `{host}`{why}", reason="no connection")
+    if _cause(error, TimeoutError):
+        return failed(f"`{host}` did not answer in time", reason="timed out")
+    return failed(f"the connection to `{host}` broke", reason="connection broke")
+
+
+def _cause(error: BaseException, kind: type[_E]) -> _E | None:
+    """The first error of `kind` that `error` came from."""
+    seen: list[BaseException | None] = [error]
+    while seen:
+        found = seen.pop(0)
+        if isinstance(found, kind):
+            return found
+        if found is not None:
+            seen += [argument for argument in found.args if isinstance(argument, BaseException)]
+            seen += [found.__cause__, found.__context__]
+    return None
+
+
+def read_proxies() -> Mapping[str, str]:
+    """The proxies that the environment names, by scheme or as `all`, and the exemptions as `no`."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies_environment  # noqa: PLC0415  takes 10 ms to load, which few runs need
+
+    return getproxies_environment()
+
+
+def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:
+    """The proxy's URL for a request to `parts`, empty for none; never one for loopback."""
+    host = (parts.hostname or "").lower()
+    if is_loopback(host) or _is_exempt(host, parts.port or _PORTS.get(parts.scheme), proxies.get("no", "")):
+        return ""
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+
+
+def _is_exempt(host: str, port: int | None, exemptions: str) -> bool:
+    """Whether a comma-separated list has the host, a domain or a network above it, or `*`.
+
+    An entry may carry a port, and an IPv6 address brackets.
+    """
+    for entry in exemptions.lower().replace(",", " ").split():
+        name, colon, end = entry.rpartition(":")
+        if not colon or not end.isdecimal() or (":" in name and not name.endswith("]")):
+            name, end = entry, str(port)
+        name = name.removeprefix("[").removesuffix("]").removeprefix("*").removeprefix(".")
+        if entry == "*" or (name and end == str(port) and (f".{host}".endswith(f".{name}") or _has(name, host))):
             return True
     return False
 
 
-def _target(parts: SplitResult) -> str:
-    """What the request asks for, encoded where the address is not."""
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return target if _SENDABLE.fullmatch(target) else quote(target, safe=_PRINTABLE)
-
-
-def _name(host: str, port: int, scheme: str) -> str:
-    """What a request says that it is for."""
-    name = host if host.isascii() else host.encode("idna").decode()
-    name = f"[{name}]" if ":" in name else name
-    return name if port == _PORTS[scheme] else f"{name}:{port}"
-
-
-def _has_something_to_read(sock: socket.socket) -> bool:
-    """Also the server's end of the connection; one that is idle has nothing else."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+def _has(network: str, host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False

@@ -7,6 +7,7 @@ target because something else is. Every error names its side.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -129,14 +130,6 @@ class CopyError(OciError):
         return isinstance(self.cause, (ConnectionFailed, RegistryError)) and self.cause.is_temporary
 
 
-class Lookup(Enum):
-    """How to find out whether a repository has a blob already."""
-
-    NOT = "not"  # it is new
-    BY_HEAD = "head"
-    BY_MOUNT = "mount"  # from itself: one request says so or opens the upload, where `mounts_from_itself`
-
-
 class BlobFate(Enum):
     """How a blob came to be where it is wanted."""
 
@@ -156,6 +149,8 @@ class CopyEngine:
         self._target = target
         self._cache = cache
         self._ahead: dict[Reference, Future[ManifestHead | None]] = {}
+        self._lock = threading.Lock()
+        self._mounts_from_itself: dict[str, bool] = {}
 
     def look_ahead(self, destinations: Iterable[Reference], ask: Ask) -> None:
         """Have `ask` look at these tags now; what was found is good until the copy of a request begins with it."""
@@ -209,43 +204,61 @@ class CopyEngine:
             check_platform(content, request.subset.platforms or ())
 
     def begin_blob(
-        self, request: CopyRequest, blob: Descriptor, lookup: Lookup, mount_from: Repository | None
+        self, request: CopyRequest, blob: Descriptor, mount_from: Repository | None = None
     ) -> BlobFate | Upload:
-        """Have `blob` at the destination without moving it, or a session in which to send it."""
+        """Have `blob` at the destination without moving it, or a session in which to send it.
+
+        Whether the repository has it already says a HEAD, or a mount from itself, which opens the session too.
+        """
         repository = request.destination.name
+        itself = None
         with _at("destination", request.key):
-            if lookup is Lookup.BY_HEAD and _if_allowed(lambda: self._target.has_blob(repository, blob.digest)):
-                return BlobFate.PRESENT
-            itself = repository if lookup is Lookup.BY_MOUNT else None
+            if not request.destination_is_new:
+                if self._mounts_from_itself.get(repository.registry):
+                    itself = repository
+                elif _if_allowed(lambda: self._target.has_blob(repository, blob.digest)):
+                    return BlobFate.PRESENT
             upload = self._begin_upload(repository, blob.digest, mount_from or itself)
         if upload is not None:
             return upload
         return BlobFate.MOUNTED if mount_from else BlobFate.PRESENT
 
-    def mounts_from_itself(self, repository: Repository, blob: Descriptor) -> bool:
-        """Whether `repository`, which has `blob`, says so when asked to mount it from itself.
+    def move_blob(self, request: CopyRequest, blob: Descriptor, watch: Watch, upload: Upload | None = None) -> BlobFate:
+        """Stream `blob` into `upload`, or into a session of its own if it is not there yet.
 
-        docker-registry does; ECR does not unless its account says so and a manifest refers to the blob. Nobody may rely
-        on the blob yet: docker-registry empties its link for a moment, to write the same again.
+        The last chunk leaves only when size and digest are right.
         """
-        with suppress(OciError):  # an optimisation: what cannot be found out is not relied on
-            upload = self._target.begin_upload(repository, blob.digest, repository)
-            if upload is None:
-                return True
-            self._target.cancel_upload(upload)
-        return False
-
-    def send_blob(self, request: CopyRequest, blob: Descriptor, upload: Upload, watch: Watch) -> None:
-        """Stream `blob` into `upload`. The last chunk leaves only when size and digest are right."""
+        session = upload or self.begin_blob(request, blob)
+        if isinstance(session, BlobFate):
+            return session
         faults: list[CopyError] = []
         with closing(self._checked_download(request, blob, watch, faults)) as chunks:
             try:
-                self._target.put_blob(upload, blob, chunks)
+                self._target.put_blob(session, blob, chunks)
             except OciError as error:
                 if not faults:
                     raise CopyError("destination", request.key, error) from error
-                self._target.cancel_upload(upload)
+                self._target.cancel_upload(session)
                 raise faults[0] from error
+        if not request.destination_is_new:
+            self._try_mount_from_itself(request.destination.name, blob)
+        return BlobFate.MOVED
+
+    def _try_mount_from_itself(self, repository: Repository, blob: Descriptor) -> None:
+        """Find out, once for each registry, whether a mount from itself tells that a repository has `blob`, as it has.
+
+        docker-registry says so; ECR does not unless its account says so and a manifest refers to the blob. This comes
+        before a document may refer to the blob: docker-registry writes its link anew, and for a moment it is empty.
+        """
+        with self._lock:
+            if repository.registry in self._mounts_from_itself:
+                return
+            self._mounts_from_itself[repository.registry] = False
+        with suppress(OciError):  # an optimisation: what cannot be found out is not relied on
+            upload = self._target.begin_upload(repository, blob.digest, repository)
+            self._mounts_from_itself[repository.registry] = upload is None
+            if upload is not None:
+                self._target.cancel_upload(upload)
 
     def has_child(self, request: CopyRequest, digest: Digest) -> bool:
         """Whether the destination has a document; also False where it may not be looked at."""

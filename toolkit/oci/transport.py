@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,15 +18,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from toolkit.oci.answers import Answer, refusal
-from toolkit.oci.connections import Body, Connections, RawAnswer, Timeouts
 from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.masking import cleaned
-from toolkit.oci.proxies import proxy_for, read_proxies
 
 if TYPE_CHECKING:
-    from toolkit.oci.proxied_connections import ProxiedConnections
+    from toolkit.oci.connections import Body, Connections, OpenResponse
 
 CHUNK_BYTES = 256 * 1024
 
@@ -45,19 +42,17 @@ OnRetry = Callable[[str, str, int, float], None]
 class _Response:
     """A response whose body is still to be read."""
 
-    raw: RawAnswer
+    raw: OpenResponse
     method: str
     host: str
 
     def read(self) -> Answer:
         """The whole of it; the connection is free for the next request, or closed if that cannot be."""
-        is_whole = False
         try:
             body = self.raw.read(_LONGEST_BODY + 1)
-            is_whole = len(body) <= _LONGEST_BODY
         finally:
-            self.raw.release(is_whole)
-        if not is_whole:
+            self.raw.close()
+        if len(body) > _LONGEST_BODY:
             raise ConnectionFailed(
                 f"`{self.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
                 host=self.host,
@@ -90,14 +85,15 @@ class Transport:
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self._timeout = Timeouts(connect_timeout, read_timeout)
+        self._connect_timeout = connect_timeout
+        self._timeout = read_timeout
         # A registry may take minutes to store a large blob before it answers.
-        self._upload_timeout = Timeouts(connect_timeout, upload_timeout)
+        self._upload_timeout = upload_timeout
         self._attempts = attempts
         self._longest_pause = longest_pause
         self._on_retry = on_retry
         self._user_agent = user_agent
-        self._proxies = dict(read_proxies() if proxies is None else proxies)
+        self._proxies = proxies
         self._sleep = sleep
         self._clock = clock
         self._wall_clock = wall_clock
@@ -105,10 +101,7 @@ class Transport:
         self._pool_size = pool_size
         self._limits = HostLimits(pool_size)
         self._lock = threading.Lock()
-        self._tls_lock = threading.Lock()
-        self._tls: ssl.SSLContext | None = None
-        self._direct = Connections(pool_size, self._tls_context, clock)
-        self._proxied: dict[str, ProxiedConnections] = {}
+        self._connections: Connections | None = None
         self._pauses: dict[str, float] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
@@ -134,7 +127,7 @@ class Transport:
                     found.append(response)
                     stack.push(turn.pop_all())
                     # A body read to its end will have given its connection back already.
-                    stack.callback(response.raw.release, is_whole=False)
+                    stack.callback(response.raw.close)
                 return Answer("GET", response.host, response.raw.status, response.raw.headers)
 
             answer = self._persist(url, ask)
@@ -151,7 +144,7 @@ class Transport:
         """One attempt, whatever comes of it."""
         return self._ask(method, url, headers, None, self._timeout)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: Timeouts) -> Answer:
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> Answer:
         """One attempt, as soon as its host takes it."""
         with self._limits.turn(_host(url), "read" if method in ("GET", "HEAD") else "write") as tell:
             answer = self._exchange(method, url, headers, body, timeout).read()
@@ -180,14 +173,14 @@ class Transport:
                     self._sleep(seconds)
             attempt += 1
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: Timeouts) -> _Response:
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> _Response:
         """One request and the redirects that follow from it."""
         sent = {"User-Agent": self._user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
             parts = _split(url)
             host = _host(url)
             self._await_pause(host)
-            raw = self._connections(parts).request(method, parts, sent, body, timeout)
+            raw = self._opened().request(method, url, sent, body, timeout)
             location = raw.headers.get("Location")
             if method not in ("GET", "HEAD") or raw.status not in _REDIRECTS or not location:
                 return _Response(raw, method, host)
@@ -197,24 +190,20 @@ class Transport:
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
         raise ConnectionFailed(f"`{host}` redirects without end", host=host, is_temporary=False)
 
-    def _connections(self, parts: SplitResult) -> Connections | ProxiedConnections:
-        proxy = proxy_for(parts, self._proxies)
-        if not proxy:
-            return self._direct
-        from toolkit.oci.proxied_connections import ProxiedConnections  # noqa: PLC0415  urllib3 takes long to load
+    def _opened(self) -> Connections:
+        from toolkit.oci.connections import Connections  # noqa: PLC0415  urllib3 takes 40 ms to load
 
         with self._lock:
-            if proxy not in self._proxied:
-                self._proxied[proxy] = ProxiedConnections(proxy, self._pool_size, self._tls_context)
-            return self._proxied[proxy]
-
-    def _tls_context(self) -> ssl.SSLContext:
-        """Not before it is needed: reading the system's certificates takes longer than some runs."""
-        with self._tls_lock:
-            if self._tls is None:
-                self._tls = ssl.create_default_context()
-                self._tls.set_alpn_protocols(["http/1.1"])
-            return self._tls
+            if self._connections is None:
+                self._connections = Connections(
+                    # A thread has a stream, a write and a read open at the same time, maybe all at one host.
+                    most=3 * self._pool_size,
+                    connect_timeout=self._connect_timeout,
+                    upload_timeout=self._upload_timeout,
+                    proxies=self._proxies,
+                    clock=self._clock,
+                )
+            return self._connections
 
     def _await_pause(self, host: str) -> None:
         # Again after each pause: another answer may have made it longer meanwhile.
@@ -231,7 +220,7 @@ class Transport:
 
         If so, each request to that host waits by itself from now on.
         """
-        asked = _retry_after(answer.headers.get("Retry-After"), self._wall_clock())
+        asked = read_retry_after(answer.headers.get("Retry-After"), self._wall_clock())
         seconds = min(asked, self._longest_pause) if asked else self._back_off(attempt)
         is_for_all = answer.status == 429 or asked > 0
         if is_for_all:
@@ -257,7 +246,7 @@ def _is_worth_repeating(answer: Answer) -> bool:
     return answer.status in TEMPORARY_STATUSES or "UNAVAILABLE" in error.error_codes
 
 
-def _retry_after(text: str | None, now: float) -> float:
+def read_retry_after(text: str | None, now: float) -> float:
     """Seconds from a `Retry-After` in either of its forms; 0 where it asks for none that are still to come."""
     if not text:
         return 0.0

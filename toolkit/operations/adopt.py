@@ -28,14 +28,14 @@ from toolkit.plan.adoption import (
     tag_refusals,
 )
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, ownership_tags
-from toolkit.plan.existing import (
+from toolkit.plan.model import Adopted, InfraChange, Notice, Refusal
+from toolkit.plan.observed import (
     LIFECYCLE_POLICY,
     REPOSITORY_POLICY,
     WEBHOOK,
     ExistingRepository,
     ExistingResource,
 )
-from toolkit.plan.model import Adopted, InfraChange, Notice, Refusal
 from toolkit.plan.repository_policy import wanted_statements
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.root_module import (
@@ -188,12 +188,12 @@ def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | No
     """What AWS has of each, asked side by side; projects all at once."""
     look_ups: Mapping[str, Callable[[str], Existing | None]] = {
         _REPOSITORY: services.ecr.repository,
-        _ROLE: services.leftovers.role,
-        _LOG_GROUP: services.leftovers.log_group,
+        _ROLE: services.existing.role,
+        _LOG_GROUP: services.existing.log_group,
     }
     names = [thing.itself.id for thing in things if thing.what == _PROJECT]
     with asking(AWS_LOOK_UPS) as pool:
-        projects = pool.ask(lambda: services.leftovers.projects(names) if names else {})
+        projects = pool.ask(lambda: services.existing.projects(names) if names else {})
         others = [
             None if thing.what == _PROJECT else pool.ask(partial(look_ups[thing.what], thing.itself.id))
             for thing in things

@@ -12,19 +12,16 @@ from toolkit.oci.companions import referrers_tag
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.reference import Reference
 from toolkit.operations.guards import find_account, refuse_if_unsafe
-from toolkit.operations.leaving import Kind
+from toolkit.operations.orphans import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.plan import Planned, plan
-from toolkit.operations.services import Services, open_run
-from toolkit.operations.steps import step
+from toolkit.operations.plan import Planned, plan_manifest
+from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
-from toolkit.plan.fitting import refuse_misfits
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
-from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan
-from toolkit.plan.resuming import resume
+from toolkit.plan.saved_plan import refuse_misfits, resume
 from toolkit.report import Report
 from toolkit.seed.observe import read_budgets
 from toolkit.seed.requests import requests_for
@@ -56,7 +53,7 @@ def apply(
     then the error is raised. The caller holds the working directory's lock.
     """
     started = services.clock()
-    planned = plan(
+    planned = plan_manifest(
         desired,
         services,
         allows_destroy=allows_destroy,
@@ -88,49 +85,49 @@ def apply_saved(
     budgets are read again, and judged by `on_budget`, or else as the plan says.
     """
     started = services.clock()
-    made = planned.plan
-    _refuse_other_place(made, find_account(desired, services))
-    made = resume(made, _tags_now(made, services))
-    made, budgets = _sources_now(made, services)
-    made = judge_plan(made, budgets, on_budget or made.on_budget)
-    review(made)
-    refuse_if_unsafe(made)
+    plan = planned.plan
+    _refuse_other_place(plan, find_account(desired, services))
+    plan = resume(plan, _tags_now(plan, services))
+    plan, budgets = _sources_now(plan, services)
+    plan = judge_plan(plan, budgets, on_budget or plan.on_budget)
+    review(plan)
+    refuse_if_unsafe(plan)
     with step(services.emit, "terraform init"):
         services.terraform.init(planned.plan_file.work_dir, keeps_lock=True)
     with step(services.emit, "terraform show"):
-        _refuse_other_infra(desired, made, planned.plan_file, services)
-    if made.infra_changes and _is_done_already(made, planned.plan_file, services):
+        _refuse_other_infra(desired, plan, planned.plan_file, services)
+    if plan.infra_changes and _is_done_already(plan, planned.plan_file, services):
         # Whatever is there by now under the names that went is somebody else's.
-        made = replace(made, infra_changes=(), losses=())
-    carry_out(replace(planned, plan=made), services, publish=publish, started=started, was_saved=True)
+        plan = replace(plan, infra_changes=(), losses=())
+    carry_out(replace(planned, plan=plan), services, publish=publish, started=started, was_saved=True)
 
 
-def _refuse_other_place(made: Plan, account: Account) -> None:
-    if account.region != made.account.region:
+def _refuse_other_place(plan: Plan, account: Account) -> None:
+    if account.region != plan.account.region:
         raise Refused(
             "plan.other_region",
-            f"the plan is for the region `{made.account.region}`, this run for `{account.region}`",
+            f"the plan is for the region `{plan.account.region}`, this run for `{account.region}`",
             hint=PLAN_AGAIN,
         )
-    if account != made.account:
+    if account != plan.account:
         raise Refused(
             "plan.other_account",
-            f"the plan is for `{made.account.registry_host}`, these credentials are for `{account.registry_host}`",
+            f"the plan is for `{plan.account.registry_host}`, these credentials are for `{account.registry_host}`",
             hint="switch the profile or role, or plan again",
         )
 
 
-def _sources_now(made: Plan, services: Services) -> tuple[Plan, Mapping[str, PullBudget]]:
-    """`made` with a refusal of each copy whose digest nobody has any more, and what is left of pulls, by registry.
+def _sources_now(plan: Plan, services: Services) -> tuple[Plan, Mapping[str, PullBudget]]:
+    """`plan` with a refusal of each copy whose digest nobody has any more, and what is left of pulls, by registry.
 
     An index of referrers that was composed is in no registry under its digest: it is composed again.
     """
     asked: dict[Reference, list[Seed]] = defaultdict(list)
-    for seed in made.pending_seeds:
+    for seed in plan.pending_seeds:
         if seed.source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
             asked[seed.source.name.with_digest(seed.source.digest)].append(seed)
     if not asked:
-        return made, {}
+        return plan, {}
     with services.observer.heads(asked) as heads:
         found = {source: head.result() for source, head in heads.items()}
     lost = [
@@ -142,8 +139,8 @@ def _sources_now(made: Plan, services: Services) -> tuple[Plan, Mapping[str, Pul
     elsewhere = services.observer.alternatives(lost) if lost else {}
     gone = {seed.key: _gone(seed) for seed in lost if seed.key not in elsewhere}
     budgets = {budget.registry: budget for budget in read_budgets(found.items())}
-    left = tuple(seed for seed in made.seeds if seed.key not in gone)
-    return replace(made, seeds=left, refusals=(*made.refusals, *gone.values())), budgets
+    left = tuple(seed for seed in plan.seeds if seed.key not in gone)
+    return replace(plan, seeds=left, refusals=(*plan.refusals, *gone.values())), budgets
 
 
 def _gone(seed: Seed) -> Refusal:
@@ -155,25 +152,25 @@ def _gone(seed: Seed) -> Refusal:
     )
 
 
-def _refuse_other_infra(desired: Desired, made: Plan, plan_file: PlanFile, services: Services) -> None:
+def _refuse_other_infra(desired: Desired, plan: Plan, plan_file: PlanFile, services: Services) -> None:
     """Raise Refused unless Terraform's plan does what ours says, with the values of the manifest."""
     shown = services.terraform.show(plan_file)
-    differences = [*change_misfits(shown, made.infra_changes), *variable_misfits(shown, desired.extra_files)]
+    differences = [*change_misfits(shown, plan.infra_changes), *variable_misfits(shown, desired.extra_files)]
     # What a reviewer was shown of attributes and rights is told anew, and has to be the same.
-    bare = [replace(change, changes=(), replace_because=(), grants=()) for change in made.infra_changes]
+    bare = [replace(change, changes=(), replace_because=(), grants=()) for change in plan.infra_changes]
     told = with_creation_rights(desired, with_attributes(bare, shown) if needs_attributes(bare) else bare)
     differences += [
         f"the plan does not say truly what Terraform changes of `{change.address}`"
-        for change, was in zip(told, made.infra_changes, strict=True)
+        for change, was in zip(told, plan.infra_changes, strict=True)
         if change != was
     ]
     refuse_misfits("the plan", differences)
 
 
-def _is_done_already(made: Plan, plan_file: PlanFile, services: Services) -> bool:
+def _is_done_already(plan: Plan, plan_file: PlanFile, services: Services) -> bool:
     """Whether an earlier run has done Terraform's part. Raises PlanStale where its state has moved on otherwise."""
     moved = _state_moved(plan_file, services)
-    if moved and not _is_applied(Planned(made, plan_file), services):
+    if moved and not _is_applied(Planned(plan, plan_file), services):
         raise moved
     return bool(moved)
 
@@ -190,10 +187,10 @@ def _state_moved(plan_file: PlanFile, services: Services) -> PlanStale | None:
     return PlanStale("plan.stale", message, hint=PLAN_AGAIN)
 
 
-def _tags_now(made: Plan, services: Services) -> Mapping[str, DestinationImage]:
+def _tags_now(plan: Plan, services: Services) -> Mapping[str, DestinationImage]:
     """By key, what ECR has under the plan's tags."""
     tags: dict[str, list[str]] = defaultdict(list)
-    for seed in made.seeds:
+    for seed in plan.seeds:
         tags[seed.repository].append(seed.tag)
     return {
         f"{repository}:{tag}": DestinationImage(image.digest, *(read_provenance(image.raw) or ()))
@@ -209,21 +206,21 @@ def carry_out(
 
     `was_saved` says that the plan comes from an earlier run, so that it may have been applied before.
     """
-    made = planned.plan
+    plan = planned.plan
     waiting: dict[str, list[Seed]] = defaultdict(list)
-    for seed in made.pending_seeds:
+    for seed in plan.pending_seeds:
         waiting[seed.repository].append(seed)
     done: list[InfraChange] = []
     outputs: Mapping[str, object] = {}
     failure: BaseException | None = None
     has_infra = False
-    to_come = _repositories_to_come(made)
+    to_come = _repositories_to_come(plan)
 
-    with step(services.emit, "seed", total=len(made.pending_seeds)), open_run(made, services) as run:
+    with step(services.emit, "seed", total=len(plan.pending_seeds)), open_run(plan, services) as run:
 
         def start(repository: str) -> None:
             seeds = waiting.pop(repository, [])
-            run.submit(requests_for(seeds, made.account.registry_host, new_repositories=to_come))
+            run.submit(requests_for(seeds, plan.account.registry_host, new_repositories=to_come))
 
         def resource_done(change: InfraChange) -> None:
             done.append(change)
@@ -232,11 +229,11 @@ def carry_out(
 
         try:
             # A tag may move only once its repository is mutable.
-            changing = {change.name for change in made.infra_changes if change.is_of_repository}
+            changing = {change.name for change in plan.infra_changes if change.is_of_repository}
             for repository in sorted(set(waiting) - changing):
                 start(repository)
             _empty_doomed(planned, services)
-            if made.infra_changes:
+            if plan.infra_changes:
                 with step(services.emit, "terraform apply"):
                     try:
                         outputs = services.terraform.apply(planned.plan_file, on_resource=resource_done)
@@ -256,16 +253,16 @@ def carry_out(
             failure = interrupt or error
 
     # A saved plan never copies what it left out (--keep-going).
-    can_resume = not was_saved or (has_infra and not made.refusals and not _replaces(made))
+    can_resume = not was_saved or (has_infra and not plan.refusals and not _replaces(plan))
     if isinstance(failure, Interrupted | KeyboardInterrupt) and not can_resume:
         code = failure.code if isinstance(failure, Interrupted) else "interrupted"
         failure = Interrupted(code, str(failure) or "the run was interrupted", hint=PLAN_AGAIN)
     report = Report(
-        outcomes=settle(made, outcomes, services.ecr),
+        outcomes=settle(plan, outcomes, services.ecr),
         seconds=round(services.clock() - started, 3),
         infra_changes=tuple(done),
         outputs=outputs,
-        plan=made,
+        plan=plan,
         can_resume=can_resume,
     )
     publish(report)
@@ -289,9 +286,9 @@ def _empty_doomed(planned: Planned, services: Services) -> None:
         services.losses.empty(doomed)
 
 
-def _replaces(made: Plan) -> bool:
+def _replaces(plan: Plan) -> bool:
     """Whether a repository goes and comes again: its tags are not held against the plan, so it is done only once."""
-    return not doomed_repositories(made.infra_changes).isdisjoint(seed.repository for seed in made.seeds)
+    return not doomed_repositories(plan.infra_changes).isdisjoint(seed.repository for seed in plan.seeds)
 
 
 def _is_applied(planned: Planned, services: Services) -> bool:
@@ -303,9 +300,9 @@ def _is_applied(planned: Planned, services: Services) -> bool:
     return True
 
 
-def _repositories_to_come(made: Plan) -> frozenset[str]:
+def _repositories_to_come(plan: Plan) -> frozenset[str]:
     return frozenset(
         change.name
-        for change in made.infra_changes
+        for change in plan.infra_changes
         if change.is_of_repository and change.action in (InfraAction.CREATE, InfraAction.REPLACE)
     )

@@ -46,9 +46,9 @@ def refuse_other_place(state: State, account: Account) -> None:
             )
 
 
-def refuse_if_unsafe(made: Plan) -> None:
+def refuse_if_unsafe(plan: Plan) -> None:
     """Raise for a plan that must not be applied: AccessDenied where credentials are the matter, else Refused."""
-    refusals = made.blocking_refusals
+    refusals = plan.blocking_refusals
     if not refusals:
         return
     first = refusals[0]
@@ -59,6 +59,6 @@ def refuse_if_unsafe(made: Plan) -> None:
         raise kind(first.code, first.message, hint=hint)
     raise kind(
         first.code,
-        f"the plan is refused for {len(refusals)} reasons, all listed above; nothing was changed",
+        f"the plan is refused for {len(refusals)} reasons, which it lists; nothing was changed",
         hint="mend them and plan again" + (", or say --keep-going to do all the rest" if of_images else ""),
     )

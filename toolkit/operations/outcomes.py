@@ -44,26 +44,26 @@ def finish(
         return run.wait(), interrupt
 
 
-def settle(made: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedOutcome, ...]:
+def settle(plan: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedOutcome, ...]:
     """One outcome for each seed of the plan, in its order.
 
     `outcomes` are the seeder's; what it was never given was not reached. What it says it copied is read back by ECR's
     own API, and a tag that does not point where it must is a failure. The images that the plan refuses come last.
     """
     by_key = {outcome.key: outcome for outcome in outcomes}
-    there = _read_back(made, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
-    settled = [_settle_one(seed, made, by_key.get(seed.key), there) for seed in made.seeds]
-    return (*settled, *(_refused(refusal, made) for refusal in made.refusals))
+    there = _read_back(plan, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
+    settled = [_settle_one(seed, plan, by_key.get(seed.key), there) for seed in plan.seeds]
+    return (*settled, *(_refused(refusal, plan) for refusal in plan.refusals))
 
 
-def _refused(refusal: Refusal, made: Plan) -> SeedOutcome:
+def _refused(refusal: Refusal, plan: Plan) -> SeedOutcome:
     """An image that a plan which keeps going has left out."""
     key = refusal.image or ""
     return SeedOutcome(
         key=key,
         status=SeedStatus.FAILED,
         source=refusal.source or "",
-        destination=f"{made.account.registry_host}/{key}",
+        destination=f"{plan.account.registry_host}/{key}",
         error_code=refusal.code,
         error_message=refusal.message,
         hint=refusal.hint,
@@ -91,9 +91,9 @@ def raise_if_incomplete(report: Report) -> None:
         )
 
 
-def _read_back(made: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | ToolkitError]:
+def _read_back(plan: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | ToolkitError]:
     """By key: the digest, or why it cannot be known; what was done must be reported all the same."""
-    seeds = {seed.key: seed for seed in made.seeds}
+    seeds = {seed.key: seed for seed in plan.seeds}
     tags: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         tags[seeds[key].repository].append(seeds[key].tag)
@@ -109,13 +109,13 @@ def _read_back(made: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | 
 
 
 def _settle_one(
-    seed: Seed, made: Plan, outcome: SeedOutcome | None, there: Mapping[str, str | ToolkitError]
+    seed: Seed, plan: Plan, outcome: SeedOutcome | None, there: Mapping[str, str | ToolkitError]
 ) -> SeedOutcome:
     blank = SeedOutcome(
         key=seed.key,
         status=SeedStatus.UNCHANGED,
         source=str(seed.source),
-        destination=f"{made.account.registry_host}/{seed.key}",
+        destination=f"{plan.account.registry_host}/{seed.key}",
         digest=str(seed.current_digest) if seed.current_digest else None,
     )
     if not seed.is_pending:

@@ -13,17 +13,14 @@ from functools import partial
 
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
-from toolkit.operations.alternatives import decide_with_alternatives
 from toolkit.operations.guards import find_account, refuse_other_place
-from toolkit.operations.leaving import Kind, find_leaving
+from toolkit.operations.orphans import Kind, find_orphans
 from toolkit.operations.select import select_images
-from toolkit.operations.services import AWS_LOOK_UPS, Services
-from toolkit.operations.steps import step
+from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alternatives, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
+from toolkit.plan.model import InfraChange, Loss, OnBudget, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
-from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
@@ -41,7 +38,7 @@ class Planned:
     plan_file: PlanFile
 
 
-def plan(
+def plan_manifest(
     desired: Desired,
     services: Services,
     *,
@@ -74,9 +71,9 @@ def plan(
         healing = heal(desired, existing, state, work_dir, services, allows_destroy=allows_destroy, adopt=adopt)
         for refusal in healing.refusals:  # known long before Terraform has planned
             services.emit(NoticeGiven(refusal.code, refusal.message, refusal.hint))
-        leaving = find_leaving(desired, state, destroys=destroys, allows_destroy=allows_destroy)
-        if healing.imports or leaving.let_go:
-            work_dir = write(render(desired, adopt=healing.imports, let_go=leaving.let_go), services.work_path)
+        orphans = find_orphans(desired, state, destroys=destroys, allows_destroy=allows_destroy)
+        if healing.imports or orphans.let_go:
+            work_dir = write(render(desired, adopt=healing.imports, let_go=orphans.let_go), services.work_path)
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.detail(services.terraform.plan(work_dir))
         changes = with_creation_rights(desired, healing.true_changes(plan_file.changes))
@@ -98,25 +95,25 @@ def plan(
             drift=plan_file.drift,
         )
 
-    made = decide_with_alternatives(observed, services, decide)
-    if reads_sizes and made.pending_seeds:
-        services.observer.read(made.pending_seeds)
+    plan = decide_with_alternatives(observed, services, decide)
+    if reads_sizes and plan.pending_seeds:
+        services.observer.read(plan.pending_seeds)
         with services.observer.start(desired.images, frozenset(existing)) as observation:
-            made = decide_with_alternatives(observation.result(), services, decide)
-    made = replace(
-        made,
-        refusals=(*healing.refusals, *unselected, *made.refusals),
+            plan = decide_with_alternatives(observation.result(), services, decide)
+    plan = replace(
+        plan,
+        refusals=(*healing.refusals, *unselected, *plan.refusals),
         notices=(
             *extra_file_notices(work_dir),
             *healing.notices,
-            *leaving.notices,
+            *orphans.notices,
             *unlisted,
-            *made.notices,
+            *plan.notices,
         ),
         adopted=healing.adopted,
         credentials=services.credential_uses(),
     )
-    return Planned(made, plan_file)
+    return Planned(plan, plan_file)
 
 
 def _look_at_losses(

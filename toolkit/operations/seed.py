@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from toolkit.operations.alternatives import decide_with_alternatives
-from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.select import meant_selections, names_of, select_images
-from toolkit.operations.services import Services, open_run
-from toolkit.operations.steps import step
+from toolkit.operations.select import choose, fits, meant_selections, names_of, select_images
+from toolkit.operations.services import Services, decide_with_alternatives, open_run, step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
+from toolkit.plan.model import OnBudget, Plan
 from toolkit.plan.observed import Observed
-from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
 from toolkit.seed.requests import requests_for
@@ -37,15 +33,15 @@ def seed(
     `only` are patterns for the images to look at, by key or source; a dry run ends with the review.
     """
     started = services.clock()
-    made = plan_images(desired, services, only=only, on_budget=on_budget, keeps_going=keeps_going)
-    review(made)
-    refuse_if_unsafe(made)
+    plan = plan_images(desired, services, only=only, on_budget=on_budget, keeps_going=keeps_going)
+    review(plan)
+    refuse_if_unsafe(plan)
     if is_dry_run:
         return
-    requests = requests_for(made.pending_seeds, made.account.registry_host)
-    with step(services.emit, "seed", total=len(requests)), open_run(made, services) as run:
+    requests = requests_for(plan.pending_seeds, plan.account.registry_host)
+    with step(services.emit, "seed", total=len(requests)), open_run(plan, services) as run:
         outcomes, interrupt = finish(run, requests)
-    report = Report(settle(made, outcomes, services.ecr), round(services.clock() - started, 3), plan=made)
+    report = Report(settle(plan, outcomes, services.ecr), round(services.clock() - started, 3), plan=plan)
     publish(report)
     if interrupt:
         raise interrupt
@@ -90,11 +86,11 @@ def plan_images(
             keeps_going=keeps_going,
         )
 
-    made = decide_with_alternatives(observed, services, decide)
+    plan = decide_with_alternatives(observed, services, decide)
     return replace(
-        made,
-        refusals=(*unselected, *made.refusals),
-        notices=(*unlisted, *made.notices),
+        plan,
+        refusals=(*unselected, *plan.refusals),
+        notices=(*unlisted, *plan.notices),
         covers_infra=False,
         unseen_images=unseen,
         credentials=services.credential_uses(),

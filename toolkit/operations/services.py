@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from toolkit.events import Emit
+from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.oci.auth import CredentialUse
-from toolkit.plan.existing import ExistingRepository, ExistingResource
-from toolkit.plan.model import InfraChange, Loss, Plan
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import InfraChange, Loss, OnBudget, Plan
+from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from toolkit.terraform.runner import PlanFile
     from toolkit.terraform.state import State
     from toolkit.terraform.work_dir import WorkDir
+
 
 AWS_LOOK_UPS = 16
 """So many go side by side: AWS answers one in some 80 ms, and throttles IAM and CloudWatch at a few dozen a second."""
@@ -80,8 +80,8 @@ class Terraform(Protocol):
         """Apply exactly the saved plan, return the outputs."""
 
 
-class Leftovers(Protocol):
-    """Look-ups of what builds may have already; None is "not there"."""
+class Existing(Protocol):
+    """What AWS has already under the names that builds will use; None where there is nothing."""
 
     def role(self, name: str) -> ExistingResource | None:
         """An IAM role and its inline policies."""
@@ -119,7 +119,7 @@ class Services:
     emit: Emit
     account_id: Callable[[], str]
     ecr: Ecr
-    leftovers: Leftovers
+    existing: Existing
     losses: Losses
     terraform: Terraform
     observer: Observer
@@ -131,17 +131,33 @@ class Services:
 
 
 @contextmanager
-def open_run(made: Plan, services: Services) -> Iterator[BudgetedRun]:
-    """A run for the copies of `made`, within its pull budgets."""
+def open_run(plan: Plan, services: Services) -> Iterator[BudgetedRun]:
+    """A run for the copies of `plan`, within its pull budgets."""
     emit = services.emit
-    with services.seeder.open(emit if made.on_budget is OnBudget.REFUSE else postponing(emit)) as run:
+    with services.seeder.open(emit if plan.on_budget is OnBudget.REFUSE else postponing(emit)) as run:
         yield BudgetedRun(
             run,
-            made.costs,
-            made.pull_costs,
-            made.on_budget,
+            plan.costs,
+            plan.pull_costs,
+            plan.on_budget,
             services.observer.budget,
             emit,
             clock=services.clock,
             sleep=services.sleep,
         )
+
+
+@contextmanager
+def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
+    """Tell when a part of the run begins and ends well; `total` is how many things it handles."""
+    emit(StepStarted(name, total=total))
+    started = time.monotonic()
+    yield
+    emit(StepFinished(name, round(time.monotonic() - started, 3)))
+
+
+def decide_with_alternatives(observed: Observed, services: Services, decide: Callable[[Observed], Plan]) -> Plan:
+    """The decision on `observed`. Other registries are asked only about what it copies."""
+    plan = decide(observed)
+    found = services.observer.alternatives(plan.pending_seeds)
+    return decide(replace(observed, alternatives=found)) if found else plan

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from toolkit.manifest.model import RepositoryOverrideSpec
 from toolkit.plan.desired import Desired, DesiredRepository, ownership_tags
-from toolkit.plan.existing import ExistingRepository
 from toolkit.plan.model import Refusal
+from toolkit.plan.observed import ExistingRepository
 from toolkit.plan.repository_policy import lost_pullers, policy_settings, read_statements, wanted_statements
 
 Settings = Mapping[str, object]

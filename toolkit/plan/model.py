@@ -11,8 +11,22 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.observed import Account, PullBudget
-from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.seed_action import SeedAction
+
+
+class SeedAction(StrEnum):
+    """What seeding will do to a tag."""
+
+    COPY = "copy"  # not there yet
+    MOVE = "move"  # there, pointing elsewhere: the upstream tag has moved
+    KEEP = "keep"  # there, and right
+
+
+class OnBudget(StrEnum):
+    """What to do when an upstream has fewer counted pulls left than the copies need."""
+
+    REFUSE = "refuse"
+    WAIT = "wait"  # copy what fits, wait for the rest
+    PARTIAL = "partial"  # copy what fits, leave the rest for the next run
 
 
 class InfraAction(StrEnum):

@@ -46,7 +46,7 @@ from types import MappingProxyType
 from toolkit.oci.companions import is_companion_tag, kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Loss, Notice, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.model import InfraChange, Loss, Notice, OnBudget, Plan, Refusal, Seed, SeedAction, doomed_repositories
 from toolkit.plan.observed import (
     Account,
     DestinationImage,
@@ -56,9 +56,7 @@ from toolkit.plan.observed import (
     SourceImage,
     is_lacking,
 )
-from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
-from toolkit.plan.seed_action import SeedAction
 
 # More names than that make no notice clearer.
 _MOST_TAGS = 5
@@ -142,7 +140,7 @@ def make_plan(
                 kept.setdefault(fault, []).append((image.path, seed))
     notices += [_kept_without_source(fault, images) for fault, images in kept.items()]
     notices += _left_behind(desired, observed, doomed)
-    made = Plan(
+    plan = Plan(
         name=desired.name,
         account=account,
         # Terraform names them in the order in which it thought of them.
@@ -156,7 +154,7 @@ def make_plan(
         losses=tuple(loss for loss in losses if loss.size or loss.digests),
         keeps_going=keeps_going,
     )
-    return judge_plan(made, {}, on_budget)
+    return judge_plan(plan, {}, on_budget)
 
 
 def _with_companions(

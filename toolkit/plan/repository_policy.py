@@ -49,13 +49,13 @@ def read_statements(text: str | None) -> tuple[Statement, ...]:
 
 def wanted_statements(repository: DesiredRepository) -> tuple[Statement, ...]:
     """The statements of the policy that the module `ecr-repository` makes; none where it makes no policy."""
-    made: list[Statement] = []
+    statements: list[Statement] = []
     if repository.pull_principals:
-        made.append(principals_statement(repository.pull_principals))
+        statements.append(principals_statement(repository.pull_principals))
     if repository.organization_id is not None:
-        made.append(organization_statement(repository.organization_id))
-    made += [_of_manifest(statement) for statement in repository.policy_statements]
-    return tuple(_normal(statement) for statement in made)
+        statements.append(organization_statement(repository.organization_id))
+    statements += [_of_manifest(statement) for statement in repository.policy_statements]
+    return tuple(_normal(statement) for statement in statements)
 
 
 def principals_statement(principals: Iterable[str]) -> Statement:
@@ -181,26 +181,28 @@ def _account_of(principal: str) -> str | None:
 def _of_manifest(statement: RepositoryStatementSpec) -> Statement:
     """As the module `ecr-repository` writes it."""
     given = statement.model_dump(mode="json", exclude_defaults=True)
-    made = {name: given[word] for name, word in _WORDS.items() if given.get(word)}
+    fields = {name: given[word] for name, word in _WORDS.items() if given.get(word)}
     principals = {name: given["principals"][word] for name, word in _WORDS.items() if given["principals"].get(word)}
-    return {"Effect": statement.effect, **made, "Principal": principals}
+    return {"Effect": statement.effect, **fields, "Principal": principals}
 
 
 def _normal(statement: Statement) -> Statement:
-    made = dict(statement)
+    fields = dict(statement)
     for key in ("Action", "NotAction", "Resource", "NotResource"):
-        if key in made:
-            made[key] = _texts(made[key])
+        if key in fields:
+            fields[key] = _texts(fields[key])
     for key in ("Principal", "NotPrincipal"):
-        if key in made:
-            named = {"AWS": "*"} if made[key] == "*" else made[key]
-            made[key] = {kind: _texts(_account_or_self(name) for name in _list(names)) for kind, names in named.items()}
-    if "Condition" in made:
-        made["Condition"] = {
+        if key in fields:
+            named = {"AWS": "*"} if fields[key] == "*" else fields[key]
+            fields[key] = {
+                kind: _texts(_account_or_self(name) for name in _list(names)) for kind, names in named.items()
+            }
+    if "Condition" in fields:
+        fields["Condition"] = {
             operator: {key: _texts(values) for key, values in keys.items()}
-            for operator, keys in made["Condition"].items()
+            for operator, keys in fields["Condition"].items()
         }
-    return made
+    return fields
 
 
 def _account_or_self(name: str) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.oci.companions import is_companion_tag
+from toolkit.manifest.grammar import quoted
+from toolkit.manifest.tag_pattern import SECONDS, TooSlow
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredSelection
 from toolkit.plan.model import Notice, Refusal
@@ -42,15 +43,18 @@ def choose_images(
         images += desired.images[done : selection.position]
         done = selection.position
         listed = listings[selection.source]
-        if isinstance(listed, SourceFault):
-            kept = selection.tags.choose(
-                t for t in (stored or {}).get(selection.repository, ()) if not is_companion_tag(t)
-            )
-            remarks.append(_not_listed(selection, listed, keeps=bool(kept)))
+        candidates = (stored or {}).get(selection.repository, ()) if isinstance(listed, SourceFault) else listed
+        try:
+            tags = selection.tags.choose(candidates)
+        except TooSlow:
+            if any(map(is_meant, map(selection.image, candidates))):
+                remarks.append(_too_slow(selection))
             without.add(selection)
-            tags: Sequence[str] = kept
+            continue
+        if isinstance(listed, SourceFault):
+            remarks.append(_not_listed(selection, listed, keeps=bool(tags)))
+            without.add(selection)
         else:
-            tags = selection.tags.choose(listed)
             # An upstream that has no tags may have anything.
             if not tags and (not listed or any(map(is_meant, map(selection.image, listed)))):
                 remarks.append(_none_match(selection, listed))
@@ -85,6 +89,18 @@ def _none_match(selection: DesiredSelection, listed: Sequence[str]) -> Refusal:
         "tags.none_match",
         f"{selection.path}: {found}",
         hint="correct the selection, or list the tags",
+        image=f"{selection.repository}:*",
+        source=str(selection.source),
+    )
+
+
+def _too_slow(selection: DesiredSelection) -> Refusal:
+    name = Reference(selection.source.registry, selection.source.path).familiar
+    return Refusal(
+        "tags.too_slow",
+        f"{selection.path}: its `regex` {quoted(selection.tags.regex or '')} takes more than {SECONDS:g} s of CPU for "
+        f"the tags of `{name}`",
+        hint="write it without repetitions inside repetitions, or select by `glob` or `versions`",
         image=f"{selection.repository}:*",
         source=str(selection.source),
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from werkzeug.wrappers import Request, Response
 
-from toolkit.sandbox.faults import RegistryFault
+from toolkit.sandbox.documents import RegistryFault
 from toolkit.sandbox.registry import Access, Policy
 from toolkit.sandbox.store import write_atomically
 

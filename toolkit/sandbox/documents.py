@@ -6,17 +6,42 @@ Apart from `toolkit.oci.documents` on purpose: a stand-in that shared the produc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.wrappers import Response
 
 from toolkit.oci.media_types import (
     INDEX_TYPES,
     MANIFEST_TYPES,
 )
-from toolkit.sandbox.faults import RegistryFault
 from toolkit.sandbox.store import StoredDocument
+
+
+class RegistryFault(Exception):
+    """A refusal: the status, one error of the distribution API, and headers such as a challenge."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The answer, with the JSON body that the distribution API prescribes."""
+        error = {"code": self.code, "message": self.message}
+        body = {"errors": [error if self.detail is None else error | {"detail": self.detail}]}
+        return Response(json.dumps(body), self.status, self.headers, content_type="application/json")
 
 
 def read_links(document: StoredDocument) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from toolkit.sandbox.faults import RegistryFault
+from toolkit.sandbox.documents import RegistryFault
 from toolkit.sandbox.moto_ecr import EcrToken, EcrTokens, MotoDocuments
 from toolkit.sandbox.registry import Access, Policy, RegistryApp
 from toolkit.sandbox.store import BlobStore

@@ -15,6 +15,8 @@ from typing import Any
 from moto.codebuild import exceptions, responses
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import unix_time
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.responses import LogsResponse
 from moto.utilities.utils import get_partition
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,149}")
@@ -233,3 +235,26 @@ def _bare(name: str) -> str:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(_bare(name)):
         raise exceptions.InvalidInputException("Only alphanumeric characters, dash, and underscore are supported")
+
+
+def complete_logs() -> None:
+    """Change moto's classes."""
+    LogsResponse.associate_kms_key = _associate_kms_key
+    LogsResponse.disassociate_kms_key = _disassociate_kms_key
+
+
+def _associate_kms_key(response: Any) -> str:
+    _group(response).kms_key_id = response._get_param("kmsKeyId")
+    return ""
+
+
+def _disassociate_kms_key(response: Any) -> str:
+    _group(response).kms_key_id = None
+    return ""
+
+
+def _group(response: Any) -> Any:
+    group = response.logs_backend.groups.get(response._get_param("logGroupName"))
+    if group is None:
+        raise ResourceNotFoundException
+    return group

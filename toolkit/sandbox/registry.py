@@ -20,8 +20,7 @@ from werkzeug.wsgi import wrap_file
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import InvalidDigest
 from toolkit.oci.media_types import INDEX_TYPES, OCI_INDEX
-from toolkit.sandbox.documents import choose, describe_referrer, read_links, read_subject
-from toolkit.sandbox.faults import RegistryFault
+from toolkit.sandbox.documents import RegistryFault, choose, describe_referrer, read_links, read_subject
 from toolkit.sandbox.store import BlobStore, Documents, StoredDocument, WrongDigest
 
 if TYPE_CHECKING:

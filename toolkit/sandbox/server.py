@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.sandbox import aws
-from toolkit.sandbox.access_log import AccessLog
 from toolkit.sandbox.admin import Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
 from toolkit.sandbox.ecr import EcrApp, EcrPolicy
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, ecr_references
 from toolkit.sandbox.record import Record, is_recorded, sign_lock, write_record
 from toolkit.sandbox.registry import RegistryApp
-from toolkit.sandbox.serving import address_of, open_server, serve
+from toolkit.sandbox.serving import AccessLog, address_of, open_server, serve
 from toolkit.sandbox.stock import Stock
 from toolkit.sandbox.store import BlobStore
 

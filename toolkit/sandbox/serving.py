@@ -7,15 +7,20 @@ request. Here the body is read to its end before the answer goes out, so client 
 from __future__ import annotations
 
 import io
+import json
 import threading
+import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
 
 LOOPBACK = "127.0.0.1"
 _CHUNK = 1 << 20
@@ -109,3 +114,30 @@ def serve(server: BaseWSGIServer) -> threading.Thread:
 def address_of(server: BaseWSGIServer) -> str:
     """The URL of the server's root, without a slash at the end."""
     return f"http://{LOOPBACK}:{server.port}"
+
+
+class AccessLog:
+    """Appends to `file`; safe to share between threads."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("a", buffering=1)
+        self._lock = threading.Lock()
+
+    def registry_request(self, request: Request, response: Response) -> None:
+        """Write down a request to a registry, with its answer's status."""
+        self._write(
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            bytes=request.content_length or 0,
+            agent=request.headers.get("User-Agent", ""),
+        )
+
+    def aws_call(self, action: str, path: str, status: int) -> None:
+        """Write down a call to AWS."""
+        self._write(action=action, path=path, status=status)
+
+    def _write(self, **fields: object) -> None:
+        line = json.dumps({"time": round(time.time(), 3)} | fields)
+        with self._lock:
+            self._file.write(line + "\n")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
-from toolkit.sandbox.images import Shape, make_image, shape_of
-from toolkit.sandbox.signatures import make_sbom, make_signature
+from toolkit.sandbox.images import Shape, make_image, make_sbom, make_signature, shape_of
 from toolkit.sandbox.store import BlobStore, DiskDocuments, StoredDocument, write_atomically
 
 

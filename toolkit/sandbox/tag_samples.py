@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice, product
 
+from toolkit.manifest.tag_pattern import TooSlow
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.manifest.tag_versions import age_key
 
@@ -21,7 +22,10 @@ def sample_tags(selection: TagSelectionSpec) -> tuple[str, ...]:
     """
     everything = selection.model_copy(update={"keep": None})
     found = list(dict.fromkeys(filter(_is_tag, _candidates(selection))))
-    matching = everything.choose(found)[: max(_MOST_MATCHING, (selection.keep or 0) + 2)]
+    try:
+        matching = everything.choose(found)[: max(_MOST_MATCHING, (selection.keep or 0) + 2)]
+    except TooSlow:
+        return tuple(found[:_OTHERS])
     others = islice((tag for tag in found if not everything.matches(tag)), _OTHERS)
     return tuple(sorted({*matching, *others}, key=age_key))
 

@@ -125,14 +125,12 @@ class BlobSchedule:
             self._complete.add(image)
         return [step for key in self._keys_of.pop(image, ()) for step in self._next(key)]
 
-    def withdraw(self, need: Need) -> None:
-        """Wait for it no longer."""
+    def lost(self, need: Need) -> list[Need]:
+        """The source of `need` lacks the blob: those who wait for it from there, and wait no longer."""
         ledger = self._ledgers[_key(need)]
-        ledger.waiting = [other for other in ledger.waiting if other.image != need.image]
-
-    def waiting_for(self, need: Need) -> tuple[Need, ...]:
-        """Who else waits for the blob of `need` at this registry."""
-        return tuple(self._ledgers[_key(need)].waiting)
+        gone = [other for other in ledger.waiting if other.source == need.source]
+        ledger.waiting = [other for other in ledger.waiting if other.source != need.source]
+        return gone
 
     def _after(self, need: Need) -> list[Step]:
         registry = need.destination.registry

@@ -1,41 +1,41 @@
-"""One image on its way: what has come of it so far. The run changes it, under its lock."""
+"""One image of a run: what has become of it so far, and the events that say so. The run changes it under its lock."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from toolkit.errors import ToolkitError
-from toolkit.events import ImageFinished, ImageProgressed, RetryScheduled
+from toolkit.events import ImageFailed, ImageFinished, ImageProgressed, ImageStarted, RetryScheduled
 from toolkit.oci.copy import BlobFate, CopyError, CopyRequest
+from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.tree import ImageTree, TreeReader
+from toolkit.oci.reference import Repository
 from toolkit.report import SeedOutcome, SeedStatus
-from toolkit.seed.blob_schedule import Need
+from toolkit.seed.blob_schedule import Step
+from toolkit.seed.tasks import Promise
 
 
 @dataclass(slots=True, eq=False)
 class ImageCopy:
     """State of one request; `number` is its place in the run.
 
-    `needs` are the blobs still to come, `under_way` the bytes read of those that this image moves now. `is_changed`:
-    something had to be moved, linked or put for it. `unput` counts the documents of `level` that are not there yet.
+    `turns` are the blobs whose step the schedule has yet to say, `in_flight` the bytes received of those that this
+    image moves now. `is_changed`: something was moved, linked or put for it.
     """
 
     request: CopyRequest
     number: int
+    source: Repository
     source_digest: Digest
-    reader: TreeReader
-    tree: ImageTree | None = None
+    destination: Repository
     status: SeedStatus | None = None
     failure: ToolkitError | None = None
     digest: Digest | None = None
-    started: float = 0.0
+    started: float | None = None
     seconds: float = 0.0
-    needs: dict[Digest, Need] = field(default_factory=dict)
-    under_way: dict[Digest, int] = field(default_factory=dict)
+    turns: dict[Digest, Promise[Step]] = field(default_factory=dict)
+    in_flight: dict[Digest, int] = field(default_factory=dict)
     is_changed: bool = False
-    level: int = 0
-    unput: int = 0
     total_bytes: int = 0
     done_bytes: int = 0
     moved_bytes: int = 0
@@ -49,8 +49,7 @@ class ImageCopy:
         digest = request.source.digest
         if digest is None or request.destination.tag is None or request.destination.digest is not None:
             raise ValueError(f"`{request.key}`: a copy goes from a digest to a tag")
-        reader = TreeReader(digest, request.subset)
-        return cls(request, number, digest, reader)
+        return cls(request, number, request.source.name, digest, request.destination.name)
 
     @property
     def is_over(self) -> bool:
@@ -59,58 +58,55 @@ class ImageCopy:
 
     @property
     def may_be_there(self) -> bool:
-        """Whether its documents may be at the destination already, as far as one can see."""
+        """Whether its documents may be at the destination already, as far as is known."""
         return not self.is_changed and not self.request.destination_is_new
 
-    @property
-    def arrived_bytes(self) -> int:
-        """Bytes at the destination and on the way there."""
-        return self.done_bytes + sum(self.under_way.values())
+    def received(self, blob: Descriptor, count: int) -> int:
+        """`count` bytes of a blob have been received; how many of them since the last time."""
+        new = count - self.in_flight.get(blob.digest, 0)
+        self.in_flight[blob.digest] = count
+        return new
 
-    def plan(self, tree: ImageTree) -> None:
-        """Know what the image is made of."""
-        self.tree = tree
-        self.total_bytes = tree.size
-        source, destination = self.request.source.name, self.request.destination.name
-        self.needs = {blob.digest: Need(self.number, blob, source, destination) for blob in tree.blobs}
-
-    def met(self, need: Need, fate: BlobFate) -> None:
+    def has_blob(self, blob: Descriptor, fate: BlobFate) -> None:
         """A blob is where it is needed."""
-        del self.needs[need.blob.digest]
-        self.under_way.pop(need.blob.digest, None)
-        self.done_bytes += need.blob.size
+        self.in_flight.pop(blob.digest, None)
+        self.done_bytes += blob.size
         self.fates[fate] += 1
         self.is_changed = self.is_changed or fate is not BlobFate.PRESENT
         if fate is BlobFate.MOVED:
-            self.moved_bytes += need.blob.size
+            self.moved_bytes += blob.size
 
-    def received(self, need: Need, count: int) -> int:
-        """Of a blob that this image moves, `count` bytes have been read; how many of them since the last time."""
-        new = count - self.under_way.get(need.blob.digest, 0)
-        self.under_way[need.blob.digest] = count
-        return new
+    def start(self, now: float) -> ImageStarted:
+        """Its first request begins."""
+        self.started = now
+        return ImageStarted(self.request.key, str(self.request.source), str(self.request.destination))
 
-    def end(self, status: SeedStatus, now: float) -> None:
-        """Keep the result and let go of the content."""
-        self.status = status
-        self.seconds = round(now - self.started, 3)
-        self.tree = None
-        del self.reader
-
-    def progressed(self, now: float) -> ImageProgressed:
-        """What to tell of it under way."""
+    def progress(self, now: float) -> ImageProgressed:
+        """How much is at the destination or on the way there."""
         self.progress_told = now
-        return ImageProgressed(self.request.key, self.arrived_bytes, self.total_bytes)
-
-    def finished(self) -> ImageFinished:
-        """What to tell of it in the end, where all is well."""
-        status, digest = self.status or SeedStatus.COPIED, str(self.digest)
-        return ImageFinished(self.request.key, status, digest, self.moved_bytes, self.total_bytes, self.seconds)
+        return ImageProgressed(self.request.key, self.done_bytes + sum(self.in_flight.values()), self.total_bytes)
 
     def retry(self, error: CopyError, again: tuple[int, float]) -> RetryScheduled:
-        """What to tell of the attempt `again`: its number, and the seconds until then."""
+        """The attempt `again` will be made: its number, and the seconds until then."""
         side = self.request.source if error.side == "source" else self.request.destination
         return RetryScheduled(side.registry, error.message, *again)
+
+    def finish(self, digest: Digest, now: float) -> ImageFinished:
+        """The tag is there and points to `digest`."""
+        self.digest = digest
+        status = self._end(SeedStatus.COPIED if self.is_changed else SeedStatus.UNCHANGED, now)
+        return ImageFinished(self.request.key, status, str(digest), self.moved_bytes, self.total_bytes, self.seconds)
+
+    def fail(self, failure: ToolkitError, now: float) -> ImageFailed:
+        """It cannot be copied."""
+        self.failure = failure
+        self._end(SeedStatus.FAILED, now)
+        return ImageFailed(self.request.key, failure.code, failure.message, failure.hint)
+
+    def _end(self, status: SeedStatus, now: float) -> SeedStatus:
+        self.status = status
+        self.seconds = round(now - (self.started if self.started is not None else now), 3)
+        return status
 
     def outcome(self) -> SeedOutcome:
         """The copy as a value; one that is not over was not reached."""

@@ -1,36 +1,39 @@
-"""A run of the seeder: all its images, and the only threads that write.
+"""A run of the seeder: all its images side by side, and the only threads that write.
 
-An image is a chain of small tasks: its documents are read, its blobs placed in any order, its documents put level by
-level, the tag last. No task waits for what another one has to do: what an image waits for is counted, and the task that
-brings the count to zero starts what follows. So one thread is enough, and any number cannot lock up.
+`_copy` is the whole copy of one image, from top to bottom; what it calls stands below it in the same order. While an
+image waits (for a thread, for a blob that another image moves, for the next attempt) it is a suspended coroutine and
+holds no thread, so one thread is enough for any number of images.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from toolkit.events import Emit, ImageFailed, ImageStarted
+from toolkit.events import Emit, Event
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
+from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference
-from toolkit.oci.tree import ImageTree
-from toolkit.report import SeedOutcome, SeedStatus
+from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.tree import ImageTree, TreeReader
+from toolkit.report import SeedOutcome
 from toolkit.seed.blob_schedule import BlobSchedule, Need, Place, Step
-from toolkit.seed.claims import Claims
 from toolkit.seed.explain import explain
 from toolkit.seed.image_copy import ImageCopy
-from toolkit.seed.lookups import Lookups
-from toolkit.seed.pace import Pace, Rate
-from toolkit.seed.patience import Patience, Pauses
+from toolkit.seed.rate_limit import BandwidthLimit, RateLimit
+from toolkit.seed.retry_policy import Retries, RetryPolicy
+from toolkit.seed.tasks import Abandoned, Promise, Tasks
 from toolkit.seed.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from toolkit.oci.client import Upload
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 # A terminal cannot show more.
 _PROGRESS_INTERVAL = 0.2
@@ -39,7 +42,7 @@ _GRACE = 5.0
 
 
 class SeedRun:
-    """Images under way. Leaving the block stops what is not finished."""
+    """The images of one run. Leaving the block stops those that are not finished."""
 
     def __init__(
         self,
@@ -47,27 +50,27 @@ class SeedRun:
         emit: Emit,
         *,
         jobs: int,
-        pace: Pace,
-        rate: Rate,
-        pauses: Pauses,
+        put_limit: RateLimit,
+        bandwidth: BandwidthLimit,
+        retry_policy: RetryPolicy,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._emit = emit
-        self._pace = pace
-        self._rate = rate
+        self._put_limit = put_limit
+        self._bandwidth = bandwidth
         self._clock = clock
         self._pool = WorkerPool(jobs, self._crashed, clock=clock)
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
+        self._tasks = Tasks(self._pool, self._lock)
         self._images: list[ImageCopy] = []
         self._unfinished = 0
         self._schedule = BlobSchedule()
-        self._claims = Claims()
-        self._lookups = Lookups(engine)
-        self._patience = Patience(pauses, clock)
+        self._were_put: set[tuple[Repository, Digest]] = set()
+        self._in_flight: dict[tuple[Repository, Digest], Promise[None]] = {}
+        self._retries = Retries(retry_policy, clock)
         self._is_stopped = False
-        self._is_closed = False
         self._fault: BaseException | None = None
 
     def __enter__(self) -> SeedRun:
@@ -80,7 +83,7 @@ class SeedRun:
         self._close()
 
     def expect(self, destinations: Iterable[Reference]) -> None:
-        """Look at these tags at once: requests for them come, as soon as their sources are known."""
+        """Look at these tags now: requests for them follow as soon as their sources are known."""
         self._engine.look_ahead(destinations, self._pool.ask)
 
     def submit(self, requests: Iterable[CopyRequest]) -> None:
@@ -90,10 +93,10 @@ class SeedRun:
                 image = ImageCopy.of(request, len(self._images))
                 self._images.append(image)
                 self._unfinished += 1
-                self._go(image, partial(self._begin, image))
+                self._tasks.start(self._run(image))
 
     def wait(self) -> list[SeedOutcome]:
-        """Every outcome, in the order of submission, once all submitted have ended or the run was cancelled."""
+        """Every outcome, in the order of submission, once all images have ended or the run was cancelled."""
         with self._lock:
             self._ended.wait_for(lambda: not self._unfinished or self._is_stopped)
         if self._is_stopped:
@@ -111,255 +114,196 @@ class SeedRun:
             self._ended.notify_all()
 
     def _close(self) -> None:
-        if not self._is_closed:
+        if not self._tasks.is_closed:
             self._pool.stop(grace=_GRACE)
-            with self._lock:
-                self._is_closed = True
-
-    # -- reading
-
-    def _begin(self, image: ImageCopy) -> None:
-        request = image.request
-        with self._lock:
-            if not image.started:  # else the first request is made once more
-                image.started = self._clock()
-                self._emit(ImageStarted(request.key, str(request.source), str(request.destination)))
-        in_place = self._engine.digest_in_place(request) if request.trusts_tag else None
-        if in_place is None:
-            self._read(image, image.source_digest)
-        else:
-            self._finish(image, in_place)
-
-    def _read(self, image: ImageCopy, digest: Digest) -> None:
-        document, was_asked = self._engine.read_document(image.request, digest)
-        with self._lock:
-            image.document_reads += was_asked
-            if image.is_over:
-                return
-            for missing in image.reader.add(digest, document):
-                self._go(image, partial(self._read, image, missing))
-            if not image.reader.is_complete:
-                return
-        tree = image.reader.tree()
-        if tree.config is not None:
-            self._engine.check_config(image.request, tree.config)
-        self._place_blobs(image, tree)
-
-    # -- blobs
-
-    def _place_blobs(self, image: ImageCopy, tree: ImageTree) -> None:
-        with self._lock:
-            if image.is_over:
-                return
-            image.plan(tree)
-            for need in list(image.needs.values()):
-                self._take(self._schedule.add(need))
-            if not tree.blobs:
-                self._put_level(image, tree)
-
-    def _take(self, steps: Iterable[Step]) -> None:
-        for step in steps:
-            if isinstance(step, Place):
-                self._place(step)
-            else:
-                self._met(step.need, BlobFate.PRESENT)
-
-    def _place(self, step: Place, *, delay: float = 0.0) -> None:
-        """A link is a small request, however large the blob; what turns out to be a transfer queues up again."""
-        size = step.need.blob.size if step.mount_from is None else None
-        self._go_blob(step, partial(self._begin_blob, step), transfer_size=size, delay=delay)
-
-    def _begin_blob(self, step: Place) -> None:
-        need = step.need
-        image = self._images[need.image]
-        got = self._engine.begin_blob(image.request, need.blob, self._lookups.way_for(image.request), step.mount_from)
-        if step.mount_from is not None and got is not BlobFate.PRESENT:
-            with self._lock:
-                self._take(self._schedule.linked(step, is_linked=got is BlobFate.MOUNTED))
-        if isinstance(got, BlobFate):
-            self._placed(need, got)
-        elif step.mount_from is None:
-            self._send_blob(step, got)
-        else:
-            self._go_blob(step, partial(self._send_blob, step, got), transfer_size=need.blob.size)
-
-    def _send_blob(self, step: Place, upload: Upload) -> None:
-        need = step.need
-        image = self._images[need.image]
-        self._engine.send_blob(image.request, need.blob, upload, partial(self._watch, need))
-        if not image.request.destination_is_new:
-            self._lookups.learn(need)
-        self._placed(need, BlobFate.MOVED)
-
-    def _placed(self, need: Need, fate: BlobFate) -> None:
-        with self._lock:
-            self._met(need, fate)
-            self._take(self._schedule.placed(need, was_there=fate is BlobFate.PRESENT))
-
-    def _met(self, need: Need, fate: BlobFate) -> None:
-        image = self._images[need.image]
-        if image.is_over or self._is_closed:
-            return
-        image.met(need, fate)
-        self._patience.found(need.destination)
-        self._emit(image.progressed(self._clock()))
-        if not image.needs and image.tree is not None:
-            self._put_level(image, image.tree)
-
-    def _watch(self, need: Need, received: int) -> None:
-        with self._lock:
-            if self._is_stopped:
-                raise _Stopped
-            image = self._images[need.image]
-            arrived = image.received(need, received)
-            if not image.is_over and self._clock() - image.progress_told >= _PROGRESS_INTERVAL:
-                self._emit(image.progressed(self._clock()))
-        self._rate.hold(arrived, lambda: self._is_stopped)
-
-    # -- documents
-
-    def _put_level(self, image: ImageCopy, tree: ImageTree) -> None:
-        """The next level of documents: each only when all that it points to is there."""
-        level = tree.levels[image.level]
-        if level == tree.levels[-1]:
-            self._go(image, partial(self._put_tag, image, tree), is_put=True)
-            return
-        image.unput = len(level)
-        may_be_there = image.may_be_there  # before the first of them is put
-        for digest in level:
-            self._go(image, partial(self._place_child, image, tree, digest, may_be_there))
-
-    def _place_child(self, image: ImageCopy, tree: ImageTree, digest: Digest, may_be_there: bool) -> None:
-        place = (image.request.destination.name, digest)
-        later = partial(self._go, image, partial(self._place_child, image, tree, digest, may_be_there))
-        if not self._claims.claim(place, image.number, later):
-            return
-        if self._claims.was_put(place) or (may_be_there and self._engine.has_child(image.request, digest)):
-            self._child_placed(image, tree, digest, was_put=False)
-        else:
-            self._go(image, partial(self._put_child, image, tree, digest), is_put=True)
-
-    def _put_child(self, image: ImageCopy, tree: ImageTree, digest: Digest) -> None:
-        with self._claims.putting((image.request.destination.name, digest), image.number) as is_mine:
-            if is_mine:
-                self._engine.put_child(image.request, digest, tree.documents[digest])
-        if is_mine:
-            self._child_placed(image, tree, digest, was_put=True)
-
-    def _child_placed(self, image: ImageCopy, tree: ImageTree, digest: Digest, *, was_put: bool) -> None:
-        self._claims.end((image.request.destination.name, digest), image.number)
-        with self._lock:
-            self._patience.found(image.request.destination.name)
-            image.is_changed = image.is_changed or was_put
-            image.unput -= 1
-            if not image.unput:
-                image.level += 1
-                self._put_level(image, tree)
-
-    def _put_tag(self, image: ImageCopy, tree: ImageTree) -> None:
-        was_put = self._engine.put_tag(image.request, tree, may_be_there=image.may_be_there)
-        with self._lock:
-            image.is_changed = image.is_changed or was_put
-        self._finish(image, tree.digest)
-
-    def _finish(self, image: ImageCopy, digest: Digest) -> None:
-        with self._lock:
-            if image.is_over or self._is_closed:
-                return
-            self._patience.found(image.request.destination.name)
-            image.digest = digest
-            self._over(image, SeedStatus.COPIED if image.is_changed else SeedStatus.UNCHANGED)
-            self._emit(image.finished())
-
-    # -- tasks and their failures
-
-    def _go(self, image: ImageCopy, task: Callable[[], None], *, delay: float = 0.0, is_put: bool = False) -> None:
-        """`is_put`: it takes a turn of the registry's, and another one when it is repeated."""
-        if is_put:
-            delay = max(delay, self._pace.next_turn(image.request.destination.registry))
-        self._pool.submit(partial(self._perform, image, task, is_put), delay=delay)
-
-    def _perform(self, image: ImageCopy, task: Callable[[], None], is_put: bool) -> None:
-        if image.is_over:
-            return
-        try:
-            task()
-        except OciError as error:
-            fault = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
-            self._repeat_or_fail(image, task, is_put, fault)
-
-    def _repeat_or_fail(self, image: ImageCopy, task: Callable[[], None], is_put: bool, error: CopyError) -> None:
-        with self._lock:
-            again = None if image.is_over else self._patience.next_request(task, image.request.destination.name, error)
-            if again is None:
-                self._fail(image, error)
-            else:
-                self._emit(image.retry(error, again))
-                self._go(image, task, delay=again[1], is_put=is_put)
-
-    def _go_blob(
-        self, step: Place, task: Callable[[], None], *, transfer_size: int | None = None, delay: float = 0.0
-    ) -> None:
-        self._pool.submit(partial(self._perform_blob, step, task), transfer_size=transfer_size, delay=delay)
-
-    def _perform_blob(self, step: Place, task: Callable[[], None]) -> None:
-        if self._images[step.need.image].is_over:
-            self._hand_over(step.need)
-            return
-        try:
-            task()
-        except CopyError as error:
-            if not self._retries(step, error):
-                self._give_up(step.need, error)
-        except _Stopped:
-            return
-
-    def _retries(self, step: Place, error: CopyError) -> bool:
-        image, need = self._images[step.need.image], step.need
-        with self._lock:
-            image.under_way.pop(need.blob.digest, None)
-            again = None if image.is_over else self._patience.next_attempt(need, error)
-            if again is not None:
-                self._emit(image.retry(error, again))
-                self._place(step, delay=again[1])
-            return again is not None
-
-    def _give_up(self, need: Need, error: CopyError) -> None:
-        with self._lock:
-            self._fail(self._images[need.image], error)
-            if error.side == "source" and not error.is_temporary:
-                for other in self._schedule.waiting_for(need):
-                    if other.source == need.source:
-                        image = self._images[other.image]
-                        self._fail(image, CopyError("source", image.request.key, error.cause))
-            self._hand_over(need)
-
-    def _hand_over(self, need: Need) -> None:
-        with self._lock:
-            self._take(self._schedule.failed(need))
-
-    def _fail(self, image: ImageCopy, error: CopyError) -> None:
-        with self._lock:
-            if image.is_over or self._is_stopped:
-                return
-            image.failure = failure = explain(error)
-            for need in image.needs.values():
-                self._schedule.withdraw(need)
-            self._over(image, SeedStatus.FAILED)
-            self._emit(ImageFailed(image.request.key, failure.code, failure.message, failure.hint))
-
-    def _over(self, image: ImageCopy, status: SeedStatus) -> None:
-        image.end(status, self._clock())
-        self._claims.end_all(image.number)
-        self._take(self._schedule.ended(image.number, is_complete=status is not SeedStatus.FAILED))
-        self._unfinished -= 1
-        self._ended.notify_all()
+            self._tasks.close()
 
     def _crashed(self, fault: BaseException) -> None:
         with self._lock:
             self._fault = self._fault or fault
             self.cancel()
 
+    # -- one image
 
-class _Stopped(Exception):
-    """The run was stopped while a transfer was under way."""
+    async def _run(self, image: ImageCopy) -> None:
+        """Copy an image and say how it ended. A run that was stopped leaves it as it is."""
+        event: Event
+        try:
+            event = image.finish(await self._copy(image), self._clock())
+        except OciError as error:
+            if self._is_stopped:
+                return
+            fault = error if isinstance(error, CopyError) else CopyError("source", image.request.key, error)
+            event = image.fail(explain(fault), self._clock())
+        self._take(self._schedule.ended(image.number, is_complete=image.failure is None))
+        self._emit(event)
+        self._unfinished -= 1
+        self._ended.notify_all()
+
+    async def _copy(self, image: ImageCopy) -> Digest:
+        """Copy one image: documents from the top down, blobs, documents from the bottom up, the tag last."""
+        request = image.request
+        if request.trusts_tag:
+            in_place = await self._request(image, partial(self._engine.digest_in_place, request))
+            if in_place is not None:
+                return in_place
+        tree = await self._read_tree(image)
+        await self._tasks.start_all(self._place_blob(image, blob) for blob in tree.blobs)
+        for level in tree.levels[:-1]:
+            may_be_there = image.may_be_there  # before the first of them is put
+            await self._tasks.start_all(self._place_child(image, tree, digest, may_be_there) for digest in level)
+        put_tag = partial(self._engine.put_tag, request, tree, may_be_there=image.may_be_there)
+        image.is_changed |= await self._put(image, put_tag)
+        return tree.digest
+
+    async def _read_tree(self, image: ImageCopy) -> ImageTree:
+        """Read the documents of an image, each as soon as another one points to it."""
+        request = image.request
+        reader = TreeReader(image.source_digest, request.subset)
+
+        async def read(digest: Digest) -> None:
+            document, was_asked = await self._request(image, partial(self._engine.read_document, request, digest))
+            image.document_reads += was_asked
+            await self._tasks.start_all(read(missing) for missing in reader.add(digest, document))
+
+        await read(image.source_digest)
+        tree = reader.tree()
+        if tree.config is not None:
+            await self._request(image, partial(self._engine.check_config, request, tree.config))
+        image.total_bytes = tree.size
+        return tree
+
+    async def _place_blob(self, image: ImageCopy, blob: Descriptor) -> None:
+        """Have one blob at the destination: another image has placed it, or it is linked or moved for this one."""
+        need = Need(image.number, blob, image.source, image.destination)
+        step = await self._turn(image, need)
+        fate = BlobFate.PRESENT
+        if isinstance(step, Place):
+            try:
+                fate = await self._retry(image, self._link_or_move, step, is_transfer=True)
+            except (CopyError, Abandoned) as error:
+                self._hand_over(need, error)
+                raise
+            self._retries.found(need.destination)
+            self._take(self._schedule.placed(need, was_there=fate is BlobFate.PRESENT))
+        if not image.is_over:
+            image.has_blob(blob, fate)
+            self._emit(image.progress(self._clock()))
+
+    async def _link_or_move(self, image: ImageCopy, step: Place) -> BlobFate:
+        """A link is a small request, however large the blob; only a transfer waits for its turn among the others."""
+        request, blob, upload = image.request, step.need.blob, None
+        image.in_flight.pop(blob.digest, None)  # what an earlier attempt has received counts no more
+        if step.mount_from is not None:
+            got = await self._attempt(image, partial(self._engine.begin_blob, request, blob, step.mount_from))
+            if got is not BlobFate.PRESENT:
+                self._take(self._schedule.linked(step, is_linked=got is BlobFate.MOUNTED))
+            if isinstance(got, BlobFate):
+                return got
+            upload = got
+        return await self._attempt(image, partial(self._move, image, blob, upload), transfer_size=blob.size)
+
+    def _move(self, image: ImageCopy, blob: Descriptor, upload: Upload | None) -> BlobFate:
+        return self._engine.move_blob(image.request, blob, partial(self._watch, image, blob), upload)
+
+    async def _place_child(self, image: ImageCopy, tree: ImageTree, digest: Digest, may_be_there: bool) -> None:
+        """Have one document at the destination, put by one image where several need it.
+
+        Never by two at a time: docker-registry empties the link of a document that is put again, for a moment.
+        """
+        request, place = image.request, (image.destination, digest)
+        while place in self._in_flight:
+            await self._in_flight[place]
+        if place in self._were_put or image.is_over:
+            return
+        self._in_flight[place] = done = Promise[None]()
+        try:
+            look = partial(self._engine.has_child, request, digest)
+            if not (may_be_there and await self._request(image, look)):
+                await self._put(image, partial(self._engine.put_child, request, digest, tree.documents[digest]))
+                self._were_put.add(place)
+                image.is_changed = True
+        finally:
+            del self._in_flight[place]
+            done.settle()
+
+    # -- blobs of several images
+
+    def _turn(self, image: ImageCopy, need: Need) -> Promise[Step]:
+        """What to do for a blob, as soon as the schedule knows."""
+        turn = image.turns[need.blob.digest] = Promise()
+        self._take(self._schedule.add(need))
+        return turn
+
+    def _take(self, steps: Iterable[Step]) -> None:
+        """Let those images go on that wait for `steps`."""
+        for step in steps:
+            self._images[step.need.image].turns.pop(step.need.blob.digest).settle(step)
+
+    def _hand_over(self, need: Need, error: CopyError | Abandoned) -> None:
+        """Leave a blob to the next image that needs it. What the source lacks, no image gets from there."""
+        if isinstance(error, CopyError) and error.side == "source" and not error.is_temporary:
+            for other in self._schedule.lost(need):
+                image = self._images[other.image]
+                fault = CopyError("source", image.request.key, error.cause)
+                image.turns.pop(need.blob.digest).settle(error=fault)
+        self._take(self._schedule.failed(need))
+
+    # -- requests
+
+    async def _request(self, image: ImageCopy, call: Callable[[], T]) -> T:
+        """Have a thread make a small request."""
+        return await self._retry(image, self._attempt, call)
+
+    async def _put(self, image: ImageCopy, put: Callable[[], T]) -> T:
+        """Have a thread put a document, within the registry's rate limit."""
+        result = await self._retry(image, self._attempt_put, put)
+        self._retries.found(image.destination)
+        return result
+
+    async def _attempt_put(self, image: ImageCopy, put: Callable[[], T]) -> T:
+        await self._tasks.sleep(self._put_limit.take_turn(image.destination.registry))
+        return await self._attempt(image, put)
+
+    async def _retry(
+        self,
+        image: ImageCopy,
+        attempt: Callable[[ImageCopy, A], Awaitable[T]],
+        what: A,
+        *,
+        is_transfer: bool = False,
+    ) -> T:
+        """Do `attempt` as often as the retry policy says."""
+        attempts = self._retries.begin(image.destination, is_transfer=is_transfer)
+        while True:
+            try:
+                return await attempt(image, what)
+            except CopyError as error:
+                again = None if image.is_over else attempts.next(error)
+                if again is None:
+                    raise
+                self._emit(image.retry(error, again))
+            await self._tasks.sleep(again[1])
+
+    def _attempt(self, image: ImageCopy, call: Callable[[], T], *, transfer_size: int | None = None) -> Promise[T]:
+        """Have a thread make the request, unless its image is over by then."""
+
+        return self._tasks.call(partial(self._perform, image, call), transfer_size=transfer_size)
+
+    def _perform(self, image: ImageCopy, call: Callable[[], T]) -> T:
+        with self._lock:
+            if image.is_over:
+                raise Abandoned
+            if image.started is None:
+                self._emit(image.start(self._clock()))
+        return call()
+
+    def _watch(self, image: ImageCopy, blob: Descriptor, received: int) -> None:
+        with self._lock:
+            if self._is_stopped:
+                raise Abandoned
+            arrived = image.received(blob, received)
+            now = self._clock()
+            if not image.is_over and now - image.progress_told >= _PROGRESS_INTERVAL:
+                self._emit(image.progress(now))
+        self._bandwidth.wait(arrived, lambda: self._is_stopped)

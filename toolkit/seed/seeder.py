@@ -10,11 +10,11 @@ from functools import partial
 from toolkit.events import Emit
 from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
-from toolkit.seed.pace import Pace, Rate
-from toolkit.seed.patience import Pauses
+from toolkit.seed.rate_limit import BandwidthLimit, RateLimit
+from toolkit.seed.retry_policy import RetryPolicy
 from toolkit.seed.run import SeedRun
 from toolkit.seed.worker_pool import WorkerPool
 
@@ -36,7 +36,7 @@ class Seeder:
         cache: DocumentCache | None = None,
         puts_per_second: Callable[[str], float | None] = lambda registry: None,
         bytes_per_second: float | None = None,
-        pauses: Pauses | None = None,
+        retry_policy: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -44,9 +44,9 @@ class Seeder:
         self._emit = emit
         self._jobs = jobs
         self.puts_per_second = puts_per_second
-        self._pace = Pace(puts_per_second, clock=clock)
-        self._rate = Rate(bytes_per_second, clock=clock, sleep=sleep)
-        self._pauses = pauses or Pauses()
+        self._put_limit = RateLimit(puts_per_second, clock=clock)
+        self._bandwidth = BandwidthLimit(bytes_per_second, clock=clock, sleep=sleep)
+        self._retry_policy = retry_policy or RetryPolicy()
         self._clock = clock
 
     def seed(self, requests: Iterable[CopyRequest]) -> list[SeedOutcome]:
@@ -79,8 +79,8 @@ class Seeder:
             self._engine,
             emit or self._emit,
             jobs=self._jobs,
-            pace=self._pace,
-            rate=self._rate,
-            pauses=self._pauses,
+            put_limit=self._put_limit,
+            bandwidth=self._bandwidth,
+            retry_policy=self._retry_policy,
             clock=self._clock,
         )

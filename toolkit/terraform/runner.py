@@ -31,13 +31,12 @@ from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
-from toolkit.terraform.local_state import DEFAULT_WORKSPACE, read_local_state
 from toolkit.terraform.plan_changes import drift_in, needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import read_contents, tells_of_drift
 from toolkit.terraform.provider_lock import LOCK_FILE, PLATFORMS, ProviderChoice, ProviderLock
 from toolkit.terraform.provider_mirror import serves
 from toolkit.terraform.root_module import required_provider
-from toolkit.terraform.state import State, read_state
+from toolkit.terraform.state import DEFAULT_WORKSPACE, State, read_local_state, read_state
 from toolkit.terraform.work_dir import WorkDir, refuse_overrides
 
 _OLDEST = (1, 6)

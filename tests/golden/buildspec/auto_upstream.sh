@@ -1,17 +1,4 @@
-set -eu
-
-say() {
- printf 'toolkit: %s\n' "$1" >&2
-}
-
-give_up() {
- say "$1"
- exit 1
-}
-
-for program in aws docker awk; do
- command -v "$program" >/dev/null || give_up "the build's image has no $program, which this step needs"
-done
+<begin.sh>
 
 region=eu-west-1
 account_id=123456789012
@@ -29,138 +16,19 @@ each_upstream() {
  "$@" quay.io quay.io quay
 }
 
-find_registry() {
- registry=${TOOLKIT_ECR_REGISTRY:-}
- if [ -z "$registry" ]; then
-  registry=$(aws ecr get-authorization-token --region "$region" ${account_id:+--registry-ids "$account_id"} \
-   --query 'authorizationData[0].proxyEndpoint' --output text) || give_up "cannot ask ECR in $region for its host"
-  registry=${registry#https://}
-  case $registry in
-   *.*) ;;
-   *) give_up "ECR in $region does not say its host: set TOOLKIT_ECR_REGISTRY" ;;
-  esac
- fi
- export TOOLKIT_ECR_REGISTRY="$registry"
-}
+<ecr.sh>
 
-log_in() {
- password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
- [ -n "$password" ] || give_up "an empty password for ECR in $region"
- printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"
- unset password
-}
+<hosts.sh>
 
-fault_of_daemon() {
- case ${DOCKER_HOST:-unix:} in
-  unix:*) ;;
-  *) printf 'the daemon at %s reads the files of its own machine' "$DOCKER_HOST" && return ;;
- esac
- daemon=$(docker info --format '{{.ServerVersion}} {{.Driver}} {{.DriverStatus}}') || daemon=
- case $daemon in
-  [0-9]*.*' '*io.containerd.snapshotter*) printf 'the images of Docker %s are in containerd' "${daemon%% *}" ;;
-  [0-9]*.*)
-   [ "${daemon%%.*}" -ge 28 ] || printf 'Docker %s is older than 28' "${daemon%% *}"
-   ;;
-  *) printf 'no Docker daemon answers' ;;
- esac
-}
+<auto.sh>
 
-write_hosts_file() {
- folder=/etc/docker/certs.d/$1
- mkdir -p "$folder" && hosts_file "$2" "https://$registry/v2/$3" >"$folder/hosts.toml" ||
-  give_up "cannot write $folder/hosts.toml"
-}
+<hosts_fallback.sh>
 
-look_at_daemon() {
- fault=$(fault_of_daemon)
- if [ -n "$fault" ]; then
-  closes_every_upstream=no
-  serves_own_platform_only=yes
-  takes_names_literally=yes
- fi
-}
+<mirrors.sh>
 
-write_hosts_or_say_why() {
- if [ -z "$fault" ]; then
-  each_upstream write_hosts_file
-  say "auto: hosts.toml, and the names of the Dockerfiles besides"
- else
-  say "auto: the names of the Dockerfiles only; $fault, so --pull, digests and other platforms are not served"
- fi
-}
+<builder_defaults.sh>
 
-hosts_file() {
- printf 'server = "https://%s"\n\n[host."%s"]\ncapabilities = ["pull", "resolve"]\noverride_path = true\n' "$1" "$2"
-}
-
-mirror_of() {
- printf '[registry."%s"]\n  mirrors = ["%s"]\n' "$1" "$registry/$3"
-}
-
-write_builder_defaults() {
- folder=${BUILDX_CONFIG:-${DOCKER_CONFIG:-${HOME:-/root}/.docker}/buildx}
- if ! [ -e "$folder/buildkitd.default.toml" ]; then
-  mkdir -p "$folder" && each_upstream mirror_of >"$folder/buildkitd.default.toml" ||
-   give_up "cannot write $folder/buildkitd.default.toml"
- fi
-}
-
-retag_all() (
- work=$(mktemp -d)
- trap 'rm -rf "$work"' EXIT
- workers=
- for worker in 1 2 3 4; do
-  number=0
-  each_image retag_if_free &
-  workers="$workers $!"
- done
- for worker in $workers; do
-  wait "$worker" || : # what it left undone is named below
- done
- failed=0
- number=0
- each_image name_if_failed
- [ "$failed" -eq 0 ] || give_up "$failed of $number base images are not here; is $registry seeded?"
-)
-
-retag_if_free() {
- number=$((number + 1))
- if mkdir "$work/$number" 2>/dev/null; then
-  retag "$1" "$registry/$2"
- fi
-}
-
-retag() {
- case $1 in
-  *@*) # No tag can be such a name; hosts.toml serves it.
-   : >"$work/$number/done"
-   return
-   ;;
- esac
- attempt=1
- until docker pull --quiet "$2" >"$work/$number/pulled"; do
-  if [ "$attempt" -ge 3 ]; then
-   printf 'cannot pull %s for %s, tried %s times' "$2" "$1" "$attempt" >"$work/$number/fault"
-   return
-  fi
-  sleep "$((attempt * 5))"
-  attempt=$((attempt + 1))
- done
- if docker tag "$2" "$1"; then
-  : >"$work/$number/done"
-  say "$1 is $2"
- else
-  printf 'cannot tag %s as %s' "$2" "$1" >"$work/$number/fault"
- fi
-}
-
-name_if_failed() {
- number=$((number + 1))
- if ! [ -e "$work/$number/done" ]; then
-  failed=$((failed + 1))
-  say "$(cat "$work/$number/fault" 2>/dev/null || printf 'nobody fetched %s' "$1")"
- fi
-}
+<retag.sh>
 
 find_registry
 look_at_daemon

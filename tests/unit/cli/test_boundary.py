@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer.main import get_command
 
 from tests.support.made_images import image
 from tests.support.toolkit_run import TOOLKIT, Toolkit
+from toolkit.cli.app import make_app
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.main import COMMANDS
 from toolkit.cli.options import Format, parse_duration, parse_rate
 from toolkit.cli.wiring import open_cache
 from toolkit.errors import (
@@ -58,7 +63,19 @@ def raising(error: BaseException) -> object:
 )
 def test_an_error_is_its_exit_code(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert end_of(raising(error)) == code
-    assert "error: " in capsys.readouterr().err
+    assert f" [{getattr(error, 'code', 'interrupted' if code == 130 else 'bug')}]\n" in capsys.readouterr().err
+
+
+def test_takes_an_interrupt_in_the_middle_of_an_import_for_one() -> None:
+    class Interrupting:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    def body(run: Run) -> int:
+        type("Loaded", (), {"field": Interrupting()})
+        return 0
+
+    assert end_of(body) == 130
 
 
 def test_json_has_the_error_and_its_issues_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +120,10 @@ def test_what_would_move_the_cursor_is_escaped(capsys: pytest.CaptureFixture[str
         (("copy", "a:1", "localhost:1/x:1", "b:1", "localhost:1/x:1"), "filled twice"),
         (("copy", "a:1", "localhost:1/x"), "needs a tag"),
         (("copy", "--platform", "!", "a:1", "localhost:1/x:1"), "--platform"),
-        (("copy", "--list", "absent.txt"), "error: `absent.txt` cannot be read: No such file or directory\n"),
+        (
+            ("copy", "--list", "absent.txt"),
+            "error: `absent.txt` cannot be read: No such file or directory [usage.list_unreadable]\n",
+        ),
         (("copy", "--list", "/dev/zero"), "`/dev/zero` has more than 16,777,216 bytes"),
         (("copy",), "nothing to copy"),
     ],
@@ -131,7 +151,7 @@ def test_a_credential_in_an_argument_is_not_repeated(tmp_path: Path, arguments: 
 def test_a_list_that_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(b"\xff")
     done = Toolkit(tmp_path).run("copy", "--list", "list").expect(64)
-    assert "error: `list` cannot be read: it is not UTF-8 text\n" in done.stderr
+    assert "error: `list` cannot be read: it is not UTF-8 text [usage.list_unreadable]\n" in done.stderr
 
 
 def test_a_list_from_windows_is_read(tmp_path: Path) -> None:
@@ -171,15 +191,33 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
     assert "Usage: toolkit" in Toolkit(tmp_path).run().expect(64).stderr
 
 
-def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
-    for command in ("validate", "plan", "apply", "seed", "copy", "render", "schema", "sandbox"):
-        text = Toolkit(tmp_path).run(command, "--help").expect(0).stdout
-        assert "Example" in text, command
+def commands_below(command: Any) -> Iterator[tuple[str, Any]]:
+    for name, one in getattr(command, "commands", {}).items():
+        yield name, one
+        yield from commands_below(one)
 
 
-def test_a_missing_manifest_is_3_and_names_the_file(tmp_path: Path) -> None:
+def test_describes_every_command_in_50_characters() -> None:
+    found = dict(commands_below(get_command(make_app(COMMANDS))))
+    assert {*COMMANDS, "up", "env"} <= found.keys()
+    long = {name: text for name, one in found.items() if len(text := one.get_short_help_str(200)) > 50}
+    assert long == {}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_shows_examples_one_a_line(command: str) -> None:
+    done = subprocess.run([TOOLKIT, command, "--help"], capture_output=True, text=True, check=True)
+    examples = done.stdout.partition("\n  Examples:\n")[2].splitlines()
+    assert examples
+    assert all(line.startswith("    toolkit ") for line in examples)
+
+
+def test_a_missing_manifest_is_3_and_hints_at_init(tmp_path: Path) -> None:
     done = Toolkit(tmp_path).run("plan").expect(3)
-    assert "images.yaml" in done.stderr
+    assert done.stderr.splitlines()[-2:] == [
+        "error: there is no file `images.yaml` [manifest.not_found]",
+        "hint: write one with `toolkit init`, or name it with `--file`",
+    ]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -204,8 +204,3 @@ def test_a_parser_is_loaded_only_for_the_files_that_need_it(clean: Program) -> N
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0] == done.stdout.splitlines()[-1] == "set()"
-
-
-def test_help_has_examples(clean: Program) -> None:
-    for command in ("scan", "init"):
-        assert f"Examples:  toolkit {command}" in clean.run(command, "--help").expect(0).stdout

@@ -35,7 +35,7 @@ def test_a_help_that_cannot_be_written_is_one_error(tmp_path: Path, arguments: s
     done = run(arguments, ">/dev/full", tmp_path)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
-        "error: stdout cannot be written: No space left on device",
+        "error: stdout cannot be written: No space left on device [output.lost]",
         "hint: make room there and run again",
     ]
 
@@ -58,7 +58,7 @@ def test_a_completion_that_cannot_be_installed_is_one_error(tmp_path: Path) -> N
     (tmp_path / ".bashrc").mkdir()
     done = run("--install-completion bash", "", tmp_path, HOME=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr.decode() == f"error: `{tmp_path / '.bashrc'}` cannot be written: Is a directory\n"
+    assert done.stderr.decode() == f"error: `{tmp_path / '.bashrc'}` cannot be written: Is a directory [output.lost]\n"
 
 
 @pytest.mark.parametrize(

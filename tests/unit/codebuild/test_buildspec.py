@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -31,7 +31,7 @@ def _load(text: str, version: tuple[int, int] = (1, 2)) -> dict[str, dict[str, d
     return loaded
 
 
-def test_the_text_is_as_reviewed() -> None:
+def test_the_whole_text_is_as_reviewed() -> None:
     assert_golden("buildspec/base_images.yml", render_buildspec(WEB, region=REGION))
 
 
@@ -101,7 +101,8 @@ def test_fifty_images_have_room_in_it() -> None:
     assert len(render_buildspec(replace(WEB, images=images), region=REGION)) < 25_600
 
 
-@given(commands=st.lists(shell_text, min_size=1, max_size=20))
+@settings(max_examples=25)
+@given(commands=st.lists(shell_text, min_size=1, max_size=8))
 @example(commands=["yes", "1:30", "null", "~", "- a", "a: b", "# no", "%x", "\t", "\n", " lead\n  x\n", "x " * 999])
 @pytest.mark.parametrize("version", [(1, 1), (1, 2)])
 def test_any_commands_survive_both_versions_of_yaml(version: tuple[int, int], commands: list[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.codebuild.dockerfile import Circumstances, read_dockerfile
+from toolkit.codebuild.dockerfile_reading import Circumstances, read_dockerfile
 from toolkit.codebuild.findings import NamedImage
 
 DIGEST = "sha256:" + "a" * 64
@@ -157,7 +157,7 @@ def test_a_target_that_is_not_there_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("", 1, "file with no instructions"),
+        ("", 1, "the file has no instructions"),
         ("ARG V=1", 1, "there is no `FROM`"),
         ("RUN ls\nFROM a", 1, "before the first `FROM`"),
         ("FROM a\nINCLUDE b", 2, "no instruction"),

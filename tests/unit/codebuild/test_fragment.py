@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.support.build_container import CONTAINERD, DOCKER_20, PASSWORD, REGISTRY, BuildContainer
 from tests.support.builds import BUILDKIT, EXPORTER, LOGIN, LONG_NGINX, NGINX, PINNED, REGION, WEB
 from tests.support.golden import assert_golden
+from tests.support.shell_pieces import with_named_pieces
 from toolkit.codebuild import fragment
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
@@ -54,14 +55,14 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> BuildContainer:
 
 @pytest.mark.parametrize("on_miss", ["fail", "upstream"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_text_is_as_reviewed(strategy: str, on_miss: str) -> None:
+def test_each_strategy_is_made_of_the_pieces_that_were_reviewed(strategy: str, on_miss: str) -> None:
     build = replace(WEB, strategy=strategy, on_miss=on_miss)
     build = replace(build, images=(*build.images, BUILDKIT)) if strategy == "builder" else build
-    assert_golden(f"buildspec/{strategy}_{on_miss}.sh", _script(build, "123456789012"))
+    assert_golden(f"buildspec/{strategy}_{on_miss}.sh", with_named_pieces(_script(build, "123456789012")))
 
 
-def test_the_text_of_login_is_as_reviewed() -> None:
-    assert_golden("buildspec/login.sh", _script(LOGIN))
+def test_a_login_is_made_of_the_pieces_that_were_reviewed() -> None:
+    assert_golden("buildspec/login.sh", with_named_pieces(_script(LOGIN)))
 
 
 def test_without_images_there_is_nothing_to_do() -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.support.made_images import LAYER, image, index, store
 from tests.support.memory_registry import Call, Cut, Ended, Fault, Garbled, MemoryRegistry, Overlong
 from toolkit.oci.client import Upload
-from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest, Lookup
+from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
@@ -40,17 +40,16 @@ class Scripted:
         return self._faults.pop(0) if call.operation == self._operation and self._faults else None
 
 
-def setting(faults: Scripted | None = None) -> tuple[MemoryRegistry, CopyEngine, CopyRequest]:
+def setting(faults: Scripted | None = None, *, is_new: bool = True) -> tuple[MemoryRegistry, CopyEngine, CopyRequest]:
+    """Two registries, the first one with a blob, and the request to copy it to the second."""
     registry = MemoryRegistry(faults or Scripted(""))
     registry.blobs[SOURCE.name][BLOB.digest] = CONTENT
-    request = CopyRequest("b:v1", SOURCE.with_digest(BLOB.digest), DESTINATION)
+    request = CopyRequest("b:v1", SOURCE.with_digest(BLOB.digest), DESTINATION, destination_is_new=is_new)
     return registry, CopyEngine(registry, registry, DocumentCache()), request
 
 
 def move(engine: CopyEngine, request: CopyRequest, seen: list[int] | None = None) -> None:
-    upload = engine.begin_blob(request, BLOB, Lookup.NOT, None)
-    assert not isinstance(upload, BlobFate)
-    engine.send_blob(request, BLOB, upload, (seen if seen is not None else []).append)
+    assert engine.move_blob(request, BLOB, (seen if seen is not None else []).append) is BlobFate.MOVED
 
 
 def test_a_blob_is_moved_and_told_of_chunk_by_chunk() -> None:
@@ -65,9 +64,7 @@ def test_an_empty_blob_is_moved() -> None:
     registry, engine, request = setting()
     empty = Descriptor(LAYER, Digest.of(b""), 0)
     registry.blobs[SOURCE.name][empty.digest] = b""
-    upload = engine.begin_blob(request, empty, Lookup.NOT, None)
-    assert not isinstance(upload, BlobFate)
-    engine.send_blob(request, empty, upload, [].append)
+    engine.move_blob(request, empty, [].append)
     assert registry.blobs[DESTINATION.name] == {empty.digest: b""}
 
 
@@ -133,28 +130,23 @@ def test_a_listener_can_stop_a_transfer() -> None:
             raise Stopped
 
     registry, engine, request = setting()
-    upload = engine.begin_blob(request, BLOB, Lookup.NOT, None)
-    assert not isinstance(upload, BlobFate)
     with pytest.raises(Stopped):
-        engine.send_blob(request, BLOB, upload, stop)
+        engine.move_blob(request, BLOB, stop)
     assert registry.blobs[DESTINATION.name] == {}
 
 
-@pytest.mark.parametrize(
-    ("lookup", "operations"), [(Lookup.BY_HEAD, ["has_blob"]), (Lookup.BY_MOUNT, ["begin_upload"])]
-)
-def test_a_blob_that_is_there_takes_one_request(lookup: Lookup, operations: list[str]) -> None:
-    registry, engine, request = setting()
+def test_finds_a_blob_by_one_head() -> None:
+    registry, engine, request = setting(is_new=False)
     registry.blobs[DESTINATION.name][BLOB.digest] = CONTENT
-    assert engine.begin_blob(request, BLOB, lookup, None) is BlobFate.PRESENT
-    assert [call.operation for call in registry.calls] == operations
+    assert engine.begin_blob(request, BLOB) is BlobFate.PRESENT
+    assert [call.operation for call in registry.calls] == ["has_blob"]
 
 
 def test_a_blob_of_another_repository_is_mounted() -> None:
     registry, engine, request = setting()
     other = Reference.parse("target.test/other:v1").name
     registry.blobs[other][BLOB.digest] = CONTENT
-    assert engine.begin_blob(request, BLOB, Lookup.NOT, other) is BlobFate.MOUNTED
+    assert engine.begin_blob(request, BLOB, other) is BlobFate.MOUNTED
     assert registry.blobs[DESTINATION.name] == {BLOB.digest: CONTENT}
     assert registry.sent_bytes == 0
 
@@ -164,23 +156,29 @@ def test_a_declined_mount_is_an_upload_session() -> None:
     registry.mounts = False
     other = Reference.parse("target.test/other:v1").name
     registry.blobs[other][BLOB.digest] = CONTENT
-    upload = engine.begin_blob(request, BLOB, Lookup.NOT, other)
+    upload = engine.begin_blob(request, BLOB, other)
     assert not isinstance(upload, BlobFate)
-    engine.send_blob(request, BLOB, upload, [].append)
+    engine.move_blob(request, BLOB, [].append, upload)
     assert registry.blobs[DESTINATION.name] == {BLOB.digest: CONTENT}
     assert registry.count("begin_upload") == 1
 
 
-@pytest.mark.parametrize("mounts", [True, False])
-def test_whether_a_registry_mounts_from_itself_is_found_out(mounts: bool) -> None:
-    registry, engine, _ = setting()
+@pytest.mark.parametrize(("mounts", "operation"), [(True, "begin_upload"), (False, "has_blob")])
+def test_finds_blobs_by_a_mount_where_the_registry_mounts_from_itself(mounts: bool, operation: str) -> None:
+    registry, engine, request = setting(is_new=False)
     registry.mounts = mounts
-    assert engine.mounts_from_itself(SOURCE.name, BLOB) is mounts
+    move(engine, request)
+    before = len(registry.calls)
+    assert engine.begin_blob(request, BLOB) is BlobFate.PRESENT
+    assert [call.operation for call in registry.calls[before:]] == [operation]
 
 
-def test_what_cannot_be_found_out_is_not_relied_on() -> None:
-    _, engine, _ = setting(Scripted("begin_upload", Denied("no", status=403, host="x")))
-    assert engine.mounts_from_itself(SOURCE.name, BLOB) is False
+def test_finds_blobs_by_head_where_the_question_fails() -> None:
+    denied = Denied("no", status=403, host="x")
+    registry, engine, request = setting(Scripted("begin_upload", None, denied), is_new=False)
+    move(engine, request)
+    assert engine.begin_blob(request, BLOB) is BlobFate.PRESENT
+    assert registry.count("has_blob") == 2
 
 
 def copied_tree(registry: MemoryRegistry) -> tuple[CopyRequest, ImageTree]:
@@ -228,9 +226,9 @@ def test_a_refused_link_is_an_upload_and_a_passing_refusal_is_not() -> None:
     other = Reference.parse("target.test/other:v1").name
     denied, busy = Denied("no", status=403, host="h"), RegistryError("no", status=503, host="h")
     registry, engine, request = setting(Scripted("begin_upload", denied, None, busy))
-    assert isinstance(engine.begin_blob(request, BLOB, Lookup.NOT, other), Upload)
+    assert isinstance(engine.begin_blob(request, BLOB, other), Upload)
     with pytest.raises(CopyError):
-        engine.begin_blob(request, BLOB, Lookup.NOT, other)
+        engine.begin_blob(request, BLOB, other)
     assert registry.count("begin_upload") == 3
 
 

@@ -15,10 +15,10 @@ from tests.support.terraform_samples import WEB
 from toolkit.errors import UsageError
 from toolkit.manifest.loader import loads
 from toolkit.operations.adopt import Healing, check_patterns, heal
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.plan.desired import Desired, ownership_tags
-from toolkit.plan.existing import ExistingResource
 from toolkit.plan.model import Adopted
+from toolkit.plan.observed import ExistingResource
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.root_module import (
     lifecycle_policy_address,
@@ -87,7 +87,7 @@ def codes(healing: Healing) -> list[str]:
 def test_what_is_in_the_way_is_refused_with_the_way_out_and_is_not_to_create(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.create("one", FOREIGN)
-    made = plan(desired(*world.names), world.services).plan
+    made = plan_manifest(desired(*world.names), world.services).plan
     assert [refusal.hint for refusal in made.refusals if refusal.code == "infra.not_ours"] == [
         "choose another name or prefix, or take it over: --adopt 'one'"
     ]
@@ -193,7 +193,7 @@ def test_a_build_is_taken_over_by_either_of_its_names_with_its_roles_policies(tm
     wanted = manifest("one", builds=[{**builds(1)[0], "batch": {}, "buildspec": "b.yml"}])
     [build] = wanted.builds
     role = build.role_name("eu-west-1")
-    world.leftovers = {
+    world.existing = {
         ("role", role): ExistingResource(FOREIGN, frozenset({"build", "arn:aws:iam::aws:policy/Admin"})),
         ("log group", build.log_group_name): ExistingResource(FOREIGN, retention_days=30),
         ("project", build.project_name): ExistingResource(OURS),
@@ -221,7 +221,7 @@ def test_a_build_is_taken_over_by_either_of_its_names_with_its_roles_policies(tm
 def test_logs_are_not_lost_by_a_shorter_retention(tmp_path: Path, there: int, wanted: int, *, loses: bool) -> None:
     world = World(tmp_path)
     asked = manifest("one", builds=[{**builds(1)[0], "log_retention_days": wanted}])
-    world.leftovers[("log group", asked.builds[0].log_group_name)] = ExistingResource(FOREIGN, retention_days=there)
+    world.existing[("log group", asked.builds[0].log_group_name)] = ExistingResource(FOREIGN, retention_days=there)
     refused = healed(world, asked, adopt=("web01",)).refusals
     assert [refusal.code for refusal in refused] == ["adopt.loses_logs"] * loses
     assert all(f"log_retention_days: {there}`" in str(refusal.hint) for refusal in refused)

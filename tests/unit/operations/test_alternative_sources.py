@@ -11,10 +11,9 @@ from toolkit.errors import SeedingIncomplete
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
-from toolkit.plan.model import Plan
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget, Plan
 from toolkit.report import Report
 
 UPSTREAM, OTHER = "upstream.test", "other.test"
@@ -34,7 +33,7 @@ def world(tmp_path: Path) -> World:
 
 
 def planned(world: World, **options: bool) -> Plan:
-    return plan(desired(*NAMES), world.services, on_budget=OnBudget.PARTIAL, **options).plan
+    return plan_manifest(desired(*NAMES), world.services, on_budget=OnBudget.PARTIAL, **options).plan
 
 
 def test_the_plan_says_where_the_bytes_come_from_and_counts_no_pull_for_them(world: World) -> None:

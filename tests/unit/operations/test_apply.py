@@ -17,10 +17,9 @@ from toolkit.errors import AccessDenied, Interrupted, Refused, SeedingIncomplete
 from toolkit.oci.errors import CredentialUnusable, RegistryError
 from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
-from toolkit.plan.model import InfraAction, Plan
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import InfraAction, Plan, SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.terraform.root_module import repository_address
 
@@ -238,15 +237,15 @@ def test_a_tainted_repository_is_replaced_and_filled_again_where_that_is_allowed
 def test_another_account_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     world = World(tmp_path)
     with pytest.raises(Refused, match="999999999999"):
-        plan(replace(desired(*NAMES), account_id="999999999999"), world.services)
+        plan_manifest(replace(desired(*NAMES), account_id="999999999999"), world.services)
     assert world.log == []
 
 
 def test_sizes_are_read_only_where_that_is_asked_for(tmp_path: Path) -> None:
     world = World(tmp_path)
-    assert {seed.size for seed in plan(desired(*NAMES), world.services).plan.seeds} == {None}
+    assert {seed.size for seed in plan_manifest(desired(*NAMES), world.services).plan.seeds} == {None}
     assert world.registry.count("get_manifest") == 0
-    sizes = {seed.size for seed in plan(desired(*NAMES), world.services, reads_sizes=True).plan.seeds}
+    sizes = {seed.size for seed in plan_manifest(desired(*NAMES), world.services, reads_sizes=True).plan.seeds}
     assert None not in sizes
     assert world.registry.count("get_manifest") == 3
 
@@ -265,8 +264,8 @@ def test_seed_fills_repositories_that_exist_and_refuses_others(tmp_path: Path) -
 
 def test_files_that_terraform_reads_besides_ours_are_in_the_plan(tmp_path: Path) -> None:
     world = World(tmp_path)
-    assert plan(desired(*world.names), world.services).plan.notices == ()
+    assert plan_manifest(desired(*world.names), world.services).plan.notices == ()
     (world.services.work_path / "zz.tf").write_text("# theirs")
-    [notice] = plan(desired(*world.names), world.services).plan.notices
+    [notice] = plan_manifest(desired(*world.names), world.services).plan.notices
     assert notice.code == "terraform.extra_file"
     assert "`zz.tf`" in notice.message

@@ -15,7 +15,7 @@ from toolkit.oci.errors import Denied, Unauthorized
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import Subset
 from toolkit.operations.copy import Pair, Selection, copy, preview
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.support.fake_services import World, desired
 from toolkit.operations.apply import apply
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.plan.model import AttributeChange, InfraAction, InfraChange, Plan
 
 
@@ -27,4 +27,4 @@ def test_drift_is_in_the_plan_and_alone_is_no_change(tmp_path: Path) -> None:
         )
     assert [made.drift for made in reviewed] == [(_drift("a"), _drift("b"))] * 2
     assert [made.has_changes for made in reviewed] == [True, False]
-    assert plan(desired("one"), world.services).plan.drift
+    assert plan_manifest(desired("one"), world.services).plan.drift

@@ -13,7 +13,8 @@ import pytest
 from tests.support.fake_services import HOST, NAMES, PUSHED_AT, World, desired
 from tests.support.made_images import image, index, store
 from tests.support.memory_registry import Call
-from toolkit.cli.render.serialise import plan_document, plan_from_document
+from toolkit.cli.render.serialise import plan_document
+from toolkit.cli.saved_plan import plan_from_json, plan_to_json
 from toolkit.errors import PLAN_AGAIN, AccessDenied, Refused, SeedingIncomplete
 from toolkit.events import Event, NoticeGiven
 from toolkit.oci.descriptor import Platform
@@ -23,11 +24,10 @@ from toolkit.oci.errors import ConnectionFailed, Denied, OciError, RegistryError
 from toolkit.oci.reference import Repository
 from toolkit.oci.subset import Subset
 from toolkit.operations.apply import apply, apply_saved
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.observe import Observer
 
@@ -52,7 +52,7 @@ def applied(world: World, wanted: Desired, **options: Any) -> tuple[Plan, Report
 
 
 def planned(world: World, wanted: Desired, **options: Any) -> Plan:
-    return plan(wanted, world.services, **options).plan
+    return plan_manifest(wanted, world.services, **options).plan
 
 
 def only_one(
@@ -341,8 +341,8 @@ def test_a_source_that_cannot_be_asked_and_is_not_in_ecr_stops_the_rest_unless_t
 
 def test_a_saved_plan_goes_on_as_it_was_made_to(world: World) -> None:
     failing(world, "one", fault=ConnectionFailed("no answer", host="upstream.test"))
-    made = plan(desired(*NAMES), world.services, keeps_going=True)
-    made = replace(made, plan=plan_from_document(plan_document(made.plan)))
+    made = plan_manifest(desired(*NAMES), world.services, keeps_going=True)
+    made = replace(made, plan=plan_from_json(plan_to_json(made.plan)))
     world.registry.tags[Repository(HOST, "three")]["1"] = FOREIGN.digest
     world.registry.documents[Repository(HOST, "three")][FOREIGN.digest] = FOREIGN.document
     world.repositories["three"] = {}
@@ -421,7 +421,7 @@ def test_a_refusal_is_told_before_terraform_has_planned(world: World) -> None:
     failing(world, "one", "two", fault=ConnectionFailed("no answer", host="upstream.test"))
     observer = Observer(world.registry, world.services.ecr, emit, cache=DocumentCache())
     services = replace(world.services, terraform=Slow(), observer=observer)
-    made = plan(desired(*NAMES), services).plan
+    made = plan_manifest(desired(*NAMES), services).plan
     assert [refusal.image for refusal in made.refusals] == ["two:1"]
 
 

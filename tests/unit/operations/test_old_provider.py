@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.fake_services import World, desired
 from toolkit.errors import Refused
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.plan.desired import ProviderNeed
 from toolkit.terraform.root_module import render
 from toolkit.terraform.work_dir import write
@@ -19,6 +19,6 @@ def test_a_field_that_the_locked_provider_lacks_is_refused_before_anything_is_pl
     lock = write(render(wanted), world.services.work_path).path / ".terraform.lock.hcl"
     lock.write_text('provider "registry.terraform.io/hashicorp/aws" {\n  version     = "5.100.0"\n}\n')
     with pytest.raises(Refused) as refused:
-        plan(wanted, world.services)
+        plan_manifest(wanted, world.services)
     assert refused.value.code == "terraform.provider_too_old"
     assert world.log == ["init"]

@@ -14,10 +14,9 @@ from toolkit.events import BudgetAwaited, ImageFailed, ImagePostponed, StepStart
 from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.apply import apply, apply_saved
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
-from toolkit.plan.model import Plan
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget, Plan
 from toolkit.report import Report, SeedStatus
 
 UPSTREAM = "upstream.test"
@@ -256,7 +255,9 @@ def test_a_terraform_failure_is_not_kept_back_by_waiting(tmp_path: Path) -> None
 @pytest.mark.parametrize("chosen", [None, OnBudget.PARTIAL])
 def test_a_saved_plan_is_done_within_the_budget_of_the_moment(tmp_path: Path, chosen: OnBudget | None) -> None:
     room = Room(tmp_path, 100)
-    planned = plan(room.desired, room.world.services, on_budget=OnBudget.PARTIAL if chosen is None else OnBudget.REFUSE)
+    planned = plan_manifest(
+        room.desired, room.world.services, on_budget=OnBudget.PARTIAL if chosen is None else OnBudget.REFUSE
+    )
     room.refill(1)
     with pytest.raises(SeedingIncomplete):
         apply_saved(
@@ -274,7 +275,7 @@ def test_a_saved_plan_is_done_within_the_budget_of_the_moment(tmp_path: Path, ch
 
 def test_a_saved_plan_is_refused_when_others_have_used_the_pulls_since(tmp_path: Path) -> None:
     room = Room(tmp_path, 100)
-    planned = plan(room.desired, room.world.services)
+    planned = plan_manifest(room.desired, room.world.services)
     room.refill(1)
     with pytest.raises(Refused) as refusal:
         apply_saved(room.desired, planned, room.world.services, review=room.plans.append, publish=room.reports.append)
@@ -285,7 +286,7 @@ def test_a_saved_plan_is_refused_when_others_have_used_the_pulls_since(tmp_path:
 def test_a_saved_plan_that_costs_no_pull_asks_no_upstream(tmp_path: Path) -> None:
     room = Room(tmp_path, 3)
     room.apply(OnBudget.REFUSE)
-    planned = plan(room.desired, room.world.services)
+    planned = plan_manifest(room.desired, room.world.services)
     asked = room.world.registry.count("head_manifest", UPSTREAM)
     apply_saved(room.desired, planned, room.world.services, review=room.plans.append, publish=room.reports.append)
     assert room.world.registry.count("head_manifest", UPSTREAM) == asked

@@ -24,10 +24,9 @@ from toolkit.oci.errors import RegistryError
 from toolkit.oci.reference import Repository
 from toolkit.oci.subset import Subset
 from toolkit.operations.apply import apply_saved, carry_out
-from toolkit.operations.plan import Planned, plan
+from toolkit.operations.plan import Planned, plan_manifest
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Grant, InfraAction, Loss, Plan
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import Grant, InfraAction, Loss, Plan, SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.terraform.root_module import repository_address
 
@@ -40,7 +39,7 @@ class Pipeline:
     def __init__(self, world: World, wanted: Desired | None = None, *, allows_destroy: bool = False) -> None:
         self.world = world
         self.wanted = wanted or desired(*world.names)
-        self.planned: Planned = plan(self.wanted, world.services, allows_destroy=allows_destroy)
+        self.planned: Planned = plan_manifest(self.wanted, world.services, allows_destroy=allows_destroy)
         self.plans: list[Plan] = []
         self.reports: list[Report] = []
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.fake_services import NAMES, World, desired
 from toolkit.errors import Refused, UsageError
 from toolkit.oci.auth import CredentialUse
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
 from toolkit.plan.model import Plan
 from toolkit.report import Report, SeedStatus
@@ -86,4 +86,4 @@ def test_every_plan_names_the_credentials_that_were_sent(world: World) -> None:
     audience = Audience()
     audience.seed(world, is_dry_run=True)
     assert audience.plans[0].credentials == (use,)
-    assert plan(desired(*NAMES), world.services).plan.credentials == (use,)
+    assert plan_manifest(desired(*NAMES), world.services).plan.credentials == (use,)

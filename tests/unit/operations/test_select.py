@@ -18,12 +18,11 @@ from toolkit.oci.errors import ConnectionFailed, Denied
 from toolkit.oci.reference import Repository
 from toolkit.oci.subset import WHOLE
 from toolkit.operations.apply import apply, apply_saved
-from toolkit.operations.plan import plan
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import plan_images, seed
 from toolkit.operations.select import select_images
 from toolkit.plan.desired import Desired, DesiredRepository, DesiredSelection
-from toolkit.plan.model import Plan
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import Report
 from toolkit.terraform.root_module import render
 
@@ -70,7 +69,7 @@ def test_a_plan_shows_each_selected_tag_and_apply_fills_it(world: World) -> None
 def test_a_new_tag_is_picked_up_by_the_next_plan_and_the_one_that_falls_out_stays(world: World) -> None:
     desired = selecting(glob="1.*", keep=1)
     run(world, desired)
-    assert not plan(desired, world.services).plan.has_changes
+    assert not plan_manifest(desired, world.services).plan.has_changes
     world.registry.tags[UPSTREAM]["1.11"] = world.registry.tags[UPSTREAM]["1"]
     assert [seed.key for seed in run(world, desired).pending_seeds] == ["one:1.11"]
     assert filled(world) == ["1.10", "1.11"]
@@ -78,7 +77,7 @@ def test_a_new_tag_is_picked_up_by_the_next_plan_and_the_one_that_falls_out_stay
 
 def test_a_saved_plan_does_what_was_reviewed_when_the_tags_have_changed_since(world: World) -> None:
     desired = selecting(glob="1.*", keep=1)
-    planned = plan(desired, world.services)
+    planned = plan_manifest(desired, world.services)
     world.registry.tags[UPSTREAM]["1.11"] = world.registry.tags[UPSTREAM]["1"]
     reports: list[Report] = []
     apply_saved(desired, planned, world.services, review=lambda _: None, publish=reports.append)
@@ -151,17 +150,19 @@ def test_a_pattern_names_tags_that_only_the_upstream_knows(world: World) -> None
 def test_an_upstream_repository_is_listed_once_a_run(world: World) -> None:
     desired = selecting(glob="1.*")
     again = replace(desired.selections[0], tags=TagSelectionSpec(glob="latest"))
-    made = plan(replace(desired, selections=(*desired.selections, again)), world.services, reads_sizes=True).plan
+    made = plan_manifest(
+        replace(desired, selections=(*desired.selections, again)), world.services, reads_sizes=True
+    ).plan
     assert [seed.tag for seed in made.seeds] == ["1", "1.10", "1.9", "latest"]
     assert world.registry.count("list_tags") == 1
 
 
 def test_nothing_is_listed_where_nothing_is_selected(world: World) -> None:
-    plan(listing("one", "two"), world.services)
+    plan_manifest(listing("one", "two"), world.services)
     assert world.registry.count("list_tags") == 0
 
 
-@pytest.mark.parametrize("makes", [lambda d, s: plan(d, s).plan, plan_images], ids=["plan", "seed"])
+@pytest.mark.parametrize("makes", [lambda d, s: plan_manifest(d, s).plan, plan_images], ids=["plan", "seed"])
 def test_a_selection_without_a_match_is_in_the_plan_as_a_refusal(world: World, makes: object) -> None:
     for name in world.names:
         world.create(name)
@@ -226,6 +227,6 @@ def test_tags_that_ecr_has_are_kept_when_their_upstream_cannot_be_listed(world: 
 
 def test_a_selection_that_cannot_be_listed_can_be_left_out(world: World) -> None:
     world.registry.faults = fails(ConnectionFailed("silent", host="upstream.test"))  # type: ignore[assignment]  # see above
-    made = plan(selecting(glob="1.*"), world.services, keeps_going=True).plan
+    made = plan_manifest(selecting(glob="1.*"), world.services, keeps_going=True).plan
     assert ([refusal.image for refusal in made.refusals], made.blocking_refusals) == (["one:*"], ())
     assert [seed.key for seed in made.pending_seeds] == ["two:1"]

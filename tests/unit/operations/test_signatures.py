@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import MadeImage, image, index, referrer, store, whole
 from tests.support.memory_registry import Call
-from toolkit.cli.render.serialise import plan_document, plan_from_document
+from toolkit.cli.saved_plan import plan_from_json, plan_to_json
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete
 from toolkit.oci.client import ManifestHead, PullLimit
 from toolkit.oci.companions import cosign_tags, referrers_index, referrers_tag
@@ -23,11 +22,10 @@ from toolkit.oci.errors import ConnectionFailed, Denied, OciError
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.operations.apply import apply, apply_saved
-from toolkit.operations.plan import Planned, plan
+from toolkit.operations.plan import Planned, plan_manifest
 from toolkit.operations.seed import seed
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
@@ -213,7 +211,7 @@ def test_a_registry_that_does_not_answer_is_not_asked_for_every_tag(tmp_path: Pa
         return None
 
     world.registry.faults = silent
-    made = plan(keeping(), world.services).plan
+    made = plan_manifest(keeping(), world.services).plan
     assert [refusal.code for refusal in made.refusals] == ["source.unreachable"]
     assert asked == [cosign_tags(top)[0]]
 
@@ -265,8 +263,7 @@ def test_seeding_alone_brings_signatures_too_and_names_a_missing_repository_once
 
 def travelled(planned: Planned) -> Planned:
     """A saved plan, read back."""
-    document = json.loads(json.dumps(plan_document(planned.plan)))
-    return replace(planned, plan=plan_from_document(document))
+    return replace(planned, plan=plan_from_json(plan_to_json(planned.plan)))
 
 
 def with_referrers(folder: Path) -> tuple[World, Digest, MadeImage]:
@@ -278,7 +275,7 @@ def with_referrers(folder: Path) -> tuple[World, Digest, MadeImage]:
 
 def test_a_saved_plan_composes_the_index_of_referrers_again_where_the_cache_has_not_travelled(tmp_path: Path) -> None:
     world, top, sbom = with_referrers(tmp_path)
-    planned = travelled(plan(keeping(), world.services))
+    planned = travelled(plan_manifest(keeping(), world.services))
     without_cache(world)
     apply_saved(keeping(), planned, world.services, review=lambda _: None, publish=lambda _: None)
     assert world.registry.tags[ECR][referrers_tag(top)] == planned.plan.seeds[1].wanted_digest
@@ -287,7 +284,7 @@ def test_a_saved_plan_composes_the_index_of_referrers_again_where_the_cache_has_
 
 def test_referrers_that_came_after_a_saved_plan_are_not_slipped_in(tmp_path: Path) -> None:
     world, top, _ = with_referrers(tmp_path)
-    planned = travelled(plan(keeping(), world.services))
+    planned = travelled(plan_manifest(keeping(), world.services))
     without_cache(world)
     store(world.registry, referrer(made_of(world, top), b"later"), str(UPSTREAM))
     reports: list[Report] = []
@@ -356,5 +353,5 @@ def test_the_index_is_composed_of_what_the_registry_lists(tmp_path: Path) -> Non
     world, top, _ = with_referrers(tmp_path)
     listed = world.registry.list_referrers(UPSTREAM, top)
     assert listed
-    (found,) = [seed for seed in plan(keeping(), world.services).plan.seeds if seed.subject]
+    (found,) = [seed for seed in plan_manifest(keeping(), world.services).plan.seeds if seed.subject]
     assert found.wanted_digest == referrers_index(listed).digest

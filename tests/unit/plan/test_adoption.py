@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from toolkit.manifest.loader import loads
 from toolkit.plan.adoption import has_other_encryption, principal_refusals, settings_that_keep, tag_refusals
 from toolkit.plan.desired import Desired
-from toolkit.plan.existing import ExistingRepository
+from toolkit.plan.observed import ExistingRepository
 from toolkit.plan.repository_policy import read_statements, wanted_statements
 from toolkit.plan.resolve import resolve
 

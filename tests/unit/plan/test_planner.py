@@ -12,10 +12,9 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRegistry, DesiredRepository
-from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, SeedAction
 from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
-from toolkit.plan.seed_action import SeedAction
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 SINGLE = "application/vnd.oci.image.manifest.v1+json"

@@ -189,3 +189,12 @@ def test_a_build_is_not_blamed_for_a_registry_that_cannot_be_listed() -> None:
     body = "images: [{source: python, tags: {glob: '3.*-slim'}}]\n"
     _, refusals = chosen(body + BUILD, python=SourceFault("unreachable", "silent"))
     assert [refusal.code for refusal in refusals] == ["source.unreachable"]
+
+
+def test_refuses_a_pattern_that_takes_too_long() -> None:
+    body = "images: ['a:1', {source: python, tags: {regex: '(?:(x|xx)+\\1)+c'}}]\n"
+    found, [refusal] = chosen(body, python=("x" * 128,))
+    assert (sources(found), refusal.code) == (["a:1"], "tags.too_slow")
+    assert refusal.message == (
+        r"images[1].tags: its `regex` `(?:(x|xx)+\1)+c` takes more than 1 s of CPU for the tags of `python`"
+    )

@@ -20,7 +20,6 @@ def test_the_first_moves_the_others_wait() -> None:
     assert schedule.add(first) == [Place(first, None)]
     assert schedule.add(same) == []
     assert schedule.add(other) == []
-    assert schedule.waiting_for(first) == (same, other)
 
 
 def test_what_arrived_is_shared_in_its_repository_and_linked_into_others_at_once() -> None:
@@ -52,12 +51,13 @@ def test_who_fails_hands_over_to_the_next() -> None:
     assert schedule.placed(need(2, B)) == [Place(need(3, A), B)]
 
 
-def test_who_withdrew_is_not_called() -> None:
+def test_forgets_who_would_get_a_lost_blob_from_the_same_source() -> None:
     schedule = BlobSchedule()
-    for other in (need(1, A), need(2, B), need(3, B)):
+    elsewhere = Need(3, BLOB, Repository("source.test", "b"), B)
+    for other in (need(1, A), need(2, B), elsewhere):
         schedule.add(other)
-    schedule.withdraw(need(2, B))
-    assert schedule.failed(need(1, A)) == [Place(need(3, B), None)]
+    assert schedule.lost(need(1, A)) == [need(2, B)]
+    assert schedule.failed(need(1, A)) == [Place(elsewhere, None)]
 
 
 def test_registries_do_not_share() -> None:

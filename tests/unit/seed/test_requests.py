@@ -4,7 +4,7 @@ from tests.support.plan_samples import seed
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import Subset
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import SeedAction
 from toolkit.seed.requests import requests_for
 
 HOST = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"

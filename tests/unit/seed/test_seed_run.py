@@ -16,7 +16,7 @@ from toolkit.oci.copy import CopyRequest
 from toolkit.oci.errors import Denied, NotFound, RegistryError
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedStatus
-from toolkit.seed.patience import Pauses
+from toolkit.seed.retry_policy import RetryPolicy
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
@@ -60,7 +60,7 @@ def test_what_is_put_again_takes_another_turn(tags: int) -> None:
     registry.faults = lambda call: (
         unseen if registry.count("put_manifest") in (1, 2, 4) and call.operation == "put_manifest" else None
     )
-    seeder = Seeder(registry, registry, [].append, puts_per_second=turns, pauses=Pauses(missing=0.001))
+    seeder = Seeder(registry, registry, [].append, puts_per_second=turns, retry_policy=RetryPolicy(missing=0.001))
     assert statuses(seeder.seed(wanted)) == [SeedStatus.COPIED] * tags
     assert turns.taken == registry.count("put_manifest") == 3 + 2 + tags
 
@@ -93,8 +93,8 @@ def test_a_repository_that_was_missing_early_is_waited_for_as_long_when_it_is_mi
         return missing if is_first else None
 
     registry.faults = faults
-    pauses = Pauses(missing=0.001)
-    seeder = Seeder(registry, registry, [].append, jobs=1, pauses=pauses, clock=lambda: time.monotonic() + later)
+    policy = RetryPolicy(missing=0.001)
+    seeder = Seeder(registry, registry, [].append, jobs=1, retry_policy=policy, clock=lambda: time.monotonic() + later)
     assert statuses(seeder.seed([wanted])) == [SeedStatus.COPIED]
 
 

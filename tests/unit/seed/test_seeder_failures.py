@@ -14,7 +14,7 @@ from toolkit.oci.copy import CopyRequest
 from toolkit.oci.errors import ConnectionFailed, Denied, NotFound, OciError
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedStatus
-from toolkit.seed.patience import Pauses
+from toolkit.seed.retry_policy import RetryPolicy
 from toolkit.seed.seeder import Seeder
 
 
@@ -90,7 +90,7 @@ def test_damaged_content_is_read_a_second_time_and_then_given_up() -> None:
     assert registry.blobs[wanted.destination.name] == {}
 
 
-QUICK = Pauses(upload=(0.0, 0.0), missing=0.001, missing_limit=0.1)
+QUICK = RetryPolicy(upload=(0.0, 0.0), missing=0.001, missing_limit=0.1)
 
 
 def test_a_broken_upload_begins_again_in_a_new_session() -> None:
@@ -101,7 +101,7 @@ def test_a_broken_upload_begins_again_in_a_new_session() -> None:
 
     registry = MemoryRegistry(faults)
     wanted = request(registry, image([b"layer" * 10]), "lib/a:v1", is_new=True)
-    [outcome] = Seeder(registry, registry, [].append, jobs=1, pauses=QUICK).seed([wanted])
+    [outcome] = Seeder(registry, registry, [].append, jobs=1, retry_policy=QUICK).seed([wanted])
     assert outcome.status is SeedStatus.COPIED
     assert registry.count("begin_upload") == 3
     assert whole(registry, wanted.destination)
@@ -116,14 +116,14 @@ def test_a_repository_that_was_just_created_is_waited_for() -> None:
             registry.existing.add(wanted.destination.name)
 
     registry.faults = faults
-    [outcome] = Seeder(registry, registry, [].append, jobs=1, pauses=QUICK).seed([wanted])
+    [outcome] = Seeder(registry, registry, [].append, jobs=1, retry_policy=QUICK).seed([wanted])
     assert outcome.status is SeedStatus.COPIED
 
 
 def test_a_repository_that_never_comes_is_an_error_with_a_cure() -> None:
     registry = MemoryRegistry(repositories_exist=False)
     wanted = request(registry, image([b"layer"]), "lib/a:v1")
-    [outcome] = Seeder(registry, registry, [].append, jobs=1, pauses=QUICK).seed([wanted])
+    [outcome] = Seeder(registry, registry, [].append, jobs=1, retry_policy=QUICK).seed([wanted])
     assert outcome.error_code == "destination.repository_missing"
     assert "toolkit apply" in (outcome.hint or "")
 

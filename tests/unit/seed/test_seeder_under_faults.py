@@ -15,11 +15,11 @@ from toolkit.oci.copy import CopyRequest
 from toolkit.oci.errors import ConnectionFailed, Denied, NotFound, RegistryError, TooManyRequests
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedStatus
-from toolkit.seed.patience import Pauses
+from toolkit.seed.retry_policy import RetryPolicy
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
-QUICK = Pauses(upload=(0.0, 0.0), missing=0.0, missing_limit=0.01)
+QUICK = RetryPolicy(upload=(0.0, 0.0), missing=0.0, missing_limit=0.01)
 LAYERS = [b"", b"{}", *(bytes([n]) * (7 * n) for n in range(1, 7))]
 
 REFUSALS: list[Fault] = [
@@ -94,7 +94,7 @@ def tags_with_less_than_their_content(registry: MemoryRegistry) -> list[str]:
 
 
 def seeder(registry: MemoryRegistry, jobs: int) -> Seeder:
-    return Seeder(registry, registry, [].append, jobs=jobs, pauses=QUICK)
+    return Seeder(registry, registry, [].append, jobs=jobs, retry_policy=QUICK)
 
 
 def check_the_rest(registry: MemoryRegistry, requests: list[CopyRequest], jobs: int) -> None:

@@ -29,20 +29,21 @@ from toolkit.cli.options import (
     WorkDirectory,
 )
 from toolkit.errors import Refused, UsageError
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan
 
 NAME = "apply"
 HELP = (
-    "Create or update the repositories and build projects, and fill the repositories. Does what the plan says, no "
-    "more; safe to run again after any failure."
+    "Make AWS match the manifest, and copy the images. Creates or updates the repositories and build projects, then "
+    "fills the repositories. Does what the plan says and no more; safe to run again after any failure."
 )
 EXAMPLES = (
-    "Examples:  toolkit apply   |   toolkit apply --auto-approve --format json-lines > apply.jsonl   |   "
-    "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   (exactly the plan that was reviewed)   |   "
-    "toolkit apply --on-budget wait   (as the pull limit lets it)"
+    "toolkit apply",
+    "toolkit apply --auto-approve --format json-lines > apply.jsonl",
+    "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   # exactly the plan that was reviewed",
+    "toolkit apply --on-budget wait   # as the pull limit lets it",
 )
 
 _NOBODY_IS_ASKED = "nobody is asked to approve the plan; nothing was changed"
@@ -134,8 +135,8 @@ def command(
             )
 
         from toolkit.operations.apply import apply
-        from toolkit.operations.leaving import Kind
         from toolkit.operations.load import load_desired
+        from toolkit.operations.orphans import Kind
 
         if not auto_approve:
             if format is not Format.TEXT:

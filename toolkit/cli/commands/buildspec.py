@@ -12,9 +12,13 @@ from toolkit.cli.options import Format, ManifestFile, OutputFormat
 from toolkit.errors import UsageError
 
 NAME = "buildspec"
-HELP = "Print a build's buildspec, or put its pre-build step into a buildspec of yours. Needs no credentials."
+HELP = (
+    "Print a build's buildspec, or add a step to yours. The step gets base images from ECR before the build. Needs "
+    "no credentials."
+)
 EXAMPLES = (
-    "Examples:  toolkit buildspec web   |   toolkit buildspec web --into buildspec.yml   (again after each change)"
+    "toolkit buildspec web",
+    "toolkit buildspec web --into buildspec.yml   # again after each change",
 )
 
 

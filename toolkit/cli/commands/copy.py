@@ -22,7 +22,7 @@ from toolkit.cli.options import (
     Verbose,
 )
 from toolkit.errors import UsageError
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.oci.reference import Reference
@@ -33,15 +33,16 @@ T = TypeVar("T")
 _LONGEST_LIST = 16 * 2**20  # a hundred thousand pairs; more than that is another file by mistake
 NAME = "copy"
 HELP = (
-    "Copy images from registry to registry, byte for byte, without Docker, Terraform or a manifest. `oci:DIR:NAME` is "
-    "an image in an OCI image layout, on either side. ECR hosts get their token from AWS credentials, others theirs "
-    "from the Docker config."
+    "Copy images from registry to registry. The copies are byte for byte and need no Docker, Terraform or manifest. "
+    "`oci:DIR:NAME` is an image in an OCI image layout, on either side. The token for ECR comes from AWS credentials, "
+    "other credentials from the Docker config."
 )
 EXAMPLES = (
-    "Examples:  toolkit copy nginx:1.16 localhost:5000/nginx:1.16   |   toolkit copy --list images.txt   |   "
-    "toolkit copy nginx:1.16 oci:carried:nginx-1.16   |   "
-    "toolkit copy --list images.txt --on-budget partial   (as far as the pulls go)   |   "
-    "toolkit copy --platform linux/arm64 alpine:3.20 123456789012.dkr.ecr.eu-west-1.amazonaws.com/alpine:3.20"
+    "toolkit copy nginx:1.16 localhost:5000/nginx:1.16",
+    "toolkit copy --list images.txt",
+    "toolkit copy nginx:1.16 oci:carried:nginx-1.16",
+    "toolkit copy --list images.txt --on-budget partial   # as far as the pulls go",
+    "toolkit copy -p linux/arm64 alpine:3.20 123456789012.dkr.ecr.eu-west-1.amazonaws.com/alpine:3.20",
 )
 
 
@@ -90,8 +91,8 @@ def command(
         from toolkit.oci.layout_reference import LAYOUTS
         from toolkit.oci.pull_limits import PullLimits
         from toolkit.oci.subset import Subset
-        from toolkit.operations.choose import choose, spellings
         from toolkit.operations.copy import Selection, copy, preview
+        from toolkit.operations.select import choose, spellings
         from toolkit.seed.observe import Observer
         from toolkit.seed.seeder import Seeder
 

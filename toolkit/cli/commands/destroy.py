@@ -25,12 +25,14 @@ from toolkit.errors import Refused
 
 NAME = "destroy"
 HELP = (
-    "Delete everything that was made from the manifest: repositories with their images, projects, roles and logs. "
+    "Delete everything that the manifest made. Repositories go with their images, and projects, roles and logs too. "
     "Shows what is lost, and asks for the manifest's name."
 )
 EXAMPLES = (
-    "Examples:  toolkit destroy   |   toolkit destroy --keep-images   (repositories stay in AWS)   |   "
-    "toolkit destroy --out end.plan && toolkit apply end.plan   |   toolkit destroy --auto-approve"
+    "toolkit destroy",
+    "toolkit destroy --keep-images   # repositories stay in AWS",
+    "toolkit destroy --out end.plan && toolkit apply end.plan",
+    "toolkit destroy --auto-approve",
 )
 
 
@@ -58,12 +60,9 @@ def command(
     """Run `toolkit destroy`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import Settings, open_services
-        from toolkit.manifest.loader import read
+        from toolkit.cli.wiring import Settings, open_planning
         from toolkit.operations.apply import carry_out
         from toolkit.operations.destroy import plan_destroy
-        from toolkit.operations.guards import refuse_if_unsafe
-        from toolkit.operations.load import desired_of
         from toolkit.terraform.provider_lock import lock_file_of
 
         asks = out is None and not auto_approve
@@ -73,8 +72,6 @@ def command(
                 "nobody is asked to approve the destruction; nothing was changed",
                 hint="review `toolkit destroy --out FILE` and run `toolkit apply FILE`, or use --auto-approve",
             )
-        text = read(file)
-        desired = desired_of(text, file)
         settings = Settings(
             work_dir=work_dir,
             cache_dir=cache_dir,
@@ -82,19 +79,11 @@ def command(
             lock_seconds=lock_timeout,
             provider_lock=lock_file_of(file),
         )
-        with open_services(run.emit, desired, settings) as services:
-            if out is not None:
-                from toolkit.cli.saved_plan import prepare, save_plan
-
-                origin = prepare(out, file, text, (services.work_path, cache_dir))
+        with open_planning(run, file, settings, out) as (desired, services, finish):
             started = services.clock()
             planned = plan_destroy(desired, services, keeps_images=keep_images)
-            run.show_plan(planned.plan)
-            refuse_if_unsafe(planned.plan)
-            if out is not None:
-                save_plan(run.emit, out, planned, desired, origin)
-                return 0
-            if not planned.plan.has_changes:
+            finish(planned)
+            if out is not None or not planned.plan.has_changes:
                 return 0
             account = planned.plan.account
             destroys = any(change.destroys for change in planned.plan.infra_changes)

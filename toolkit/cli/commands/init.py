@@ -11,14 +11,17 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.commands.scan import BuildArguments, Roots, read_pairs, read_platform
 from toolkit.cli.options import Format, OutputFormat
+from toolkit.operations.examples import Example
 
 NAME = "init"
 HELP = (
-    "Write a first manifest with every image that the builds below the paths would fetch. Needs no network and no "
-    "credentials; a file that is there stays, unless you say --force."
+    "Write a first manifest from a project's builds. It has every image that builds below the paths would fetch. "
+    "Needs no network and no credentials; a file that is there stays, unless you say --force."
 )
 EXAMPLES = (
-    "Examples:  toolkit init   |   toolkit init --name shop --region eu-west-1 services   |   toolkit init --force ."
+    "toolkit init",
+    "toolkit init --name shop --region eu-west-1 services",
+    "toolkit init --force .",
 )
 
 
@@ -43,6 +46,9 @@ def command(
         typer.Option("--machine", metavar="PLATFORM", help="Platform of the machine that builds, such as linux/arm64."),
     ] = "linux/amd64",
     root: Roots = None,
+    example: Annotated[
+        Example | None, typer.Option("--example", help="Write the files of this example into this folder instead.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
 ) -> None:
@@ -51,8 +57,15 @@ def command(
     def body(run: Run) -> int:
         from toolkit.cli.render.amounts import format_count
         from toolkit.cli.render.lines import visible
+        from toolkit.operations.examples import write_example
         from toolkit.operations.init import Start, init
 
+        if example is not None:
+            files = [path.as_posix() for path in write_example(example, Path.cwd())]
+            run.show(
+                "example", {"name": example.value, "files": files}, os.linesep.join(f"{file} written" for file in files)
+            )
+            return 0
         start = Start(
             paths=tuple(paths or [Path()]),
             home=Path.cwd(),

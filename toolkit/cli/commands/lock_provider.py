@@ -9,10 +9,10 @@ from toolkit.cli.options import Format, ManifestFile, NoProgress, OutputFormat, 
 
 NAME = "lock-provider"
 HELP = (
-    "Write the lock file beside the manifest: the newest AWS provider that it allows, with checksums for Linux "
-    "(x86_64, arm64) and macOS. Plan and apply then use this provider and no other. Needs no credentials."
+    "Choose the AWS provider for every plan and apply. Writes the lock file beside the manifest: the newest "
+    "provider that the manifest allows, with checksums for Linux (x86_64, arm64) and macOS. Needs no credentials."
 )
-EXAMPLES = "Example:  toolkit lock-provider && git add images.lock.hcl"
+EXAMPLES = ("toolkit lock-provider && git add images.lock.hcl",)
 
 
 def command(

@@ -27,17 +27,19 @@ from toolkit.cli.options import (
     Verbose,
     WorkDirectory,
 )
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 NAME = "plan"
 HELP = (
-    "Show what apply would do: Terraform's changes, the images to copy, and the counted Docker Hub pulls that they "
-    "cost. Changes no resource. Locks Terraform's state and, after an interrupted apply, repairs it. Costs no pull "
-    "without --sizes or `signatures: keep`."
+    "Show what apply would do, and change no resource. Shows Terraform's changes, the images to copy, and the counted "
+    "Docker Hub pulls that they cost. It locks Terraform's state and, after an interrupted apply, repairs it. It costs "
+    "no pull without --sizes or `signatures: keep`."
 )
 EXAMPLES = (
-    "Examples:  toolkit plan   |   toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   |   "
-    "toolkit plan --detailed-exitcode   (2: changes)   |   toolkit plan --format json | jq .plan.totals"
+    "toolkit plan",
+    "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit",
+    "toolkit plan --detailed-exitcode   # 2: changes",
+    "toolkit plan --format json | jq .plan.totals",
 )
 
 
@@ -81,16 +83,11 @@ def command(
     """Run `toolkit plan`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.wiring import Settings, open_services
-        from toolkit.manifest.loader import read
-        from toolkit.operations.guards import refuse_if_unsafe
-        from toolkit.operations.leaving import Kind
-        from toolkit.operations.load import desired_of
-        from toolkit.operations.plan import plan
+        from toolkit.cli.wiring import Settings, open_planning
+        from toolkit.operations.orphans import Kind
+        from toolkit.operations.plan import plan_manifest
         from toolkit.terraform.provider_lock import lock_file_of
 
-        text = read(file)
-        desired = desired_of(text, file)
         settings = Settings(
             work_dir=work_dir,
             cache_dir=cache_dir,
@@ -99,12 +96,8 @@ def command(
             lock_seconds=lock_timeout,
             provider_lock=lock_file_of(file),
         )
-        with open_services(run.emit, desired, settings) as services:
-            if out is not None:
-                from toolkit.cli.saved_plan import prepare, save_plan
-
-                origin = prepare(out, file, text, (services.work_path, cache_dir))
-            planned = plan(
+        with open_planning(run, file, settings, out) as (desired, services, finish):
+            planned = plan_manifest(
                 desired,
                 services,
                 allows_destroy=allow_destroy,
@@ -114,10 +107,7 @@ def command(
                 adopt=adopt or (),
                 keeps_going=keep_going,
             )
-            run.show_plan(planned.plan)
-            refuse_if_unsafe(planned.plan)
-            if out is not None:
-                save_plan(run.emit, out, planned, desired, origin)
+            finish(planned)
         if not detailed_exitcode:
             return 0
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0

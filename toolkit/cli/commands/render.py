@@ -11,10 +11,10 @@ from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Format, ManifestFile, OutputFormat
 
 NAME = "render"
-HELP = "Write the generated Terraform with its modules into a folder, and stop. Needs no credentials."
+HELP = "Write the generated Terraform into a folder. Its modules are written too. Needs no credentials."
 EXAMPLES = (
-    "Examples:  toolkit render --out build/terraform && terraform -chdir=build/terraform init   |   "
-    "toolkit render --module --out base-images.json"
+    "toolkit render --out build/terraform && terraform -chdir=build/terraform init",
+    "toolkit render --module --out base-images.json",
 )
 
 

@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from toolkit.plan.desired import Desired
     from toolkit.sandbox.process import SandboxStatus
 
-app = typer.Typer(
-    help=(
-        "AWS and the registries on loopback: a moto server, a stand-in for Docker Hub with token login and pull limit, "
-        'and one for ECR. After `eval "$(toolkit sandbox env)"` every command runs against it, unchanged.'
-    ),
-    epilog='Example:  toolkit sandbox up && eval "$(toolkit sandbox env)" && toolkit apply --auto-approve',
-    rich_markup_mode=None,
-    no_args_is_help=False,
+HELP = (
+    "Run AWS, Docker Hub and ECR on this machine. A moto server, a stand-in for Docker Hub with token login and pull "
+    'limit, and one for ECR listen on loopback. After `eval "$(toolkit sandbox env)"` every command runs against them, '
+    "unchanged."
 )
+EXAMPLES = ('toolkit sandbox up && eval "$(toolkit sandbox env)" && toolkit apply --auto-approve',)
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 Folder = Annotated[
     Path,
@@ -40,7 +39,7 @@ def _sandbox(context: typer.Context) -> None:
         leave_with_help(context)
 
 
-@app.command(help="Start the sandbox, or add the manifest's images to one that runs.")
+@app.command(help="Start the sandbox, or add images to a running one.")
 def up(
     file: Annotated[
         Path | None,
@@ -77,7 +76,7 @@ def up(
     execute("sandbox up", Presentation(format, is_brief=True), body)
 
 
-@app.command(help="Stop the sandbox. Its folder stays; what was in AWS is gone.")
+@app.command(help="Stop the sandbox. Its folder stays; the contents of AWS are gone.")
 def down(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name
     """Run `toolkit sandbox down`."""
 
@@ -93,7 +92,7 @@ def down(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None: 
     execute("sandbox down", Presentation(format, is_brief=True), body)
 
 
-@app.command(help="Print the shell commands that point AWS and the registries at the sandbox.")
+@app.command(help="Print the variables that select the sandbox. They are shell commands, for `eval`.")
 def env(folder: Folder = _FOLDER) -> None:
     """Run `toolkit sandbox env`."""
 
@@ -111,7 +110,7 @@ def env(folder: Folder = _FOLDER) -> None:
     execute("sandbox env", Presentation(is_brief=True), body)
 
 
-@app.command(help="Say where the sandbox listens, what it holds, and how many counted pulls were made.")
+@app.command(help="Show where the sandbox listens and what it holds. Counted pulls are shown too.")
 def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name
     """Run `toolkit sandbox status`."""
 

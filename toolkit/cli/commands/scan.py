@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 NAME = "scan"
 HELP = (
-    "Read Dockerfiles, compose and bake files and buildspecs, and say of every image that a build would fetch whether "
-    "it comes from ECR. Needs no network and no credentials. Folders are read whole, but for .git, node_modules, "
-    "vendor and virtual environments; Git's ignore rules are not asked."
+    "Say which images builds fetch from elsewhere. Reads Dockerfiles, compose and bake files and buildspecs, and says "
+    "of every image whether it would come from ECR. Needs no network and no credentials. Folders are read whole, "
+    "except .git, node_modules, vendor and virtual environments; Git's ignore rules are not read."
 )
 EXAMPLES = (
-    "Examples:  toolkit scan .   |   toolkit scan --check --format sarif . > scan.sarif   |   "
-    "toolkit scan --build-arg VERSION=1.27 web/Dockerfile   |   toolkit scan --write .   |   "
-    "toolkit scan --check --build web ."
+    "toolkit scan .",
+    "toolkit scan --check --format sarif . > scan.sarif",
+    "toolkit scan --build-arg VERSION=1.27 web/Dockerfile",
+    "toolkit scan --write .",
+    "toolkit scan --check --build web .",
 )
 
 

@@ -8,7 +8,7 @@ from toolkit.cli.boundary import Presentation, Run, execute
 
 NAME = "schema"
 HELP = "Print the manifest's JSON Schema (draft 2020-12)."
-EXAMPLES = "Example:  toolkit schema > images.schema.json   (then `# yaml-language-server: $schema=images.schema.json`)"
+EXAMPLES = ("toolkit schema > images.schema.json   # then `# yaml-language-server: $schema=images.schema.json`",)
 
 
 def command() -> None:

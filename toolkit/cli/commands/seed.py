@@ -22,14 +22,15 @@ from toolkit.cli.options import (
     ShowUnchanged,
     Verbose,
 )
-from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.model import OnBudget
 
 NAME = "seed"
-HELP = "Copy the images that are missing or have moved into repositories that exist. Terraform is not run."
+HELP = "Copy missing and moved images into ECR. The repositories have to exist; Terraform is not run."
 EXAMPLES = (
-    "Examples:  toolkit seed --dry-run   |   toolkit seed --only 'nginx:*' --limit-rate 20M   |   "
-    "toolkit seed --format json | jq '.report.outcomes[].digest'   |   toolkit seed --on-budget partial   "
-    "(every night, as far as the pulls go)"
+    "toolkit seed --dry-run",
+    "toolkit seed --only 'nginx:*' --limit-rate 20M",
+    "toolkit seed --format json | jq '.report.outcomes[].digest'",
+    "toolkit seed --on-budget partial   # every night, as far as the pulls go",
 )
 
 

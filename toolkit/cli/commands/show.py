@@ -12,10 +12,13 @@ from toolkit.cli.options import Format, OutputFormat
 
 NAME = "show"
 HELP = (
-    "Show a plan that `toolkit plan --out` saved, as `plan` showed it. Refuses a file whose parts do not fit together; "
-    "`apply` also compares it with Terraform's own plan. Needs no network, no credentials, no Terraform."
+    "Show a plan that `toolkit plan --out` saved. Refuses a file whose parts do not fit together; `apply` also "
+    "compares it with Terraform's own plan. Needs no network, no credentials and no Terraform."
 )
-EXAMPLES = "Examples:  toolkit show plan.toolkit   |   toolkit show plan.toolkit --format json | jq .plan.totals"
+EXAMPLES = (
+    "toolkit show plan.toolkit",
+    "toolkit show plan.toolkit --format json | jq .plan.totals",
+)
 
 
 def command(

@@ -8,8 +8,11 @@ from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Format, ManifestFile, OutputFormat
 
 NAME = "validate"
-HELP = "Check the manifest: every problem at once, with its line. Needs no network and no credentials."
-EXAMPLES = "Examples:  toolkit validate   |   toolkit validate -f infra/images.yaml --format json"
+HELP = "Check the manifest and report every problem. Needs no network and no credentials."
+EXAMPLES = (
+    "toolkit validate",
+    "toolkit validate -f infra/images.yaml --format json",
+)
 
 
 def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, visible, wrap
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview
 
 _LOOKS = {SeedAction.COPY: ("+", "green"), SeedAction.MOVE: ("~", "yellow")}

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal
-from toolkit.plan.seed_action import SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
 from toolkit.report import Report, SeedStatus
 
 

@@ -1,0 +1,78 @@
+"""What exists in AWS under a build project's names, and whose it is.
+
+It was left by an interrupted `terraform apply` or a lost state, or somebody else made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from toolkit.aws.explain import explained
+from toolkit.aws.session import AwsSession
+from toolkit.plan.observed import WEBHOOK, ExistingResource
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_codebuild.type_defs import ProjectTypeDef
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import LogGroupTypeDef
+
+_PROJECTS_A_CALL = 100
+
+
+class ExistingService:
+    """Resources by name, None for what is not there. Every method raises AccessDenied or Refused when AWS says no."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+
+    def role(self, name: str) -> ExistingResource | None:
+        """The IAM role `name` with its policies."""
+        client = self._session.client("iam")
+        with explained():
+            try:
+                tags = client.get_role(RoleName=name)["Role"].get("Tags", [])
+                inline = client.get_paginator("list_role_policies").paginate(RoleName=name)
+                policies = {policy for page in inline for policy in page["PolicyNames"]}
+                attached = client.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+                policies |= {policy["PolicyArn"] for page in attached for policy in page["AttachedPolicies"]}
+            except client.exceptions.NoSuchEntityException:
+                return None
+        return ExistingResource({tag["Key"]: tag["Value"] for tag in tags}, frozenset(policies))
+
+    def log_group(self, name: str) -> ExistingResource | None:
+        """The CloudWatch log group `name`."""
+        client = self._session.client("logs")
+        with explained():
+            group = describe_log_group(client, name)
+            if group is None:
+                return None
+            tags = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
+        return ExistingResource(tags, retention_days=group.get("retentionInDays", 0))
+
+    def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
+        """Those of the CodeBuild projects `names` that are there."""
+        with explained():
+            return {
+                project["name"]: ExistingResource(tags_of(project), frozenset({WEBHOOK} & project.keys()))
+                for project in describe_projects(self._session.client("codebuild"), names)
+            }
+
+
+def describe_log_group(client: CloudWatchLogsClient, name: str) -> LogGroupTypeDef | None:
+    """The log group `name` as CloudWatch has it."""
+    # The listing is by prefix and sorted, so the name itself comes first if it is there.
+    groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
+    return groups[0] if groups and groups[0].get("logGroupName") == name else None
+
+
+def describe_projects(client: CodeBuildClient, names: Sequence[str]) -> Iterator[ProjectTypeDef]:
+    """Those of the projects `names` that are there, as CodeBuild has them."""
+    for start in range(0, len(names), _PROJECTS_A_CALL):
+        yield from client.batch_get_projects(names=names[start : start + _PROJECTS_A_CALL])["projects"]
+
+
+def tags_of(project: ProjectTypeDef) -> dict[str, str]:
+    """The AWS tags of a project."""
+    return {tag["key"]: tag["value"] for tag in project.get("tags", [])}
