@@ -16,7 +16,7 @@ from tests.support.real_parts import missing, require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.terraform_samples import DESIRED, DOCS, NGINX, WEB
 from toolkit.errors import TerraformFailed
-from toolkit.manifest.build_parts import StatementSpec
+from toolkit.manifest.build_model import StatementSpec
 from toolkit.plan.desired import Desired, DesiredRepository
 from toolkit.plan.model import AttributeChange, InfraAction, InfraChange
 from toolkit.terraform.provider_mirror import find

@@ -296,7 +296,7 @@ def test_only_201_completes_an_upload_and_it_is_tried_once(
 ) -> None:
     server.on("PUT", "/session", Reply(status))
 
-    with pytest.raises(RegistryError, match=f"answered {status}"):
+    with pytest.raises(RegistryError, match=f"responded with {status}"):
         client.put_blob(Upload(NGINX.name, f"{server.url}/session"), BLOB, [b"0123456789"])
 
     assert len(server.seen) == 1

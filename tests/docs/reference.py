@@ -26,7 +26,7 @@ from toolkit import errors, events
 from toolkit.aws import explain as aws_explain
 from toolkit.cli.app import make_app
 from toolkit.cli.main import COMMANDS
-from toolkit.manifest.schema import json_schema
+from toolkit.manifest.model import json_schema
 from toolkit.seed import explain as seed_explain
 
 ROOT = Path(__file__).parents[2]
@@ -280,8 +280,7 @@ def errors_page() -> str:
         "- An **exit code** is that of a run that ends with this error.\n"
         "- A **refusal** is part of a plan, which then ends with 7 (or 4, if all of them are about credentials).\n"
         "- A **notice** stops nothing.\n"
-        "- An **image** error is about one image; the run ends with 6 after the others are done, or with the exit code "
-        "that is named when nothing else went wrong.\n",
+        "- An **image** error is about one image; the others go on, and the run ends with 6.\n",
     ]
     for room in dict.fromkeys(one.code.partition(".")[0] for one in found):
         rows = [
@@ -300,11 +299,13 @@ def codes() -> Iterator[Code]:
     yield Code("bug", "exit 1", "this is a bug in toolkit: …", "report it with the traceback above")
     for path in sorted((ROOT / "toolkit").rglob("*.py")):
         yield from _codes_in(ast.parse(path.read_text(encoding="utf-8")))
+    for kind in ("missing", "denied", "limited", "unreachable", "unusable"):  # of `SourceFault`
+        yield Code(f"source.{kind}", "refusal")
     for code, hint in aws_explain._DENIED.values():
         yield Code(code, _KINDS["AccessDenied"], "", hint)
     for row in seed_explain.ROWS:
         for side in [row.side] if row.side else ["source", "destination"]:
-            yield Code(f"{side}.{row.code}", f"image, exit {row.kind.exit_code}", "", row.hint or "")
+            yield Code(f"{side}.{row.code}", "image", "", row.hint or "")
 
 
 _KINDS = {
@@ -322,20 +323,44 @@ _CODE = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 def _codes_in(tree: ast.AST) -> Iterator[Code]:
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name = ast.unparse(node.func).rpartition(".")[2]
-        arguments = {keyword.arg or "": keyword.value for keyword in node.keywords}
-        if name == "_Row" and len(node.args) >= 4:  # the table of `toolkit.terraform.explain`
-            _, kind, code, hint, *message = node.args
-            yield Code(_text(code), _KINDS[ast.unparse(kind)], _text(message[0]) if message else "", _text(hint))
-        elif name in _KINDS:
-            code = arguments.get("code") or (node.args[0] if node.args else ast.Constant(""))
-            message = arguments.get("message") or (node.args[1] if len(node.args) > 1 else ast.Constant(""))
-            hint = arguments.get("hint") or (node.args[2] if len(node.args) > 2 else ast.Constant(""))
-            for one in _constants(code):
-                yield Code(one, _KINDS[name], _text(message), _text(hint))
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+            for call in _calls_of(function):
+                yield from _codes_of(call, function)
+
+
+def _calls_of(function: ast.AST) -> Iterator[ast.Call]:
+    """Its calls, without those of functions in it."""
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, ast.Call):
+            yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _calls_of(node)
+
+
+def _codes_of(call: ast.Call, function: ast.AST) -> Iterator[Code]:
+    name = ast.unparse(call.func).rpartition(".")[2]
+    given = {keyword.arg or "": keyword.value for keyword in call.keywords}
+    if name == "_Row" and len(call.args) >= 4:  # the table of `toolkit.terraform.explain`
+        _, kind, code, hint, *message = call.args
+        yield Code(_text(code), _KINDS[ast.unparse(kind)], _text(message[0]) if message else "", _text(hint))
+    elif name in _KINDS or "error_code" in given:
+        words = [
+            given.get(key, call.args[place] if place < len(call.args) else _NOTHING)
+            for place, key in enumerate(("code", "message", "hint"))
+        ]
+        if "error_code" in given:
+            words = [given["error_code"], given.get("error_message", _NOTHING), given.get("hint", _NOTHING)]
+        code, message, hint = words
+        found = _constants(code)
+        if isinstance(code, ast.Name):  # it has one of the codes in its function that no other call names
+            elsewhere = [one for other in _calls_of(function) for word in other.args for one in _constants(word)]
+            found = [one for one in _constants(function) if one not in elsewhere]
+        for one in found:
+            yield Code(one, _KINDS.get(name, "image"), _text(message), _text(hint))
+
+
+_NOTHING = ast.Constant("")
 
 
 def _constants(node: ast.AST) -> list[str]:

@@ -252,5 +252,5 @@ class MemoryRegistry:
 def _refused(status: int, repository: Repository, code: str) -> RegistryError:
     kind = NotFound if status == 404 else RegistryError
     return kind(
-        f"`{repository}` answered {status}: {code}", status=status, host=repository.registry, error_codes=(code,)
+        f"`{repository}` responded with {status}: {code}", status=status, host=repository.registry, error_codes=(code,)
     )

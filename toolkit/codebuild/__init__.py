@@ -1,5 +1,5 @@
-"""What runs inside CodeBuild: the text of a buildspec, and what a Dockerfile starts from; pure.
+"""What runs inside CodeBuild: the text of a buildspec, and the images that a build fetches.
 
-Everything that happens in a build container is decided here and happens there: no module of this package runs
-anything. The shell text stands on `aws`, `docker` and what POSIX has: `sh`, `awk` and a few small programs.
+Pure: these modules write and read text, and the build container runs it. The shell text needs `aws`, `docker` and
+POSIX programs such as `sh` and `awk`.
 """

@@ -1,6 +1,6 @@
-"""What a bake file builds, in HCL or JSON: each target with what it inherits, variables with their defaults.
+"""The builds of a bake file, in HCL or JSON: each target with what it inherits, variables with their defaults.
 
-Of HCL's expressions a variable is understood, alone or in a text; a target that needs more is said to be not
+Of HCL's expressions only variables are understood, alone or in a text. A target that needs more is reported as not
 understood.
 """
 
@@ -25,7 +25,7 @@ _MAPPINGS = frozenset({"args", "contexts", "labels"})
 _MOST_VARIANTS = 200
 _LONGEST = 1024 * 1024
 _LONGEST_HCL = 256 * 1024
-"""The parser is slow: a file of this length takes it a minute."""
+"""Characters. The HCL parser is slow: this many take a minute."""
 
 
 def read_bake(text: str, values: Values | None = None, *, is_json: bool, pulls_always: bool = False) -> Reading:
@@ -36,7 +36,7 @@ def read_bake(text: str, values: Values | None = None, *, is_json: bool, pulls_a
         return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
     reader = _Reader(text, blocks, values or {}, pulls_always)
     reader.read()
-    # Its targets are built side by side, so no build finds the name of another.
+    # The targets are built in parallel, so no build finds the image of another.
     tags = tuple(tag for build in reader.builds for tag in build.tags)
     return Reading(tuple(reader.images), tuple(reader.builds), tuple(reader.troubles), tags)
 
@@ -58,17 +58,17 @@ def _read_json(text: str) -> dict[str, dict[str, Any]]:
     except ValueError as error:
         raise _Unreadable("a number in it is too long", 1) from error
     if not isinstance(document, dict):
-        raise _Unreadable("it is no bake file: it has no targets", 1)
+        raise _Unreadable("it is not a bake file: it has no targets", 1)
     targets = document.get("target", {})
     if not isinstance(targets, dict) or not all(isinstance(body, dict) for body in targets.values()):
-        raise _Unreadable("a target of it is no mapping", 1)
+        raise _Unreadable("a target is not a mapping", 1)
     return {
         kind: {name: body for name, body in _mapping(document.get(kind)).items() if isinstance(body, dict)}
         for kind in ("variable", "target")
     }
 
 
-@lru_cache(maxsize=4)  # a command that leads here with values of its own has it read once more
+@lru_cache(maxsize=4)  # each command that uses the file with other values reads it again
 def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
     import hcl2  # noqa: PLC0415  a parser generator: 0.2 s, and seconds for its first file
     from lark.exceptions import LarkError  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
     except LarkError as error:
         line = getattr(error, "line", None)
         known = isinstance(line, int) and line > 0
-        # The parser's own sentence quotes what it stands at: any text of a file that is none of bake's.
+        # The parser's message quotes the file, which may be something else with secrets in it.
         message = "what begins here is none" if known else "a block or a quote is not closed"
         raise _Unreadable(f"it is not HCL: {message}", line if isinstance(line, int) and known else 1) from error
     except (RecursionError, ValueError) as error:
@@ -94,7 +94,7 @@ def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
 
 
 def _from_hcl(value: Any) -> Any:
-    """HCL's values as JSON's bake files write them: a quoted text without its quotes, an expression as `${…}`."""
+    """An HCL value as a JSON bake file writes it: text without quotes, an expression as `${…}`."""
     if isinstance(value, dict):
         return {str(key).strip('"'): _from_hcl(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -137,9 +137,9 @@ class _Reader:
         return next((number for number, line in enumerate(self._lines, 1) if pattern.search(line)), 1)
 
     def _inherited(self, name: str, line: int) -> dict[str, Any]:
-        """The fields of a target with those of its parents below them; mappings are merged."""
+        """The fields of a target laid over those of its parents; mappings are merged."""
         if name not in self._merged:
-            self._merged[name] = None  # being made: who asks now is its own parent
+            self._merged[name] = None  # in progress: a target that is found here inherits itself
             merged: dict[str, Any] = {}
             for parent in map(str, listed(self._targets[name].get("inherits"))):
                 if parent not in self._targets:
@@ -154,7 +154,7 @@ class _Reader:
         return fields
 
     def _variants(self, name: str, line: int) -> Iterator[Values]:
-        """The variables of each member of a matrix, or those of the file alone."""
+        """The variables of the file with those of each member of the matrix."""
         matrix = _mapping(self._targets[name].get("matrix"))
         axes = [[self._member(key, one) for one in listed(value)] for key, value in matrix.items()]
         if math.prod(map(len, axes)) > _MOST_VARIANTS:
@@ -168,7 +168,7 @@ class _Reader:
             yield values
 
     def _member(self, key: str, value: Any) -> dict[str, str]:
-        """The variables of one member of a matrix: a text, or a mapping of some."""
+        """The variables of one member of a matrix, which is a text or a mapping."""
         parts = {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
         words = {name: self._word(one, self._values) for name, one in parts.items()}
         return {name: word.text for name, word in words.items() if word and not word.unset}
@@ -226,7 +226,7 @@ class _Reader:
             self.images.append(NamedImage(line, kind, written if word.unset else image, image, unset=word.unset))
 
     def _pairs(self, value: Any, values: Values) -> Iterator[tuple[str, str | None]]:
-        """The values of a mapping, None where one is not known; `null` is none."""
+        """The values of a mapping, None for an unknown one; `null` is left out."""
         for key, one in _mapping(value).items():
             word = self._word(one, values)
             if one is not None:

@@ -12,7 +12,7 @@ _OFF = ("false", "0")
 
 
 def is_elsewhere(context: str) -> bool:
-    """Whether a build's context is no folder but a repository or an archive that the builder fetches."""
+    """Whether the builder fetches the context: a repository or an archive, not a folder."""
     return _ELSEWHERE.match(context) is not None
 
 
@@ -25,26 +25,26 @@ def cache_image(value: str) -> str | None:
 
 
 def sbom_scanner(value: str) -> str | None:
-    """The image that makes the SBOM which `true`, `generator=…` or the like asks for; None where none is made."""
+    """The image that makes the SBOM, for a value such as `true` or `generator=…`; None if no SBOM is made."""
     fields = _fields(value)
     is_off = value in _OFF or fields.get("disabled", "false") not in _OFF
     return None if is_off else fields.get("generator") or SBOM_SCANNER
 
 
 def attested_scanner(value: str) -> str | None:
-    """The same for an attestation, `type=sbom,…`; None for one of another type."""
+    """The image for an attestation `type=sbom,…`; None for other types."""
     return sbom_scanner(value) if _fields(value).get("type") == "sbom" else None
 
 
 def listed(value: Any) -> list[Any]:
-    """A field that may be a list, one of it, or nothing."""
+    """The items of a field that holds a list, a single item or nothing."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
 def spelled(value: Any) -> str:
-    """A value as text; a mapping as `key=value,…`, which means the same in these fields."""
+    """A value as text. A mapping becomes `key=value,…`, which means the same in these fields."""
     if isinstance(value, dict):
         return ",".join(f"{key}={spelled(one)}" for key, one in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,6 +1,6 @@
-"""What the step of a build makes of an image, by the build's own `images`: the twin of `shell/dockerfile.awk`.
+"""How the pre-build step of a build treats an image, given the `images` that the build lists.
 
-A test runs both on the same Dockerfiles.
+`shell/dockerfile.awk` decides the same in the build container. A test runs both on the same Dockerfiles.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Strategy, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import ALIASES
-from toolkit.manifest.new_image import NewImage
+from toolkit.manifest.document import NewImage
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference, Repository
 from toolkit.plan.desired import DesiredBuild
 
 
 class BuildList:
-    """The images of one build under `strategy`; `built` are names that its commands give to their results."""
+    """The images of one build under `strategy`. `built` are the names that its commands give to images they build."""
 
     def __init__(
         self, build: DesiredBuild, strategy: Strategy, daemon: Daemon = CODEBUILD, built: Iterable[str] = ()
@@ -27,7 +27,7 @@ class BuildList:
         self._closed = {*ALIASES, *(upstream.host for upstream in build.upstreams)}
         reads_hosts = strategy is Strategy.AUTO and daemon.reads_hosts
         self._closes_all = reads_hosts or strategy in (Strategy.HOSTS, Strategy.BUILDER)
-        # A name in the daemon's store, or a context, is that of one spelling.
+        # A name in the daemon's store and a named context serve one spelling only.
         self._is_literal = not (self._closes_all or strategy is Strategy.DIRECT)
         self._hosts: dict[tuple[Repository, object], set[str]] = {}
         for image in build.images:
@@ -35,7 +35,7 @@ class BuildList:
         self._built = tagged_names(built)
 
     def traits(self, image: NamedImage, reference: Reference, *, is_looked_at: bool) -> Iterator[Trait]:
-        """How the step sees `reference`, the name of `image`; `is_looked_at`: it reads the file that says it."""
+        """How the step sees `image`, named `reference`. `is_looked_at`: the step reads the file that names it."""
         is_listed = self.has_spelling(image, reference) if self._is_literal else _key(reference) in self._hosts
         if not is_listed:
             yield Trait.NOT_LISTED
@@ -43,42 +43,42 @@ class BuildList:
             yield Trait.UNCHECKED
 
     def has_spelling(self, image: NamedImage, reference: Reference) -> bool:
-        """Whether the list has the image with the very host that is written."""
+        """Whether the list has the image with exactly the host that is written."""
         return _hub_host(image.name) in self._hosts.get(_key(reference), set())
 
     def remedy(self, image: NamedImage, reference: Reference) -> str:
-        """What to do about an image that is mirrored and not listed; nothing where listing it would not help."""
+        """What to do about an image that is mirrored but not listed; empty if listing it would not help."""
         if reference.digest and self._strategy is Strategy.RETAG:
             return ""
         entry = NewImage(image.name if self._is_literal and _hub_host(image.name) else reference.familiar).text
         return f"add `- {entry}` to `images` of the build `{self._name}`"
 
     def _ends_step(self, image: NamedImage, reference: Reference) -> bool:
-        """Whether a step with `on_miss: fail` ends where it finds the image, which is not listed."""
+        """Whether a step with `on_miss: fail` ends the build when it finds this unlisted image."""
         is_literal_hub = self._is_literal and _hub_host(image.name) != ""
         if reference.digest is None and not is_literal_hub and tagged_name(reference) in self._built:
             return False
         if reference.registry not in self._closed:
             return False
         if reference.digest and reference.name in {name for name, _ in self._hosts} and not self._is_literal:
-            return False  # ECR is asked for it
+            return False  # the request goes to ECR
         is_closed = self._closes_all or (reference.registry == DOCKER_HUB and not is_literal_hub)
         is_harmless = "$" in image.written or (image.is_unused and image.kind is not Kind.SYNTAX)
         return not (is_closed and is_harmless)
 
 
 def tagged_name(reference: Reference) -> str:
-    """The name in full, with the tag that it means."""
+    """The canonical name, with `latest` where no tag is written."""
     return str(reference.with_tag(reference.tag or "latest"))
 
 
 def tagged_names(texts: Iterable[str]) -> frozenset[str]:
-    """The names in full, but for what is none."""
+    """Canonical names; text that is not an image name is left out."""
     return frozenset(tagged_name(reference) for reference in map(parsed, texts) if reference)
 
 
 def parsed(text: str) -> Reference | None:
-    """The name, None where it is none."""
+    """The reference; None if `text` is not an image name."""
     try:
         return Reference.parse(text)
     except OciError:
@@ -86,11 +86,11 @@ def parsed(text: str) -> Reference | None:
 
 
 def _key(reference: Reference) -> tuple[Repository, object]:
-    """The image as a step knows it: a digest goes before a tag."""
+    """The key of an image in a step: its digest, else its tag."""
     return reference.name, reference.digest or reference.tag or "latest"
 
 
 def _hub_host(name: str) -> str:
-    """The host in `name` where it is one of Docker Hub that is another name to Docker."""
+    """The host in `name` if it is a host of Docker Hub that Docker treats as a different registry."""
     host = name.partition("/")[0]
     return host if host in HUB_HOSTS else ""

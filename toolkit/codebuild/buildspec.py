@@ -1,7 +1,7 @@
 """The buildspec of a project: fetch the base images from ECR under the names that its Dockerfiles use, then build.
 
-The pre-build step is one command, because CodeBuild starts a shell for each: a function or `set -eu` of one is gone in
-the next. Text reaches YAML through the dumper only.
+The pre-build step is one command, because CodeBuild starts a shell for each command, and functions and `set -eu` end
+with their shell. Text reaches YAML through the dumper only.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ REGISTRY_VARIABLE = "TOOLKIT_ECR_REGISTRY"
 """Environment variable of the project with the ECR host; from Terraform, because its suffix varies by partition."""
 
 LONGEST_BUILDSPEC = 25_600
-"""CodeBuild's limit for one that is not in the source; AWS documents it nowhere, https://github.com/aws/aws-cdk/pull/14974
-met it."""
+"""CodeBuild's limit for a buildspec outside the source. AWS does not document it; see
+https://github.com/aws/aws-cdk/pull/14974."""
 
 _HEADER = "# Written by `toolkit` from the manifest; change it there.\n"
 
 
 def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
-    """The text of `build`'s buildspec; the same for the same build. `region` and `account_id` are those of ECR.
+    """The text of `build`'s buildspec, the same for the same build. `region` and `account_id` are those of ECR.
 
-    Without commands of its own a project builds the root of its source, by its one Dockerfile. Raises Refused for a
+    A project without commands of its own builds the root of its source with its one Dockerfile. Raises Refused for a
     text that is longer than CodeBuild takes.
     """
     phases: dict[str, object] = {}
@@ -49,7 +49,7 @@ def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None
 
 
 def _kept_files(settings: BuildSettings) -> dict[str, object]:
-    """What leaves the machine after the build: artifacts, and folders for the cache."""
+    """The files that are kept after the build: artifacts and cached folders."""
     parts: dict[str, object] = {}
     if settings.artifacts is not None and settings.artifacts.files:
         parts["artifacts"] = {"files": [_yaml_text(path) for path in settings.artifacts.files]}
@@ -59,7 +59,7 @@ def _kept_files(settings: BuildSettings) -> dict[str, object]:
 
 
 def commands_of_project(build: DesiredBuild) -> tuple[str, ...]:
-    """What follows the step where the manifest names no buildspec."""
+    """The commands after the step, for a build without a buildspec of its own."""
     return build.buildspec_commands or (_default_command(build),)
 
 
@@ -71,20 +71,20 @@ def _default_command(build: DesiredBuild) -> str:
         command += ' --file "$TOOLKIT_DOCKERFILE"'
     elif build.dockerfiles:
         command += f" --file {shlex.quote(build.dockerfiles[0])}"
-    # A source without versions, such as a plain S3 object, resolves to nothing.
+    # A source without versions, such as a plain S3 object, leaves the variable empty.
     return f'{command} --tag {shlex.quote(name)}:"${{CODEBUILD_RESOLVED_SOURCE_VERSION:-latest}}" .'
 
 
 def _yaml_text(text: str) -> object:
-    """A literal block where one can hold `text`; never plain, since YAML 1.1 reads `yes` and `1:30` as no text."""
-    # ruamel.yaml 0.19 writes any character and any first line into a block, also those that end or unindent it.
+    """A literal block if it can hold `text`, else quotes. Plain `yes` and `1:30` would not be text in YAML 1.1."""
+    # ruamel.yaml 0.19 writes any text into a block, also characters that break the block.
     fits_a_block = all(line.isprintable() for line in text.split("\n")) and not text.startswith((" ", "\n"))
     return LiteralScalarString(text) if fits_a_block else DoubleQuotedScalarString(text)
 
 
 def _dump(document: object) -> str:
     yaml = YAML()
-    yaml.width = 2**16  # a folded command is as good to CodeBuild and worse to read
+    yaml.width = 2**16  # CodeBuild takes folded commands, but they are hard to read
     stream = io.StringIO()
     yaml.dump(document, stream)
     return stream.getvalue()

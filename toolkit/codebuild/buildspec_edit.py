@@ -1,7 +1,7 @@
-"""Putting the pre-build step into a buildspec that somebody wrote, and taking it out again.
+"""Put the pre-build step into a buildspec that somebody wrote, and take it out again.
 
-Lines are added and taken away between two comments of ours, and nothing else of the text is touched: comments, order,
-quotes and line ends stay. What comes out is read again and must mean what went in, and the step.
+Only lines between two comments of ours are added and removed: comments, order, quotes and line ends stay. The result
+is parsed again, and must mean the same as before plus the step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BY_HAND = "correct that, or print the step by `--fragment` and put it in by han
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the step goes: before `line`, a list item at column `indent`, under the keys of `head`."""
+    """Where the step goes: before `line`, as a list item at column `indent`, under new keys `head`."""
 
     line: int
     indent: int
@@ -35,9 +35,9 @@ class _Place:
 
 
 def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
-    """`text` with `step` as the first command of its `pre_build`; one that is there already is replaced.
+    """`text` with `step` as the first command of its `pre_build`; an older step is replaced.
 
-    Raises Refused, with the line, for a buildspec that has no such place.
+    Raises Refused, with the line, for a buildspec that has no place for it.
     """
     bare = remove_step(text, file=file)
     wanted = _read(bare, file)
@@ -61,11 +61,11 @@ def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
 
 
 def _without_step(made: dict[str, Any], step: str, head: tuple[str, ...]) -> dict[str, Any] | None:
-    """What `made` says besides the step and the keys of `head`; None where the step is not what runs first."""
+    """What `made` means without the step and the keys of `head`; None if the step is not the first command."""
     phases = made["phases"]
     pre_build = phases["pre_build"]
     first, *others = pre_build["commands"]
-    pre_build["commands"] = others or None  # a key that was left empty
+    pre_build["commands"] = others or None  # a key without a value
     if "commands" in head:
         del pre_build["commands"]
     phases["pre_build"] = pre_build or None
@@ -75,7 +75,7 @@ def _without_step(made: dict[str, Any], step: str, head: tuple[str, ...]) -> dic
 
 
 def remove_step(text: str, *, file: str) -> str:
-    """`text` without the step, as it was before; `text` itself where there is none."""
+    """`text` without the step; unchanged if it has none."""
     others = _REGION.sub(lambda region: "\n" * region.group().count("\n"), text)
     if mark := _MARK.search(others):
         line = others.count("\n", 0, mark.start()) + 1
@@ -88,7 +88,7 @@ def remove_step(text: str, *, file: str) -> str:
 
 
 def commands_of(text: str, *, file: str) -> tuple[str, ...]:
-    """Every command of every phase that is a text."""
+    """Every command that is text, of every phase."""
     commands = (command for _, command in each_command(_read(text, file)["phases"]))
     return tuple(command for command in commands if isinstance(command, str))
 
@@ -114,7 +114,7 @@ def _find_place(root: Node | None, lines: list[str], file: str) -> _Place:
         line, column = _start(key, lines, file, with_comments=False)
         return _Place(line + 1, column + 2)
     if not isinstance(listed, SequenceNode) or listed.flow_style or listed.start_mark.line <= key.start_mark.line:
-        raise _refusal(key, file, "`commands` is no plain list with a line for each command")
+        raise _refusal(key, file, "`commands` is not a plain list with a line for each command")
     return _Place(*_start(listed, lines, file))
 
 
@@ -127,17 +127,17 @@ def _find(node: Node | None, name: str) -> tuple[Node, Node] | None:
 def _block_mapping(pair: tuple[Node, Node] | None, file: str, what: str) -> MappingNode:
     key, node = pair or (None, None)
     if not isinstance(node, MappingNode) or node.flow_style or not node.value:
-        raise _refusal(key, file, f"{what} is no mapping with a line for each key")
+        raise _refusal(key, file, f"{what} is not a mapping with a line for each key")
     return node
 
 
 def _is_empty(node: Node) -> bool:
-    """Whether a key has no value, as where the step was all that stood there."""
+    """Whether a key has no value, as after the removal of a step that was all it held."""
     return isinstance(node, ScalarNode) and not node.value and not node.style
 
 
 def _start(node: Node, lines: list[str], file: str, *, with_comments: bool = True) -> tuple[int, int]:
-    """Line and column of what begins its line, or of the comment right above it."""
+    """Line and column of a node that begins its line, or of the comment right above it."""
     line, column = node.start_mark.line, node.start_mark.column
     margin = " " * column
     if lines[line][:column] != margin:
@@ -153,7 +153,7 @@ def _refusal(node: Node | None, file: str, what: str) -> Refused:
 
 
 def _read(text: str, file: str) -> dict[str, Any]:
-    """The buildspec as data. Raises Refused with all that makes it unreadable, to CodeBuild as well."""
+    """The buildspec as data. Raises Refused with every problem that makes it unreadable, also for CodeBuild."""
     try:
         document = read_document(text)
         issues = issues_of(document, document.findings, file) if document else []
@@ -162,6 +162,8 @@ def _read(text: str, file: str) -> dict[str, Any]:
     if issues:
         raise Refused("buildspec.not_yaml", "; ".join(map(str, issues)), hint=_BY_HAND)
     if document is None or not isinstance(document.data, dict) or not isinstance(document.data.get("phases"), dict):
-        message = f"{file}:{document.place(('phases',)).line if document else 1}: is no buildspec: it has no `phases`"
+        message = (
+            f"{file}:{document.place(('phases',)).line if document else 1}: is not a buildspec: it has no `phases`"
+        )
         raise Refused("buildspec.no_place", message, hint="name the file that the build runs")
     return document.data

@@ -1,4 +1,4 @@
-"""What a buildspec fetches and builds: its commands in the order in which CodeBuild runs them, with its variables."""
+"""The images that a buildspec fetches and builds: its commands in the order in which CodeBuild runs them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
 _OF_CODEBUILD = "aws/codebuild/"
 
 _OF_TOOLKIT = "printf 'toolkit: %s\\n'"
-"""What the generated step says its messages with, and nobody else."""
+"""How only the generated step prints its messages."""
 
 
 def read_buildspec(text: str, values: Values | None = None, project: Values | None = None) -> Reading:
     """The images and builds of a buildspec.
 
-    The variables of its `project` go before its own, and `values` before both and before what its commands leave
+    The variables of the `project` override its own. `values` override both, and fill in what its commands leave
     unknown.
     """
     try:
@@ -34,7 +34,7 @@ def read_buildspec(text: str, values: Values | None = None, project: Values | No
         return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
     root = document.data if document else None
     if document is None or not isinstance(root, dict) or not isinstance(root.get("phases"), dict):
-        return Reading(troubles=(Trouble(1, "it has no `phases`, so it is no buildspec", is_fault=True),))
+        return Reading(troubles=(Trouble(1, "it has no `phases`, so it is not a buildspec", is_fault=True),))
     environments = list(_environments(root))
     of_batch = dict.fromkeys(name for _, one in environments for name in _mapping(one.get("variables")))
     reader = CommandReader({**_variables(root), **(project or {}), **of_batch, **(values or {})}, values)
@@ -43,7 +43,7 @@ def read_buildspec(text: str, values: Values | None = None, project: Values | No
     for path, command in each_command(root["phases"]):
         line = document.place(path).line
         if isinstance(command, str) and _OF_TOOLKIT in command:
-            continue  # it fetches from ECR what the manifest says
+            continue  # it fetches from ECR what the manifest lists
         if isinstance(command, str):
             reader.read(command, first_line(document, path, lines))
         else:
@@ -62,7 +62,7 @@ def read_buildspec(text: str, values: Values | None = None, project: Values | No
 
 
 def _variables(root: dict[str, object]) -> dict[str, str | None]:
-    """The variables of a build; None for those of parameters and secrets."""
+    """The variables of a build; None for parameters and secrets, whose values are not known."""
     env = _mapping(root.get("env"))
     values: dict[str, str | None] = {key: spelled(value) for key, value in _mapping(env.get("variables")).items()}
     for kept in (_mapping(env.get(kind)) for kind in ("parameter-store", "secrets-manager")):
@@ -101,6 +101,6 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def first_line(document: Document, path: Path, lines: list[str]) -> int:
-    """Where the text of a command begins: on its own line, or on that after its `|`."""
+    """The line where a command's text begins: its own, or the one after its `|`."""
     number = document.place(path).line
     return number + (number <= len(lines) and _BLOCK.search(lines[number - 1]) is not None)

@@ -1,4 +1,4 @@
-"""What a compose file fetches and builds, its variables filled in as `docker compose` does."""
+"""The images that a compose file fetches and builds, with its variables filled in as `docker compose` does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ALWAYS = frozenset({"always", "daily", "weekly"})
 
 
 def read_compose(text: str, values: Values | None = None, *, pulls_always: bool = False) -> Reading:
-    """The images that the services run, and their builds; `pulls_always` as `docker compose build --pull` does."""
+    """The images that the services run, and their builds; `pulls_always` stands for `docker compose build --pull`."""
     try:
         document = read_document(text)
     except NotYaml as error:
         return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
     root = document.data if document else None
     if document is None or not isinstance(root, dict):
-        return Reading(troubles=(Trouble(1, "it is no compose file: it has no `services`", is_fault=True),))
+        return Reading(troubles=(Trouble(1, "it is not a compose file: it has no `services`", is_fault=True),))
     reader = _Reader(document, values or {}, pulls_always)
     reader.read(root)
     return reader.reading
@@ -40,7 +40,7 @@ class _Reader:
 
     @property
     def reading(self) -> Reading:
-        """What was found: builds come to be in the order of the file, and nothing is run before all are there."""
+        """What was found. Builds run in the order of the file, and services start after all of them."""
         tags: list[str | Follow] = list(self.follows)
         builds = []
         for build in self.builds:
@@ -57,7 +57,7 @@ class _Reader:
                 self._follow(("include", number), file, listed(fields.get("env_file")))
         if not isinstance(services, dict):
             if "include" not in root:
-                self.troubles.append(Trouble(1, "it is no compose file: it has no `services`", is_fault=True))
+                self.troubles.append(Trouble(1, "it is not a compose file: it has no `services`", is_fault=True))
             return
         for name, service in services.items():
             path: Path = ("services", name)
@@ -145,7 +145,7 @@ class _Reader:
         return word
 
     def _pairs(self, path: Path, value: object) -> Iterator[tuple[str, str | None]]:
-        """`{A: 1}` or `[A=1, B]`, None where a value is not known; one without has that of the environment."""
+        """The pairs of `{A: 1}` or `[A=1, B]`, None for an unknown value. A name alone takes the variable's value."""
         if isinstance(value, dict):
             items = {str(key): own for key, own in value.items()}
         else:

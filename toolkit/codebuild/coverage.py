@@ -1,34 +1,34 @@
-"""Which way of serving base images from ECR serves which use of an image, on which builder: one table.
+"""One table: which strategy serves which use of an image from ECR, on which builder.
 
-A use is a `Kind` and the `Trait`s that make it harder. A cell says what comes of it, for each strategy, in the order of
-`Builder`: legacy, BuildKit on the docker driver, a docker-container builder. `outcome` reads the row of the kind, then
-those of the traits, in their order; the first cell that is not `STAYS` decides.
+A use is a `Kind` and the `Trait`s that make it harder to serve. A cell holds the verdict of each `Builder`, in this
+order: legacy, BuildKit on the docker driver, a docker-container builder. `outcome` reads the row of the kind, then the
+rows of the traits in their order; the first cell that is not `STAYS` decides.
 
-Where the rows come from, all with every DNS, TLS and HTTP contact of a fresh daemon counted:
+Where the rows come from. Each test counted every DNS, TLS and HTTP contact of a fresh daemon:
 
 - `retag`: tried on Docker 20.10, 26.1 and 28.5.2, with both builders and the docker-container driver.
-- `hosts` on BuildKit: tried on Docker 28.5.2, which reads `certs.d/<registry>/hosts.toml` for each request; older ones
-  than 28 do not. That the legacy builder does not read it either is inferred: it pulls as `docker pull` does, which was
-  tried.
-- `builder`: tried with buildx's docker-container driver, tags, digests and other platforms. What is missing falls back
-  to the upstream, which a fragment with `on_miss: fail` closes for the builder that it makes. A builder that a build
-  makes for itself under `auto` has the mirrors by `buildkitd.default.toml`, and stays open.
+- `hosts` on BuildKit: tried on Docker 28.5.2, which reads `certs.d/<registry>/hosts.toml` for each request; releases
+  before 28 do not. The legacy builder does not read it either. This is inferred: it pulls as `docker pull` does, which
+  was tried.
+- `builder`: tried with buildx's docker-container driver, tags, digests and other platforms. An image that ECR lacks is
+  fetched from the upstream, unless `on_miss: fail` closes the upstream for the builder of the step. A builder that a
+  build makes for itself under `auto` has the mirrors of `buildkitd.default.toml`, and its upstreams stay open.
 - `contexts`: tried with buildx 0.29, the key spelled as in the Dockerfile, digest included, and the frontend by
   `BUILDKIT_SYNTAX`. That Docker before 23 refuses named contexts is read in buildx's source, not tried.
 - `direct`: a rewritten copy of the Dockerfile was tried on every builder.
 - `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
-- `NOT_LISTED` and `UNCHECKED` are what the step does, which tests run on the same Dockerfiles: a build is given names,
-  contexts and copies of what it lists only, and with `on_miss: fail` its step ends it before.
-- `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last is not
-  tried.
+- `NOT_LISTED` and `UNCHECKED` follow from the step, which tests run on the same Dockerfiles: a build gets names,
+  contexts and copies only of the images that it lists, and with `on_miss: fail` the step ends the build.
+- `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last was
+  not tried.
 - `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
-- `SBOM` on the docker driver: tried on 28.5.2, which refuses it before it asks anybody.
-- `HUB_BY_HOST` with `contexts`: tried on 28.5.2; only a context of that very spelling would serve it.
-- `STAGE_UNUSED`: read in BuildKit's source: it resolves the images of stages that are reached.
+- `SBOM` on the docker driver: tried on 28.5.2, which refuses it before any request.
+- `HUB_BY_HOST` with `contexts`: tried on 28.5.2; only a context with exactly that spelling would serve it.
+- `STAGE_UNUSED`: read in BuildKit's source, which resolves only images of stages that the target needs.
 - `CONTAINERD_SYNTAX`: read in reports about Docker 29 and its containerd image store.
 
-`LEAVES` is what the builder does. A fragment with `on_miss: fail` also makes Docker Hub's names lead nowhere for the
-daemon: there, what leaves for Docker Hub ends the build instead.
+`LEAVES` is what the builder does. A step with `on_miss: fail` also makes Docker Hub's names unreachable for the daemon:
+a request for Docker Hub then ends the build instead.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from typing import Literal
 
 
 class Strategy(StrEnum):
-    """How a build is kept home; `NONE` is no fragment at all."""
+    """How a build is kept home; `NONE` adds no step."""
 
     AUTO = "auto"
     RETAG = "retag"
@@ -62,7 +62,7 @@ class Builder(StrEnum):
 
 
 class Kind(StrEnum):
-    """Where an image is named."""
+    """The kind of place that names an image."""
 
     FROM = "from"
     COPY_FROM = "copy_from"
@@ -78,16 +78,16 @@ class Kind(StrEnum):
 
 
 class Trait(StrEnum):
-    """What makes a use harder, in the order in which it decides.
+    """What makes a use harder to serve, in the order in which it decides.
 
-    `HOME`: it names ECR already. `STAGE_UNUSED`: the stage that is built does without its stage. `BUILT_HERE`: an
-    earlier build gives a local image this name. `HUB_BY_HOST`: spelled with a host of Docker Hub.
-    `REGISTRY_UNKNOWN`: the manifest mirrors nothing of this registry, and `NOT_MIRRORED` nothing of this name, tag and
-    digest. `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end for it, since it
-    does not look at the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build lacks the variable by which
-    `contexts` and `direct` reach it. `REPOSITORY_RENAMED`: mirrored, but not as
-    `<alias>/<canonical path>`. `PLATFORM_MISSING`: mirrored, but not for this platform. `CONTAINERD_SYNTAX`: the
-    Dockerfile has a `# syntax=` line, which counts with the containerd image store only.
+    `HOME`: it names ECR already. `STAGE_UNUSED`: the target does not need its stage. `BUILT_HERE`: an earlier build
+    gives a local image this name. `HUB_BY_HOST`: written with a host of Docker Hub. `REGISTRY_UNKNOWN`: the manifest
+    mirrors nothing of this registry. `NOT_MIRRORED`: the manifest mirrors nothing with this name, tag and digest.
+    `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end the build for it,
+    because it does not read the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build does not use the
+    variable of `contexts` or `direct`. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`.
+    `PLATFORM_MISSING`: mirrored, but not for this platform. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=`
+    line, which matters with the containerd image store only.
     """
 
     HOME = "home"
@@ -108,10 +108,10 @@ class Trait(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What comes of it.
+    """The result of a use.
 
-    `STAYS`: ECR's bytes, no upstream is asked. `LEAVES`: the upstream is asked. `WRONG`: nobody is asked, and the image
-    is for another platform. `REFUSED`: nobody is asked, the build fails. `IGNORED`: the builder does not look at it.
+    `STAYS`: ECR serves it. `LEAVES`: the upstream is contacted. `WRONG`: nothing is contacted, and the image is for
+    another platform. `REFUSED`: nothing is contacted, and the build fails. `IGNORED`: the builder does not fetch it.
     """
 
     STAYS = "stays"
@@ -126,7 +126,7 @@ OnMiss = Literal["fail", "upstream"]
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The Docker that builds: `28.5.2`; with the containerd image store or, as in CodeBuild, without."""
+    """The Docker daemon that builds, with or without the containerd image store; CodeBuild has none."""
 
     version: str = "28.5.2"
     has_containerd_store: bool = False
@@ -143,7 +143,7 @@ class Daemon:
 
 
 CODEBUILD = Daemon()
-"""What CodeBuild's current images carry."""
+"""The Docker of CodeBuild's current images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class ImageUse:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What comes of a use; `why` is a clause for a sentence, empty where it stays. `by` is the row that decided."""
+    """The verdict on a use. `by` is the row that decided; `why` is a clause, empty if the image stays."""
 
     verdict: Verdict
     by: Kind | Trait
@@ -181,7 +181,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Kind.SYNTAX:        ((_I, _S, _L), (_I, _S, _L), (_I, _L, _S), (_R, _S, _S), (_I, _S, _S), (_I, _L, _L)),
     Kind.CACHE_FROM:    ((_I, _S, _L), (_I, _S, _L), (_I, _L, _S), (_R, _L, _L), (_I, _L, _L), (_I, _L, _L)),
     Kind.SBOM:          ((_R, _L, _L), (_R, _S, _L), (_R, _L, _S), (_R, _L, _L), (_R, _L, _L), (_R, _L, _L)),
-    # The daemon itself fetches these, whatever builds; of their traits BuildKit's cell counts.
+    # The daemon itself fetches these with every builder; BuildKit's cell of their traits counts.
     Kind.RUN:           (_EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
     Kind.COMPOSE_IMAGE: (_EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
     Kind.PULL:          (_NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE,     _NOWHERE),
@@ -207,17 +207,17 @@ _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IM
 
 _MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED)
 _FALLS_BACK: Mapping[Strategy, Verdict] = {Strategy.HOSTS: _L, Strategy.BUILDER: _L, Strategy.CONTEXTS: _R}
-"""What a miss comes to with `on_miss: upstream`."""
+"""The verdict on a missing image with `on_miss: upstream`."""
 
 _WHY: Mapping[Kind | Trait, str] = {
     Kind.MOUNT_FROM: "the legacy builder has no `RUN --mount`",
     Kind.SYNTAX: "the legacy builder does not load a frontend",
-    Kind.CACHE_FROM: "a cache that is no local image is asked for at its registry; the build survives without",
+    Kind.CACHE_FROM: "a cache that is not a local image is requested from its registry; the build goes on without it",
     Kind.SBOM: "the SBOM scanner is an image that BuildKit fetches by itself",
-    Kind.PULL: "`docker pull` asks the registry always, and overwrites the name that was given to ECR's image",
+    Kind.PULL: "`docker pull` always contacts the registry, and overwrites the name that was given to ECR's image",
     Kind.BUILDER_IMAGE: "`docker buildx create` pulls BuildKit's own image",
     Trait.STAGE_UNUSED: "BuildKit does not build a stage that nothing needs",
-    Trait.HUB_BY_HOST: "its host is Docker Hub's, and yet another name to Docker than `docker.io`",
+    Trait.HUB_BY_HOST: "its host is Docker Hub's, which Docker treats as a registry other than `docker.io`",
     Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
     Trait.NOT_LISTED: "its build does not list it",
@@ -226,17 +226,17 @@ _WHY: Mapping[Kind | Trait, str] = {
     "and `contexts` want it",
     Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
     Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
-    Trait.PULL_ALWAYS: "a pull was asked for, which goes to the registry even when the name is there",
+    Trait.PULL_ALWAYS: "a pull was requested, which contacts the registry even if the name is there",
     Trait.DIGEST: "Docker cannot give a local image a name with a digest",
-    Trait.OTHER_PLATFORM: "it is built for another platform than the machine's, whose image was pulled",
+    Trait.OTHER_PLATFORM: "it is built for a platform other than the machine's, whose image was pulled",
     Trait.CONTAINERD_SYNTAX: "with the containerd image store a `# syntax=` line has images looked up remotely",
 }
 _WHY_STRATEGY: Mapping[Strategy, str] = {
     Strategy.RETAG: "a docker-container builder does not see the daemon's images",
-    Strategy.HOSTS: "`hosts.toml` is read by BuildKit on the docker driver only",
-    Strategy.BUILDER: "the mirrors are those of the docker-container builder, which is not the one that builds",
+    Strategy.HOSTS: "only BuildKit on the docker driver reads `hosts.toml`",
+    Strategy.BUILDER: "only the docker-container builder has the mirrors, and another builder builds",
     Strategy.CONTEXTS: "the legacy builder has no `--build-context`",
-    Strategy.LOGIN: "a login changes who is asking, not who is asked",
+    Strategy.LOGIN: "a login changes the account of a pull, not its registry",
     Strategy.NONE: "nothing serves it from ECR",
 }
 _WHY_BY_DAEMON: Mapping[Strategy, str] = {
@@ -248,7 +248,7 @@ _WHY_BY_DAEMON: Mapping[Strategy, str] = {
 
 
 def builder_of(strategy: Strategy, daemon: Daemon = CODEBUILD, *, asks_buildkit: bool = False) -> Builder:
-    """What builds under `strategy` when the command names no builder; before Docker 23 BuildKit has to be asked for."""
+    """The builder under `strategy` if the command names none; before Docker 23 BuildKit has to be requested."""
     if strategy is Strategy.BUILDER:
         return Builder.CONTAINER
     return Builder.BUILDKIT if asks_buildkit or daemon.is_at_least(23) else Builder.LEGACY
@@ -257,7 +257,7 @@ def builder_of(strategy: Strategy, daemon: Daemon = CODEBUILD, *, asks_buildkit:
 def outcome(
     use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon = CODEBUILD, on_miss: OnMiss = "fail"
 ) -> Outcome:
-    """What comes of `use`. `hosts` on a daemon that does not read them ends the build; `auto` retags then."""
+    """The outcome of `use`. `hosts` ends the build on a daemon that does not read `hosts.toml`; `auto` then retags."""
     settled = _settle(use, strategy, builder, on_miss)
     if settled is not None or strategy is not Strategy.AUTO:
         return settled or _look_up(use, strategy, builder, daemon, on_miss)
@@ -267,13 +267,13 @@ def outcome(
     if builder is Builder.BUILDKIT and daemon.reads_hosts:
         return _look_up(use, Strategy.HOSTS, builder, daemon, on_miss)
     if builder is Builder.CONTAINER and daemon.is_at_least(28):
-        # A builder that the build makes has the mirrors too, but nobody closes its way to the upstreams.
+        # A builder that the build makes has the mirrors too, but its upstreams stay reachable.
         return _look_up(use, Strategy.BUILDER, builder, daemon, "upstream")
     return retagged
 
 
 def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss) -> Outcome | None:
-    """What comes of it before a strategy gets to serve it."""
+    """The outcome, if it is settled before any strategy."""
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
     is_judged = use.kind in _READ_BY_STEP and Trait.UNCHECKED not in use.traits
@@ -292,9 +292,7 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
     if strategy is Strategy.CONTEXTS and is_buildkit and not daemon.is_at_least(23):
         return Outcome(Verdict.REFUSED, use.kind, "Docker before 23 does not know named contexts")
     if use.kind is Kind.SBOM and is_buildkit and not daemon.has_containerd_store:
-        return Outcome(
-            Verdict.REFUSED, use.kind, "the docker driver makes no SBOM of images that are not in containerd"
-        )
+        return Outcome(Verdict.REFUSED, use.kind, "the docker driver makes SBOMs only with the containerd image store")
     if strategy is Strategy.HOSTS and not daemon.reads_hosts:
         return Outcome(Verdict.REFUSED, use.kind, _why_no_hosts(daemon))
     column = strategy if strategy in _COLUMNS else Strategy.NONE
@@ -304,7 +302,7 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
         if row is Trait.CONTAINERD_SYNTAX and not daemon.has_containerd_store:
             continue
         if row is Trait.UNCHECKED and strategy is Strategy.CONTEXTS and use.kind is not Kind.SYNTAX:
-            continue  # the contexts are there; only a frontend has to be found by the step
+            continue  # the contexts exist anyway; only a frontend has to be found by the step
         verdict = _ROWS[row][_COLUMNS.index(column)][position]
         if verdict is Verdict.REFUSED and row in _MISSES and on_miss == "upstream":
             verdict = _FALLS_BACK[column]
@@ -317,7 +315,7 @@ def _look_up(use: ImageUse, strategy: Strategy, builder: Builder, daemon: Daemon
 
 def _why_no_hosts(daemon: Daemon) -> str:
     if daemon.has_containerd_store:
-        return f"the images of Docker {daemon.version} are in containerd, where `hosts.toml` is not counted on"
+        return f"the images of Docker {daemon.version} are in containerd, where `hosts.toml` is not relied on"
     return f"Docker {daemon.version} does not read `hosts.toml`"
 
 

@@ -1,7 +1,7 @@
-"""What the calls of Docker's client fetch and build.
+"""The images that calls of Docker's client fetch and build.
 
-Options are known by what they take, as Docker's client has them; a command that does not fit is said to be not
-understood, because what it fetches cannot be seen.
+The tables say which options take a value. A call that does not fit them is reported as not understood, because the
+scan cannot see what it fetches.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _SET_HARMLESS = re.compile(r"(tags|output|labels\..*|cache-to|no-cache|push|load
 _COPY_OF_FRAGMENT = re.compile(
     r"\$(?:TOOLKIT_DOCKERFILE|\{TOOLKIT_DOCKERFILE\}|\{?TOOLKIT_DOCKERFILES\}?/(?P<name>.+))"
 )
-"""What the strategy `direct` exports: copies of the Dockerfiles at the root of the source."""
+"""The variables that the strategy `direct` exports: paths of copies of the Dockerfiles."""
 _CONTEXTS_OF_FRAGMENT = ("$TOOLKIT_BUILD_CONTEXTS", "${TOOLKIT_BUILD_CONTEXTS}")
 
 
 # The options of each command that take no value, and the commands that fetch nothing.
 Options = list[tuple[str, str]]
-"""Names with their values, `true` for a flag, in the order of the command."""
+"""Names and values in the order of the command; a flag has the value `true`."""
 
 DEBUG_FLAGS = frozenset({"-D", "--debug"})
 GLOBAL_FLAGS = frozenset({"-D", "--debug", "--tls", "--tlsverify", "-v", "--version"})
@@ -51,7 +51,7 @@ REMOVE_FLAGS = frozenset({"--all-inactive", "-f", "--force", "--keep-daemon", "-
 LOOK_FLAGS = frozenset(
     {"--raw", "--insecure", "-v", "--verbose", "-a", "--amend", "--append", "--dry-run", "--prefer-index"} | DEBUG_FLAGS
 )
-"""Of `manifest` and `imagetools`, which look at images where they are."""
+"""Of `manifest` and `imagetools`, which read manifests in the registry."""
 COMPOSE_FLAGS = frozenset({"--all-resources", "--compatibility", "--dry-run", "--verbose"})
 COMPOSE_BUILD_FLAGS = frozenset(
     {"--check", "--compress", "--force-rm", "--no-cache", "--no-rm", "--parallel", "--print", "--pull", "--push"}
@@ -65,7 +65,7 @@ COMPOSE_START_FLAGS = frozenset(
     | {"--watch", "-y", "--yes", "-i", "--interactive", "-T", "-q", "--rm", "-P", "--service-ports", "--use-aliases"}
     | {"--ignore-buildable", "--ignore-pull-failures", "--include-deps"}
 )
-"""Of all that start services or pull for them."""
+"""Of all commands that start services or pull images for them."""
 
 COMPOSE_STARTS = frozenset({"up", "run", "create", "pull", "watch", "scale"})
 COMPOSE_LOCAL = frozenset(
@@ -79,16 +79,16 @@ LOCAL = frozenset(
     | {"attach", "diff", "events", "pause", "unpause", "port", "rename", "restart", "stats", "top", "update", "wait"}
     | {"context", "container", "help", "swarm", "node", "secret", "config"}
 )
-"""Commands that fetch no image, and those of the groups below."""
+"""Commands that fetch no image, alone and in the groups below."""
 GROUPS = ("image", "buildx", "builder", "manifest")
 LOCAL_IN_GROUP = LOCAL | {"ls", "list", "prune", "annotate", "du", "install", "uninstall", "dial-stdio"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the client; `values` are the variables that it sees, `command` is where it stands.
+    """One call of the client; `values` are the variables that it sees.
 
-    `is_certain`: the client is what the command runs, not a word that looks like it.
+    `is_certain`: the command runs the client, rather than having a word that looks like it.
     """
 
     command: Command
@@ -98,7 +98,7 @@ class Call:
 
 
 class DockerCalls:
-    """Reads one call after another, each in what `shell` is by then; a builder that one chose holds for the next."""
+    """Reads calls in order, each with the current state of `shell`. A builder that one chooses holds for the next."""
 
     def __init__(self, shell: ShellState) -> None:
         self._shell = shell
@@ -120,15 +120,15 @@ class DockerCalls:
         self.troubles.append(Trouble(command.line, f"not understood, {why}: `{shown}`", is_fault=True))
 
     def read(self, call: Call) -> None:
-        """Take in one call."""
+        """Read one call."""
         _, rest = read_options(call.words, GLOBAL_FLAGS, stops=True)
-        if rest[:1] in (["buildx"], ["builder"]):  # whose options may stand before its command
+        if rest[:1] in (["buildx"], ["builder"]):  # their options may come before the command
             _, behind = read_options(rest[1:], DEBUG_FLAGS, stops=True)
             rest = [rest[0], *behind[:1], *rest[1 : len(rest) - len(behind)], *behind[1:]]
         match rest:
             case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
                 self._read_build(call, words, is_buildx=rest[0] != "build")
-                self._tags += self._names(words)  # also where it was not understood
+                self._tags += self._names(words)  # also for a build that was not understood
             case ["pull", *words] | ["image", "pull", *words]:
                 self._read_images(call, words, PULL_FLAGS, Kind.PULL)
             case ["run" | "create", *words] | ["container", "run" | "create", *words]:
@@ -169,7 +169,7 @@ class DockerCalls:
         self._note(call, kind, rest[0], platform=platform, pulls_always=pulls)
 
     def _read_looks(self, call: Call, words: list[str], *, is_list: bool = False) -> None:
-        """The client itself asks for what it looks at, as a pull does; the first name may be of a new list."""
+        """The client requests the manifests itself, as a pull does. With `is_list` the first name is a new list."""
         options, rest = read_options(words, LOOK_FLAGS)
         names = rest[1:] if is_list else rest
         if not names or values_of(options, "-f", "--file"):
@@ -260,7 +260,7 @@ class DockerCalls:
         return tuple(word.text for word in found if not word.unset)
 
     def _dockerfile(self, written: str) -> Word:
-        """The file that is built, by its path from the root."""
+        """The path of the Dockerfile from the root of the source."""
         if copy := _COPY_OF_FRAGMENT.fullmatch(written):
             return Word(copy["name"] or "Dockerfile")
         word = self._shell.expanded(written)
@@ -275,11 +275,11 @@ class DockerCalls:
             self.give_up(call.command, "whether BuildKit builds is not known")
         if asked in ("0", "false") and not is_buildx:
             return Builder.LEGACY
-        # `docker build` knows `BUILDX_BUILDER`, not what `buildx use` chose.
+        # `docker build` reads `BUILDX_BUILDER` and ignores the choice of `buildx use`.
         return Builder.CONTAINER if self._builder_name and is_buildx else None
 
     def _pairs(self, call: Call, values: Iterable[str]) -> dict[str, str | None]:
-        """`KEY=VALUE`, None where it is not known; a key alone has the value of the variable that the client sees."""
+        """`KEY=VALUE` pairs, None for an unknown value. A key alone takes the value of that variable."""
         pairs: dict[str, str | None] = {}
         for value in values:
             key, has_value, text = value.partition("=")
@@ -327,7 +327,7 @@ class DockerCalls:
         self._follow(call, values_of(options, "-f", "--file") or [""], options, asked)
 
     def _follow(self, call: Call, files: list[str], options: Options, asked: Follow) -> None:
-        """Note `asked` for each of the files."""
+        """Note that the command uses each of the files as `asked` says."""
         builder = self._builder(call, options, is_buildx=True)
         for path in self._paths(call, files):
             self._tags.append(replace(asked, path=path, builder=builder))
@@ -374,7 +374,7 @@ class DockerCalls:
 def read_options(words: list[str], flags: frozenset[str], *, stops: bool = False) -> tuple[Options, list[str]]:
     """The options with their values, and the other words; `flags` take no value.
 
-    `stops` at the first other word: what comes after it belongs to somebody else.
+    With `stops`, reading ends at the first other word: the words after it belong to another command.
     """
     options: Options = []
     others: list[str] = []
@@ -399,12 +399,12 @@ def read_options(words: list[str], flags: frozenset[str], *, stops: bool = False
 
 
 def values_of(options: Options, *names: str) -> list[str]:
-    """What is given under any of these names."""
+    """The values of the options with any of these names."""
     return [value for name, value in options if name in names]
 
 
 def is_on(options: Options, name: str) -> bool:
-    """Whether the flag `name` is given, and not as `=false`."""
+    """Whether the flag `name` is given with a value other than `false` or `0`."""
     return any(option == name and value not in ("false", "0") for option, value in options)
 
 

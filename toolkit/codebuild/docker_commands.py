@@ -1,4 +1,4 @@
-"""What the commands of a shell text fetch and build, wherever Docker's client stands in them."""
+"""The images that the commands of a shell text fetch and build, wherever they call Docker's client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toolkit.codebuild.variables import Values, Word
 _FETCHING = frozenset({"pull", "buildx", "compose", "manifest", "bake"})
 _MAY_FETCH = _FETCHING | {"build", "run", "create", "image", "container", "builder"}
 
-# Commands to which `docker` is a word like any other.
+# Commands that may have `docker` among their words without running it.
 _SPEAKERS = frozenset(
     {"echo", "printf", "which", "type", "hash", "grep", "cat", "test", "[", "[[", "systemctl", "service", "mkdir", "rm"}
     | {"apt-get", "apt", "yum", "dnf", "apk", "pip", "pip3", "npm", "amazon-linux-extras", "usermod", "pkill", "chown"}
@@ -23,14 +23,14 @@ _WRAPPERS = frozenset({"sudo", "env", "nohup", "exec", "command", "nice", "timeo
 _CLIENTS = frozenset({"docker", "docker-compose", "docker-buildx"})
 _DOCKER_IN_WORD = re.compile(r"\bdocker(-compose)?\s+(build|buildx|bake|pull|run|create|compose|image|container|up)\b")
 _VARIABLE = re.compile(r"\$(\w*[A-Za-z]\w*|\{\w+\})")
-# What sets variables of its own only, or none.
+# Commands that set only variables of their own, or none.
 _SETS_ITS_OWN = re.compile(r"\$\(\s*(ssh-agent|aws ecr get-login)\b|/activate\b|/nvm\.sh\b")
 _MOST_SHELLS = 20
-"""How deep substitutions are followed."""
+"""How deeply nested substitutions may be."""
 
 
 class CommandReader:
-    """Reads one command after another: what a `cd`, an `export` or a builder made holds for those that follow.
+    """Reads commands in order: a `cd`, an `export` or a new builder affects the commands that follow.
 
     `given` are values for variables that the commands leave unknown.
     """
@@ -41,7 +41,7 @@ class CommandReader:
         self._calls = DockerCalls(self._shell)
 
     def read(self, text: str, first_line: int = 1) -> None:
-        """Take in the commands of `text`."""
+        """Read the commands of `text`."""
         self._read_script(Script(first_line, text))
         self._shell.settle()
 
@@ -106,7 +106,7 @@ class CommandReader:
                 self._shell.forget()
 
     def _split_variables(self, words: list[str], *, is_program: bool = False) -> list[str]:
-        """`words` with what a variable of options stands for; of a program, the first but for wrappers."""
+        """Replace variables that hold options by their words; `is_program`: only the one that names the program."""
         split: list[str] = []
         for number, word in enumerate(words):
             found = self._shell.expanded(word) if word.startswith("$") else Word("", (word,))
@@ -116,14 +116,14 @@ class CommandReader:
 
 
 def _is_docker(program: str, words: list[str], text: str) -> bool:
-    """Whether a program that nobody knows may be Docker's client, by the words behind it."""
+    """Whether a variable that names a program may be Docker's client, judged by the words after it."""
     behind = words[words.index(program) + 1 :][:1]
     may_be = not _MAY_FETCH.isdisjoint(behind) and "docker" in text.lower()
     return program.startswith("$") and (may_be or not _FETCHING.isdisjoint(behind))
 
 
 def _script(command: Command, words: list[str]) -> str | None:
-    """What has commands that are not read, a file or a Makefile, where that can be seen."""
+    """The script or Makefile that the command runs and the scan does not read; None if none can be seen."""
     name = words[0].rpartition("/")[2]
     if name in SHELLS - {"su"} | {"source", "."}:
         files = [word for word in words[1:] if not word.startswith(("-", "+"))]

@@ -27,7 +27,7 @@ _LONGEST_LINE = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A `# name=value` at the top of the file; `name` is in lower case."""
+    """A comment `# name=value` at the top of the file; `name` is in lower case."""
 
     line: int
     name: str
@@ -71,7 +71,7 @@ class Dockerfile:
 
 
 class DockerfileError(Exception):
-    """The text is no Dockerfile. `message` is a clause that repeats nothing of it: a file of secrets may get here."""
+    """The text is not a Dockerfile. `message` is a clause that quotes nothing: the file may hold secrets."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -80,7 +80,7 @@ class DockerfileError(Exception):
 
 
 class _Unreadable(Exception):
-    """An instruction breaks a rule; the caller knows its line."""
+    """An instruction breaks a rule; the caller adds its line."""
 
 
 def parse_dockerfile(text: str) -> Dockerfile:
@@ -140,7 +140,7 @@ def find_syntax(text: str) -> Directive | None:
 
 
 def _directives(lines: Iterable[str], comment: str = "#") -> Iterator[Directive]:
-    """Directives end at the first line that is none. Each may be given once."""
+    """The directives at the top, up to the first line that is not one. Each may be given once."""
     blank = r"[\t\f\r ]*"
     pattern = re.compile(rf"{comment}{blank}(syntax|escape|check){blank}={blank}([^\t\f\r ].*)", re.IGNORECASE)
     seen: set[str] = set()
@@ -169,7 +169,7 @@ def _escape_letter(lines: Iterable[str]) -> str:
 
 
 class _Lines:
-    """The lines of a file, each of which is read once; `number` is the last that was read."""
+    """The lines of a file, read once and in order; `number` is the last line that was read."""
 
     def __init__(self, lines: list[str], escape: str) -> None:
         self._lines = lines
@@ -195,7 +195,7 @@ class _Lines:
         return "".join(parts)
 
     def skip_heredocs(self, heredocs: Iterable[_Heredoc]) -> None:
-        """Pass over the bodies of heredocs, which follow each other."""
+        """Skip the bodies of heredocs, which follow each other."""
         for heredoc in heredocs:
             while not self.is_done:
                 line = self._next()
@@ -209,7 +209,7 @@ class _Lines:
         return self._lines[self.number - 1].rstrip("\r")
 
     def _without_continuation(self, line: str) -> tuple[str, bool]:
-        """A line continues after one escape letter, with blanks behind it or none; two stand for themselves."""
+        """A line continues after one escape letter, which blanks may follow; two of them are text."""
         text = line.rstrip(" \t")
         is_continued = text.endswith(self._escape) and not text.endswith(self._escape * 2)
         return (text[:-1], True) if is_continued else (line, False)
@@ -257,7 +257,7 @@ def _split_flags(text: str) -> tuple[tuple[str, ...], str]:
 
 
 _Form = Callable[[str, str], tuple[tuple[str, ...], bool]]
-"""Arguments and the escape letter to values, and whether they were a JSON array."""
+"""From arguments and the escape letter to values, and whether they are a JSON array."""
 
 
 def _as_text(text: str, _: str) -> tuple[tuple[str, ...], bool]:
@@ -325,7 +325,7 @@ _FORMS: dict[str, _Form] = {
 
 
 def _json_strings(text: str) -> tuple[str, ...] | None:
-    """The strings of a JSON array; None for what is none, which Docker takes for a command or for paths."""
+    """The strings of a JSON array; None for other text, which Docker reads as a command or as paths."""
     if not text.startswith("["):
         return None
     try:
@@ -403,7 +403,7 @@ _PIECE = re.compile(
             (\}} | :. | [-+?\#%] | / /?)?                 # its end, or an operator that a word follows
     | '[^']*'?
     | ["}}/]
-    | <<\s*                                               # blanks behind `<<` belong to the word
+    | <<\s*                                               # blanks after `<<` belong to the word
     | [{_SPACE}]+
     | [^\\$'"}}/<{_SPACE}]+
     | \$\$? | <

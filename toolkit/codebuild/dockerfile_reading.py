@@ -18,7 +18,7 @@ from toolkit.codebuild.findings import NamedImage, Reading, Trouble
 from toolkit.codebuild.variables import CannotExpand, Values, Word, expand
 
 MAX_TEXT = 1024 * 1024
-"""More than that is no Dockerfile."""
+"""Longer text is refused."""
 
 _IMAGE_SCHEME = "docker-image://"
 _SCRATCH = "scratch"
@@ -29,10 +29,10 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a build brings to a Dockerfile: `--build-arg`, `--build-context`, the platforms of result and machine.
+    """What a build passes to a Dockerfile: `--build-arg`, `--build-context`, and the platforms of target and machine.
 
-    `target` is the stage that is built, by name or number; None for the last. Where `is_target_known` is false it may
-    be any, so every stage counts.
+    `target` is the stage that is built, by name or number; None for the last. If the target is not known, every stage
+    counts.
     """
 
     args: Values = field(default_factory=dict)
@@ -44,10 +44,10 @@ class Circumstances:
 
 
 def read_dockerfile(text: str, circumstances: Circumstances | None = None) -> Reading:
-    """Every image that building `text` may fetch, and what is wrong with it.
+    """Every image that building `text` may fetch, and what is wrong with the text.
 
-    No builder looks at a stage behind the target, whose images are `behind`; the legacy builder builds every stage
-    before it.
+    No builder reads the stages after the target: their images are in `behind`. The legacy builder builds every stage
+    before the target.
     """
     reader = _Reader(text, circumstances or Circumstances())
     reader.read()
@@ -55,7 +55,7 @@ def read_dockerfile(text: str, circumstances: Circumstances | None = None) -> Re
 
 
 class _Stages:
-    """Stages by number and name, "" for one without; names are in lower case, as Docker compares them."""
+    """Stages by number and name, and which of them needs which. Names are in lower case; "" is a stage without one."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._count = len(names)
@@ -65,25 +65,25 @@ class _Stages:
         self._needs: defaultdict[int, set[int]] = defaultdict(set)
 
     def find(self, name: str, *, before: int | None = None) -> int | None:
-        """The last stage of this name, of those `before` a number where it is given."""
+        """The last stage of this name, or the last before the stage number `before`."""
         numbers = self._numbers.get(name.lower(), []) if name else []
         end = len(numbers) if before is None else bisect_left(numbers, before)
         return numbers[end - 1] if end else None
 
     def find_target(self, target: str | None) -> int | None:
-        """What `--target` names, by name or number; the last stage without one."""
+        """The stage that `--target` names, by name or number; the last stage without a target."""
         if target is None:
             return self._count - 1
         found = self.find(target)
         return found if found is not None else self.numbered(target)
 
     def numbered(self, text: str) -> int | None:
-        """The stage of a number, counted from 0."""
+        """The stage with this number, counted from 0; None if there is none."""
         is_number = text.isascii() and text.isdecimal() and len(text) < 10
         return int(text) if is_number and int(text) < self._count else None
 
     def need(self, stage: int, other: int) -> None:
-        """Note that `stage` starts or copies from `other`."""
+        """Note that `stage` starts from `other` or copies from it."""
         self._needs[stage].add(other)
 
     def reached_from(self, stage: int) -> set[int]:
@@ -115,7 +115,7 @@ class _Reader:
 
     @property
     def images(self) -> tuple[NamedImage, ...]:
-        """What was found, but for stages behind the target; what the target does not need is marked."""
+        """The images up to the target; those that the target does not need are marked."""
         target = self._stages.find_target(self._circumstances.target)
         if target is None:
             return ()
@@ -126,7 +126,7 @@ class _Reader:
 
     @property
     def behind(self) -> tuple[NamedImage, ...]:
-        """What was found in stages behind the target."""
+        """The images of stages after the target."""
         target = self._stages.find_target(self._circumstances.target)
         if target is None or not self._circumstances.is_target_known:
             return ()
@@ -145,8 +145,8 @@ class _Reader:
             elif instruction.name == "arg" and self._stage < 0:
                 self._read_args(instruction)
             elif not instruction.is_known:
-                # Not quoted, whatever it is: a file of secrets may be called a Dockerfile.
-                self._fault(instruction, "it is no instruction of a Dockerfile")
+                # The name is not quoted: a file of secrets may be called a Dockerfile.
+                self._fault(instruction, "it is not an instruction of a Dockerfile")
             elif self._stage < 0:
                 self._fault(instruction, f"`{instruction.name.upper()}` stands before the first `FROM`")
             else:
@@ -161,7 +161,7 @@ class _Reader:
         return self._syntax is not None or _SYNTAX_ARGUMENT in self._circumstances.args
 
     def _note_frontend(self) -> None:
-        """BuildKit looks at the argument first, and needs no line for it."""
+        """BuildKit reads the build argument first, and does so without a `# syntax=` line too."""
         line, written = (self._syntax.line, self._syntax.value) if self._syntax else (1, _SYNTAX_ARGUMENT)
         own = self._circumstances.args.get(_SYNTAX_ARGUMENT, written)
         name = (own or "").strip().partition(" ")[0]
@@ -176,7 +176,7 @@ class _Reader:
             self.troubles.append(Trouble(line, message, is_fault=True))
             return ()
         if len(self._text) > MAX_TEXT:
-            self.troubles.append(Trouble(1, f"more than {MAX_TEXT:,} characters are no Dockerfile", is_fault=True))
+            self.troubles.append(Trouble(1, f"it has more than {MAX_TEXT:,} characters", is_fault=True))
             return ()
         try:
             dockerfile = parse_dockerfile(self._text)
@@ -213,7 +213,7 @@ class _Reader:
                 self._values[name] = None if word.unset else word.text
 
     def _read_from(self, instruction: Instruction) -> None:
-        """Note what a stage starts from: an image, or an earlier stage."""
+        """Note what a stage starts from: an image or an earlier stage."""
         name = _stage_name(instruction)
         if len(instruction.value) != 1 and not name:
             self._fault(instruction, "`FROM` takes an image, and `AS` with a name if the stage has one")
@@ -252,7 +252,7 @@ class _Reader:
             self._read_source(instruction, Kind.ONBUILD, name)
 
     def _read_source(self, instruction: Instruction, kind: Kind, name: str) -> None:
-        """Note what a stage copies from or mounts: an image, or a stage by its name or, to copy from, its number."""
+        """Note what a stage copies from or mounts: an image or a stage. `COPY` may give a stage by its number."""
         is_number = kind is not Kind.MOUNT_FROM and name.isdecimal()
         stage = self._stages.numbered(name) if is_number else self._stages.find(name)
         if any(letter in name for letter in "$\"'"):
@@ -298,13 +298,13 @@ class _Reader:
 
 
 def _stage_name(instruction: Instruction) -> str:
-    """The name that a `FROM` gives its stage, in lower case; "" for none."""
+    """The name of the stage that a `FROM` begins, in lower case; "" for none."""
     has_name = len(instruction.value) == 3 and instruction.value[1].lower() == "as"
     return instruction.value[2].lower() if has_name else ""
 
 
 def _froms(instruction: Instruction) -> Iterator[tuple[Kind, str]]:
-    """What an instruction in a stage reads from: images or stages."""
+    """The images and stages that an instruction in a stage reads from."""
     match instruction.name:
         case "copy":
             yield from ((Kind.COPY_FROM, name) for name in instruction.flag_values("from"))

@@ -1,4 +1,4 @@
-"""What reading a file for its images comes to, before anybody asks where they are mirrored."""
+"""The images and builds that a file asks for, before they are compared with the manifest."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from toolkit.codebuild.variables import Values
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An image that a line names: `written` as there, `name` with its variables' values.
+    """An image that a line names: `written` is the text, `name` has the values of its variables.
 
-    `platform` is for whom it is fetched, None for whatever is built. `unset` are variables without a known value, with
-    which `name` is not what a build would fetch. `follows_syntax`: its Dockerfile is for a frontend that is fetched.
-    `is_unused`: its stage is not needed by the one that is built, and stands before it. `is_unreached`: its stage is
-    needed by no build that was found, so somebody else builds it, if anybody does. `builder` is the one that the
-    command names, if any. `unused` are strategies whose variable its build does not use. `made` counts the `tags` of
-    its file that are there when it is fetched; a Dockerfile gives none.
+    `platform` is the platform that is fetched, None for the one that is built. `unset` are variables without a known
+    value: `name` is then incomplete. `follows_syntax`: the Dockerfile asks for a frontend that is fetched.
+    `is_unused`: the target does not need the image's stage, which comes before it. `is_unreached`: no build that was
+    found needs the stage. `builder` is the builder that the command names, if any. `unused` are strategies whose
+    variable the build does not use. `made` counts the `tags` of the file that exist when the image is fetched; a
+    Dockerfile has none.
     """
 
     line: int
@@ -39,7 +39,7 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A line that was not understood; `is_fault` where a build would fail, or may fetch what cannot be seen."""
+    """A line that was not understood; `is_fault` if a build would fail or may fetch images that the scan cannot see."""
 
     line: int
     message: str
@@ -50,11 +50,11 @@ class Trouble:
 class Build:
     """A build that a file asks for, in that file's folder.
 
-    `dockerfile` is relative to `context` where `is_beside_context`, else to the folder; `inline` is its text instead.
-    `is_partial`: another compose file may say the context. `contexts` are named contexts; `platforms` is empty for the
-    machine's own; `tags` are the names it gives its result. `target` may be any where it is not known. `unused` are
-    strategies whose variable it does not use: only a command can. `made` counts the `tags` of its file that are there
-    when it begins.
+    `dockerfile` is relative to `context` if `is_beside_context`, else to the folder; `inline` is its text instead.
+    `is_partial`: another compose file may set the context. `contexts` are named contexts; `platforms` is empty for the
+    machine's own; `tags` are the names of its result. If the target is not known, it may be any stage. `unused` are
+    strategies whose variable the build does not use; only commands can use one. `made` counts the `tags` of the file
+    that exist when the build begins.
     """
 
     line: int
@@ -78,11 +78,11 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Another file that decides what is fetched, by its path from the folder; `kind` is `compose` or `bake`.
+    """Another file that asks for images, by its path from the folder; `kind` is `compose` or `bake`.
 
-    A path that ends in `/` means the files that such a tool looks for there.
-    `pulls_always`, `builder`, `args` and `platforms` are for all of its builds, `values` are the variables that it
-    sees. Files of more variables, `env_files`, take the place of the `.env` beside it.
+    A path that ends in `/` means the files that the tool looks for there. `pulls_always`, `builder`, `args` and
+    `platforms` apply to all builds of the file, `values` are its variables. `env_files` hold more variables and
+    replace the `.env` beside the file.
     """
 
     line: int
@@ -100,8 +100,9 @@ class Follow:
 class Reading:
     """Everything that a file says about images.
 
-    `tags` are the names that it gives to local images, in the order in which they come to be; a `Follow` among them
-    stands for those that its file gives. `behind` are images of stages that no builder looks at for this target.
+    `tags` are the names that it gives to local images, in the order in which they are made. A `Follow` among them
+    stands for the names that its file gives. `behind` are images of the stages after the target, which no builder
+    reads.
     """
 
     images: tuple[NamedImage, ...] = ()
@@ -112,5 +113,5 @@ class Reading:
 
     @property
     def follows(self) -> tuple[Follow, ...]:
-        """The files that it leads to, but for the Dockerfiles of its builds."""
+        """The compose and bake files that it uses."""
         return tuple(one for one in self.tags if isinstance(one, Follow))

@@ -1,7 +1,7 @@
-"""The pre-build step of a project: one command of POSIX `sh` that makes its base images those of ECR.
+"""The pre-build step of a project: one command of POSIX `sh` that has base images come from ECR.
 
-Put together from the pieces in `shell/`, plain files, so that each can be read as what it is. A value gets in as a word
-of its own, quoted by `shlex.quote`, and never into a piece.
+The step is composed of the files in `shell/`, which stay as they are. Values are separate words, quoted by
+`shlex.quote`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from toolkit.plan.desired import BuildImage, DesiredBuild
 _NAME = re.compile(r"[\w./:-]+")
 
 _READERS = {"contexts": "dockerfile_syntax", "direct": "dockerfile_rewrite"}
-"""Strategies that read the Dockerfiles whatever a miss does, and what they do with the images that are found."""
+"""Strategies that read the Dockerfiles for either value of `on_miss`, and the program that handles the images."""
 
 _ABOUT_UPSTREAMS = frozenset({"hosts", "mirrors"})
-"""Pieces that name every upstream."""
+"""Pieces that need the list of upstreams."""
 
 
 def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
-    """The step as text, ending in a newline; empty where nothing is to be done.
+    """The step as text, ending in a newline; empty if there is nothing to do.
 
-    `region` is ECR's, and so is `account_id`, which is asked for the host when no variable names it.
+    `region` and `account_id` are those of ECR. The account gives the ECR host if no variable does.
     """
     if build.strategy == "login":
         secret = build.docker_hub_secret or ""
@@ -52,7 +52,7 @@ def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None 
 
 
 def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
-    """The pieces of shell that a strategy is made of, and what it calls, in order."""
+    """The pieces of shell that a strategy consists of, and the functions that it calls, in order."""
     closes = build.on_miss == "fail"
     pieces, steps = ["ecr"], ["find_registry"]
     if build.strategy == "auto":
@@ -63,7 +63,7 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
         steps += ["close_docker_hub"]
     if closes or build.strategy in _READERS:
         pieces += ["dockerfiles"]
-    if closes and build.strategy != "direct":  # which finds the same while it writes
+    if closes and build.strategy != "direct":  # it finds the same while it writes
         pieces += ["check"]
         steps += ["check_dockerfiles"]
     steps += ["log_in"]
@@ -90,7 +90,7 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
 
 
 def _about_dockerfiles(build: DesiredBuild) -> list[str]:
-    """What the pieces that read Dockerfiles need to know."""
+    """The values and functions for the pieces that read Dockerfiles."""
     closed = sorted({*HUB_HOSTS, *ALIASES, *(upstream.host for upstream in build.upstreams)})
     values = {
         "build": build.name,
@@ -110,7 +110,7 @@ def _about_dockerfiles(build: DesiredBuild) -> list[str]:
 
 
 def _built_by(build: DesiredBuild) -> list[str]:
-    """Images that the commands make, for later ones to start from: they are nobody's to mirror."""
+    """Images that the commands build for later commands, which need no mirror."""
     if not build.buildspec_commands:
         return []
     from toolkit.codebuild.docker_commands import CommandReader  # noqa: PLC0415  loaded where there is something to read
@@ -123,7 +123,7 @@ def _built_by(build: DesiredBuild) -> list[str]:
 
 
 def _buildkit_of(build: DesiredBuild) -> list[BuildImage]:
-    """The image that the strategy `builder` runs; the manifest's check sees to it that there is one."""
+    """The image that the strategy `builder` runs; the manifest's checks guarantee one."""
     return [image for image in build.images if Reference.parse(image.original).name == BUILDKIT][:1]
 
 
@@ -132,7 +132,7 @@ def _image_arguments(image: BuildImage) -> tuple[str, str]:
 
 
 def _upstream_arguments(build: DesiredBuild) -> list[tuple[str, str, str]]:
-    """Of each registry: the name of its folder, the host that serves it, and what stands before a path in ECR."""
+    """For each registry: the name of its folder, the host that serves it, and the prefix of its paths in ECR."""
     found = []
     for upstream in build.upstreams:
         is_hub = upstream.host == DOCKER_HUB
@@ -143,7 +143,7 @@ def _upstream_arguments(build: DesiredBuild) -> list[tuple[str, str, str]]:
 
 
 def _function(name: str, calls: Iterable[tuple[str, ...]]) -> str:
-    """A function that calls its arguments, once with each of `calls` added."""
+    """A function that runs its arguments once for each of `calls`, with that added."""
     lines = [f' "$@" {" ".join(map(shlex.quote, values))}\n' for values in calls] or [" :\n"]
     return f"{name}() {{\n{''.join(lines)}}}\n"
 
@@ -153,7 +153,7 @@ def _values(values: Mapping[str, str]) -> str:
 
 
 def _program(variable: str, *names: str) -> str:
-    """A variable that holds a program of awk."""
+    """A variable that holds an awk program."""
     text = "\n".join(piece_text(f"{name}.awk") for name in names)
     return f"{variable}={shlex.quote(text)}\n"
 
@@ -164,7 +164,7 @@ def _piece(name: str) -> str:
 
 @cache
 def piece_text(name: str) -> str:
-    """A file without its comments and with half its indentation: CodeBuild takes 25,600 characters of buildspec."""
+    """A file of `shell/` without comments and with half the indentation: a buildspec may have 25,600 characters."""
     lines = files("toolkit.codebuild").joinpath("shell", name).read_text(encoding="utf-8").split("\n")
     codes = [line for line in lines if not line.lstrip().startswith("#")]
     return "\n".join(" " * ((len(code) - len(code.lstrip())) // 2) + code.lstrip() for code in codes)

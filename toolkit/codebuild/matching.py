@@ -1,4 +1,4 @@
-"""Whether the manifest mirrors what a file names, and what makes that use hard to serve."""
+"""Whether the manifest mirrors an image that a file names, and what makes that use hard to serve."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from toolkit.plan.resolve import field_of, mirrored_images, subset_of
 
 _ECR_HOST = re.compile(ECR_HOST_PART)
 _HOST_OF_PROJECT = re.compile(r"\$(TOOLKIT_ECR_REGISTRY|\{TOOLKIT_ECR_REGISTRY\})/")
-"""How the commands of a project spell the host that Terraform tells it."""
+"""How a project's commands write the ECR host, which Terraform passes to them as a variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Where the manifest keeps an image; `path` is the field that asks for it."""
+    """Where the manifest keeps an image; `path` is the manifest's field for it."""
 
     path: str
     repository: str
@@ -33,9 +33,9 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A use with what the manifest says about it; `remark` is what the traits alone do not say.
+    """A use and what the manifest says about it; `remark` adds what the traits cannot say.
 
-    `reference` is None for what is no image name, or lacks a variable's value.
+    `reference` is None if the text is not an image name or a variable in it has no value.
     """
 
     use: ImageUse
@@ -45,9 +45,9 @@ class Match:
 
 
 class Matcher:
-    """Compares uses with what one manifest has mirrored, in whichever account, or with nothing.
+    """Compares uses with the images that a manifest mirrors in any account; without a manifest nothing matches.
 
-    `listed` is what one build lists, if one is asked about.
+    `listed` is the image list of the build that the scan is for, if it is for one.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Matcher:
         self._listed = listed
 
     def match(self, image: NamedImage, built_by: Path | None = None, *, is_looked_at: bool = True) -> Match:
-        """What the manifest says about `image`; `is_looked_at`: the build's step reads the file that names it.
+        """What the manifest says about `image`. `is_looked_at`: the build's step reads the file that names it.
 
-        `built_by` is the file that builds a local image of its name, which is there when it is fetched.
+        `built_by` is the file that built a local image of this name before the image is fetched.
         """
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
@@ -113,7 +113,7 @@ class Matcher:
         return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, "; ".join(filter(None, remarks)))
 
     def _find(self, reference: Reference) -> tuple[Destination | None, str]:
-        """What mirrors the image, or why nothing does although it seems so."""
+        """The mirror of the image, or a reason why what looks like its mirror does not serve it."""
         found = self._mirrors.find_named(reference)
         if reference.digest is None or self._manifest is None:
             return found, ""
@@ -140,7 +140,7 @@ def _written_traits(image: NamedImage) -> Iterable[Trait]:
 
 
 def platform_of(text: str | None) -> Platform | None:
-    """The platform that a file names; None where it names none, or what is none."""
+    """The platform that a file names; None if it names none or the text is not a platform."""
     try:
         return Platform.parse(text) if text else None
     except OciError:

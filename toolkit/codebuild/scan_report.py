@@ -1,4 +1,4 @@
-"""What a scan found: each use of an image with what comes of it, and the lines that were not understood."""
+"""What a scan found: each use of an image with its outcome, and the lines that were not understood."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, 
 from toolkit.codebuild.matching import Mirror
 
 KEPT = (Verdict.STAYS, Verdict.IGNORED)
-"""The build goes on, and nobody but ECR was asked."""
+"""Verdicts under which the build goes on and no registry but ECR is contacted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedUse:
-    """One use of an image in `file`; `reference` is its full name, None where no name can be known.
+    """One use of an image in `file`; `reference` is its canonical name, None if it cannot be known.
 
-    `builder` is what builds it, by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` what
-    comes of that; `builders` and `outcomes` are for every strategy. `is_read` is false where the image is not known,
-    `is_unreached` true where no build that was found needs its stage, and `can_be_added` where the manifest may get it
-    as it is. `built_by` is the file that builds it before, where that keeps it home. `remedy` is what to do, where
-    something can be done.
+    `builder` is set by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` is the result
+    with it; `builders` and `outcomes` are those of every strategy. `is_read`: the image is known. `is_unreached`: no
+    build that was found needs its stage. `can_be_added`: it can be added to the manifest as it is. `built_by` is the
+    file that builds it before, if that keeps it home. `remedy` says what to do, if anything can be done.
     """
 
     file: str
@@ -48,7 +47,7 @@ class ScannedUse:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the build gets the image without asking anybody but ECR, or does without."""
+        """Whether the build gets the image from ECR only, or goes on without it."""
         return self.is_read and self.outcome.verdict in KEPT
 
     @property
@@ -57,12 +56,12 @@ class ScannedUse:
         return {one: {builder: found.verdict for builder, found in row.items()} for one, row in self.outcomes.items()}
 
     def under(self, strategy: Strategy) -> Outcome:
-        """What comes of it under another strategy, with the builder that it has there."""
+        """The outcome under another strategy, with the builder of that strategy."""
         return self.outcomes[strategy][self.builders[strategy]]
 
     @property
     def kept_by(self) -> tuple[Strategy, ...]:
-        """Strategies that would keep it home."""
+        """The strategies that would keep it home."""
         return tuple(one for one in self.outcomes if self.under(one).verdict in KEPT)
 
 
@@ -80,7 +79,7 @@ class ScanTrouble:
 class ScanReport:
     """The whole scan, for one `build` of the manifest or for any.
 
-    `manifest` is None where there is none, `files` has each file with its kind.
+    `manifest` is None for a scan without one; `files` has each file with its kind.
     """
 
     manifest: str | None
@@ -98,7 +97,7 @@ class ScanReport:
         return tuple(use for use in self.uses if not use.is_kept)
 
     def defeats(self, strategy: Strategy) -> Mapping[str, tuple[ScannedUse, ...]]:
-        """The uses that `strategy` does not serve although the image is mirrored, by the reason."""
+        """The uses that `strategy` does not serve although the image is mirrored, grouped by the reason."""
         found: dict[str, tuple[ScannedUse, ...]] = {}
         for use in self.uses:
             outcome = use.under(strategy)
@@ -108,17 +107,17 @@ class ScanReport:
 
     @property
     def faults(self) -> tuple[ScanTrouble, ...]:
-        """The troubles for which a check fails."""
+        """The troubles that make `--check` fail."""
         return tuple(trouble for trouble in self.troubles if trouble.is_fault)
 
     @property
     def is_clean(self) -> bool:
-        """Whether every build stays home, as far as files can tell."""
+        """Whether every build stays home, as far as the files show."""
         return not self.lost and not self.faults
 
     @property
     def upstreams(self) -> Mapping[str, int]:
-        """How many uses each upstream would still be asked for by the builds that were found."""
+        """How many uses each upstream registry would still serve to the builds that were found."""
         reached = (use for use in self.lost if not use.is_unreached)
         leaving = (use for use in reached if use.outcome.verdict is Verdict.LEAVES and use.registry)
         return Counter(use.registry for use in leaving if use.registry)

@@ -1,7 +1,7 @@
-"""What the commands of a shell text leave behind for those that follow: variables and the folder.
+"""The state that shell commands leave for those that follow: variables and the current folder.
 
-Only what holds on every way through the text is known. Behind a branch that may not have been taken, a loop or the
-right side of an `||`, what those changed is unknown: a variable is None, the folder `?`.
+A value is known only if it is the same on every path through the text. After a branch, a loop or the right side of an
+`||`, whatever those changed is unknown: the variable is None, the folder `?`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from toolkit.codebuild.shell_words import Command
 from toolkit.codebuild.variables import CannotExpand, Values, Word, interpolate
 
 NOWHERE = "?"
-"""The folder that nobody knows."""
+"""A folder that is not known."""
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=(.*)", re.DOTALL)
 _SOURCE = re.compile(r"\$(?:CODEBUILD_SRC_DIR|\{CODEBUILD_SRC_DIR\})(?:/(.*))?")
@@ -28,7 +28,7 @@ _ALTERNATIVES = frozenset({"elif", "else"})
 _PASSED = frozenset({"do", "!", "time"})
 _CASE_ENDS = frozenset({";;", ";&", ";;&"})
 _ASKING = frozenset({"!", "[", "[[", "test", "grep", "command", "which", "type", "hash", "false"})
-"""Commands whose failure is an answer and not the end: what `&&` puts behind them may not run."""
+"""Commands that test something: the command after their `&&` may not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Scope:
-    """What is open until the word `end`; `ends` is what was known behind the branches before this one."""
+    """A construct that is open until the word `end`; `ends` are the states after its earlier branches."""
 
     end: str
     before: _Known
@@ -53,7 +53,7 @@ class _Scope:
 
 
 class ShellState:
-    """Takes in one command after another; `values` are the variables of its environment.
+    """Follows commands in order; `values` are the variables of the environment.
 
     `given` are values for variables that would be unknown.
     """
@@ -68,11 +68,11 @@ class ShellState:
 
     @property
     def folder(self) -> str:
-        """Where the next command runs, `?` where that is not known."""
+        """Where the next command runs; `?` if that is not known."""
         return self._known.folder
 
     def environment(self, own: Values) -> Values:
-        """What a program sees with `own` variables in front of it."""
+        """The environment of a program with `own` variables before it."""
         known = self._known
         seen = known.values.keys() & (known.exported | known.may_be_exported)
         values = {name: known.values[name] if name in known.exported else None for name in seen}
@@ -83,7 +83,7 @@ class ShellState:
         return {**values, **known} if known else values
 
     def expanded(self, text: str) -> Word:
-        """A word with its variables; what the shell would do besides is not known."""
+        """A word with the values of its variables. Other expansions count as unknown."""
         try:
             word = interpolate(text, self._filled(self._known.values))
         except CannotExpand:
@@ -92,7 +92,7 @@ class ShellState:
         return Word(word.text, (*word.unset, *([text] if is_left and not word.unset else [])))
 
     def assignment(self, word: str, own: Values = MappingProxyType({})) -> dict[str, str | None]:
-        """What a word assigns, none if it does not; `own` variables stand before it."""
+        """The variable that a word assigns, if it does; `own` are the assignments before it."""
         match = _ASSIGNMENT.fullmatch(word)
         if match is None:
             return {}
@@ -106,9 +106,10 @@ class ShellState:
 
     @contextmanager
     def apart(self, own: Values | None = None) -> Iterator[None]:
-        """A shell of its own: what it changes ends with it.
+        """A separate shell, whose changes end with it.
 
-        One that is a program, with its `own` variables, sees what is exported; what is not may be in its text by now.
+        With `own` variables it is a new process, which sees exported variables. The others are unknown in it, because
+        the outer shell may have replaced them in its text.
         """
         kept = self._known, self._scopes, self._chain, self._last
         self._scopes, self._chain, self._last = [], None, ()
@@ -119,17 +120,17 @@ class ShellState:
         self._known, self._scopes, self._chain, self._last = kept
 
     def forget(self) -> None:
-        """Something that nobody has read may have set any variable that there is."""
+        """Make every variable unknown, after a script that is not read."""
         self._set(dict.fromkeys(self._known.values))
 
     def settle(self) -> None:
-        """End what a text has left open."""
+        """Close what a text has left open."""
         while self._scopes:
             self._close(self._scopes[0].end)
         self._end_chain()
 
     def come_to(self, command: Command) -> list[str]:
-        """Open and close what the command's keywords do: the words behind them, which run in what is known then."""
+        """Follow the keywords of a command, and return the words after them."""
         if command.operator not in ("&&", "||"):
             self._end_chain()
         if self._is_conditional(command.operator) and self._chain is None:
@@ -140,7 +141,7 @@ class ShellState:
         return words
 
     def take(self, words: list[str]) -> tuple[list[str], dict[str, str | None]]:
-        """The program that the words run, none if they are the shell's own affair; and the variables before it."""
+        """The program with its words, none for a builtin that is followed here; and the variables before it."""
         own: dict[str, str | None] = {}
         while words and (words[0] == "env" or _ASSIGNMENT.fullmatch(words[0])):
             own |= self.assignment(words.pop(0), own)
@@ -197,12 +198,12 @@ class ShellState:
                 words, is_function = words[1:], True
             elif first == "{":
                 self._open("}")
-                # The body of a function runs later, or never.
+                # The body of a function runs later or never.
                 self._scopes[-1].is_total = not is_function
             elif first in _CLOSES:
                 self._close(first)
             elif first == "then" and self._scopes:
-                self._scopes[-1].before = self._known  # what the condition did is done whatever it says
+                self._scopes[-1].before = self._known  # the condition runs on both paths
             elif first in _ALTERNATIVES and self._scopes:
                 self._end_branch(self._scopes[-1])
                 self._scopes[-1].is_total = first == "else"
@@ -215,7 +216,7 @@ class ShellState:
         self._chain = None
 
     def _close(self, end: str) -> None:
-        """Leave the innermost scope of this end, with all that was left open in it."""
+        """Close the innermost scope with this end, and all that was left open in it."""
         if not any(scope.end == end for scope in self._scopes):
             return
         while True:
@@ -259,7 +260,7 @@ class ShellState:
 
 
 def _merged(ways: list[_Known]) -> _Known:
-    """What is known whichever way was taken."""
+    """What is known on every path."""
     first = ways[0]
     names = {name for way in ways for name in way.values}
     known = {name for name in names if len({(name in way.values, way.values.get(name)) for way in ways}) == 1}

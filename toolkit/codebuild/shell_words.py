@@ -1,7 +1,7 @@
-"""Shell text as simple commands, as far as `shlex` can tell: words without quotes, each command with its line.
+"""Shell text as simple commands, split by `shlex`: words without quotes, each command with its line.
 
-Nothing is run and nothing is guessed: variables stay `$VERSION`, a substitution becomes `$(...)`, and text that cannot
-be taken apart comes back as it is. `(` and `)` are commands of their own, for what holds in between.
+Nothing is run or guessed. Variables stay `$VERSION`, a substitution becomes `$(...)`, and text that cannot be split is
+returned unchanged. `(` and `)` are commands of their own, so that a reader can open and close a subshell.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 MOST_LINES = 200
-"""How far a quote is looked after."""
+"""The most lines that one quote may span."""
 
 SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh", "su"})
-"""What reads commands from its standard input."""
+"""Programs that read commands from standard input."""
 
 _HEREDOC = re.compile(r"(?<!<)<<(?!<)-?\s*([\"'\\]?)([\w.-]+)")
 _INNER_HASH = re.compile(r"(?<=[^\s;&|()])#")
@@ -27,10 +27,10 @@ _OPERATOR = re.compile(r"[()]|&?(?:<<<|<<|<>|>>|>\||[<>]&?)|;;&?|;&|&&|\|\||\|&|
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Commands that a shell of its own runs, and the line where they begin.
+    """Commands that a separate shell runs, and the line where they begin.
 
-    `is_program`: a shell that is started for it, which sees what is exported. `is_expanded`: the text is no more than
-    what its variables and substitutions make of it.
+    `is_program`: a new process, which sees exported variables only. `is_expanded`: the outer shell replaces variables
+    and substitutions in the text first.
     """
 
     line: int
@@ -41,10 +41,10 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The words of one command, none where `text` could not be taken apart; `stdin` is the file after a `<`.
+    """The words of one command, none if `text` could not be split; `stdin` is the file after a `<`.
 
-    `operator` stands before it, `&&` or `;;`, with nothing in between but line breaks. `scripts` are run for it, and
-    before it: its substitutions, and what a shell reads from a heredoc.
+    `operator` comes right before it, such as `&&` or `;;`. `scripts` run before the command: its substitutions, and
+    the heredoc that a shell reads.
     """
 
     line: int
@@ -82,7 +82,7 @@ def read_commands(text: str, first_line: int = 1) -> Iterator[Command]:
 
 
 def _logical_line(lines: list[str], start: int) -> tuple[str, int | None]:
-    """The line with those that continue it or its quotes, and where the next begins; None where a quote stays open."""
+    """A line with the lines that continue it or its quotes, and where the next begins; None if a quote stays open."""
     logical = ""
     for end in range(start, min(len(lines), start + MOST_LINES)):
         logical += lines[end]
@@ -97,7 +97,7 @@ def _logical_line(lines: list[str], start: int) -> tuple[str, int | None]:
 
 
 def _heredocs(plain: str, lines: list[str], position: int, first_line: int) -> tuple[int, list[Script]]:
-    """Where the commands go on behind the heredocs of a line, and what is in them."""
+    """The first line after the heredocs of a line, and the heredocs' texts."""
     bodies = []
     for found in _HEREDOC.finditer(plain):
         end = next((n for n in range(position, len(lines)) if lines[n].strip() == found[2]), None)
@@ -110,7 +110,7 @@ def _heredocs(plain: str, lines: list[str], position: int, first_line: int) -> t
 
 
 def _lift(text: str) -> tuple[str, list[str]]:
-    """`text` without comments, each substitution replaced by an unknown variable, and what those run."""
+    """`text` without comments and with each substitution replaced by an unknown variable, and the substitutions."""
     kept: list[str] = []
     inner: list[str] = []
     position = 0
@@ -144,7 +144,7 @@ def _lift(text: str) -> tuple[str, list[str]]:
 
 
 def _closings(text: str) -> dict[int, int]:
-    """Where each `(` is closed, of those that are."""
+    """The position of the `)` that closes each `(`."""
     opened: list[int] = []
     closings = {}
     for found in re.finditer("[()]", text):
@@ -166,7 +166,7 @@ def _split(text: str) -> list[str] | None:
 
 @dataclass(slots=True)
 class _Parsed:
-    """A command while it is read; `substitutions` counts those in its words and redirections."""
+    """A command while it is read; `substitutions` counts the substitutions in its words and redirections."""
 
     operator: str = ""
     words: list[str] = field(default_factory=list)
@@ -175,7 +175,7 @@ class _Parsed:
 
 
 def _simple_commands(words: list[str], operator: str) -> Iterator[_Parsed]:
-    """The commands, the first behind `operator`; the last has no words and is what comes next on another line."""
+    """The commands, the first after `operator`. The last has no words: it carries the operator to the next line."""
     command = _Parsed(operator)
     redirection = ""
     for word in words:

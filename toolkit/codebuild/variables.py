@@ -1,7 +1,7 @@
-"""Variables in words, `${VERSION:-1.27}`: as the Dockerfile's own language has them, and as compose files do.
+"""Variables in words such as `${VERSION:-1.27}`, in Dockerfiles and in compose files.
 
-The two differ in quotes and in how a dollar is escaped, and agree on the rest. What has no value becomes empty, as it
-does for Docker, and is named, so that nobody takes the rest for an image.
+The two languages differ in quotes and in how a dollar is escaped. A variable without a value becomes empty, as in
+Docker. Its name is returned with the word, so that an incomplete word is never taken for an image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST = 30
 _LONGEST = 64 * 1024
-"""Of a word: a few lines can double a value as often as they like."""
+"""Characters in one word. A few lines of `ARG` can double a value many times."""
 
 
 _LONGEST_REPLACED = 1024
@@ -22,28 +22,28 @@ _MOST_STARS = 3
 
 
 Values = Mapping[str, str | None]
-"""Variables by name: None has a value that nobody knows, so that no default takes its place."""
+"""Variables by name. None means a value that is set but not known, so no default applies."""
 
 
 class CannotExpand(Exception):
-    """The text is no word of the language; the message is a clause."""
+    """The text is not a valid word; the message is a clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word after expansion; `unset` are the variables that it needed and that have no known value."""
+    """A word after expansion; `unset` are variables that it needs and that have no known value."""
 
     text: str
     unset: tuple[str, ...] = ()
 
 
 def expand(text: str, values: Values, *, escape: str = "\\") -> Word:
-    """`text` of a Dockerfile: quotes are taken away, `escape` protects one letter. Raises CannotExpand."""
+    """Expand a word of a Dockerfile: quotes are removed, `escape` protects one letter. Raises CannotExpand."""
     return _run(_Expansion(text, values, escape=escape, has_quotes=True))
 
 
 def interpolate(text: str, values: Values) -> Word:
-    """`text` of a compose file: quotes stay, `$$` is a dollar. Raises CannotExpand."""
+    """Expand a value of a compose file: quotes stay, `$$` is a dollar. Raises CannotExpand."""
     return _run(_Expansion(text, values, escape="$", has_quotes=False))
 
 
@@ -63,7 +63,7 @@ class _Expansion:
     length: int = 0
 
     def until(self, stop: str, depth: int) -> str:
-        """Everything before `stop`, which is taken as well; up to the end where it is empty."""
+        """The text before `stop`, which is consumed too; the rest of the text if `stop` is empty."""
         if depth > _DEEPEST:
             raise CannotExpand("variables are nested too deeply")
         found: list[str] = []

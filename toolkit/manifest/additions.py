@@ -1,4 +1,4 @@
-"""New entries for `images` of a manifest's text: everything else stays byte for byte."""
+"""Adds entries to `images` in the text of a manifest; everything else stays byte for byte."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from toolkit.errors import ManifestUnusable, Refused
-from toolkit.manifest.document import compose, lines_of
+from toolkit.manifest.document import NewImage, compose, lines_of
 from toolkit.manifest.loader import loads
-from toolkit.manifest.new_image import NewImage
 
 
 def add_images(text: str, entries: Sequence[NewImage], file: str) -> str:
     """`text`, a manifest that the loader takes, with `entries` at the end of its `images`.
 
-    Raises `Refused` where the result would not be a manifest, or the list cannot be added to.
+    Raises `Refused` if entries cannot be added to the list, or the result would not be a manifest.
     """
     if not entries:
         return text
@@ -46,7 +45,7 @@ def _images(text: str) -> Node | None:
 
 def _added_below(lines: list[str], images: SequenceNode, entries: Sequence[NewImage]) -> str:
     last = _end_line(images.value[-1])
-    while not lines[last].strip():  # a text in a block has the empty lines behind it
+    while not lines[last].strip():  # a block of text includes the empty lines after it
         last -= 1
     indent = lines[images.start_mark.line][: images.start_mark.column]
     newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
@@ -57,7 +56,7 @@ def _added_below(lines: list[str], images: SequenceNode, entries: Sequence[NewIm
 
 
 def _end_line(node: Node) -> int:
-    """The last line that belongs to `node`; a block ends with the last of what is in it, not with what follows."""
+    """The last line of `node`; a block ends with its last entry, not with the comments that follow it."""
     if isinstance(node, MappingNode | SequenceNode) and not node.flow_style and node.value:
         final = node.value[-1]
         return _end_line(final[1] if isinstance(final, tuple) else final)
@@ -66,7 +65,7 @@ def _end_line(node: Node) -> int:
 
 
 def _added_inline(lines: list[str], images: SequenceNode, entries: Sequence[NewImage]) -> str:
-    """Right behind the last entry: before a comment, a comma or the bracket that follow it."""
+    """Right after the last entry, before the comment, comma or bracket that follows it."""
     text = "".join(lines)
     at = images.value[-1].end_mark.index
     return f"{text[:at]}, {', '.join(entry.text for entry in entries)}{text[at:]}"

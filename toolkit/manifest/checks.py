@@ -1,7 +1,7 @@
-"""What no single field can show: names that meet, images that builds need, parts that contradict each other.
+"""Faults that no single field can show: names that collide, and parts that contradict each other.
 
-Works on whatever of the document is well-formed, so that a typing error in one image does not hide a collision of two
-others.
+They are looked for in the well-formed parts of the document, so that a typing error in one image does not hide a
+collision of two others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from toolkit.manifest.build_settings_checks import MOST_TAGS
+from toolkit.manifest.build_checks import MOST_TAGS
 from toolkit.manifest.destinations import Destination, destinations_of, repository_name, settings_of
 from toolkit.manifest.document import Finding, Path, format_path
 from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host, listed, quoted
@@ -127,7 +127,7 @@ def _check_encryption_keys(readable: Readable) -> Iterator[Finding]:
 
 
 def _check_statements(readable: Readable) -> Iterator[Finding]:
-    """An id is in a policy once, and two are ours."""
+    """An id may be in a policy only once, and two ids are ours."""
     for path, settings in _settings(readable):
         seen = {"PullByPrincipals": "the toolkit itself", "PullByOrganization": "the toolkit itself"}
         for position, statement in enumerate(settings.policy_statements):
@@ -146,23 +146,23 @@ def _check_exclusions(readable: Readable) -> Iterator[Finding]:
 
 
 def _check_tags_of_repositories(readable: Readable) -> Iterator[Finding]:
-    """Together with those of `aws`; each may be the defaults' or the image's own."""
+    """AWS limits the tags of `aws` and of the repository together."""
     for path, settings in _settings(readable):
         count = len({*readable.resource_tag_keys, *settings.resource_tags})
         if settings.resource_tags and count > MOST_TAGS:
-            message = f"makes {count} resource tags together with those of `aws`, AWS takes {MOST_TAGS} beside ours"
+            message = f"makes {count} resource tags together with those of `aws`; AWS allows {MOST_TAGS} beside ours"
             yield Finding((*path, "resource_tags"), message)
 
 
 def _settings(readable: Readable) -> Iterator[tuple[Path, RepositorySettingsSpec]]:
-    """Wherever the manifest says something of repositories, as it says it there."""
+    """Every place where the manifest has settings of repositories, with these settings."""
     yield ("repositories",), readable.repositories
     for number, image in readable.images.items():
         yield ("images", number, "repository_settings"), image.repository_settings
 
 
 def _check_other_account(readable: Readable) -> Iterator[Finding]:
-    """Settings of repositories that another account's manifest makes, where they would do nothing."""
+    """Settings without effect, because a manifest of another account makes the repositories."""
     if readable.repositories.account_id is None:
         return
     paths: list[Path] = [
@@ -177,10 +177,10 @@ def _check_other_account(readable: Readable) -> Iterator[Finding]:
     ]
     for path in paths:
         account = readable.repositories.account_id
-        yield Finding(path, f"says nothing here: the repositories are made by a manifest of the account `{account}`")
+        yield Finding(path, f"has no effect here: a manifest of the account `{account}` makes the repositories")
     data = readable.document.data
     if isinstance(data, dict) and not data.get("builds"):
-        yield Finding(("repositories", "account_id"), "leaves nothing to make, for there are no `builds`")
+        yield Finding(("repositories", "account_id"), "leaves nothing to create, because there are no `builds`")
 
 
 def _check_registries(readable: Readable) -> Iterator[Finding]:
@@ -205,7 +205,7 @@ def _check_alternatives(readable: Readable) -> Iterator[Finding]:
 
 
 def _check_resource_tags(readable: Readable) -> Iterator[Finding]:
-    """IAM takes two keys that differ in case for one, and refuses the role."""
+    """IAM ignores the case of keys, and refuses a role with two keys that differ in nothing else."""
     seen: dict[str, str] = {}
     for key in readable.resource_tag_keys:
         first = seen.setdefault(key.lower(), key)

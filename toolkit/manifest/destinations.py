@@ -28,15 +28,15 @@ BUILD_TOOLS = (
     "docker/buildkit-syft-scanner:stable-1",
     "tonistiigi/binfmt:latest",
 )
-"""What builders fetch without a Dockerfile that names it, `# syntax=` apart."""
+"""Images that builders fetch although no `FROM` names them."""
 
 BUILDKIT = Repository("docker.io", "moby/buildkit")
-"""What a docker-container builder runs."""
+"""The image that a docker-container builder runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One tag to be filled, asked for by `images[number]`; `path` is the very field."""
+    """One tag to be filled. `images[number]` asks for it, in the field at `path`."""
 
     number: int
     source: Reference
@@ -47,7 +47,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Tags to be filled that only the upstream can name, asked for by `images[number]`."""
+    """Tags that `images[number]` describes; only the upstream's list can name them."""
 
     number: int
     source: Repository
@@ -56,7 +56,7 @@ class Selection:
     path: Path
 
     def destination(self, tag: str) -> Destination:
-        """What it comes to for one of them."""
+        """The destination of one of the tags."""
         return Destination(self.number, self.source.with_tag(tag), self.repository, tag, self.path)
 
 
@@ -71,13 +71,13 @@ class Mirrors:
     selections: Sequence[Selection]
 
     def find(self, wanted: UpstreamTag) -> Destination | None:
-        """The place of a tag: where it is listed, the first of several, else what may select it when it is planned."""
+        """Where a tag is mirrored: the first image that lists it, else the first selection that matches it."""
         source, tag = wanted
         fitting = (one for one in self.selections if one.source == source and one.tags.matches(tag))
         return self.listed.get(wanted) or next((one.destination(tag) for one in fitting), None)
 
     def find_named(self, wanted: Reference) -> Destination | None:
-        """The place of what a Dockerfile names. Of a digest only a tag that is pinned to it is sure to be there."""
+        """Where an image that a Dockerfile names is mirrored. A digest is found only if an image is pinned to it."""
         if wanted.digest is None:
             return self.find((wanted.name, wanted.tag or "latest"))
         listed = (one for one in self.listed.values() if one.source.name == wanted.name)
@@ -85,17 +85,17 @@ class Mirrors:
 
 
 def default_repository(source: Reference) -> str:
-    """The name without a prefix: `docker-hub/library/nginx`. A port is joined by `-`, for ECR takes no colon."""
+    """The name without a prefix: `docker-hub/library/nginx`. A port is joined by `-`, because ECR takes no colon."""
     return f"{alias_of(source.registry)}/{source.repository}"
 
 
 def alias_of(registry: str) -> str:
-    """What the repositories of an upstream begin with, after the prefix."""
+    """The first part of the names of an upstream's repositories, after the prefix."""
     return ALIASES.get(registry) or registry.replace(":", "-")
 
 
 def prefixed(prefix: str, name: str) -> str:
-    """The whole name of the repository `name` of a manifest."""
+    """The whole name of the repository that the manifest calls `name`."""
     return f"{prefix}/{name}" if prefix else name
 
 
@@ -105,7 +105,7 @@ def repository_name(image: ImageSpec, prefix: str) -> str:
 
 
 def destinations_of(image: ImageSpec, number: int, prefix: str) -> list[Destination]:
-    """Every tag that `images[number]` lists; none where it names no tag, or names them twice over."""
+    """Every tag that `images[number]` lists; none if it has no tag, or both a tag and `tags`."""
     source = Reference.parse(image.source)
     repository = repository_name(image, prefix)
     if not image.tags:
@@ -128,7 +128,7 @@ def selection_of(image: ImageSpec, number: int, prefix: str) -> Selection | None
 
 
 def upstream_tag(original: str) -> UpstreamTag:
-    """What a Dockerfile's `original` means; without a tag that is `latest`."""
+    """The upstream tag that `original` in a Dockerfile means; without a tag, `latest`."""
     reference = Reference.parse(original)
     return reference.name, reference.tag or "latest"
 
@@ -146,9 +146,9 @@ def mirrors_of(images: Iterable[tuple[int, ImageSpec]], prefix: str) -> Mirrors:
 
 
 def with_build_tools(images: Mapping[int, ImageSpec], next_number: int, prefix: str) -> dict[int, ImageSpec]:
-    """`images` and those of the build tools that are not among them, numbered from `next_number`.
+    """`images`, and the build tools that they lack, numbered from `next_number`.
 
-    In a repository that an image has too, a tool is as that image says.
+    A tool that shares its repository with an image takes that image's settings.
     """
     mirrors = mirrors_of(images.items(), prefix)
     settings = {repository_name(image, prefix): image.repository_settings for image in images.values()}

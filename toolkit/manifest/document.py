@@ -1,7 +1,7 @@
 """YAML text as plain data, with the place of every value in the file.
 
-Built from the parser's node tree and not by its constructors, because those forget what we must tell: the line of
-each value, the second place of a duplicate key, and the text that was written (`3.10`) where YAML sees a number (3.1).
+Built from the parser's node tree, because its constructors drop what messages need: the line of each value, the second
+place of a duplicate key, and the text as written (`3.10`) where YAML sees a number (3.1).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Path = tuple[str | int, ...]
 MAX_DEPTH = 32
 """The schema is six levels deep; a recursive alias has no end."""
 MAX_VALUES = 200_000
-"""Aliases counted as often as they are used, so that a few lines cannot become a billion values."""
+"""An alias counts each time that it is used, so that a few lines cannot become a billion values."""
 
 _LONGEST_NUMBER = 100
 
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fault at `path`; `place` only where that is not the place of `path`."""
+    """A fault at `path`. `place` is set only if it differs from the place of `path`."""
 
     path: Path
     message: str
@@ -69,7 +69,7 @@ class Document:
     findings: Sequence[Finding] = ()
 
     def place(self, path: Path) -> Place:
-        """The place of `path`, or of what contains it where there is no such value."""
+        """The place of `path`; if there is no such value, that of the closest value around it."""
         while path not in self.places:
             path = path[:-1]
         return self.places[path]
@@ -106,7 +106,7 @@ def format_path(path: Path) -> str:
 
 
 def read_document(text: str) -> Document | None:
-    """The document in `text`, None where there is nothing but comments. Raises `NotYaml`."""
+    """The document in `text`; None if it has only comments. Raises `NotYaml`."""
     root = compose(text)
     if root is None:
         return None
@@ -132,7 +132,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def compose(text: str) -> Node | None:
-    """The parser's own tree, for those who change the text; None where there is nothing. Raises `NotYaml`."""
+    """The parser's own tree, for code that changes the text; None for an empty document. Raises `NotYaml`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)
@@ -277,3 +277,27 @@ def _integer(text: str) -> int:
 def _place_of(node: Node, key: ScalarNode | None = None) -> Place:
     mark = (key or node).start_mark
     return Place(mark.line + 1, mark.column + 1, node.value if isinstance(node, ScalarNode) else None)
+
+
+_PLAIN = re.compile(r"[a-z][A-Za-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*)*(@sha256:[0-9a-f]{64})?")
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An entry to be added; `platforms` is `all`, a list, or None for the manifest's own."""
+
+    source: str
+    platforms: tuple[str, ...] | str | None = None
+
+    @property
+    def text(self) -> str:
+        """The entry as YAML, in one line."""
+        if self.platforms is None:
+            return _scalar(self.source)
+        several = not isinstance(self.platforms, str)
+        shown = f"[{', '.join(map(_scalar, self.platforms))}]" if several else self.platforms
+        return f"{{source: {json.dumps(self.source)}, platforms: {shown}}}"
+
+
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

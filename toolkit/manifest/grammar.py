@@ -1,7 +1,7 @@
-"""What a single text of the manifest may look like: one annotated type each, with the sentence for those that do not.
+"""What a single text of the manifest may look like: an annotated type for each, with the sentence for a fault.
 
-AWS refuses most of these late and in its own words, some it accepts and then nothing works, and Terraform's provider
-checks few, so they are checked here, before anything runs.
+AWS refuses most of these late and in its own words, it accepts some of them and then nothing works, and Terraform's
+provider checks few. So they are checked here, before anything runs.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from toolkit.manifest.tag_pattern import check_tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
-from toolkit.manifest.terraform_grammar import check_extra_file, check_extra_files, check_provider_version
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.credential_variables import LIST, NEVER, PREFIX
 from toolkit.oci.descriptor import Platform
@@ -25,8 +24,84 @@ from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import InvalidEndpoints, OciError
 from toolkit.oci.reference import Reference, without_credential
 
+
+class Spec(BaseModel):
+    """A mapping of the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+PROVIDER_VERSIONS = ">= 5.80, < 7"
+"""The versions of the AWS provider that the modules are made for."""
+
+OWN_FILES = frozenset({"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "base-images.json"})
+"""File names that are reserved for the root module."""
+
+_BOUND = re.compile(r"(?P<operator>=|!=|>=|<=|>|<|~>)?\s*(?P<version>\d+(\.\d+){0,2})")
+_NUMBERS = tuple[int, ...]
+
+
+def check_provider_version(text: str) -> str:
+    """`text` itself; ValueError with a sentence unless a supported version meets the constraint."""
+    low: _NUMBERS = (5, 80, 0)
+    high: _NUMBERS = (7, 0, 0)
+    for part in text.split(","):
+        bound = _BOUND.fullmatch(part.strip())
+        if bound is None:
+            raise ValueError(f"`{text}` is not a version such as `5.100.0`, or a constraint such as `>= 6.8, < 7`")
+        given = tuple(map(int, bound["version"].split(".")))
+        version = (*given, 0, 0)[:3]
+        after = (*version, 1)  # just above it
+        match bound["operator"]:
+            case None | "=":
+                low, high = max(low, version), min(high, after)
+            case ">=":
+                low = max(low, version)
+            case ">":
+                low = max(low, after)
+            case "<":
+                high = min(high, version)
+            case "<=":
+                high = min(high, after)
+            case "~>":
+                kept = given[:-1] or given
+                low, high = max(low, version), min(high, (*kept[:-1], kept[-1] + 1, 0, 0)[:3])
+    if low >= high:
+        raise ValueError(f"`{text}` allows no version of the AWS provider within `{PROVIDER_VERSIONS}`")
+    return text
+
+
+def check_extra_file(text: str) -> str:
+    """`text` itself; ValueError with a sentence unless it is a path to a file that may stand beside ours."""
+    parts = text.split("/")
+    if "\\" in text or not text.isprintable() or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"`{text}` is not a path below the manifest's folder, such as `terraform/alarms.tf`")
+    name = parts[-1]
+    if name.startswith("."):
+        raise ValueError(f"`{text}` is a hidden file, which Terraform does not read")
+    if is_override(name):
+        raise ValueError(f"`{text}` would override what `toolkit` writes")
+    if name in OWN_FILES:
+        raise ValueError(f"`{text}` would take the place of the `{name}` that `toolkit` writes")
+    return text
+
+
+def is_override(name: str) -> bool:
+    """Whether Terraform merges a file of this name over others."""
+    return re.fullmatch(r"(.*_)?override\.(tf|tofu)(\.json)?", name) is not None
+
+
+def check_extra_files(paths: Sequence[str]) -> Sequence[str]:
+    """`paths` themselves; ValueError with a sentence where two would have one name in the working directory."""
+    names = [path.rpartition("/")[2] for path in paths]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise ValueError(f"two files are called `{name}`: they would be one in the working directory")
+    return paths
+
+
 REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
-"""ECR's own."""
+"""ECR's own rule."""
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 
 _ARN = r"arn:aws[a-z-]*"
@@ -123,7 +198,7 @@ def _one_sentence(error: OciError) -> str:
 
 
 class _Platforms:
-    """Makes of `"all"` or a list what would be a union, whose faults are reported once for every alternative."""
+    """Validates `"all"` or a list without a union, which would report a fault once for each alternative."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         items = handler.generate_schema(Annotated[tuple[PlatformText, ...], Field(strict=False, min_length=1)])
@@ -270,20 +345,20 @@ Principal = Annotated[
     str,
     Grammar(
         _PRINCIPAL,
-        "is nobody who can be let in: give a 12-digit account id or the ARN of an IAM principal, without wildcards",
+        "is not a principal: give a 12-digit account id or the ARN of an IAM principal, without wildcards",
     ),
 ]
 PrincipalOrAll = Annotated[
     str,
     Grammar(
         rf"\*|{_PRINCIPAL}",
-        "is no principal: give a 12-digit account id, the ARN of an IAM principal without wildcards, or `*` for all",
+        "is not a principal: give a 12-digit account id, the ARN of an IAM principal without wildcards, or `*` for all",
     ),
 ]
 ServicePrincipal = Annotated[
     str,
     Grammar(
-        r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?", "is no AWS service, such as `codebuild.amazonaws.com`"
+        r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?", "is not an AWS service, such as `codebuild.amazonaws.com`"
     ),
 ]
 OrganizationId = Annotated[
@@ -293,7 +368,7 @@ KmsKeyArn = Annotated[
     str,
     Grammar(
         rf"{_ARN}:kms:[a-z0-9-]+:{_ACCOUNT}:key/[A-Za-z0-9-]+",
-        "is not the ARN of a KMS key (`arn:aws:kms:…:key/…`; ECR answers with it whatever alias was given)",
+        "is not the ARN of a KMS key (`arn:aws:kms:…:key/…`; ECR reports the ARN even if an alias was given)",
     ),
 ]
 SecretArn = Annotated[
@@ -339,3 +414,107 @@ TableName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{3,255}", "is not the name of
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
 ResourceTagKey = Annotated[str, AfterValidator(_tag_key)]
 ResourceTagValue = Annotated[str, AfterValidator(_tag_value)]
+
+
+MIRROR = "mirror:"
+"""Prefix of an environment image that the manifest mirrors."""
+
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+
+WEBHOOK_EVENTS = (
+    *("PUSH", "PULL_REQUEST_CREATED", "PULL_REQUEST_UPDATED", "PULL_REQUEST_CLOSED", "PULL_REQUEST_REOPENED"),
+    *("PULL_REQUEST_MERGED", "RELEASED", "PRERELEASED", "WORKFLOW_JOB_QUEUED"),
+)
+"""CodeBuild's events; not every Git host has all of them."""
+
+
+def _environment_image(text: str) -> str:
+    if not text.startswith(MIRROR):
+        return text
+    name = text.removeprefix(MIRROR)
+    try:
+        reference = Reference.parse(name)
+    except OciError as error:
+        raise ValueError(f"after `{MIRROR}` there is no image: {error.message}") from error
+    if reference.digest is not None:
+        raise ValueError(f"{quoted(name)} has a digest: name its tag, and pin the digest in `images`")
+    return text
+
+
+def _regional(service: str, resource: str) -> str:
+    return rf"{_ARN}:{service}:[a-z0-9-]+:{_ACCOUNT}:{resource}"
+
+
+EnvironmentImage = Annotated[str, Grammar(r"\S+", "is not the name of an image"), AfterValidator(_environment_image)]
+ConnectionArn = Annotated[
+    str,
+    Grammar(
+        _regional("(codeconnections|codestar-connections)", r"connection/[A-Za-z0-9-]+"),
+        "is not the ARN of a connection (`arn:aws:codeconnections:…:connection/…`)",
+    ),
+]
+BucketAndPrefix = Annotated[
+    str,
+    Grammar(rf"{_BUCKET}/[^/\s][^\n\r]*", "is not `bucket/prefix`"),
+]
+FolderPath = Annotated[
+    str, Grammar(r"[^/\s]([^\n\r]*[^/\s])?", "is not a path in a bucket: it has no `/` or space at the ends")
+]
+ArtifactName = Annotated[str, Grammar(r"/|[^\s/][^\n\r]*", "is not the name of an artifact")]
+BuildspecPath = Annotated[
+    str,
+    Grammar(
+        r"(?!/)(?!(.*/)?\.\.(/|$))\S+\.ya?ml",
+        "is not the path of a buildspec in the source, such as `ci/buildspec.yml`",
+    ),
+]
+UploadPath = Annotated[str, Field(min_length=1)]
+VpcId = Annotated[str, Grammar(r"vpc-[0-9a-f]{8,17}", "is not the id of a VPC (`vpc-…`)")]
+SubnetId = Annotated[str, Grammar(r"subnet-[0-9a-f]{8,17}", "is not the id of a subnet (`subnet-…`)")]
+SecurityGroupId = Annotated[str, Grammar(r"sg-[0-9a-f]{8,17}", "is not the id of a security group (`sg-…`)")]
+ParameterName = Annotated[
+    str,
+    Grammar(
+        r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,14}",
+        "is not the name of a parameter, such as `/web/license`",
+        echoes=False,
+    ),
+]
+_SECRET = _regional("secretsmanager", "secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}")
+WholeSecretArn = Annotated[
+    str,
+    Grammar(
+        _SECRET,
+        "is not the whole ARN of a Secrets Manager secret, which ends in a hyphen and six characters",
+        echoes=False,
+    ),
+]
+SecretName = Annotated[
+    str,
+    Grammar(
+        rf"([A-Za-z0-9/_+=.@-]+|{_SECRET})(:[^:\s]*){{0,3}}",
+        "is not the name or whole ARN of a secret, with `:<JSON key>:<stage>:<version>` behind it at most",
+        echoes=False,
+    ),
+]
+FleetArn = Annotated[
+    str,
+    Grammar(
+        _regional("codebuild", r"fleet/[A-Za-z0-9_:-]+"), "is not the ARN of a fleet (`arn:aws:codebuild:…:fleet/…`)"
+    ),
+]
+PolicyAction = Annotated[
+    str, Grammar(r"[a-z0-9-]+:[A-Za-z0-9*?]+", "is not an action of IAM, such as `s3:GetObject` or `s3:Get*`")
+]
+PolicyResource = Annotated[
+    str, Grammar(rf"\*|({_ARN}|arn:\*):\S+", "is not an ARN, such as `arn:aws:s3:::bucket/*`, and not `*`")
+]
+StatementId = Annotated[str, Grammar(r"[A-Za-z0-9]{1,64}", "is not the id of a statement: letters and digits only")]
+RoleArn = Annotated[
+    str,
+    Grammar(rf"{_ARN}:iam::{_ACCOUNT}:role/[A-Za-z0-9_+=,.@/-]+", "is not the ARN of a role (`arn:aws:iam::…:role/…`)"),
+]
+PolicyArn = Annotated[
+    str,
+    Grammar(rf"{_ARN}:iam::({_ACCOUNT}|aws):policy/\S+", "is not the ARN of an IAM policy (`arn:aws:iam::…:policy/…`)"),
+]

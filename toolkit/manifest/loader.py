@@ -1,7 +1,7 @@
-"""Reads a manifest: everything that is wrong with it at once, each with its line, or a `Manifest` that means something.
+"""Reads a manifest: a valid `Manifest`, or everything that is wrong with it at once, each fault with its line.
 
-Three passes, of which each leaves to the next what it could make sense of: YAML, the shape of each part, and what the
-parts mean together.
+There are three passes: YAML, the shape of each part, and what the parts mean together. Each pass goes on with the parts
+that the pass before it could read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from toolkit.errors import Issue, ManifestUnusable
 from toolkit.manifest.build_checks import check_builds
 from toolkit.manifest.checks import check
 from toolkit.manifest.document import Document, Finding, NotYaml, issues_of, read_document
+from toolkit.manifest.explain import findings_of
 from toolkit.manifest.model import Manifest
 from toolkit.manifest.readable import read_parts
-from toolkit.manifest.structure import findings_of
 from toolkit.oci.local_files import read_regular
 
 MAX_BYTES = 1024 * 1024
-"""Some ten thousand images; more than that is another file by mistake."""
+"""About ten thousand images; a larger file was named by mistake."""
 
 _HINT = "correct these lines; `toolkit schema` prints every field, for editors too"
 
@@ -90,4 +90,6 @@ def read(path: Path) -> str:
 
 
 def _too_large(file: str) -> ManifestUnusable:
-    return ManifestUnusable("manifest.too_large", f"`{file}` has more than {MAX_BYTES:,} bytes, which is no manifest")
+    return ManifestUnusable(
+        "manifest.too_large", f"`{file}` has more than {MAX_BYTES:,} bytes, which is too much for a manifest"
+    )

@@ -6,13 +6,15 @@ decides names. Descriptions are what `toolkit schema` shows in an editor.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
-from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.build_model import AnyStatementSpec, BuildProjectSpec
 from toolkit.manifest.grammar import (
     AccountId,
     AdoptPattern,
@@ -21,12 +23,14 @@ from toolkit.manifest.grammar import (
     CredentialVariableName,
     EndpointUrl,
     ExtraFiles,
+    Grammar,
     KmsKeyArn,
     Name,
     OrganizationId,
     Platforms,
     Prefix,
     Principal,
+    PrincipalOrAll,
     ProviderVersion,
     ReferenceText,
     Region,
@@ -35,15 +39,80 @@ from toolkit.manifest.grammar import (
     ResourceTagKey,
     ResourceTagValue,
     SecretArn,
+    ServicePrincipal,
+    Spec,
     StateKey,
     TableName,
     TagExclusion,
     WorkspaceName,
 )
-from toolkit.manifest.repository_statement import RepositoryStatementSpec
-from toolkit.manifest.spec import Spec
 from toolkit.manifest.tag_selection import Tags
 from toolkit.oci.endpoints import is_loopback
+
+RepositoryAction = Annotated[
+    str, Grammar(r"ecr:[A-Za-z0-9*?]+", "is not an action of ECR, such as `ecr:BatchGetImage` or `ecr:Describe*`")
+]
+
+_KEYS = frozenset(
+    f"aws:{side}{key}".lower()
+    for side, keys in (
+        ("Principal", ("Account", "Arn", "OrgID", "OrgPaths")),
+        ("Source", ("Account", "Arn", "OrgID", "OrgPaths", "Vpc", "Vpce")),
+    )
+    for key in keys
+)
+"""Condition keys that identify the caller; AWS ignores their case."""
+_SOMEBODY = re.compile(r"(?<!\d)\d{12}(?!\d)|^o-[a-z0-9]{10,32}(/|$)|^vpce?-[0-9a-f]{8,17}$")
+"""An account, an organisation or a VPC, and not a pattern that matches everybody."""
+_OPERATORS = frozenset(
+    f"{prefix}{operator}".lower()
+    for prefix in ("", "ForAnyValue:")
+    for operator in ("ArnEquals", "ArnLike", "StringEquals", "StringEqualsIgnoreCase", "StringLike")
+)
+"""Operators that never hold for a request without the key, unlike negated ones and those with `IfExists`."""
+
+
+class PrincipalsSpec(Spec):
+    """Whom a statement is about."""
+
+    aws: tuple[PrincipalOrAll, ...] = Field(
+        (), strict=False, description="Account ids (in quotes) or ARNs of IAM principals; `*`, alone, for everybody."
+    )
+    services: tuple[ServicePrincipal, ...] = Field(
+        (), strict=False, description="AWS services.", examples=[["codebuild.amazonaws.com"]]
+    )
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> PrincipalsSpec:
+        if not self.aws and not self.services:
+            raise ValueError("names nobody: give `aws` or `services`")
+        if "*" in self.aws and len(self.aws) + len(self.services) > 1:
+            raise ValueError("`*` is everybody: leave the others out")
+        return self
+
+
+class RepositoryStatementSpec(AnyStatementSpec):
+    """A statement of the policy of a repository."""
+
+    principals: PrincipalsSpec = Field(description="Whom it is about.")
+    actions: tuple[RepositoryAction, ...] = Field(min_length=1, strict=False, description="ECR's actions.")
+
+    @model_validator(mode="after")
+    def _lets_not_everybody_in(self) -> RepositoryStatementSpec:
+        if self.effect == "Allow" and "*" in self.principals.aws and not self._says_who_asks():
+            raise ValueError(
+                "lets everybody in the world in: name `principals`, or say by a condition who asks, such as "
+                "`StringEquals: {aws:PrincipalOrgID: [o-…]}`, with an account, an organisation or a VPC in every value"
+            )
+        return self
+
+    def _says_who_asks(self) -> bool:
+        return any(
+            operator.lower() in _OPERATORS and key.lower() in _KEYS and all(map(_SOMEBODY.search, texts))
+            for operator, keys in self.conditions.items()
+            for key, texts in keys.items()
+        )
+
 
 Attestations = Literal["keep", "drop"]
 Signatures = Literal["keep", "drop"]
@@ -125,7 +194,7 @@ class EncryptionSpec(Spec):
 
 
 class RepositorySettingsSpec(Spec):
-    """What can be said of a repository."""
+    """The settings of a repository."""
 
     tag_mutability: Literal["mutable", "immutable"] = Field(
         "mutable", description="Whether a tag may move when it moved upstream."
@@ -152,10 +221,10 @@ class RepositorySettingsSpec(Spec):
         None, description="An AWS organisation, all of whose accounts may pull.", examples=["o-a1b2c3d4e5"]
     )
     policy_statements: tuple[RepositoryStatementSpec, ...] = Field(
-        (), strict=False, description="What else its policy says, beside the rights to pull above; default: nothing."
+        (), strict=False, description="Further statements of its policy; default: none."
     )
     force_delete: bool = Field(
-        False, description="Let Terraform delete a repository with the images in it. `--allow-destroy` does without."
+        False, description="Let Terraform delete a repository with the images in it; not needed with `--allow-destroy`."
     )
     resource_tags: dict[ResourceTagKey, ResourceTagValue] = Field(
         default_factory=dict,
@@ -170,8 +239,8 @@ class RepositorySpec(RepositorySettingsSpec):
     prefix: Prefix = Field("", description="Put before every repository's name, with a `/`.", examples=["mirror"])
     account_id: AccountId | None = Field(
         None,
-        description="Account, in quotes, whose registry has the repositories and images, made and filled by a manifest "
-        "there: this one makes only builds that pull from it. Default: this manifest makes them.",
+        description="Account, in quotes, in whose registry another manifest keeps the repositories and images; this "
+        "manifest then makes only builds that pull from it. Default: this manifest makes them.",
     )
 
 
@@ -346,3 +415,15 @@ class Manifest(Spec):
         "manifest's: names, `*` stands for any letters. As `--adopt`.",
         examples=[["docker-hub/library/nginx", "team/*"]],
     )
+
+
+class _Generator(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: object) -> bool:
+        """Never: `Account Id` says nothing that `account_id` does not."""
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema, draft 2020-12, short forms included; the same for every run of a version."""
+    schema = Manifest.model_json_schema(schema_generator=_Generator)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Image manifest"}

@@ -1,4 +1,4 @@
-"""What of a document is well-formed, part by part, so that a fault in one part leaves the others to be checked."""
+"""The well-formed parts of a document, so that a fault in one part does not hide faults in the others."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _DECISIVE_OF_BUILDS = frozenset(
         "environment_type",
     }
 )
-"""Fields of a build without which others would look wrong that are not."""
+"""If one of these fields of a build is faulty, the others cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What of a document is well-formed, defaults for the rest; images and builds by their place in the manifest.
+    """The well-formed parts of a document, with defaults for the rest; images and builds by their number.
 
-    `doubtful` are the upstream repositories of images that are not: they may be what a build needs. `secrets` are the
-    registries whose credential is in Secrets Manager. The images from number `listed_images` on are the build tools.
+    `doubtful` are the upstream repositories of faulty images, which a build may need. `secrets` are the registries
+    whose credential is in Secrets Manager. The images from number `listed_images` on are the build tools.
     """
 
     document: Document
@@ -62,7 +62,7 @@ class Readable:
         return f"`{format_path(self.document.trimmed(path))}` on line {self.document.place(path).line}"
 
     def field_of(self, path: Path) -> Path:
-        """`path`, or the field that asks for what no list has."""
+        """`path`; for a build tool, which is in no list, the field that asks for it."""
         match path:
             case ("images", int(number), *_) if number >= self.listed_images:
                 return ("build_tools",)
@@ -125,7 +125,7 @@ def _entries(value: object) -> Mapping[int, object]:
 
 
 def _alternatives(value: object) -> Mapping[str, Mapping[int, str]]:
-    """By host."""
+    """The alternatives of each registry, by its host."""
     lists = {host: _entries(_mapping(entry).get("alternatives")) for host, entry in _mapping(value).items()}
     adapter = TypeAdapter(AlternativeText)
     return {host: _well_formed(adapter, entries) for host, entries in lists.items() if entries}
@@ -143,7 +143,7 @@ def _hosts_with_secret(value: object) -> frozenset[str]:
 
 
 def _builds(value: object) -> dict[int, BuildProjectSpec]:
-    """The entries, each without the fields that are faulty: a fault in one hides nothing in the others."""
+    """The builds, each without its faulty fields."""
     adapter = TypeAdapter(BuildProjectSpec)
     found: dict[int, BuildProjectSpec] = {}
     for number, entry in _entries(value).items():

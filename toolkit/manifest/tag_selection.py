@@ -1,4 +1,4 @@
-"""Tags that the manifest describes instead of listing them, and which of an upstream's tags these are."""
+"""Tags that the manifest describes instead of listing them; which of an upstream's tags match."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from toolkit.manifest.grammar import TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
-from toolkit.manifest.spec import Spec
+from toolkit.manifest.grammar import Spec, TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
 from toolkit.manifest.tag_pattern import TagPattern
 from toolkit.manifest.tag_versions import VersionRange, age_key, read_version
 from toolkit.oci.companions import is_companion_tag
@@ -21,7 +20,7 @@ _WAYS = ("glob", "regex", "versions")
 
 
 class TagSelectionSpec(Spec):
-    """Tags chosen among the upstream's own, anew for each plan: by one of `glob`, `regex` and `versions`."""
+    """Tags chosen among the upstream's own for each plan: by one of `glob`, `regex` and `versions`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -45,7 +44,7 @@ class TagSelectionSpec(Spec):
     )
     suffix: TagSuffix | None = Field(
         None,
-        description="With `versions`: what follows the version and a `-`, `*` and `?` allowed; default: nothing does.",
+        description="With `versions`: what follows the version and a `-`, `*` and `?` allowed; default: nothing.",
         examples=["alpine", "debian-12-r*"],
     )
     parts: int | None = Field(
@@ -55,9 +54,9 @@ class TagSelectionSpec(Spec):
         description="With `versions`: how many numbers a version has, 3 for `1.27.3`; default: any.",
     )
     exclude: tuple[TagGlob, ...] = Field(
-        (), strict=False, description="Patterns of tags that are not wanted, as for `glob`.", examples=[["*rc*"]]
+        (), strict=False, description="Patterns of tags to leave out, as for `glob`.", examples=[["*rc*"]]
     )
-    keep: int | None = Field(None, ge=1, description="Only so many, the newest by version; default: all.")
+    keep: int | None = Field(None, ge=1, description="How many to mirror, the newest by version; default: all.")
 
     @model_validator(mode="after")
     def _has_one_way(self) -> TagSelectionSpec:
@@ -104,7 +103,7 @@ class TagSelectionSpec(Spec):
         return has_suffix and has_parts and VersionRange.parse(self.versions).has(version)
 
     def nearest(self, tags: Iterable[str]) -> list[str]:
-        """A few of an upstream's tags that may have been meant, where none is chosen."""
+        """A few of an upstream's tags that may have been meant, when none matches."""
         if self.versions is not None:
             wider = self.model_copy(update={"versions": ">=0", "parts": None, "exclude": (), "keep": 3})
             if found := wider.choose(tags):
@@ -116,7 +115,7 @@ class TagSelectionSpec(Spec):
 
 
 class _ListOrSelection:
-    """Makes of a list or a mapping what would be a union, whose faults are reported once for every alternative."""
+    """Validates a list or a mapping without a union, which would report a fault once for each alternative."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         items = handler.generate_schema(Annotated[tuple[TagText, ...], Field(strict=False)])

@@ -47,7 +47,7 @@ class TagVersion:
 
     @property
     def is_prerelease(self) -> bool:
-        """Whether a release is still to come."""
+        """Whether it is older than the release of the same number."""
         return self.stage < _FINAL
 
     @property
@@ -65,7 +65,7 @@ class TagVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """Bounds that all have to hold, such as `>=1.24 <2`."""
+    """Bounds, all of which have to hold, such as `>=1.24 <2`."""
 
     bounds: tuple[tuple[str, TagVersion], ...]
 
@@ -107,9 +107,9 @@ def read_version(tag: str) -> TagVersion | None:
 
 
 def age_key(tag: str) -> tuple[object, ...]:
-    """Orders tags from old to new: by version, then by all else, numbers as numbers. Those without a number are oldest.
+    """Orders tags from old to new: by version, then by the rest, numbers as numbers. Tags without a number are oldest.
 
-    No two tags have the same, so the order does not depend on how a registry lists them.
+    No two tags have the same key, so the order does not depend on how a registry lists them.
     """
     version = read_version(tag)
     if version is None:

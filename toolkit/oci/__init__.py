@@ -1,7 +1,7 @@
 """Registries and what they hold: names, documents, the HTTP client and the copy engine.
 
-Stands alone: nothing of ours below it, no cloud, no console. Values first (`digest`, `descriptor`, `reference`,
+It imports nothing else of ours, no cloud and no console. Values first (`digest`, `descriptor`, `reference`,
 `documents`, `filtered_index`), then the way to a registry (`endpoints`, `auth`, `docker_config`, `token_exchange`,
-`transport`, `answers`, `client`), then copying (`tree`, `document_cache`, `copy`). Everything is safe to share between
-threads and nothing here starts one.
+`connections`, `transport`, `responses`, `client`), then copying (`tree`, `document_cache`, `copy`). Everything is safe
+to share between threads, and nothing here starts one.
 """

@@ -1,7 +1,7 @@
 """Other registries that serve the same content: the digest is the upstream's, the bytes come from where they cost less.
 
-Content is named by its hash, so any registry may deliver it; whoever delivers something else is not believed. An
-alternative can only save pulls, never fail an image: whatever goes wrong with it, the upstream is asked instead.
+Content is named by its hash, so any registry may deliver it, and other bytes are refused. An alternative saves pulls
+and cannot make a copy fail: when anything goes wrong with it, the upstream is asked instead.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from toolkit.oci.client import ManifestHead
 
 _OFFICIAL = "library"
-# Who lacks so many blobs in a row lacks the image; a repository may well have some of an upstream's images only.
+# A place that lacks so many blobs in a row lacks the image: a repository may have only some of the upstream's images.
 _MOST_MISSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A registry, and the path under which it repeats the paths of another one; `str` is how users write it."""
+    """A registry, and the path below which it has the repositories of another registry; `str` is how users write it."""
 
     registry: str
     prefix: str = ""
@@ -89,7 +89,7 @@ Tell = Callable[[str, OciError], None]
 class AlternativeSources:
     """`upstream`, with the `alternatives` of each registry asked first for what a digest names.
 
-    Remembers for its lifetime, a run, who lacks what. Safe to share between threads.
+    Remembers for its lifetime, which is a run, which place lacks what. Safe to share between threads.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class AlternativeSources:
         self._misses: Counter[Repository] = Counter()
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """As the upstream says: what a tag points to is its word alone."""
+        """As the upstream says: it alone knows what a tag points to."""
         return self._upstream.head_manifest(ref)
 
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
-        """As the upstream says: what belongs to an image is its word too."""
+        """As the upstream says: it also knows what belongs to an image."""
         return self._upstream.list_referrers(repository, subject)
 
     def list_tags(self, repository: Repository) -> tuple[str, ...]:
@@ -148,7 +148,8 @@ class AlternativeSources:
     def open_blob(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> Iterator[Iterator[bytes]]:
         """The blob's bytes from `offset` on.
 
-        Each alternative is asked for a blob once: who asks again, or for the rest, does so because of what it gave.
+        Each alternative is asked for a blob once. A second request, or one for the rest, means that what it sent was of
+        no use.
         """
         digest = descriptor.digest
         with ExitStack() as stack:
@@ -169,7 +170,7 @@ class AlternativeSources:
             yield chunks
 
     def _places(self, repository: Repository, digest: Digest) -> Iterator[Repository]:
-        """Where to ask for `digest`, in order; who has lost it meanwhile is left out."""
+        """Where to ask for `digest`, in order, without the places that are known to lack it."""
         for alternative in self._alternatives.get(repository.registry, ()):
             place = alternative.place_of(repository)
             if place is None or place == repository:
@@ -187,11 +188,11 @@ class AlternativeSources:
         return document
 
     def _expect_no_blobs(self, repository: Repository, document: Document) -> None:
-        """Who does not have an image's document is not asked for each of its blobs."""
+        """Do not ask a place for the blobs of an image whose document it lacks."""
         try:
             parsed = parse(document)
         except OciError:
-            return  # the reader says what is wrong with it
+            return  # whoever reads the document reports what is wrong with it
         if isinstance(parsed, ImageManifest):
             for blob in parsed.blobs:
                 for place in self._places(repository, blob.digest):

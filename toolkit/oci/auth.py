@@ -1,4 +1,4 @@
-"""Credentials for registries: what they are, who is asked for them, and who may be given them."""
+"""Credentials for registries: what they are, where they come from, and which hosts may receive them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from toolkit.oci.endpoints import is_loopback, origin
 class Credential:
     """A secret for one registry; never shown.
 
-    With `is_identity_token` the password is an OAuth2 refresh token. `origin` is where it was found, for readers.
-    `hosts` are the registries that it says itself it is for; without any it is for the one that it was asked for.
+    With `is_identity_token` the password is an OAuth2 refresh token. `origin` says where it was found. `hosts` are the
+    registries that it names itself; if there are none, it is for the registry that it was looked up for.
     """
 
     username: str
@@ -36,9 +36,9 @@ class CredentialUse:
 
 
 class CredentialProvider(Protocol):
-    """Somebody who knows credentials. Asked from many threads, and often: cache inside.
+    """A source of credentials. It is called often and from many threads, so it has to cache.
 
-    One that is there and does not work raises CredentialUnusable: the end of the request, not of the run.
+    A credential that exists and does not work is a CredentialUnusable, which ends the request and not the run.
     """
 
     def credential_for(self, registry: str) -> Credential | None:
@@ -119,11 +119,12 @@ def _parse_header(header: str) -> Iterable[Challenge]:
 
 
 def may_receive(realm: str, registry_urls: Iterable[str]) -> bool:
-    """Whether a token server may be sent a credential: it belongs to the registry that is served at `registry_urls`.
+    """Whether a token server may receive a credential: only one that belongs to the registry served at `registry_urls`.
 
-    It does at the same address. Over HTTPS it does too at the registry's port or at 443 of the same host, of the domain
-    directly above it, and of a sibling below that domain: `auth.docker.io` and `registry-1.docker.io`, `gitlab.com` and
-    `registry.gitlab.com`, a GitLab and its registry at port 5050. Any other port is another place.
+    A server at the same address belongs to it. Over HTTPS, so does one at the registry's port or at 443 on the same
+    host, on the domain directly above it, or on another host below that domain: `auth.docker.io` and
+    `registry-1.docker.io`, `gitlab.com` and `registry.gitlab.com`, a GitLab and its registry at port 5050. Any other
+    port is another place.
     """
     try:
         scheme, host, port = origin(realm)
@@ -141,7 +142,7 @@ def may_receive(realm: str, registry_urls: Iterable[str]) -> bool:
 
 
 def is_safe_realm(realm: str, registry_url: str) -> bool:
-    """Whether a token may be asked for there at all: never in the clear for a registry that is served over TLS."""
+    """Whether a token may be requested there: over plain HTTP only for a registry that is served over plain HTTP."""
     try:
         parts = urlsplit(realm)
         host = parts.hostname
@@ -154,7 +155,7 @@ def is_safe_realm(realm: str, registry_url: str) -> bool:
 
 
 def _parent_domain(host: str) -> str:
-    """The domain above `host`, if it is somebody's own: not `io`, not `co.uk`, nothing above an address."""
+    """The domain above `host`, empty if it is public (`io`, `co.uk`) or `host` is an address."""
     labels = host.split(".")
     parent = labels[1:]
     is_address = labels[-1].isdigit() or ":" in host or is_loopback(host)

@@ -1,7 +1,7 @@
-"""The registry API as calls on our values. Safe to share between threads; keeps nothing but tokens and connections.
+"""The registry API as calls on our values. Safe to share between threads; it keeps tokens and connections only.
 
-Each request carries credentials for exactly the scopes that it needs, and only to the registry's own address. A refused
-header is renewed once.
+Each request carries a credential for exactly the scopes that it needs, and only to the registry's own address. A
+refused header is renewed once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
-from toolkit.oci.answers import Answer, Headers, PullLimit, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.auth import CredentialProvider, CredentialUse, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
@@ -31,6 +30,7 @@ from toolkit.oci.errors import (
 )
 from toolkit.oci.media_types import OCI_INDEX
 from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.responses import Headers, PullLimit, Response, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.token_exchange import Authorizer, Scopes
 from toolkit.oci.transport import Transport
 
@@ -38,14 +38,14 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
 # From nothing to a header, and from a header that has expired to a good one.
 _MOST_RENEWALS = 2
-# What registries give at most; some give fewer, none refuses.
+# The most that registries give; some give fewer, and all accept this number.
 _TAGS_A_PAGE = 1000
-# A list of more pages than that has no end.
+# A list of more pages is taken for endless.
 _MOST_PAGES = 1000
 # Python refuses to read numbers of thousands of digits.
 _SIZE = re.compile(r"[0-9]{1,18}")
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
-# How registries that do not list referrers say so; 404 is the standard's way.
+# How registries refuse to list referrers; the standard says 404.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 
 
@@ -87,47 +87,49 @@ class RegistryClient:
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """What `ref` points to; None when tag or repository are not there. Never a counted pull."""
-        answer = self._send("HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
-        if answer.status == 404:
+        response = self._send(
+            "HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT}
+        )
+        if response.status == 404:
             return None
-        if not answer.is_success:
-            raise refusal(answer, f"`{ref}`")
-        digest = ref.digest or _digest_header(answer.headers)
-        size = answer.headers.get("Content-Length") or ""
-        media_type = (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
+        if not response.is_success:
+            raise refusal(response, f"`{ref}`")
+        digest = ref.digest or _digest_header(response.headers)
+        size = response.headers.get("Content-Length") or ""
+        media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
         if digest is not None and _SIZE.fullmatch(size) and media_type:
-            return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(answer.headers))
+            return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(response.headers))
         raise OciError(
-            f"`{answer.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
+            f"`{response.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
         )
 
     def get_manifest(self, ref: Reference) -> Document:
         """The document that `ref` points to, checked against its digest. May be a counted pull."""
-        answer = self._send("GET", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
-        if not answer.is_success:
-            raise refusal(answer, f"`{ref}`")
-        wanted = ref.digest or _digest_header(answer.headers)
+        response = self._send("GET", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
+        if not response.is_success:
+            raise refusal(response, f"`{ref}`")
+        wanted = ref.digest or _digest_header(response.headers)
         if wanted is not None:
-            found = Digest.of(answer.body, wanted.algorithm)
+            found = Digest.of(response.body, wanted.algorithm)
             if found != wanted:
                 raise DigestMismatch(f"`{ref}` came with other content than `{wanted}`: its digest is `{found}`")
-        return Document(media_type_of(answer.headers.get("Content-Type"), answer.body), answer.body)
+        return Document(media_type_of(response.headers.get("Content-Type"), response.body), response.body)
 
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
         """The documents in `repository` that name `subject` as theirs, as the registry lists them.
 
-        None where the registry does not list them, or answers with something else. Never a counted pull.
+        None where the registry does not list them, or sends something else. Never a counted pull.
         """
         found: list[Descriptor] = []
         what = f"the referrers of `{repository}@{subject}`"
-        for answer in self._pages(repository, f"referrers/{subject}", what, accept=OCI_INDEX):
-            if not found and answer.status in _NO_REFERRERS_STATUSES:
+        for response in self._pages(repository, f"referrers/{subject}", what, accept=OCI_INDEX):
+            if not found and response.status in _NO_REFERRERS_STATUSES:
                 return None
-            if not answer.is_success:
-                raise refusal(answer, what)
-            if (answer.headers.get("Content-Type") or "").partition(";")[0].strip() != OCI_INDEX:
+            if not response.is_success:
+                raise refusal(response, what)
+            if (response.headers.get("Content-Type") or "").partition(";")[0].strip() != OCI_INDEX:
                 return None
-            index = parse(Document(OCI_INDEX, answer.body))
+            index = parse(Document(OCI_INDEX, response.body))
             found += index.manifests if isinstance(index, ImageIndex) else ()
         return tuple(found)
 
@@ -135,13 +137,13 @@ class RegistryClient:
         """Every tag, in the registry's order. Never a counted pull. Raises NotFound without the repository."""
         what = f"the tags of `{repository}`"
         tags: dict[str, None] = {}
-        for answer in self._pages(repository, f"tags/list?n={page_size}", what):
-            if not answer.is_success:
-                raise refusal(answer, what)
-            tags |= dict.fromkeys(read_tag_page(answer, what))
+        for response in self._pages(repository, f"tags/list?n={page_size}", what):
+            if not response.is_success:
+                raise refusal(response, what)
+            tags |= dict.fromkeys(read_tag_page(response, what))
         return tuple(tags)
 
-    def _pages(self, repository: Repository, rest: str, what: str, *, accept: str = "*/*") -> Iterator[Answer]:
+    def _pages(self, repository: Repository, rest: str, what: str, *, accept: str = "*/*") -> Iterator[Response]:
         """The pages of a list, whatever their status, until one names no next."""
         url: str | None = self._url(repository, rest)
         seen: set[str] = set()
@@ -149,30 +151,30 @@ class RegistryClient:
             if url in seen or len(seen) == _MOST_PAGES:
                 raise OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
             seen.add(url)
-            answer = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": accept})
-            yield answer
-            following = read_next_page(answer.headers)
+            response = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": accept})
+            yield response
+            following = read_next_page(response.headers)
             url = None if following is None else self._own(repository.registry, url, following)
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
         """Store `document` under the digest of `ref`, or else its tag, byte for byte."""
         headers = {"Content-Type": document.media_type}
-        answer = self._send(
+        response = self._send(
             "PUT", ref.registry, self._manifest_url(ref), _push(ref.name), headers=headers, body=document.raw
         )
-        if not answer.is_success:
-            raise _put_refusal(answer, ref, document)
-        found = _digest_header(answer.headers)
+        if not response.is_success:
+            raise _put_refusal(response, ref, document)
+        found = _digest_header(response.headers)
         if found is not None and found != Digest.of(document.raw, found.algorithm):
-            raise DigestMismatch(f"`{answer.host}` stored `{ref}` as `{found}`, which is not what it was given")
+            raise DigestMismatch(f"`{response.host}` stored `{ref}` as `{found}`, which is not what it was given")
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether `repository` itself has the blob."""
-        answer = self._send("HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), _pull(repository))
-        if answer.status == 404:
+        response = self._send("HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), _pull(repository))
+        if response.status == 404:
             return False
-        if not answer.is_success:
-            raise refusal(answer, f"blob `{digest}` of `{repository}`")
+        if not response.is_success:
+            raise refusal(response, f"blob `{digest}` of `{repository}`")
         return True
 
     @contextmanager
@@ -184,14 +186,14 @@ class RegistryClient:
         header = self._authorizer.header(repository.registry, scopes)
         with ExitStack() as stack:
             for _ in range(_MOST_RENEWALS + 1):
-                answer, chunks = stack.enter_context(self._transport.open(url, _with(headers, header)))
-                renewed = self._renewed(repository.registry, scopes, answer, header)
+                response, chunks = stack.enter_context(self._transport.open(url, _with(headers, header)))
+                renewed = self._renewed(repository.registry, scopes, response, header)
                 if renewed is None:
                     break
                 header = renewed
-            if not answer.is_success:
-                raise refusal(answer, f"blob `{descriptor.digest}` of `{repository}`")
-            yield _from_offset(answer, chunks, offset, descriptor)
+            if not response.is_success:
+                raise refusal(response, f"blob `{descriptor.digest}` of `{repository}`")
+            yield _from_offset(response, chunks, offset, descriptor)
 
     def begin_upload(
         self, repository: Repository, digest: Digest, mount_from: Repository | None = None
@@ -205,12 +207,12 @@ class RegistryClient:
             url = f"{url}?{urlencode({'mount': str(digest), 'from': mount_from.path})}"
             if mount_from != repository:
                 scopes += _pull(mount_from)
-        answer = self._send("POST", repository.registry, url, scopes)
-        if answer.status == 201 and mount_from is not None:
+        response = self._send("POST", repository.registry, url, scopes)
+        if response.status == 201 and mount_from is not None:
             return None
-        location = answer.headers.get("Location")
-        if answer.status != 202 or not location:
-            raise refusal(answer, f"an upload to `{repository}`")
+        location = response.headers.get("Location")
+        if response.status != 202 or not location:
+            raise refusal(response, f"an upload to `{repository}`")
         return Upload(repository, self._absolute(repository.registry, url, location), scopes)
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
@@ -220,19 +222,19 @@ class RegistryClient:
         registry = upload.repository.registry
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
         header = self._header_for(registry, url, upload.scopes)
-        answer = self._transport.upload(url, _with(headers, header), chunks)
-        if answer.status == 201:
+        response = self._transport.upload(url, _with(headers, header), chunks)
+        if response.status == 201:
             return
-        error = refusal(answer, f"blob `{descriptor.digest}` to `{upload.repository}`")
-        if self._renewed(registry, upload.scopes, answer, header) is not None:
+        error = refusal(response, f"blob `{descriptor.digest}` to `{upload.repository}`")
+        if self._renewed(registry, upload.scopes, response, header) is not None:
             # The bytes are gone, but the next attempt has a header that is good again.
-            raise ConnectionFailed(error.message, host=answer.host, reason="token expired") from error
+            raise ConnectionFailed(error.message, host=response.host, reason="token expired") from error
         raise error
 
     def cancel_upload(self, upload: Upload) -> None:
         """Tell the registry that nothing more will come.
 
-        Errors are nobody's concern: registries drop sessions by themselves, and some know no cancelling.
+        Errors are ignored: registries drop sessions by themselves, and some do not support cancelling.
         """
         try:
             header = self._header_for(upload.repository.registry, upload.location, upload.scopes)
@@ -249,23 +251,23 @@ class RegistryClient:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         header = self._authorizer.header(registry, scopes)
         for _ in range(_MOST_RENEWALS):
-            answer = self._transport.send(method, url, _with(headers or {}, header), body)
-            renewed = self._renewed(registry, scopes, answer, header)
+            response = self._transport.send(method, url, _with(headers or {}, header), body)
+            renewed = self._renewed(registry, scopes, response, header)
             if renewed is None:
-                return answer
+                return response
             header = renewed
         return self._transport.send(method, url, _with(headers or {}, header), body)
 
-    def _renewed(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
-        if answer.status not in (401, 403) or answer.host != urlsplit(self._endpoints.base_url(registry)).netloc:
+    def _renewed(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
+        if response.status not in (401, 403) or response.host != urlsplit(self._endpoints.base_url(registry)).netloc:
             return None  # fine, or storage's refusal behind a redirect, which is not about our header
-        return self._authorizer.renewed_header(registry, scopes, answer, rejected)
+        return self._authorizer.renewed_header(registry, scopes, response, rejected)
 
     def _header_for(self, registry: str, url: str, scopes: Scopes) -> str | None:
-        """The header for an address that the registry gave us: none where that is not its own."""
+        """The header for an address that the registry gave us; None where that is another host."""
         if origin(url) != origin(self._endpoints.base_url(registry)):
             return None
         return self._authorizer.header(registry, scopes)
@@ -288,7 +290,7 @@ class RegistryClient:
         return found
 
     def _absolute(self, registry: str, url: str, location: str) -> str:
-        """`location` as a whole URL. A registry behind a TLS proxy may think that it is served in the clear."""
+        """`location` as a whole URL. A registry behind a TLS proxy may write `http`."""
         try:
             parts = urlsplit(urljoin(url, location))
             base = urlsplit(self._endpoints.base_url(registry))
@@ -322,16 +324,16 @@ def _digest_header(headers: Headers) -> Digest | None:
         return None
 
 
-def _put_refusal(answer: Answer, ref: Reference, document: Document) -> RegistryError:
-    """ECR says `TAG_INVALID` of a tag that may not move, and Harbor 412; a tag that is no tag never gets here.
+def _put_refusal(response: Response, ref: Reference, document: Document) -> RegistryError:
+    """ECR refuses to move an immutable tag with `TAG_INVALID`, Harbor with 412. Malformed tags never get here.
 
-    A registry without OCI 1.1 says 405 or `UNSUPPORTED` to what it does not know in a document.
+    A registry without OCI 1.1 refuses documents of it with 405 or `UNSUPPORTED`.
     """
-    error = refusal(answer, f"`{ref}`")
+    error = refusal(response, f"`{ref}`")
     kind, is_tag = type(error), ref.digest is None
-    if is_tag and ((answer.status == 400 and "TAG_INVALID" in error.error_codes) or answer.status == 412):
+    if is_tag and ((response.status == 400 and "TAG_INVALID" in error.error_codes) or response.status == 412):
         kind = TagImmutable
-    elif (answer.status == 405 or "UNSUPPORTED" in error.error_codes) and _is_new(document):
+    elif (response.status == 405 or "UNSUPPORTED" in error.error_codes) and _is_new(document):
         kind = SubjectRefused
     else:
         return error
@@ -342,12 +344,12 @@ def _is_new(document: Document) -> bool:
     return not read_object(document.raw).keys().isdisjoint({"subject", "artifactType"})
 
 
-def _from_offset(answer: Answer, chunks: Iterator[bytes], offset: int, descriptor: Descriptor) -> Iterator[bytes]:
+def _from_offset(response: Response, chunks: Iterator[bytes], offset: int, descriptor: Descriptor) -> Iterator[bytes]:
     """The chunks from `offset` on, whether or not the registry knows ranges."""
-    if answer.status == 206:
-        start = _RANGE_START.match(answer.headers.get("Content-Range") or "")
+    if response.status == 206:
+        start = _RANGE_START.match(response.headers.get("Content-Range") or "")
         if start is None or int(start[1]) != offset:
-            raise SizeMismatch(f"`{answer.host}` sent another part of `{descriptor.digest}` than was asked for")
+            raise SizeMismatch(f"`{response.host}` sent another part of `{descriptor.digest}` than was asked for")
         return chunks
     return _skip(chunks, offset) if offset else chunks
 

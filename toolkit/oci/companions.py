@@ -2,9 +2,9 @@
 
 cosign names its tags after the digest that they are about. Referrers are documents with a `subject`; the registry lists
 them, or, where it has no such API, their publisher keeps an index of them under the *referrers tag*. A copy always gets
-that index and that tag: it serves readers of both kinds, and what a tagged index points to is not "untagged".
+that index and that tag: readers of both kinds find them, and a rule that expires untagged images spares them.
 
-An index of our own, made from a registry's list, has the same bytes for the same list in any order.
+An index that we make from a registry's list has the same bytes whatever the order of the list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def referrers_tag(subject: Digest) -> str:
 
 
 def cosign_tags(subject: Digest) -> tuple[str, ...]:
-    """The tags that cosign may have made for `subject`; none for a digest that has no room in a tag."""
+    """The tags that cosign may have made for `subject`; none for a digest that is too long for a tag."""
     if len(subject.hex) > _LONGEST_HEX:
         return ()
     return tuple(f"{referrers_tag(subject)}{suffix}" for suffix in _KINDS)
@@ -67,10 +67,10 @@ def find_subjects(
 ) -> tuple[Digest, ...]:
     """The digests of a copy of `source` that upstream's signatures can be about.
 
-    Those are the document itself, unless an index is cut down to some platforms, which gives it another digest, and
-    the children that are kept. The children are always in: if they were only where they happen to be known, a second
-    plan would find what the first one could not. They are in `stored`, the destination's document, where that was made
-    of `source`; otherwise `read` is called for the source's index. OciError as for a copy.
+    Those are the document itself, unless an index is cut down to some platforms, which gives it another digest, and the
+    children that are kept. The children are always among them, so that a second plan finds the same as the first one.
+    They are read from `stored`, the destination's document, if that was made of `source`, and otherwise from the
+    source's index, for which `read` is called. Raises OciError as a copy does.
     """
     if source.media_type not in INDEX_TYPES:
         return (source.digest,)

@@ -179,7 +179,7 @@ class OpenResponse:
     """A response whose body is still to be read. Whatever breaks meanwhile is a ConnectionFailed."""
 
     def __init__(self, host: str, raw: urllib3.BaseHTTPResponse) -> None:
-        self._host = host
+        self.host = host
         self._raw = raw
         self.status = raw.status
         self.headers = raw.headers
@@ -194,7 +194,7 @@ class OpenResponse:
         try:
             return self._raw.read(size, decode_content=True)
         except HTTPError as error:
-            raise connection_failed(self._host, error) from error
+            raise connection_failed(self.host, error) from error
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """The bytes as they were sent, `size` at a time."""
@@ -202,7 +202,7 @@ class OpenResponse:
             while chunk := self._raw.read(size, decode_content=False):
                 yield chunk
         except HTTPError as error:
-            raise connection_failed(self._host, error) from error
+            raise connection_failed(self.host, error) from error
 
     def close(self) -> None:
         """Give the connection back if the body has been read to its end, else close it."""

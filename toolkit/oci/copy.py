@@ -1,8 +1,8 @@
-"""The copy engine: how one document or one blob gets from a source to a target, and is known to be right there.
+"""The copy engine: copies one document or one blob from a source to a target, and checks it on the way.
 
-No HTTP and no threads: `Source` and `Target` are all that it sees, and who calls decides what happens at a time. Bytes
-are checked before the target can have all of them; documents travel as they are; nothing is believed to be at the
-target because something else is. Every error names its side.
+It sees no HTTP, only `Source` and `Target`, and starts no thread: the caller decides what runs at a time. Bytes are
+checked before the target has all of them. Documents are copied byte for byte. That one thing is at the target proves
+nothing about another. Every error names its side.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
 
     Ask = Callable[[Callable[[], ManifestHead | None]], Future[ManifestHead | None]]
 
-# How often a download that breaks off goes on from where it was.
+# How often an interrupted download is resumed.
 _RESUMES = 5
-# An image's configuration is some kilobytes of JSON.
+# An image's configuration has some kilobytes of JSON.
 _LARGEST_CONFIG = 4 * 2**20
 
 T = TypeVar("T")
 Watch = Callable[[int], None]
-"""Told after each chunk how much of the blob has been read; raises to stop the transfer."""
+"""Called after each chunk with the bytes of the blob received so far; raises to stop the transfer."""
 
 
 class Source(Protocol):
-    """Where images come from."""
+    """The side that images are read from."""
 
     def get_manifest(self, ref: Reference) -> Document:
         """The document. May be a counted pull."""
@@ -69,41 +69,41 @@ class Source(Protocol):
 
 
 class Target(Protocol):
-    """Where images go."""
+    """The side that images are written to."""
 
     def get_manifest(self, ref: Reference) -> Document:
-        """The document that is there; NotFound when it is not."""
+        """The document; NotFound without it."""
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """What a tag or digest points to; None when it is not there."""
+        """What a tag or digest points to; None without it."""
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
         """Store a document under a tag or under its digest."""
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
-        """Whether the repository itself has the blob."""
+        """Whether this repository has the blob."""
 
     def begin_upload(
         self, repository: Repository, digest: Digest, mount_from: Repository | None = None
     ) -> Upload | None:
-        """A session for one blob; None when it could be linked from `mount_from` instead."""
+        """A session for one blob; None if the blob was linked from `mount_from` instead."""
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
         """Send all bytes and complete the upload."""
 
     def cancel_upload(self, upload: Upload) -> None:
-        """Give the session up. Never raises: one that is not given up expires by itself."""
+        """Cancel the session. Never raises: a session that is not cancelled expires by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One tag to be filled. `source` has a digest, `destination` a tag and none.
+    """One tag to be filled. `source` has a digest, `destination` a tag and no digest.
 
     `destination_is_new`: the repository was created for this run and is empty, so nothing is looked for in it.
-    `trusts_tag`: a tag that points to what is wanted already is believed to have its content, and costs one request;
-    otherwise all of that content is looked at.
-    `subject`: this is a companion of that digest. An index of referrers may be a registry's list that the registry has
-    no document for; it is made anew where the cache has lost it.
+    `trusts_tag`: if the tag points to the wanted image already, its content is believed to be there, for one request.
+    Without it all of the content is looked for.
+    `subject`: this is a companion of that digest. If it is an index that was composed from a registry's list of
+    referrers, no registry has it as a document; it is composed again when the cache has lost it.
     """
 
     key: str
@@ -126,12 +126,12 @@ class CopyError(OciError):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same may succeed later."""
+        """Whether the same request may succeed later."""
         return isinstance(self.cause, (ConnectionFailed, RegistryError)) and self.cause.is_temporary
 
 
 class BlobFate(Enum):
-    """How a blob came to be where it is wanted."""
+    """How a blob came to its place at the destination."""
 
     PRESENT = "present"
     MOUNTED = "mounted"
@@ -139,9 +139,9 @@ class BlobFate(Enum):
 
 
 class CopyEngine:
-    """The steps of copying an image from `source` to `target`. Threads may share it.
+    """The steps of a copy from `source` to `target`. Threads may share it.
 
-    The order is the caller's: documents are read, blobs placed, children put, the tag put and read back.
+    The caller keeps the order: read documents, place blobs, put children, put the tag and read it back.
     """
 
     def __init__(self, source: Source, target: Target, cache: DocumentCache) -> None:
@@ -153,12 +153,12 @@ class CopyEngine:
         self._mounts_from_itself: dict[str, bool] = {}
 
     def look_ahead(self, destinations: Iterable[Reference], ask: Ask) -> None:
-        """Have `ask` look at these tags now; what was found is good until the copy of a request begins with it."""
+        """Look at these tags now, by `ask`. The copy of a request uses what was found once, as its first step."""
         for destination in destinations:
             self._ahead[destination] = ask(partial(self._target.head_manifest, destination))
 
     def read_document(self, request: CopyRequest, digest: Digest) -> tuple[Document, bool]:
-        """A document of the source, and whether the source had to be asked."""
+        """A document of the source, and whether the source was asked rather than the cache."""
         with _at("source", request.key):
             return self._cache.get_or_read(digest, lambda: self._read(request, digest))
 
@@ -174,7 +174,7 @@ class CopyEngine:
         return self._source.get_manifest(source.name.with_digest(digest))
 
     def digest_in_place(self, request: CopyRequest) -> Digest | None:
-        """What the tag points to if that is what is wanted, found out without asking the source."""
+        """What the tag points to, if that is the wanted image; the source is not asked."""
         try:
             found, is_wanted = self.look(request)
         finally:
@@ -182,7 +182,7 @@ class CopyEngine:
         return found if is_wanted else None
 
     def look(self, request: CopyRequest) -> tuple[Digest | None, bool]:
-        """What the tag points to, and whether that is what is wanted; the source is not asked."""
+        """What the tag points to, and whether that is the wanted image; the source is not asked."""
         with _at("destination", request.key):
             ahead = self._ahead.get(request.destination)
             found = _if_allowed(lambda: _digest_of(ahead.result()) if ahead else self._tag_digest(request))
@@ -195,7 +195,7 @@ class CopyEngine:
             return found, read_provenance(document.raw) == wanted
 
     def check_config(self, request: CopyRequest, config: Descriptor) -> None:
-        """MissingPlatform unless the image with this configuration is what is wanted. Blobs are never counted."""
+        """MissingPlatform unless the image with this configuration is for the wanted platform. No counted pull."""
         with _at("source", request.key):
             if config.size > _LARGEST_CONFIG:
                 raise InvalidDocument(f"the image's configuration has {config.size} bytes")
@@ -206,9 +206,9 @@ class CopyEngine:
     def begin_blob(
         self, request: CopyRequest, blob: Descriptor, mount_from: Repository | None = None
     ) -> BlobFate | Upload:
-        """Have `blob` at the destination without moving it, or a session in which to send it.
+        """Find `blob` at the destination or link it there; otherwise open a session to send it.
 
-        Whether the repository has it already says a HEAD, or a mount from itself, which opens the session too.
+        A HEAD tells whether the repository has it. So does a mount from itself, and opens the session if it has not.
         """
         repository = request.destination.name
         itself = None
@@ -224,9 +224,9 @@ class CopyEngine:
         return BlobFate.MOUNTED if mount_from else BlobFate.PRESENT
 
     def move_blob(self, request: CopyRequest, blob: Descriptor, watch: Watch, upload: Upload | None = None) -> BlobFate:
-        """Stream `blob` into `upload`, or into a session of its own if it is not there yet.
+        """Send `blob` in the session `upload`, or in one of its own unless the destination has the blob.
 
-        The last chunk leaves only when size and digest are right.
+        The last chunk is sent only if size and digest are right.
         """
         session = upload or self.begin_blob(request, blob)
         if isinstance(session, BlobFate):
@@ -245,36 +245,36 @@ class CopyEngine:
         return BlobFate.MOVED
 
     def _try_mount_from_itself(self, repository: Repository, blob: Descriptor) -> None:
-        """Find out, once for each registry, whether a mount from itself tells that a repository has `blob`, as it has.
+        """Learn, once for each registry, whether it mounts a blob from the repository that has it already.
 
-        docker-registry says so; ECR does not unless its account says so and a manifest refers to the blob. This comes
-        before a document may refer to the blob: docker-registry writes its link anew, and for a moment it is empty.
+        docker-registry does. ECR does so only with blob mounting on, and when a manifest refers to the blob. This must
+        precede any document that refers to `blob`: docker-registry empties the blob's link for a moment.
         """
         with self._lock:
             if repository.registry in self._mounts_from_itself:
                 return
             self._mounts_from_itself[repository.registry] = False
-        with suppress(OciError):  # an optimisation: what cannot be found out is not relied on
+        with suppress(OciError):  # an optimisation: after an error HEAD is used
             upload = self._target.begin_upload(repository, blob.digest, repository)
             self._mounts_from_itself[repository.registry] = upload is None
             if upload is not None:
                 self._target.cancel_upload(upload)
 
     def has_child(self, request: CopyRequest, digest: Digest) -> bool:
-        """Whether the destination has a document; also False where it may not be looked at."""
+        """Whether the destination has a document; False too if looking is forbidden."""
         reference = request.destination.name.with_digest(digest)
         with _at("destination", request.key):
             return _if_allowed(lambda: self._target.head_manifest(reference)) is not None
 
     def put_child(self, request: CopyRequest, digest: Digest, document: Document) -> None:
-        """Put a document that others point to."""
+        """Put a document that another one points to."""
         with _at("destination", request.key):
             self._target.put_manifest(request.destination.name.with_digest(digest), document)
 
     def put_tag(self, request: CopyRequest, tree: ImageTree, *, may_be_there: bool) -> bool:
-        """Point the tag to the image, whose content must all be there, and read it back; whether that changed anything.
+        """Point the tag to the image, all of whose content must be there, and read it back; whether the tag changed.
 
-        An immutable tag refuses even what it has already, so the refusal says nothing before another look.
+        An immutable tag refuses even the image that it has already, so a refusal is followed by another look.
         """
         with _at("destination", request.key):
             if may_be_there and _if_allowed(lambda: self._tag_digest(request)) == tree.digest:
@@ -294,7 +294,7 @@ class CopyEngine:
         return True
 
     def _begin_upload(self, repository: Repository, digest: Digest, mount_from: Repository | None) -> Upload | None:
-        """A refused link is no reason not to send: a credential may end at `repository`, or nothing is ever linked."""
+        """After a refused link the blob is sent: the credential may cover only `repository`."""
         if mount_from is not None:
             try:
                 return self._target.begin_upload(repository, digest, mount_from)
@@ -309,7 +309,7 @@ class CopyEngine:
     def _checked_download(
         self, request: CopyRequest, blob: Descriptor, watch: Watch, faults: list[CopyError]
     ) -> Generator[bytes]:
-        """Verified bytes; what went wrong at the source is left in `faults`, whatever it turns into on its way up."""
+        """Verified bytes. An error of the source is also kept in `faults`, for the upload may turn it into another."""
         try:
             with _at("source", request.key), closing(self._download(request, blob, watch)) as chunks:
                 yield from verify(chunks, blob)
@@ -318,7 +318,7 @@ class CopyEngine:
             raise
 
     def _download(self, request: CopyRequest, blob: Descriptor, watch: Watch) -> Generator[bytes]:
-        """The blob's bytes, unverified; where the stream breaks off the next one goes on."""
+        """The blob's bytes, unverified; an interrupted download is resumed."""
         received = 0
         for attempt in range(_RESUMES + 1):
             try:
@@ -340,7 +340,7 @@ def _digest_of(head: ManifestHead | None) -> Digest | None:
 
 
 def _if_allowed(look: Callable[[], T]) -> T | None:
-    """What there is at the destination; None when looking is forbidden, so that the write decides."""
+    """What `look` finds at the destination; None if looking is forbidden, so that the write decides."""
     try:
         return look()
     except Denied:

@@ -1,7 +1,7 @@
 """Environment variables that may hold credentials for registries: the environment says which, never a manifest.
 
-A manifest comes with a pull request, the environment belongs to the pipeline. So a manifest names variables of one
-prefix, or those of a list that the environment keeps, and no other program is shown any of them.
+A manifest comes with a pull request; the environment belongs to the pipeline. So a manifest can name only variables
+that have the prefix or are on a list in the environment. They are hidden from every program that we start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ PREFIX = "TOOLKIT_REGISTRY_"
 LIST = "TOOLKIT_CREDENTIAL_VARIABLES"
 """Names of more variables. `NAME@HOST` gives a variable, one with the prefix too, to this registry only."""
 NEVER = ("AWS_", "GITHUB_", "ACTIONS_", "CI_")
-"""What a pipeline's own secrets begin with; no list makes them a registry's."""
+"""Prefixes of a pipeline's own secrets, which no list can release."""
 
 _OTHER_SECRETS = ("TOOLKIT_PLAN_KEY", LIST)
 
@@ -23,12 +23,12 @@ def may_hold_credential(name: str, environment: Mapping[str, str]) -> bool:
 
 
 def hosts_of(name: str, environment: Mapping[str, str]) -> frozenset[str] | None:
-    """The only registries that the variable `name` is for; None where the environment does not say."""
+    """The registries that the variable `name` is limited to; None where the environment sets no limit."""
     return frozenset(_listed(environment).get(name, ())) or None
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` as another program may see it: without what is only for registries and for our own plans."""
+    """`environment` for another program: without the secrets for registries and for our own plans."""
     hidden = {*_OTHER_SECRETS, *_listed(environment)}
     return {name: value for name, value in environment.items() if name not in hidden and not name.startswith(PREFIX)}
 

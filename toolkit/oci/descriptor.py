@@ -12,7 +12,7 @@ from toolkit.oci.errors import DigestMismatch, InvalidPlatform, SizeMismatch
 Annotations = tuple[tuple[str, str], ...]
 
 _PLATFORM_PART = re.compile(r"[a-z0-9_.-]+")
-# The variant that an architecture means when none is said.
+# The variant of an architecture that names none.
 _IMPLIED_VARIANTS = {"arm64": "v8", "amd64": "v1"}
 
 
@@ -77,8 +77,9 @@ class Descriptor:
 def verify(chunks: Iterable[bytes], descriptor: Descriptor) -> Iterator[bytes]:
     """The same chunks, checked against `descriptor` while they pass.
 
-    The chunk that completes the content is held back until the digest is known to be right: who gets it all got the
-    right bytes, and an upload of wrong ones is never completed. One byte too many is an error as soon as it is seen.
+    The chunk that completes the content is held back until the digest has been checked: a reader that gets all of it
+    has the right bytes, and an upload of wrong bytes is never completed. One byte too many is an error as soon as it
+    comes.
     """
     hasher = descriptor.digest.hasher()
     seen = 0

@@ -1,4 +1,4 @@
-"""Content digests: what bytes are called, and the check that they are what they are called."""
+"""Content digests: names of bytes, made from the bytes."""
 
 from __future__ import annotations
 

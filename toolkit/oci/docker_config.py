@@ -19,12 +19,12 @@ from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.errors import CredentialUnusable
 from toolkit.oci.reference import DOCKER_HUB, HUB_NAMES
 
-# Docker Hub's name in config files and helpers, from the days of its first API.
+# Docker Hub's name in config files and helpers: the address of its first API.
 _HUB_KEY = "https://index.docker.io/v1/"
 # The user name by which helpers and config files mark an identity token.
 _IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - a marker, no secret
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# What the helpers' protocol defines for "I have none"; it knows no other sign.
+# How a helper says that it has no credential; the protocol knows no other sign.
 _NOT_FOUND = "credentials not found in native keychain"
 _HELPER_SECONDS = 30.0
 
@@ -32,7 +32,7 @@ _HELPER_SECONDS = 30.0
 class DockerConfigCredentials:
     """The credentials of `$DOCKER_CONFIG/config.json`, or of `path`.
 
-    Read when first asked and once per registry, helpers included, until a credential is refused. A registry that is
+    The file and its helpers are asked once for each registry, until a credential is refused. A registry that is
     `served_at` another host gets the login for that host, if there is one.
     """
 
@@ -50,7 +50,7 @@ class DockerConfigCredentials:
         self._found: dict[str, Credential | CredentialUnusable | None] = {}
 
     def credential_for(self, registry: str) -> Credential | None:
-        """What `docker pull` would use for `registry`."""
+        """The credential that `docker pull` would use for `registry`."""
         with self._lock:
             if registry not in self._found:
                 try:
@@ -137,7 +137,7 @@ class DockerConfigCredentials:
             raise CredentialUnusable(f"the credential helper `{helper}` cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise CredentialUnusable(
-                f"the credential helper `{helper}` gave no answer for `{registry}` in {self._helper_seconds:g} seconds"
+                f"the credential helper `{helper}` did not respond for `{registry}` in {self._helper_seconds:g} seconds"
             ) from None
         if answer.returncode != 0:
             if answer.stdout.decode("utf-8", "replace").strip() == _NOT_FOUND:
@@ -183,7 +183,7 @@ def _credential(username: object, password: object) -> Credential | None:
 
 
 def home_folder() -> Path | None:
-    """The user's; None where there is none or it must not be entered, since a container gives any id to its user."""
+    """The user's; None where there is none or it cannot be entered, as in a container that runs with any user id."""
     try:
         home = Path.home()
         (home / ".docker").exists()  # an OSError says that nothing in it can be found
@@ -205,7 +205,7 @@ def _mapping(config: Mapping[str, object], key: str) -> Mapping[str, object]:
 
 
 def registry_of(key: str) -> str:
-    """The registry that a key of the file means: keys may carry a scheme and the path of an API."""
+    """The registry that a key of the file names: keys may have a scheme and the path of an API."""
     host = key.partition("://")[2] if "://" in key else key
     host = host.partition("/")[0].lower()
     return DOCKER_HUB if host in HUB_NAMES else host

@@ -1,8 +1,8 @@
 """Documents by digest, kept so that none is read twice: a read may be a counted pull.
 
-In memory for the run, and in a directory for the next one if there is a directory. What is on disk is only ever a copy:
-each file is checked when it is read, its bytes against its name and its type against its bytes. It is written under
-another name first, and may be deleted, damaged or unwritable at any moment without more harm than another read.
+They are kept in memory for the run and, if there is a directory, on disk for the next run. Each file is checked when it
+is read: its bytes against its name, its type against its bytes. It is written under another name first. A file that is
+deleted or damaged, or a disk that is full, costs no more than another read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEPT_SHARE = 0.75
 
 @dataclass(slots=True)
 class _Reading:
-    """A document that `readers` threads ask for at the moment, one after the other."""
+    """A document that `readers` threads want at the moment; one of them reads it."""
 
     turn: threading.Lock = field(default_factory=threading.Lock)
     readers: int = 0
@@ -39,7 +39,7 @@ class _Reading:
 class DocumentCache:
     """Safe to share between threads, and its directory between processes. Limits are in bytes.
 
-    `on_unusable` is told once, when nothing can be written to the directory.
+    `on_unusable` is called once, when nothing can be written to the directory.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class DocumentCache:
     def put(self, digest: Digest, document: Document) -> None:
         """Keep `document`; DigestMismatch if it is not what `digest` says, and OciError if it cannot be read.
 
-        A registry may serve the right bytes under a wrong type once: kept, that would be the answer of every later run.
+        A registry may serve the right bytes under a wrong type once; every later run would get that type from here.
         """
         _check(digest, document.raw)
         parse(document)
@@ -83,9 +83,9 @@ class DocumentCache:
         self._write_file(digest, document)
 
     def get_or_read(self, digest: Digest, read: Callable[[], Document]) -> tuple[Document, bool]:
-        """The document, and whether `read` had to be called for it: once, also when many threads ask at a time.
+        """The document, and whether `read` was called for it.
 
-        Threads that ask for the same document wait for the one that reads; an error goes to that one alone.
+        One thread reads a document, and the others that want it wait for that one. An error is raised in that one only.
         """
         with self._lock:
             reading = self._reading.setdefault(digest, _Reading())
@@ -179,7 +179,7 @@ class DocumentCache:
 def _check_type(document: Document) -> None:
     """Raise OciError where the type, which no digest covers, is not that of the bytes.
 
-    What does not say its type itself can only be OCI's: the other formats require it.
+    A document that does not name its type can only be OCI's: the other formats require it.
     """
     parse(document)
     if document.media_type not in (OCI_INDEX, OCI_MANIFEST) and "mediaType" not in read_object(document.raw):

@@ -24,7 +24,7 @@ from toolkit.oci.media_types import (
     SCHEMA_1_TYPES,
 )
 
-# Schema 1 is asked for too: a registry then names what it has, where it would answer 404 otherwise.
+# Schema 1 is among them so that a registry that has nothing else says so, instead of 404.
 ACCEPT = ", ".join((*COPYABLE, DOCKER_SCHEMA_1_SIGNED, DOCKER_SCHEMA_1))
 
 # Layers that live at `urls` of their owner (Windows base layers) and that registries do not hold.

@@ -19,7 +19,7 @@ _HINT = "Write `pattern=URL` pairs with spaces between them, such as `docker.io=
 class Endpoints:
     """Rules of a host pattern (`*.dkr.ecr.*`) and a URL each; the first that matches decides.
 
-    Those in `untrusted` come last: they say where a registry is served, not that its credential may go there.
+    Those in `untrusted` come last. They say where a registry is served, but its credential must not go there.
     """
 
     rules: tuple[tuple[str, str], ...] = ()
@@ -46,8 +46,8 @@ class Endpoints:
     def base_url(self, registry: str) -> str:
         """What comes before `/v2/`, without a slash at the end.
 
-        Plain HTTP only where a rule says so, and for loopback hosts, as Docker does. The pattern `*` leaves loopback
-        hosts alone: whoever names one means the port that it names.
+        Plain HTTP only where a rule says so, and for loopback hosts, as Docker does. The pattern `*` does not match
+        loopback hosts: an image there is meant to come from the port in its name.
         """
         return _base_url((*self.rules, *self.untrusted), registry)
 
@@ -56,7 +56,7 @@ class Endpoints:
         return _base_url(self.rules, registry)
 
 
-@lru_cache(maxsize=1024)  # asked several times for each request, of a handful of registries
+@lru_cache(maxsize=1024)  # called several times for each request, for a handful of registries
 def _base_url(rules: tuple[tuple[str, str], ...], registry: str) -> str:
     is_local = is_loopback(urlsplit(f"//{registry}").hostname or "")
     for pattern, url in rules:
@@ -66,7 +66,7 @@ def _base_url(rules: tuple[tuple[str, str], ...], registry: str) -> str:
 
 
 def own_url(registry: str) -> str:
-    """Where `registry` is served when nothing else is said."""
+    """Where `registry` is served if no rule says otherwise."""
     if registry == DOCKER_HUB:
         return _DOCKER_HUB_URL
     scheme = "http" if is_loopback(urlsplit(f"//{registry}").hostname or "") else "https"
@@ -85,7 +85,7 @@ def is_loopback(host: str) -> bool:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: what two addresses share that may be sent the same credential."""
+    """Scheme, host and port. Addresses that agree in them may receive the same credential."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 

@@ -1,7 +1,7 @@
-"""What can go wrong with a registry or its documents, one class for each way to react.
+"""What can go wrong with a registry or its documents: one class for each way to react.
 
-Every error has a stable dotted `code`, one sentence as `message` and at most one `hint`. No text carries a header, a
-query string or a secret, whatever part of an answer stands in it.
+Every error has a stable dotted `code`, one sentence as `message` and at most one `hint`. No text holds a header, a
+query string or a secret, whatever it quotes of a response.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar
 from toolkit.oci.masking import cleaned
 
 _LONGEST_WORDS = 300
-# Of what a registry says this much is looked at.
+# More of what a registry says is not looked at.
 _LONGEST_READ = 20_000
 
 
@@ -76,7 +76,7 @@ class MissingPlatform(OciError):
 
 
 class DigestMismatch(OciError):
-    """Content that is not what its digest says. Transfers are worth another attempt, a second time it is damaged."""
+    """Content that is not what its digest says. A transfer is tried again once; after that the content is damaged."""
 
     default_code = "oci.digest_mismatch"
 
@@ -94,7 +94,7 @@ class SizeMismatch(OciError):
 
 
 class NotAsCopied(OciError):
-    """A tag, read back, does not point to what was put; `is_missing`: to nothing, which may pass."""
+    """A tag does not point to what was put. With `is_missing` it points to nothing, which may pass."""
 
     default_code = "oci.not_as_copied"
 
@@ -104,7 +104,7 @@ class NotAsCopied(OciError):
 
 
 class CredentialUnusable(OciError):
-    """A stored credential, or the program that should give one, is there and does not work."""
+    """A stored credential, or the program that provides one, exists and does not work."""
 
     default_code = "oci.credential_unusable"
 
@@ -116,9 +116,9 @@ class LayoutUnusable(OciError):
 
 
 class ConnectionFailed(OciError):
-    """No whole answer came from `host`; `reason` says why in two words.
+    """No complete response came from `host`; `reason` says why in two words.
 
-    `is_temporary` is False where no retry helps: a bad certificate.
+    `is_temporary` is False where no retry helps, such as with a bad certificate.
     """
 
     default_code = "oci.connection_failed"
@@ -140,7 +140,7 @@ class ConnectionFailed(OciError):
 
 
 class RegistryError(OciError):
-    """A registry answered, and not as asked. `error_codes` are those of its JSON body, in upper case."""
+    """A registry refused a request or failed. `error_codes` are those of its JSON body, in upper case."""
 
     default_code = "oci.registry_error"
 
@@ -166,25 +166,25 @@ class RegistryError(OciError):
 
 
 class NotFound(RegistryError):
-    """The repository, tag or content is not there. `NAME_UNKNOWN` among the codes: the repository itself."""
+    """The repository, tag or content does not exist; with `NAME_UNKNOWN` among the codes, the repository."""
 
     default_code = "oci.not_found"
 
 
 class LayoutIncomplete(NotFound):
-    """An image layout lacks, wholly or in part, what one of its images is made of."""
+    """An image layout lacks a part of one of its images, or has only some of its bytes."""
 
     default_code = "oci.layout_incomplete"
 
 
 class Unauthorized(RegistryError):
-    """The registry wants other credentials than it got."""
+    """The registry wants a credential, or another one than it got."""
 
     default_code = "oci.unauthorized"
 
 
 class Denied(RegistryError):
-    """The registry knows who asks and refuses."""
+    """The registry accepts the credential and refuses the request."""
 
     default_code = "oci.denied"
 
@@ -196,7 +196,7 @@ class TagImmutable(RegistryError):
 
 
 class SubjectRefused(RegistryError):
-    """The registry knows no OCI 1.1 and refuses a document with `subject` or `artifactType`."""
+    """The registry does not support OCI 1.1 and refuses a document with `subject` or `artifactType`."""
 
     default_code = "oci.subject_refused"
 
@@ -204,8 +204,8 @@ class SubjectRefused(RegistryError):
 class TooManyRequests(RegistryError):
     """The registry wants fewer requests.
 
-    `is_pull_limit`: the counted pulls of hours are used up, so waiting within a run is of no use. Otherwise a short
-    pause cures it.
+    With `is_pull_limit` the pulls of several hours are used up, so a run cannot wait for more. Otherwise a short pause
+    is enough.
     """
 
     default_code = "oci.too_many_requests"
@@ -232,12 +232,12 @@ class TooManyRequests(RegistryError):
 
 # The same request may succeed when sent again.
 TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-# Registries that say so by code under another status. BLOB_UPLOAD_*: the session is lost, a new one may do.
+# The same, said by a code under another status. BLOB_UPLOAD_*: the session is lost, and a new one may work.
 TEMPORARY_CODES = frozenset({"TOOMANYREQUESTS", "UNAVAILABLE", "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 
 
 def registry_words(words: Iterable[str]) -> str:
-    """What a registry said, fit for a terminal and a log: one line, cleaned, then cut."""
+    """What a registry said, fit for a terminal and a log: cleaned, on one line, and cut."""
     text = " ".join(cleaned(" ".join(words)[:_LONGEST_READ]).split())
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"

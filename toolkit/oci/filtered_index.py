@@ -1,8 +1,8 @@
-"""An index cut down to some platforms, the same bytes every time, and what such an index says of its own origin.
+"""An index cut down to some platforms, with the same bytes every time, and the origin that such an index names.
 
-Always an OCI index, for a Docker manifest list too, because only OCI's has room for annotations. The kept children are
-the source's own JSON objects in the source's order. Two annotations of ours name the source's digest and the selection,
-so that a later run sees from the destination alone, with no counted pull, what the index was made from.
+It is an OCI index, also when made from a Docker manifest list, because only OCI's has annotations. The kept children
+are the source's own JSON objects in the source's order. Two annotations of ours name the source's digest and the
+selection, so that a later run learns from the destination alone, without a counted pull, what the index was made from.
 
 Readers outside of `toolkit.oci` take `Document` from here.
 """
@@ -39,7 +39,7 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 def filter_index(document: Document, subset: Subset, source_digest: Digest) -> Document:
     """The index in `document` with the wanted children only.
 
-    MissingPlatform when the source lacks a wanted one. A `subject` is not taken over: the new index describes itself.
+    Raises MissingPlatform when the source lacks a wanted one. A `subject` is left out: it is the old index's.
     """
     index = parse(document)
     if not isinstance(index, ImageIndex):
@@ -56,7 +56,7 @@ def filter_index(document: Document, subset: Subset, source_digest: Digest) -> D
     filtered["manifests"] = [children[position] for position in kept]
     filtered["annotations"] = {key: value for key, value in index.annotations if key not in own} | own
     try:
-        # ASCII only: a lone surrogate, which JSON can spell, has no UTF-8.
+        # ASCII only: JSON can spell a lone surrogate, which UTF-8 cannot.
         raw = json.dumps(filtered, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     except ValueError:
         raise InvalidDocument("an index has a number that JSON cannot spell") from None
@@ -64,7 +64,7 @@ def filter_index(document: Document, subset: Subset, source_digest: Digest) -> D
 
 
 def select_children(index: ImageIndex, subset: Subset) -> tuple[int, ...]:
-    """The positions in `index.manifests` of what is wanted."""
+    """The positions of the wanted children in `index.manifests`."""
     if subset.platforms is not None:
         _check_offer(index, subset.platforms)
     images = {

@@ -1,9 +1,9 @@
-"""How many requests a host gets at a time, learned from its answers.
+"""How many requests a host gets at a time, learned from its responses.
 
-Reads, writes and streams count apart: a transfer inside one registry holds a stream and a write, and could wait for
-itself otherwise; and a stream lasts as long as a layer, for which no small read shall wait. A 429 halves the number; as
-many other answers as are allowed at a time raise it by one again, up to `most` (additive increase, multiplicative
-decrease, as TCP does it).
+Reads, writes and streams are counted apart. A transfer inside one registry holds a stream and a write, and could wait
+for itself otherwise; and a small read need not wait for a stream, which lasts as long as a layer. A 429 halves the
+number of requests in flight. As many other responses as that number raise it by one again, up to `most` (additive
+increase, multiplicative decrease, as in TCP).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TOO_MANY_REQUESTS = 429
 class _Lane:
     limit: int
     running: int = 0
-    answered: int = 0
+    responses: int = 0
     halvings: int = 0
 
 
@@ -37,24 +37,24 @@ class HostLimits:
 
     @contextmanager
     def turn(self, host: str, kind: Kind) -> Iterator[Callable[[int], None]]:
-        """Wait until `host` takes another of this kind; the block is that request, and tells the status that it got."""
+        """Wait until `host` takes another request of this kind; the block sends it and reports the response status."""
         with self._changed:
             lane = self._lanes.setdefault((host, kind), _Lane(self._most))
             self._changed.wait_for(lambda: lane.running < lane.limit)
             lane.running += 1
             halvings = lane.halvings
 
-        def tell(status: int) -> None:
+        def report(status: int) -> None:
             with self._changed:
                 if status != _TOO_MANY_REQUESTS:
                     self._grow(lane)
-                elif halvings == lane.halvings:  # else it set out when there were too many, which is known by now
+                elif halvings == lane.halvings:  # an older one was sent before the number was halved
                     lane.limit = max(1, lane.limit // 2)
                     lane.halvings += 1
-                    lane.answered = 0
+                    lane.responses = 0
 
         try:
-            yield tell
+            yield report
         finally:
             with self._changed:
                 lane.running -= 1
@@ -62,7 +62,7 @@ class HostLimits:
 
     def _grow(self, lane: _Lane) -> None:
         if lane.limit < self._most:
-            lane.answered += 1
-            if lane.answered >= lane.limit:
+            lane.responses += 1
+            if lane.responses >= lane.limit:
                 lane.limit += 1
-                lane.answered = 0
+                lane.responses = 0

@@ -1,6 +1,6 @@
-"""OCI image layouts as source and target of the copy engine: directories that carry images where no network goes.
+"""OCI image layouts as source and target of the copy engine: directories that carry images without a network.
 
-What is there is not moved again, so a copy that was stopped continues; images that share layers store them once.
+Content that is there is not written again, so an interrupted copy continues. Images that share layers store them once.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from toolkit.oci.layout_folder import LayoutFolder
 from toolkit.oci.layout_reference import LayoutRepository
 from toolkit.oci.reference import Reference, Repository
 
-# Documents are some kilobytes; whoever asks for a layer as one must not get it into memory.
+# A document has some kilobytes. A layer that is read as one by mistake must not fill the memory.
 _LARGEST_DOCUMENT = 16 * 2**20
 
 
 class Layouts:
     """Every layout that a reference may name; safe to share between threads.
 
-    `hides_partial`: an image of which something is missing counts as absent, by its name and by its digest, so that a
-    copy completes it. A source shows it: one platform of a layout that lacks the others may be all that is wanted.
+    `hides_partial`: an incomplete image counts as absent, by name and by digest, so that a copy completes it. A source
+    shows it, because the platforms that a layout lacks may not be wanted.
     """
 
     def __init__(self, *, hides_partial: bool = False) -> None:
@@ -45,7 +45,7 @@ class Layouts:
         self._preparing = threading.Lock()
 
     def find(self, ref: Reference) -> Digest:
-        """What `ref` points to, the only image there is where it names none; NotFound says what there is."""
+        """What `ref` points to; the only image if it names none. NotFound lists the images of the layout."""
         if ref.digest is not None:
             return ref.digest
         folder = self._folder(ref.name)
@@ -59,11 +59,11 @@ class Layouts:
         raise _missing(ref.name, f"`{ref.name}` holds {wanted}; it has {names or 'nothing'}")
 
     def check_fillable(self, repository: Repository) -> None:
-        """LayoutUnusable where images cannot be put there."""
+        """LayoutUnusable if images cannot be put there."""
         self._folder(repository).check_fillable()
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """What a name or digest points to; None when it is not there."""
+        """What a name or digest points to; None without it."""
         folder = self._folder(ref.name)
         if not folder.is_layout:
             folder.check_fillable()
@@ -86,7 +86,7 @@ class Layouts:
         return self._read(ref.name, self.find(ref))
 
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
-        """None: a layout lists none. What we copied there has an index of them under the referrers tag."""
+        """None: a layout has no such list. What we copied there has an index of them under the referrers tag."""
         return None
 
     def list_tags(self, repository: Repository) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class Layouts:
         return names
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
-        """Store a document, whose content must all be there, and give it its name."""
+        """Store a document under its name; all that it points to must be there."""
         folder = self._folder(ref.name)
         for part in _parts(document):
             size = folder.size(part.digest)
@@ -136,18 +136,18 @@ class Layouts:
     def begin_upload(
         self, repository: Repository, digest: Digest, mount_from: Repository | None = None
     ) -> Upload | None:
-        """A session for one blob, which leaves nothing behind; None when it could share the file of `mount_from`."""
+        """A session for one blob, which leaves nothing behind; None if the file of `mount_from` is shared instead."""
         folder = self._prepared(repository)
         if mount_from is not None and folder.link(digest, self._folder(mount_from)):
             return None
         return Upload(repository, str(digest))
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Write all bytes; the blob has its name when they are right."""
+        """Write all bytes; the blob gets its name only if they are right."""
         self._write(self._folder(upload.repository), descriptor, chunks)
 
     def cancel_upload(self, upload: Upload) -> None:
-        """Do nothing: an upload that failed has left nothing."""
+        """Do nothing: a failed upload leaves nothing behind."""
 
     def _folder(self, repository: Repository) -> LayoutFolder:
         if not isinstance(repository, LayoutRepository):
@@ -156,7 +156,7 @@ class Layouts:
             return self._folders.setdefault(repository, LayoutFolder(repository.folder))
 
     def _prepared(self, repository: Repository) -> LayoutFolder:
-        """The folder, made a layout and cleaned once a run."""
+        """The folder, made a layout and cleaned once per run."""
         folder = self._folder(repository)
         with self._preparing:
             if repository not in self._are_prepared:
@@ -193,7 +193,7 @@ class Layouts:
             return not isinstance(parse(document), ImageIndex) or all(
                 self._is_whole(repository, self._read(repository, part.digest)) for part in parts
             )
-        except (OciError, RecursionError):  # damaged: as good as absent
+        except (OciError, RecursionError):  # damaged counts as absent
             return False
 
 

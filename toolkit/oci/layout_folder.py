@@ -1,11 +1,11 @@
-"""The directory of an OCI image layout, safe to fill by several processes and to be killed in.
+"""The directory of an OCI image layout. Several processes may fill it at a time, and any may be killed.
 
-A blob is written under a temporary name beside its own, brought to the disk and renamed; `index.json` is replaced
-whole, under a lock. So what has its name is complete, and what a killed process left has none: the next one that fills
-the layout removes it. A temporary file is locked by who writes it, which tells it from one that was left.
+A blob is written to a temporary file beside it, flushed to disk and renamed; `index.json` is replaced as a whole, under
+a lock. So every file with its final name is complete. A killed process leaves temporary files, which the next process
+that fills the layout removes; those of running processes are locked by them.
 
-The directory itself may be a link of the user. What is in it is written through none; blobs that are links are read,
-as some tools make them, for their digests are checked.
+The directory itself may be a symbolic link of the user. Nothing in it is written through a link. Blobs that are links
+are read, since some tools make them and their digests are checked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 _MARKER = "oci-layout"
 _INDEX = "index.json"
 _BLOBS = "blobs"
-# Stays: a lock file that is removed may be locked by two at a time.
+# Never removed: a lock file that is removed may be locked by two processes at a time.
 _LOCK = ".lock"
 _TEMPORARY = ".new-"
 _VERSION = "1.0.0"
@@ -42,7 +42,7 @@ _CHUNK_BYTES = 512 * 1024
 
 
 class LayoutFolder:
-    """One layout, which threads may share. Raises LayoutUnusable where the directory is at fault."""
+    """One layout; threads may share it. Raises LayoutUnusable when the directory is at fault."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,11 +52,11 @@ class LayoutFolder:
         return f"oci:{self._path}"
 
     def names(self) -> list[str | None]:
-        """What `index.json` calls its images; None stands for those without a name."""
+        """The names of the images in `index.json`; None stands for those without a name."""
         return list(self._named_entries())
 
     def find(self, name: str | None) -> list[Descriptor]:
-        """The images called `name`; all of them for None."""
+        """The images called `name`; all images for None."""
         named = self._named_entries()
         entries = [entry for those in named.values() for entry in those] if name is None else named.get(name, [])
         try:
@@ -65,7 +65,7 @@ class LayoutFolder:
             raise LayoutUnusable(f"`{self._path / _INDEX}` cannot be read: {fault.message}") from fault
 
     def _named_entries(self) -> Entries:
-        """`index.json`, read again when it is another file than the last time."""
+        """The entries of `index.json`, read again if the file has changed."""
         with self._used():
             state = (self._path / _INDEX).stat()
         version = (state.st_ino, state.st_mtime_ns, state.st_size)
@@ -85,17 +85,17 @@ class LayoutFolder:
         return named
 
     def blob(self, digest: Digest) -> Path:
-        """Where the content `digest` is, or would be. A `Digest` cannot lead out of the directory."""
+        """The path of the content `digest`. A `Digest` cannot lead out of the directory."""
         return self._path / _BLOBS / digest.algorithm / digest.hex
 
     @property
     def is_layout(self) -> bool:
-        """Whether it is there and calls itself a layout."""
+        """Whether the directory exists and is marked as a layout."""
         with self._used():
             return (self._path / _MARKER).exists()
 
     def size(self, digest: Digest) -> int | None:
-        """How many bytes of content are there under `digest`; None without it."""
+        """The size of the file for `digest`; None without it."""
         with self._used():
             try:
                 found = self.blob(digest).stat()
@@ -104,7 +104,7 @@ class LayoutFolder:
                 return None
 
     def check_fillable(self) -> None:
-        """LayoutUnusable where filling it would mix a layout with other files."""
+        """LayoutUnusable if the directory has other files."""
         with self._used():
             if self._path.exists() and not self._path.is_dir():
                 raise LayoutUnusable(f"`{self._path}` is not a directory", hint="name another one")
@@ -117,12 +117,12 @@ class LayoutFolder:
                     )
 
     def prepare(self) -> None:
-        """Make it a layout, an empty one if it is none yet, and remove what killed processes left half-written."""
+        """Make the directory a layout if it is none, and remove the temporary files of killed processes."""
         self.check_fillable()
         with self._locked(), self._used():
             self._make_blob_folder("sha256")
             for file in self._path.glob(f"{_TEMPORARY}*"):
-                file.unlink()  # only who has the lock writes here
+                file.unlink()  # only the process with the lock writes here
             for file in (self._path / _BLOBS).glob(f"*/{_TEMPORARY}*"):
                 _remove_if_left(file)
             if not (self._path / _INDEX).exists():
@@ -137,7 +137,7 @@ class LayoutFolder:
 
     @contextmanager
     def new_blob(self, digest: Digest) -> Iterator[Callable[[bytes], None]]:
-        """Write content with what this yields; it has its name once the block has ended well."""
+        """Yields a function that writes content; the content gets its name when the block ends without an error."""
         blob = self.blob(digest)
         with self._used():
             self._make_blob_folder(digest.algorithm)
@@ -153,7 +153,7 @@ class LayoutFolder:
                 _to_disk(file)
                 temporary.replace(blob)
         finally:
-            with suppress(OSError):  # a full disk fails once more
+            with suppress(OSError):  # a full disk fails here too
                 file.close()
             with suppress(OSError):  # the next run removes it
                 temporary.unlink(missing_ok=True)
@@ -174,7 +174,7 @@ class LayoutFolder:
             yield chunks()
 
     def link(self, digest: Digest, origin: LayoutFolder) -> bool:
-        """Whether the content is here, after a try to share the file of `origin`."""
+        """Share the file of `origin` if the content is not here yet; whether it is here now."""
         if self.size(digest) is not None:
             return True
         if origin.blob(digest).is_symlink():
@@ -183,12 +183,12 @@ class LayoutFolder:
             os.link(origin.blob(digest), self.blob(digest))
         except FileExistsError:
             return True
-        except OSError:  # not there, another disk, or one that knows no links
+        except OSError:  # not there, on another disk, or on one without hard links
             return False
         return True
 
     def name(self, name: str, descriptor: Descriptor) -> None:
-        """Call the image at `descriptor` by `name`, which no other image has from now on."""
+        """Name the image at `descriptor`; the image that had the name loses it."""
         with self._locked(), self._used():
             for folder in filter(Path.is_dir, (self._path / _BLOBS).iterdir()):
                 _folder_to_disk(folder)
@@ -260,14 +260,14 @@ def _name_of(entry: object) -> str | None:
 
 
 def _open_temporary(folder: Path) -> tuple[Path, BinaryIO]:
-    """A new file of this process's own: locked, and seen to be there after that."""
+    """A new temporary file, locked; it is checked to exist after that."""
     while True:
         path = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
         file = path.open("xb")
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return path, file
-        file.close()  # another process took it for one that was left
+        file.close()  # another process took it for one of a killed process, and removed it
 
 
 def _remove_if_left(path: Path) -> None:

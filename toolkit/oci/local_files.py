@@ -1,8 +1,8 @@
-"""Files on this machine that somebody else may have put there: only regular ones are read, and no link is written to.
+"""Files that somebody else may have put there: only regular ones are read, and nothing is written through a link.
 
-A tree under review, a working directory, a cache and a layout may hold links, pipes and devices. A pipe would make a
-reader wait for ever, and a link would lead a write to a file that is not ours. What is wrong is an OSError with a
-sentence, which the owner of the folder puts into its own words.
+A tree under review, a working directory, a cache and a layout may hold links, pipes and devices. A reader would wait
+for ever on a pipe, and a write through a link would change a file that is not ours. The error is an OSError with a
+sentence, which the caller completes.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def read_regular(path: Path, most: int, *, follows_link: bool = True) -> bytes:
 
 
 def open_own(path: Path) -> BinaryIO:
-    """A file of ours that stays, such as a lock: made for its owner alone, or opened as it is; never through a link."""
+    """A file that stays, such as a lock: created for its owner alone, or opened as it is; never through a link."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     return _checked(path, _open(path, flags), "r+b")
 
 
 def create_own(path: Path) -> BinaryIO:
-    """A new file of ours, for its owner alone; what had its name is removed, not written to."""
+    """A new file for its owner alone. A file that has its name is removed first."""
     with suppress(FileNotFoundError):
         path.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -54,7 +54,7 @@ def make_own_folder(path: Path) -> None:
 def refuse_links(path: Path, *, below: Path | None = None) -> None:
     """Raise OSError where `path` is a link or passes one below the folder `below`.
 
-    By default that is the current directory, where a tree under review lies; links above are the machine's own.
+    By default that is the current directory, which holds a tree under review; links above it belong to the machine.
     """
     here = Path.cwd()
     absolute, top = (Path(os.path.normpath(here / one)) for one in (path, below or here))

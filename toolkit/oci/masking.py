@@ -1,6 +1,6 @@
-"""Keeps secrets out of messages: registries repeat what they were sent, and addresses that open by themselves.
+"""Keeps secrets out of messages: registries quote what they were sent, and signed addresses.
 
-What was sent is remembered for the whole process, because an error is made in many places and may be shown in any.
+What was sent is remembered for the whole process, because errors arise and are shown in many places.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections import deque
 from urllib.parse import quote
 
 _MASK = "***"
-# A shorter password would mask every other word, and protects nothing.
+# To mask a shorter password would spoil every other word, and such a password protects nothing.
 _SHORTEST = 4
-# A long run gets a token for each repository every few minutes; those that were sent lately are repeated.
+# A long run gets a token for each repository every few minutes; registries quote those that were sent lately.
 _MOST_TOKENS = 1000
 # Neither pattern looks at a character more than a few times, whatever a registry sends.
 _QUERY = re.compile(r"(?<=[^\s?])[?#][^\s\"'`<>?#=]*=[^\s\"'`<>]*")
@@ -28,7 +28,7 @@ _tokens: deque[str] = deque(maxlen=_MOST_TOKENS)
 
 
 def remember_password(password: str, username: str) -> None:
-    """From now on mask `password` in what `cleaned` gives, also encoded, and as Basic sends it."""
+    """From now on `cleaned` masks `password`, also URL-encoded and as Basic authentication sends it."""
     if password in _passwords:
         return
     forms = [password, quote(password, safe="")]
@@ -41,14 +41,14 @@ def remember_password(password: str, username: str) -> None:
 
 
 def remember_token(token: str) -> None:
-    """From now on mask `token`, until many others were sent."""
+    """From now on `cleaned` masks `token`, until many others have been sent."""
     if len(token) >= _SHORTEST:
         with _lock:
             _tokens.append(token)
 
 
 def cleaned(text: str) -> str:
-    """`text` without what was sent to a registry, and without the queries of addresses."""
+    """`text` without secrets that were sent to a registry, and without the queries of addresses."""
     with _lock:
         found = {secret for secrets in (_passwords, _tokens) for secret in secrets if secret in text}
     for secret in sorted(found, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""A source that is not asked again for what costs pulls, once it has said that they are used up."""
+"""A source that gets no more requests that count as pulls once it has said that the pulls are used up."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Upstream(Protocol):
 
 
 class PullLimits:
-    """`upstream`, which says itself by a HEAD when there are pulls again. Safe to share between threads."""
+    """`upstream`, whose HEAD responses say when there are pulls again. Safe to share between threads."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream

@@ -1,8 +1,7 @@
 """Names of images: registry, repository path, tag and digest, read the way Docker reads them.
 
-`nginx` is `docker.io/library/nginx`; the first component is a host only with a dot, a colon, or as `localhost`. Unlike
-Docker, no tag is filled in, host names are lower-cased, and every host of Docker Hub is an alias of `docker.io` as
-`index.docker.io` is.
+`nginx` is `docker.io/library/nginx`. The first component is a host only if it has a dot or a colon or is `localhost`.
+Unlike Docker, we add no tag, write host names in lower case, and treat every host of Docker Hub as `docker.io`.
 """
 
 from __future__ import annotations
@@ -135,7 +134,7 @@ class Reference:
         return replace(self, tag=tag, digest=None)
 
     def with_digest(self, digest: Digest) -> Reference:
-        """The same name with its content fixed; the tag stays as a word for the reader."""
+        """The same name with its content fixed; the tag stays, for readers."""
         return replace(self, digest=digest)
 
     @property
@@ -145,7 +144,7 @@ class Reference:
 
 
 def without_credential(text: str) -> str:
-    """`text` as a message may repeat it: without the user name and password that somebody took for a part of it."""
+    """`text` for a message: without a user name and password that somebody wrote into it."""
     ends = [found.start() for found in _AT_WITHOUT_DIGEST.finditer(text)]
     # To the last of them: a password may have any character, also `/` and `@`.
     return f"…{text[ends[-1] :]}" if ends and ":" in text[: ends[-1]] else text

@@ -1,4 +1,4 @@
-"""One source and target for a run whose images are at registries and in layouts: each call goes where its image is."""
+"""One source and target for registries and layouts: each call goes to the one that the image is at."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toolkit.oci.reference import Reference, Repository
 
 
 class Store(Source, Target, Protocol):
-    """Both sides in one."""
+    """Source and target in one."""
 
     def list_tags(self, repository: Repository) -> tuple[str, ...]:
         """Every tag; NotFound without the repository."""
@@ -73,5 +73,5 @@ class Stores:
         self._of(upload.repository).put_blob(upload, descriptor, chunks)
 
     def cancel_upload(self, upload: Upload) -> None:
-        """Give a session up."""
+        """Cancel a session."""
         self._of(upload.repository).cancel_upload(upload)

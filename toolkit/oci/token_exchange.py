@@ -1,7 +1,7 @@
-"""The way from a 401 to an `Authorization` header, and the tokens and challenges remembered on it.
+"""From a 401 to an `Authorization` header, with the tokens and challenges that are remembered.
 
-A registry is asked without anything first. Its challenge is remembered, so that every later request has its header at
-once: Basic from the credential, Bearer from a token for exactly the scopes that the request needs.
+The first request to a registry has no header. The challenge in its response is remembered, so that every later request
+has its header at once: Basic from the credential, Bearer from a token for exactly the scopes that the request needs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from toolkit.oci.answers import Answer
 from toolkit.oci.auth import (
     Challenge,
     Credential,
@@ -28,13 +27,14 @@ from toolkit.oci.auth import (
 from toolkit.oci.endpoints import Endpoints, own_url
 from toolkit.oci.errors import RegistryError, Unauthorized
 from toolkit.oci.masking import remember_password, remember_token
+from toolkit.oci.responses import Response
 from toolkit.oci.transport import Transport
 
 Scopes = tuple[str, ...]
 
-# What the token specification says where the server does not.
+# What the token specification says if the server does not.
 _DEFAULT_LIFETIME = 60.0
-# A token that is refused so soon lacks a right; another one would lack it too.
+# A token that is refused so soon lacks a permission, and another one would lack it too.
 _FRESH_SECONDS = 5.0
 _REFUSALS = frozenset({400, 401, 403})
 _CLIENT_ID = "base-image-toolkit"
@@ -74,7 +74,7 @@ class Authorizer:
             return tuple(sorted(self._uses))
 
     def header(self, registry: str, scopes: Scopes) -> str | None:
-        """What to send with a request, None as long as the registry has not asked for anything."""
+        """The header for a request, None as long as the registry has sent no challenge."""
         challenge = self._challenges.get(registry)
         if challenge is None:
             return None
@@ -82,19 +82,19 @@ class Authorizer:
             return self._basic_header(registry, self._credentials.credential_for(registry))
         return self._token(registry, scopes, challenge, rejected=None)
 
-    def renewed_header(self, registry: str, scopes: Scopes, answer: Answer, rejected: str | None) -> str | None:
-        """What to send instead of the `rejected` header after `answer`; None when there is nothing else to try."""
-        challenge = _pick(answer) if answer.status == 401 else self._challenges.get(registry)
+    def renewed_header(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
+        """The header to send instead of the `rejected` one after `response`; None when there is nothing else to try."""
+        challenge = _pick(response) if response.status == 401 else self._challenges.get(registry)
         if challenge is None:
             return None
         self._challenges[registry] = challenge
         if challenge.scheme == "bearer":
             # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
-            return self._renewed_token(registry, scopes, challenge, rejected) if answer.status == 401 else None
+            return self._renewed_token(registry, scopes, challenge, rejected) if response.status == 401 else None
         credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
         header = self._basic_header(registry, credential)
         if credential is not None and header is None:
-            raise self._withheld(registry, urlsplit(self._endpoints.base_url(registry)).netloc, answer.status)
+            raise self._withheld(registry, urlsplit(self._endpoints.base_url(registry)).netloc, response.status)
         return None if header == rejected else header
 
     def _basic_header(self, registry: str, credential: Credential | None) -> str | None:
@@ -107,8 +107,8 @@ class Authorizer:
     def _may_receive(self, url: str, registry: str, credential: Credential) -> bool:
         """Whether `credential` may go to `url`, the registry or its token server, for a request to `registry`.
 
-        Not where the registry is served at a place that neither a trusted rule nor the credential names, not even to
-        the right token server: that place would get the token.
+        It may not if the registry is served at a place that neither a trusted rule nor the credential names. Even the
+        right token server gets nothing then: that place would receive the token.
         """
         served_at = self._endpoints.base_url(registry)
         hosts = credential.hosts or {registry}
@@ -124,7 +124,7 @@ class Authorizer:
                 self._uses.add(CredentialUse(registry, urlsplit(url).netloc, credential.origin))
 
     def _withheld(self, registry: str, host: str, status: int) -> Unauthorized:
-        """What a registry or token server lacks that wants a credential which does not belong to it."""
+        """The error for a registry or token server that wants a credential which must not go there."""
         message = f"`{host}` gives nothing of `{registry}` without a credential, and the one for `{registry}` was not "
         hint = None
         if self._endpoints.base_url(registry) != self._endpoints.trusted_url(registry):
@@ -137,20 +137,20 @@ class Authorizer:
     def _renewed_token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str | None:
         known = self._tokens.get((registry, scopes))
         if known is not None and known.header == rejected and self._clock() < known.obtained + _FRESH_SECONDS:
-            return None  # its age is not the reason
+            return None  # it was not refused for its age
         return self._token(registry, scopes, challenge, rejected)
 
     def _token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str:
         key = (registry, scopes)
         with self._lock:
             exchange = self._exchanges.setdefault(key, threading.Lock())
-        with exchange:  # one thread asks, the others wait for what it gets
+        with exchange:  # one thread requests the token, the others wait for it
             token = self._tokens.get(key)
             if token is None or token.header == rejected or token.expires <= self._clock():
-                token = self._tokens[key] = self._exchange(registry, scopes, challenge)
+                token = self._tokens[key] = self._new_token(registry, scopes, challenge)
             return token.header
 
-    def _exchange(self, registry: str, scopes: Scopes, challenge: Challenge) -> _Token:
+    def _new_token(self, registry: str, scopes: Scopes, challenge: Challenge) -> _Token:
         registry_url = self._endpoints.base_url(registry)
         realm = challenge.parameters.get("realm", "")
         if not is_safe_realm(realm, registry_url):
@@ -159,35 +159,37 @@ class Authorizer:
         known = self._credentials.credential_for(registry)
         sent = known if known is not None and self._may_receive(realm, registry, known) else None
         asked_at = self._clock()
-        answer = self._ask(realm, registry, service, scopes, sent)
-        if sent is not None and answer.status in _REFUSALS:
+        response = self._request_token(realm, registry, service, scopes, sent)
+        if sent is not None and response.status in _REFUSALS:
             other = self._other_credential(registry)
             if other is not None and other != sent and self._may_receive(realm, registry, other):
                 sent = other
-                answer = self._ask(realm, registry, service, scopes, sent)
-        if answer.is_success:
-            return _read_token(registry, answer, asked_at)
-        if answer.status in _REFUSALS:
+                response = self._request_token(realm, registry, service, scopes, sent)
+        if response.is_success:
+            return _read_token(registry, response, asked_at)
+        if response.status in _REFUSALS:
             if known is not None and sent is None:
-                raise self._withheld(registry, answer.host, answer.status)
-            raise _refused(registry, answer, sent)
+                raise self._withheld(registry, response.host, response.status)
+            raise _refused(registry, response, sent)
         raise RegistryError(
-            f"the token server `{answer.host}` of `{registry}` answered {answer.status}",
-            status=answer.status,
-            host=answer.host,
+            f"the token server `{response.host}` of `{registry}` responded with {response.status}",
+            status=response.status,
+            host=response.host,
         )
 
     def _other_credential(self, registry: str) -> Credential | None:
-        """What the provider says once it knows that its credential was refused."""
+        """The provider's credential, after it has been told that the last one was refused."""
         if isinstance(self._credentials, ForgetfulProvider):
             self._credentials.forget(registry)
         return self._credentials.credential_for(registry)
 
-    def _ask(self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None) -> Answer:
+    def _request_token(
+        self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None
+    ) -> Response:
         if credential is not None:
             self._note(registry, realm, credential)
         if credential is not None and credential.is_identity_token:
-            return self._ask_with_identity_token(realm, service, scopes, credential)
+            return self._request_with_identity_token(realm, service, scopes, credential)
         parts = urlsplit(realm)
         query = [("service", service)] if service else []
         query += [("scope", scope) for scope in scopes]
@@ -195,7 +197,9 @@ class Authorizer:
         headers = {} if credential is None else {"Authorization": _basic(credential)}
         return self._transport.send("GET", urlunsplit((*parts[:3], joined, "")), headers)
 
-    def _ask_with_identity_token(self, realm: str, service: str, scopes: Scopes, credential: Credential) -> Answer:
+    def _request_with_identity_token(
+        self, realm: str, service: str, scopes: Scopes, credential: Credential
+    ) -> Response:
         form = {
             "grant_type": "refresh_token",
             "service": service,
@@ -208,17 +212,17 @@ class Authorizer:
         return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
 
 
-def _refused(registry: str, answer: Answer, sent: Credential | None) -> Unauthorized:
+def _refused(registry: str, response: Response, sent: Credential | None) -> Unauthorized:
     """Why there is no token."""
     if sent is None:
         hint = f"Run `docker login {registry}`."
-        return _unauthorized(registry, f"`{registry}` wants a credential and there is none", answer.status, hint)
+        return _unauthorized(registry, f"`{registry}` wants a credential and there is none", response.status, hint)
     who = f" of `{sent.username}`" if sent.username else ""
-    return _unauthorized(registry, f"`{registry}` refuses the credential{who}", answer.status, "Sign in again.")
+    return _unauthorized(registry, f"`{registry}` refuses the credential{who}", response.status, "Sign in again.")
 
 
-def _pick(answer: Answer) -> Challenge | None:
-    challenges = parse_challenges(answer.challenges)
+def _pick(response: Response) -> Challenge | None:
+    challenges = parse_challenges(response.challenges)
     for scheme in ("bearer", "basic"):
         for challenge in challenges:
             if challenge.scheme == scheme:
@@ -232,22 +236,22 @@ def _basic(credential: Credential) -> str:
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
-def _read_token(registry: str, answer: Answer, asked_at: float) -> _Token:
+def _read_token(registry: str, response: Response, asked_at: float) -> _Token:
     try:
-        found = json.loads(answer.body)
+        found = json.loads(response.body)
     except (ValueError, RecursionError):
         found = None
     token = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(token, str) or not _is_header_text(token):
         raise RegistryError(
-            f"the token server `{answer.host}` of `{registry}` answered without a token",
-            status=answer.status,
-            host=answer.host,
+            f"the token server `{response.host}` of `{registry}` sent no token",
+            status=response.status,
+            host=response.host,
         )
     remember_token(token)
     lifetime = found.get("expires_in")
     seconds = float(lifetime) if isinstance(lifetime, int | float) and 0 < lifetime < 10**9 else _DEFAULT_LIFETIME
-    # A token must outlive the request that it is sent with; a tenth of a short life is enough for that.
+    # A token must outlive its request; a tenth of a short lifetime is enough for that.
     return _Token(f"Bearer {token}", asked_at, asked_at + seconds - min(30.0, seconds / 10))
 
 

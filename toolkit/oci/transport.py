@@ -1,8 +1,8 @@
-"""HTTP to registries: one pool of connections for a process, retries, pauses, redirects, proxies and TLS.
+"""HTTP to registries: retries, rate limits, redirects, and one set of connections for a process.
 
-Knows statuses and hosts, nothing of images. A request is sent again when its answer says that it may succeed later, or
-when no answer came; a streamed body is never replayed here. Redirects are followed by hand, so that credentials stay
-with the host that they were meant for.
+Knows statuses and hosts, nothing of images. A request is sent again when its response says that it may succeed
+later, or when no response came; a streamed body is sent once. Redirects are followed here, so that a credential stays
+with the host that it was meant for.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from toolkit.oci.answers import Answer, refusal
 from toolkit.oci.endpoints import origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.masking import cleaned
+from toolkit.oci.responses import Response, refusal
 
 if TYPE_CHECKING:
     from toolkit.oci.connections import Body, Connections, OpenResponse
 
 CHUNK_BYTES = 256 * 1024
 
-# Registries keep manifests below 4 MiB; token answers and tag pages are far smaller.
+# Registries keep manifests below 4 MiB; responses with tokens and pages of tags are far smaller.
 _LONGEST_BODY = 8 * 1024 * 1024
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -38,34 +37,11 @@ _SECONDS = re.compile(r"\d+(\.\d+)?")
 OnRetry = Callable[[str, str, int, float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
-    """A response whose body is still to be read."""
-
-    raw: OpenResponse
-    method: str
-    host: str
-
-    def read(self) -> Answer:
-        """The whole of it; the connection is free for the next request, or closed if that cannot be."""
-        try:
-            body = self.raw.read(_LONGEST_BODY + 1)
-        finally:
-            self.raw.close()
-        if len(body) > _LONGEST_BODY:
-            raise ConnectionFailed(
-                f"`{self.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
-                host=self.host,
-                is_temporary=False,
-            )
-        return Answer(self.method, self.host, self.raw.status, self.raw.headers, body, self.raw.challenges)
-
-
 class Transport:
     """Sends requests; safe to share between threads, starts none.
 
-    `on_retry` is told host, reason, attempt and seconds of each pause. `pool_size` is how many connections a host keeps
-    open, and how many reads, writes and streams it gets at a time unless it wants fewer: no fewer than threads.
+    `on_retry` is called with host, reason, attempt and seconds of each pause. `pool_size` is how many reads, writes and
+    streams each a host gets at a time unless it wants fewer: at least the number of threads.
     """
 
     def __init__(
@@ -86,8 +62,8 @@ class Transport:
         random: Callable[[], float] = random.random,
     ) -> None:
         self._connect_timeout = connect_timeout
-        self._timeout = read_timeout
-        # A registry may take minutes to store a large blob before it answers.
+        self._read_timeout = read_timeout
+        # A registry may take minutes to store a large blob before it responds.
         self._upload_timeout = upload_timeout
         self._attempts = attempts
         self._longest_pause = longest_pause
@@ -104,90 +80,89 @@ class Transport:
         self._connections: Connections | None = None
         self._pauses: dict[str, float] = {}
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        """The answer, whatever its status; one that asks to come again is returned after the last attempt only."""
-        return self._persist(url, lambda: self._ask(method, url, headers, body, self._timeout))
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
+        """The response, whatever its status. A temporary refusal is returned after the last attempt only."""
+        return self._with_retries(url, lambda: self._attempt(method, url, headers, body, self._read_timeout))
 
     @contextmanager
-    def open(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
-        """GET `url`: on a 2xx the chunks of its body, on anything else the answer with its body and no chunks.
+    def open(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Response, Iterator[bytes]]]:
+        """GET `url`: on a 2xx the chunks of its body, otherwise the response with its body and no chunks.
 
         Retried until the first byte only.
         """
         with ExitStack() as stack:
-            found: list[_Response] = []
+            opened: list[OpenResponse] = []
 
-            def ask() -> Answer:
+            def attempt() -> Response:
                 with ExitStack() as turn:
-                    tell = turn.enter_context(self._limits.turn(_host(url), "stream"))
-                    response = self._exchange("GET", url, headers, None, self._timeout)
-                    tell(response.raw.status)
-                    if not 200 <= response.raw.status < 300:
-                        return response.read()
-                    found.append(response)
+                    report = turn.enter_context(self._limits.turn(_host(url), "stream"))
+                    response = self._request("GET", url, headers, None, self._read_timeout)
+                    report(response.status)
+                    if not 200 <= response.status < 300:
+                        return _read("GET", response)
+                    opened.append(response)
                     stack.push(turn.pop_all())
-                    # A body read to its end will have given its connection back already.
-                    stack.callback(response.raw.close)
-                return Answer("GET", response.host, response.raw.status, response.raw.headers)
+                    stack.callback(response.close)
+                return Response("GET", response.host, response.status, response.headers)
 
-            answer = self._persist(url, ask)
-            yield answer, found[-1].raw.chunks(CHUNK_BYTES) if found else iter(())
+            response = self._with_retries(url, attempt)
+            yield response, opened[-1].chunks(CHUNK_BYTES) if opened else iter(())
 
-    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Answer:
-        """PUT a body that cannot be sent twice: one attempt. A body that fails takes its connection with it."""
-        answer = self._ask("PUT", url, headers, body, self._upload_timeout)
-        if _is_worth_repeating(answer):
-            self._heed(answer, 1)
-        return answer
+    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Response:
+        """PUT a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
+        response = self._attempt("PUT", url, headers, body, self._upload_timeout)
+        if _is_worth_repeating(response):
+            self._note_pause(response, 1)
+        return response
 
-    def send_once(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
-        """One attempt, whatever comes of it."""
-        return self._ask(method, url, headers, None, self._timeout)
+    def send_once(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+        """The response of a single attempt."""
+        return self._attempt(method, url, headers, None, self._read_timeout)
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> Answer:
-        """One attempt, as soon as its host takes it."""
-        with self._limits.turn(_host(url), "read" if method in ("GET", "HEAD") else "write") as tell:
-            answer = self._exchange(method, url, headers, body, timeout).read()
-            tell(answer.status)
-            return answer
-
-    def _persist(self, url: str, ask: Callable[[], Answer]) -> Answer:
-        attempt = 1
+    def _with_retries(self, url: str, attempt: Callable[[], Response]) -> Response:
+        number = 1
         while True:
             try:
-                answer = ask()
+                response = attempt()
             except ConnectionFailed as failure:
-                if not failure.is_temporary or attempt >= self._attempts:
+                if not failure.is_temporary or number >= self._attempts:
                     raise
-                seconds = self._back_off(attempt)
-                self._tell(failure.host, failure.reason, attempt, seconds)
+                seconds = self._back_off(number)
+                self._report_retry(failure.host, failure.reason, number, seconds)
                 self._sleep(seconds)
             else:
-                if not _is_worth_repeating(answer):
-                    return answer
-                seconds, is_for_all = self._heed(answer, attempt)
-                if attempt >= self._attempts:
-                    return answer
-                self._tell(answer.host, _status_text(answer.status), attempt, seconds)
+                if not _is_worth_repeating(response):
+                    return response
+                seconds, is_for_all = self._note_pause(response, number)
+                if number >= self._attempts:
+                    return response
+                self._report_retry(response.host, _status_text(response.status), number, seconds)
                 if not is_for_all:
                     self._sleep(seconds)
-            attempt += 1
+            number += 1
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> _Response:
-        """One request and the redirects that follow from it."""
+    def _attempt(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> Response:
+        """Send a request once, as soon as its host takes another one."""
+        with self._limits.turn(_host(url), "read" if method in ("GET", "HEAD") else "write") as report:
+            response = _read(method, self._request(method, url, headers, body, timeout))
+            report(response.status)
+            return response
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> OpenResponse:
+        """Send a request, and those to which its response redirects."""
         sent = {"User-Agent": self._user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
-            parts = _split(url)
             host = _host(url)
             self._await_pause(host)
-            raw = self._opened().request(method, url, sent, body, timeout)
-            location = raw.headers.get("Location")
-            if method not in ("GET", "HEAD") or raw.status not in _REDIRECTS or not location:
-                return _Response(raw, method, host)
-            _Response(raw, method, host).read()
-            url = _follow(parts, location)
-            if origin(_split(url).geturl()) != origin(parts.geturl()):
+            response = self._opened().request(method, url, sent, body, timeout)
+            location = response.headers.get("Location")
+            if method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
+                return response
+            _read(method, response)
+            followed = _follow(_split(url), location)
+            if origin(followed) != origin(url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
+            url = followed
         raise ConnectionFailed(f"`{host}` redirects without end", host=host, is_temporary=False)
 
     def _opened(self) -> Connections:
@@ -206,7 +181,7 @@ class Transport:
             return self._connections
 
     def _await_pause(self, host: str) -> None:
-        # Again after each pause: another answer may have made it longer meanwhile.
+        # Again after each pause: another response may have made it longer meanwhile.
         while (seconds := self._seconds_left(host)) > 0:
             # A little apart, so that the threads do not come back in the same instant.
             self._sleep(seconds * (1 + 0.1 * self._random()))
@@ -215,20 +190,20 @@ class Transport:
         with self._lock:
             return self._pauses.get(host, 0.0) - self._clock()
 
-    def _heed(self, answer: Answer, attempt: int) -> tuple[float, bool]:
-        """How long a temporary refusal asks to wait, and whether it asks that of every thread.
+    def _note_pause(self, response: Response, attempt: int) -> tuple[float, bool]:
+        """How long to wait after a temporary refusal, and whether every thread has to.
 
         If so, each request to that host waits by itself from now on.
         """
-        asked = read_retry_after(answer.headers.get("Retry-After"), self._wall_clock())
+        asked = read_retry_after(response.headers.get("Retry-After"), self._wall_clock())
         seconds = min(asked, self._longest_pause) if asked else self._back_off(attempt)
-        is_for_all = answer.status == 429 or asked > 0
+        is_for_all = response.status == 429 or asked > 0
         if is_for_all:
             with self._lock:
-                self._pauses[answer.host] = max(self._pauses.get(answer.host, 0.0), self._clock() + seconds)
+                self._pauses[response.host] = max(self._pauses.get(response.host, 0.0), self._clock() + seconds)
         return seconds, is_for_all
 
-    def _tell(self, host: str, reason: str, attempt: int, seconds: float) -> None:
+    def _report_retry(self, host: str, reason: str, attempt: int, seconds: float) -> None:
         if self._on_retry is not None:
             self._on_retry(cleaned(host), reason, attempt, seconds)
 
@@ -236,14 +211,29 @@ class Transport:
         return self._random() * float(min(self._longest_pause, _FIRST_PAUSE * 2**attempt))
 
 
-def _is_worth_repeating(answer: Answer) -> bool:
+def _read(method: str, response: OpenResponse) -> Response:
+    """The response with its whole body; its connection is free for the next request, or closed if that cannot be."""
+    try:
+        body = response.read(_LONGEST_BODY + 1)
+    finally:
+        response.close()
+    if len(body) > _LONGEST_BODY:
+        raise ConnectionFailed(
+            f"`{response.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
+            host=response.host,
+            is_temporary=False,
+        )
+    return Response(method, response.host, response.status, response.headers, body, response.challenges)
+
+
+def _is_worth_repeating(response: Response) -> bool:
     """Whether this very request may succeed later; Docker Hub's pull limit takes hours."""
-    if answer.status < 400:
+    if response.status < 400:
         return False
-    error = refusal(answer, "")
+    error = refusal(response, "")
     if isinstance(error, TooManyRequests):
         return error.is_temporary
-    return answer.status in TEMPORARY_STATUSES or "UNAVAILABLE" in error.error_codes
+    return response.status in TEMPORARY_STATUSES or "UNAVAILABLE" in error.error_codes
 
 
 def read_retry_after(text: str | None, now: float) -> float:
@@ -252,7 +242,7 @@ def read_retry_after(text: str | None, now: float) -> float:
         return 0.0
     if _SECONDS.fullmatch(text.strip()):
         return float(text)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  takes 4 ms to load, for what hardly a server sends
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  takes 4 ms to load, and few servers send a date
 
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)

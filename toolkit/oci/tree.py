@@ -1,7 +1,7 @@
-"""What an image is made of: its documents from the top down, and the blobs that they name.
+"""The parts of an image: its documents from the top down, and the blobs that they name.
 
-`TreeReader` does no I/O: it says which documents it needs next and takes them in any order, so that they may be read
-side by side, or one after the other by `read_tree`.
+`TreeReader` does no I/O: it says which documents it needs next and takes them in any order. So they may be read at the
+same time, or one after the other by `read_tree`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from toolkit.oci.filtered_index import filter_index
 from toolkit.oci.media_types import CONFIG_TYPES
 from toolkit.oci.subset import Subset
 
-# An index that points to indexes is rare, deeper is an attack.
+# An index of indexes is rare; deeper nesting is an attack.
 _DEEPEST = 4
 
 
@@ -60,18 +60,18 @@ class TreeReader:
 
     @property
     def missing(self) -> frozenset[Digest]:
-        """What is to be read yet, as far as the documents taken so far tell."""
+        """The documents that are still to be read, as far as those taken so far tell."""
         return frozenset(self._wanted)
 
     @property
     def digest(self) -> Digest:
-        """What a tag at the destination has to point to; right as soon as the top document was taken."""
+        """What a tag at the destination has to point to; final once the top document was taken."""
         return self._digest
 
     def add(self, digest: Digest, document: Document) -> tuple[Digest, ...]:
-        """Take a document that was asked for; which to read next because of it.
+        """Take a document that is missing; returns the documents to read next.
 
-        The first to add is the source's top document. OciError if it cannot be copied.
+        The first one is the source's top document. Raises OciError if it cannot be copied.
         """
         self._wanted.discard(digest)
         depth = self._depths[digest]
@@ -106,7 +106,7 @@ class TreeReader:
         )
 
     def _levels(self) -> tuple[tuple[Digest, ...], ...]:
-        """Longest way from the top decides, so that a child comes before everything that points to it."""
+        """A document's level is its longest way from the top, so a child comes before all that points to it."""
         depths: dict[Digest, int] = {}
         frontier = [self._digest]
         depth = 0
@@ -131,7 +131,7 @@ def read_tree(reader: TreeReader, top: Digest, read: Callable[[Digest], Document
 
 
 def check_platform(config: bytes, platforms: Sequence[Platform]) -> None:
-    """MissingPlatform unless the image with this configuration is all that is wanted."""
+    """MissingPlatform unless the image with this configuration is for every wanted platform."""
     found = read_object(config)
     system, architecture, variant = (found.get(key) for key in ("os", "architecture", "variant"))
     if not isinstance(system, str) or not isinstance(architecture, str):

@@ -24,7 +24,7 @@ from toolkit.plan.pull_budget import judge_plan
 from toolkit.plan.saved_plan import refuse_misfits, resume
 from toolkit.report import Report
 from toolkit.seed.observe import read_budgets
-from toolkit.seed.requests import requests_for
+from toolkit.seed.seeder import requests_for
 from toolkit.terraform.plan_changes import needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import change_misfits, variable_misfits
 from toolkit.terraform.runner import PlanFile

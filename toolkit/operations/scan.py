@@ -1,4 +1,7 @@
-"""Scan: what would builds of these files fetch, and does the manifest keep it home? Needs no network."""
+"""Scan: the images that builds of these files would fetch, and whether the manifest keeps each build home.
+
+Needs no network.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,10 @@ from toolkit.codebuild.matching import Match, Matcher, platform_of
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
 from toolkit.errors import UsageError
 from toolkit.manifest.additions import add_images
-from toolkit.manifest.document import read_document
+from toolkit.manifest.document import NewImage, read_document
 from toolkit.manifest.grammar import Platforms
 from toolkit.manifest.loader import load
 from toolkit.manifest.model import Manifest
-from toolkit.manifest.new_image import NewImage
 from toolkit.oci.local_files import read_regular
 from toolkit.oci.reference import Reference
 from toolkit.operations.buildspec import find_build
@@ -55,11 +57,11 @@ from toolkit.plan.resolve import resolve
 class ScanOptions:
     """`paths` are files and folders, `manifest` is None for a scan without one; `machine` is the platform that builds.
 
-    `build` is one of the manifest, whose strategy, `on_miss` and machine count where they are None here; without a
-    build that is `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles, and variables in all
-    other files. File names are shown relative to `home`. Files of `paths` may name others below the checkouts that
-    they lie in, or below `roots`. `reached_only` leaves out the stages that no build needs, of Dockerfiles that some
-    build reads; so does a scan for one `build`.
+    `build` names one build of the manifest. Its strategy, `on_miss` and machine apply where they are None here;
+    without a build the defaults are `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles and
+    variables in other files. File names are shown relative to `home`. Files may refer to other files below the
+    checkouts of `paths` and below `roots`. `reached_only` leaves out stages that no build needs, in Dockerfiles that
+    some build reads; a scan for one `build` does the same.
     """
 
     paths: tuple[Path, ...]
@@ -85,9 +87,9 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class _ScannedBuild:
-    """The build, what it runs, the `dockerfiles` that its step reads, where it reads any, and those that it misses.
+    """One build of the manifest: its commands, the `dockerfiles` that its step reads, and faults for absent ones.
 
-    Only what lies below `roots` is read here.
+    Only files below `roots` are read.
     """
 
     build: DesiredBuild
@@ -98,11 +100,11 @@ class _ScannedBuild:
 
     @property
     def looked_at(self) -> frozenset[Path]:
-        """Its Dockerfiles with links followed."""
+        """Its Dockerfiles, with links resolved."""
         return frozenset(path.resolve() for path in self.dockerfiles)
 
     def images(self, machine: str) -> Iterator[FoundImage]:
-        """What the step finds in them: it knows no arguments, and takes the last stage for the target."""
+        """The images that the step finds: it knows no build arguments and takes the last stage as the target."""
         for path in self.dockerfiles:
             if not (is_below(path, self.roots) and path.is_file()):
                 continue
@@ -111,15 +113,15 @@ class _ScannedBuild:
                 yield FoundImage(path, image)
 
     def unknown(self, machine: str) -> Iterator[FoundTrouble]:
-        """The bases that `direct` cannot write down, for their variables have no default."""
+        """The base images that `direct` cannot rewrite, because a variable has no default."""
         for found in self.images(machine):
             if found.image.unset and found.image.kind is Kind.FROM:
                 message = f"`{found.image.written}` has no default, so the step of `{self.build.name}` ends the build"
                 yield FoundTrouble(found.file, Trouble(found.image.line, message, is_fault=True))
 
     def passes_by(self, files: Iterable[tuple[Path, str]]) -> Iterator[FoundTrouble]:
-        """The Dockerfiles among `files`, each with its kind, that the step does not look at."""
-        message = f"the step of `{self.build.name}` does not look at it: add it to `dockerfiles`"
+        """The Dockerfiles among `files` that the step does not read."""
+        message = f"the step of `{self.build.name}` does not read it: add it to `dockerfiles`"
         looked_at = self.looked_at
         for path, kind in files:
             if kind == "dockerfile" and path.resolve() not in looked_at:
@@ -128,7 +130,7 @@ class _ScannedBuild:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How the images of `options` get into the builds: `scanned` is the one whose list counts, None for any."""
+    """The settings of a scan: those of the options, else of the build `scanned`, else the defaults."""
 
     options: ScanOptions
     scanned: _ScannedBuild | None
@@ -138,16 +140,16 @@ class _Way:
 
     @property
     def build(self) -> DesiredBuild | None:
-        """The build alone."""
+        """The build that the scan is for, if it is for one."""
         return self.scanned.build if self.scanned else None
 
     def troubles(self, findings: Findings) -> Iterator[FoundTrouble]:
-        """What was not understood, and what the step of the build does not find or does not look at."""
+        """The lines that were not understood, and the Dockerfiles that the build's step does not find or read."""
         yield from findings.troubles
         said = {(one.file, one.trouble.line) for one in findings.troubles}
         for found in findings.images:
             if _has_no_platform(found) and (found.file, found.image.line) not in said:
-                message = f"`{found.image.platform}` is no platform"
+                message = f"`{found.image.platform}` is not a platform"
                 yield FoundTrouble(found.file, Trouble(found.image.line, message, is_fault=True))
         has_to_read = self.on_miss == "fail" or self.strategy in (Strategy.CONTEXTS, Strategy.DIRECT)
         if self.scanned and has_to_read and self.strategy is not Strategy.LOGIN:
@@ -158,7 +160,7 @@ class _Way:
 
 
 def scan(options: ScanOptions) -> Scan:
-    """Read and judge. Raises ManifestUnusable, and UsageError for a path or a build that is not there."""
+    """Read the files and judge each use. Raises ManifestUnusable, and UsageError for an unknown path or build."""
     manifest = load(options.manifest) if options.manifest else None
     way = _way(options, manifest)
     platforms: Platforms = manifest.platforms if manifest else (way.machine,)
@@ -168,7 +170,7 @@ def scan(options: ScanOptions) -> Scan:
         options.paths, options.values, way.machine, commands, options.roots, reached_only=reached_only
     )
     listed = None
-    if way.build and way.strategy is not Strategy.LOGIN:  # which lists nothing
+    if way.build and way.strategy is not Strategy.LOGIN:  # a login lists nothing
         listed = BuildList(way.build, way.strategy, options.daemon, findings.command_tags)
     matcher = Matcher(manifest, way.machine, strategy=way.strategy, listed=listed)
     looked_at = way.scanned.looked_at if way.scanned else ()
@@ -198,7 +200,7 @@ def scan(options: ScanOptions) -> Scan:
 
 
 def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
-    """The build that was asked for, and what the options say instead of it."""
+    """The settings of the build that the options name, overridden by the options."""
     scanned = build = None
     if options.build is not None:
         if manifest is None or options.manifest is None:
@@ -219,9 +221,9 @@ def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
 def _find_scanned_build(
     manifest: Manifest, file: Path, name: str, paths: Sequence[Path], roots: Iterable[Path] = ()
 ) -> _ScannedBuild:
-    """The build called `name` of the manifest in `file`, whose source is among `paths`. UsageError if there is none.
+    """The build `name` of the manifest in `file`, whose source is among `paths`. Raises UsageError if there is none.
 
-    `roots` are folders of which files may be read besides.
+    Files below `roots` may be read too.
     """
     build = find_build(resolve(manifest), name)
     number = next(number for number, one in enumerate(manifest.builds) if one.name == build.name)
@@ -249,7 +251,7 @@ def _dockerfiles(build: DesiredBuild) -> tuple[str, ...]:
 
 
 def _root_of(build: DesiredBuild, manifest: Path, paths: Iterable[Path]) -> Path:
-    """Where its source begins: in the checkout that is scanned, or beside the manifest if its Dockerfiles are there."""
+    """The root of its source: a scanned checkout, or the manifest's folder if the Dockerfiles are there."""
     roots = [source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent) for path in paths]
     fitting = (root for root in (*roots, manifest.parent) if all((root / one).is_file() for one in _dockerfiles(build)))
     return next(fitting, roots[0])
@@ -261,7 +263,7 @@ def _ends_step(match: Match, way: _Way) -> bool:
 
 
 def _only_for_step(way: _Way, matcher: Matcher, known: Iterable[FoundImage]) -> Iterator[tuple[FoundImage, Match]]:
-    """What ends the step of the build although no build fetches it, but for what is `known` to end it."""
+    """Images that end the build's step although no build fetches them, except those in `known`."""
     places = {(one.file.resolve(), one.image.line, one.image.written) for one in known}
     for found in way.scanned.images(way.machine) if way.scanned else ():
         match = matcher.match(found.image)
@@ -270,7 +272,7 @@ def _only_for_step(way: _Way, matcher: Matcher, known: Iterable[FoundImage]) -> 
 
 
 def write_additions(manifest: Path, additions: Sequence[NewImage]) -> None:
-    """Add to the manifest's file, all or nothing; a link stays one. Raises Refused where the result would be none."""
+    """Add to the manifest's file, all or nothing; a link stays a link. Raises Refused for an unusable result."""
     text = manifest.read_bytes().decode("utf-8")
     write_whole(manifest, add_images(text, additions, str(manifest)))
 
@@ -283,7 +285,7 @@ def _judged(
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]],
     built_by: Path | None,
 ) -> ScannedUse:
-    """The use with what comes of it; `known` are the outcomes of uses alike."""
+    """The use with its outcomes; `known` caches outcomes of equal uses."""
     image, reference = found.image, match.reference
     daemon = way.options.daemon
     builders = {one: image.builder or builder_of(one, daemon, asks_buildkit=image.asks_buildkit) for one in Strategy}
@@ -361,7 +363,7 @@ def _has_no_platform(found: FoundImage) -> bool:
 def _additions(
     pairs: Iterable[tuple[FoundImage, Match]], machine: str, defaults: Platforms
 ) -> dict[Reference, NewImage]:
-    """What would have to be mirrored besides, by tag and in order of name; an index that is pinned is kept whole."""
+    """The images that the manifest lacks, by tag and in order of name; a pinned index is kept whole."""
     wanted: dict[Reference, set[str]] = {}
     pinned: dict[Reference, Reference] = {}
     for found, match in pairs:
@@ -383,6 +385,6 @@ def _additions(
 
 
 def _shown(path: Path, home: Path) -> str:
-    """The path as a person at `home` writes it, with `/` on every system."""
+    """The path relative to `home`, with `/` on every system."""
     absolute = path if path.is_absolute() else home / path
     return (absolute.relative_to(home) if absolute.is_relative_to(home) else path).as_posix()

@@ -1,10 +1,10 @@
 """The files of a scan: found, read, and followed from builds to Dockerfiles.
 
-A folder is walked without asking Git: what is ignored is not in a pipeline's checkout, and a gate has to say the same
-on both. Folders of other people's code are left out (`SKIPPED`), and linked folders are not walked.
+A folder is walked without Git. A pipeline's checkout lacks ignored files, and the result has to be the same there and
+on a laptop. Folders of third-party code are left out (`SKIPPED`), and linked folders are not walked.
 
-What a file of the tree names may lie anywhere on the machine, as may what a link leads to. Only what lies below the
-roots of the scan, with links followed, is looked at; of all else the name is told, and not even whether it is there.
+A file of the tree may name a path anywhere on the machine, and a link may lead there. Only files below the roots of the
+scan, with links resolved, are read. Of any other path the scan shows the name, not even whether it exists.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _USUAL = {
     "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
     "bake": ("docker-bake.hcl", "docker-bake.json"),
 }
-"""What is looked for where no file is named, and with `.override` in its name laid over it; the first that is there."""
+"""The files that a tool looks for if none is named: the first that exists, and its `.override` file."""
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _Find = Callable[[str], Path | None]
-"""The file that makes the local image of a name in full, where one is there."""
+"""From a canonical name to the file that makes the local image of that name."""
 _NOBODY = Follow(0, "", "")
-"""Of a file that no command leads to."""
+"""For a file that no command uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,8 @@ class FoundTrouble:
 class Findings:
     """What all files say together; `files` are those that were read, with their kind.
 
-    Of each image, the file that builds it, where whoever fetches it finds a local image of its name: one that the same
-    file or the same commands made before. `command_tags` are the names that commands give: a step
-    knows no others.
+    `images` maps each image to the file that builds a local image of its name before it is fetched, if the same file
+    or the same commands do. `command_tags` are the names that commands give to images; a step knows no others.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
@@ -75,7 +74,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class BuildCommands:
-    """What one build runs at `root`, the root of its source: `texts` of `file`, each with its line, or `buildspec`."""
+    """The commands of one build at the `root` of its source: `texts` in `file` with their lines, or `buildspec`."""
 
     file: Path
     root: Path
@@ -85,13 +84,13 @@ class BuildCommands:
 
 
 def roots_of(paths: Iterable[Path], more: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """Below which folders files may be read: the checkouts of `paths`, else their own folders, and `more` of them."""
+    """The folders below which files may be read: the checkouts of `paths`, else their own folders, and `more`."""
     folders = [source_root(path / "_", path) if path.is_dir() else source_root(path, path.parent) for path in paths]
     return tuple(dict.fromkeys(folder.resolve() for folder in (*folders, *more)))
 
 
 def is_below(path: Path, roots: Iterable[Path]) -> bool:
-    """Whether `path` is below one of `roots`, which are resolved, when its links are followed."""
+    """Whether `path`, with links resolved, is below one of `roots`, which are resolved already."""
     try:
         found = path.resolve()
     except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
@@ -108,10 +107,10 @@ def read_files(
     *,
     reached_only: bool = False,
 ) -> Findings:
-    """Everything below `paths`, and what `commands` build besides. Raises UsageError for what is not there.
+    """Read everything below `paths`, and what `commands` build. Raises UsageError for a path that does not exist.
 
-    `values` are build arguments in Dockerfiles, and variables in all other files. `roots` are folders of which files
-    may be read besides those of `paths`. `reached_only` leaves out stages that no build needs where there is one.
+    `values` are build arguments in Dockerfiles and variables in other files. Files below `roots` may be read too.
+    `reached_only` leaves out stages that no build needs, in Dockerfiles that some build reads.
     """
     paths = list(paths)
     missing = [path for path in (*paths, *roots) if not path.exists()]
@@ -135,7 +134,7 @@ def read_files(
 
 
 def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """The files that are known by their names, or seem to be; a link that leads nowhere is one of them, a pipe not."""
+    """The files whose names are known or look like it. Broken links are among them, pipes are not."""
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found = (Path(parent) / name for name in sorted(files))
@@ -145,7 +144,7 @@ def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _LeftOut:
-    """An image of a stage that one build does without; `is_behind` its target, where no builder looks."""
+    """An image of a stage that one build does not need; `is_behind`: the stage comes after the target."""
 
     file: Path
     image: NamedImage
@@ -170,7 +169,7 @@ class _Scan:
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
-        """What a file of any other name is, when somebody names it."""
+        """The kind of a file that the user named and whose name says nothing."""
         if path.suffix in (".hcl", ".json"):
             return "bake"
         if path.suffix not in (".yml", ".yaml"):
@@ -178,7 +177,7 @@ class _Scan:
         return "buildspec" if "\nphases:" in f"\n{self._read(path) or ''}" else "compose"
 
     def add(self, path: Path, kind: str, root: Path, *, is_named: bool = False) -> None:
-        """Take in one file that is to be scanned; `root` is where a buildspec's commands begin."""
+        """Add a file to the scan; the commands of a buildspec run at `root`."""
         self.findings.files[path] = kind
         if is_named:
             self._named.add(path)
@@ -188,15 +187,15 @@ class _Scan:
             self._unasked[path] = kind, root
 
     def pass_by(self, path: Path) -> None:
-        """Note a file that only looks like one to be read."""
+        """Note a file that only looks like one that is read."""
         self._passed_by.append(path)
 
     def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
-        """Take in a file that is no Dockerfile, for the command `follow` that led here, with the images `there`."""
+        """Read a file other than a Dockerfile, for the command `follow` that uses it; `there` are local images."""
         asked = replace(follow, line=0, path="", kind="")
         seen = self._seen.setdefault(path, [])
         if any(asked == known and before.keys() <= there.keys() for known, before in seen):
-            return  # what is there for a use is what was there each time
+            return  # a local image counts only if it exists in every such use
         seen.append((asked, there))
         self.findings.files[path] = kind
         text = self._read(path)
@@ -218,7 +217,7 @@ class _Scan:
             self._note_commands(reading)
 
     def run(self, commands: BuildCommands) -> None:
-        """Take in what a build runs."""
+        """Read the commands of a build."""
         if commands.buildspec:
             project = replace(_NOBODY, values=commands.values)
             self._read_whole(commands.root / commands.buildspec, "buildspec", commands.root, project, {})
@@ -232,9 +231,9 @@ class _Scan:
         self.findings.command_tags.update(tag for tag in reading.tags if isinstance(tag, str))
 
     def _take_whole(self, path: Path, folder: Path, reading: Reading, asked: Follow, there: Mapping[str, Path]) -> None:
-        """Note what a file says that is read as `asked`, and go where it leads: its builds and further files.
+        """Note what a file says, and read its builds and the files that it uses.
 
-        `there` are the local images that somebody made before.
+        `asked` is the command that uses it; `there` are the local images that exist before.
         """
         made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
 
@@ -274,10 +273,10 @@ class _Scan:
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
     def finish(self, *, reached_only: bool) -> None:
-        """Read the files by themselves that commands need not have led to.
+        """Read the remaining files on their own.
 
-        A file that commands led to keeps the local images that they made. Dockerfiles come last, those that no build
-        led to: `docker build` without options, of whichever stage.
+        A file that commands use keeps the local images that they made. Last come the Dockerfiles that no build uses:
+        they are read as for `docker build` without options and with any target.
         """
         led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
@@ -286,7 +285,7 @@ class _Scan:
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
             there: Mapping[str, Path] = {}
-            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both
+            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both files
                 self._read_whole(below, kind, root, _NOBODY, {})
                 there = self._made[below]
             self._read_whole(path, kind, root, _NOBODY, dict(there))
@@ -311,7 +310,7 @@ class _Scan:
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
         if text is not None and not begins_as_dockerfile(text):
-            message = "it is no Dockerfile: its first instruction is neither `FROM` nor `ARG`"
+            message = "it is not a Dockerfile: its first instruction is neither `FROM` nor `ARG`"
             is_meant = path in self._named or has_usual_name(path)
             self._trouble(path, Trouble(1, message, is_fault=is_meant))
             if not is_meant:
@@ -321,7 +320,7 @@ class _Scan:
             self._take(path, read_dockerfile(text, circumstances), lambda _: None)
 
     def _follow(self, path: Path, folder: Path, follow: Follow, there: Mapping[str, Path]) -> dict[str, Path]:
-        """Take in the files that `follow` names; the names in full that they make."""
+        """Read the files that `follow` names, and return the images that they make."""
         env_files = [_joined(folder, one) for one in follow.env_files]
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path)
@@ -340,7 +339,7 @@ class _Scan:
         return made
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
-        """The files that a tool finds in a folder; the `.env` there may tell compose of others."""
+        """The files that a tool finds in a folder; `.env` may name others for compose."""
         named = self._environment([folder / ".env"]).get("COMPOSE_FILE") if kind == "compose" else None
         if named:
             return [_joined(folder, one) for one in named.split(":")]
@@ -392,7 +391,7 @@ class _Scan:
         )
 
     def _environment(self, files: Iterable[Path]) -> dict[str, str]:
-        """The variables that `docker compose` finds in `files`, those that are there."""
+        """The variables that `docker compose` finds in those of `files` that exist."""
         texts = [self._read(file) or "" for file in files if self._is_there(file) or self._leads_out(file)]
         lines = [line.strip() for text in texts for line in text.splitlines()]
         pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
@@ -425,14 +424,14 @@ class _Scan:
         return is_below(path.parent, self._roots) and not is_below(path, self._roots)
 
     def _read(self, path: Path) -> str | None:
-        """The text of a file; what cannot or must not be read is a fault of that file, not of the scan."""
+        """The text of a file. A file that cannot or must not be read is reported as a fault, and the scan goes on."""
         if not is_below(path, self._roots):
             self._trouble(path, Trouble(1, f"it {_OUTSIDE}", is_fault=True))
             return None
         try:
             content = read_regular(path, MAX_TEXT + 1)
             if len(content) > MAX_TEXT:
-                message = f"it has more than {MAX_TEXT:,} bytes, which nobody wrote by hand"
+                message = f"it has more than {MAX_TEXT:,} bytes"
             else:
                 return content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -446,7 +445,7 @@ class _Scan:
 
 
 def _glance(path: Path) -> str | None:
-    """The beginning of a text; None where it cannot be had."""
+    """The beginning of a text; None if it cannot be read."""
     try:
         return read_regular(path, MAX_TEXT).decode(errors="replace")
     except OSError:
@@ -454,12 +453,12 @@ def _glance(path: Path) -> str | None:
 
 
 def _place(file: Path, image: NamedImage) -> tuple[Path, int, str, str]:
-    """Where an image is named, whatever a build makes of it."""
+    """The place that names an image, the same for every build."""
     return file.resolve(), image.line, image.kind, image.written
 
 
 def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Reading:
-    """The images of a Dockerfile as `build` fetches them; `line` where the Dockerfile is part of another file."""
+    """The images of a Dockerfile as `build` fetches them; `line` is set if it is part of another file."""
 
     def fetched(image: NamedImage) -> NamedImage:
         return replace(
@@ -477,7 +476,7 @@ def _of_build(reading: Reading, build: Build, *, line: int | None = None) -> Rea
 
 
 def source_root(path: Path, root: Path) -> Path:
-    """Where CodeBuild runs the commands of a buildspec: the checkout that it is in, else what was to be scanned."""
+    """Where CodeBuild runs the commands of a buildspec: the checkout around it, else the scanned folder."""
     parents = (parent for parent in path.resolve().parents if (parent / ".git").exists())
     checkout = next(parents, None)
     if checkout is None:

@@ -1,8 +1,8 @@
-"""Which files a scan reads, by their names, and which only look as if they were meant.
+"""Which files a scan reads, by their names, and which only look like such a file.
 
-Dockerfiles and compose files are known as Renovate's managers `dockerfile` and `docker-compose` know them, in any case;
-bake files as `docker buildx bake` finds them, and with a word more. What has the word of a kind in its name and is not
-read is named by the scan, so that nobody takes it for read.
+Dockerfiles and compose files are recognised as by Renovate's managers `dockerfile` and `docker-compose`, in any case;
+bake files as by `docker buildx bake`, and with a word added. The scan reports files that look like one of these and
+are not read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LOOK_ALIKE = {
         re.compile(r"^(phases|batch)\s*:|\"phases\"\s*:", re.MULTILINE),
     ),
 }
-"""What a name has in it, and a line of the text: a reference page of `docker compose` is no compose file."""
+"""A pattern of the name and one of the text: a page about `docker compose` is not a compose file."""
 
 _USUAL = re.compile(r"(.*\.)?(docker|container)file", re.IGNORECASE)
 
@@ -53,16 +53,16 @@ _SYNTAX = re.compile(r"\s*#\s*syntax\s*=", re.IGNORECASE)
 
 
 def kind_of(path: Path) -> str | None:
-    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for any other file."""
+    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for other files."""
     if path.name.endswith(".dockerignore") or _IS_NONE.fullmatch(path.name):
         return None
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(path.name)), None)
 
 
 def look_alike(path: Path, text: str | None = None) -> str | None:
-    """What a file that is not read looks like, by its name and, where that is known, its text.
+    """What a file that is not read looks like, by its name and, if it is known, its text.
 
-    None for one that is read, and for one that nobody takes for any.
+    None for a file that is read, and for a file that looks like none of these.
     """
     if path.name.endswith(".dockerignore") or kind_of(path):
         return None
@@ -75,12 +75,12 @@ def look_alike(path: Path, text: str | None = None) -> str | None:
 
 
 def has_usual_name(path: Path) -> bool:
-    """Whether a file cannot be anything but a Dockerfile: `Dockerfile.py` may be the module of a program."""
+    """Whether the name can only be a Dockerfile's; `Dockerfile.py` may be a Python module."""
     return _USUAL.fullmatch(path.name) is not None
 
 
 def begins_as_dockerfile(text: str) -> bool:
-    """Whether the first instruction is one that a Dockerfile may begin with, or a frontend is asked for that knows."""
+    """Whether a Dockerfile can begin like this: with `FROM` or `ARG`, or with a `# syntax=` line."""
     lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
     if _SYNTAX.match(lines[0]):
         return True

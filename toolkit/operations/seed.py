@@ -14,7 +14,7 @@ from toolkit.plan.model import OnBudget, Plan
 from toolkit.plan.observed import Observed
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
-from toolkit.seed.requests import requests_for
+from toolkit.seed.seeder import requests_for
 
 
 def seed(

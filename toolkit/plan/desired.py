@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
+from toolkit.manifest.grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 
 if TYPE_CHECKING:
-    from toolkit.manifest.build_parts import (
+    from toolkit.manifest.build_model import (
         ArtifactsSpec,
         BatchSpec,
         CacheSpec,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         VpcSpec,
         WebhookSpec,
     )
-    from toolkit.manifest.repository_statement import RepositoryStatementSpec
+    from toolkit.manifest.model import RepositoryStatementSpec
     from toolkit.manifest.tag_selection import TagSelectionSpec
 
 

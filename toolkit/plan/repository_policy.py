@@ -16,7 +16,7 @@ from toolkit.plan.desired import DesiredRepository
 from toolkit.plan.rights import PULL_ACTIONS
 
 if TYPE_CHECKING:
-    from toolkit.manifest.repository_statement import RepositoryStatementSpec
+    from toolkit.manifest.model import RepositoryStatementSpec
 
 Statement = Mapping[str, Any]
 

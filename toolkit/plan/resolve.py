@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from toolkit.manifest.build_grammar import MIRROR
 from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.destinations import (
     BUILD_TOOLS,
@@ -25,9 +24,8 @@ from toolkit.manifest.destinations import (
     with_build_tools,
 )
 from toolkit.manifest.document import format_path
-from toolkit.manifest.grammar import canonical_host
+from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
-from toolkit.manifest.terraform_grammar import PROVIDER_VERSIONS
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference

@@ -1,7 +1,7 @@
-"""Images: what is there on both sides, and bringing to the destination what is not.
+"""Images: what is on both sides, and copying to the destination what it lacks.
 
-`observe` and `preview` look without costing a counted pull. `seeder` copies: `run` is its flow, `image_copy` the state
-of one image, `blob_schedule` who moves which blob, `claims` who puts which document, `lookups` what a registry can say
-of its own, `patience` what is tried again, `worker_pool` and `pace` the threads and their speed, `budgeted_run` what
-waits for pulls. `explain` says a registry's failures in our words.
+`observe` looks at both sides, with `companions` for signatures. `seeder` copies: `run` says how one image is copied and
+runs many at once. Below it are `image_copy`, the state of one image; `blob_schedule`, which image moves which blob;
+`retry_policy` and `rate_limit`; `tasks` and `worker_pool`, coroutines and the threads that serve them. `budgeted_run`
+keeps a run to its pull budgets. `explain` states a registry's failures in our words.
 """

@@ -1,12 +1,13 @@
-"""Who moves which blob: the one schedule for all images of a run. Pure; the run holds a lock around it.
+"""Which image moves which blob: one schedule for all images of a run. Pure; the run calls it under its lock.
 
-Of the images that need a blob at one registry the first moves it. The others wait, without holding a thread: those of
-the same repository then share it, those of other repositories link it from there. Who fails hands over to the next.
+Of the images that need a blob at one registry, the first moves it and the others wait. When it is there, images of the
+same repository share it, and images of other repositories link (mount) it from there. When a transfer fails, the next
+image that needs the blob takes over.
 
-What a registry links is found out by asking, one link at a time until the first answer. docker-registry links what it
-has; ECR, with blob mounting on, only what an image manifest refers to; without it, nothing. So a registry that declines
-is asked again from a repository whose image is complete, and after a second no never again. There an image waits only
-for images that came before it, so that no two wait for each other.
+Whether a registry links is found out by trying one link. docker-registry links every blob that it has. ECR, with blob
+mounting on, links only blobs that an image manifest refers to; with it off, none. So after a refusal the next link is
+tried from a repository whose image is complete, and after a second refusal none is tried again. An image waits only for
+the completion of images that came before it, so no two images wait for each other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from toolkit.oci.reference import Repository
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The image of this number needs `blob` in the repository `destination`; it could get it from `source`."""
+    """The image with this number needs `blob` in the repository `destination`, and would move it from `source`."""
 
     image: int
     blob: Descriptor
@@ -33,7 +34,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Put the blob there now: by a link from `mount_from` if that is said, else by moving it."""
+    """Place the blob now: link it from `mount_from`, or move it where that is None."""
 
     need: Need
     mount_from: Repository | None
@@ -41,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The blob is there, because of another image."""
+    """The blob is there: another image has placed it."""
 
     need: Need
 
@@ -50,7 +51,7 @@ Step = Place | Share
 
 
 class _Linking(Enum):
-    """What is known of a registry."""
+    """From where a registry links blobs, as far as is known."""
 
     UNKNOWN = "unknown"
     AT_ONCE = "at once"
@@ -60,9 +61,9 @@ class _Linking(Enum):
 
 @dataclass(slots=True)
 class _Ledger:
-    """One blob at one registry: the images that placed it, and that are about to, by their repositories.
+    """One blob at one registry: by repository, the images that placed it and those that are about to.
 
-    Both in order of arrival. None in place of an image: the blob was there before this run.
+    Both are in order of arrival. The image is None where the blob was there before this run.
     """
 
     holders: dict[Repository, int | None] = field(default_factory=dict)
@@ -74,9 +75,9 @@ _Key = tuple[str, Digest, int]
 
 
 class BlobSchedule:
-    """Every answer is a list of steps to take now; each `Place` is to be answered by `placed` or `failed`.
+    """Every method returns the steps to take now. Call `placed` or `failed` after each `Place`.
 
-    A `Place` with a `mount_from` is also to be answered by `linked`, before.
+    After the link of a `Place` with a `mount_from`, call `linked` first.
     """
 
     def __init__(self) -> None:
@@ -100,12 +101,12 @@ class BlobSchedule:
         return self._after(need)
 
     def failed(self, need: Need) -> list[Step]:
-        """It could not be put there for this image; another one may try."""
+        """The blob could not be placed for this image; another one may try."""
         self._ledgers[_key(need)].placing.pop(need.destination, None)
         return self._after(need)
 
     def linked(self, step: Place, *, is_linked: bool) -> list[Step]:
-        """What the registry said to a link; the blob of a declined one is now moved."""
+        """The registry has linked a blob, or has declined; a declined blob is now moved."""
         registry = step.need.destination.registry
         before = self._linking.get(registry, _Linking.UNKNOWN)
         after = before
@@ -119,14 +120,14 @@ class BlobSchedule:
         return [] if after is before else list(self._next_at(registry))
 
     def ended(self, image: int, *, is_complete: bool) -> list[Step]:
-        """An image is over; if it is complete, a manifest refers to every blob of it."""
+        """An image has ended. If it is complete, a manifest refers to all of its blobs."""
         self._ended.add(image)
         if is_complete:
             self._complete.add(image)
         return [step for key in self._keys_of.pop(image, ()) for step in self._next(key)]
 
     def lost(self, need: Need) -> list[Need]:
-        """The source of `need` lacks the blob: those who wait for it from there, and wait no longer."""
+        """The source of `need` lacks the blob. Returns the needs that wait for it from there, which wait no longer."""
         ledger = self._ledgers[_key(need)]
         gone = [other for other in ledger.waiting if other.source == need.source]
         ledger.waiting = [other for other in ledger.waiting if other.source != need.source]
@@ -134,7 +135,7 @@ class BlobSchedule:
 
     def _after(self, need: Need) -> list[Step]:
         registry = need.destination.registry
-        if self._probing.get(registry) == need:  # it ended without an answer to its link
+        if self._probing.get(registry) == need:  # it ended before its link was tried
             del self._probing[registry]
             return list(self._next_at(registry))
         return list(self._next(_key(need)))
@@ -188,5 +189,5 @@ class BlobSchedule:
 
 
 def _key(need: Need) -> _Key:
-    # The size belongs to it: a document that lies about it must not profit from one that does not.
+    # With the size: a document that states a wrong size must not profit from one that states the right one.
     return need.destination.registry, need.blob.digest, need.blob.size

@@ -1,8 +1,9 @@
-"""A run of the seeder that keeps to the pull budgets of its upstreams: `--on-budget wait` and `partial`.
+"""A run of the seeder within the pull budgets of its upstreams: `--on-budget wait` and `partial`.
 
-Images go in rounds: what there is room for at once, beside Terraform and whatever costs no pull; then, as often as a
-free HEAD shows room for more, the next ones. Between rounds `wait` sleeps, and `partial` is done. An image that meets
-the pull limit all the same, because somebody else shares the address, is put off in the same way.
+Images are copied in rounds. The first round has the images that the budgets allow and those that cost no pull; it runs
+beside Terraform. The next round starts when a free HEAD shows that pulls have come back: `wait` sleeps until then,
+`partial` ends. An image that meets the pull limit nevertheless, because others pull from the same address, is postponed
+as well.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from toolkit.report import LEFT, SeedOutcome, SeedStatus
 from toolkit.seed.explain import PULL_LIMIT_REACHED
 from toolkit.seed.run import SeedRun
 
-# Docker Hub's window slides, so that pulls come back one by one; a HEAD is free, and one a minute bothers nobody.
+# Docker Hub's window slides, so pulls come back one by one. A HEAD is free, and one per minute is polite.
 _POLL_SECONDS = 60.0
 
 ReadBudget = Callable[[Reference], PullBudget | SourceFault | None]
-"""By a free HEAD: what is left at an upstream; None when it does not count."""
+"""Asks an upstream by a free HEAD how many pulls are left; None when it does not count them."""
 
 
 class BudgetedRun:
-    """`run` for copies with these `costs`, which are `sums` at each upstream; `refuse` holds nothing back.
+    """Copies by `run`, which have these `costs`; `sums` adds them up by upstream. With `refuse` nothing is held back.
 
-    When nothing could be copied for a whole window, the rest is left for the next run.
+    When a whole window has passed without a copy, the rest is left for the next run.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class BudgetedRun:
         self._waits = on_budget is OnBudget.WAIT
 
     def submit(self, requests: Iterable[CopyRequest]) -> None:
-        """Start copying what there is room for, and hold the rest; returns at once."""
+        """Start copying what the budgets allow and hold the rest; returns at once."""
         for request in requests:
             self._requests[request.key] = request
             if request.key in self._put_off:
@@ -74,7 +75,7 @@ class BudgetedRun:
                 self._run.submit([request])
 
     def wait(self) -> list[SeedOutcome]:
-        """Every outcome, once all is copied that there will be room for, or the run was cancelled."""
+        """Every outcome, once all is copied that the budgets will allow, or the run was cancelled."""
         self._collect()
         is_progressing = True
         while self._held and not self._is_cancelled:
@@ -88,18 +89,18 @@ class BudgetedRun:
         return [self._outcomes[key] for key in self._requests if key in self._outcomes]
 
     def cancel(self) -> None:
-        """As for a seeder's run; nobody waits any longer."""
+        """Cancel the seeder's run, and wait for no more pulls."""
         self._is_cancelled = True
         self._run.cancel()
 
     def leave_the_rest(self) -> None:
-        """From now on copy what there is room for, but do not wait for more."""
+        """From now on copy what the budgets allow, and do not wait for more."""
         self._waits = False
 
     def _collect(self) -> bool:
-        """Wait for the round to end; whether anything came of it.
+        """Wait for the round to end; whether it made progress.
 
-        What met the pull limit is held again, at the price of what it has not read.
+        An image that met the pull limit is held again; the documents that it has read cost nothing the next time.
         """
         outcomes = self._run.wait()
         new, self._seen = outcomes[self._seen :], len(outcomes)
@@ -137,7 +138,7 @@ class BudgetedRun:
         return bool(chosen)
 
     def _wait_for_room(self) -> bool:
-        """Look every minute; False when a whole window has passed for nothing."""
+        """Look every minute; False when a whole window has passed without room."""
         longest = max((budget.window_seconds for budget in self._budgets.values()), default=0) + _POLL_SECONDS
         started = self._idle_since = self._clock() if self._idle_since is None else self._idle_since
         with self._waiting(started):
@@ -205,7 +206,7 @@ def _reduced(cost: Cost, reads: int) -> Cost:
 
 
 def postponing(emit: Emit) -> Emit:
-    """`emit` for such a run: an image that meets the pull limit has not failed."""
+    """`emit` for a run that postpones: an image that meets the pull limit has not failed."""
 
     def tell(event: Event) -> None:
         if isinstance(event, ImageFailed) and event.code == PULL_LIMIT_REACHED:

@@ -1,7 +1,7 @@
-"""Finds what upstream keeps beside an image: cosign's tags by HEAD, the referrers by the registry's list of them.
+"""Finds what upstream keeps beside an image: cosign's tags by HEAD, referrers by the registry's list of them.
 
-None of this is a counted pull. What is looked for depends on the children of an index, though, and an index that no run
-has read yet is read here: one counted pull, which the copy then saves.
+These requests are no counted pulls. But the search needs the children of an index, so an index that no run has read yet
+is read here: one counted pull, which the copy then saves.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NOT_IMPLEMENTED = 501
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A tag that belongs to the digest `subject`, or why it cannot be known whether there is one."""
+    """A tag that belongs to the digest `subject`, or the reason why it is unknown whether there is one."""
 
     subject: Digest
     tag: str
@@ -47,14 +47,14 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What belongs to one image. `recount` is a HEAD of the image made after its index was read, for what is left."""
+    """What belongs to one image. `recount` is a HEAD made after its index was read, which tells the pulls left."""
 
     companions: tuple[Companion, ...] = ()
     recount: ManifestHead | None = None
 
 
 class CompanionSearch:
-    """Looks upstream. An index of referrers that it composes goes into `cache`: the registry has no such document."""
+    """Looks upstream. It stores an index of referrers that it composes in `cache`, for the registry has none."""
 
     def __init__(self, upstream: Upstream, cache: DocumentCache) -> None:
         self._upstream = upstream
@@ -69,8 +69,8 @@ class CompanionSearch:
     ) -> Found:
         """The companions of the image `descriptor` at the tag `source`; `stored` is what the destination tag holds now.
 
-        What fails is a companion with a fault, the last one: a copy that should keep signatures must not lose them
-        silently, and a registry that does not answer is not asked again and again.
+        A request that fails ends the search, and the last companion has its fault: a copy that should keep signatures
+        must not lose them silently, and a registry that does not respond is not asked again.
         """
         was_read = False
 
@@ -105,9 +105,9 @@ class CompanionSearch:
                 yield Companion(subject, tag, head)
 
     def _referrers(self, repository: Repository, subject: Digest) -> ManifestHead | None:
-        """The index of the referrers: composed where the registry lists them, otherwise what its publisher keeps.
+        """The index of the referrers: composed from the registry's list, or else the one that the publisher keeps.
 
-        The list decides where there is one: publishers keep no index then, and one from before would be out of date.
+        Where the registry lists them, its list decides: publishers then keep no index, and an older one is out of date.
         """
         referrers = self._upstream.list_referrers(repository, subject)
         if referrers is None:
@@ -120,7 +120,7 @@ class CompanionSearch:
 
 
 def fault_of(error: OciError) -> SourceFault:
-    """Why upstream cannot be asked, or cannot give what was asked for: see `SourceFault` for the kinds."""
+    """The reason why upstream does not give what was asked for: see `SourceFault` for the kinds."""
     match error:
         case Unauthorized() | Denied() | CredentialUnusable():
             kind = "denied"

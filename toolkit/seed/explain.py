@@ -1,6 +1,6 @@
 """A registry's failures in our words: one table, a test per row.
 
-The side decides as much as the cause: a `404` at the source is the manifest's matter, at the destination Terraform's.
+The side decides as much as the cause: the manifest causes a `404` at the source, Terraform one at the destination.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from toolkit.oci.copy import CopyError
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`side` None is either side. `code` gets the side before it; without a `hint` the cause's own is kept."""
+    """`side` None means both sides. The error's code is the side and `code`; its hint is `hint`, or the cause's."""
 
     side: str | None
     cause: type[oci.OciError]
@@ -24,7 +24,7 @@ class Row:
 
 
 PULL_LIMIT_REACHED = "source.pull_limit_reached"
-"""The code of an image that its upstream gives no counted pull for."""
+"""The code of an image whose upstream grants no more counted pulls."""
 
 # First match wins, so a class comes before the one that it derives from.
 ROWS = (

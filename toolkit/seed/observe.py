@@ -1,7 +1,7 @@
-"""What is there, on both sides at once: HEAD at the sources, ECR's own listing at the destination.
+"""Observes both sides at once: HEAD requests at the sources, ECR's own API at the destination.
 
-No counted pull, but for an index that was never read and whose signatures are wanted: see `toolkit.seed.companions`.
-Its threads are the seeder's kind, a `WorkerPool`; they only ever read.
+This only reads, and costs no counted pull except for an index that was never read and whose signatures are wanted: see
+`toolkit.seed.companions`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
+from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import NotFound, OciError
 from toolkit.oci.filtered_index import Document, read_provenance
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import TreeReader, read_tree
@@ -36,7 +38,6 @@ from toolkit.plan.observed import (
     is_lacking,
 )
 from toolkit.seed.companions import Companion, CompanionSearch, Found, fault_of
-from toolkit.seed.preview import preview
 from toolkit.seed.worker_pool import asking
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     from toolkit.plan.desired import DesiredImage
     from toolkit.plan.model import Seed
 
-# A registry that has answered none of so many requests, each sent again several times, is not asked for the rest.
+# A registry that has responded to none of so many requests, each of them retried, is not asked for the rest.
 _MOST_SILENCES = 8
-# HEADs wait on the network, not on the processor; Docker Hub answers this many side by side without its abuse limit.
+# HEADs wait for the network, not for the processor. Docker Hub accepts this many at a time; its abuse limit is higher.
 _THREADS = 32
 
 
@@ -63,7 +64,7 @@ class StoredImage(Protocol):
 
 
 class PushedTag(Protocol):
-    """A tag in ECR and since when."""
+    """A tag in ECR and the time of its push."""
 
     @property
     def digest(self) -> Digest:
@@ -71,11 +72,11 @@ class PushedTag(Protocol):
 
     @property
     def pushed_at(self) -> str:
-        """When ECR was given that image (ISO 8601, UTC)."""
+        """When that image was pushed to ECR (ISO 8601, UTC)."""
 
 
 class Ecr(Protocol):
-    """What is asked of the destination, by ECR's own API."""
+    """The destination, by ECR's own API."""
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
         """Tag -> image; None without the repository."""
@@ -84,10 +85,10 @@ class Ecr(Protocol):
         """Every tag of a repository."""
 
     def has_image(self, repository: str, digest: Digest) -> bool:
-        """Whether a repository has an image of that digest, with or without a tag."""
+        """Whether a repository has an image with that digest, tagged or not."""
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
-        """The OCI indexes of a repository that have no tag, the last pushed first."""
+        """The untagged OCI indexes of a repository, the last pushed first."""
 
 
 Head = ManifestHead | SourceFault
@@ -97,9 +98,9 @@ _Tags = Mapping[str, PushedTag]
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """What a repository has: its tags, and the documents of those `read`, because their digests do not tell enough.
+    """What a repository has: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
 
-    `measured` are the sources, by image key, that had to be known for that.
+    `measured` has the sources, by image key, that had to be known to decide which tags to read.
     """
 
     tags: _Tags = field(default_factory=dict)
@@ -118,27 +119,27 @@ class _Seen:
 
 
 class _Silences:
-    """Which registries give no answer to anything, so that one that is down is not waited for image by image."""
+    """Which registries respond to nothing, so that one that is down is not waited for image by image."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._answered: set[str] = set()
+        self._responding: set[str] = set()
         self._silent: Counter[str] = Counter()
 
     def fault(self, registry: str) -> SourceFault | None:
-        """Why `registry` is not asked any more, if it is not."""
+        """Why `registry` is not asked any more; None if it still is."""
         with self._lock:
-            if registry in self._answered or self._silent[registry] < _MOST_SILENCES:
+            if registry in self._responding or self._silent[registry] < _MOST_SILENCES:
                 return None
-        return SourceFault("unreachable", f"`{registry}` answers nothing", "run again later")
+        return SourceFault("unreachable", f"`{registry}` does not respond", "run again later")
 
     def note(self, registry: str, head: Head) -> None:
-        """Learn from what came of a request."""
+        """Learn from the result of a request."""
         with self._lock:
             if isinstance(head, SourceFault) and head.kind == "unreachable":
                 self._silent[registry] += 1
             else:
-                self._answered.add(registry)
+                self._responding.add(registry)
 
 
 class Observation:
@@ -148,14 +149,14 @@ class Observation:
         self._finish = finish
 
     def result(self) -> Observed:
-        """Wait for both sides. Raises AccessDenied or Refused when ECR says no; sources fail one by one."""
+        """Wait for both sides. Raises AccessDenied or Refused if ECR refuses; a source that fails is a SourceFault."""
         return self._finish()
 
 
 class Observer:
-    """Looks at sources and destinations. `ecr` is None where only sources are asked about.
+    """Looks at sources and destinations. `ecr` is None where only sources matter.
 
-    `find` tells which other repository has what a digest names.
+    `find` tells which other repository has the same content.
     """
 
     def __init__(
@@ -180,7 +181,7 @@ class Observer:
     def start(self, images: Sequence[DesiredImage], repositories: frozenset[str]) -> Iterator[Observation]:
         """Look at all `images` in the background; `repositories` are the ones that exist.
 
-        A source that cannot be had, of an image that ECR lacks, is told at once as a notice. Leaving the block early
+        An image that ECR lacks and whose source cannot be read is told at once as a notice. Leaving the block early
         drops the requests that have not begun.
         """
         shelved: dict[str, list[DesiredImage]] = defaultdict(list)
@@ -226,18 +227,18 @@ class Observer:
 
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
-        """Ask what each source points to now, once each; leaving early drops the requests that have not begun."""
+        """Ask once for each source what it points to now. Leaving early drops the requests that have not begun."""
         with asking(_THREADS) as pool:
             yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
 
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
-        """What is known of an image without asking for it."""
+        """What is known of an image without reading it."""
         if isinstance(head, SourceFault):
             return head
         return preview(head.descriptor, subset, self._cache)
 
     def companions(self, sources: Iterable[Reference], subset: Subset) -> Mapping[Reference, tuple[Companion, ...]]:
-        """What upstream keeps beside each of the pinned `sources`, which are copied with that selection."""
+        """What upstream keeps beside each of the pinned `sources`, of which `subset` is copied."""
 
         def find(source: Reference) -> tuple[Companion, ...]:
             head = self._head(source)
@@ -247,33 +248,32 @@ class Observer:
 
         with asking(_THREADS) as pool:
             asked = {source: pool.ask(partial(find, source)) for source in sources}
-            return {source: answer.result() for source, answer in asked.items()}
+            return {source: found.result() for source, found in asked.items()}
 
     def list_tags(self, repositories: Iterable[Repository]) -> Mapping[Repository, tuple[str, ...] | SourceFault]:
-        """The tags that each upstream has now; asked once for each."""
-        unique = list(dict.fromkeys(repositories))
+        """The tags that each upstream repository has now, listed once each."""
         with asking(_THREADS) as pool:
-            answers = [pool.ask(partial(self._tags, repository)) for repository in unique]
-            return {repository: answer.result() for repository, answer in zip(unique, answers, strict=True)}
+            asked = {name: pool.ask(partial(self._tags, name)) for name in dict.fromkeys(repositories)}
+            return {repository: tags.result() for repository, tags in asked.items()}
 
     def alternatives(self, seeds: Sequence[Seed]) -> Mapping[str, Repository]:
-        """By key: another repository that has the content of a seed, where there is one. No counted pull."""
+        """By key: another repository with the content of a seed, where one is known. Costs no counted pull."""
         if self._find is None:
             return {}
         with asking(_THREADS) as pool:
             asked = {seed.key: pool.ask(partial(self._find, seed.source)) for seed in seeds}
-            found = {key: answer.result() for key, answer in asked.items()}
+            found = {key: repository.result() for key, repository in asked.items()}
         return {key: repository for key, repository in found.items() if repository is not None}
 
     def budget(self, source: Reference) -> PullBudget | SourceFault | None:
-        """What is left of counted pulls at the upstream of `source`; None where they are not counted."""
+        """The counted pulls that are left at the upstream of `source`; None where they are not counted."""
         head = self._head(source)
         return head if isinstance(head, SourceFault) else next(iter(read_budgets([(source, head)])), None)
 
     def read(self, seeds: Sequence[Seed]) -> None:
-        """Read the documents of `seeds` into the cache: counted pulls, which the copies save later.
+        """Read the documents of `seeds` into the cache: counted pulls, which the copies then save.
 
-        What cannot be read is told and left to the copy.
+        What cannot be read is told as a notice, and the copy tries again.
         """
         self._emit(StepStarted("read sizes", total=len(seeds)))
         started = self._clock()
@@ -324,7 +324,7 @@ class Observer:
         return head
 
     def _shelf(self, images: Sequence[DesiredImage], heads: _Heads, listed: Future[_Tags]) -> _Shelf:
-        """One repository. Documents are read in one call, and of what is right as it is listed none is."""
+        """One repository. Its documents are read in one call, except those of tags whose digest is right already."""
         tags = listed.result()
         measured: dict[str, SourceImage | SourceFault] = {}
         unclear: list[str] = []
@@ -349,7 +349,7 @@ class Observer:
         shelf = shelf_to_come.result() if shelf_to_come else _Shelf()
         tag, document = shelf.tags.get(image.tag), shelf.documents.get(image.tag)
         destination = None
-        if tag is not None and not (image.tag in shelf.read and document is None):  # it may be gone since the list
+        if tag is not None and not (image.tag in shelf.read and document is None):  # it may be gone since
             destination = _destination(tag, document)
         head = heads[image.source].result()
         found = Found()
@@ -380,12 +380,12 @@ class Observer:
         return _Seen(source, destination, found)
 
     def _tell(self, image: DesiredImage, fault: SourceFault, told: dict[SourceFault, str]) -> None:
-        """Say at once what the plan will be refused for; of several images with the same fault for the first."""
+        """Say at once why the plan will be refused; of several images with the same fault for the first only."""
         if told.setdefault(fault, image.key) == image.key:
             self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
 
     def _origin(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> Origin:
-        """Where an image comes from that is not what is wanted, as far as a HEAD and ECR's memory can tell."""
+        """Where an image comes from that is not the wanted one, as far as a HEAD and ECR's history can tell."""
         try:
             asked = there.derived_from or there.digest
             is_upstream = self._upstream.head_manifest(image.source.name.with_digest(asked)) is not None
@@ -397,9 +397,9 @@ class Observer:
         return Origin.DISPLACING if self._was_there(image, source, there, shelf) else Origin.LACKING
 
     def _was_there(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> bool:
-        """Whether ECR had what is wanted of `source` before it was given `there`.
+        """Whether ECR had the wanted part of `source` before `there` was pushed.
 
-        It is there without a tag, or under another tag and pushed no later; later it may have come for that tag.
+        It had if the image is there untagged, or under another tag that was pushed no later than `there`.
         """
         if self._ecr is None:
             return False
@@ -447,8 +447,36 @@ class Observer:
         return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
 
 
+def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceImage | SourceFault:
+    """An upstream image as its HEAD and the documents in `cache` show it; a fault if it cannot be copied as wanted."""
+    reader = TreeReader(head.digest, subset)
+    found = 0
+    pending = [head.digest]
+    try:
+        while pending:
+            digest = pending.pop()
+            document = cache.get(digest)
+            if document is not None:
+                found += 1
+                pending.extend(reader.add(digest, document))
+    except OciError as error:
+        return SourceFault("unusable", error.message, error.hint)
+    if head.digest in reader.missing:
+        is_verbatim = head.media_type not in INDEX_TYPES or subset.is_whole
+        return SourceImage(head.digest, head.media_type, wanted_digest=head.digest if is_verbatim else None)
+    return SourceImage(
+        head.digest,
+        head.media_type,
+        wanted_digest=reader.digest,
+        size=reader.tree().size if reader.is_complete else None,
+        # An index inside an index would add to this; registries hold next to none.
+        documents=found + len(reader.missing),
+        cached_documents=found,
+    )
+
+
 def _by_tag(image: DesiredImage) -> Reference:
-    """The tag alone, also of a pinned image: asked so that a pin that has fallen behind is seen."""
+    """The tag without the digest: it shows whether the tag of a pinned image has moved."""
     return replace(image.source, digest=None)
 
 
@@ -456,13 +484,13 @@ def _destination(tag: PushedTag, document: StoredImage | None) -> DestinationIma
     if document is None:
         return DestinationImage(tag.digest, pushed_at=tag.pushed_at)
     derived_from, selection = read_provenance(document.raw) or (None, None)
-    # The two answers are of two moments: a tag that was moved in between has no time that is known.
+    # The tag and the document were read at two moments: if the tag moved in between, its time is unknown.
     pushed_at = tag.pushed_at if tag.digest == document.digest else None
     return DestinationImage(document.digest, derived_from, selection, pushed_at)
 
 
 def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:
-    """A companion as a tag to be filled: as it is upstream, beside its image."""
+    """A companion as a tag to be filled beside its image, whole as it is upstream."""
     return replace(
         image,
         source=image.source.name.with_tag(companion.tag),
@@ -474,7 +502,7 @@ def _companion_image(image: DesiredImage, companion: Companion) -> DesiredImage:
 
 
 def read_budgets(heads: Iterable[tuple[Reference, Head]]) -> tuple[PullBudget, ...]:
-    """An upstream's lowest word on what is left; one that sends none does not count this pull."""
+    """By upstream, the lowest number of pulls left that it named. One that names none does not count these pulls."""
     lowest: dict[str, PullBudget] = {}
     for reference, head in heads:
         if isinstance(head, SourceFault) or head.pull_limit is None:

@@ -126,7 +126,7 @@ class SeedRun:
     # -- one image
 
     async def _run(self, image: ImageCopy) -> None:
-        """Copy an image and say how it ended. A run that was stopped leaves it as it is."""
+        """Copy an image and say how it ended, unless the run was stopped."""
         event: Event
         try:
             event = image.finish(await self._copy(image), self._clock())
@@ -174,7 +174,7 @@ class SeedRun:
         return tree
 
     async def _place_blob(self, image: ImageCopy, blob: Descriptor) -> None:
-        """Have one blob at the destination: another image has placed it, or it is linked or moved for this one."""
+        """Have one blob at the destination: through another image, by a link, or by a transfer."""
         need = Need(image.number, blob, image.source, image.destination)
         step = await self._turn(image, need)
         fate = BlobFate.PRESENT
@@ -184,7 +184,7 @@ class SeedRun:
             except (CopyError, Abandoned) as error:
                 self._hand_over(need, error)
                 raise
-            self._retries.found(need.destination)
+            self._retries.found(image.destination)
             self._take(self._schedule.placed(need, was_there=fate is BlobFate.PRESENT))
         if not image.is_over:
             image.has_blob(blob, fate)
@@ -214,7 +214,7 @@ class SeedRun:
         request, place = image.request, (image.destination, digest)
         while place in self._in_flight:
             await self._in_flight[place]
-        if place in self._were_put or image.is_over:
+        if place in self._were_put:
             return
         self._in_flight[place] = done = Promise[None]()
         try:
@@ -230,18 +230,18 @@ class SeedRun:
     # -- blobs of several images
 
     def _turn(self, image: ImageCopy, need: Need) -> Promise[Step]:
-        """What to do for a blob, as soon as the schedule knows."""
+        """The step to take for a blob, once the schedule knows it."""
         turn = image.turns[need.blob.digest] = Promise()
         self._take(self._schedule.add(need))
         return turn
 
     def _take(self, steps: Iterable[Step]) -> None:
-        """Let those images go on that wait for `steps`."""
+        """Continue the images that wait for `steps`."""
         for step in steps:
             self._images[step.need.image].turns.pop(step.need.blob.digest).settle(step)
 
     def _hand_over(self, need: Need, error: CopyError | Abandoned) -> None:
-        """Leave a blob to the next image that needs it. What the source lacks, no image gets from there."""
+        """Leave a blob to the next image that needs it. If the source lacks it, fail all that want it from there."""
         if isinstance(error, CopyError) and error.side == "source" and not error.is_temporary:
             for other in self._schedule.lost(need):
                 image = self._images[other.image]
@@ -273,7 +273,7 @@ class SeedRun:
         *,
         is_transfer: bool = False,
     ) -> T:
-        """Do `attempt` as often as the retry policy says."""
+        """`attempt` until it succeeds or the retry policy gives it up."""
         attempts = self._retries.begin(image.destination, is_transfer=is_transfer)
         while True:
             try:
@@ -287,7 +287,6 @@ class SeedRun:
 
     def _attempt(self, image: ImageCopy, call: Callable[[], T], *, transfer_size: int | None = None) -> Promise[T]:
         """Have a thread make the request, unless its image is over by then."""
-
         return self._tasks.call(partial(self._perform, image, call), transfer_size=transfer_size)
 
     def _perform(self, image: ImageCopy, call: Callable[[], T]) -> T:

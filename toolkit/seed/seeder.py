@@ -1,16 +1,17 @@
-"""Seeding: many images at once, each unique blob once."""
+"""The seeder: copies many images at once, and each unique blob once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from toolkit.events import Emit
 from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.plan.model import SeedAction
+from toolkit.oci.reference import Reference
+from toolkit.plan.model import Seed, SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
 from toolkit.seed.rate_limit import BandwidthLimit, RateLimit
@@ -20,10 +21,10 @@ from toolkit.seed.worker_pool import WorkerPool
 
 
 class Seeder:
-    """Copies images from `source` to `target`, up to `jobs` requests and transfers at a time.
+    """Copies images from `source` to `target`, with up to `jobs` requests and transfers at a time.
 
-    `puts_per_second` is a registry's quota for documents, where it has one; `bytes_per_second` keeps the blobs of all
-    threads together to a share of the line; `cache` saves reads across runs.
+    `puts_per_second` is a registry's quota for documents, if it has one. `bytes_per_second` limits the blobs of all
+    threads together. `cache` saves reads across runs.
     """
 
     def __init__(
@@ -50,16 +51,16 @@ class Seeder:
         self._clock = clock
 
     def seed(self, requests: Iterable[CopyRequest]) -> list[SeedOutcome]:
-        """Copy all of them; the outcomes are in their order."""
+        """Copy all `requests`; the outcomes are in their order."""
         with self.open() as run:
             run.submit(requests)
             return run.wait()
 
     def look(self, requests: Sequence[CopyRequest]) -> list[CopyPreview]:
-        """What copying them would do, found out at the destinations alone; the previews are in their order."""
+        """What copying `requests` would do, in their order. Only the destinations are asked."""
         pool = WorkerPool(self._jobs)
         try:
-            return [answer.result() for answer in [pool.ask(partial(self._look, request)) for request in requests]]
+            return [found.result() for found in [pool.ask(partial(self._look, request)) for request in requests]]
         finally:
             pool.stop()
 
@@ -74,7 +75,7 @@ class Seeder:
         return replace(preview, action=action, current_digest=str(found) if found else None)
 
     def open(self, emit: Emit | None = None) -> SeedRun:
-        """A run that takes requests as they come, and tells `emit` of them; a context manager."""
+        """A run that takes requests as they come and emits its events to `emit`; a context manager."""
         return SeedRun(
             self._engine,
             emit or self._emit,
@@ -84,3 +85,24 @@ class Seeder:
             retry_policy=self._retry_policy,
             clock=self._clock,
         )
+
+
+def requests_for(
+    seeds: Iterable[Seed], registry_host: str, *, new_repositories: Collection[str] = frozenset()
+) -> list[CopyRequest]:
+    """The copies of the pending `seeds`, in their order.
+
+    `new_repositories` were created for this run. Nothing is looked for in them, which saves a request per blob.
+    """
+    return [
+        CopyRequest(
+            key=seed.key,
+            source=seed.source,
+            destination=Reference(registry_host, seed.repository, tag=seed.tag),
+            subset=seed.subset,
+            destination_is_new=seed.repository in new_repositories,
+            subject=seed.subject,
+        )
+        for seed in seeds
+        if seed.is_pending
+    ]

@@ -1,6 +1,7 @@
-"""The threads that look things up and that copy, and the only ones that there are.
+"""The only threads of the product: they look things up, and they copy.
 
-Small requests never wait behind big transfers, what waits for a time holds no thread, and none keeps the process alive.
+Small requests never wait behind big transfers, a task that waits for its time holds no thread, and no thread keeps the
+process alive.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from typing import TypeVar
 Task = Callable[[], None]
 T = TypeVar("T")
 
-# From here on a transfer takes long enough to stand in others' way.
+# A transfer of so many bytes takes long enough to delay others.
 _BIG = 2**20
-# So many fill any line: 4 to 32 took the same time between two registries on loopback, and each takes memory. Fewer
-# are felt far away, where each waits for two round trips before its bytes flow.
+# So many big transfers fill any line: 4 to 32 took the same time between two registries on loopback, and each needs
+# memory. Fewer are too slow far away, where each waits for two round trips before its bytes flow.
 _ENOUGH_BIG = 16
 
 
 class WorkerPool:
-    """Up to `threads` daemon threads, each started when there is more to do than threads are free.
+    """Up to `threads` daemon threads; one is started when more tasks are queued than threads are free.
 
-    Requests run in order of arrival, before transfers. Transfers run largest first, big ones on all threads but one
-    and no more than `_ENOUGH_BIG`, or a quarter of the threads where that is more. A submitted task that raises is a
-    bug, and `on_fault` is told; a question's fault goes to who asked.
+    Requests run in order of arrival, before transfers. Transfers run largest first; big ones leave one thread free, and
+    at most `_ENOUGH_BIG` run at a time, or a quarter of the threads if that is more. A submitted task that raises is a
+    bug, which `on_fault` is told; what a question raises is raised by its result.
     """
 
     def __init__(
@@ -60,9 +61,9 @@ class WorkerPool:
         self._running_big = 0
 
     def submit(self, task: Task, *, transfer_size: int | None = None, delay: float = 0.0) -> None:
-        """Run `task` when its turn comes, after `delay` seconds at the earliest. Dropped once the pool has stopped.
+        """Run `task` when its turn comes, at the earliest after `delay` seconds. A pool that has stopped drops it.
 
-        `transfer_size` makes it a transfer of so many bytes.
+        With a `transfer_size` it is a transfer of so many bytes, else a request.
         """
         with self._lock:
             if delay > 0:
@@ -76,18 +77,18 @@ class WorkerPool:
             self._queued.notify()
 
     def ask(self, question: Callable[[], T]) -> Future[T]:
-        """Ask `question` as a request; what it answers or raises. A pool that was stopped may never answer."""
-        answer: Future[T] = Future()
+        """Call `question` as a request; what it returns or raises. In a pool that was stopped it may never end."""
+        result: Future[T] = Future()
 
         def task() -> None:
-            with _HandedOver(answer.set_exception):
-                answer.set_result(question())
+            with _HandedOver(result.set_exception):
+                result.set_result(question())
 
         self.submit(task)
-        return answer
+        return result
 
     def stop(self, *, grace: float = 0.0) -> bool:
-        """Drop what has not begun and give what is running `grace` seconds to end; whether it did."""
+        """Drop queued tasks and give running ones `grace` seconds to end; whether they did."""
         with self._lock:
             self._is_stopped = True
             self._queued.notify_all()
@@ -98,7 +99,7 @@ class WorkerPool:
         if waiting > self._free and self._started < self._threads and not self._is_stopped:
             try:
                 threading.Thread(target=self._work, name=f"seed-{self._started + 1}", daemon=True).start()
-            except RuntimeError:  # a limit of the system: those that there are do the work
+            except RuntimeError:  # a limit of the system: the threads that exist do the work
                 if not self._started:
                     raise
                 self._threads = self._started
@@ -125,7 +126,7 @@ class WorkerPool:
                     self._running_big += found[1]
                     if self._later:
                         self._grow()
-                        self._queued.notify()  # another thread minds their time
+                        self._queued.notify()  # another thread watches their time
                     return found
                 self._free += 1
                 self._queued.wait(wait)
@@ -133,7 +134,7 @@ class WorkerPool:
             return None
 
     def _wake_due(self) -> float | None:
-        """Queue what was waiting for its time; how long until the next one's."""
+        """Queue the delayed tasks whose time has come; the seconds until the next one's."""
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             _, _, task, transfer_size = heapq.heappop(self._later)
@@ -152,10 +153,7 @@ class WorkerPool:
 
 @contextmanager
 def asking(threads: int) -> Iterator[WorkerPool]:
-    """A pool for questions alone.
-
-    Leaving the block waits for nothing: what gives no answer must not hold up an error or an interrupt.
-    """
+    """A pool for questions only. Leaving the block waits for none, so that an error or an interrupt is not held up."""
     pool = WorkerPool(threads)
     try:
         yield pool
@@ -164,7 +162,7 @@ def asking(threads: int) -> Iterator[WorkerPool]:
 
 
 class _HandedOver:
-    """Whatever is raised inside goes to who waits for it; this thread is not the place."""
+    """Whatever is raised inside is told to the one who waits for it, instead of ending this thread."""
 
     def __init__(self, tell: Callable[[BaseException], None] | None) -> None:
         self._tell = tell

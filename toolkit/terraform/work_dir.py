@@ -20,7 +20,7 @@ from pathlib import Path
 import toolkit
 from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
-from toolkit.manifest.terraform_grammar import is_override
+from toolkit.manifest.grammar import is_override
 from toolkit.oci.local_files import make_own_folder, open_own, refuse_links
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule

@@ -36,7 +36,7 @@ def test_an_answer_is_taken(keys: bytes, code: int) -> None:
 def test_no_answer_is_an_interrupt_and_no_bug(keys: bytes, number: int) -> None:
     code, output = on_a_terminal(sys.executable, "-c", ASKING, until="[y/N]", keys=keys, number=number)
     assert code == 130
-    assert "\nerror: the run was interrupted\n" in output
+    assert "\nerror: the run was interrupted [interrupted]\n" in output
     assert "Traceback" not in output
 
 

@@ -154,7 +154,7 @@ def test_a_link_stays_a_link(folder: Path) -> None:
         (["web", "--into", "buildspec.yml", "--fragment"], 64, "keep one"),
         (["web", "--into", "absent.yml"], 64, "there is no file `absent.yml`"),
         (["web", "--into", "."], 64, "`.` cannot be read"),
-        (["web", "--into", "images.yaml"], 7, "images.yaml:1: is no buildspec: it has no `phases`"),
+        (["web", "--into", "images.yaml"], 7, "images.yaml:1: is not a buildspec: it has no `phases`"),
         ([], 64, "Missing argument 'BUILD'"),
     ],
 )

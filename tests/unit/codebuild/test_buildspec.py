@@ -16,7 +16,7 @@ from tests.support.golden import assert_golden
 from toolkit.codebuild.buildspec import LONGEST_BUILDSPEC, render_buildspec
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused
-from toolkit.manifest.build_parts import ArtifactsSpec, CacheSpec
+from toolkit.manifest.build_model import ArtifactsSpec, CacheSpec
 from toolkit.plan.desired import BuildImage, BuildSettings
 
 # What a shell can hold: anything but NUL; surrogates are no text.

@@ -160,7 +160,7 @@ def test_a_target_that_is_not_there_is_a_fault() -> None:
         ("", 1, "the file has no instructions"),
         ("ARG V=1", 1, "there is no `FROM`"),
         ("RUN ls\nFROM a", 1, "before the first `FROM`"),
-        ("FROM a\nINCLUDE b", 2, "no instruction"),
+        ("FROM a\nINCLUDE b", 2, "not an instruction"),
         ("FROM a b", 1, "`AS`"),
         ("FROM", 1, ""),
         ("FROM a AS 1x", 1, "cannot name a stage"),

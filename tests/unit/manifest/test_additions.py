@@ -7,8 +7,8 @@ from ruamel.yaml import YAML
 
 from toolkit.errors import Refused
 from toolkit.manifest.additions import add_images
+from toolkit.manifest.document import NewImage
 from toolkit.manifest.loader import loads
-from toolkit.manifest.new_image import NewImage
 
 HEAD = "version: 1\nname: shop\naws: {region: eu-west-1}\n"
 NEW = [

@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 
 from toolkit.errors import ManifestUnusable
 from toolkit.manifest.loader import MAX_BYTES, load, loads
-from toolkit.manifest.model import Manifest
-from toolkit.manifest.schema import json_schema
+from toolkit.manifest.model import Manifest, json_schema
 
 HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
 IMAGES = "images:\n  - nginx:1.16\n"
@@ -203,7 +202,7 @@ def test_what_may_be_a_secret_is_not_repeated(body: str) -> None:
         (
             lambda path: path.write_bytes(b"#" * (MAX_BYTES + 1)),
             "manifest.too_large",
-            "`{path}` has more than 1,048,576 bytes, which is no manifest",
+            "`{path}` has more than 1,048,576 bytes, which is too much for a manifest",
         ),
         (
             lambda path: (path.parent / "file").touch() or path.symlink_to(path.parent / "file" / "below"),

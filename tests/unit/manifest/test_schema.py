@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from tests.support.golden import assert_golden
-from toolkit.manifest.schema import json_schema
+from toolkit.manifest.model import json_schema
 
 BUILD = {"name": "web", "source": {"type": "S3", "location": "bucket/key"}, "images": ["a:1"]}
 HEAD = {"version": 1, "name": "platform", "aws": {"region": "eu-west-1"}}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from toolkit.oci.answers import read_next_page, read_pull_limit
 from toolkit.oci.auth import parse_challenges
 from toolkit.oci.masking import cleaned
+from toolkit.oci.responses import read_next_page, read_pull_limit
 from toolkit.oci.transport import read_retry_after
 
 # The longest value that a response may have. What is quadratic takes more than a second for it, what is linear 20 ms.

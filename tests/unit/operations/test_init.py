@@ -45,7 +45,7 @@ def test_what_is_no_platform_keeps_no_other_image_out(tmp_path: Path, name: str,
     files = {name: text, "Dockerfile": "FROM nginx:1.16\n", "sub/Dockerfile": "FROM scratch\nFROM redis\n"}
     begun = init(start(write_project(tmp_path, files if "bake" in name else {**files, "sub/Dockerfile": ""})))
     assert [image.source for image in load(tmp_path / "images.yaml").images] == ["nginx:1.16"]
-    assert any("`linux/amd64/v9/zz` is no platform" in reason for reason in begun.left_out)
+    assert any("`linux/amd64/v9/zz` is not a platform" in reason for reason in begun.left_out)
 
 
 def test_values_and_the_machine_are_those_of_the_scan(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_name_and_region_bring_nothing_else_into_the_manifest(
 
 def test_what_is_wrong_in_a_file_of_the_builds_is_not_laid_on_the_name(tmp_path: Path) -> None:
     write_project(tmp_path, {"compose.yaml": "services: {x: {image: redis, platform: 'x], y: [z'}}"})
-    with pytest.raises(Refused, match=r"compose.yaml:1: `x\], y: \[z` is no platform"):
+    with pytest.raises(Refused, match=r"compose.yaml:1: `x\], y: \[z` is not a platform"):
         init(start(tmp_path, name="shop"))
 
 

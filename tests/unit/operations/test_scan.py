@@ -565,7 +565,7 @@ def test_named_contexts_take_the_place_of_images() -> None:
             {"buildspec.yml": "phases: {build: {commands: ['docker compose -f x.yml up']}}"},
             "buildspec.yml:1: there is no `x.yml`",
         ),
-        ({"Dockerfile": "FROM a\nFOO"}, "Dockerfile:2: it is no instruction"),
+        ({"Dockerfile": "FROM a\nFOO"}, "Dockerfile:2: it is not an instruction"),
     ],
 )
 def test_what_cannot_be_followed_is_a_fault_with_its_line(files: dict[str, str], message: str) -> None:

@@ -176,7 +176,7 @@ def test_a_dockerfile_that_the_step_does_not_look_at_is_named_and_ends_nothing(t
     files = {"Dockerfile": "FROM node:20\n", "api/Dockerfile": "FROM node:20\n"}
     for fields, other in (({}, "api/Dockerfile"), ({"dockerfiles": ["api/Dockerfile"]}, "Dockerfile")):
         report = scanned(tmp_path, manifest_text(Strategy.AUTO, **fields), files)  # type: ignore[arg-type]
-        message = "the step of `web` does not look at it: add it to `dockerfiles`"
+        message = "the step of `web` does not read it: add it to `dockerfiles`"
         assert [(one.file, one.message, one.is_fault) for one in report.troubles] == [(other, message, False)]
         assert {use.file: use.outcome.verdict for use in report.uses} == {
             **dict.fromkeys(files, Verdict.REFUSED),

@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support.terraform_samples import DESIRED, WEB
-from toolkit.manifest.build_parts import StatementSpec
-from toolkit.manifest.repository_statement import PrincipalsSpec, RepositoryStatementSpec
+from toolkit.manifest.build_model import StatementSpec
+from toolkit.manifest.model import PrincipalsSpec, RepositoryStatementSpec
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import BuildSettings, Desired, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange

@@ -10,7 +10,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.filtered_index import filter_index
 from toolkit.oci.subset import Subset
 from toolkit.plan.observed import SourceFault, SourceImage
-from toolkit.seed.preview import preview
+from toolkit.seed.observe import preview
 
 AMD64, ARM64 = image([b"one" * 9]), image([b"two" * 9], "linux/arm64")
 INDEX = index(("linux/amd64", AMD64), ("linux/arm64", ARM64))

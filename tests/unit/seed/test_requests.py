@@ -5,7 +5,7 @@ from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import Subset
 from toolkit.plan.model import SeedAction
-from toolkit.seed.requests import requests_for
+from toolkit.seed.seeder import requests_for
 
 HOST = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
 

@@ -13,8 +13,8 @@ from tests.support.memory_registry import Call, Fault, MemoryRegistry
 from tests.support.seeding import both_job_counts, request, seeded, statuses
 from toolkit.events import Event, ImageFailed, ImageFinished, ImageProgressed, ImageStarted
 from toolkit.oci.copy import CopyRequest
-from toolkit.oci.errors import Denied, NotFound, RegistryError
-from toolkit.oci.reference import Reference
+from toolkit.oci.errors import Denied, NotFound, OciError, RegistryError
+from toolkit.oci.reference import Reference, Repository
 from toolkit.report import SeedStatus
 from toolkit.seed.retry_policy import RetryPolicy
 from toolkit.seed.run import SeedRun
@@ -80,17 +80,56 @@ def test_a_document_is_left_to_the_next_image_when_the_one_that_was_to_put_it_fa
     assert whole(registry, well.destination)
 
 
-def test_a_repository_that_was_missing_early_is_waited_for_as_long_when_it_is_missing_again() -> None:
+def test_a_document_that_is_being_put_for_a_failed_image_is_not_put_a_second_time() -> None:
+    """docker-registry empties the link of a document for a moment when it is put again."""
+    registry = MemoryRegistry()
+    shared, broken = image([b"shared"]), image([b"broken"], "linux/arm64")
+    doomed = request(registry, index(("linux/amd64", shared), ("linux/arm64", broken)), "lib/a:doomed")
+    well = request(registry, index(("linux/amd64", shared)), "lib/a:well")
+    is_put, has_failed = threading.Event(), threading.Event()
+
+    def faults(call: Call) -> Fault | None:
+        if call.operation == "put_manifest" and call.subject == str(shared.digest):
+            is_put.set()
+            assert has_failed.wait(5)
+            time.sleep(0.05)  # time enough for the other image to put it too
+        if call.operation == "put_manifest" and call.subject == str(broken.digest):
+            assert is_put.wait(5)
+            return Denied("no", status=403, host="target.test")
+        return None
+
+    def tell(event: Event) -> None:
+        if isinstance(event, ImageFailed):
+            has_failed.set()
+
+    class Lockless(MemoryRegistry):
+        """Asks for faults without its lock, so that two calls can wait for each other."""
+
+        def _enter(self, operation: str, repository: Repository, subject: str) -> Fault | None:
+            fault = faults(Call(operation, repository, subject))
+            if isinstance(fault, OciError):
+                raise fault
+            return super()._enter(operation, repository, subject)
+
+    target = Lockless()
+    seeder = Seeder(registry, target, tell, jobs=4)
+    assert statuses(seeder.seed([doomed, well])) == [SeedStatus.FAILED, SeedStatus.COPIED]
+    assert [call.subject for call in target.calls if call.operation == "put_manifest"].count(str(shared.digest)) == 1
+
+
+@pytest.mark.parametrize("missing_at", [("begin_upload 1", "put_manifest 1"), ("put_manifest 1", "put_manifest 3")])
+def test_waits_as_long_for_a_repository_that_is_missing_again(missing_at: tuple[str, str]) -> None:
     registry, later = MemoryRegistry(), 0.0
-    wanted = request(registry, image([b"layer"]), "lib/a:v1", is_new=True)
+    made = index(("linux/amd64", image([b"layer"])))
+    wanted = request(registry, made, "lib/a:v1", is_new=True)
     missing = NotFound("no", status=404, host="target.test", error_codes=("NAME_UNKNOWN",))
 
     def faults(call: Call) -> Fault | None:
         nonlocal later
-        if call.operation == "put_manifest":
+        found = f"{call.operation} {registry.count(call.operation)}"
+        if found == missing_at[1]:
             later = 1000.0
-        is_first = call.operation in ("begin_upload", "put_manifest") and registry.count(call.operation) == 1
-        return missing if is_first else None
+        return missing if found in missing_at else None
 
     registry.faults = faults
     policy = RetryPolicy(missing=0.001)
@@ -220,6 +259,19 @@ def test_a_run_that_is_stopped_does_not_wait_for_its_rate() -> None:
         assert statuses(run.wait()) == [SeedStatus.SKIPPED]
     assert len(slept) == 1
     assert slept[0] < 1
+
+
+def test_a_stopped_run_waits_once_for_a_connection_that_hangs() -> None:
+    gate = Gate()
+    registry = MemoryRegistry(gate)
+    began = time.monotonic()
+    with Seeder(registry, registry, [].append, jobs=1).open() as run:
+        run.submit([request(registry, image([b"layer"]), "lib/a:v1")])
+        assert gate.reached.wait(5)
+        run.cancel()
+        assert statuses(run.wait()) == [SeedStatus.SKIPPED]
+    assert time.monotonic() - began < 7
+    gate.opened.set()
 
 
 def test_leaving_early_ends_the_threads() -> None:

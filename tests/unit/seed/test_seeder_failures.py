@@ -32,6 +32,15 @@ def test_one_failed_image_does_not_stop_the_others(jobs: int) -> None:
     assert [e.image for e in events if isinstance(e, ImageFailed)] == ["lost:v1"]
 
 
+def test_asks_nothing_more_for_an_image_that_has_failed() -> None:
+    registry = MemoryRegistry(
+        lambda call: Denied("no", status=403, host=TARGET) if call.operation == "begin_upload" else None
+    )
+    wanted = request(registry, image([b"%d" % n for n in range(9)]), "lib/a:v1", is_new=True)
+    assert statuses(seeded(registry, [wanted], jobs=1)) == [SeedStatus.FAILED]
+    assert registry.count("begin_upload") == 1
+
+
 @both_job_counts
 def test_a_blob_whose_mover_failed_is_taken_over(jobs: int) -> None:
     denied = Reference.parse(f"{TARGET}/lib/image0:v1").name

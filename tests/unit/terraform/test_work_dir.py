@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.terraform_samples import DESIRED
 from toolkit.errors import Refused
-from toolkit.manifest.terraform_grammar import OWN_FILES
+from toolkit.manifest.grammar import OWN_FILES
 from toolkit.terraform.root_module import Adoption, RootModule, render
 from toolkit.terraform.work_dir import WorkDir, extra_file_notices, files_of, refuse_overrides, write
 

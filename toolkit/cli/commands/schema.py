@@ -15,7 +15,7 @@ def command() -> None:
     """Run `toolkit schema`."""
 
     def body(run: Run) -> int:
-        from toolkit.manifest.schema import json_schema
+        from toolkit.manifest.model import json_schema
 
         run.show("schema", {}, json.dumps(json_schema(), indent=2))
         return 0

@@ -1,4 +1,4 @@
-# A docker-container builder that the build makes for itself begins with this.
+# The default configuration of docker-container builders that the build makes for itself.
 write_builder_defaults() {
   folder=${BUILDX_CONFIG:-${DOCKER_CONFIG:-${HOME:-/root}/.docker}/buildx}
   if ! [ -e "$folder/buildkitd.default.toml" ]; then

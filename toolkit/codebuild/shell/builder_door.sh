@@ -1,4 +1,4 @@
-# BuildKit asks an upstream for what its mirror lacks. Its container has a hosts file of its own.
+# BuildKit contacts the upstream for an image that its mirror lacks. Its container has its own hosts file.
 close_builder() {
   hosts=
   each_upstream add_host

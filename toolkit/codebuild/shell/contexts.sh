@@ -1,4 +1,4 @@
-# For `docker buildx build $TOOLKIT_BUILD_CONTEXTS`; no word of it has a space.
+# For `docker buildx build $TOOLKIT_BUILD_CONTEXTS`; none of its words has a space.
 export_contexts() {
   TOOLKIT_BUILD_CONTEXTS=
   each_image add_context
@@ -11,7 +11,7 @@ add_context() {
   TOOLKIT_BUILD_CONTEXTS="$TOOLKIT_BUILD_CONTEXTS --build-context $1=docker-image://$registry/$2"
 }
 
-# No context stands in for the image of a `# syntax=` line.
+# A context cannot replace the image of a `# syntax=` line.
 add_frontend() {
   case $TOOLKIT_BUILD_CONTEXTS in
     *BUILDKIT_SYNTAX=*) return ;;

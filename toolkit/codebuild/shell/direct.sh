@@ -1,4 +1,4 @@
-# The copies are outside of the source, where `COPY . .` and git do not find them.
+# The copies are outside the source, so `COPY . .` and git do not see them.
 rewrite_dockerfiles() {
   TOOLKIT_DOCKERFILES=$(mktemp -d) || give_up "no temporary folder"
   TOOLKIT_DOCKERFILE=

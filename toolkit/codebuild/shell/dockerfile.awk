@@ -1,6 +1,6 @@
-# Reads what is known (`image NAME PLACE`, `built NAME`, `closed REGISTRY`) and then a Dockerfile, and finds the images
-# that it names. A trigger of ONBUILD is for the builds that start from the result.
-# What is done with those that are mirrored is in `on_mirrored` and `at_end` of another file.
+# Reads the facts (`image NAME PLACE`, `built NAME`, `closed REGISTRY`) and then a Dockerfile, and finds the images that
+# it names. An ONBUILD trigger belongs to builds that start from the result. Other files have `on_mirrored` and `at_end`,
+# which handle the mirrored images.
 
 NR == FNR && $1 == "image" {
   place[canonical($2)] = $3
@@ -32,7 +32,7 @@ function note(text) { print "toolkit: " ENVIRON["dockerfile"] ":" first ": " tex
 
 function fault(text) { note(text); faults++ }
 
-# A stage that the last one does without is not built, and if it is, its upstream is closed.
+# A stage that the last one does not need is not built; if it is, its upstream is closed.
 function judge_misses(   i, other) {
   needed[stages - 1] = 1
   for (i = stages - 1; i > 0; i--)
@@ -44,7 +44,7 @@ function judge_misses(   i, other) {
   }
 }
 
-# The name in full, with its digest or else its tag.
+# The canonical name, with its digest or else its tag.
 function canonical(name,   digest, tag, host) {
   digest = tag = ""
   if (match(name, /@.*$/)) { digest = substr(name, RSTART); name = substr(name, 1, RSTART - 1) }
@@ -65,7 +65,7 @@ function repository_of(name) { sub(/[:@][^\/]*$/, "", name); return name }
 
 function familiar(name) { sub(/^docker\.io\//, "", name); sub(/^library\//, "", name); return name }
 
-# Lines `# key=value` before anything else; gives the number of the line that ends them.
+# Reads the directives `# key=value` at the top; returns the number of the line that ends them.
 function directives(   text, key, value) {
   escape = "\\\\"
   sub(/^\357\273\277/, "", line[1])
@@ -84,7 +84,7 @@ function directives(   text, key, value) {
   return first
 }
 
-# The instruction that begins on line `first`, if one does; `last` becomes its last line.
+# Reads the instruction that begins on line `first`, if any; sets `last` to its last line.
 function instruction(   text, part, words, i, key) {
   text = ""
   for (last = first; last <= count; last++) {
@@ -132,7 +132,7 @@ function from(i,   raw, name) {
   stages++
 }
 
-# The legacy builder takes the machine for the platform, and says nothing; BuildKit asks upstream.
+# The legacy builder silently uses the platform of the machine; BuildKit contacts the upstream.
 function platform(text,   name) {
   name = expand(text)
   if (!unresolved && name != arg["BUILDPLATFORM"] && ENVIRON["serves_own_platform_only"] == "yes" && mode == "check")
@@ -157,7 +157,7 @@ function used_from(name, lead) {
   else if (name != "" && name != "scratch" && !index(name, "$")) use(name, name, lead)
 }
 
-# The lines of a here-document are no instructions.
+# The lines of a heredoc are not instructions.
 function skip_heredoc(text,   name, i, part) {
   if (text !~ /^[0-9]*<<-?["\047]?[A-Za-z_][A-Za-z0-9_.]*["\047]?$/) return
   name = text
@@ -170,7 +170,7 @@ function skip_heredoc(text,   name, i, part) {
   }
 }
 
-# `unresolved` says whether a value was missing.
+# Sets `unresolved` if a value is missing.
 function expand(text) { unresolved = 0; return expanded(text) }
 
 function expanded(text,   out, at, name, op, value, depth, i) {
@@ -207,7 +207,7 @@ function expanded(text,   out, at, name, op, value, depth, i) {
 
 function after(op) { sub(/^:?[-+]/, "", op); return op }
 
-# `name` is what `raw`, which stands after `lead`, means.
+# Judges `name`, the expanded form of `raw`, which follows `lead`.
 function use(name, raw, lead,   known, host, is_closed, text) {
   known = canonical(name)
   if (!(known in place) && is_home_by_digest(known)) {
@@ -236,7 +236,7 @@ function use(name, raw, lead,   known, host, is_closed, text) {
   }
 }
 
-# Whether a digest that no list has is looked for in ECR, and nowhere else.
+# Whether an unlisted digest is requested from ECR only.
 function is_home_by_digest(known) {
   return index(known, "@") && (repository_of(known) in folder) && ENVIRON["on_miss"] == "fail" && \
     (mode == "rewrite" || ENVIRON["closes_every_upstream"] == "yes")

@@ -3,7 +3,7 @@ function on_mirrored(known, name, raw, lead) { swap(lead, raw, ENVIRON["registry
 
 function at_end(   i) { for (i = 1; i <= count; i++) print line[i] }
 
-# A variable in the tag stays one; any other has its default written down.
+# A variable in the tag stays; any other is replaced by its default.
 function in_ecr(known, name, raw,   literal) {
   if (!index(raw, "$")) return place[known]
   literal = raw
@@ -14,7 +14,7 @@ function in_ecr(known, name, raw,   literal) {
   return place[known]
 }
 
-# Puts `new` where `old` first stands after `lead` as a word, behind that of the instruction.
+# Replaces the first word `old` after `lead` by `new`, after the word of the instruction.
 function swap(lead, old, new,   i, start, at, before, behind) {
   for (i = first; i <= last; i++) {
     start = 1

@@ -1,4 +1,4 @@
-# Mode `syntax` prints the name in ECR of the image of a `# syntax=` line.
+# Mode `syntax` prints the ECR name of the image in a `# syntax=` line.
 function on_mirrored(known, name, raw, lead) {
   if (mode == "syntax" && lead == "=") { print ENVIRON["registry"] "/" place[known]; exit 0 }
 }

@@ -1,4 +1,4 @@
-# Reads the Dockerfile at path $2 in the source; $1 says what for.
+# Reads the Dockerfile at path $2 of the source in mode $1.
 read_dockerfile() {
   {
     each_image printf 'image %s %s\n'

@@ -1,5 +1,5 @@
-# The daemon reads the same file, so that a pull of what is missing ends at once and asks nobody. The address is one that
-# nothing can be reached at, and no service of this machine either.
+# The daemon reads the same file, so a pull of a missing image fails at once. Nothing answers at the address, not even a
+# service of this machine.
 close_docker_hub() {
   closed_at=
   case ${DOCKER_HOST:-unix:} in
@@ -20,7 +20,7 @@ close_docker_hub() {
   say "Docker Hub's names lead nowhere in this build (on_miss: fail)"
 }
 
-# What the daemon has read of the file it believes for five seconds.
+# The daemon caches the file for five seconds.
 wait_for_door() {
   if [ -n "$closed_at" ]; then
     left=$((closed_at + 6 - $(date +%s)))

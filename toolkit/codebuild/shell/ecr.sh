@@ -1,4 +1,4 @@
-# A generated project is told the host. Elsewhere ECR says it: the suffix varies by partition.
+# A generated project gets the host as a variable. Elsewhere ECR reports it: the suffix varies by partition.
 find_registry() {
   registry=${TOOLKIT_ECR_REGISTRY:-}
   if [ -z "$registry" ]; then
@@ -15,7 +15,7 @@ find_registry() {
 }
 
 log_in() {
-  # Unlike `eval $(aws ...)` this fails when aws does, and a builtin printf keeps the password out of every argv.
+  # Unlike `eval $(aws ...)` this fails when aws fails. The builtin printf keeps the password out of every argv.
   password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
   [ -n "$password" ] || give_up "an empty password for ECR in $region"
   printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"

@@ -1,4 +1,4 @@
-# Why the daemon would not read hosts.toml files; nothing when it would.
+# The reason why the daemon does not read hosts.toml files; empty if it does.
 fault_of_daemon() {
   case ${DOCKER_HOST:-unix:} in
     unix:*) ;;
@@ -14,7 +14,7 @@ fault_of_daemon() {
   esac
 }
 
-# Read by the daemon at each request: digests, --pull, other platforms and `# syntax=` go to ECR too.
+# The daemon reads the files at each request: digests, --pull, other platforms and `# syntax=` go to ECR too.
 write_hosts_file() {
   folder=/etc/docker/certs.d/$1
   mkdir -p "$folder" && hosts_file "$2" "https://$registry/v2/$3" >"$folder/hosts.toml" ||

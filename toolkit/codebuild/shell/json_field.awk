@@ -1,4 +1,4 @@
-# Prints the text that the field `field` of a JSON object is.
+# Prints the text of the field `field` of a JSON object.
 { text = text (NR > 1 ? "\n" : "") $0 }
 
 END {
@@ -20,7 +20,7 @@ END {
   exit 1
 }
 
-# The string at `at`, which moves behind it.
+# Reads the string at `at`, and moves `at` past it.
 function string(   out, c) {
   out = ""
   for (at++; at <= length(text); at++) {

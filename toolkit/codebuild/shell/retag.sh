@@ -1,4 +1,4 @@
-# Four at a time; more would wait for the daemon's own limit. Who makes an image's folder first has it.
+# Four at a time; more would wait for the daemon's own limit. The process that makes an image's folder handles it.
 retag_all() (
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

@@ -1,4 +1,4 @@
-"""What a registry answered, and what that means as an error."""
+"""What a registry sent, and what that means as an error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PullLimit:
-    """A registry's own word on counted pulls."""
+    """How many counted pulls a registry says that there are."""
 
     limit: int
     remaining: int
@@ -49,8 +49,8 @@ class PullLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A response with its whole body. `host` gave it, with its port, after any redirect."""
+class Response:
+    """A response with its whole body. `host`, with its port, sent it, after any redirect."""
 
     method: str
     host: str
@@ -83,44 +83,44 @@ def read_next_page(headers: Headers) -> str | None:
     return None
 
 
-def read_tag_page(answer: Answer, subject: str) -> list[str]:
-    """The tags on one page. Raises InvalidDocument for what is no list of tags; a repository may have none."""
+def read_tag_page(response: Response, subject: str) -> list[str]:
+    """The tags on one page, of which there may be none. Raises InvalidDocument for anything else."""
     try:
-        found = json.loads(answer.body)
+        found = json.loads(response.body)
         tags = found["tags"] or []
     except (ValueError, RecursionError, TypeError, KeyError):
         tags = None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise InvalidDocument(f"`{answer.host}` sent no list of tags when asked for {subject}")
+        raise InvalidDocument(f"`{response.host}` sent no list of tags when asked for {subject}")
     return tags
 
 
-def refusal(answer: Answer, subject: str) -> RegistryError:
-    """The error that `answer` is; `subject` is the object in question, ready for a sentence."""
-    entries = _entries(answer.body)
+def refusal(response: Response, subject: str) -> RegistryError:
+    """The error that `response` is; `subject` is the object in question, ready for a sentence."""
+    entries = _entries(response.body)
     codes = tuple(dict.fromkeys(code for code, _ in entries))
     words = registry_words(f"{code}: {said}" if said else code for code, said in entries)
-    message = f"`{answer.host}` answered {answer.status} to {answer.method} of {subject}"
+    message = f"`{response.host}` responded with {response.status} to {response.method} of {subject}"
     if words:
         message = f"{message}: {words}"
-    status = answer.status
+    status = response.status
     if status == 429 or "TOOMANYREQUESTS" in codes:
-        is_pull_limit = _is_pull_limit(answer, entries)
+        is_pull_limit = _is_pull_limit(response, entries)
         advice = _PULL_HINT if is_pull_limit else _ABUSE_HINT
         return TooManyRequests(
-            message, host=answer.host, error_codes=codes, status=status, is_pull_limit=is_pull_limit, hint=advice
+            message, host=response.host, error_codes=codes, status=status, is_pull_limit=is_pull_limit, hint=advice
         )
     kind = {401: Unauthorized, 403: Denied, 404: NotFound}.get(status, RegistryError)
     hint = _SIGN_IN_HINT if status == 401 else None
-    return kind(message, status=status, host=answer.host, error_codes=codes, hint=hint)
+    return kind(message, status=status, host=response.host, error_codes=codes, hint=hint)
 
 
-def _is_pull_limit(answer: Answer, entries: list[tuple[str, str]]) -> bool:
-    """Docker Hub's two 429s have no code of their own: the counted one shows its counter or names itself.
+def _is_pull_limit(response: Response, entries: list[tuple[str, str]]) -> bool:
+    """Docker Hub has two kinds of 429 without a code. The one of the pull limit shows its counter or names it.
 
-    The other, against abuse, is a bare text, and ECR's throttling says `Rate exceeded`.
+    The other, against abuse, is a bare text; ECR's throttling says `Rate exceeded`.
     """
-    counted = read_pull_limit(answer.headers)
+    counted = read_pull_limit(response.headers)
     if counted is not None and counted.remaining == 0 and counted.window_seconds > _SHORT_WINDOW_SECONDS:
         return True
     return any(code == "TOOMANYREQUESTS" and "pull rate limit" in said.lower() for code, said in entries)
@@ -139,6 +139,8 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
     for error in errors:
         if isinstance(error, Mapping):
             said = error.get("message")
-            code = cleaned(str(error.get("code") or "UNKNOWN")).upper()  # in upper case a secret is not known again
+            code = cleaned(
+                str(error.get("code") or "UNKNOWN")
+            ).upper()  # cleaned first: a secret in upper case would not be recognised
             entries.append((code, said if isinstance(said, str) else ""))
     return entries

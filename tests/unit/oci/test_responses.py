@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.oci.answers import Answer, PullLimit, read_pull_limit, refusal
 from toolkit.oci.errors import Denied, NotFound, RegistryError, TooManyRequests, Unauthorized
+from toolkit.oci.responses import PullLimit, Response, read_pull_limit, refusal
 
 HUB_LIMIT = "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading"
 
@@ -23,9 +23,9 @@ class Named:
         return self._headers.get(name.lower())
 
 
-def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
+def response(status: int, body: bytes = b"", **headers: str) -> Response:
     named = Named({name.replace("_", "-"): value for name, value in headers.items()})
-    return Answer("GET", "registry.example.com", status, named, body)
+    return Response("GET", "registry.example.com", status, named, body)
 
 
 def errors(*entries: object) -> bytes:
@@ -65,7 +65,7 @@ def test_pull_limits_are_read_from_headers(
     ],
 )
 def test_a_status_is_one_kind_of_error(status: int, kind: type[RegistryError], code: str) -> None:
-    error = refusal(answer(status), "`x`")
+    error = refusal(response(status), "`x`")
 
     assert type(error) is kind
     assert (error.status, error.code, error.host) == (status, code, "registry.example.com")
@@ -90,21 +90,21 @@ def test_a_status_is_one_kind_of_error(status: int, kind: type[RegistryError], c
     ],
 )
 def test_what_passes_is_decided_by_status_and_code(status: int, code: str, temporary: bool) -> None:
-    assert refusal(answer(status, errors({"code": code} if code else {})), "`x`").is_temporary is temporary
+    assert refusal(response(status, errors({"code": code} if code else {})), "`x`").is_temporary is temporary
 
 
 @pytest.mark.parametrize(
     ("found", "is_pull_limit"),
     [
-        (answer(429, errors({"code": "TOOMANYREQUESTS", "message": HUB_LIMIT})), True),
-        (answer(429, ratelimit_limit="100;w=21600", ratelimit_remaining="0;w=21600"), True),
-        (answer(429, b"Too Many Requests\n"), False),
-        (answer(429, errors({"code": "TOOMANYREQUESTS", "message": "Rate exceeded"})), False),
-        (answer(429, ratelimit_limit="100;w=60", ratelimit_remaining="0;w=60"), False),
-        (answer(429, ratelimit_limit="100;w=21600", ratelimit_remaining="5;w=21600"), False),
+        (response(429, errors({"code": "TOOMANYREQUESTS", "message": HUB_LIMIT})), True),
+        (response(429, ratelimit_limit="100;w=21600", ratelimit_remaining="0;w=21600"), True),
+        (response(429, b"Too Many Requests\n"), False),
+        (response(429, errors({"code": "TOOMANYREQUESTS", "message": "Rate exceeded"})), False),
+        (response(429, ratelimit_limit="100;w=60", ratelimit_remaining="0;w=60"), False),
+        (response(429, ratelimit_limit="100;w=21600", ratelimit_remaining="5;w=21600"), False),
     ],
 )
-def test_the_pull_limit_is_told_from_a_passing_one(found: Answer, is_pull_limit: bool) -> None:
+def test_the_pull_limit_is_told_from_a_passing_one(found: Response, is_pull_limit: bool) -> None:
     error = refusal(found, "`x`")
 
     assert isinstance(error, TooManyRequests)
@@ -116,11 +116,11 @@ def test_the_pull_limit_is_told_from_a_passing_one(found: Answer, is_pull_limit:
 
 def test_the_registrys_words_are_one_short_line_without_queries() -> None:
     said = "see\x1b[31m https://s3.example.com/x?X-Amz-Signature=hunter2&y=1 \n now " + "long " * 200
-    error = refusal(answer(400, errors({"code": "manifest_invalid", "message": said})), "`a/b:1`")
+    error = refusal(response(400, errors({"code": "manifest_invalid", "message": said})), "`a/b:1`")
 
     assert error.error_codes == ("MANIFEST_INVALID",)
     assert error.message.startswith(
-        "`registry.example.com` answered 400 to GET of `a/b:1`: MANIFEST_INVALID: see?[31m https://s3.example.com/x now"
+        "`registry.example.com` responded with 400 to GET of `a/b:1`: MANIFEST_INVALID: see?[31m https://s3.example.com/x now"
     )
     assert "hunter2" not in error.message
     assert len(error.message) < 400
@@ -136,4 +136,4 @@ json_values = st.recursive(
 
 @given(st.integers(400, 599), st.binary(max_size=30) | json_values.map(lambda v: json.dumps({"errors": v}).encode()))
 def test_any_body_becomes_an_error(status: int, body: bytes) -> None:
-    assert refusal(answer(status, body), "`x`").message.startswith("`registry.example.com` answered")
+    assert refusal(response(status, body), "`x`").message.startswith("`registry.example.com` responded")

@@ -1,7 +1,6 @@
-"""Whether a document has the shape of a manifest; pydantic's errors in our words.
+"""Pydantic's errors in our words: a table with a sentence for each type of error that the models can produce.
 
-One table, a sentence for each type of error that the models can produce. A text that stands where people paste
-secrets by mistake is not repeated.
+A text is not repeated where people paste secrets by mistake.
 """
 
 from __future__ import annotations
