@@ -85,6 +85,22 @@ def test_shows_commands_that_are_understood(page: Path) -> None:
 
 
 @every_page
+def test_names_files_and_tests_that_are_there(page: Path) -> None:
+    names = re.findall(
+        r"`((?:tests|toolkit|docs|examples|terraform_modules)/[\w./-]+|test_\w+(?:\.py)?)`",
+        page.read_text(encoding="utf-8"),
+    )
+    sources = [*ROOT.glob("tests/**/test_*.py")] if names else []
+    tests = {
+        name
+        for path in sources
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    known = tests | {path.name for path in sources}
+    assert [name for name in names if name not in known and not (ROOT / name).exists()] == []
+
+
+@every_page
 def test_links_to_what_is_there(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
