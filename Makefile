@@ -62,4 +62,4 @@ format: $(STAMP) ## rewrite to the house style
 	terraform fmt -recursive terraform_modules
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
