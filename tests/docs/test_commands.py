@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry
 
 from tests.docs.pages import FOLLOWED, ROOT, blocks, example_of, name_of, script
 from tests.support.real_parts import require
 from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.terraform import provider_mirror
 
+SCHEMAS = ROOT / "docs" / "reference" / "schemas"
 RUNS_TERRAFORM = re.compile(r"^(terraform|toolkit (plan|apply|destroy|lock-provider))\b", re.MULTILINE)
 PAGES = [
     pytest.param(page, id=name_of(page), marks=pytest.mark.slow if RUNS_TERRAFORM.search(script(page)) else ())
@@ -57,12 +62,33 @@ def terraform_settings(folder: Path) -> dict[str, str | None]:
     return {"TF_CLI_CONFIG_FILE": str(settings), "TOOLKIT_PROVIDER_MIRROR": str(mirror)}
 
 
+def check_formats(folder: Path) -> None:
+    """What the reader wrote as JSON is as the schemas of the reference say."""
+    for path in folder.glob("plan.json"):
+        validator("plan").validate(json.loads(path.read_text(encoding="utf-8"))["plan"])
+    for path in folder.glob("*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            validator("event").validate(event)
+            for kind in ("plan", "report"):
+                if event["type"] == f"{kind}_made":
+                    validator(kind).validate(event[kind])
+
+
+def validator(kind: str) -> Draft202012Validator:
+    """The schema of a result or an event."""
+    schemas = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.iterdir()}
+    registry: Registry[Any] = Registry().with_contents(schemas.items())
+    return Draft202012Validator(schemas[f"{kind}.json"], registry=registry)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_runs_every_command_of_a_page(page: Path, tmp_path: Path) -> None:
     if RUNS_TERRAFORM.search(script(page)):
         require("terraform")
     done = follow(page, tmp_path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    check_formats(tmp_path / "examples" / "here")
     for shown in re.findall(r"<!-- plan -->\n```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         assert shown in done.stdout, "the page shows another plan than the program"
 
