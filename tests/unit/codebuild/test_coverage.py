@@ -10,7 +10,7 @@ import pytest
 from toolkit.codebuild.coverage import CODEBUILD, Builder, Daemon, ImageUse, Kind, Trait, Verdict, builder_of, outcome
 from toolkit.manifest.strategy import Strategy
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/explanation/strategies.md").read_text(encoding="utf-8")
 OLD = Daemon("20.10.24")
 CONTAINERD = Daemon("29.0.0", has_containerd_store=True)
 
@@ -197,8 +197,8 @@ ROWS = {
 COLUMNS = (Strategy.AUTO, Strategy.RETAG, Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT)
 
 
-def readme_table() -> str:
-    """The table of README; a cell has one verdict where all builders agree."""
+def coverage_table() -> str:
+    """The table of the page on strategies; a cell has one verdict where all builders agree."""
     lines = ["| | " + " | ".join(f"`{strategy}`" for strategy in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for name, subject in ROWS.items():
         cells = []
@@ -209,6 +209,6 @@ def readme_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_readme_has_the_table_as_it_is() -> None:
-    shown = README.partition("<!-- coverage -->\n")[2].partition("<!-- /coverage -->")[0]
-    assert shown == readme_table()
+def test_the_page_has_the_table_as_it_is() -> None:
+    shown = PAGE.partition("<!-- coverage -->\n")[2].partition("<!-- /coverage -->")[0]
+    assert shown == coverage_table()
