@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow test-docker28 install-matrix bench demo format clean
+.PHONY: help check test test-slow test-docker28 docs reference install-matrix bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,11 +35,23 @@ test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetc
 	-$(BIN)/python -m tests.proof.docker_28
 	$(BIN)/python -m pytest tests/proof -m docker28
 
+docs: $(STAMP) ## the site, into build/docs; a broken link fails
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/docs
+
+reference: $(STAMP) ## renew the pages of docs/reference that say what the code says
+	@$(BIN)/python -m tests.docs.reference
+
 install-matrix: $(STAMP) ## which systems and Pythons install from wheels alone; asks the package index, ten minutes
 	$(BIN)/python -m tests.packaging.install_matrix
 
-bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1'
+# A whole run renews the picture in README.
+bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1' for a part
+ifdef ARGS
 	@$(BIN)/python -m tests.bench $(ARGS)
+else
+	@$(BIN)/python -m tests.bench --json tests/bench/results.json
+	@$(BIN)/python -m tests.bench.plot tests/bench/results.json docs/images/speed.svg
+endif
 
 demo: $(STAMP) ## the main job on the embedded sandbox: no AWS account, no Docker Hub
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/quickstart/demo.sh
@@ -50,4 +62,4 @@ format: $(STAMP) ## rewrite to the house style
 	terraform fmt -recursive terraform_modules
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

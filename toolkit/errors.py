@@ -1,6 +1,7 @@
 """What can go wrong, one class for each way to react; a class is an exit code, `code` is the cause.
 
-The exit codes are an API of the command line; README has the table and a test compares the two.
+The exit codes are an API of the command line; `docs/reference/exit-codes.md` has the table, and a
+test compares the two.
 """
 
 from __future__ import annotations

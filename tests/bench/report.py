@@ -72,7 +72,7 @@ def document(about: Mapping[str, Any], results: Results) -> dict[str, Any]:
 
 
 def markdown(about: Mapping[str, Any], results: Results) -> str:
-    """What README can take as it is."""
+    """What `docs/explanation/speed.md` can take as it is."""
     shape = f"{about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux {about['kernel']}"
     loads = [run.load for _, outcome in results for tally in outcome.tallies.values() for run in tally.runs]
     load = f", load average {min(loads):.1f} to {max(loads):.1f}" if loads else ""

@@ -162,7 +162,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_run_that_meets_a_fault(play: Play, case: Case) -> None:
+def test_survives_each_fault_of_the_catalogue(play: Play, case: Case) -> None:
     requests = play.requests(IMAGES)
     if case.kind == "HEAD manifest":  # asked for only where everything else is there
         for key, made in IMAGES.items():

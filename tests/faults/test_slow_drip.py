@@ -13,7 +13,7 @@ from toolkit.oci.transport import Transport
 from toolkit.report import SeedStatus
 
 
-def test_a_download_that_hardly_goes_on_is_resumed_elsewhere_in_the_stream(play: Play) -> None:
+def test_resumes_a_download_that_hardly_goes_on(play: Play) -> None:
     hours = itertools.count(step=3600.0)
     far = replace(play, transport=Transport(clock=lambda: next(hours), sleep=FakeTime().sleep, proxies={}))
     requests = far.requests({"lib/a:v1": image([b"layer" * 20])})

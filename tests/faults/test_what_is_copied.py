@@ -103,7 +103,7 @@ def codes(outcomes: list[SeedOutcome]) -> set[str | None]:
 
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.parametrize("is_shaky", [False, True], ids=["calm", "shaky"])
-def test_odd_images_arrive_byte_for_byte(play: Play, name: str, is_shaky: bool) -> None:
+def test_copies_odd_images_byte_for_byte(play: Play, name: str, is_shaky: bool) -> None:
     requests = play.requests({"lib/odd:v1": ODD[name]})
 
     def strike(asked: Asked) -> Fault | None:
@@ -119,7 +119,7 @@ def test_odd_images_arrive_byte_for_byte(play: Play, name: str, is_shaky: bool) 
 
 
 @pytest.mark.parametrize("kind", [FOREIGN, NONDISTRIBUTABLE])
-def test_foreign_layers_stay_where_their_owner_keeps_them(play: Play, kind: str) -> None:
+def test_leaves_foreign_layers_with_their_owner(play: Play, kind: str) -> None:
     layers = [descriptor(kind, b"windows") | {"urls": ["https://owner.test/layer"]}, descriptor(LAYER, b"own")]
     document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": layers}
     contents = {Digest.of(content): content for content in (b"{}", b"own")}
@@ -146,7 +146,7 @@ def test_foreign_layers_stay_where_their_owner_keeps_them(play: Play, kind: str)
     ids=["schema 1", "schema 1 in disguise", "unknown media type", "no config", "no JSON"],
 )
 @pytest.mark.parametrize("is_child", [False, True], ids=["tagged", "child"])
-def test_what_cannot_be_copied_is_said_and_the_rest_is_copied(
+def test_copies_the_rest_beside_what_cannot_be_copied(
     play: Play, document: Document, code: str, hint: str, is_child: bool
 ) -> None:
     odd = MadeImage(document, {})
@@ -158,7 +158,7 @@ def test_what_cannot_be_copied_is_said_and_the_rest_is_copied(
     assert play.destination.damage() == []
 
 
-def test_a_subject_that_is_refused_has_a_code_and_a_cure(play: Play) -> None:
+def test_explains_a_refused_subject(play: Play) -> None:
     requests = play.requests({"lib/a:v1": attested(subject=True), "lib/b:v1": SINGLE})
 
     def strike(asked: Asked) -> Fault | None:
@@ -186,9 +186,7 @@ def behind_the_index(play: Play) -> list[CopyRequest]:
 
 @pytest.mark.parametrize("rules", ["", "mutable", "immutable"])
 @pytest.mark.parametrize("what", ["child", "blob"])
-def test_what_is_missing_behind_an_index_that_exists_is_brought_back(
-    play: Play, tmp_path: Path, what: str, rules: str
-) -> None:
+def test_brings_back_what_is_missing_behind_an_index(play: Play, tmp_path: Path, what: str, rules: str) -> None:
     play.destination = open_side(play.destination.server, tmp_path / "strict", ecr=rules)
     requests = behind_the_index(play)
     if what == "child":
@@ -200,7 +198,7 @@ def test_what_is_missing_behind_an_index_that_exists_is_brought_back(
     assert play.destination.damage() == []
 
 
-def test_a_tag_that_is_trusted_costs_one_request_and_hides_what_is_missing_behind_it(play: Play) -> None:
+def test_trusts_a_tag_with_one_request_whatever_is_behind_it(play: Play) -> None:
     """The price of `toolkit copy` asking once a tag; whoever deletes behind a tag deletes the tag as well."""
     behind_the_index(play)
     assert play.destination.documents.delete("lib/a", str(SINGLE.digest))
@@ -213,7 +211,7 @@ def test_a_tag_that_is_trusted_costs_one_request_and_hides_what_is_missing_behin
     assert play.destination.damage() == []
 
 
-def test_a_forbidden_look_at_a_trusted_tag_is_no_reason_not_to_copy(play: Play) -> None:
+def test_copies_after_a_forbidden_look_at_a_trusted_tag(play: Play) -> None:
     requests = play.requests({"lib/a:v1": MULTIPLE}, trusts_tag=True)
     play.destination.server.strike = lambda asked: (
         Refused(403, "DENIED") if asked.kind == "HEAD tag" and asked.number == 1 else None
@@ -222,7 +220,7 @@ def test_a_forbidden_look_at_a_trusted_tag_is_no_reason_not_to_copy(play: Play) 
     assert play.destination.damage() == []
 
 
-def test_a_child_that_the_source_lacks_leaves_the_tag_alone(play: Play) -> None:
+def test_leaves_the_tag_alone_when_the_source_lacks_a_child(play: Play) -> None:
     older = image([b"older"])
     play.destination.keep(older, "lib/a", "v1")
     requests = play.requests({"lib/a:v1": MULTIPLE})
@@ -232,14 +230,14 @@ def test_a_child_that_the_source_lacks_leaves_the_tag_alone(play: Play) -> None:
     assert play.destination.damage() == []
 
 
-def test_a_tag_that_moved_since_the_plan_is_copied_as_planned(play: Play) -> None:
+def test_copies_as_planned_after_the_tag_moved(play: Play) -> None:
     requests = play.requests({"lib/a:v1": SINGLE})
     play.source.keep(MULTIPLE, "lib/a", "v1")
     assert codes(play.seed(requests)) == {None}
     assert play.destination.tags() == {"lib/a:v1": str(SINGLE.digest)}
 
 
-def test_a_tag_that_moved_and_took_its_old_content_along_needs_a_new_plan(play: Play) -> None:
+def test_needs_a_new_plan_when_the_old_content_is_gone(play: Play) -> None:
     requests = play.requests({"lib/a:v1": SINGLE})
     assert play.source.documents.delete("lib/a", str(SINGLE.digest))
     play.source.keep(image([b"newer"]), "lib/a", "v1")
@@ -249,7 +247,7 @@ def test_a_tag_that_moved_and_took_its_old_content_along_needs_a_new_plan(play: 
     assert play.destination.tags() == {}
 
 
-def test_an_immutable_tag_with_other_content_is_left_alone(play: Play, tmp_path: Path) -> None:
+def test_leaves_an_immutable_tag_alone(play: Play, tmp_path: Path) -> None:
     play.destination = open_side(play.destination.server, tmp_path / "ecr", ecr="immutable")
     older = image([b"older"])
     play.destination.keep(older, "lib/a", "v1")
@@ -263,7 +261,7 @@ def test_an_immutable_tag_with_other_content_is_left_alone(play: Play, tmp_path:
     [("all", {6}), ("referred", {1, 2, 3, 4, 5, 6}), ("none", {0})],  # what is tried too early is sent
     ids=["accepted", "accepted once referred to", "declined"],
 )
-def test_blobs_of_several_repositories_are_linked_or_sent_again(
+def test_links_or_sends_blobs_of_several_repositories(
     play: Play, tmp_path: Path, links: str, expected: set[int]
 ) -> None:
     play.destination = open_side(play.destination.server, tmp_path / "other", links=links)

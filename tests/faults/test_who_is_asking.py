@@ -53,7 +53,7 @@ def check_a_clean_run(play: Play) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GET manifest", "GET blob"])
-def test_a_token_of_the_source_expires_before_any_request(play: Play, kind: str) -> None:
+def test_survives_a_source_token_that_expires_at_any_request(play: Play, kind: str) -> None:
     expires(play, play.source, kind)
 
 
@@ -61,7 +61,7 @@ def test_a_token_of_the_source_expires_before_any_request(play: Play, kind: str)
     "kind",
     ["HEAD tag", "HEAD blob", "POST upload", "POST mount", "PUT upload", "PUT manifest", "PUT tag"],
 )
-def test_a_token_of_the_destination_expires_before_any_request(play: Play, kind: str) -> None:
+def test_survives_a_destination_token_that_expires_at_any_request(play: Play, kind: str) -> None:
     """`PUT upload` is the one in mid-upload: its bytes are on their way when the token is refused."""
     expires(play, play.destination, kind)
 
@@ -85,7 +85,7 @@ def expires(play: Play, side: Side, kind: str) -> None:
     check_a_clean_run(play)
 
 
-def test_a_new_token_that_is_refused_ends_the_matter(play: Play) -> None:
+def test_gives_up_after_a_new_token_is_refused(play: Play) -> None:
     requests = play.requests(IMAGES)
     guarded = guard(play, play.destination)
 
@@ -99,7 +99,7 @@ def test_a_new_token_that_is_refused_ends_the_matter(play: Play) -> None:
     check_a_clean_run(play)
 
 
-def test_a_token_server_on_a_foreign_host_gets_no_credential(play: Play, stranger: FaultyServer) -> None:
+def test_sends_no_credential_to_a_foreign_token_server(play: Play, stranger: FaultyServer) -> None:
     requests = play.requests(IMAGES)
     realm = f"{stranger.url.replace('127.0.0.1', 'localhost')}/token"
     guarded = guard(play, play.destination, realm=realm)
@@ -112,7 +112,7 @@ def test_a_token_server_on_a_foreign_host_gets_no_credential(play: Play, strange
     check_a_clean_run(play)
 
 
-def test_a_foreign_token_server_that_asks_for_nothing_is_good_enough(play: Play, stranger: FaultyServer) -> None:
+def test_uses_a_foreign_token_server_without_credentials(play: Play, stranger: FaultyServer) -> None:
     requests = play.requests(IMAGES)
     realm = f"{stranger.url.replace('127.0.0.1', 'localhost')}/token"
     stranger.restart(guard(play, play.source, realm=realm, anonymous=True))
@@ -122,9 +122,7 @@ def test_a_foreign_token_server_that_asks_for_nothing_is_good_enough(play: Play,
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_blobs_come_from_another_host_and_the_token_does_not_follow(
-    play: Play, stranger: FaultyServer, status: int
-) -> None:
+def test_sends_no_token_to_the_storage_of_blobs(play: Play, stranger: FaultyServer, status: int) -> None:
     requests = play.requests(IMAGES)
     guard(play, play.source)
     play.source.server.strike = lambda asked: (
@@ -137,7 +135,7 @@ def test_blobs_come_from_another_host_and_the_token_does_not_follow(
     check_a_clean_run(play)
 
 
-def test_storage_that_refuses_behind_a_redirect_is_the_sources_refusal(play: Play, stranger: FaultyServer) -> None:
+def test_blames_the_source_for_its_storage(play: Play, stranger: FaultyServer) -> None:
     requests = play.requests(IMAGES)
     guard(play, play.source)
     play.source.server.strike = lambda asked: (
@@ -150,7 +148,7 @@ def test_storage_that_refuses_behind_a_redirect_is_the_sources_refusal(play: Pla
     check_a_clean_run(play)
 
 
-def test_uploads_go_to_another_host_and_the_token_does_not_follow(play: Play, stranger: FaultyServer) -> None:
+def test_sends_no_token_to_another_host_of_uploads(play: Play, stranger: FaultyServer) -> None:
     requests = play.requests(IMAGES)
     guard(play, play.destination)
     stranger.restart(play.destination.app)
@@ -170,7 +168,7 @@ def test_uploads_go_to_another_host_and_the_token_does_not_follow(play: Play, st
     check_a_clean_run(play)
 
 
-def test_a_429_stops_every_thread_at_that_host_until_it_may_come_again(play: Play) -> None:
+def test_stops_every_thread_at_a_host_after_a_429(play: Play) -> None:
     requests = play.requests(IMAGES)
     told: list[str] = []
     play.transport = quick_transport(play.time, on_retry=lambda host, *_: told.append(host))
@@ -199,12 +197,12 @@ def test_a_429_stops_every_thread_at_that_host_until_it_may_come_again(play: Pla
     ],
     ids=["503", "400", "403"],
 )
-def test_a_large_upload_that_is_answered_while_it_is_under_way(play: Play, fault: Fault, code: str | None) -> None:
+def test_hears_a_response_during_a_large_upload(play: Play, fault: Fault, code: str | None) -> None:
     check_a_large_upload(play, fault, code)
 
 
 @pytest.mark.parametrize(("fault", "code"), [(Refused(503, early=True), None), (Refused(413, early=True), REFUSED)])
-def test_a_large_upload_that_is_answered_while_it_is_under_way_over_tls(
+def test_hears_a_response_during_a_large_upload_over_tls(
     play: Play, fault: Fault, code: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, certificate = self_signed(tmp_path)

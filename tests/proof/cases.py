@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.proof.base_images import make_runnable
 from tests.proof.registries import Extras
-from toolkit.codebuild.coverage import Builder, Strategy
+from toolkit.codebuild.coverage import Builder
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 

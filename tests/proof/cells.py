@@ -13,8 +13,9 @@ from tests.proof.registries import ACCOUNT, REGION, Seed
 from tests.proof.room import Build, Outcome, Room
 from tests.proof.trap import count
 from toolkit.codebuild.buildspec import render_buildspec
-from toolkit.codebuild.coverage import Builder, OnMiss, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Verdict
 from toolkit.manifest.loader import loads
+from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.plan.resolve import resolve
 
 _VARIABLES: Mapping[Builder, Mapping[str, str]] = {

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from tests.proof.cells import Cell
 from tests.proof.rooms import Observation
 from tests.proof.trap import count
-from toolkit.codebuild.coverage import Strategy, Verdict
+from toolkit.codebuild.coverage import Verdict
+from toolkit.manifest.strategy import Strategy
 
 _Column = tuple[Strategy, str, str]
 LEGEND = """\

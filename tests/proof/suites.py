@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from tests.proof.cases import CASES, Case
 from tests.proof.cells import Cell, can_be_built
-from toolkit.codebuild.coverage import Builder, OnMiss, Strategy
+from toolkit.codebuild.coverage import Builder
+from toolkit.manifest.strategy import OnMiss, Strategy
 
 OLD, NEW = "20.10", "28.5.2"
 

@@ -29,7 +29,7 @@ def test_phases_run_in_their_order_whatever_the_file_has(source: Path) -> None:
     assert run.output.split() == ["1", "2", "3", "4"]
 
 
-def test_exported_variables_and_the_folder_carry_over_and_nothing_else_does(source: Path) -> None:
+def test_carries_over_exports_and_the_folder(source: Path) -> None:
     run = build(
         source,
         {
@@ -48,7 +48,7 @@ def test_a_projects_variable_goes_before_the_buildspecs(source: Path) -> None:
     assert run.output == "project file\n"
 
 
-def test_a_failed_command_ends_its_phase_and_a_failed_pre_build_the_build(source: Path) -> None:
+def test_ends_the_phase_of_a_failed_command(source: Path) -> None:
     run = build(
         source, {"pre_build": ["exit 3", "echo not me"], "build": ["echo nor me"], "post_build": ["echo nor me"]}
     )
@@ -56,7 +56,7 @@ def test_a_failed_command_ends_its_phase_and_a_failed_pre_build_the_build(source
     assert not run.succeeded and run.output == ""
 
 
-def test_a_failed_build_still_runs_post_build_which_is_told(source: Path) -> None:
+def test_runs_post_build_after_a_failed_build(source: Path) -> None:
     run = build(source, {"build": ["false"], "post_build": ["echo $CODEBUILD_BUILD_SUCCEEDING"]})
     assert [(phase.name, phase.status) for phase in run.phases] == [("build", 1), ("post_build", 0)]
     assert run.output == "0\n" and not run.succeeded

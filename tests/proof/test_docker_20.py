@@ -8,7 +8,7 @@ from tests.proof.cells import Cell
 from tests.proof.conftest import Seen
 from tests.proof.suites import cells_of_docker_20
 from tests.proof.trap import count
-from toolkit.codebuild.coverage import Strategy
+from toolkit.manifest.strategy import Strategy
 
 # One process runs them all, several at a time.
 pytestmark = pytest.mark.xdist_group("docker 20.10")

@@ -9,7 +9,8 @@ from tests.proof.conftest import Seen
 from tests.proof.programs import find_programs
 from tests.proof.suites import cells_of_docker_28
 from tests.proof.trap import count
-from toolkit.codebuild.coverage import Strategy, Verdict
+from toolkit.codebuild.coverage import Verdict
+from toolkit.manifest.strategy import Strategy
 
 pytestmark = [pytest.mark.docker28, pytest.mark.xdist_group("docker 28")]
 

@@ -12,7 +12,8 @@ from tests.proof.said import Said, ask_scan
 from tests.proof.suites import NEW, OLD
 from tests.proof.trap import Contact, count
 from tests.support.real_parts import require
-from toolkit.codebuild.coverage import Builder, OnMiss, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Verdict
+from toolkit.manifest.strategy import OnMiss, Strategy
 
 HOME, ENDS, WRONG, LEAVES = Verdict.STAYS, Verdict.REFUSED, Verdict.WRONG, Verdict.LEAVES
 AT_ECR = Contact("http", ECR_HOST, "GET /v2/")
@@ -29,13 +30,13 @@ def outcome(status: int = 0, *contacts: Contact, **origins: str) -> Outcome:
     return Outcome({"build": status}, "", (AT_ECR, *contacts), origins)
 
 
-def test_contacts_are_counted_by_kind_and_those_with_ecr_are_none() -> None:
+def test_counts_contacts_except_those_with_ecr() -> None:
     contacts = [AT_ECR, Contact("dns", ECR_HOST), Contact("dns", "docker.io"), Contact("tls", "quay.io")]
     assert count(contacts) == {"dns": 1, "tls": 1, "http": 0}
 
 
 @pytest.mark.parametrize("kind", ["dns", "tls", "http"])
-def test_one_contact_of_any_kind_is_leaving_whatever_was_built(kind: str) -> None:
+def test_takes_any_contact_for_leaving(kind: str) -> None:
     seen = outcome(0, Contact(kind, "auth.docker.io"), origin="ecr docker.io/library/nginx:1.16 linux/amd64")
     assert cell().judge(seen) is LEAVES
 
@@ -44,7 +45,7 @@ def test_a_failed_build_that_asked_nobody_ends_at_home() -> None:
     assert cell().judge(outcome(1)) is ENDS
 
 
-def test_bytes_of_docker_hub_that_nobody_asked_for_cannot_be_explained() -> None:
+def test_refuses_bytes_of_docker_hub_without_a_contact() -> None:
     seen = outcome(
         0, origin="ecr docker.io/library/nginx:1.16 linux/amd64", build="hub docker.io/library/node:20 linux/amd64"
     )
@@ -71,7 +72,7 @@ def test_only_what_was_said_is_allowed(said: Verdict, on_miss: OnMiss) -> None:
     assert allowed == [said]
 
 
-def test_what_leaves_must_be_seen_leaving_or_end_where_the_door_is_closed() -> None:
+def test_sees_what_leaves_or_the_end_of_the_build() -> None:
     hub, quay = Said(LEAVES, frozenset({"docker.io"})), Said(LEAVES, frozenset({"quay.io"}))
     verdicts = (HOME, ENDS, WRONG, LEAVES, None)
     assert [seen for seen in verdicts if hub.allows(seen, cell())] == [LEAVES]

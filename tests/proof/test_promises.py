@@ -15,7 +15,8 @@ from tests.proof.daemon import Docker
 from tests.proof.registries import HUB_ACCOUNT
 from tests.proof.room import Build, Room, open_room
 from tests.proof.suites import OLD
-from toolkit.codebuild.coverage import Builder, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Verdict
+from toolkit.manifest.strategy import Strategy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docker promises")]
 
@@ -44,14 +45,14 @@ def with_commands(buildspec: str, **phases: list[str]) -> str:
     return stream.getvalue()
 
 
-def test_docker_hub_is_closed_also_to_a_daemon_that_has_just_looked_names_up(room: Room) -> None:
+def test_closes_docker_hub_to_a_daemon_that_knew_it(room: Room) -> None:
     cell = Cell(_TAG, OLD, Strategy.AUTO, "fail", Builder.BUILDKIT)
     buildspec = with_commands(cell.buildspec(), install=[_EARLIER], build=["! docker pull ruby:3"])
     outcome = room.run(Build(buildspec, _TAG.files(), {"DOCKER_BUILDKIT": "1"}))
     assert (outcome.succeeded, outcome.outside) == (True, []), outcome.output
 
 
-def test_with_login_docker_hub_counts_the_pulls_for_the_account(room: Room) -> None:
+def test_leaves_for_docker_hub_with_a_login(room: Room) -> None:
     cell = Cell(_TAG, OLD, Strategy.LOGIN, "upstream", Builder.BUILDKIT)
     outcome = cell.run(room)
     assert cell.judge(outcome) is Verdict.LEAVES
@@ -61,7 +62,7 @@ def test_with_login_docker_hub_counts_the_pulls_for_the_account(room: Room) -> N
     assert HUB_ACCOUNT[1] not in outcome.output
 
 
-def test_a_second_build_on_the_same_machine_finds_what_it_needs(room: Room) -> None:
+def test_runs_twice_on_the_same_machine(room: Room) -> None:
     # A local build that runs twice, or a project whose phases call it again.
     cell = Cell(_TAG, OLD, Strategy.AUTO, "fail", Builder.BUILDKIT)
     document = YAML(typ="safe").load(cell.buildspec())

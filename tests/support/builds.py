@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
 
@@ -35,7 +36,7 @@ WEB = DesiredBuild(
 
 LOGIN = replace(
     WEB,
-    strategy="login",
+    strategy=Strategy.LOGIN,
     images=(),
     docker_hub_secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:hub-AbCdEf",
 )

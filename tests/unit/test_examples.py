@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.golden import assert_golden
-from toolkit.codebuild.coverage import Strategy
 from toolkit.manifest.loader import load
 from toolkit.manifest.model import json_schema
+from toolkit.manifest.strategy import Strategy
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.root_module import render_input

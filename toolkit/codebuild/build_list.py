@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Strategy, Trait
+from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import ALIASES
 from toolkit.manifest.document import NewImage
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference, Repository
 from toolkit.plan.desired import DesiredBuild
@@ -25,8 +26,7 @@ class BuildList:
         self._name = build.name
         self._strategy = strategy
         self._closed = {*ALIASES, *(upstream.host for upstream in build.upstreams)}
-        reads_hosts = strategy is Strategy.AUTO and daemon.reads_hosts
-        self._closes_all = reads_hosts or strategy in (Strategy.HOSTS, Strategy.BUILDER)
+        self._closes_all = strategy.closes_every_upstream and (strategy is not Strategy.AUTO or daemon.reads_hosts)
         # A name in the daemon's store and a named context serve one spelling only.
         self._is_literal = not (self._closes_all or strategy is Strategy.DIRECT)
         self._hosts: dict[tuple[Repository, object], set[str]] = {}

@@ -15,6 +15,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildSettings, DesiredBuild
 
 REGISTRY_VARIABLE = "TOOLKIT_ECR_REGISTRY"
@@ -66,8 +67,10 @@ def commands_of_project(build: DesiredBuild) -> tuple[str, ...]:
 def _default_command(build: DesiredBuild) -> str:
     # A project name may have capitals and underscores where an image name must not.
     name = re.sub(r"[^a-z0-9]+", "-", build.project_name.lower()).strip("-")
-    command = "docker buildx build --load $TOOLKIT_BUILD_CONTEXTS" if build.strategy == "contexts" else "docker build"
-    if build.strategy == "direct":
+    command = (
+        "docker buildx build --load $TOOLKIT_BUILD_CONTEXTS" if build.strategy is Strategy.CONTEXTS else "docker build"
+    )
+    if build.strategy is Strategy.DIRECT:
         command += ' --file "$TOOLKIT_DOCKERFILE"'
     elif build.dockerfiles:
         command += f" --file {shlex.quote(build.dockerfiles[0])}"

@@ -37,20 +37,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-
-class Strategy(StrEnum):
-    """How a build is kept home; `NONE` adds no step."""
-
-    AUTO = "auto"
-    RETAG = "retag"
-    HOSTS = "hosts"
-    BUILDER = "builder"
-    CONTEXTS = "contexts"
-    DIRECT = "direct"
-    LOGIN = "login"
-    NONE = "none"
+from toolkit.manifest.strategy import OnMiss, Strategy
 
 
 class Builder(StrEnum):
@@ -119,9 +107,6 @@ class Verdict(StrEnum):
     WRONG = "wrong"
     REFUSED = "refused"
     IGNORED = "ignored"
-
-
-OnMiss = Literal["fail", "upstream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +262,7 @@ def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
     is_judged = use.kind in _READ_BY_STEP and Trait.UNCHECKED not in use.traits
-    has_step = on_miss == "fail" and strategy not in (Strategy.LOGIN, Strategy.NONE)
+    has_step = on_miss == "fail" and strategy.serves
     if Trait.NOT_LISTED in use.traits and is_judged and has_step:
         return Outcome(Verdict.REFUSED, Trait.NOT_LISTED, f"{_WHY[Trait.NOT_LISTED]}, so its step ends the build")
     if Trait.STAGE_UNUSED in use.traits and builder is not Builder.LEGACY:

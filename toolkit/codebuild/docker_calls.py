@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
-from toolkit.codebuild.coverage import Builder, Kind, Strategy
-from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
+from toolkit.codebuild.coverage import Builder, Kind
+from toolkit.codebuild.findings import UNUSED, Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_state import NOWHERE, ShellState
 from toolkit.codebuild.shell_words import Command
 from toolkit.codebuild.variables import Values, Word
+from toolkit.manifest.strategy import Strategy
 
 BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 
@@ -250,7 +251,7 @@ class DockerCalls:
                 asks_buildkit=is_buildx or call.values.get("DOCKER_BUILDKIT") in ("1", "true"),
                 tags=self._names(words),
                 made=len(self._tags),
-                unused=frozenset({Strategy.CONTEXTS, Strategy.DIRECT} - used),
+                unused=UNUSED - used,
             )
         )
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from toolkit.codebuild.coverage import Builder, Kind, Strategy
+from toolkit.codebuild.coverage import Builder, Kind
 from toolkit.codebuild.variables import Values
+from toolkit.manifest.strategy import Strategy
+
+UNUSED = frozenset(strategy for strategy in Strategy if strategy.variable)
+"""The strategies that do not reach a build which names none of their variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Build:
     asks_buildkit: bool = False
     tags: tuple[str, ...] = ()
     made: int = 0
-    unused: frozenset[Strategy] = frozenset({Strategy.CONTEXTS, Strategy.DIRECT})
+    unused: frozenset[Strategy] = UNUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from functools import cache
 from importlib.resources import files
 
 from toolkit.manifest.destinations import ALIASES, BUILDKIT
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
 _NAME = re.compile(r"[\w./:-]+")
 
-_READERS = {"contexts": "dockerfile_syntax", "direct": "dockerfile_rewrite"}
+_READERS = {Strategy.CONTEXTS: "dockerfile_syntax", Strategy.DIRECT: "dockerfile_rewrite"}
 """Strategies that read the Dockerfiles for either value of `on_miss`, and the program that handles the images."""
 
 _ABOUT_UPSTREAMS = frozenset({"hosts", "mirrors"})
@@ -30,7 +31,7 @@ def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None 
 
     `region` and `account_id` are those of ECR. The account gives the ECR host if no variable does.
     """
-    if build.strategy == "login":
+    if build.strategy is Strategy.LOGIN:
         secret = build.docker_hub_secret or ""
         values = _values({"region": secret.split(":")[3] if secret else region, "secret_id": secret})
         program = _program("json_program", "json_field")
@@ -55,7 +56,7 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
     """The pieces of shell that a strategy consists of, and the functions that it calls, in order."""
     closes = build.on_miss == "fail"
     pieces, steps = ["ecr"], ["find_registry"]
-    if build.strategy == "auto":
+    if build.strategy is Strategy.AUTO:
         pieces += ["hosts", "auto"]
         steps += ["look_at_daemon"]
     if closes:
@@ -63,23 +64,23 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
         steps += ["close_docker_hub"]
     if closes or build.strategy in _READERS:
         pieces += ["dockerfiles"]
-    if closes and build.strategy != "direct":  # it finds the same while it writes
+    if closes and build.strategy is not Strategy.DIRECT:  # it finds the same while it writes
         pieces += ["check"]
         steps += ["check_dockerfiles"]
     steps += ["log_in"]
     hosts_file = "hosts_strict" if closes else "hosts_fallback"
     match build.strategy:
-        case "retag":
+        case Strategy.RETAG:
             return [*pieces, "retag"], [*steps, "retag_all"]
-        case "hosts":
+        case Strategy.HOSTS:
             return [*pieces, "hosts", hosts_file, "hosts_only"], [*steps, "write_hosts"]
-        case "builder" if closes:
+        case Strategy.BUILDER if closes:
             return [*pieces, "mirrors", "builder", "builder_door"], [*steps, "make_builder", "close_builder"]
-        case "builder":
+        case Strategy.BUILDER:
             return [*pieces, "mirrors", "builder"], [*steps, "make_builder"]
-        case "contexts":
+        case Strategy.CONTEXTS:
             return [*pieces, "contexts"], [*steps, "export_contexts"]
-        case "direct":
+        case Strategy.DIRECT:
             return [*pieces, "direct"], [*steps, "rewrite_dockerfiles"]
     strict = ["auto_strict"] if closes else []
     refuses = ["refuse_digests"] if closes else []
@@ -95,10 +96,10 @@ def _about_dockerfiles(build: DesiredBuild) -> list[str]:
     values = {
         "build": build.name,
         "on_miss": build.on_miss,
-        "closes_every_upstream": "no" if build.strategy in ("retag", "contexts", "direct") else "yes",
-        "serves_own_platform_only": "yes" if build.strategy == "retag" else "no",
-        "takes_names_literally": "yes" if build.strategy in ("retag", "contexts") else "no",
-        "dockerfiles_are_listed": "yes" if build.dockerfiles or build.strategy == "direct" else "no",
+        "closes_every_upstream": _yes_or_no(build.strategy.closes_every_upstream),
+        "serves_own_platform_only": _yes_or_no(build.strategy is Strategy.RETAG),
+        "takes_names_literally": _yes_or_no(build.strategy.takes_names_literally),
+        "dockerfiles_are_listed": _yes_or_no(bool(build.dockerfiles) or build.strategy is Strategy.DIRECT),
     }
     return [
         _values(values),
@@ -107,6 +108,10 @@ def _about_dockerfiles(build: DesiredBuild) -> list[str]:
         _function("each_closed", [(host,) for host in closed]),
         _program("dockerfile_program", "dockerfile", _READERS.get(build.strategy, "dockerfile_check")),
     ]
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _built_by(build: DesiredBuild) -> list[str]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.codebuild.build_list import BuildList, parsed
-from toolkit.codebuild.coverage import ImageUse, Kind, Strategy, Trait
+from toolkit.codebuild.coverage import ImageUse, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
 from toolkit.manifest.model import Manifest
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import ECR_HOST_PART, HUB_HOSTS, Reference

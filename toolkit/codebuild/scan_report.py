@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from toolkit.codebuild.coverage import Builder, Kind, Outcome, Strategy, Trait, Verdict
+from toolkit.codebuild.coverage import Builder, Kind, Outcome, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
+from toolkit.manifest.strategy import Strategy
 
 KEPT = (Verdict.STAYS, Verdict.IGNORED)
 """Verdicts under which the build goes on and no registry but ECR is contacted."""

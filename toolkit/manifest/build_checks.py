@@ -25,6 +25,7 @@ from toolkit.manifest.destinations import (
 from toolkit.manifest.document import Finding, NewImage, Path
 from toolkit.manifest.grammar import MIRROR, listed, quoted
 from toolkit.manifest.readable import Readable
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
@@ -110,21 +111,15 @@ def _check_platforms(
     yield Finding(path, f"`{destination.source.familiar}` {message}")
 
 
-_BY_PATH = ("hosts", "builder")
-"""With these strategies, the daemon asks ECR for the upstream's own path."""
-
-_EXPORTED = {"contexts": "$TOOLKIT_BUILD_CONTEXTS", "direct": "$TOOLKIT_DOCKERFILE"}
-"""The variable that a command has to use, for strategies that change nothing else."""
-
 _DOCKER_BUILD = re.compile(r"(?m)(?:^|[;&|(])[ \t]*(?:sudo +|\w+=\S* +)*docker +(?:(?:buildx|builder|image) +)?build\s")
 
 
 def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
     """Faults in the fields of `build` other than its images."""
-    if build.strategy != "login":
+    if build.strategy.serves:
         if not build.images and build.has_docker:
             yield Finding((*path, "images"), "is missing: list what the Dockerfiles start from")
-        elif build.strategy == "builder" and not _has_buildkit(build, readable):
+        elif build.strategy is Strategy.BUILDER and not _has_buildkit(build, readable):
             message = "`builder` runs `moby/buildkit:buildx-stable-1`: say `build_tools: true`, or list it in `images`"
             yield Finding((*path, "strategy"), message)
         if len(build.dockerfiles) > 1 and not build.commands and build.buildspec is None:
@@ -145,10 +140,10 @@ def check_strategy(build: BuildProjectSpec, path: Path, readable: Readable) -> I
 
 def _check_commands(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
     """A command that ignores the exported variable pulls from the upstreams, silently with `on_miss: upstream`."""
-    variable = _EXPORTED.get(build.strategy, "")
+    name = build.strategy.variable
     for position, command in enumerate(build.commands):
-        if variable[1:] not in command and _DOCKER_BUILD.search(command):
-            option = f'--file "{variable}"' if build.strategy == "direct" else variable
+        if name not in command and _DOCKER_BUILD.search(command):
+            option = f'--file "${name}"' if build.strategy is Strategy.DIRECT else f"${name}"
             message = f"builds without what `{build.strategy}` exports: write `docker build {option}`"
             yield Finding((*path, "commands", position), message)
 
@@ -165,7 +160,7 @@ def check_served(
     digest = Reference.parse(original).digest
     if digest is not None:
         name = original.partition("@")[0]
-        if build.strategy == "retag":
+        if build.strategy is Strategy.RETAG:
             message = (
                 f"`docker tag` cannot give a local image a name with a digest: name {quoted(name)}, or choose another "
                 "`strategy`, such as `auto`"
@@ -176,7 +171,7 @@ def check_served(
             message = "the digest may be that of an index, and only `platforms: all` copies an index unchanged"
             yield Finding(path, f"{message}: set it for {quoted(source.familiar)}")
     wanted = prefixed(readable.repositories.prefix, default_repository(source))
-    needs_path = build.strategy in _BY_PATH or (build.strategy == "auto" and digest is not None)
+    needs_path = build.strategy.needs_upstream_path or (build.strategy is Strategy.AUTO and digest is not None)
     if needs_path and source.name != BUILDKIT and mirror.repository != wanted:
         message = f"`{build.strategy}` looks for {quoted(original)} in `{wanted}`, but it is mirrored to"
         yield Finding(
@@ -361,7 +356,7 @@ def _check_privileged(build: BuildProjectSpec, path: Path) -> Iterator[Finding]:
     if build.has_docker:
         return
     message = "needs Docker, and Docker needs `privileged`: leave one of the two out"
-    if build.strategy == "login":
+    if build.strategy is Strategy.LOGIN:
         yield Finding((*path, "strategy"), f"`login` {message}")
     if build.cache is not None and "LOCAL_DOCKER_LAYER_CACHE" in build.cache.modes:
         position = build.cache.modes.index("LOCAL_DOCKER_LAYER_CACHE")

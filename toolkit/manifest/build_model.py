@@ -40,6 +40,7 @@ from toolkit.manifest.grammar import (
     listed,
     quoted,
 )
+from toolkit.manifest.strategy import OnMiss, Strategy
 
 ComputeType = Literal[
     "BUILD_GENERAL1_SMALL",
@@ -289,11 +290,19 @@ class BuildProjectSpec(Spec):
         description="Base images of its Dockerfiles, spelled as there; each must be in `images`. Required, except "
         "with the strategy `login`.",
     )
-    strategy: Literal["auto", "retag", "hosts", "builder", "contexts", "direct", "login"] = Field(
-        "auto",
+    strategy: Literal[
+        Strategy.AUTO,
+        Strategy.RETAG,
+        Strategy.HOSTS,
+        Strategy.BUILDER,
+        Strategy.CONTEXTS,
+        Strategy.DIRECT,
+        Strategy.LOGIN,
+    ] = Field(
+        Strategy.AUTO,
         description="How the base images get from ECR into the build; the documentation says what each serves.",
     )
-    on_miss: Literal["fail", "upstream"] = Field(
+    on_miss: OnMiss = Field(
         "fail",
         description="When a base image is not listed: fail the build, or pull it from its upstream.",
     )

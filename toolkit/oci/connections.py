@@ -19,6 +19,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ from urllib3.exceptions import (
 )
 
 from toolkit.oci.endpoints import is_loopback
-from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.errors import ConnectionFailed, registry_words
 
 Body = bytes | Iterable[bytes] | None
 _E = TypeVar("_E", bound=BaseException)
@@ -95,45 +96,51 @@ class Connections:
         """
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
-        proxy = proxy_for(parts, self._proxies)
-
-        def send() -> urllib3.BaseHTTPResponse:
-            manager = self._manager(proxy)
-            try:
-                return manager.urlopen(
-                    method,
-                    url,
-                    headers=dict(headers),
-                    body=body,
-                    timeout=urllib3.Timeout(connect=self._connect_timeout, read=timeout),
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                )
-            except HTTPError:
-                _close_idle(manager, url)  # the other connections to the host are likely to fail in the same way
-                raise
-
         try:
-            try:
-                raw = send()
-            except HTTPError as error:
-                if _cause(error, _DeadConnection) is None or not (body is None or isinstance(body, bytes)):
-                    raise
-                raw = send()
+            manager = self._manager(proxy_for(parts, self._proxies))
+            raw = self._send(manager, method, url, headers, body, timeout)
         except HTTPError as error:
-            raise connection_failed(host, error) from error
+            raise _failure(host, error) from error
         response = OpenResponse(host, raw)
         for name, value in raw.headers.iteritems():
             if len(value) > _LONGEST_VALUE:
                 response.close()
                 raise ConnectionFailed(
-                    f"`{host}` sent a header `{name[:64]}` of more than {_LONGEST_VALUE} bytes",
+                    f"`{host}` sent a header `{registry_words([name])}` of more than {_LONGEST_VALUE} bytes",
                     host=host,
                     is_temporary=False,
                     code="oci.header_too_long",
                 )
         return response
+
+    def _send(
+        self,
+        manager: urllib3.PoolManager,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body,
+        timeout: float,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request; once more if it met a dead connection and its body can be sent again."""
+        urlopen = partial(
+            manager.urlopen,
+            method,
+            url,
+            headers=dict(headers),
+            body=body,
+            timeout=urllib3.Timeout(connect=self._connect_timeout, read=timeout),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            return urlopen()
+        except HTTPError as error:
+            _close_idle(manager, url)  # the other connections to the host are likely to fail in the same way
+            if _cause(error, _DeadConnection) is None or not (body is None or isinstance(body, bytes)):
+                raise
+        return urlopen()
 
     def _manager(self, proxy: str) -> urllib3.PoolManager:
         with self._lock:
@@ -194,7 +201,7 @@ class OpenResponse:
         try:
             return self._raw.read(size, decode_content=True)
         except HTTPError as error:
-            raise connection_failed(self.host, error) from error
+            raise _failure(self.host, error) from error
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """The bytes as they were sent, `size` at a time."""
@@ -202,7 +209,7 @@ class OpenResponse:
             while chunk := self._raw.read(size, decode_content=False):
                 yield chunk
         except HTTPError as error:
-            raise connection_failed(self.host, error) from error
+            raise _failure(self.host, error) from error
 
     def close(self) -> None:
         """Give the connection back if the body has been read to its end, else close it."""
@@ -428,7 +435,7 @@ def _close_idle(manager: urllib3.PoolManager, url: str) -> None:
                 connection.close()
 
 
-def connection_failed(host: str, error: HTTPError) -> ConnectionFailed:
+def _failure(host: str, error: HTTPError) -> ConnectionFailed:
     """What urllib3 raised for a request to `host`, in our words.
 
     Its own are not passed on: they quote addresses, and those of storage carry signatures.

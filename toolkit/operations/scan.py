@@ -12,19 +12,7 @@ from pathlib import Path
 from toolkit.codebuild.build_list import BuildList
 from toolkit.codebuild.buildspec import commands_of_project
 from toolkit.codebuild.buildspec_reading import first_line
-from toolkit.codebuild.coverage import (
-    Builder,
-    Daemon,
-    ImageUse,
-    Kind,
-    OnMiss,
-    Outcome,
-    Strategy,
-    Trait,
-    Verdict,
-    builder_of,
-    outcome,
-)
+from toolkit.codebuild.coverage import Builder, Daemon, ImageUse, Kind, Outcome, Trait, Verdict, builder_of, outcome
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import NamedImage, Trouble
 from toolkit.codebuild.matching import Match, Matcher, platform_of
@@ -35,6 +23,7 @@ from toolkit.manifest.document import NewImage, read_document
 from toolkit.manifest.grammar import Platforms
 from toolkit.manifest.loader import load
 from toolkit.manifest.model import Manifest
+from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.oci.local_files import read_regular
 from toolkit.oci.reference import Reference
 from toolkit.operations.buildspec import find_build
@@ -151,7 +140,7 @@ class _Way:
             if _has_no_platform(found) and (found.file, found.image.line) not in said:
                 message = f"`{found.image.platform}` is not a platform"
                 yield FoundTrouble(found.file, Trouble(found.image.line, message, is_fault=True))
-        has_to_read = self.on_miss == "fail" or self.strategy in (Strategy.CONTEXTS, Strategy.DIRECT)
+        has_to_read = self.on_miss == "fail" or bool(self.strategy.variable)
         if self.scanned and has_to_read and self.strategy is not Strategy.LOGIN:
             yield from self.scanned.absent
             yield from self.scanned.passes_by(findings.files.items())
@@ -212,8 +201,8 @@ def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
     return _Way(
         options,
         scanned,
-        strategy=options.strategy or (Strategy(build.strategy) if build else Strategy.AUTO),
-        on_miss=options.on_miss or ("upstream" if build and build.on_miss == "upstream" else "fail"),
+        strategy=options.strategy or (build.strategy if build else Strategy.AUTO),
+        on_miss=options.on_miss or (build.on_miss if build else "fail"),
         machine=options.machine or machine,
     )
 
@@ -337,7 +326,7 @@ def _remedy(
     if entry is None:
         return ""
     remedy = f"add `- {entry.text}` to `images`"
-    if build and build.strategy != "login":
+    if build and build.strategy.serves:
         remedy += f", and `- {NewImage(reference.familiar).text}` to those of the build `{build.name}`"
     return remedy
 

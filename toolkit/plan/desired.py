@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
+from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
@@ -182,8 +183,8 @@ class DesiredBuild:
     timeout_minutes: int
     log_retention_days: int
     description: str = ""
-    strategy: str = "auto"
-    on_miss: str = "fail"
+    strategy: Strategy = Strategy.AUTO
+    on_miss: OnMiss = "fail"
     dockerfiles: tuple[str, ...] = ()
     upstreams: tuple[Upstream, ...] = ()
     docker_hub_secret: str | None = None

@@ -26,6 +26,7 @@ from toolkit.manifest.destinations import (
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.reference import DOCKER_HUB, Reference
@@ -185,7 +186,7 @@ def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors)
     """Those that its Dockerfiles name, then the tools that a builder fetches besides."""
     listed = {upstream_tag(original) for original in build.images}
     tools = [name for name in BUILD_TOOLS if upstream_tag(name) not in listed] if manifest.build_tools else []
-    fetches = build.strategy != "login" and (build.has_docker or build.images)
+    fetches = build.strategy.serves and (build.has_docker or build.images)
     for original in (*build.images, *tools) if fetches else ():
         reference = Reference.parse(original)
         if mirror := mirrors.find_named(reference):
@@ -222,7 +223,7 @@ def _build(
         on_miss=build.on_miss,
         dockerfiles=build.dockerfiles,
         upstreams=upstreams,
-        docker_hub_secret=_docker_hub_secret(manifest) if build.strategy == "login" else None,
+        docker_hub_secret=_docker_hub_secret(manifest) if build.strategy is Strategy.LOGIN else None,
         settings=settings,
     )
 

@@ -14,8 +14,6 @@ import pytest
 from tests.support.scanned_project import FILES, write_project
 from tests.support.toolkit_run import Finished, Toolkit
 from toolkit.cli.app import make_app
-from toolkit.cli.commands.scan import StrategyName
-from toolkit.codebuild.coverage import Strategy
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages:\n  - nginx:1.16 # kept\n"
 
@@ -179,10 +177,6 @@ def test_a_stage_that_no_build_needs_fails_a_check_unless_only_what_is_reached_c
     toolkit.run("scan", "--check", "--reached-only", ".").expect(0)
     toolkit.run("init", "--force").expect(0)
     toolkit.run("scan", "--check", ".").expect(0)
-
-
-def test_the_strategies_are_those_of_the_table() -> None:
-    assert {one.value for one in StrategyName} == {one.value for one in Strategy} - {"none"}
 
 
 def test_a_first_manifest_is_valid_and_stays(start: Start) -> None:

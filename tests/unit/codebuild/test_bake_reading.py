@@ -114,7 +114,7 @@ def test_json_says_the_same() -> None:
     assert web.line == text[: text.index('"web"')].count("\n") + 1
 
 
-def test_inheritance_that_branches_again_and_again_is_followed_once() -> None:
+def test_follows_branching_inheritance_once() -> None:
     targets = {f"t{n}": {"inherits": [f"t{n + 1}", f"t{n + 1}"], "args": {"A": str(n)}} for n in range(60)}
     builds = read_bake(json.dumps({"target": {**targets, "t60": {"pull": True}}}), is_json=True).builds
     assert (builds[0].args, builds[0].pulls_always) == ({"A": "0"}, True)
@@ -125,7 +125,7 @@ def test_values_from_outside_go_before_defaults() -> None:
     assert read_bake(text, {"T": "2"}, is_json=True).builds[0].args == {"T": "2"}
 
 
-def test_a_value_from_outside_that_nobody_knows_leaves_no_default() -> None:
+def test_takes_no_default_for_an_unknown_value() -> None:
     text = json.dumps({"variable": {"T": {"default": "1"}}, "target": {"a": {"args": {"T": "${T}"}}}})
     assert read_bake(text, {"T": None}, is_json=True).builds[0].args == {"T": None}
 
@@ -142,7 +142,7 @@ def test_the_scanner_is_the_one_that_is_named() -> None:
     assert [one.name for one in read_bake(text, is_json=True).images] == ["acme/scan:2", "acme/scan:3"]
 
 
-def test_a_cache_without_its_variable_is_said_to_be_unknown() -> None:
+def test_reports_a_cache_without_its_variable() -> None:
     text = json.dumps({"target": {"a": {"cache-from": ["type=registry,ref=${CACHE}"]}}})
     assert [one.unset for one in read_bake(text, is_json=True).images] == [("CACHE",)]
 
@@ -161,7 +161,7 @@ def test_a_cache_without_its_variable_is_said_to_be_unknown() -> None:
         {"a": {"target": "${x}", "matrix": {"v": [{"x": 1}]}, "dockerfile": "${v.y}"}},
     ],
 )
-def test_what_cannot_be_followed_is_said_and_fails_a_check(targets: object) -> None:
+def test_reports_what_cannot_be_followed(targets: object) -> None:
     [trouble] = read_bake(json.dumps({"target": targets}), is_json=True).troubles
     assert trouble.is_fault
 

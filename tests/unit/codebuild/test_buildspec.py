@@ -17,6 +17,7 @@ from toolkit.codebuild.buildspec import LONGEST_BUILDSPEC, render_buildspec
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused
 from toolkit.manifest.build_model import ArtifactsSpec, CacheSpec
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, BuildSettings
 
 # What a shell can hold: anything but NUL; surrogates are no text.
@@ -35,7 +36,7 @@ def test_the_whole_text_is_as_reviewed() -> None:
     assert_golden("buildspec/base_images.yml", render_buildspec(WEB, region=REGION))
 
 
-def test_a_build_with_its_own_commands_and_no_images_does_not_log_in() -> None:
+def test_logs_in_only_for_images() -> None:
     build = replace(WEB, images=(), buildspec_commands=("make test", "set -eu\nmake image\nmake push\n"))
     assert_golden("buildspec/own_commands.yml", render_buildspec(build, region=REGION))
 
@@ -53,7 +54,7 @@ def test_the_pre_build_step_is_one_command() -> None:
         ("web", None, "web:latest"),
     ],
 )
-def test_the_default_build_tags_the_image_with_project_and_commit(
+def test_tags_the_default_build_with_project_and_commit(
     tmp_path: Path, project_name: str, source_version: str | None, tag: str
 ) -> None:
     container = BuildContainer(tmp_path / "container")
@@ -73,18 +74,16 @@ def test_the_default_build_tags_the_image_with_project_and_commit(
         ("direct", ["build", "--file", "/tmp/a b/web.Dockerfile"]),
     ],
 )
-def test_the_default_build_is_that_of_the_dockerfile_in_the_manifest(
-    tmp_path: Path, strategy: str, words: list[str]
-) -> None:
+def test_builds_the_dockerfile_of_the_manifest(tmp_path: Path, strategy: str, words: list[str]) -> None:
     container = BuildContainer(tmp_path / "container")
-    build = replace(WEB, strategy=strategy, dockerfiles=("a b/web.Dockerfile",))
+    build = replace(WEB, strategy=Strategy(strategy), dockerfiles=("a b/web.Dockerfile",))
     (command,) = _load(render_buildspec(build, region=REGION))["phases"]["build"]["commands"]
     run = container.run(command, TOOLKIT_DOCKERFILE="/tmp/a b/web.Dockerfile", TOOLKIT_BUILD_CONTEXTS="")
     assert run.status == 0
     assert run.calls == [["docker", *words, "--tag", "platform-web:latest", "."]]
 
 
-def test_a_buildspec_that_is_longer_than_codebuild_takes_is_refused() -> None:
+def test_refuses_a_buildspec_that_is_too_long() -> None:
     length = len(render_buildspec(replace(WEB, buildspec_commands=("x",)), region=REGION))
     longest = "x" * (LONGEST_BUILDSPEC - length + 1)
     assert len(render_buildspec(replace(WEB, buildspec_commands=(longest,)), region=REGION)) == 25_600
@@ -105,12 +104,12 @@ def test_fifty_images_have_room_in_it() -> None:
 @given(commands=st.lists(shell_text, min_size=1, max_size=8))
 @example(commands=["yes", "1:30", "null", "~", "- a", "a: b", "# no", "%x", "\t", "\n", " lead\n  x\n", "x " * 999])
 @pytest.mark.parametrize("version", [(1, 1), (1, 2)])
-def test_any_commands_survive_both_versions_of_yaml(version: tuple[int, int], commands: list[str]) -> None:
+def test_writes_any_commands_for_both_versions_of_yaml(version: tuple[int, int], commands: list[str]) -> None:
     text = render_buildspec(replace(WEB, buildspec_commands=tuple(commands)), region=REGION)
     assert _load(text, version)["phases"]["build"]["commands"] == commands
 
 
-def test_what_is_kept_after_a_build_is_named_and_nothing_else() -> None:
+def test_names_what_is_kept_after_a_build() -> None:
     kept = BuildSettings(
         artifacts=ArtifactsSpec(bucket="acme-out", files=("dist/**/*", "yes")),
         cache=CacheSpec(location="acme-cache/web", paths=(".m2",)),

@@ -27,7 +27,7 @@ def _insert(text: str, step: str = STEP) -> str:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_step_is_the_first_command_of_pre_build_and_all_else_is_as_it_was(name: str) -> None:
+def test_puts_the_step_first_and_changes_nothing_else(name: str) -> None:
     text = SHAPES[name]
     made = _load(_insert(text))
     assert made["phases"]["pre_build"]["commands"][0] == STEP
@@ -45,7 +45,7 @@ def test_taking_it_out_gives_the_file_back_byte_for_byte(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_second_time_changes_nothing_and_a_new_step_takes_the_place_of_the_old(name: str) -> None:
+def test_replaces_an_older_step(name: str) -> None:
     once = _insert(SHAPES[name])
     assert _insert(once) == once
     assert _insert(_insert(SHAPES[name], "old\n")) == once
@@ -116,7 +116,7 @@ def test_a_file_without_the_step_stays_as_it_is() -> None:
         ("phases:\n  build:\n    commands: [a]\n    # toolkit: end\n", "buildspec.yml:4: one of the two comments"),
     ],
 )
-def test_a_buildspec_without_a_place_for_it_is_refused_with_the_line(text: str, said: str) -> None:
+def test_refuses_a_buildspec_without_a_place(text: str, said: str) -> None:
     with pytest.raises(Refused) as refusal:
         _insert(text)
     assert refusal.value.message.startswith(said)

@@ -46,7 +46,7 @@ def test_services_fetch_these_images(text: str, expected: list[str]) -> None:
     assert images(text) == expected
 
 
-def test_an_image_without_its_variable_is_said_to_be_unknown() -> None:
+def test_reports_an_image_without_its_variable() -> None:
     [found] = read_compose("services: {db: {image: 'postgres:$V'}}").images
     assert found.unset == ("V",)
 
@@ -103,7 +103,7 @@ def test_a_name_without_its_value_is_no_local_image() -> None:
     assert build("services: {web: {image: 'nginx$X', build: {tags: ['redis$X']}}}").tags == ()
 
 
-def test_a_number_without_quotes_is_the_number_that_compose_makes_of_it() -> None:
+def test_reads_an_unquoted_number_as_compose_does() -> None:
     assert build("services: {web: {build: {args: {V: 3.10, W: '3.10'}}}}").args == {"V": "3.1", "W": "3.10"}
 
 
@@ -152,7 +152,7 @@ def test_other_files_are_followed() -> None:
         ("include: ['${X}']", 1),
     ],
 )
-def test_what_cannot_be_followed_is_said_and_fails_a_check(text: str, line: int) -> None:
+def test_reports_what_cannot_be_followed(text: str, line: int) -> None:
     troubles = read_compose(text).troubles
     assert [trouble.line for trouble in troubles if trouble.is_fault][:1] == [line]
 

@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.codebuild.coverage import (
-    CODEBUILD,
-    Builder,
-    Daemon,
-    ImageUse,
-    Kind,
-    Strategy,
-    Trait,
-    Verdict,
-    builder_of,
-    outcome,
-)
+from toolkit.codebuild.coverage import CODEBUILD, Builder, Daemon, ImageUse, Kind, Trait, Verdict, builder_of, outcome
+from toolkit.manifest.strategy import Strategy
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/explanation/strategies.md").read_text(encoding="utf-8")
 OLD = Daemon("20.10.24")
 CONTAINERD = Daemon("29.0.0", has_containerd_store=True)
 
@@ -74,7 +64,7 @@ def test_hosts_serve_every_resolve_of_buildkit_from_docker_28(kind: Kind, traits
     assert outcome(subject, Strategy.BUILDER, Builder.CONTAINER, OLD).verdict is Verdict.STAYS
 
 
-def test_strict_hosts_end_a_build_that_misses_an_image_unless_upstream_is_allowed() -> None:
+def test_ends_a_build_that_misses_an_image_of_hosts() -> None:
     missing = use(Kind.FROM, Trait.NOT_MIRRORED)
     assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.REFUSED
     assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT, on_miss="upstream").verdict is Verdict.LEAVES
@@ -82,7 +72,7 @@ def test_strict_hosts_end_a_build_that_misses_an_image_unless_upstream_is_allowe
     assert outcome(unknown, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.LEAVES
 
 
-def test_what_a_build_does_not_list_ends_its_step_unless_upstream_is_allowed_or_the_step_does_not_see_it() -> None:
+def test_ends_the_step_for_an_unlisted_image() -> None:
     unlisted = use(Kind.FROM, Trait.NOT_LISTED)
     for strategy in COLUMNS:
         assert {outcome(unlisted, strategy, one).verdict for one in Builder} == {Verdict.REFUSED}
@@ -96,14 +86,14 @@ def test_what_a_build_does_not_list_ends_its_step_unless_upstream_is_allowed_or_
     assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.NOT_LISTED, Trait.UNCHECKED, Trait.STAGE_UNUSED)) == "lii"
 
 
-def test_copies_and_contexts_serve_only_a_build_that_uses_them() -> None:
+def test_serves_only_builds_that_use_copies_and_contexts() -> None:
     subject = use(Kind.FROM, Trait.STRATEGY_NOT_USED)
     assert verdicts(Strategy.DIRECT, subject) == "lll"
     assert verdicts(Strategy.CONTEXTS, subject) == "rll"
     assert verdicts(Strategy.AUTO, subject) == verdicts(Strategy.AUTO, use())
 
 
-def test_what_the_step_does_not_see_has_no_copy_and_no_frontend() -> None:
+def test_gives_unseen_dockerfiles_no_copy_and_no_frontend() -> None:
     assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.UNCHECKED)) == "lll"
     assert verdicts(Strategy.CONTEXTS, use(Kind.FROM, Trait.UNCHECKED)) == "rss"
     assert verdicts(Strategy.CONTEXTS, use(Kind.SYNTAX, Trait.UNCHECKED)) == "rll"
@@ -115,7 +105,7 @@ def test_a_missing_cache_ends_no_build() -> None:
     assert outcome(missing, Strategy.HOSTS, Builder.BUILDKIT).verdict is Verdict.IGNORED
 
 
-def test_auto_has_hosts_and_mirrors_where_the_daemon_can_and_retags_besides() -> None:
+def test_writes_hosts_and_mirrors_for_auto_and_retags() -> None:
     assert verdicts(Strategy.AUTO, use()) == "sss"
     assert verdicts(Strategy.AUTO, use(), OLD) == "ssl"
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST)) == "lss"
@@ -127,14 +117,14 @@ def test_auto_has_hosts_and_mirrors_where_the_daemon_can_and_retags_besides() ->
     assert verdicts(Strategy.AUTO, use(Kind.PULL)) == "lll"
 
 
-def test_a_builder_of_ours_is_closed_and_ends_a_build_that_misses_an_image() -> None:
+def test_closes_the_builder_and_ends_a_build_that_misses() -> None:
     for trait in (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED):
         missing = use(Kind.FROM, trait)
         assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER).verdict is Verdict.REFUSED
         assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER, on_miss="upstream").verdict is Verdict.LEAVES
 
 
-def test_the_containerd_image_store_makes_a_syntax_line_defeat_retagging() -> None:
+def test_leaves_by_a_syntax_line_with_the_containerd_store() -> None:
     subject = use(Kind.FROM, Trait.CONTAINERD_SYNTAX)
     assert verdicts(Strategy.RETAG, subject) == "ssl"
     assert verdicts(Strategy.RETAG, subject, CONTAINERD) == "sll"
@@ -142,7 +132,7 @@ def test_the_containerd_image_store_makes_a_syntax_line_defeat_retagging() -> No
     assert verdicts(Strategy.DIRECT, subject, CONTAINERD) == "sss"
 
 
-def test_a_rewritten_dockerfile_serves_every_builder_but_no_command_beside_it() -> None:
+def test_serves_every_builder_by_a_rewritten_dockerfile() -> None:
     assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.DIGEST, Trait.PULL_ALWAYS, Trait.OTHER_PLATFORM)) == "sss"
     assert verdicts(Strategy.DIRECT, use(Kind.RUN)) == "lll"
 
@@ -159,34 +149,34 @@ def test_a_login_keeps_nothing_home(strategy: Strategy) -> None:
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-def test_what_names_ecr_already_stays_under_every_strategy(strategy: Strategy) -> None:
+def test_keeps_what_names_ecr_already(strategy: Strategy) -> None:
     assert verdicts(strategy, use(Kind.FROM, Trait.HOME, Trait.NOT_MIRRORED)) == "sss"
 
 
-def test_a_stage_that_is_not_needed_is_built_by_the_legacy_builder_alone() -> None:
+def test_ignores_an_unused_stage_except_for_the_legacy_builder() -> None:
     assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.STAGE_UNUSED, Trait.NOT_MIRRORED)) == "lii"
 
 
-def test_an_image_built_before_is_seen_by_the_daemons_own_builders_only() -> None:
+def test_sees_local_images_with_the_daemons_builders() -> None:
     assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "ssl"
     assert verdicts(Strategy.RETAG, use(Kind.RUN, Trait.BUILT_HERE, Trait.NOT_MIRRORED)) == "sss"
     assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.BUILT_HERE, Trait.PULL_ALWAYS)) == "lll"
 
 
-def test_there_is_an_answer_with_a_reason_for_every_use() -> None:
+def test_gives_a_reason_for_every_use() -> None:
     traits = [frozenset(pair) for pair in combinations(Trait, 2)]
     for kind, some, strategy, builder, daemon in product(Kind, traits, Strategy, Builder, (OLD, Daemon(), CONTAINERD)):
         found = outcome(ImageUse(kind, some), strategy, builder, daemon)
         assert bool(found.why) is (found.verdict is not Verdict.STAYS)
 
 
-def test_the_builder_of_a_strategy_is_the_one_that_it_makes() -> None:
+def test_uses_the_builder_of_the_strategy() -> None:
     assert builder_of(Strategy.BUILDER) is Builder.CONTAINER
     assert builder_of(Strategy.BUILDER, OLD) is Builder.CONTAINER
     assert builder_of(Strategy.AUTO) is Builder.BUILDKIT
 
 
-def test_an_old_docker_has_buildkit_only_when_it_is_asked_for() -> None:
+def test_uses_buildkit_on_old_docker_only_on_request() -> None:
     assert builder_of(Strategy.AUTO, OLD) is Builder.LEGACY
     assert builder_of(Strategy.AUTO, OLD, asks_buildkit=True) is Builder.BUILDKIT
 
@@ -207,8 +197,8 @@ ROWS = {
 COLUMNS = (Strategy.AUTO, Strategy.RETAG, Strategy.HOSTS, Strategy.BUILDER, Strategy.CONTEXTS, Strategy.DIRECT)
 
 
-def readme_table() -> str:
-    """The table of README; a cell has one verdict where all builders agree."""
+def coverage_table() -> str:
+    """The table of the page on strategies; a cell has one verdict where all builders agree."""
     lines = ["| | " + " | ".join(f"`{strategy}`" for strategy in COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for name, subject in ROWS.items():
         cells = []
@@ -219,6 +209,6 @@ def readme_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_readme_has_the_table_as_it_is() -> None:
-    shown = README.partition("<!-- coverage -->\n")[2].partition("<!-- /coverage -->")[0]
-    assert shown == readme_table()
+def test_the_page_has_the_table_as_it_is() -> None:
+    shown = PAGE.partition("<!-- coverage -->\n")[2].partition("<!-- /coverage -->")[0]
+    assert shown == coverage_table()

@@ -102,7 +102,7 @@ def test_commands_fetch_these_images(text: str, expected: list[str]) -> None:
     assert not reading.troubles
 
 
-def test_a_build_says_where_its_dockerfile_is_and_what_it_gets() -> None:
+def test_reads_the_arguments_of_a_build() -> None:
     found = build(
         "docker build -t web:1 -f deploy/Dockerfile --pull --build-arg A=1 --build-arg B --build-arg C "
         "--platform linux/amd64,linux/arm64 --build-context nginx=docker-image://x:1 --target t ./web",
@@ -124,17 +124,17 @@ def test_an_argument_that_nobody_knows_is_none(text: str) -> None:
     assert build(f"docker build {text} .").args == {"A": None}
 
 
-def test_an_argument_by_its_name_has_the_value_that_the_client_sees() -> None:
+def test_gives_a_bare_argument_the_clients_value() -> None:
     assert build("V=1 docker build --build-arg V .", V="2").args == {"V": "1"}
     assert build("V=1 docker build --build-arg V=$V .", V="2").args == {"V": "2"}
 
 
-def test_an_image_that_another_command_names_is_shown_without_it() -> None:
+def test_shows_an_image_of_another_command_alone() -> None:
     [found] = read('docker pull "a:$(cat v)"').images
     assert (found.written, found.unset) == ("a:$(...)", ("a:$(...)",))
 
 
-def test_a_value_that_nobody_knows_takes_the_place_of_one_that_is_known() -> None:
+def test_lets_an_unknown_value_replace_a_known_one() -> None:
     assert images("V=1\nV=$(cat v)\ndocker pull a:${V:-2}") == ["3 pull a: ?"]
 
 
@@ -230,7 +230,7 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "DOCKER_DEFAULT_PLATFORM=$X docker pull nginx",
     ],
 )
-def test_what_cannot_be_followed_is_said_and_fails_a_check(text: str) -> None:
+def test_reports_what_cannot_be_followed(text: str) -> None:
     [trouble] = [one for one in read(text).troubles if one.is_fault]
     assert trouble.is_fault
     assert trouble.line == 1
@@ -375,7 +375,7 @@ def test_a_tag_names_a_local_image() -> None:
     assert read("docker tag x:1 nginx:1.16").tags == ("nginx:1.16",)
 
 
-def test_a_build_makes_what_it_says_also_where_it_is_not_understood() -> None:
+def test_knows_the_tags_of_a_build_it_does_not_understand() -> None:
     assert read("docker build $OPTIONS -t a:1 --tag=b:$V .\ndocker build -t c:1 $FOLDER").tags == ("a:1", "c:1")
     assert build("docker build -t a:$V -t b:$W .", V="1").tags == ("a:1",)
 
@@ -399,14 +399,14 @@ phases:
 """
 
 
-def test_a_buildspec_is_read_in_the_order_in_which_it_runs() -> None:
+def test_reads_a_buildspec_in_its_order() -> None:
     reading = read_buildspec(BUILDSPEC)
     assert [(one.line, one.name) for one in reading.images] == [(15, "a:1"), (11, "nginx:1.16"), (7, "c:1")]
     assert [(one.line, one.context) for one in reading.builds] == [(13, "./web/.")]
 
 
 @pytest.mark.parametrize("path", sorted((GOLDEN / "buildspec").glob("*.yml")), ids=lambda path: path.stem)
-def test_the_generated_step_is_not_read_as_the_developers(path: Path) -> None:
+def test_skips_the_generated_step(path: Path) -> None:
     reading = read_buildspec(path.read_text(encoding="utf-8"))
     assert not reading.images
     assert not [trouble for trouble in reading.troubles if trouble.is_fault]
@@ -416,7 +416,7 @@ def test_given_values_go_before_a_buildspecs_own() -> None:
     assert "nginx:9" in [one.name for one in read_buildspec(BUILDSPEC, {"V": "9"}).images]
 
 
-def test_given_values_are_those_of_variables_that_commands_leave_unknown() -> None:
+def test_fills_unknown_variables_with_given_values() -> None:
     text = """\
 phases:
   build:
@@ -461,7 +461,7 @@ phases:
 """
 
 
-def test_a_batch_pulls_its_environments_and_sets_what_nobody_knows() -> None:
+def test_reads_the_environments_of_a_batch() -> None:
     found = read_buildspec(BATCH).images
     assert [(one.line, one.name, one.unset) for one in found] == [
         (16, "a:", ("V",)),
@@ -473,7 +473,7 @@ def test_a_batch_pulls_its_environments_and_sets_what_nobody_knows() -> None:
     ]
 
 
-def test_the_variables_of_a_project_go_before_those_of_its_buildspec() -> None:
+def test_prefers_variables_of_the_project() -> None:
     found = read_buildspec(BATCH, {"P": "9"}, {"V": "7", "W": "7", "P": "7"}).images
     assert [one.name for one in found[:3]] == ["a:", "b:7", "c:9"]
 

@@ -91,7 +91,7 @@ def images(text: str, **circumstances: object) -> list[str]:
         ("FROM a\nADD --chown=x https://example.org/x /\nENV FROM=b\nRUN echo FROM c", ["1 from a"]),
     ],
 )  # fmt: skip
-def test_a_dockerfile_names_these_images(text: str, expected: list[str]) -> None:
+def test_finds_the_images_of_a_dockerfile(text: str, expected: list[str]) -> None:
     assert images(text) == expected
 
 
@@ -111,7 +111,7 @@ def test_a_dockerfile_names_these_images(text: str, expected: list[str]) -> None
         ("# syntax=x:1\nFROM a", {"args": {"BUILDKIT_SYNTAX": "y:2"}}, ["1 syntax y:2", "2 from a"]),
     ],
 )  # fmt: skip
-def test_a_build_brings_values_contexts_and_platforms(
+def test_takes_values_contexts_and_platforms_of_a_build(
     text: str, circumstances: dict[str, object], expected: list[str]
 ) -> None:
     assert images(text, **circumstances) == expected
@@ -141,15 +141,13 @@ COPY --from=prod x y
         ("tools", "d", "a b c"),
     ],
 )
-def test_the_target_decides_which_stages_are_needed_and_which_are_not_looked_at(
-    target: str | None, needed: str, unused: str
-) -> None:
+def test_reads_the_stages_that_the_target_needs(target: str | None, needed: str, unused: str) -> None:
     found = read_dockerfile(STAGES, Circumstances(target=target)).images
     assert [one.name for one in found if not one.is_unused] == needed.split()
     assert [one.name for one in found if one.is_unused] == unused.split()
 
 
-def test_a_target_that_is_not_there_is_a_fault() -> None:
+def test_reports_an_unknown_target() -> None:
     [fault] = read_dockerfile(STAGES, Circumstances(target="stage")).troubles
     assert (fault.message, fault.is_fault) == ("there is no stage `stage`", True)
 
@@ -178,18 +176,18 @@ def test_a_target_that_is_not_there_is_a_fault() -> None:
         ("FROM a\n\x00", 2, "U+0000"),
     ],
 )
-def test_what_no_builder_takes_is_a_fault_with_its_line(text: str, line: int, message: str) -> None:
+def test_reports_what_no_builder_takes(text: str, line: int, message: str) -> None:
     faults = [trouble for trouble in read_dockerfile(text).troubles if trouble.is_fault]
     assert [fault for fault in faults if message in fault.message]
     assert faults[0].line == line
 
 
-def test_a_platform_without_a_value_is_said() -> None:
+def test_reports_a_platform_without_a_value() -> None:
     [fault] = read_dockerfile("FROM --platform=$P a").troubles
     assert (fault.message, fault.is_fault) == ("its platform needs `P`, which has no known value", True)
 
 
-def test_an_argument_that_nobody_knows_is_not_its_default() -> None:
+def test_takes_no_default_for_an_unknown_argument() -> None:
     text = "ARG V=1.16\nARG W=${V:-1.17}\nFROM nginx:${W:-1.18}"
     assert images(text) == ["3 from nginx:1.16"]
     assert images(text, args={"V": None}) == ["3 from nginx: without W"]
@@ -203,9 +201,7 @@ def test_an_argument_that_nobody_knows_is_not_its_default() -> None:
         ("FROM scratch", {"BUILDKIT_SYNTAX": None}, ["1 syntax  without BUILDKIT_SYNTAX"]),
     ],
 )
-def test_the_frontend_of_an_argument_is_fetched_with_a_line_and_without(
-    text: str, args: dict[str, str | None], expected: list[str]
-) -> None:
+def test_fetches_the_frontend_of_an_argument(text: str, args: dict[str, str | None], expected: list[str]) -> None:
     assert images(text, args=args) == expected
 
 
@@ -217,7 +213,7 @@ words = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=200), st.lists(words, max_size=40).map("".join)))
-def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
+def test_reads_or_refuses_any_text(text: str) -> None:
     reading = read_dockerfile(text)
     assert reading.images or reading.troubles or "scratch" in text.lower()
     for found in (*reading.images, *reading.troubles):

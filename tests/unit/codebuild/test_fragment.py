@@ -17,6 +17,7 @@ from tests.support.golden import assert_golden
 from tests.support.shell_pieces import with_named_pieces
 from toolkit.codebuild import fragment
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
 
 LOG_IN = [
@@ -25,7 +26,7 @@ LOG_IN = [
 ]
 
 STRATEGIES = ["auto", "retag", "hosts", "builder", "contexts", "direct"]
-RETAG = replace(WEB, strategy="retag", on_miss="upstream")
+RETAG = replace(WEB, strategy=Strategy.RETAG, on_miss="upstream")
 CERTS = "docker/certs.d"
 
 # What a shell can hold: anything but NUL; surrogates are no text.
@@ -56,7 +57,7 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> BuildContainer:
 @pytest.mark.parametrize("on_miss", ["fail", "upstream"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_strategy_is_made_of_the_pieces_that_were_reviewed(strategy: str, on_miss: str) -> None:
-    build = replace(WEB, strategy=strategy, on_miss=on_miss)
+    build = replace(WEB, strategy=Strategy(strategy), on_miss=on_miss)
     build = replace(build, images=(*build.images, BUILDKIT)) if strategy == "builder" else build
     assert_golden(f"buildspec/{strategy}_{on_miss}.sh", with_named_pieces(_script(build, "123456789012")))
 
@@ -69,7 +70,7 @@ def test_without_images_there_is_nothing_to_do() -> None:
     assert _script(replace(WEB, images=())) == ""
 
 
-def test_no_piece_has_what_a_quoted_block_of_yaml_cannot_hold() -> None:
+def test_holds_every_piece_in_a_block_of_yaml() -> None:
     """Then the step would be one line of escapes in the buildspec, which nobody can review."""
     for piece in (Path(fragment.__file__).parent / "shell").iterdir():
         text = piece.read_text(encoding="utf-8")
@@ -78,16 +79,14 @@ def test_no_piece_has_what_a_quoted_block_of_yaml_cannot_hold() -> None:
 
 
 @pytest.mark.parametrize("program", ["aws", "docker"])
-def test_a_program_that_the_image_lacks_is_named_before_anything_is_done(
-    container: BuildContainer, program: str
-) -> None:
+def test_names_a_missing_program_first(container: BuildContainer, program: str) -> None:
     run = container.run(_script(WEB), lacking=(program,))
     assert run.status != 0
     assert f"the build's image has no {program}, which this step needs" in run.output
     assert run.calls == []
 
 
-def test_every_image_is_pulled_from_ecr_and_tagged_with_the_dockerfiles_name(container: BuildContainer) -> None:
+def test_pulls_and_tags_every_image(container: BuildContainer) -> None:
     run = container.run(_script(RETAG))
     assert run.status == 0, run.output
     assert run.calls[:2] == LOG_IN
@@ -105,7 +104,7 @@ def test_many_images_are_each_fetched_once(container: BuildContainer) -> None:
     assert _unordered(run.calls[2:]) == _unordered([call(image) for image in images for call in (_pull, _tag)])
 
 
-def test_the_password_reaches_docker_whole_and_shows_nowhere_else(container: BuildContainer) -> None:
+def test_shows_the_password_to_docker_only(container: BuildContainer) -> None:
     run = container.run(_script(WEB))
     assert run.stdin == PASSWORD
     assert PASSWORD not in run.output
@@ -120,7 +119,7 @@ def test_without_the_variable_ecr_is_asked_for_its_host(container: BuildContaine
     assert run.status == 0
 
 
-def test_the_manifests_account_is_asked_where_it_names_one(container: BuildContainer) -> None:
+def test_uses_the_account_of_the_manifest(container: BuildContainer) -> None:
     run = container.run(_script(RETAG, "123456789012"), without=("TOOLKIT_ECR_REGISTRY",))
     assert run.calls[0][5:7] == ["--registry-ids", "123456789012"]
 
@@ -155,7 +154,7 @@ def test_a_refused_login_ends_the_phase(container: BuildContainer) -> None:
     assert PASSWORD not in run.output
 
 
-def test_a_pull_that_fails_is_tried_again_and_then_goes_on(container: BuildContainer) -> None:
+def test_repeats_a_failed_pull(container: BuildContainer) -> None:
     run = container.run(_script(replace(RETAG, images=(NGINX, EXPORTER))), pull_failures=2)
     assert run.status == 0, run.output
     for image in (NGINX, EXPORTER):
@@ -173,7 +172,7 @@ def test_every_image_that_keeps_failing_is_named(container: BuildContainer) -> N
     assert not list(container.temporary.iterdir())
 
 
-def test_one_image_that_is_missing_does_not_keep_the_others_from_being_fetched(container: BuildContainer) -> None:
+def test_fetches_the_others_when_one_image_is_missing(container: BuildContainer) -> None:
     run = container.run(_script(RETAG), FAKE_MISSING=_pull(EXPORTER)[3])
     assert run.status != 0
     assert "1 of 3 base images" in run.output
@@ -197,7 +196,7 @@ def test_docker_hubs_names_lead_nowhere_when_a_miss_fails(container: BuildContai
     assert container.hosts.read_text() == text
 
 
-def test_the_phase_outlasts_what_the_daemon_still_believes_of_the_hosts_file(container: BuildContainer) -> None:
+def test_waits_until_the_daemon_reads_the_hosts_file(container: BuildContainer) -> None:
     assert container.run(_script(WEB)).calls[-1] == ["sleep", "6"]
     assert ["sleep", "6"] not in container.run(_script(WEB)).calls
 
@@ -210,7 +209,7 @@ def test_docker_hubs_names_stay_when_a_miss_goes_upstream(container: BuildContai
 
 @pytest.mark.parametrize("strategy", ["auto", "hosts"])
 def test_a_new_daemon_is_sent_to_ecr_for_every_upstream(container: BuildContainer, strategy: str) -> None:
-    run = container.run(_script(replace(WEB, strategy=strategy)))
+    run = container.run(_script(replace(WEB, strategy=Strategy(strategy))))
     assert run.status == 0, run.output
     folders = container.etc / CERTS
     assert sorted(path.name for path in folders.iterdir()) == [
@@ -224,7 +223,7 @@ def test_a_new_daemon_is_sent_to_ecr_for_every_upstream(container: BuildContaine
     assert "hosts.toml, and the names" in run.output or strategy == "hosts"
 
 
-def test_with_on_miss_upstream_the_upstream_stays_the_server(container: BuildContainer) -> None:
+def test_keeps_the_upstream_as_server_with_on_miss_upstream(container: BuildContainer) -> None:
     assert container.run(_script(replace(WEB, on_miss="upstream"))).status == 0
     assert (container.etc / CERTS / "docker.io" / "hosts.toml").read_text() == (
         'server = "https://registry-1.docker.io"\n\n'
@@ -242,26 +241,24 @@ def test_with_on_miss_upstream_the_upstream_stays_the_server(container: BuildCon
         (" [] ", "0", "no Docker daemon answers"),
     ],
 )
-def test_auto_says_why_a_daemon_gets_names_only_and_hosts_refuses_it(
-    container: BuildContainer, info: str, status: str, said: str
-) -> None:
+def test_says_why_a_daemon_reads_no_hosts(container: BuildContainer, info: str, status: str, said: str) -> None:
     run = container.run(_script(WEB), FAKE_INFO=info, FAKE_INFO_STATUS=status)
     assert run.status == 0, run.output
     assert f"auto: the names of the Dockerfiles only; {said}" in run.output
     assert not (container.etc / CERTS).exists()
-    refused = container.run(_script(replace(WEB, strategy="hosts")), FAKE_INFO=info, FAKE_INFO_STATUS=status)
+    refused = container.run(_script(replace(WEB, strategy=Strategy.HOSTS)), FAKE_INFO=info, FAKE_INFO_STATUS=status)
     assert refused.status != 0
     assert f"the strategy hosts is not possible: {said}" in refused.output
 
 
-def test_a_daemon_elsewhere_reads_no_files_of_this_machine(container: BuildContainer) -> None:
+def test_writes_no_files_for_a_remote_daemon(container: BuildContainer) -> None:
     run = container.run(_script(WEB), DOCKER_HOST="tcp://docker:2375")
     assert "the daemon at tcp://docker:2375 reads the files of its own machine" in run.output
     assert "the daemon at tcp://docker:2375 looks names up itself" in run.output
     assert not (container.etc / CERTS).exists()
 
 
-def test_a_digest_is_left_to_a_new_daemon_and_refused_on_an_old_one(container: BuildContainer) -> None:
+def test_refuses_a_digest_on_an_old_daemon(container: BuildContainer) -> None:
     script = _script(replace(WEB, images=(NGINX, PINNED)))
     run = container.run(script)
     assert run.status == 0, run.output
@@ -271,7 +268,7 @@ def test_a_digest_is_left_to_a_new_daemon_and_refused_on_an_old_one(container: B
     assert f"{PINNED.original} cannot be served by this daemon" in old.output
 
 
-def test_a_hosts_file_that_cannot_be_written_ends_the_phase(container: BuildContainer) -> None:
+def test_ends_the_phase_if_hosts_cannot_be_written(container: BuildContainer) -> None:
     (container.etc / "docker").write_text("in the way")
     run = container.run(_script(WEB))
     assert run.status != 0
@@ -299,7 +296,7 @@ def test_any_values_leave_the_script_sound(texts: list[str], strategy: str) -> N
     assert sh
     images = tuple(BuildImage(text, text, text) for text in texts)
     upstreams = tuple(Upstream(text, text) for text in texts)
-    build = replace(WEB, strategy=strategy, images=images, upstreams=upstreams, dockerfiles=tuple(texts))
+    build = replace(WEB, strategy=Strategy(strategy), images=images, upstreams=upstreams, dockerfiles=tuple(texts))
     script = render_fragment(build, region=texts[0], account_id=texts[-1])
     checked = subprocess.run([sh, "-n"], input=script.encode(), capture_output=True, check=False, timeout=30)
     assert (checked.returncode, checked.stderr) == (0, b"")

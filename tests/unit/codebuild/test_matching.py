@@ -95,7 +95,7 @@ def test_circumstances_are_traits(name: str, kind: Kind, fields: dict[str, objec
     assert trait in match(name, kind, **fields).use.traits
 
 
-def test_the_platform_is_the_machines_unless_the_use_says_another() -> None:
+def test_takes_the_platform_of_the_machine_by_default() -> None:
     assert match("nginx:1.16", machine="linux/arm64").use.traits == {Trait.PLATFORM_MISSING}
     assert match("python:3.12-slim", machine="linux/arm64").use.traits == set()
     assert match("python:3.12-slim", machine="linux/arm64", platform="linux/arm64/v8").use.traits == set()

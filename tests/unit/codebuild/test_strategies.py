@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from tests.support.build_container import DOCKER_20, PASSWORD, REGISTRY, BuildContainer
 from tests.support.builds import BUILDKIT, EXPORTER, LOGIN, NGINX, PINNED, REGION, WEB
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
 PYTHON = BuildImage("python:3.12", "base/python", "3.12")
 FRONTEND = BuildImage("docker/dockerfile:1", "docker-hub/docker/dockerfile", "1")
 IN_ECR = f"{REGISTRY}/docker-hub/library/nginx:1.16"
-DIRECT = replace(WEB, strategy="direct", images=(NGINX, PYTHON, EXPORTER, FRONTEND, PINNED))
-CONTEXTS = replace(WEB, strategy="contexts", images=(NGINX, PINNED, FRONTEND))
-BUILDER = replace(WEB, strategy="builder", images=(NGINX, BUILDKIT))
+DIRECT = replace(WEB, strategy=Strategy.DIRECT, images=(NGINX, PYTHON, EXPORTER, FRONTEND, PINNED))
+CONTEXTS = replace(WEB, strategy=Strategy.CONTEXTS, images=(NGINX, PINNED, FRONTEND))
+BUILDER = replace(WEB, strategy=Strategy.BUILDER, images=(NGINX, BUILDKIT))
 SHOW = '\nprintf "[%s]" "${TOOLKIT_BUILD_CONTEXTS:-}" "${TOOLKIT_DOCKERFILE:-}" "${BUILDX_BUILDER:-}"\n'
 
 
@@ -102,9 +103,7 @@ def test_a_dockerfile_of_listed_images_is_let_through(container: BuildContainer,
         ("# escape=`\nFROM `\nredis:7", 2, "redis:7"),
     ],
 )
-def test_what_is_not_listed_ends_the_phase_with_the_line_to_add(
-    container: BuildContainer, text: str, place: int, wanted: str
-) -> None:
+def test_ends_the_phase_for_an_unlisted_image(container: BuildContainer, text: str, place: int, wanted: str) -> None:
     write(container, text)
     run = container.run(_script(WEB))
     assert run.status != 0
@@ -114,7 +113,7 @@ def test_what_is_not_listed_ends_the_phase_with_the_line_to_add(
     assert [call[:2] for call in run.calls] == [["docker", "info"]]
 
 
-def test_a_digest_of_a_listed_repository_may_miss_only_where_its_upstream_is_closed(container: BuildContainer) -> None:
+def test_lets_a_listed_digest_miss_only_behind_a_closed_upstream(container: BuildContainer) -> None:
     digest = "sha256:" + "0" * 64
     write(container, f"FROM nginx:1.16@{digest}")
     run = container.run(_script(WEB))
@@ -127,18 +126,16 @@ def test_a_digest_of_a_listed_repository_may_miss_only_where_its_upstream_is_clo
 
 
 @pytest.mark.parametrize("strategy", ["retag", "contexts"])
-def test_the_registrys_own_name_is_another_name_where_names_are_taken_literally(
-    container: BuildContainer, strategy: str
-) -> None:
+def test_takes_names_literally_for_retag_and_contexts(container: BuildContainer, strategy: str) -> None:
     literal = replace(NGINX, original="registry-1.docker.io/library/nginx:1.16")
     write(container, f"FROM {literal.original}")
-    run = container.run(_script(replace(WEB, strategy=strategy)))
+    run = container.run(_script(replace(WEB, strategy=Strategy(strategy))))
     assert run.status != 0
     assert f"add `- {literal.original}` to `images` of the build" in run.output
-    assert container.run(_script(replace(WEB, strategy=strategy, images=(NGINX, literal)))).status == 0
+    assert container.run(_script(replace(WEB, strategy=Strategy(strategy), images=(NGINX, literal)))).status == 0
 
 
-def test_the_default_of_an_argument_may_miss_only_where_its_upstream_is_closed(container: BuildContainer) -> None:
+def test_lets_a_default_miss_only_behind_a_closed_upstream(container: BuildContainer) -> None:
     write(container, "ARG BASE=quay.io/acme/base:2\nFROM $BASE")
     assert container.run(_script(WEB)).status == 0
     old = container.run(_script(WEB), FAKE_INFO=DOCKER_20)
@@ -146,7 +143,7 @@ def test_the_default_of_an_argument_may_miss_only_where_its_upstream_is_closed(c
     assert "quay.io/acme/base:2 is not listed" in old.output
 
 
-def test_a_miss_of_a_stage_that_the_last_one_does_without_is_only_said(container: BuildContainer) -> None:
+def test_only_notes_a_miss_in_an_unused_stage(container: BuildContainer) -> None:
     write(
         container,
         "FROM redis:7 AS unused\nCOPY --from=redis:8 /a /b\nFROM nginx:1.16 AS used\nFROM nginx:1.16 AS also\n"
@@ -161,9 +158,7 @@ def test_a_miss_of_a_stage_that_the_last_one_does_without_is_only_said(container
 @pytest.mark.parametrize(
     "use", ["FROM x", "FROM nginx:1.16\nCOPY --from=x /a /b", "FROM nginx:1.16\nCOPY --from=1 / /"]
 )
-def test_a_miss_of_a_stage_that_the_last_one_needs_by_way_of_others_ends_the_phase(
-    container: BuildContainer, use: str
-) -> None:
+def test_ends_the_phase_for_a_miss_in_a_needed_stage(container: BuildContainer, use: str) -> None:
     write(container, f"FROM redis:7 AS X\nFROM x AS y\nFROM y AS z\n{use}\n".replace("=x", "=z"))
     run = container.run(_script(WEB))
     assert run.status != 0
@@ -216,19 +211,19 @@ def test_what_the_commands_only_use_is_a_miss(container: BuildContainer, command
     assert "Dockerfile:1: node:20 is not listed" in run.output
 
 
-def test_a_listed_dockerfile_that_is_not_there_ends_the_phase(container: BuildContainer) -> None:
+def test_ends_the_phase_for_an_absent_dockerfile(container: BuildContainer) -> None:
     run = container.run(_script(replace(WEB, dockerfiles=("web/Dockerfile",))))
     assert run.status != 0
     assert "there is no web/Dockerfile in the source" in run.output
 
 
-def test_a_source_without_a_dockerfile_goes_on_and_says_so(container: BuildContainer) -> None:
+def test_goes_on_without_a_dockerfile(container: BuildContainer) -> None:
     run = container.run(_script(WEB))
     assert run.status == 0
     assert "there is no Dockerfile at the root of the source to look at" in run.output
 
 
-def test_what_the_commands_build_themselves_is_nobodys_to_mirror(container: BuildContainer) -> None:
+def test_mirrors_nothing_that_the_commands_build(container: BuildContainer) -> None:
     write(container, "FROM company/base:dev\nFROM company/other")
     commands = ("docker build -t company/base:dev base", "docker tag x company/other && docker build --tag $NAME .")
     assert container.run(_script(replace(WEB, buildspec_commands=commands))).status == 0
@@ -240,11 +235,9 @@ def test_with_on_miss_upstream_nobody_looks(container: BuildContainer) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["auto", "retag"])
-def test_another_platform_is_refused_where_only_the_machines_own_is_served(
-    container: BuildContainer, strategy: str
-) -> None:
+def test_refuses_another_platform_for_retag(container: BuildContainer, strategy: str) -> None:
     write(container, "FROM --platform=linux/s390x nginx:1.16")
-    run = container.run(_script(replace(WEB, strategy=strategy)), FAKE_INFO=DOCKER_20)
+    run = container.run(_script(replace(WEB, strategy=Strategy(strategy))), FAKE_INFO=DOCKER_20)
     assert run.status != 0
     assert "Dockerfile:1: images that were given their name are for linux/" in run.output
     if strategy == "auto":
@@ -254,7 +247,7 @@ def test_another_platform_is_refused_where_only_the_machines_own_is_served(
 # --- direct
 
 
-def test_direct_writes_a_copy_that_starts_from_ecr_and_leaves_the_original(container: BuildContainer) -> None:
+def test_writes_a_copy_that_starts_from_ecr(container: BuildContainer) -> None:
     text = (
         "# syntax=docker/dockerfile:1\n"
         "ARG VERSION=1.16\n"
@@ -293,7 +286,7 @@ def test_direct_writes_a_copy_that_starts_from_ecr_and_leaves_the_original(conta
     assert run.output.endswith(f"[][{folder}/Dockerfile][]")
 
 
-def test_direct_keeps_line_ends_and_a_dockerignore_of_its_own(container: BuildContainer) -> None:
+def test_keeps_line_ends_and_the_dockerignore_in_a_copy(container: BuildContainer) -> None:
     (container.source / "web").mkdir()
     (container.source / "web/Dockerfile").write_bytes(b"FROM nginx:1.16\r\nRUN true\r\n")
     write(container, "node_modules\n", "web/Dockerfile.dockerignore")
@@ -312,14 +305,14 @@ def test_direct_keeps_line_ends_and_a_dockerignore_of_its_own(container: BuildCo
         ("FROM ngi\\\nnx:1.16", "nginx:1.16 is written over two lines"),
     ],
 )
-def test_direct_ends_the_phase_where_it_cannot_write_a_name(container: BuildContainer, text: str, said: str) -> None:
+def test_ends_the_phase_for_a_name_that_direct_cannot_write(container: BuildContainer, text: str, said: str) -> None:
     write(container, text)
     run = container.run(_script(DIRECT))
     assert run.status != 0
     assert said in run.output
 
 
-def test_direct_leaves_what_is_not_listed_when_a_miss_goes_upstream(container: BuildContainer) -> None:
+def test_leaves_unlisted_images_for_direct_with_upstream(container: BuildContainer) -> None:
     write(container, "FROM redis:7\nFROM nginx:1.16\n")
     run = container.run(_script(replace(DIRECT, on_miss="upstream")))
     assert run.status == 0, run.output
@@ -335,7 +328,7 @@ def test_direct_needs_a_dockerfile(container: BuildContainer) -> None:
 # --- contexts
 
 
-def test_contexts_exports_an_argument_for_each_image_and_one_for_the_frontend(container: BuildContainer) -> None:
+def test_exports_a_context_for_each_image(container: BuildContainer) -> None:
     write(container, "# syntax=docker/dockerfile:1\nFROM nginx:1.16\n")
     run = container.run(_script(CONTEXTS) + SHOW)
     assert run.status == 0, run.output
@@ -348,7 +341,7 @@ def test_contexts_exports_an_argument_for_each_image_and_one_for_the_frontend(co
     assert run.output.endswith(f"[{expected}][][]")
 
 
-def test_contexts_leaves_the_frontend_alone_where_no_dockerfile_names_one(container: BuildContainer) -> None:
+def test_exports_no_frontend_that_no_dockerfile_names(container: BuildContainer) -> None:
     write(container, "FROM nginx:1.16\n")
     assert "BUILDKIT_SYNTAX" not in container.run(_script(CONTEXTS) + SHOW).output
 
@@ -356,7 +349,7 @@ def test_contexts_leaves_the_frontend_alone_where_no_dockerfile_names_one(contai
 # --- builder
 
 
-def test_builder_makes_a_builder_of_ecrs_buildkit_whose_mirrors_are_ecr(container: BuildContainer) -> None:
+def test_makes_a_builder_with_mirrors_in_ecr(container: BuildContainer) -> None:
     run = container.run(_script(BUILDER) + SHOW)
     assert run.status == 0, run.output
     [create] = [call for call in run.calls if call[:3] == ["docker", "buildx", "create"]]
@@ -370,7 +363,7 @@ def test_builder_makes_a_builder_of_ecrs_buildkit_whose_mirrors_are_ecr(containe
     assert run.output.endswith("[][][toolkit]")
 
 
-def test_builder_closes_every_upstream_to_its_container_when_a_miss_fails(container: BuildContainer) -> None:
+def test_closes_every_upstream_to_the_builder(container: BuildContainer) -> None:
     run = container.run(_script(BUILDER))
     [closing] = [call for call in run.calls if call[1] == "exec"]
     assert closing[2] == "buildx_buildkit_toolkit0"
@@ -385,7 +378,7 @@ def test_a_builder_that_cannot_be_made_ends_the_phase(container: BuildContainer)
     assert f"cannot make a builder of {REGISTRY}/docker-hub/moby/buildkit:buildx-stable-1" in run.output
 
 
-def test_auto_lets_a_builder_that_the_build_makes_begin_with_ecr(container: BuildContainer) -> None:
+def test_gives_builders_of_the_build_the_mirrors(container: BuildContainer) -> None:
     assert container.run(_script(WEB)).status == 0
     made = container.home / ".docker/buildx/buildkitd.default.toml"
     assert made.read_text().startswith(f'[registry."docker.io"]\n  mirrors = ["{REGISTRY}/docker-hub"]\n')
@@ -401,7 +394,7 @@ def secret(**fields: object) -> str:
     return json.dumps(fields)
 
 
-def test_login_takes_the_account_from_its_secret_by_standard_input(container: BuildContainer) -> None:
+def test_logs_in_with_the_account_of_the_secret(container: BuildContainer) -> None:
     run = container.run(
         _script(LOGIN), FAKE_SECRET=secret(other=[1, {"password": "no"}], username="bob", password="s3")
     )
@@ -433,7 +426,7 @@ def test_any_password_reaches_docker_as_it_is(container: BuildContainer, passwor
 
 
 @pytest.mark.parametrize("text", ["None", "s3cret", "{}", '{"username": "bob"}', '{"username": "b", "password": 5}'])
-def test_a_secret_of_another_form_is_refused_and_not_shown(container: BuildContainer, text: str) -> None:
+def test_refuses_a_secret_of_another_form(container: BuildContainer, text: str) -> None:
     run = container.run(_script(LOGIN), FAKE_SECRET=text)
     assert run.status != 0
     assert "as text" in run.output

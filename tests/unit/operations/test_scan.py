@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.scanned_project import write_project
-from toolkit.codebuild.coverage import Builder, Daemon, Strategy, Verdict
+from toolkit.codebuild.coverage import Builder, Daemon, Verdict
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import ManifestUnusable, Refused, UsageError
+from toolkit.manifest.strategy import Strategy
 from toolkit.operations.scan import Scan, ScanOptions, scan, write_additions
 from toolkit.operations.scan_names import kind_of, look_alike
 
@@ -103,11 +104,11 @@ def test_files_are_known_by_their_names(name: str, kind: str | None) -> None:
         ("images.yaml", None),
     ],
 )
-def test_what_looks_like_a_file_to_be_read_is_told_from_the_rest(name: str, noun: str | None) -> None:
+def test_tells_files_that_look_alike_from_the_rest(name: str, noun: str | None) -> None:
     assert look_alike(Path(name)) == noun
 
 
-def test_a_binary_file_is_one_line_and_other_text_than_utf_8_is_a_fault() -> None:
+def test_reports_text_that_is_not_utf_8() -> None:
     Path("Dockerfile.bin").write_bytes(b"\x7fELF\0\xff\n" * 300)
     Path("Dockerfile.latin").write_bytes(b"FROM a\n# \xe4\n")
     assert [(one.file, one.line, one.is_fault) for one in scanned({}).report.troubles] == [
@@ -116,7 +117,7 @@ def test_a_binary_file_is_one_line_and_other_text_than_utf_8_is_a_fault() -> Non
     ]
 
 
-def test_what_looks_like_a_dockerfile_is_one_line_unless_a_build_reads_it() -> None:
+def test_reports_a_name_that_looks_like_a_dockerfile() -> None:
     files = {
         "Dockerfile.tmpl": "FROM {{ base }}\n{% if x %}\n{% endif %}\n",
         "my-Dockerfile": "FROM nginx:1.16\n",
@@ -155,7 +156,7 @@ def test_only_what_looks_like_one_inside_too_is_listed(name: str, text: str, is_
     "text",
     ["# About\n\nText.\nMore text.\n", "from x import y\nfrom z import a\n", "package main\n\nfunc x() {}\n", "MZ\0\1\n\2\n", ""],
 )  # fmt: skip
-def test_a_text_that_is_no_dockerfile_is_one_line_and_a_fault_only_where_one_is_meant(text: str) -> None:
+def test_reports_text_that_is_not_a_dockerfile(text: str) -> None:
     for name, is_fault in (("Dockerfile.x", False), ("Dockerfile", True), ("web.Dockerfile", True)):
         report = scanned({name: text}, name.replace("Dockerfile.x", ".")).report
         assert [(one.file, one.is_fault) for one in report.troubles] == [(name, is_fault)]
@@ -179,7 +180,7 @@ def test_a_dockerfile_is_known_by_its_first_instruction(text: str) -> None:
     assert "docker.io/library/a:1" in [use.reference for use in scanned({"Dockerfile.x": text}).report.uses]
 
 
-def test_folders_of_other_peoples_code_and_links_are_left_out() -> None:
+def test_skips_third_party_folders_and_links() -> None:
     write_project(Path("elsewhere"), {"Dockerfile": "FROM a:1\n"})
     files = {
         f"in/{name}/Dockerfile": "FROM a:1\n" for name in (".git", "node_modules", "vendor", ".venv", ".terraform")
@@ -202,7 +203,7 @@ def test_any_file_is_read_when_it_is_named(name: str, text: str) -> None:
     assert [use.reference for use in scanned({name: text}, name).report.uses] == ["docker.io/library/a:1"]
 
 
-def test_a_dockerfile_is_read_as_its_builds_build_it_and_alone_only_without_any() -> None:
+def test_reads_a_dockerfile_as_its_builds_do() -> None:
     files = {
         "compose.yaml": "services: {a: {build: {context: web, args: {V: '1'}}}, b: {build: {context: web, args: {V: '2'}}}}",
         "web/Dockerfile": "ARG V=0\nFROM nginx:$V\n",
@@ -215,7 +216,7 @@ def test_a_dockerfile_is_read_as_its_builds_build_it_and_alone_only_without_any(
     ]
 
 
-def test_a_dockerfile_of_any_name_is_read_where_a_build_names_it() -> None:
+def test_reads_a_dockerfile_of_any_name_for_a_build() -> None:
     files = {
         "ci/buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker build -f deploy/app.docker web']}}\n",
         "deploy/app.docker": "FROM a:1\n",
@@ -223,7 +224,7 @@ def test_a_dockerfile_of_any_name_is_read_where_a_build_names_it() -> None:
     assert names(scanned(files).report) == ["deploy/app.docker:1 docker.io/library/a:1"]
 
 
-def test_buildspec_commands_begin_at_the_root_of_the_checkout() -> None:
+def test_runs_commands_at_the_root_of_the_checkout() -> None:
     Path("app/.git").mkdir(parents=True)
     files = {
         "app/ci/buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker build .']}}\n",
@@ -246,7 +247,7 @@ def test_a_command_that_pulls_makes_its_compose_file_pull() -> None:
     assert {use.pulls_always for use in scanned(files).report.uses} == {False, True}
 
 
-def test_a_builder_that_commands_chose_builds_what_they_lead_to() -> None:
+def test_builds_with_the_builder_that_commands_choose() -> None:
     files = {
         "buildspec.yml": "version: 0.2\nphases: {build: {commands: ['docker buildx bake --builder own']}}\n",
         "docker-bake.json": '{"target": {"web": {}}}',
@@ -285,7 +286,7 @@ def test_names_that_builds_give_are_not_fetched() -> None:
         ({"docker-bake.json": '{"target": {"a": {"tags": ["nginx:1.27"]}}}'}, {"Dockerfile"}),
     ],
 )  # fmt: skip
-def test_a_build_does_not_start_from_what_it_or_a_later_command_makes(files: dict[str, str], leaving: set[str]) -> None:
+def test_starts_only_from_images_made_before(files: dict[str, str], leaving: set[str]) -> None:
     texts = {name: text if name != "buildspec.yml" else _buildspec(text) for name, text in files.items()}
     texts |= {"Dockerfile": "FROM nginx:1.27\n", "web/Dockerfile": "FROM nginx:1.16\n", "images.yaml": MANIFEST}
     report = scanned(texts, *files).report
@@ -321,14 +322,14 @@ USER = "services: {x: {build: web}, y: {image: own/base}}"
         ({"compose.yaml": f"include: [base.yml]\n{USER}", "base.yml": BASE}, []),
     ],
 )  # fmt: skip
-def test_built_here_is_what_the_same_file_or_command_built_before(files: dict[str, str], leaving: list[str]) -> None:
+def test_knows_images_built_before_by_the_same_file(files: dict[str, str], leaving: list[str]) -> None:
     texts = {name: _buildspec(text) if name == "buildspec.yml" else text for name, text in files.items()}
     texts |= {"base/Dockerfile": "FROM nginx:1.16\n", "web/Dockerfile": "FROM own/base\n", "images.yaml": MANIFEST}
     report = scanned(texts, "base.yml" if "base.yml" in files else ".", ".").report
     assert sorted({f"{use.file}:{use.line}" for use in report.lost}) == leaving
 
 
-def test_one_build_that_finds_no_local_image_makes_the_dockerfile_leave() -> None:
+def test_leaves_if_one_build_finds_no_local_image() -> None:
     files = {
         "a.compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: web}}",
         "b.compose.yaml": "services: {web: {build: web}}",
@@ -380,7 +381,7 @@ def test_a_stage_that_no_build_needs_is_unreached(files: dict[str, str], unreach
     assert not any(use.is_unreached for use in reached.report.uses)
 
 
-def test_the_legacy_builder_reaches_every_stage_before_its_target() -> None:
+def test_reaches_every_stage_with_the_legacy_builder() -> None:
     files = {
         "buildspec.yml": _buildspec("DOCKER_BUILDKIT=0 docker build --target prod web"),
         "web/Dockerfile": STAGES,
@@ -390,7 +391,7 @@ def test_the_legacy_builder_reaches_every_stage_before_its_target() -> None:
     assert [(use.written, use.is_unreached) for use in lost] == [("a:1", False), ("b:1", False), ("c:1", True)]
 
 
-def test_an_unreached_stage_passes_once_its_images_are_mirrored() -> None:
+def test_passes_an_unreached_stage_that_is_mirrored() -> None:
     files = {
         "compose.yaml": "services: {web: {build: {context: ., target: dev}}}",
         "Dockerfile": "FROM nginx:1.16 AS dev\nFROM nginx:1.27\n",
@@ -402,7 +403,7 @@ def test_an_unreached_stage_passes_once_its_images_are_mirrored() -> None:
     assert scanned({**files, "images.yaml": MANIFEST.replace("1.16", "1.16, nginx:1.27")}).report.is_clean
 
 
-def test_a_stage_that_no_build_needs_has_the_arguments_of_the_builds() -> None:
+def test_gives_an_unused_stage_the_arguments_of_the_builds() -> None:
     files = {
         "compose.yaml": "services: {web: {build: {context: ., target: dev, args: {V: '2'}}}}",
         "Dockerfile": "ARG V=1\nFROM nginx:1.16 AS dev\nFROM a:$V\n",
@@ -410,7 +411,7 @@ def test_a_stage_that_no_build_needs_has_the_arguments_of_the_builds() -> None:
     assert names(scanned(files).report)[1:] == ["Dockerfile:3 docker.io/library/a:2"]
 
 
-def test_an_image_of_a_stage_is_used_or_ignored_where_a_build_needs_it() -> None:
+def test_uses_the_images_of_stages_that_a_build_needs() -> None:
     files = {
         "compose.yaml": "services: {a: {build: .}, b: {build: {context: ., target: dev, args: {V: '1'}}}}",
         "Dockerfile": "FROM nginx:1.16 AS dev\nFROM nginx:1.16\n",
@@ -447,7 +448,7 @@ def commands(*lines: str) -> str:
         {"docker-bake.json": '{"target": {"web": {"args": {"BASE": "${OTHER}"}}}}'},
     ],
 )
-def test_a_base_image_that_an_unknown_argument_names_is_unknown(files: dict[str, str]) -> None:
+def test_reports_a_base_image_without_a_value(files: dict[str, str]) -> None:
     files |= {"Dockerfile": "ARG BASE=nginx:1.16\nFROM $BASE\n", "images.yaml": MANIFEST}
     report = scanned(files).report
     assert [(use.file, use.is_read, use.unset) for use in report.lost] == [("Dockerfile", False, ("BASE",))]
@@ -513,7 +514,7 @@ def test_a_base_image_that_an_unknown_argument_names_is_unknown(files: dict[str,
         ),
     ],
 )
-def test_what_a_command_says_reaches_the_files_that_it_uses(files: dict[str, str], expected: list[str]) -> None:
+def test_passes_settings_of_a_command_to_its_files(files: dict[str, str], expected: list[str]) -> None:
     report = scanned({**files, "images.yaml": MANIFEST}, strategy=Strategy.RETAG).report
     assert not report.faults
     lost = {
@@ -525,12 +526,12 @@ def test_what_a_command_says_reaches_the_files_that_it_uses(files: dict[str, str
 
 
 @pytest.mark.parametrize("command", ["docker compose -f x.yml up", "docker compose --env-file x.yml up"])
-def test_a_file_that_a_command_uses_and_nobody_has_is_a_fault(command: str) -> None:
+def test_reports_an_absent_file_of_a_command(command: str) -> None:
     report = scanned({"buildspec.yml": commands(command), "compose.yaml": "services: {}"}).report
     assert [one.message for one in report.faults] == ["there is no `x.yml`, which it uses"]
 
 
-def test_a_platform_that_a_command_sets_is_that_of_each_target() -> None:
+def test_gives_each_target_the_platform_of_the_command() -> None:
     files = {
         "buildspec.yml": commands("docker buildx bake --set *.platform=linux/arm64"),
         "docker-bake.json": '{"target": {"web": {"platforms": ["linux/s390x"]}}}',
@@ -568,13 +569,13 @@ def test_named_contexts_take_the_place_of_images() -> None:
         ({"Dockerfile": "FROM a\nFOO"}, "Dockerfile:2: it is not an instruction"),
     ],
 )
-def test_what_cannot_be_followed_is_a_fault_with_its_line(files: dict[str, str], message: str) -> None:
+def test_reports_what_cannot_be_followed(files: dict[str, str], message: str) -> None:
     report = scanned(files).report
     assert any(f"{one.file}:{one.line}: {one.message}".startswith(message) for one in report.faults)
     assert not report.is_clean
 
 
-def test_a_compose_file_that_overrides_another_may_leave_the_folder_to_it() -> None:
+def test_lets_an_override_leave_out_the_folder() -> None:
     files = {
         "compose.yaml": "services: {web: {build: web}}",
         "compose.override.yaml": "services: {web: {build: {args: {V: '1'}}}}",
@@ -586,7 +587,7 @@ def test_a_compose_file_that_overrides_another_may_leave_the_folder_to_it() -> N
     assert [trouble.file for trouble in report.troubles] == ["compose.override.yaml"]
 
 
-def test_a_file_that_is_no_text_is_a_fault_and_the_others_are_read() -> None:
+def test_reads_the_others_beside_a_file_that_is_not_text() -> None:
     Path("a").mkdir()
     Path("a/Dockerfile").write_bytes(b"FROM a\n\xff")
     report = scanned({"b/Dockerfile": "FROM b:1\n"}).report
@@ -594,7 +595,7 @@ def test_a_file_that_is_no_text_is_a_fault_and_the_others_are_read() -> None:
     assert names(report) == ["b/Dockerfile:1 docker.io/library/b:1"]
 
 
-def test_a_link_that_leads_nowhere_is_a_fault_and_a_pipe_is_no_file() -> None:
+def test_reports_a_broken_link_and_skips_a_pipe() -> None:
     Path("a").mkdir()
     Path("a/Dockerfile").symlink_to("nowhere")
     Path("b").mkdir()
@@ -646,7 +647,7 @@ BAKE = '{"target": {"x": {}}}'
         (Strategy.DIRECT, "make image", {Verdict.STAYS}),  # the Dockerfile alone: nobody knows what builds it
     ],
 )
-def test_a_strategy_by_a_variable_serves_the_commands_that_use_it(
+def test_serves_commands_that_use_the_strategys_variable(
     strategy: Strategy, command: str, verdicts: set[Verdict]
 ) -> None:
     files = {
@@ -682,7 +683,7 @@ def test_an_old_daemon_serves_less() -> None:
         ("docker buildx build .", Builder.BUILDKIT),
     ],
 )
-def test_an_old_docker_builds_without_buildkit_unless_it_is_asked_for(command: str, builder: Builder) -> None:
+def test_builds_without_buildkit_before_docker_23(command: str, builder: Builder) -> None:
     files = {
         "buildspec.yml": f"version: 0.2\nphases: {{build: {{commands: ['{command}']}}}}\n",
         "Dockerfile": "FROM nginx:1.16\n",
@@ -692,7 +693,7 @@ def test_an_old_docker_builds_without_buildkit_unless_it_is_asked_for(command: s
     assert (use.builder, use.builders[Strategy.BUILDER]) == (builder, Builder.CONTAINER)
 
 
-def test_what_is_missing_is_added_once_with_its_platforms_and_then_kept_home() -> None:
+def test_adds_a_missing_image_once() -> None:
     digest = "sha256:" + "a" * 64
     files = {
         "Dockerfile": f"FROM --platform=linux/arm64 alpine:3\nFROM alpine:3\nFROM redis@{digest}\nFROM busybox:1@{digest}\nFROM busybox:1\nFROM node\n",

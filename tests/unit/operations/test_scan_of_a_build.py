@@ -11,11 +11,12 @@ import pytest
 
 from tests.support.build_container import DOCKER_20, BuildContainer
 from tests.support.scanned_project import write_project
-from toolkit.codebuild.coverage import Builder, Daemon, Kind, OnMiss, Strategy, Trait, Verdict
+from toolkit.codebuild.coverage import Builder, Daemon, Kind, Trait, Verdict
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import UsageError
 from toolkit.manifest.loader import loads
+from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.resolve import resolve
 
@@ -89,9 +90,7 @@ def step_of(manifest: str) -> str:
 
 @pytest.mark.parametrize(("strategy", "docker"), [*((one, "28.5.2") for one in LOOKING), (Strategy.AUTO, "20.10.24")])
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_what_is_said_to_end_the_step_ends_it_and_nothing_else_does(
-    tmp_path: Path, name: str, strategy: Strategy, docker: str
-) -> None:
+def test_ends_the_step_as_the_scan_says(tmp_path: Path, name: str, strategy: Strategy, docker: str) -> None:
     manifest, container = manifest_text(strategy), BuildContainer(tmp_path / "container")
     files = {"Dockerfile": DOCKERFILES[name]}
     report = scanned(tmp_path / "scanned", manifest, files, daemon=Daemon(docker))
@@ -107,9 +106,7 @@ def test_what_is_said_to_end_the_step_ends_it_and_nothing_else_does(
 
 @pytest.mark.parametrize("strategy", [Strategy.RETAG, Strategy.CONTEXTS, Strategy.DIRECT])
 @pytest.mark.parametrize("name", WITH_A_LIST)
-def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
-    tmp_path: Path, name: str, strategy: Strategy
-) -> None:
+def test_keeps_what_the_step_has_prepared(tmp_path: Path, name: str, strategy: Strategy) -> None:
     manifest, container = manifest_text(strategy, "upstream"), BuildContainer(tmp_path / "container")
     files = {"Dockerfile": DOCKERFILES[name]}
     report = scanned(tmp_path / "scanned", manifest, files)
@@ -133,7 +130,7 @@ def test_where_upstreams_are_allowed_what_stays_is_what_the_step_has_prepared(
         assert (use.outcome.verdict is Verdict.STAYS) == (written in prepared), (use.written, run.output)
 
 
-def test_the_strategy_the_way_of_a_miss_and_the_machine_are_those_of_the_build(tmp_path: Path) -> None:
+def test_uses_the_settings_of_the_build(tmp_path: Path) -> None:
     manifest = manifest_text(Strategy.RETAG, "upstream", environment_type="ARM_CONTAINER")
     manifest = manifest.replace('"images": ["nginx', '"platforms": "all", "images": ["nginx', 1)
     report = scanned(tmp_path, manifest, {"Dockerfile": "FROM nginx:1.16\nCOPY --from=node:20 /a /b\n"})
@@ -166,12 +163,12 @@ def test_the_remedy_names_the_list_of_the_build(tmp_path: Path, text: str, remed
     assert use.remedy == remedy
 
 
-def test_what_the_manifest_lacks_is_missing_and_what_only_the_build_lacks_is_not(tmp_path: Path) -> None:
+def test_adds_what_the_manifest_lacks_only(tmp_path: Path) -> None:
     files = {"Dockerfile": "FROM node:20\nFROM redis:7\n"}
     assert scanned(tmp_path, manifest_text(Strategy.AUTO), files).missing == ("redis:7",)
 
 
-def test_a_dockerfile_that_the_step_does_not_look_at_is_named_and_ends_nothing(tmp_path: Path) -> None:
+def test_names_a_dockerfile_that_the_step_does_not_read(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     files = {"Dockerfile": "FROM node:20\n", "api/Dockerfile": "FROM node:20\n"}
     for fields, other in (({}, "api/Dockerfile"), ({"dockerfiles": ["api/Dockerfile"]}, "Dockerfile")):
@@ -184,7 +181,7 @@ def test_a_dockerfile_that_the_step_does_not_look_at_is_named_and_ends_nothing(t
         }
 
 
-def test_a_dockerfile_that_is_listed_and_not_there_ends_the_step(tmp_path: Path) -> None:
+def test_ends_the_step_for_an_absent_dockerfile(tmp_path: Path) -> None:
     fields = {"dockerfiles": ["Dockerfile", "api/Dockerfile"], "commands": ["docker build ."]}
     manifest, container = manifest_text(Strategy.AUTO, **fields), BuildContainer(tmp_path / "container")  # type: ignore[arg-type]
     files = {"Dockerfile": "FROM nginx:1.16\n"}
@@ -199,7 +196,7 @@ def test_a_dockerfile_that_is_listed_and_not_there_ends_the_step(tmp_path: Path)
     assert not scanned(tmp_path / "scanned", manifest_text(Strategy.RETAG, "upstream", **fields), files).faults  # type: ignore[arg-type]
 
 
-def test_the_commands_of_the_manifest_are_read_with_their_variables_and_lines(tmp_path: Path) -> None:
+def test_reads_the_commands_of_the_manifest(tmp_path: Path) -> None:
     manifest = """\
 version: 1
 name: shop
@@ -227,7 +224,7 @@ builds:
     assert "images.yaml" not in report.files
 
 
-def test_without_commands_the_root_is_built_as_the_generated_buildspec_does(tmp_path: Path) -> None:
+def test_builds_the_root_without_commands(tmp_path: Path) -> None:
     files = {"Dockerfile": "FROM redis:7 AS test\nFROM nginx:1.16\n"}
     for strategy in SERVING:
         report = scanned(tmp_path, manifest_text(strategy), files)
@@ -235,13 +232,13 @@ def test_without_commands_the_root_is_built_as_the_generated_buildspec_does(tmp_
         assert [use.outcome.verdict for use in report.uses] == [Verdict.IGNORED, Verdict.STAYS]
 
 
-def test_the_buildspec_of_the_source_is_read_whatever_its_name(tmp_path: Path) -> None:
+def test_reads_the_buildspec_of_the_source(tmp_path: Path) -> None:
     files = {"ci/web.yaml": "phases: {build: {commands: [docker pull redis:7]}}", "Dockerfile": "FROM nginx:1.16\n"}
     [use] = scanned(tmp_path, manifest_text(Strategy.AUTO, buildspec="ci/web.yaml"), files).lost
     assert (use.file, use.reference) == ("ci/web.yaml", "docker.io/library/redis:7")
 
 
-def test_the_buildspec_of_the_source_has_the_variables_of_the_build(tmp_path: Path) -> None:
+def test_gives_the_buildspec_the_variables_of_the_build(tmp_path: Path) -> None:
     files = {
         "ci/web.yaml": "phases: {build: {commands: ['docker pull redis:${V:-6}']}}",
         "Dockerfile": "FROM nginx:1.16\n",
@@ -250,7 +247,7 @@ def test_the_buildspec_of_the_source_has_the_variables_of_the_build(tmp_path: Pa
     assert [use.reference for use in scanned(tmp_path, manifest, files).lost] == ["docker.io/library/redis:7"]
 
 
-def test_the_source_is_the_checkout_or_lies_beside_the_manifest(tmp_path: Path) -> None:
+def test_finds_the_root_of_the_source(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     files = {"api/Dockerfile": "FROM nginx:1.16\n", "shop/api/Dockerfile": "FROM node:20\n"}
     manifest = manifest_text(Strategy.AUTO, dockerfiles=["api/Dockerfile"], commands=["docker build api"])
@@ -262,7 +259,7 @@ def test_the_source_is_the_checkout_or_lies_beside_the_manifest(tmp_path: Path) 
     assert [(use.file, use.outcome.verdict) for use in found.uses] == [("shop/api/Dockerfile", Verdict.REFUSED)]
 
 
-def test_a_step_knows_what_commands_build_and_not_what_compose_does(tmp_path: Path) -> None:
+def test_knows_what_commands_build(tmp_path: Path) -> None:
     texts = {"Dockerfile": "FROM own/base\n", "base/Dockerfile": "FROM nginx:1.16\n"}
     compose = {"compose.yaml": "services: {base: {image: own/base, build: base}, web: {build: .}}"}
     building = ["docker build --tag own/base base", "docker build ."]
@@ -288,7 +285,7 @@ def test_a_step_knows_what_commands_build_and_not_what_compose_does(tmp_path: Pa
         (["docker build api"], "FROM node:20\n"),
     ],
 )
-def test_a_step_reads_its_dockerfiles_however_they_are_built(tmp_path: Path, commands: list[str], text: str) -> None:
+def test_reads_the_dockerfiles_of_the_step(tmp_path: Path, commands: list[str], text: str) -> None:
     files = {"Dockerfile": text, "api/Dockerfile": "FROM nginx:1.16\n"}
     manifest, container = manifest_text(Strategy.AUTO, commands=commands), BuildContainer(tmp_path / "container")  # type: ignore[arg-type]
     write_project(container.source, files)
@@ -309,7 +306,7 @@ def test_direct_needs_a_default_of_what_a_base_is_named_by(tmp_path: Path, text:
     assert is_clean == (container.run(step_of(manifest)).status == 0) == ("=" in text)
 
 
-def test_no_copy_is_made_of_a_dockerfile_that_the_step_does_not_look_at(tmp_path: Path) -> None:
+def test_copies_only_dockerfiles_that_the_step_reads(tmp_path: Path) -> None:
     files = {"api/Dockerfile": "FROM nginx:1.16\n"}
     [use] = scanned(tmp_path, manifest_text(Strategy.DIRECT), files).uses
     assert (use.outcome.verdict, use.outcome.by) == (Verdict.LEAVES, Trait.UNCHECKED)
@@ -324,7 +321,7 @@ def test_a_build_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
         scan(ScanOptions((tmp_path,), tmp_path, build="web"))
 
 
-def test_a_build_that_logs_in_lists_nothing_and_serves_nothing(tmp_path: Path) -> None:
+def test_serves_nothing_to_a_build_that_logs_in(tmp_path: Path) -> None:
     document = json.loads(manifest_text(Strategy.LOGIN))
     for name in ("images", "on_miss"):
         del document["builds"][0][name]

@@ -14,7 +14,7 @@ def need(image: int, destination: Repository, blob: Descriptor = BLOB) -> Need:
     return Need(image, blob, HUB, destination)
 
 
-def test_the_first_moves_the_others_wait() -> None:
+def test_moves_a_blob_once_while_the_others_wait() -> None:
     schedule = BlobSchedule()
     first, same, other = need(1, A), need(2, A), need(3, B)
     assert schedule.add(first) == [Place(first, None)]
@@ -22,7 +22,7 @@ def test_the_first_moves_the_others_wait() -> None:
     assert schedule.add(other) == []
 
 
-def test_what_arrived_is_shared_in_its_repository_and_linked_into_others_at_once() -> None:
+def test_shares_a_blob_in_its_repository_and_links_it_into_others() -> None:
     schedule = BlobSchedule()
     first = need(1, A)
     schedule.add(first)
@@ -35,7 +35,7 @@ def test_what_arrived_is_shared_in_its_repository_and_linked_into_others_at_once
     assert schedule.placed(waiting[1]) == [Share(waiting[3])]
 
 
-def test_who_comes_later_gets_it_without_waiting() -> None:
+def test_serves_a_later_image_without_waiting() -> None:
     schedule = BlobSchedule()
     schedule.add(need(1, A))
     schedule.placed(need(1, A))
@@ -43,7 +43,7 @@ def test_who_comes_later_gets_it_without_waiting() -> None:
     assert schedule.add(need(3, B)) == [Place(need(3, B), A)]
 
 
-def test_who_fails_hands_over_to_the_next() -> None:
+def test_hands_over_to_the_next_after_a_failure() -> None:
     schedule = BlobSchedule()
     for other in (need(1, A), need(2, B), need(3, A)):
         schedule.add(other)
@@ -51,7 +51,7 @@ def test_who_fails_hands_over_to_the_next() -> None:
     assert schedule.placed(need(2, B)) == [Place(need(3, A), B)]
 
 
-def test_forgets_who_would_get_a_lost_blob_from_the_same_source() -> None:
+def test_forgets_needs_of_a_lost_blob_at_the_same_source() -> None:
     schedule = BlobSchedule()
     elsewhere = Need(3, BLOB, Repository("source.test", "b"), B)
     for other in (need(1, A), need(2, B), elsewhere):
@@ -60,14 +60,14 @@ def test_forgets_who_would_get_a_lost_blob_from_the_same_source() -> None:
     assert schedule.failed(need(1, A)) == [Place(elsewhere, None)]
 
 
-def test_registries_do_not_share() -> None:
+def test_keeps_registries_apart() -> None:
     schedule = BlobSchedule()
     elsewhere = need(2, Repository("other.test", "a"))
     schedule.add(need(1, A))
     assert schedule.add(elsewhere) == [Place(elsewhere, None)]
 
 
-def test_a_descriptor_that_lies_about_the_size_shares_nothing() -> None:
+def test_shares_nothing_with_a_wrong_size() -> None:
     schedule = BlobSchedule()
     liar = need(2, A, Descriptor("layer", BLOB.digest, 6))
     schedule.add(need(1, A))
@@ -88,7 +88,7 @@ def declined(schedule: BlobSchedule, *, by_complete: bool = False) -> None:
     schedule.linked(Place(second, A), is_linked=False)
 
 
-def test_one_link_is_tried_before_all_others() -> None:
+def test_tries_one_link_first() -> None:
     schedule = BlobSchedule()
     for other in (need(1, A), need(2, B), need(3, C)):
         schedule.add(other)
@@ -98,7 +98,7 @@ def test_one_link_is_tried_before_all_others() -> None:
     assert schedule.add(need(4, D)) == [Place(need(4, D), A)]
 
 
-def test_a_trial_that_ends_without_an_answer_is_followed_by_another() -> None:
+def test_tries_another_link_after_one_that_broke() -> None:
     schedule = BlobSchedule()
     for other in (need(1, A), need(2, B), need(3, C)):
         schedule.add(other)
@@ -106,7 +106,7 @@ def test_a_trial_that_ends_without_an_answer_is_followed_by_another() -> None:
     assert schedule.failed(need(2, B)) == [Place(need(3, C), A)]
 
 
-def test_after_a_no_a_link_is_asked_for_from_a_complete_image_only() -> None:
+def test_links_from_complete_images_after_a_refusal() -> None:
     schedule = BlobSchedule()
     declined(schedule)
     for other in (need(1, A), need(2, B), need(3, B)):
@@ -115,7 +115,7 @@ def test_after_a_no_a_link_is_asked_for_from_a_complete_image_only() -> None:
     assert schedule.ended(1, is_complete=True) == [Place(need(2, B), A)]
 
 
-def test_a_blob_of_an_image_that_failed_is_moved_by_the_next() -> None:
+def test_moves_the_blob_of_a_failed_image_again() -> None:
     schedule = BlobSchedule()
     declined(schedule)
     for other in (need(1, A), need(2, B)):
@@ -124,14 +124,14 @@ def test_a_blob_of_an_image_that_failed_is_moved_by_the_next() -> None:
     assert schedule.ended(1, is_complete=False) == [Place(need(2, B), None)]
 
 
-def test_nobody_waits_for_the_completion_of_an_image_that_came_later() -> None:
+def test_waits_for_no_later_image() -> None:
     schedule = BlobSchedule()
     declined(schedule)
     schedule.add(need(2, B))
     assert schedule.add(need(1, A)) == [Place(need(1, A), None)]
 
 
-def test_what_was_there_before_is_linked_without_waiting() -> None:
+def test_links_what_was_there_without_waiting() -> None:
     schedule = BlobSchedule()
     declined(schedule)
     schedule.add(need(1, A))
@@ -139,7 +139,7 @@ def test_what_was_there_before_is_linked_without_waiting() -> None:
     assert schedule.add(need(2, B)) == [Place(need(2, B), A)]
 
 
-def test_after_a_second_no_every_repository_gets_its_own_copy_at_once() -> None:
+def test_moves_to_every_repository_after_a_second_refusal() -> None:
     schedule = BlobSchedule()
     declined(schedule)
     declined(schedule, by_complete=True)

@@ -57,15 +57,13 @@ CASES: list[tuple[str, oci.OciError, str, type[ToolkitError], str]] = [
 
 
 @pytest.mark.parametrize(("side", "cause", "code", "kind", "hint"), CASES, ids=[case[2] for case in CASES])
-def test_a_failure_has_its_code_class_and_cure(
-    side: str, cause: oci.OciError, code: str, kind: type[ToolkitError], hint: str
-) -> None:
+def test_explains_each_failure(side: str, cause: oci.OciError, code: str, kind: type[ToolkitError], hint: str) -> None:
     error = explain(CopyError(side, "a:v1", cause))
     assert (error.code, type(error)) == (code, kind)
     assert error.message == f"{side}: {cause.message}"
     assert hint in (error.hint or "")
 
 
-def test_every_row_has_a_case() -> None:
+def test_has_a_case_for_every_row() -> None:
     codes = {code.partition(".")[2] for _, _, code, _, _ in CASES}
     assert {row.code for row in ROWS} - {"failed"} <= codes

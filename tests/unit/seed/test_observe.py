@@ -29,6 +29,6 @@ with observer.start(desired("one", "two").images, frozenset()):
 """
 
 
-def test_a_registry_that_does_not_answer_does_not_hold_up_the_end() -> None:
+def test_ends_while_a_registry_does_not_respond() -> None:
     done = subprocess.run([sys.executable, "-c", LEAVES_EARLY], cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 5

@@ -38,7 +38,7 @@ def cached(*images: MadeImage) -> DocumentCache:
         (AMD64, None, False, AMD64.digest),
     ],
 )
-def test_head_alone_tells_the_digest_only_of_what_is_copied_as_it_is(
+def test_knows_the_digest_by_head_only_without_a_subset(
     made: MadeImage, platforms: tuple[Platform, ...] | None, keeps: bool, wanted: object
 ) -> None:
     found = preview(head_of(made), Subset(platforms, keeps), DocumentCache())
@@ -46,21 +46,21 @@ def test_head_alone_tells_the_digest_only_of_what_is_copied_as_it_is(
     assert (found.wanted_digest, found.size, found.documents, found.cached_documents) == (wanted, None, None, 0)
 
 
-def test_the_index_alone_tells_the_filtered_digest_and_what_is_left_to_read() -> None:
+def test_knows_the_filtered_digest_by_the_index() -> None:
     found = preview(head_of(INDEX), Subset(CHOSEN), cached(INDEX))
     assert isinstance(found, SourceImage)
     assert found.wanted_digest == filter_index(INDEX.document, Subset(CHOSEN), INDEX.digest).digest
     assert (found.size, found.documents, found.cached_documents) == (None, 2, 1)
 
 
-def test_all_documents_tell_the_size() -> None:
+def test_knows_the_size_by_all_documents() -> None:
     found = preview(head_of(INDEX), Subset(CHOSEN), cached(INDEX, AMD64))
     assert isinstance(found, SourceImage)
     assert found.size == sum(map(len, AMD64.blobs.values()))
     assert (found.documents, found.cached_documents) == (2, 2)
 
 
-def test_a_known_index_without_the_platform_cannot_be_copied_as_wanted() -> None:
+def test_faults_an_index_without_the_platform() -> None:
     found = preview(head_of(INDEX), Subset((Platform("linux", "s390x"),)), cached(INDEX))
     assert isinstance(found, SourceFault)
     assert found.kind == "unusable"

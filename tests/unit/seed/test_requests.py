@@ -10,7 +10,7 @@ from toolkit.seed.seeder import requests_for
 HOST = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
 
 
-def test_seeds_that_copy_become_requests_in_their_order() -> None:
+def test_requests_pending_seeds_in_order() -> None:
     move = seed(SeedAction.MOVE, "nginx:1.16", "hub/library/nginx", "moved")
     copy = seed(SeedAction.COPY, "quay.io/a/b:v1", "quay/a/b", "new", subset=Subset(keeps_attestations=False))
     keep = seed(SeedAction.KEEP, "alpine:3", "hub/library/alpine", "there")

@@ -52,7 +52,7 @@ def delays(side: str, cause: OciError, *, is_transfer: bool, limit: int = 50) ->
         ("source", NO_REPOSITORY, 0, 0),
     ],
 )
-def test_transfers_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
+def test_retries_transfers(side: str, cause: OciError, count: int, seconds: float) -> None:
     found = delays(side, cause, is_transfer=True)
     assert (len(found), sum(found)) == (count, seconds)
 
@@ -70,7 +70,7 @@ def test_transfers_are_tried_again(side: str, cause: OciError, count: int, secon
         ("source", NO_REPOSITORY, 0, 0),
     ],
 )
-def test_small_requests_are_tried_again(side: str, cause: OciError, count: int, seconds: float) -> None:
+def test_retries_small_requests(side: str, cause: OciError, count: int, seconds: float) -> None:
     found = delays(side, cause, is_transfer=False)
     assert (len(found), sum(found)) == (count, seconds)
 

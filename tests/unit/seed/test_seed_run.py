@@ -21,7 +21,7 @@ from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
 
-def test_documents_are_put_at_a_pace() -> None:
+def test_puts_documents_within_the_rate_limit() -> None:
     registry = MemoryRegistry()
     wanted = [request(registry, image([b"%d" % n]), f"lib/a:v{n}") for n in range(5)]
     began = time.monotonic()
@@ -39,7 +39,7 @@ class Turns:
         self.taken += 1
 
 
-def test_only_what_is_put_takes_a_turn() -> None:
+def test_takes_a_turn_for_each_put_only() -> None:
     registry, turns = MemoryRegistry(), Turns()
     made = index(*(("linux/amd64", image([b"%d" % n])) for n in range(20)))
     there = store(registry, made, "target.test/lib/a:v1")
@@ -52,7 +52,7 @@ def test_only_what_is_put_takes_a_turn() -> None:
 
 
 @pytest.mark.parametrize("tags", [1, 3])
-def test_what_is_put_again_takes_another_turn(tags: int) -> None:
+def test_takes_another_turn_for_a_retried_put(tags: int) -> None:
     registry, turns = MemoryRegistry(), Turns()
     made = index(("linux/amd64", image([b"a"])), ("linux/arm64", image([b"b"], "linux/arm64")))
     wanted = [request(registry, made, f"lib/a:v{n}") for n in range(tags)]
@@ -65,7 +65,7 @@ def test_what_is_put_again_takes_another_turn(tags: int) -> None:
     assert turns.taken == registry.count("put_manifest") == 3 + 2 + tags
 
 
-def test_a_document_is_left_to_the_next_image_when_the_one_that_was_to_put_it_fails() -> None:
+def test_leaves_a_document_to_the_next_image_after_a_failure() -> None:
     registry = MemoryRegistry()
     shared, broken = image([b"shared"]), image([b"broken"], "linux/arm64")
     doomed = request(registry, index(("linux/arm64", broken), ("linux/amd64", shared)), "lib/a:doomed")
@@ -80,7 +80,7 @@ def test_a_document_is_left_to_the_next_image_when_the_one_that_was_to_put_it_fa
     assert whole(registry, well.destination)
 
 
-def test_a_document_that_is_being_put_for_a_failed_image_is_not_put_a_second_time() -> None:
+def test_waits_for_a_put_in_flight_of_a_failed_image() -> None:
     """docker-registry empties the link of a document for a moment when it is put again."""
     registry = MemoryRegistry()
     shared, broken = image([b"shared"]), image([b"broken"], "linux/arm64")
@@ -137,7 +137,7 @@ def test_waits_as_long_for_a_repository_that_is_missing_again(missing_at: tuple[
     assert statuses(seeder.seed([wanted])) == [SeedStatus.COPIED]
 
 
-def test_events_tell_an_image_from_its_start_to_its_end() -> None:
+def test_emits_an_image_from_start_to_end() -> None:
     registry = MemoryRegistry()
     wanted = request(registry, image([b"layer" * 100]), "lib/a:v1")
     events: list[Event] = []
@@ -151,7 +151,7 @@ def test_events_tell_an_image_from_its_start_to_its_end() -> None:
     assert [event.done_bytes for event in progress] == sorted(event.done_bytes for event in progress)
 
 
-def test_progress_within_a_blob_is_told_a_few_times_a_second() -> None:
+def test_emits_progress_a_few_times_per_second() -> None:
     now = 0.0
 
     def clock() -> float:
@@ -168,7 +168,7 @@ def test_progress_within_a_blob_is_told_a_few_times_a_second() -> None:
     assert 20 <= len(told) <= 120
 
 
-def test_images_are_fed_as_their_repositories_come() -> None:
+def test_takes_images_as_they_come() -> None:
     registry = MemoryRegistry()
     first, second = (request(registry, image([b"base", b"%d" % n]), f"lib/image{n}:v1") for n in range(2))
     with Seeder(registry, registry, [].append).open() as run:
@@ -181,7 +181,7 @@ def test_images_are_fed_as_their_repositories_come() -> None:
     assert registry.sent_bytes == sum(map(len, blobs.values()))
 
 
-def test_nothing_to_copy_is_no_wait() -> None:
+def test_returns_at_once_without_requests() -> None:
     registry = MemoryRegistry()
     assert seeded(registry, []) == []
 
@@ -199,7 +199,7 @@ class Gate:
         return None
 
 
-def test_cancelling_stops_transfers_and_skips_the_rest() -> None:
+def test_stops_transfers_and_skips_the_rest_when_cancelled() -> None:
     gate = Gate()
     registry = MemoryRegistry(gate)
     wanted = [request(registry, image([b"layer %d" % n * 50]), f"lib/image{n}:v1") for n in range(6)]
@@ -220,7 +220,7 @@ def test_cancelling_stops_transfers_and_skips_the_rest() -> None:
 
 
 @both_job_counts
-def test_the_blobs_of_all_threads_together_keep_to_the_rate(jobs: int) -> None:
+def test_limits_the_blobs_of_all_threads_together(jobs: int) -> None:
     registry = MemoryRegistry(chunk_bytes=100)
     wanted = [request(registry, image([b"%d" % n * 1000], config=b"{}"), f"lib/image{n}:v1") for n in range(4)]
     times = FakeTime()
@@ -236,7 +236,7 @@ def test_the_blobs_of_all_threads_together_keep_to_the_rate(jobs: int) -> None:
         assert sum(times.slept) < charged / 500 + 0.01
 
 
-def test_without_a_rate_nobody_waits() -> None:
+def test_sleeps_never_without_a_limit() -> None:
     registry, times = MemoryRegistry(), FakeTime()
     Seeder(registry, registry, [].append, clock=times.clock, sleep=times.sleep).seed(
         [request(registry, image([b"layer" * 100]), "lib/a:v1")]
@@ -244,7 +244,7 @@ def test_without_a_rate_nobody_waits() -> None:
     assert times.slept == []
 
 
-def test_a_run_that_is_stopped_does_not_wait_for_its_rate() -> None:
+def test_stops_waiting_for_the_limit_when_cancelled() -> None:
     registry = MemoryRegistry(chunk_bytes=100)
     slept: list[float] = []
     running: list[SeedRun] = []
@@ -261,7 +261,7 @@ def test_a_run_that_is_stopped_does_not_wait_for_its_rate() -> None:
     assert slept[0] < 1
 
 
-def test_a_stopped_run_waits_once_for_a_connection_that_hangs() -> None:
+def test_waits_once_for_a_connection_that_hangs() -> None:
     gate = Gate()
     registry = MemoryRegistry(gate)
     began = time.monotonic()
@@ -274,7 +274,7 @@ def test_a_stopped_run_waits_once_for_a_connection_that_hangs() -> None:
     gate.opened.set()
 
 
-def test_leaving_early_ends_the_threads() -> None:
+def test_ends_its_threads_after_an_interrupt() -> None:
     gate = Gate()
     registry = MemoryRegistry(gate)
     before = set(threading.enumerate())
@@ -289,7 +289,7 @@ def test_leaving_early_ends_the_threads() -> None:
     assert not set(threading.enumerate()) - before
 
 
-def test_a_bug_in_a_thread_is_raised_where_one_waits() -> None:
+def test_raises_a_bug_of_a_thread_in_wait() -> None:
     class Bug(Exception):
         pass
 
@@ -303,7 +303,7 @@ def test_a_bug_in_a_thread_is_raised_where_one_waits() -> None:
         seeded(registry, [request(registry, image([b"layer"]), "lib/a:v1")], jobs=1)
 
 
-def test_a_request_without_digest_is_a_bug_of_the_caller() -> None:
+def test_refuses_a_request_without_digest() -> None:
     registry = MemoryRegistry()
     with pytest.raises(ValueError, match="from a digest to a tag"):
         seeded(registry, [CopyRequest("k", Reference.parse("a.test/b:v1"), Reference.parse("a.test/c:v1"))])

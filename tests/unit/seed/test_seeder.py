@@ -13,7 +13,7 @@ from toolkit.seed.seeder import Seeder
 
 
 @both_job_counts
-def test_an_index_is_copied_whole_and_verbatim(jobs: int) -> None:
+def test_copies_an_index_whole_and_verbatim(jobs: int) -> None:
     registry = MemoryRegistry()
     made = multi_arch("a")
     wanted = request(registry, made, "lib/a:v1")
@@ -28,7 +28,7 @@ def test_an_index_is_copied_whole_and_verbatim(jobs: int) -> None:
 
 
 @both_job_counts
-def test_each_unique_blob_moves_once_for_all_images(jobs: int) -> None:
+def test_moves_each_unique_blob_once(jobs: int) -> None:
     registry = MemoryRegistry()
     base = b"the base layer that all of them share" * 10
     wanted = [request(registry, image([base, f"own {n}".encode()]), f"lib/image{n % 7}:v{n}") for n in range(30)]
@@ -42,7 +42,7 @@ def test_each_unique_blob_moves_once_for_all_images(jobs: int) -> None:
 
 
 @both_job_counts
-def test_where_mounting_is_declined_the_session_is_used(jobs: int) -> None:
+def test_uses_the_session_of_a_declined_mount(jobs: int) -> None:
     registry = MemoryRegistry(mounts=False)
     wanted = [request(registry, image([b"base"]), f"lib/image{n}:v1", is_new=True) for n in range(5)]
     outcomes = seeded(registry, wanted, jobs=jobs)
@@ -52,7 +52,7 @@ def test_where_mounting_is_declined_the_session_is_used(jobs: int) -> None:
 
 
 @both_job_counts
-def test_where_only_what_a_manifest_refers_to_is_mounted_the_first_images_move_it_and_the_others_link(
+def test_links_from_complete_images_where_only_those_are_mounted(
     jobs: int,
 ) -> None:
     registry = MemoryRegistry(mounts_unreferred=False)
@@ -65,7 +65,7 @@ def test_where_only_what_a_manifest_refers_to_is_mounted_the_first_images_move_i
     assert registry.sent_bytes < len(wanted) * len(base) / 2
 
 
-def test_a_new_repository_is_not_looked_into() -> None:
+def test_looks_for_nothing_in_a_new_repository() -> None:
     registry = MemoryRegistry()
     seeded(registry, [request(registry, multi_arch("a"), "lib/a:v1", is_new=True)])
     assert registry.count("has_blob") == 0
@@ -74,7 +74,7 @@ def test_a_new_repository_is_not_looked_into() -> None:
     assert registry.count("put_manifest") == 3
 
 
-def test_a_document_under_several_tags_of_a_repository_is_put_once_and_by_the_next_where_that_fails() -> None:
+def test_puts_a_document_of_several_tags_once() -> None:
     failures = iter([Denied("no", status=403, host="h")])
 
     def slow(call: Call) -> Fault | None:
@@ -89,7 +89,7 @@ def test_a_document_under_several_tags_of_a_repository_is_put_once_and_by_the_ne
     assert registry.count("put_manifest") == 3 + 5  # two documents, the failure, five tags
 
 
-def test_a_registry_is_asked_whether_it_mounts_from_itself_before_a_document_relies_on_that_blob() -> None:
+def test_tries_a_mount_from_itself_before_a_document_needs_the_blob() -> None:
     """docker-registry empties a link for a moment when it is asked to write it again."""
     registry = MemoryRegistry()
     asked: list[int] = []
@@ -103,7 +103,7 @@ def test_a_registry_is_asked_whether_it_mounts_from_itself_before_a_document_rel
     assert asked[-1] == 2  # the upload and the question
 
 
-def test_a_registry_that_mounts_from_itself_is_asked_for_blobs_by_head_only_until_that_is_known() -> None:
+def test_finds_blobs_by_mount_once_that_is_known() -> None:
     registry = MemoryRegistry()
     wanted = [request(registry, image([f"layer {n}".encode()]), f"lib/image{n}:v1") for n in range(20)]
     seeded(registry, wanted, jobs=1)
@@ -111,13 +111,13 @@ def test_a_registry_that_mounts_from_itself_is_asked_for_blobs_by_head_only_unti
     assert registry.count("begin_upload") == 20 + 1 + 1 + 19  # layers, config, one to find out, config links
 
 
-def test_documents_are_not_looked_for_where_a_blob_was_missing() -> None:
+def test_looks_for_no_document_where_a_blob_was_missing() -> None:
     registry = MemoryRegistry()
     seeded(registry, [request(registry, multi_arch("a"), "lib/a:v1")])
     assert registry.count("head_manifest", TARGET) == 1  # the tag, read back
 
 
-def test_the_second_time_nothing_moves() -> None:
+def test_moves_nothing_the_second_time() -> None:
     registry = MemoryRegistry()
     wanted = [request(registry, multi_arch(str(n)), f"lib/image{n}:v1") for n in range(3)]
     cache = DocumentCache()
@@ -129,7 +129,7 @@ def test_the_second_time_nothing_moves() -> None:
     assert (registry.sent_bytes, registry.count("put_manifest"), registry.count("get_manifest")) == (sent, puts, reads)
 
 
-def test_a_tag_that_is_trusted_takes_one_request_and_none_at_the_source() -> None:
+def test_trusts_a_tag_with_one_request() -> None:
     registry = MemoryRegistry()
     wanted = request(registry, multi_arch("a"), "lib/a:v1", trusts_tag=True)
     seeded(registry, [wanted])
@@ -140,7 +140,7 @@ def test_a_tag_that_is_trusted_takes_one_request_and_none_at_the_source() -> Non
     assert [call.operation for call in registry.calls[before:]] == ["head_manifest"]
 
 
-def test_an_index_that_is_there_does_not_prove_its_children() -> None:
+def test_copies_what_is_missing_behind_an_index() -> None:
     registry = MemoryRegistry()
     made = multi_arch("a")
     wanted = request(registry, made, "lib/a:v1")
@@ -155,7 +155,7 @@ def test_an_index_that_is_there_does_not_prove_its_children() -> None:
     assert whole(registry, wanted.destination)
 
 
-def test_a_tag_moves_only_when_its_new_content_is_there() -> None:
+def test_moves_a_tag_after_its_content() -> None:
     registry = MemoryRegistry()
     old, new = image([b"base", b"old"]), image([b"base", b"new"])
     seeded(registry, [request(registry, old, "lib/a:v1")])
@@ -167,7 +167,7 @@ def test_a_tag_moves_only_when_its_new_content_is_there() -> None:
     assert puts[-2:] == ["put_blob", "put_manifest"]
 
 
-def test_a_platform_subset_is_a_filtered_index_of_the_sources_children() -> None:
+def test_filters_the_index_for_a_platform_subset() -> None:
     registry = MemoryRegistry()
     made = multi_arch("a")
     wanted = request(registry, made, "lib/a:v1", platforms=(ARM64,))
@@ -179,7 +179,7 @@ def test_a_platform_subset_is_a_filtered_index_of_the_sources_children() -> None
     assert whole(registry, wanted.destination)
 
 
-def test_an_image_of_another_platform_fails_without_a_byte() -> None:
+def test_fails_another_platform_without_a_byte() -> None:
     registry = MemoryRegistry()
     wanted = request(registry, image([b"amd"]), "lib/a:v1", platforms=(ARM64,))
     [outcome] = seeded(registry, [wanted])
@@ -187,7 +187,7 @@ def test_an_image_of_another_platform_fails_without_a_byte() -> None:
     assert registry.sent_bytes == 0
 
 
-def test_an_image_of_the_wanted_platform_is_copied_as_it_is() -> None:
+def test_copies_an_image_of_the_wanted_platform_as_it_is() -> None:
     registry = MemoryRegistry()
     made = image([b"amd"])
     [outcome] = seeded(registry, [request(registry, made, "lib/a:v1", platforms=(AMD64,))])

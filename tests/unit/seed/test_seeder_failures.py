@@ -19,7 +19,7 @@ from toolkit.seed.seeder import Seeder
 
 
 @both_job_counts
-def test_one_failed_image_does_not_stop_the_others(jobs: int) -> None:
+def test_copies_the_others_after_a_failure(jobs: int) -> None:
     registry = MemoryRegistry()
     good = [request(registry, image([b"base", b"%d" % n]), f"lib/image{n}:v1") for n in range(4)]
     lost = CopyRequest("lost:v1", good[0].source.with_digest(image([b"x"]).digest), Reference.parse(f"{TARGET}/l:v1"))
@@ -42,7 +42,7 @@ def test_asks_nothing_more_for_an_image_that_has_failed() -> None:
 
 
 @both_job_counts
-def test_a_blob_whose_mover_failed_is_taken_over(jobs: int) -> None:
+def test_takes_a_blob_over_after_a_failure(jobs: int) -> None:
     denied = Reference.parse(f"{TARGET}/lib/image0:v1").name
 
     def faults(call: Call) -> Fault | None:
@@ -58,7 +58,7 @@ def test_a_blob_whose_mover_failed_is_taken_over(jobs: int) -> None:
     assert all(whole(registry, one.destination) for one in wanted[1:])
 
 
-def test_a_blob_that_the_source_lacks_fails_all_images_that_wait_for_it_from_there() -> None:
+def test_fails_all_images_that_wait_for_a_lost_blob() -> None:
     registry = MemoryRegistry()
     layer = b"lost layer"
     wanted = [request(registry, image([layer, b"%d" % n]), f"lib/a:v{n}") for n in range(6)]
@@ -82,7 +82,7 @@ def test_a_blob_that_the_source_lacks_fails_all_images_that_wait_for_it_from_the
     assert [call.repository for call in asked].count(wanted[0].source.name) == 1
 
 
-def test_damaged_content_is_read_a_second_time_and_then_given_up() -> None:
+def test_reads_damaged_content_twice() -> None:
     damages = [Garbled()]
 
     def faults(call: Call) -> Fault | None:
@@ -102,7 +102,7 @@ def test_damaged_content_is_read_a_second_time_and_then_given_up() -> None:
 QUICK = RetryPolicy(upload=(0.0, 0.0), missing=0.001, missing_limit=0.1)
 
 
-def test_a_broken_upload_begins_again_in_a_new_session() -> None:
+def test_repeats_a_broken_upload_in_a_new_session() -> None:
     breaks = [Cut(3)]
 
     def faults(call: Call) -> Fault | None:
@@ -116,7 +116,7 @@ def test_a_broken_upload_begins_again_in_a_new_session() -> None:
     assert whole(registry, wanted.destination)
 
 
-def test_a_repository_that_was_just_created_is_waited_for() -> None:
+def test_waits_for_a_new_repository() -> None:
     registry = MemoryRegistry(repositories_exist=False)
     wanted = request(registry, image([b"layer"]), "lib/a:v1", is_new=True)
 
@@ -129,7 +129,7 @@ def test_a_repository_that_was_just_created_is_waited_for() -> None:
     assert outcome.status is SeedStatus.COPIED
 
 
-def test_a_repository_that_never_comes_is_an_error_with_a_cure() -> None:
+def test_fails_with_a_hint_without_the_repository() -> None:
     registry = MemoryRegistry(repositories_exist=False)
     wanted = request(registry, image([b"layer"]), "lib/a:v1")
     [outcome] = Seeder(registry, registry, [].append, jobs=1, retry_policy=QUICK).seed([wanted])
@@ -140,7 +140,7 @@ def test_a_repository_that_never_comes_is_an_error_with_a_cure() -> None:
 @pytest.mark.parametrize(
     "fault", [ConnectionFailed("gone", host="h"), NotFound("gone", status=404, host="h")], ids=["broken", "missing"]
 )
-def test_a_source_that_cannot_be_read_fails_its_image(fault: OciError) -> None:
+def test_fails_an_image_whose_source_cannot_be_read(fault: OciError) -> None:
     registry = MemoryRegistry(lambda call: fault if call.operation == "get_manifest" else None)
     [outcome] = seeded(registry, [request(registry, image([b"layer"]), "lib/a:v1")])
     assert outcome.status is SeedStatus.FAILED

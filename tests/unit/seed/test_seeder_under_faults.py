@@ -112,7 +112,7 @@ def check_the_rest(registry: MemoryRegistry, requests: list[CopyRequest], jobs: 
 
 @settings(max_examples=150, deadline=None)
 @given(works, st.integers(1, 4), st.booleans())
-def test_without_faults_each_unique_blob_moves_once(work: Work, jobs: int, mounts: bool) -> None:
+def test_moves_each_unique_blob_once_without_faults(work: Work, jobs: int, mounts: bool) -> None:
     registry = MemoryRegistry(mounts=mounts, checks_content=False)
     requests = work.requests(registry)
     held = [blobs for repository, blobs in registry.blobs.items() if repository.registry == "source.test"]
@@ -135,7 +135,7 @@ def test_without_faults_each_unique_blob_moves_once(work: Work, jobs: int, mount
     st.booleans(),
     st.booleans(),
 )
-def test_no_fault_leaves_a_tag_without_its_content(
+def test_leaves_no_tag_without_its_content_after_faults(
     work: Work, jobs: int, chance: float, seed: int, mounts: bool, checks_content: bool
 ) -> None:
     registry = MemoryRegistry(mounts=mounts, checks_content=checks_content)
@@ -156,7 +156,7 @@ def test_no_fault_leaves_a_tag_without_its_content(
 
 @settings(max_examples=100, deadline=None)
 @given(works, st.integers(1, 4), st.integers(0, 60))
-def test_a_run_stopped_at_any_request_leaves_no_tag_without_its_content(work: Work, jobs: int, stop_at: int) -> None:
+def test_leaves_no_tag_without_its_content_when_stopped(work: Work, jobs: int, stop_at: int) -> None:
     registry = MemoryRegistry(checks_content=False)
     requests = work.requests(registry)
     running: list[SeedRun] = []

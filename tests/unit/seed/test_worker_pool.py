@@ -49,7 +49,7 @@ def blocked(pool: WorkerPool, size: int | None = None) -> threading.Event:
     return end
 
 
-def test_requests_go_first_then_the_largest_transfer() -> None:
+def test_runs_requests_first_then_the_largest_transfer() -> None:
     pool, seen = WorkerPool(1, no_fault), Recorder()
     end = blocked(pool)
     for name, size in (("small", 10), ("big", 5 * MIB), ("bigger", 9 * MIB), ("smaller", 5)):
@@ -60,7 +60,7 @@ def test_requests_go_first_then_the_largest_transfer() -> None:
     pool.stop()
 
 
-def test_big_transfers_leave_one_thread_to_the_others() -> None:
+def test_leaves_one_thread_free_of_big_transfers() -> None:
     pool, seen = WorkerPool(2, no_fault), Recorder()
     end = blocked(pool, MIB)
     pool.submit(seen.task("big"), transfer_size=MIB)
@@ -72,7 +72,7 @@ def test_big_transfers_leave_one_thread_to_the_others() -> None:
     pool.stop()
 
 
-def test_a_thread_is_started_only_when_none_is_free() -> None:
+def test_starts_a_thread_only_when_none_is_free() -> None:
     def own_threads() -> int:
         return len(set(threading.enumerate()) - before)
 
@@ -89,7 +89,7 @@ def test_a_thread_is_started_only_when_none_is_free() -> None:
     pool.stop()
 
 
-def test_what_waits_for_its_time_holds_no_thread() -> None:
+def test_holds_no_thread_for_a_delayed_task() -> None:
     pool, seen = WorkerPool(1, no_fault), Recorder()
     pool.submit(seen.task("later"), delay=0.15)
     pool.submit(seen.task("now"))
@@ -97,7 +97,7 @@ def test_what_waits_for_its_time_holds_no_thread() -> None:
     pool.stop()
 
 
-def test_a_time_that_comes_while_a_thread_is_busy_is_kept_by_another() -> None:
+def test_runs_a_delayed_task_in_time_while_a_thread_is_busy() -> None:
     pool, seen = WorkerPool(2, no_fault), Recorder()
     for _ in range(20):
         pool.submit(seen.task("warm"))
@@ -111,7 +111,7 @@ def test_a_time_that_comes_while_a_thread_is_busy_is_kept_by_another() -> None:
     pool.stop()
 
 
-def test_stopping_drops_what_has_not_begun_and_waits_for_what_has() -> None:
+def test_drops_queued_tasks_and_waits_for_running_ones() -> None:
     pool, seen = WorkerPool(1, no_fault), Recorder()
     end = blocked(pool)
     pool.submit(seen.task("never"))
@@ -123,7 +123,7 @@ def test_stopping_drops_what_has_not_begun_and_waits_for_what_has() -> None:
     assert seen.names == []
 
 
-def test_a_bug_in_a_task_is_told() -> None:
+def test_tells_a_bug_in_a_task() -> None:
     told: list[BaseException] = []
     is_told = threading.Event()
 
@@ -141,7 +141,7 @@ def test_a_bug_in_a_task_is_told() -> None:
     assert pool.stop(grace=5) is True
 
 
-def test_a_question_brings_its_answer_or_its_fault() -> None:
+def test_returns_or_raises_what_a_question_does() -> None:
     pool = WorkerPool(2)
     assert [pool.ask(lambda n=n: n * n).result(5) for n in range(5)] == [0, 1, 4, 9, 16]
     with pytest.raises(KeyError, match="gone"):

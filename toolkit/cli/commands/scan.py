@@ -11,6 +11,7 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Format
 from toolkit.errors import UsageError
+from toolkit.manifest.strategy import OnMiss, Strategy
 
 if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
@@ -38,25 +39,6 @@ class ScanFormat(StrEnum):
     JSON_LINES = "json-lines"
     SARIF = "sarif"
     MARKDOWN = "markdown"
-
-
-class StrategyName(StrEnum):
-    """How base images get into the build; `toolkit.codebuild.coverage` has what each serves."""
-
-    AUTO = "auto"
-    RETAG = "retag"
-    HOSTS = "hosts"
-    BUILDER = "builder"
-    CONTEXTS = "contexts"
-    DIRECT = "direct"
-    LOGIN = "login"
-
-
-class OnMissName(StrEnum):
-    """What a base image does that is not mirrored, as `on_miss` of a build says it."""
-
-    FAIL = "fail"
-    UPSTREAM = "upstream"
 
 
 _DEFAULT_MANIFEST = Path("images.yaml")
@@ -98,13 +80,13 @@ def command(
         ),
     ] = None,
     strategy: Annotated[
-        StrategyName | None,
+        Strategy | None,
         typer.Option(
             "--strategy", help="How base images get from ECR into the builds. [default: that of --build, else auto]"
         ),
     ] = None,
     on_miss: Annotated[
-        OnMissName | None,
+        OnMiss | None,
         typer.Option(
             "--on-miss",
             help="What a base image that is not mirrored does to the builds. [default: that of --build, else fail]",
@@ -143,7 +125,7 @@ def command(
     form = Format(format.value) if format.value in [one.value for one in Format] else Format.TEXT
 
     def body(run: Run) -> int:
-        from toolkit.codebuild.coverage import Daemon, Strategy
+        from toolkit.codebuild.coverage import Daemon
         from toolkit.operations.scan import ScanOptions, scan, write_additions
 
         usual = manifest or _DEFAULT_MANIFEST
@@ -152,8 +134,8 @@ def command(
             home=Path.cwd(),
             manifest=usual if manifest or write or usual.exists() else None,
             build=build,
-            strategy=Strategy(strategy) if strategy else None,
-            on_miss=None if on_miss is None else "fail" if on_miss is OnMissName.FAIL else "upstream",
+            strategy=strategy,
+            on_miss=on_miss,
             values=read_pairs(build_arg or []),
             machine=machine and read_platform(machine),
             daemon=Daemon(read_version(docker)),

@@ -8,8 +8,9 @@ from itertools import groupby
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
-from toolkit.codebuild.coverage import Strategy, Verdict
+from toolkit.codebuild.coverage import Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
+from toolkit.manifest.strategy import Strategy
 from toolkit.oci.reference import Reference
 
 _STYLES = {
@@ -21,7 +22,7 @@ _STYLES = {
     "unknown": "red",
     "unreached": "yellow",
 }
-_SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy not in (Strategy.NONE, Strategy.LOGIN))
+_SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
 
 def word_of(use: ScannedUse) -> str:

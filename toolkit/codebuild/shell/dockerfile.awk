@@ -1,6 +1,6 @@
 # Reads the facts (`image NAME PLACE`, `built NAME`, `closed REGISTRY`) and then a Dockerfile, and finds the images that
-# it names. An ONBUILD trigger belongs to builds that start from the result. Other files have `on_mirrored` and `at_end`,
-# which handle the mirrored images.
+# it names. An ONBUILD trigger belongs to builds that start from the result. Mirrored images are handled by `on_mirrored`
+# and `at_end`, which other files define.
 
 NR == FNR && $1 == "image" {
   place[canonical($2)] = $3

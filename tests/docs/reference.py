@@ -1,0 +1,567 @@
+"""`make reference`: the pages of `docs/reference` that say what the code says.
+
+Commands come from Typer, fields of the manifest from its JSON Schema, events from their dataclasses, codes from the
+places in the code that give them, and the JSON of results from documents that the code made of samples.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tests.docs.result_samples import results
+from toolkit import errors, events
+from toolkit.aws import explain as aws_explain
+from toolkit.cli.app import make_app
+from toolkit.cli.main import COMMANDS
+from toolkit.manifest.model import json_schema
+from toolkit.seed import explain as seed_explain
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+_HEAD = "<!-- Written by `make reference`. Change the code, not this page. -->\n\n"
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def pages() -> dict[str, str]:
+    """Every generated file, by its path below `docs/reference`."""
+    schemas = {kind: result_schema(one.documents) for kind, one in results().items()}
+    return {
+        "commands.md": _HEAD + commands_page(),
+        "manifest.md": _HEAD + manifest_page(),
+        "errors.md": _HEAD + errors_page(),
+        "events.md": _HEAD + events_page(),
+        "results.md": _HEAD + results_page(schemas),
+        "schemas/event.json": _json(event_schema()),
+        **{f"schemas/{kind}.json": _json({"$schema": _DRAFT, **schema}) for kind, schema in schemas.items()},
+    }
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in row)} |\n" for row in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+# Commands
+
+
+def commands_page() -> str:
+    group: Any = typer.main.get_command(make_app(COMMANDS))
+    commands = list(_commands(group, typer.Context(group, info_name="toolkit")))
+    table = _table(
+        ("command", "what it does"),
+        [
+            (
+                f"[`{context.command_path}`](#{context.command_path.replace(' ', '-')})",
+                _clean(context.command.short_help or _help(context).partition(". ")[0].rstrip(".") + "."),
+            )
+            for context in commands
+        ],
+    )
+    return "\n".join(
+        (
+            "# Commands\n",
+            "Every command takes `--help`. Options may stand before or after arguments.\n",
+            table,
+            *(_command(context) for context in commands),
+        )
+    )
+
+
+def _commands(group: Any, context: Any) -> Iterator[Any]:
+    for name, command in group.commands.items():
+        below = type(context)(command, info_name=name, parent=context)
+        if hasattr(command, "commands"):
+            yield from _commands(command, below)
+        else:
+            yield below
+
+
+def _help(context: Any) -> str:
+    return (context.command.help or "").strip()
+
+
+def _command(context: Any) -> str:
+    command = context.command
+    kinds = typing.get_type_hints(inspect.unwrap(command.callback))
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    usage = " ".join([context.command_path, "[OPTIONS]", *(_usage(param, kinds) for param in arguments)])
+    parts = [f"## {context.command_path}\n", f"{_help(context)}\n", f"```text\n{usage}\n```\n"]
+    options = [param for param in command.params if param.param_type_name == "option" and param.name != "help"]
+    if arguments:
+        rows = [(_code(_value(param, kinds)), _clean(param.help)) for param in arguments]
+        parts.append(_table(("argument", "what it is"), rows))
+    if options:
+        rows = [(_names(param, kinds), _clean(param.help), _default(param), _variables(param)) for param in options]
+        parts.append(_table(("option", "what it does", "default", "variable"), rows))
+    if command.epilog:
+        parts.append(f"```sh\n{_examples(command.epilog)}\n```\n")
+    return "\n".join(parts)
+
+
+def _usage(param: Any, kinds: Mapping[str, Any]) -> str:
+    value = _value(param, kinds)
+    value += "..." if param.nargs == -1 and "..." not in value else ""
+    return value if param.required or value.startswith("[") else f"[{value}]"
+
+
+def _value(param: Any, kinds: Mapping[str, Any]) -> str:
+    """What stands for the value: the code's own word, the choices, or the type."""
+    if param.metavar:
+        return str(param.metavar)
+    if param.param_type_name == "argument":
+        return str(param.name).upper()
+    kind = next((one for one in typing.get_args(kinds[param.name]) if one is not types.NoneType), kinds[param.name])
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return "|".join(kind)
+    return {Path: "PATH", int: "NUMBER"}.get(kind, "TEXT")
+
+
+def _names(param: Any, kinds: Mapping[str, Any]) -> str:
+    names = ", ".join(_code(name) for name in [*reversed(param.opts), *param.secondary_opts])
+    return names if param.is_flag else f"{names} {_code(_value(param, kinds))}"
+
+
+def _variables(param: Any) -> str:
+    names = [param.envvar] if isinstance(param.envvar, str) else param.envvar or ()
+    return ", ".join(_code(name) for name in names)
+
+
+def _clean(text: str | None) -> str:
+    """Help as Markdown: what is not code has no letters with a meaning."""
+    words = re.sub(r"\s*\[default: [^]]*\]", "", text or "").split("`")
+    return "`".join(
+        word if number % 2 else word.replace("<", "&lt;").replace("*", "\\*") for number, word in enumerate(words)
+    )
+
+
+def _default(param: Any) -> str:
+    named = re.search(r"\[default: ([^]]*)\]", param.help or "")
+    if named:
+        return _code(named[1])
+    value = param.default
+    if param.is_flag or value is None or callable(value) or value == "" or type(value).__name__ == "Sentinel":
+        return ""
+    return _code(str(getattr(value, "value", value)))
+
+
+def _examples(epilog: str) -> str:
+    """The lines of an epilog below its title."""
+    return "\n".join(line.strip() for line in epilog.replace("\b", "").strip().splitlines()[1:])
+
+
+# The manifest
+
+
+def manifest_page() -> str:
+    parts = [
+        "# The manifest\n",
+        "Every field of `images.yaml`. Unknown fields are refused. What fields mean together is checked by "
+        "`toolkit validate`. [`complete/images.yaml`](../../examples/complete/images.yaml) shows every field with a "
+        "value. `toolkit schema` prints this page as JSON Schema, for completion in an editor.\n",
+    ]
+    for path, about, table in _Sections(json_schema()).tables():
+        parts += [f"## `{path}`\n" if path else "", f"{about}\n" if path else "", table]
+    return "\n".join(filter(None, parts))
+
+
+class _Sections:
+    """A section for each mapping of the manifest, called by the path at which it is met first."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._paths: dict[str, str] = {}  # of definitions
+        self._waiting: list[tuple[str, Mapping[str, Any]]] = [("", schema)]
+
+    def tables(self) -> Iterator[tuple[str, str, str]]:
+        """Path, description and table of each section, in reading order: each one before those that it leads to."""
+        while self._waiting:
+            path, schema = self._waiting.pop(0)
+            below, self._waiting = self._waiting, []
+            rows = [self._row(path, name, field, schema) for name, field in schema["properties"].items()]
+            self._waiting += below
+            yield path, str(schema.get("description", "")), _table(("field", "takes", "default", "what it says"), rows)
+
+    def _row(self, path: str, name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[str, ...]:
+        default = "**required**" if name in schema.get("required", ()) else ""
+        if field.get("default") is not None:
+            default = _code(json.dumps(field["default"], ensure_ascii=False))
+        return (_code(name), self._type(field, f"{path}.{name}".strip(".")), default, _clean(field.get("description")))
+
+    def _type(self, field: Mapping[str, Any], path: str) -> str:
+        if "$ref" in field:
+            name = field["$ref"].rpartition("/")[2]
+            if name in self._paths:
+                return self._paths[name]
+            told = self._type(self._schema["$defs"][name], path)
+            self._paths[name] = told
+            return told
+        if "properties" in field:
+            self._waiting.append((path, field))
+            return f"[mapping](#{re.sub(r'[^a-z0-9_]', '', path.lower())})"
+        if several := field.get("anyOf") or field.get("oneOf"):
+            return " or ".join(dict.fromkeys(self._type(one, path) for one in several))
+        if "enum" in field:
+            return ", ".join(_code(str(value)) for value in field["enum"])
+        if "const" in field:
+            return _code(json.dumps(field["const"]))
+        match field.get("type"):
+            case "array":
+                items = self._type(field.get("items", {}), f"{path}[]")
+                return f"list of {items}{_bounds(field, 'minItems', 'maxItems')}"
+            case "object":
+                named = [one for one in [field.get("additionalProperties")] if isinstance(one, dict)]
+                values = [*named, *field.get("patternProperties", {}).values()]
+                return f"mapping of names to {self._type(values[0], f'{path}.NAME')}" if values else "mapping"
+            case "integer" | "number":
+                return f"number{_bounds(field, 'minimum', 'maximum')}"
+            case "boolean":
+                return "`true` or `false`"
+            case "null":
+                return "`null`"
+            case "string":
+                return f"text{_bounds(field, 'minLength', 'maxLength')}"
+        return "anything"
+
+
+def _bounds(field: Mapping[str, Any], least: str, most: str) -> str:
+    low, high = field.get(least), field.get(most)
+    if low is not None and high is not None:
+        return f", {low} to {high}"
+    if high is not None:
+        return f", at most {high}"
+    return f", at least {low}" if low not in (None, 0, 1) else ""
+
+
+# Codes of errors, refusals and notices
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Code:
+    """One place that gives a code; `kind` is a class of errors, `Refusal` or `Notice`. `…` stands for a value."""
+
+    code: str
+    kind: str
+    message: str = ""
+    hint: str = ""
+
+
+def errors_page() -> str:
+    found = sorted(set(codes()))
+    parts = [
+        "# Error codes\n",
+        "Every error, refusal and notice has a code that does not change. Exit codes are in [exit-codes.md](exit-codes.md). "
+        "`…` stands for a value. A code has a row for each sentence that may come with it. A cell is empty where the words are put "
+        "together in the run.\n",
+        "- An **exit code** is that of a run that ends with this error.\n"
+        "- A **refusal** is part of a plan, which then ends with 7 (or 4, if all of them are about credentials).\n"
+        "- A **notice** stops nothing.\n"
+        "- An **image** error is about one image; the others go on, and the run ends with 6.\n",
+    ]
+    for room in dict.fromkeys(one.code.partition(".")[0] for one in found):
+        rows = [
+            (_code(one.code), one.kind, one.message, one.hint) for one in found if one.code.partition(".")[0] == room
+        ]
+        parts += [f"## {room}\n", _table(("code", "kind", "message", "hint"), rows)]
+    return "\n".join(parts)
+
+
+def codes() -> Iterator[Code]:
+    """Every code that the program can give."""
+    yield Code("usage", _KINDS["UsageError"], "", "see `toolkit … --help`")
+    yield Code(
+        "interrupted", _KINDS["Interrupted"], "the run was interrupted", "run the same command again: it continues"
+    )
+    yield Code("bug", "exit 1", "this is a bug in toolkit: …", "report it with the traceback above")
+    for path in sorted((ROOT / "toolkit").rglob("*.py")):
+        yield from _codes_in(ast.parse(path.read_text(encoding="utf-8")))
+    for kind in ("missing", "denied", "limited", "unreachable", "unusable"):  # of `SourceFault`
+        yield Code(f"source.{kind}", "refusal")
+    for code, hint in aws_explain._DENIED.values():
+        yield Code(code, _KINDS["AccessDenied"], "", hint)
+    for row in seed_explain.ROWS:
+        for side in [row.side] if row.side else ["source", "destination"]:
+            yield Code(f"{side}.{row.code}", "image", "", row.hint or "")
+
+
+_KINDS = {
+    name: f"exit {kind.exit_code}"
+    for name, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.ToolkitError)
+} | {
+    "_OutputLost": "exit 1",
+    "_Exhausted": "exit 1",
+    "Refusal": "refusal",
+    "Notice": "notice",
+    "NoticeGiven": "notice",
+}
+_CODE = re.compile(r"[a-z]+\.[a-z_]+")
+
+
+def _codes_in(tree: ast.AST) -> Iterator[Code]:
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+            for call in _calls_of(function):
+                yield from _codes_of(call, function)
+
+
+def _calls_of(function: ast.AST) -> Iterator[ast.Call]:
+    """Its calls, without those of functions in it."""
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, ast.Call):
+            yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _calls_of(node)
+
+
+def _codes_of(call: ast.Call, function: ast.AST) -> Iterator[Code]:
+    name = ast.unparse(call.func).rpartition(".")[2]
+    given = {keyword.arg or "": keyword.value for keyword in call.keywords}
+    if name == "_Row" and len(call.args) >= 4:  # the table of `toolkit.terraform.explain`
+        _, kind, code, hint, *message = call.args
+        yield Code(_text(code), _KINDS[ast.unparse(kind)], _text(message[0]) if message else "", _text(hint))
+    elif name in _KINDS or "error_code" in given:
+        words = [
+            given.get(key, call.args[place] if place < len(call.args) else _NOTHING)
+            for place, key in enumerate(("code", "message", "hint"))
+        ]
+        if "error_code" in given:
+            words = [given["error_code"], given.get("error_message", _NOTHING), given.get("hint", _NOTHING)]
+        code, message, hint = words
+        found = _constants(code)
+        if isinstance(code, ast.Name):  # it has one of the codes in its function that no other call names
+            elsewhere = [one for other in _calls_of(function) for word in other.args for one in _constants(word)]
+            found = [one for one in _constants(function) if one not in elsewhere]
+        for one in found:
+            yield Code(one, _KINDS.get(name, "image"), _text(message), _text(hint))
+
+
+_NOTHING = ast.Constant("")
+
+
+def _constants(node: ast.AST) -> list[str]:
+    """The codes that an expression may be."""
+    return [
+        one.value
+        for one in ast.walk(node)
+        if isinstance(one, ast.Constant) and isinstance(one.value, str) and _CODE.fullmatch(one.value)
+    ]
+
+
+def _text(node: ast.AST) -> str:
+    """A text in the source, with `…` for what is known only in a run."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return re.sub(r"\{\w+\}", "…", text)
+        case ast.JoinedStr(values=values):
+            return "".join(_text(value) if isinstance(value, ast.Constant) else "…" for value in values)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return (_text(left) or "…") + (_text(right) or "…")
+        case ast.IfExp(body=body, orelse=orelse):
+            return " / ".join(filter(None, dict.fromkeys((_text(body), _text(orelse)))))
+    return ""
+
+
+# Events
+
+
+def events_page() -> str:
+    parts = [
+        "# Events\n",
+        "`--format json-lines` writes one JSON object per line to stdout. Every line has `type`, `sequence` (from 1, "
+        "without gaps) and `time`; the first one has `schema_version` too, and the last one is `run_finished`, also when "
+        "the run failed. Results of the command are lines of their own: `plan_made`, `report_made` and so on, with "
+        "the [result](results.md) as `plan`, `report` and so on. Progress "
+        "(`"
+        + "`, `".join(kind.name for kind in _event_kinds() if kind.ephemeral)
+        + "`) is drawn on a terminal and is never a line. "
+        "The JSON Schema of a line is [`schemas/event.json`](schemas/event.json).\n",
+    ]
+    for kind in _event_kinds():
+        if not kind.ephemeral:
+            hints = typing.get_type_hints(kind)
+            rows = [(_code(field.name), _python_type(hints[field.name])) for field in fields(kind)]
+            parts += [f"## {kind.name}\n", f"{_paragraph(kind)}\n", _table(("field", "value"), rows)]
+    return "\n".join(parts)
+
+
+def _event_kinds() -> list[type[events.Event]]:
+    kinds = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, events.Event)]
+    return sorted((kind for kind in kinds if kind.name), key=lambda kind: inspect.getsourcelines(kind)[1])
+
+
+def _paragraph(kind: type) -> str:
+    return " ".join((inspect.getdoc(kind) or "").split())
+
+
+_NAMES = {
+    str: ("text", "string"),
+    int: ("whole number", "integer"),
+    float: ("number", "number"),
+    bool: ("boolean", "boolean"),
+    type(None): ("null", "null"),
+}
+
+
+def _python_type(hint: Any) -> str:
+    return " or ".join(_NAMES[one][0] for one in _members(hint))
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def event_schema() -> dict[str, Any]:
+    """JSON Schema of a line of `--format json-lines`."""
+    head = {
+        "schema_version": {"const": 1},
+        "sequence": {"type": "integer", "minimum": 1},
+        "time": {"type": "string", "format": "date-time"},
+    }
+    lines = []
+    for kind in _event_kinds():
+        if not kind.ephemeral:
+            hints = typing.get_type_hints(kind)
+            own = {
+                field.name: {"type": [_NAMES[one][1] for one in _members(hints[field.name])]} for field in fields(kind)
+            }
+            lines.append(_line(kind.name, {**head, **own}, list(own)))
+    lines += [_line(f"{kind}_made", {**head, kind: {"type": "object"}}, [kind]) for kind in results()]
+    return {"$schema": _DRAFT, "title": "A line of --format json-lines", "oneOf": lines}
+
+
+def _line(name: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"type": {"const": name}, **properties},
+        "required": ["type", "sequence", "time", *required],
+        "additionalProperties": False,
+    }
+
+
+# Results
+
+
+_ANY_VALUE = frozenset({"before", "after", "settings", "outputs"})  # of Terraform, of the manifest
+
+
+def result_schema(documents: Sequence[object]) -> dict[str, Any]:
+    """What all these documents have in common, as JSON Schema."""
+    kinds: dict[str, list[Any]] = {}
+    for document in documents:
+        kinds.setdefault(_json_kind(document), []).append(document)
+    schema: dict[str, Any] = {"type": sorted(kinds) if len(kinds) != 1 else next(iter(kinds))}
+    if objects := kinds.get("object"):
+        names = list(dict.fromkeys(name for one in objects for name in one))
+        schema["properties"] = {name: _member(name, [one[name] for one in objects if name in one]) for name in names}
+        schema["required"] = [name for name in names if all(name in one for one in objects)]
+    if lists := kinds.get("array"):
+        items = [item for one in lists for item in one]
+        if items:
+            schema["items"] = result_schema(items)
+    return schema
+
+
+def _member(name: str, values: Sequence[object]) -> dict[str, Any]:
+    if name == "plan":  # of a report
+        return {"anyOf": [{"$ref": "plan.json"}, {"type": "null"}]}
+    return {} if name in _ANY_VALUE else result_schema(values)
+
+
+def _json_kind(value: object) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case None:
+            return "null"
+        case Mapping():
+            return "object"
+    return "array"
+
+
+def results_page(schemas: Mapping[str, Any]) -> str:
+    parts = [
+        "# Results as JSON\n",
+        "`--format json` writes one document to stdout when the run ends: `schema_version`, `command`, `exit_code`, "
+        "`error` (`code`, `message`, `hint`; for an unusable manifest also `issues[]` with `file`, `line`, `path`, "
+        "`message`) when it failed, and the results below under their names. `plan` is explained in "
+        "[plan-output.md](plan-output.md). Fields may be added in any version; `schema_version` is raised when one "
+        "changes or goes. The schemas are made of documents that the code wrote.\n",
+    ]
+    for kind, schema in schemas.items():
+        about = results()[kind]
+        rows = [(_code(path), types_) for path, types_ in _paths(schema)]
+        parts += [
+            f"## {kind}\n",
+            f"{about.text} Schema: [`schemas/{kind}.json`](schemas/{kind}.json).\n",
+            _table(("field", "value"), rows) if rows else "",
+        ]
+    return "\n".join(parts)
+
+
+def _paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, one in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        kinds = one.get("type", "any value")
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        item = one.get("items", {})
+        if path == "plan":  # of a report
+            yield path, "the [plan](#plan), or null"
+            continue
+        yield (
+            path,
+            " or ".join(
+                f"array of {item['type']}" if kind == "array" and item else kind
+                for kind in sorted(kinds, key="null".__eq__)
+            ),
+        )
+        yield from _paths(one, f"{path}.")
+        yield from _paths(item, f"{path}[].")
+
+
+def main() -> int:
+    """Write the pages; `--check` only says which differ."""
+    changed = []
+    for name, text in pages().items():
+        path = REFERENCE / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            changed.append(name)
+            if "--check" not in sys.argv:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    sys.stdout.write("".join(f"{name}\n" for name in changed))
+    return 1 if changed and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

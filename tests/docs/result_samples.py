@@ -1,0 +1,163 @@
+"""Documents of every result that `--format json` can have, made by the code itself, for the reference and its test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hypothesis import Phase, given, settings
+
+from tests.support import plan_samples
+from tests.support.scanned_project import write_project
+from toolkit.cli.render.preview_view import preview_document
+from toolkit.cli.render.scan_view import scan_document
+from toolkit.cli.render.serialise import plan_document, report_document
+from toolkit.operations.scan import ScanOptions, scan
+from toolkit.plan.model import Plan, SeedAction
+from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.sandbox.process import SandboxStatus
+
+_EXAMPLES = Path(__file__).parents[2] / "examples"
+_DIGEST = str(plan_samples.digest("a"))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result: which commands have it, as a sentence, and documents that together have every field and type."""
+
+    text: str
+    documents: Sequence[Mapping[str, Any]]
+
+
+def _as_json(document: object) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(document, default=str)))
+
+
+def _plans() -> list[dict[str, Any]]:
+    """Plans at random, the same ones each time: every field with every type that it may have."""
+    found = [_as_json(plan_document(plan_samples.EVERYTHING_NEW))]
+
+    @settings(derandomize=True, database=None, max_examples=200, phases=[Phase.generate], deadline=None)
+    @given(plan_samples.plans)
+    def collect(plan: Plan) -> None:
+        found.append(_as_json(plan_document(plan)))
+
+    collect()
+    return found
+
+
+def _reports() -> list[dict[str, Any]]:
+    outcome = SeedOutcome(
+        "nginx:1.16", SeedStatus.COPIED, "docker.io/library/nginx:1.16", "host/nginx:1.16", digest=_DIGEST
+    )
+    failed = replace(
+        outcome, status=SeedStatus.FAILED, digest=None, error_code="source.missing", error_message="gone", hint="look"
+    )
+    changes = plan_samples.CHANGED.infra_changes
+    return [
+        _as_json(
+            report_document(
+                Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.EVERYTHING_NEW)
+            )
+        ),
+        _as_json(report_document(Report((outcome,), 3.0))),
+    ]
+
+
+def _previews() -> list[dict[str, Any]]:
+    found = CopyPreview("docker.io/library/nginx:1.16", "host/nginx:1.16", SeedAction.MOVE, _DIGEST)
+    lost = replace(
+        found, action=None, current_digest=None, error_code="source.missing", error_message="gone", hint="look"
+    )
+    return [_as_json(preview_document((found, lost)))]
+
+
+def _scans() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name:
+        project = write_project(Path(name))
+        found = [
+            scan(ScanOptions((project,), project, None)).report,
+            scan(
+                ScanOptions((_EXAMPLES / "service",), _EXAMPLES / "service", _EXAMPLES / "service" / "images.yaml")
+            ).report,
+        ]
+    built = replace(found[0], build="web", uses=tuple(replace(use, built_by="make.sh:1") for use in found[0].uses))
+    return [_as_json(scan_document(report)) for report in (*found, built)]
+
+
+def _run(*arguments: str) -> dict[str, Any]:
+    """The JSON of a command that needs neither network nor credentials, in a copy of the quickstart."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in ("images.yaml", "Dockerfile"):
+            (folder / path).write_bytes((_EXAMPLES / "quickstart" / path).read_bytes())
+        (folder / "buildspec.yml").write_text("version: 0.2\nphases:\n  build:\n    commands: [make]\n")
+        program = Path(sys.executable).with_name("toolkit")
+        argv = [program, *arguments, "--format", "json"]
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def _sandboxes() -> list[dict[str, Any]]:
+    up = SandboxStatus(
+        Path("sandbox"), 1, "123456789012", "eu-west-1", *["http://127.0.0.1:1"] * 4,
+        images={"docker_hub": ("library/nginx:1.16",), "upstream": ("library/nginx:1.16",), "ecr": ("library/nginx:1.16",)},
+        notices=("…",),
+    )  # fmt: skip
+    return [_as_json(asdict(up)), {"was_running": True}]
+
+
+_LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
+_SAVED = {
+    "file": "plan.toolkit",
+    "toolkit_version": "0.1.0",
+    "terraform_version": "1.11.4",
+    "providers": {},
+    "is_signed": True,
+    "is_verified": True,
+}
+
+
+@cache
+def results() -> dict[str, Result]:
+    """Every result by its name."""
+    return {
+        "plan": Result("`plan`, `show`, `apply`, `destroy`, `seed`: what would be done, or was.", _plans()),
+        "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
+        "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
+        "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
+        "manifest": Result(
+            "`validate`: what is in the manifest. `init`: what was written.",
+            [
+                _run("validate")["manifest"],
+                {**_run("init", "--manifest", "new.yaml", ".")["manifest"], "left_out": ["…"]},
+            ],
+        ),
+        "buildspec": Result(
+            "`buildspec`: the text, or what became of the file.",
+            [_run("buildspec", "web")["buildspec"], _run("buildspec", "web", "--into", "buildspec.yml")["buildspec"]],
+        ),
+        "root_module": Result(
+            "`render`: the Terraform that was written.", [_run("render", "--out", "out")["root_module"]]
+        ),
+        "module_input": Result(
+            "`render --module`: the file that was written.",
+            [_run("render", "--module", "--out", "out.json")["module_input"]],
+        ),
+        "provider_lock": Result(
+            "`lock-provider`: what is locked now, and what was before.",
+            [{**_LOCK, "before": None}, {**_LOCK, "before": "5.99.0"}],
+        ),
+        "saved_plan": Result(
+            "`show`: the file around the plan. `is_verified`: the signature was checked with `TOOLKIT_PLAN_KEY`.",
+            [{**_SAVED, "commit": None, "is_clean": None}, {**_SAVED, "commit": "1f0c8a5e", "is_clean": True}],
+        ),
+        "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
+    }
