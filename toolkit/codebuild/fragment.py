@@ -67,7 +67,7 @@ def _plan(build: DesiredBuild) -> tuple[list[str], list[str]]:
     if closes and build.strategy is not Strategy.DIRECT:  # it finds the same while it writes
         pieces += ["check"]
         steps += ["check_dockerfiles"]
-    steps += ["log_in"]
+    steps += ["check_daemon", "log_in"]
     hosts_file = "hosts_strict" if closes else "hosts_fallback"
     match build.strategy:
         case Strategy.RETAG:

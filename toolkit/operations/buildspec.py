@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.codebuild.buildspec import render_buildspec
-from toolkit.codebuild.buildspec_edit import commands_of, insert_step, remove_step
+from toolkit.codebuild.buildspec_edit import check_exports, commands_of, insert_step, remove_step
 from toolkit.codebuild.fragment import render_fragment
 from toolkit.errors import Refused, UsageError
 from toolkit.oci.local_files import open_regular
@@ -43,6 +43,7 @@ def put_in(desired: Desired, build: DesiredBuild, file: Path, *, only_check: boo
     """Put the step into `file`, or bring it up to date; whether that changed anything. Refused when it only checks."""
     text = _read(file)
     commands = commands_of(remove_step(text, file=str(file)), file=str(file))
+    check_exports(text, build.strategy, file=str(file))
     step = step_text(desired, replace(build, buildspec_commands=commands))
     return _change(file, text, insert_step(text, step, build.name, file=str(file)), only_check)
 

@@ -403,7 +403,7 @@ def test_logs_in_with_the_account_of_the_secret(container: BuildContainer) -> No
     query = ["--query", "SecretString", "--output", "text"]
     assert run.calls == [
         ["aws", "secretsmanager", "get-secret-value", "--region", "eu-central-1", "--secret-id", arn, *query],
-        ["docker", "login", "--username", "bob", "--password-stdin"],
+        ["docker", "login", "--password-stdin", "--username", "bob"],
     ]
     assert run.stdin == "s3"
     assert "s3" not in run.output
