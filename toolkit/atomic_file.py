@@ -1,4 +1,4 @@
-"""Files that are seen whole: the old content or the new one, never a part."""
+"""Atomic writes: a reader sees the old content or the new content, never a part."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 HALF_WRITTEN = ".toolkit-new-"
-"""How the name of a file begins that is not whole yet; only a run that was killed leaves one."""
+"""The prefix of a temporary file's name; such a file stays behind only when a run is killed."""
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Put `content` in the file at once; a link is replaced and not followed.
+    """Replace the file's content in one step; a symbolic link is replaced, not followed.
 
-    The file has `mode` from its first byte on; without one, an old file's mode stays. Raises OSError, and then
-    everything is as it was.
+    The file has `mode` from the start; without `mode` it keeps the mode of the file it replaces. Raises OSError and
+    then leaves everything as it was.
     """
     _refuse_special(path)
     new = _beside(path)
-    # Never one that is there, or a link that somebody put in its way.
+    # O_EXCL never opens an existing file, nor a symbolic link that somebody planted.
     file = os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode), "wb")
     try:
         with file:
@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError where `write_atomically` would for the place alone."""
+    """Raise OSError if `write_atomically` cannot create a file in that folder."""
     _refuse_special(path)
     probe = _beside(path)
     probe.open("xb").close()

@@ -1,7 +1,7 @@
-"""What can go wrong, one class for each way to react; a class is an exit code, `code` is the cause.
+"""The errors of the product: the class says how to react and has an exit code, `code` names the cause.
 
-The exit codes are an API of the command line; `docs/reference/exit-codes.md` has the table, and a
-test compares the two.
+The exit codes are part of the command line's interface. `docs/reference/exit-codes.md` lists them, and a test compares
+the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 PLAN_AGAIN = "plan again: `toolkit plan --out FILE`, then apply that"
-"""The hint where a saved plan cannot be run again."""
+"""The hint of an error after which a saved plan cannot be used again."""
 
 
 class ToolkitError(Exception):
@@ -45,7 +45,7 @@ class Issue:
 
 
 class ManifestUnusable(ToolkitError):
-    """The manifest cannot be read or means nothing sensible; `issues` has every fault in file order."""
+    """The manifest cannot be read or contradicts itself; `issues` has every fault in file order."""
 
     exit_code = 3
 
@@ -61,29 +61,29 @@ class AccessDenied(ToolkitError):
 
 
 class TerraformFailed(ToolkitError):
-    """Terraform could not be run, or ended with an error."""
+    """Terraform could not be started, or exited with an error."""
 
     exit_code = 5
 
 
 class SeedingIncomplete(ToolkitError):
-    """The infrastructure stands, but not every image is in place; running again is safe."""
+    """The infrastructure is in place, some images are missing; running again is safe."""
 
     exit_code = 6
 
 
 class Refused(ToolkitError):
-    """Doing it would lose or overwrite something, or cannot be right, or nobody answers; nothing was changed."""
+    """Nothing was changed: the run would lose or overwrite something, its input is wrong, or a service is down."""
 
     exit_code = 7
 
 
 class PlanStale(Refused):
-    """Terraform did not apply a saved plan, because its state has changed since; nothing was done."""
+    """Terraform refused a saved plan, because the state has changed since; nothing was changed."""
 
 
 class UsageError(ToolkitError):
-    """The command line makes no sense."""
+    """The command line is wrong."""
 
     exit_code = 64
 

@@ -1,7 +1,7 @@
-"""What happens during a run, as plain values, in one stream with any number of sinks.
+"""The events of a run, as plain values, in one stream with any number of sinks.
 
-An event is a fact that a user may act on. `ephemeral` ones are progress: a sink that keeps a record leaves them out.
-Values are strings, numbers, booleans and None only, never a secret.
+An event is a fact that a user may act on. `ephemeral` events are progress, which a sink that keeps a record leaves out.
+Fields are strings, numbers, booleans and None, and never hold a secret.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact. `name` is what a JSON line calls it."""
+    """`name` is the event's name in a JSON line."""
 
     name: ClassVar[str] = ""
     ephemeral: ClassVar[bool] = False
@@ -23,7 +23,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """First of every run."""
+    """The first event of every run."""
 
     name = "run_started"
     command: str
@@ -32,7 +32,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """Last of every run, also of one that failed; the error fields are None on exit 0 and 2."""
+    """The last event of every run, failed or not; the error fields are None on exit 0 and 2."""
 
     name = "run_finished"
     exit_code: int
@@ -44,9 +44,9 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """A part of the run began: `terraform plan`, `observe`, `seed`, …
+    """A step of the run began: `terraform plan`, `observe`, `seed`, …
 
-    `total` is how many things it handles, where that is known.
+    `total` is the number of its items, where that is known.
     """
 
     name = "step_started"
@@ -57,7 +57,7 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepFinished(Event):
-    """The part named by `step` ended well."""
+    """The step succeeded."""
 
     name = "step_finished"
     step: str
@@ -67,7 +67,7 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class NoticeGiven(Event):
-    """Something to know that stops nothing."""
+    """A remark that does not stop the run."""
 
     name = "notice_given"
     code: str
@@ -117,7 +117,7 @@ class InfraChangeFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticReported(Event):
-    """Terraform's own words; `severity` is `error` or `warning`, `hint` is ours where we know the cure."""
+    """A diagnostic in Terraform's own words; `severity` is `error` or `warning`, `hint` is ours, if we know a fix."""
 
     name = "diagnostic_reported"
     severity: str
@@ -139,7 +139,7 @@ class ImageStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageProgressed(Event):
-    """Bytes of an image's blobs that are at the destination by now, moved, mounted or found there."""
+    """`done_bytes` of an image's blobs are at the destination: copied, mounted or already there."""
 
     name = "image_progressed"
     ephemeral = True
@@ -150,7 +150,7 @@ class ImageProgressed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageFinished(Event):
-    """An image stands under its tag. `moved_bytes` crossed the wire for it in this run."""
+    """The tag points to the image. `moved_bytes` were transferred for it in this run."""
 
     name = "image_finished"
     image: str
@@ -163,7 +163,7 @@ class ImageFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageFailed(Event):
-    """An image's copy was given up; the others go on."""
+    """The copy of an image failed; the other copies continue."""
 
     name = "image_failed"
     image: str
@@ -174,7 +174,10 @@ class ImageFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImagePostponed(Event):
-    """An image met its upstream's pull limit; it begins again when there is room, or is left for the next run."""
+    """An image reached its upstream's pull limit.
+
+    Its copy starts again once pulls are available, or is left for the next run.
+    """
 
     name = "image_postponed"
     image: str
@@ -184,9 +187,9 @@ class ImagePostponed(Event):
 
 @dataclass(frozen=True, slots=True)
 class BudgetAwaited(Event):
-    """`images` wait for counted pulls at `registry`, since `seconds`; `remaining` of `limit` are left.
+    """`images` copies have waited `seconds` for counted pulls at `registry`; `remaining` of `limit` are left.
 
-    All of the limit is back after `window_seconds` at the latest.
+    The whole limit is available again after `window_seconds` at the latest.
     """
 
     name = "budget_awaited"
@@ -201,7 +204,7 @@ class BudgetAwaited(Event):
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled(Event):
-    """A request to `host` failed in a way that passes; it is sent again after `seconds`."""
+    """A request to `host` had a temporary failure and is sent again after `seconds`."""
 
     name = "retry_scheduled"
     host: str
@@ -212,7 +215,7 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event with its place in the stream: `sequence` counts from 1, `time` is seconds since the epoch."""
+    """An event with its position in the stream: `sequence` counts from 1, `time` is seconds since the epoch."""
 
     sequence: int
     time: float
@@ -220,17 +223,17 @@ class Stamped:
 
 
 class Sink(Protocol):
-    """Somebody who listens. Called under the stream's lock, in sequence: be quick, do not emit."""
+    """A receiver of events. It is called under the stream's lock, so it must return quickly and must not emit."""
 
     def receive(self, stamped: Stamped) -> None:
-        """Take one event."""
+        """Handle one event."""
 
 
 Emit = Callable[[Event], None]
 
 
 class EventStream:
-    """Numbers events and hands each to every sink; safe to share between threads."""
+    """Numbers events and passes each to every sink; thread-safe."""
 
     def __init__(self, sinks: Sequence[Sink], *, clock: Callable[[], float] = time.time) -> None:
         self._sinks = tuple(sinks)
@@ -239,7 +242,7 @@ class EventStream:
         self._sequence = 0
 
     def emit(self, event: Event) -> None:
-        """Stamp `event` and deliver it before returning."""
+        """Pass `event` to every sink before returning."""
         with self._lock:
             self._sequence += 1
             stamped = Stamped(self._sequence, self._clock(), event)

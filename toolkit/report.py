@@ -1,4 +1,4 @@
-"""What a run did, read back from the thing itself; pure values."""
+"""What a run did, as pure values; digests are read back from the destination."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LEFT = "budget.left_for_next_run"
 
 
 class SeedStatus(StrEnum):
-    """How one tag ended."""
+    """The result for one tag."""
 
     COPIED = "copied"
     UNCHANGED = "unchanged"
     FAILED = "failed"
-    SKIPPED = "skipped"  # not reached: interrupted, its repository was not created, or `--on-budget` left it
+    SKIPPED = "skipped"  # not tried: interrupted, its repository was not created, or `--on-budget` left it out
 
 
 @dataclass(frozen=True, slots=True)
 class SeedOutcome:
-    """One tag after seeding. `digest` was read back from the destination; the error fields are set on `failed`."""
+    """One tag after seeding; the error fields are set when `status` is `failed`."""
 
     key: str
     status: SeedStatus
@@ -47,9 +47,9 @@ class SeedOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CopyPreview:
-    """What `copy` would do to one tag. Without an `action` it cannot be copied, and the error fields say why.
+    """What `copy` would do to one tag. Without an `action`, the tag cannot be copied and the error fields say why.
 
-    `source` is pinned where it could be found, `current_digest` is what the destination has now.
+    `source` has its digest where the source was found. `current_digest` is what the destination has now.
     """
 
     source: str
@@ -63,7 +63,7 @@ class CopyPreview:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of `apply`, `seed` or `copy`. `can_resume` is whether the same command continues where this one ended."""
+    """The result of `apply`, `seed` or `copy`. `can_resume`: the same command continues where this run ended."""
 
     outcomes: tuple[SeedOutcome, ...]
     seconds: float

@@ -1,1 +1,1 @@
-"""The door to AWS: only the calls that the product needs; boto3 lives here and nowhere else."""
+"""Access to AWS: only the calls that the product needs. No other package imports boto3."""

@@ -1,4 +1,4 @@
-"""Credentials for registries that AWS hands out: ECR's own token, and what Secrets Manager keeps."""
+"""Registry credentials from AWS: ECR's own tokens, and secrets in Secrets Manager."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from toolkit.oci.docker_config import registry_of
 from toolkit.oci.errors import CredentialUnusable
 from toolkit.oci.reference import ECR_HOST_PART
 
-# The host names its region in every partition.
-# And ends in a domain of AWS: anybody may call a host of his own `123456789012.dkr.ecr.eu-west-1.evil.example`.
+# An ECR host contains its region in every partition. The domain must be one of AWS, because anybody can own a host
+# such as `123456789012.dkr.ecr.eu-west-1.evil.example`.
 _AWS_DOMAIN = (
     r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.(?:com\.cn|eu)"
     r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 )
 _ECR_HOST = re.compile(rf"\d{{12}}{ECR_HOST_PART}([a-z0-9-]+)\.{_AWS_DOMAIN}")
-# The token lives 12 h; a copy may well start one minute before it ends and then upload for an hour.
+# A token is valid for 12 h; a copy may start a minute before it expires and then upload for an hour.
 _RENEW_BEFORE_SECONDS = 3600.0
-# Who is refused with a newer token lacks a right. AWS is not asked again by every request, nor after a no of its own.
+# A token that is refused within this time lacks a right, and another token would lack it too. A failure to get a token
+# is kept for the same time. AWS is therefore not called once per request.
 _FRESH_SECONDS = 60.0
 
 
@@ -39,8 +40,8 @@ def ecr_region(registry: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What AWS said: a token, or why there is none."""
+class _Response:
+    """A token, or why AWS issued none."""
 
     credential: Credential | CredentialUnusable
     obtained: float
@@ -48,7 +49,7 @@ class _Answer:
 
 
 class EcrCredentials:
-    """ECR's token for every `*.dkr.ecr.*` host, one a region, renewed an hour before it ends; thread-safe.
+    """ECR's token for every `*.dkr.ecr.*` host, one per region, renewed an hour before it expires; thread-safe.
 
     A token that was refused is renewed too, unless it is so new that another one would be refused as well.
     """
@@ -57,7 +58,7 @@ class EcrCredentials:
         self._session = session
         self._clock = clock
         self._lock = threading.Lock()
-        self._answers: dict[str, _Answer] = {}
+        self._responses: dict[str, _Response] = {}
 
     def credential_for(self, registry: str) -> Credential | None:
         """User `AWS` and the token; None for a host that is not ECR. Raises CredentialUnusable."""
@@ -65,35 +66,36 @@ class EcrCredentials:
         if region is None:
             return None
         with self._lock:
-            known = self._answers.get(region)
+            known = self._responses.get(region)
             if known is None or known.expires - _RENEW_BEFORE_SECONDS <= self._clock():
-                known = self._answers[region] = self._fetch(region)
+                known = self._responses[region] = self._fetch(region)
             return _usable(known.credential)
 
     def forget(self, registry: str) -> None:
-        """Ask for another token the next time."""
+        """Make the next `credential_for` get a new token, unless the current one is too new."""
         region = ecr_region(registry)
         with self._lock:
-            known = self._answers.get(region or "")
+            known = self._responses.get(region or "")
             if known is not None and self._clock() >= known.obtained + _FRESH_SECONDS:
-                del self._answers[region or ""]
+                del self._responses[region or ""]
 
-    def _fetch(self, region: str) -> _Answer:
+    def _fetch(self, region: str) -> _Response:
         obtained = self._clock()
         try:
-            with _unusable_unless_answered():
+            with _aws_failures_as_unusable():
                 data = self._session.client("ecr", region).get_authorization_token()["authorizationData"][0]
         except CredentialUnusable as fault:
-            return _Answer(fault, obtained, obtained + _FRESH_SECONDS + _RENEW_BEFORE_SECONDS)
+            return _Response(fault, obtained, obtained + _FRESH_SECONDS + _RENEW_BEFORE_SECONDS)
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return _Answer(Credential(username, password), obtained, data["expiresAt"].timestamp())
+        return _Response(Credential(username, password), obtained, data["expiresAt"].timestamp())
 
 
 class SecretsManagerCredentials:
-    """Registry host -> ARN of a secret `{"username": …, "password": …, "hosts": […]}`; each is read once a run.
+    """Credentials from secrets `{"username": …, "password": …, "hosts": […]}`, each read once per run.
 
-    `hosts` are the registries that the secret is for. It has to say so itself: who names a secret in a manifest may
-    name any that this run can read, and any registry.
+    `secrets` maps a registry host to the ARN of its secret. `hosts` are the registries to which the secret may be sent.
+    The secret itself must list them, because the author of a manifest can combine any readable secret with any
+    registry.
     """
 
     def __init__(self, session: AwsSession, secrets: Mapping[str, str]) -> None:
@@ -103,7 +105,7 @@ class SecretsManagerCredentials:
         self._known: dict[str, Credential | CredentialUnusable] = {}
 
     def credential_for(self, registry: str) -> Credential | None:
-        """The credential in the registry's secret; None where none is named. Raises CredentialUnusable."""
+        """The credential in the registry's secret; None if it has no secret. Raises CredentialUnusable."""
         arn = self._secrets.get(registry)
         if arn is None:
             return None
@@ -116,7 +118,7 @@ class SecretsManagerCredentials:
             return _usable(self._known[registry])
 
     def _fetch(self, arn: str) -> Credential:
-        with _unusable_unless_answered():
+        with _aws_failures_as_unusable():
             client = self._session.client("secretsmanager", arn.split(":")[3])
             text = client.get_secret_value(SecretId=arn).get("SecretString", "")
         try:
@@ -131,7 +133,7 @@ class SecretsManagerCredentials:
                 hosts=frozenset(registry_of(str(host)) for host in hosts),
             )
         except (ValueError, KeyError, TypeError):
-            # The secret's text must not reach the message, not even through a chained error.
+            # The secret's text must not reach the message, not even by a chained error.
             raise CredentialUnusable(
                 f"the secret `{arn}` is not a JSON object with `username`, `password` and the `hosts` that it is for",
                 hint='store it as {"username": "…", "password": "…", "hosts": ["docker.io"]}',
@@ -139,15 +141,15 @@ class SecretsManagerCredentials:
             ) from None
 
 
-def _usable(found: Credential | CredentialUnusable) -> Credential:
-    if isinstance(found, CredentialUnusable):
-        raise found
-    return found
+def _usable(credential: Credential | CredentialUnusable) -> Credential:
+    if isinstance(credential, CredentialUnusable):
+        raise credential
+    return credential
 
 
 @contextmanager
-def _unusable_unless_answered() -> Iterator[None]:
-    """AWS's no as the registry client's own error: it is the end of the images that need it, not of the run."""
+def _aws_failures_as_unusable() -> Iterator[None]:
+    """Turn a failure of AWS into CredentialUnusable, which fails the images that need the credential, not the run."""
     try:
         with explained():
             yield

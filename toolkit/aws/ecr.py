@@ -1,4 +1,4 @@
-"""What ECR says of repositories and images, by its own API: no registry request, no pull."""
+"""Repositories and images as ECR's own API lists them: no registry request, no pull."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
-# BatchGetImage takes 100 ids a call; without the media types it converts to schema 2, or fails, for newer documents.
+# BatchGetImage takes 100 ids per call. Without media types it converts newer documents to schema 2, or fails.
 _IDS_A_CALL = 100
 
 
 class EcrService:
-    """ECR of the session's account and region. Every method raises AccessDenied or Refused when AWS says no."""
+    """ECR of the session's account and region. Methods raise AccessDenied or Refused when AWS returns an error."""
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
 
     def registry_host(self) -> str:
-        """The host of the account's registry as ECR names it, in whatever partition."""
+        """The host of the account's registry, as ECR returns it in any partition."""
         client = self._session.client("ecr")
         with explained():
             endpoint = client.get_authorization_token()["authorizationData"][0]["proxyEndpoint"]
         return endpoint.split("://", 1)[-1].rstrip("/")
 
     def repositories(self) -> Mapping[str, str]:
-        """Name -> ARN of every repository there is."""
+        """The ARN of every repository by its name."""
         client = self._session.client("ecr")
         with explained():
             pages = client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000})
             return {r["repositoryName"]: r["repositoryArn"] for page in pages for r in page["repositories"]}
 
     def repository(self, name: str) -> ExistingRepository | None:
-        """The repository `name` with its AWS tags and policies; None where there is none."""
+        """The repository `name` with its AWS tags and policies; None if it does not exist."""
         client = self._session.client("ecr")
         with explained():
             try:
@@ -55,7 +55,7 @@ class EcrService:
                 account_id=about["registryId"],
                 tag_mutability=about["imageTagMutability"].removesuffix("_WITH_EXCLUSION"),
                 tag_mutability_exclusions=tuple(
-                    one["filter"] for one in about.get("imageTagMutabilityExclusionFilters", [])
+                    exclusion["filter"] for exclusion in about.get("imageTagMutabilityExclusionFilters", [])
                 ),
                 scan_on_push=about.get("imageScanningConfiguration", {}).get("scanOnPush", False),
                 encryption_type=encryption["encryptionType"],
@@ -80,26 +80,26 @@ class EcrService:
             return None
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
-        """The image under each of `tags`, absent ones left out; None when there is no such repository."""
+        """The image under each of `tags` that exists; None if the repository does not exist."""
         client = self._session.client("ecr")
         found: dict[str, StoredImage] = {}
         with explained():
             for start in range(0, len(tags), _IDS_A_CALL):
                 ids: list[ImageIdentifierTypeDef] = [{"imageTag": tag} for tag in tags[start : start + _IDS_A_CALL]]
                 try:
-                    answer = client.batch_get_image(
+                    response = client.batch_get_image(
                         repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
                     )
                 except client.exceptions.RepositoryNotFoundException:
                     return None
-                for image in answer["images"]:
+                for image in response["images"]:
                     found[image["imageId"]["imageTag"]] = StoredImage(
                         Digest.parse(image["imageId"]["imageDigest"]), image["imageManifest"].encode()
                     )
         return found
 
     def tags(self, repository: str) -> Mapping[str, StoredTag]:
-        """Every tag of a repository; none when there is no such repository."""
+        """Every tag of a repository; empty if the repository does not exist."""
         client = self._session.client("ecr")
         found: dict[str, StoredTag] = {}
         with explained():
@@ -110,14 +110,14 @@ class EcrService:
                 for page in pages:
                     for image in page["imageDetails"]:
                         pushed_at = image["imagePushedAt"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                        one = StoredTag(Digest.parse(image["imageDigest"]), pushed_at)
-                        found |= dict.fromkeys(image.get("imageTags", ()), one)
+                        tag = StoredTag(Digest.parse(image["imageDigest"]), pushed_at)
+                        found |= dict.fromkeys(image.get("imageTags", ()), tag)
             except client.exceptions.RepositoryNotFoundException:
                 return {}
         return found
 
     def has_image(self, repository: str, digest: Digest) -> bool:
-        """Whether a repository that exists has an image of that digest, with or without a tag."""
+        """Whether an existing repository has an image with that digest, tagged or untagged."""
         client = self._session.client("ecr")
         with explained():
             try:
@@ -127,7 +127,7 @@ class EcrService:
         return True
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
-        """The OCI indexes without a tag, last pushed first, and no more of them than one call can read."""
+        """The OCI indexes without a tag, newest push first, at most as many as one call can read."""
         client = self._session.client("ecr")
         with explained():
             pages = client.get_paginator("describe_images").paginate(
@@ -140,11 +140,13 @@ class EcrService:
                 if image.get("imageManifestMediaType") == OCI_INDEX
             ]
             found.sort(key=lambda image: image["imagePushedAt"], reverse=True)
-            ids: list[ImageIdentifierTypeDef] = [{"imageDigest": one["imageDigest"]} for one in found[:_IDS_A_CALL]]
+            ids: list[ImageIdentifierTypeDef] = [{"imageDigest": i["imageDigest"]} for i in found[:_IDS_A_CALL]]
             if not ids:
                 return []
-            answer = client.batch_get_image(repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE))
+            response = client.batch_get_image(
+                repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
+            )
         return [
             StoredImage(Digest.parse(i["imageId"]["imageDigest"]), i["imageManifest"].encode())
-            for i in answer["images"]
+            for i in response["images"]
         ]

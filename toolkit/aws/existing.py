@@ -1,6 +1,6 @@
-"""What exists in AWS under a build project's names, and whose it is.
+"""Existing AWS resources with the names that a build project needs, and their owner.
 
-It was left by an interrupted `terraform apply` or a lost state, or somebody else made it.
+An interrupted `terraform apply` or a lost state orphaned them, or somebody else made them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PROJECTS_A_CALL = 100
 
 
 class ExistingService:
-    """Resources by name, None for what is not there. Every method raises AccessDenied or Refused when AWS says no."""
+    """Resources by name; None if there is none. Methods raise AccessDenied or Refused when AWS returns an error."""
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
@@ -52,7 +52,7 @@ class ExistingService:
         return ExistingResource(tags, retention_days=group.get("retentionInDays", 0))
 
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
-        """Those of the CodeBuild projects `names` that are there."""
+        """The CodeBuild projects among `names` that exist."""
         with explained():
             return {
                 project["name"]: ExistingResource(tags_of(project), frozenset({WEBHOOK} & project.keys()))
@@ -61,14 +61,14 @@ class ExistingService:
 
 
 def describe_log_group(client: CloudWatchLogsClient, name: str) -> LogGroupTypeDef | None:
-    """The log group `name` as CloudWatch has it."""
-    # The listing is by prefix and sorted, so the name itself comes first if it is there.
+    """The log group `name`, as CloudWatch returns it."""
+    # The listing is by prefix and sorted, so the exact name comes first if it exists.
     groups = client.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
     return groups[0] if groups and groups[0].get("logGroupName") == name else None
 
 
 def describe_projects(client: CodeBuildClient, names: Sequence[str]) -> Iterator[ProjectTypeDef]:
-    """Those of the projects `names` that are there, as CodeBuild has them."""
+    """The projects among `names` that exist, as CodeBuild returns them."""
     for start in range(0, len(names), _PROJECTS_A_CALL):
         yield from client.batch_get_projects(names=names[start : start + _PROJECTS_A_CALL])["projects"]
 

@@ -1,4 +1,4 @@
-"""What would be gone for good with a repository or a log group, who else uses it, and how a repository is emptied."""
+"""What is lost with a repository or a log group, which projects use a repository, and how a repository is emptied."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import ProjectTypeDef
 
 _IDS_A_CALL = 100
-# A repository as our buildspecs name it, beside the name that Dockerfiles use, or after a registry's host.
+# A repository in a buildspec of ours: after the name that Dockerfiles use, or after a registry's host.
 _PULLED = r"""("\$@" \S+ |\$\{{?\w+\}}?/|[\w-]+(\.[\w-]+)+(:\d+)?/){}(?=[:@\s"']|$)"""
 
 
 class LossService:
-    """ECR, CloudWatch and CodeBuild of one region. Methods raise AccessDenied or Refused when AWS says no."""
+    """ECR, CloudWatch and CodeBuild of one region. Methods raise AccessDenied or Refused when AWS returns an error."""
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
 
     def repository(self, name: str) -> Loss:
-        """The images of the repository `name`, archived ones too; none where it does not exist.
+        """The images of the repository `name`, archived ones too; none if it does not exist.
 
-        `size` counts what ECR stores for each image, so layers that images share count for each.
+        `size` is the sum over the images, so a layer that two images share counts twice.
         """
         client = self._session.client("ecr")
         images = []
@@ -53,14 +53,14 @@ class LossService:
         )
 
     def log_group(self, name: str) -> Loss:
-        """The logs of the log group `name`; none where it does not exist."""
+        """The logs of the log group `name`; none if it does not exist."""
         client = self._session.client("logs")
         with explained():
             found = describe_log_group(client, name)
         return Loss("log group", name, size=found.get("storedBytes", 0) if found else 0)
 
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
-        """By repository: the CodeBuild projects of other manifests of ours that pull from it."""
+        """By repository, the CodeBuild projects which pull from it and which another manifest of ours made."""
         found: dict[str, list[str]] = {}
         for project in self._projects() if repositories else ():
             tags = tags_of(project)
@@ -73,17 +73,17 @@ class LossService:
         return found
 
     def empty(self, losses: Sequence[Loss]) -> None:
-        """Delete the images of repositories. Raises Refused, with nothing deleted, if one has others by now."""
-        there = {loss.name: self.repository(loss.name).digests for loss in losses}
+        """Delete the images of repositories. Raises Refused and deletes nothing if one has images not in `losses`."""
+        current = {loss.name: self.repository(loss.name).digests for loss in losses}
         for loss in losses:
-            others = len(set(there[loss.name]) - set(loss.digests))
+            others = len(set(current[loss.name]) - set(loss.digests))
             if others:
                 raise Refused(
                     "plan.stale",
                     f"the repository `{loss.name}` has images that it did not have when the plan was made ({others})",
                     hint="plan again, and look at what would be lost",
                 )
-        for name, digests in there.items():
+        for name, digests in current.items():
             self._delete(name, [str(digest) for digest in digests])
 
     def _delete(self, repository: str, left: Sequence[str]) -> None:
@@ -93,13 +93,13 @@ class LossService:
             for start in range(0, len(left), _IDS_A_CALL):
                 part = left[start : start + _IDS_A_CALL]
                 with explained():
-                    answer = client.batch_delete_image(
+                    response = client.batch_delete_image(
                         repositoryName=repository, imageIds=[{"imageDigest": digest} for digest in part]
                     )
-                # An index goes before its children: ECR refuses those as long as the index names them.
+                # ECR refuses to delete an image as long as an index lists it. The next round deletes those.
                 failed += [
                     failure["imageId"]["imageDigest"]
-                    for failure in answer["failures"]
+                    for failure in response["failures"]
                     if failure["failureCode"] == "ImageReferencedByManifestList"
                 ]
             if len(failed) == len(left):

@@ -1,4 +1,4 @@
-"""The AWS session of a run: one region, its clients made on first use and shared by all threads."""
+"""The AWS session of a run: one region; clients are made on first use and shared by all threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AwsSession:
-    """boto3's default credential chain, seen through one region. Clients are thread-safe, making them is not."""
+    """boto3's default credential chain in one region. Clients are thread-safe; making them is not, hence the lock."""
 
     def __init__(self, region: str) -> None:
         self.region = region
@@ -41,7 +41,7 @@ class AwsSession:
     @overload
     def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
     def client(self, service: Any, region: str | None = None) -> Any:
-        """The client of `service` in `region` (the session's own without one). Raises AccessDenied, Refused."""
+        """The client of `service` in `region`, by default the session's. Raises AccessDenied, Refused."""
         key = (service, region or self.region)
         with self._lock, explained():
             if key not in self._clients:
@@ -51,14 +51,14 @@ class AwsSession:
 
     @staticmethod
     def _open() -> boto3.session.Session:
-        """A session whose credentials were looked for: a client would do it later, among faults of another kind."""
+        """A session that has looked up its credentials, so that faults of their source are caught here."""
         import boto3
 
         session = boto3.session.Session()
         try:
             session.get_credentials()
         except (ValueError, AttributeError) as error:
-            # botocore has no class of its own for what a program or a file says that is no credential.
+            # botocore has no exception of its own for a program or file whose content is not a credential.
             raise explain_credentials(error) from error
         return session
 
@@ -67,11 +67,11 @@ class AwsSession:
         try:
             return session.client(service, region_name=region, config=_config(service))
         except ValueError as error:
-            # botocore has no class of its own for an endpoint that is no address.
+            # botocore has no exception of its own for an endpoint that is not a URL.
             raise Refused(
                 "aws.endpoint_unusable",
-                f"no client can be made for `{service}`: {error}",
-                hint="write AWS_ENDPOINT_URL as a whole address, with `https://`, or unset it",
+                f"the endpoint of `{service}` is not usable: {error}",
+                hint="write AWS_ENDPOINT_URL as a complete URL that begins with `https://`, or unset it",
             ) from error
 
     def account_id(self) -> str:
@@ -82,11 +82,11 @@ class AwsSession:
 
 
 def _config(service: str) -> Config:
-    """`standard` retries throttling and resets with back-off; the seeder's threads share one client a service.
+    """The mode `standard` retries throttling and connection resets with back-off; all threads share one client.
 
-    Every call is a short one: what has not answered after these seconds is a firewall or a dead endpoint, and boto3's
-    own minute, times the attempts, would pass before a word is said. Each run asks STS first, so it is there that a
-    wrong network shows.
+    Every call is short: no response after these seconds means a firewall or a dead endpoint. With boto3's default of a
+    minute per attempt, the user would wait minutes for the first message. Each run calls STS first, so a network fault
+    shows there.
     """
     from botocore.config import Config
 

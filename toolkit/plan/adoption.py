@@ -1,7 +1,7 @@
-"""What becomes of a repository that exists and is taken over: what it would lose, and the settings that keep it. Pure.
+"""What an existing repository would lose when it is taken over, and the settings that prevent that. Pure.
 
-Terraform shows each difference and says of none that it hurts. What hurts is a principal that can pull no more, an AWS
-tag that goes, and an encryption that only a new repository can have.
+Terraform shows each difference, but not which of them does harm. Harmful are: a principal that can no longer pull, an
+AWS tag that is removed, and an encryption that only a new repository can have.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Settings = Mapping[str, object]
 
 
 def settings_that_keep(existing: ExistingRepository, repository: DesiredRepository, desired: Desired) -> Settings:
-    """The `repository_settings` that leave it as it is but for our own tags, as the manifest writes them.
+    """The `repository_settings`, in the manifest's words, that leave the repository unchanged except for our own tags.
 
-    What the manifest says already is left out, and so is what it has no word for. A policy that the manifest makes none
-    of is not touched, and needs none.
+    Settings that the manifest already has are left out, and so are values that it cannot express. If the manifest makes
+    no policy of a kind, an existing one is not touched and needs no setting.
     """
     settings: dict[str, object] = {}
     if existing.tag_mutability != repository.tag_mutability:
@@ -43,7 +43,7 @@ def settings_that_keep(existing: ExistingRepository, repository: DesiredReposito
     if wanted := wanted_statements(repository):
         before = policy_settings(read_statements(existing.repository_policy))
         if not _can_be_said("policy_statements", before["policy_statements"]):
-            before = policy_settings(())  # the manifest then makes no policy, and what is there stays
+            before = policy_settings(())  # then the manifest makes no policy, and the existing one stays
         after = policy_settings(wanted)
         settings |= {name: value for name, value in before.items() if value != after[name]}
     tags = _tags_of_others(existing)
@@ -53,15 +53,15 @@ def settings_that_keep(existing: ExistingRepository, repository: DesiredReposito
 
 
 def has_other_encryption(existing: ExistingRepository, repository: DesiredRepository) -> bool:
-    """Whether only a new repository could have the encryption that the manifest asks for."""
+    """Whether the manifest asks for another encryption; ECR cannot change that of an existing repository."""
     if existing.encryption_type != repository.encryption_type:
         return True
     return repository.kms_key not in (None, existing.kms_key)
 
 
 def encryption_refusal(existing: ExistingRepository, repository: DesiredRepository, settings: Settings) -> Refusal:
-    """Why a repository that `has_other_encryption` cannot be taken over; no flag changes that."""
-    there, wanted = (
+    """Why a repository that `has_other_encryption` cannot be taken over; no flag allows it."""
+    current, wanted = (
         f"`{kind}`" + (f" with the key `{key}`" if key else "")
         for kind, key in (
             (existing.encryption_type, existing.kms_key),
@@ -70,16 +70,16 @@ def encryption_refusal(existing: ExistingRepository, repository: DesiredReposito
     )
     return Refusal(
         "adopt.encryption_differs",
-        f"the repository `{existing.name}` is encrypted with {there}, the manifest asks for {wanted}, and ECR cannot "
+        f"the repository `{existing.name}` is encrypted with {current}, the manifest asks for {wanted}, and ECR cannot "
         "change that",
-        hint=_advice(settings, "encryption") or "give the image a repository of another name",
+        hint=_advice(settings, "encryption") or "give the image a repository with another name",
     )
 
 
 def principal_refusals(
     existing: ExistingRepository, repository: DesiredRepository, settings: Settings
 ) -> Iterator[Refusal]:
-    """One for each principal that could pull no more because the manifest makes another repository policy."""
+    """One for each principal that could no longer pull because the manifest makes another repository policy."""
     before, after = read_statements(existing.repository_policy), wanted_statements(repository)
     for principal in lost_pullers(before, after, existing.account_id) if after else ():
         yield Refusal(
@@ -92,7 +92,7 @@ def principal_refusals(
 def tag_refusals(
     existing: ExistingRepository, repository: DesiredRepository, desired: Desired, settings: Settings
 ) -> Iterator[Refusal]:
-    """One that names the AWS tags that would go, if any would."""
+    """One refusal that lists the AWS tags that would be removed, if there are any."""
     going = sorted(_tags_of_others(existing).keys() - _tags_afterwards(repository, desired).keys())
     if going:
         listed = ", ".join(f"`{key}`" for key in going)
@@ -105,16 +105,16 @@ def tag_refusals(
 
 def _advice(settings: Settings, *names: str) -> str | None:
     chosen = {name: settings[name] for name in names if name in settings}
-    # JSON is YAML too, so that this can be pasted.
+    # JSON is also YAML, so this can be pasted into the manifest.
     return f"set `repository_settings: {json.dumps(chosen, ensure_ascii=False)}` for its images" if chosen else None
 
 
 def _or_allow(advice: str | None) -> str:
-    return f"{advice}, or use --allow-destroy" if advice else "use --allow-destroy if that may be"
+    return f"{advice}, or use --allow-destroy" if advice else "use --allow-destroy to accept that"
 
 
 def _tags_of_others(existing: ExistingRepository) -> dict[str, str]:
-    """Its AWS tags but for AWS's own, which nobody can take away, and ours."""
+    """Its AWS tags without AWS's own, which nobody can remove, and without ours."""
     return {k: v for k, v in existing.resource_tags.items() if not k.lower().startswith(("aws:", "toolkit:"))}
 
 
@@ -123,7 +123,7 @@ def _tags_afterwards(repository: DesiredRepository, desired: Desired) -> dict[st
 
 
 def _days_of(lifecycle_policy: str | None) -> int | None:
-    """The days of a lifecycle policy that is exactly what the module `ecr-repository` writes; None for any other."""
+    """The days of a lifecycle policy exactly as the module `ecr-repository` writes it; None for any other policy."""
     found = json.loads(lifecycle_policy) if lifecycle_policy else {}
     try:
         days = int(found["rules"][0]["selection"]["countNumber"])
@@ -144,7 +144,7 @@ def _days_of(lifecycle_policy: str | None) -> int | None:
 
 
 def _can_be_said(name: str, value: object) -> bool:
-    """Whether the manifest takes it: AWS has values that it has no word for."""
+    """Whether the manifest accepts the value: AWS has values that the manifest cannot express."""
     try:
         RepositoryOverrideSpec.model_validate({name: value})
     except ValidationError:

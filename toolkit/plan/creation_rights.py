@@ -1,7 +1,7 @@
-"""The rights that a creation gives, as the manifest says them; pure.
+"""The rights that a created policy gives, computed from the manifest; pure.
 
-Terraform's plan has them too, but reading it starts the provider once more. Left out is what every build is given: to
-pull its images and write its log.
+Terraform's plan has them too, but reading it starts the provider once more. The rights of every build are left out: to
+pull its images and to write its log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.plan.repository_policy import wanted_statements
 from toolkit.plan.rights import compare_policies
 
-# The role policy of the module `codebuild-project` that has the manifest's `policy_statements`.
+# The role policy in the module `codebuild-project` with the manifest's `policy_statements`.
 _EXTRA_POLICY = ".aws_iam_role_policy.extra["
 
 

@@ -1,6 +1,6 @@
-"""What the manifest asks for with every default filled in and every name decided.
+"""What the manifest asks for, with every default filled in and every name decided.
 
-Made by `toolkit.plan.resolve.resolve`. Repositories are in order of name, images and builds in order of the manifest.
+`toolkit.plan.resolve` makes these values. Repositories are sorted by name, images and builds are in manifest order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DesiredRepository:
-    """One ECR repository. `name` is whole, prefix included; `encryption_type` is `AES256` or `KMS`."""
+    """One ECR repository. `name` includes the prefix; `encryption_type` is `AES256` or `KMS`."""
 
     name: str
     tag_mutability: str = "MUTABLE"
@@ -51,21 +51,21 @@ class DesiredRepository:
 
     @property
     def is_immutable(self) -> bool:
-        """Whether a tag, once pushed, can never point elsewhere, unless it is excluded from that."""
+        """Whether tags are immutable, except for the excluded ones."""
         return self.tag_mutability == "IMMUTABLE"
 
     def fixes(self, tag: str) -> bool:
-        """Whether `tag`, once pushed, can never point elsewhere."""
-        return self.is_immutable != any(fnmatchcase(tag, one) for one in self.tag_mutability_exclusions)
+        """Whether `tag` is immutable: once pushed, it can never point elsewhere."""
+        return self.is_immutable != any(fnmatchcase(tag, pattern) for pattern in self.tag_mutability_exclusions)
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredImage:
-    """One tag to be filled.
+    """One tag to fill.
 
-    `source` has a tag, and a digest only where the manifest pins one.
-    `path` is the manifest field that asked for it (`images[0]`), for messages. `subject` is set on a companion, a tag
-    that holds the signatures or referrers of that digest: no manifest names it, it is found upstream.
+    `source` has a tag, and a digest only if the manifest pins one. `path` is the manifest field that asks for the image
+    (`images[0]`), for messages. `subject` is set on a companion, a tag with the signatures or referrers of that digest:
+    it is found upstream and no manifest names it.
     """
 
     source: Reference
@@ -84,9 +84,9 @@ class DesiredImage:
 
 @dataclass(frozen=True, slots=True)
 class DesiredSelection:
-    """Tags to be filled that only the upstream can name; a plan makes images of it.
+    """Tags to fill which only the upstream can list; `toolkit.plan.selecting` turns them into images.
 
-    `position` is how many of `Desired.images` come before them in the manifest; `path` is the field that asked.
+    `position` is the number of `Desired.images` that come before them in the manifest. `path` is the manifest field.
     """
 
     source: Repository
@@ -98,7 +98,7 @@ class DesiredSelection:
     keeps_signatures: bool
 
     def image(self, tag: str) -> DesiredImage:
-        """One of the images."""
+        """The image for one of its tags."""
         return DesiredImage(
             source=self.source.with_tag(tag),
             repository=self.repository,
@@ -113,7 +113,7 @@ class DesiredSelection:
 class BuildImage:
     """A base image of a build: the name its Dockerfiles use, and where it is mirrored.
 
-    `digest` is set where that name has one; `tag` then is the tag that is pinned to it.
+    `digest` is set if that name has one; `tag` is then the tag that is pinned to it.
     """
 
     original: str
@@ -124,7 +124,7 @@ class BuildImage:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A registry that is mirrored: `docker.io`, and what its repositories begin with in ECR, `mirror/docker-hub`."""
+    """A mirrored registry: `docker.io`, and the prefix of its repositories in ECR, `mirror/docker-hub`."""
 
     host: str
     prefix: str
@@ -132,9 +132,10 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """What a CodeBuild project is given besides, as the manifest says it; None is CodeBuild's own way.
+    """Further settings of a CodeBuild project, as in the manifest; None means CodeBuild's default.
 
-    `environment_mirror` is the environment image where it is one of the mirrored. Parameters and secrets are names.
+    `environment_mirror` is the environment image if it is a mirrored one. `parameter_variables` and `secret_variables`
+    have names of parameters and secrets, not their values.
     """
 
     source: SourceSpec | None = None
@@ -165,8 +166,8 @@ class BuildSettings:
 class DesiredBuild:
     """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160.
 
-    `strategy` and `on_miss` are the manifest's words. `dockerfiles` is empty where the manifest names none: then it is
-    the one at the root of the source, if there is one. `docker_hub_secret` is the ARN of an account for `login`.
+    `strategy` and `on_miss` are the manifest's words. If `dockerfiles` is empty, the build uses the `Dockerfile` at the
+    root of the source, if there is one. `docker_hub_secret` is the ARN of the secret for the strategy `login`.
     """
 
     name: str
@@ -196,7 +197,7 @@ class DesiredBuild:
         return f"/aws/codebuild/{self.project_name}"
 
     def role_name(self, region: str, kind: str = "codebuild") -> str:
-        """As the module `codebuild-project` names it: IAM has 64 characters, a hash keeps two long names apart.
+        """As the module `codebuild-project` names it: IAM allows 64 characters, and a hash keeps long names distinct.
 
         `kind` is `batch` for the role that runs batches.
         """
@@ -206,11 +207,10 @@ class DesiredBuild:
 
 @dataclass(frozen=True, slots=True)
 class DesiredRegistry:
-    """How an upstream is reached: names and addresses, never a secret.
+    """How to reach an upstream: names and addresses, never a secret.
 
-    Its credential is in two environment variables, or in a secret; without either it is the docker configuration's.
-    `is_insecure` says that its endpoint is plain HTTP on another machine. `alternatives` are asked for its content
-    first, in their order.
+    Its credential is in two environment variables or in a secret; otherwise the docker configuration supplies it.
+    `is_insecure`: the endpoint is plain HTTP on another machine. `alternatives` are tried first, in their order.
     """
 
     host: str
@@ -224,7 +224,7 @@ class DesiredRegistry:
 
 @dataclass(frozen=True, slots=True)
 class S3Backend:
-    """Where Terraform keeps its state; without one it is a file in the working directory."""
+    """Where Terraform keeps its state; without a backend, the state is a file in the working directory."""
 
     bucket: str
     key: str
@@ -235,7 +235,7 @@ class S3Backend:
 
 @dataclass(frozen=True, slots=True)
 class ProviderNeed:
-    """A field of the manifest, `path`, that needs the AWS provider `version` or a newer one."""
+    """`path` is a manifest field that needs the AWS provider `version` or a newer one."""
 
     path: str
     version: tuple[int, int]
@@ -245,12 +245,11 @@ class ProviderNeed:
 class Desired:
     """Everything a manifest asks for. `account_id` is a guard: another account is refused.
 
-    `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`.
-    `registries` has those that the manifest says something about, by canonical host. With a `mirror_account_id` the
-    builds pull from that account's registry in the same region, and there are no repositories and no images.
-    `adopt` are patterns of the names of repositories and builds that may be taken over where they exist.
-    `provider_versions` is a constraint of Terraform's; `extra_files` are texts of the user's own by name, which
-    `toolkit.operations.load` reads.
+    `images` are the tags that it lists; `toolkit.plan.selecting` adds those of its `selections`. `registries` are the
+    ones that the manifest configures, by canonical host. With a `mirror_account_id` the builds pull from that account's
+    registry in the same region, and there are no repositories and no images. `adopt` are name patterns of existing
+    repositories and builds that may be taken over. `provider_versions` is a version constraint in Terraform's syntax.
+    `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them.
     """
 
     name: str
@@ -273,7 +272,7 @@ class Desired:
 
     @property
     def registry_account_id(self) -> str | None:
-        """Whose registry the builds pull from, None where that is whoever applies the manifest."""
+        """The account whose registry the builds pull from; None means the account of the run."""
         return self.mirror_account_id or self.account_id
 
     def emptied(self) -> Desired:
@@ -290,9 +289,9 @@ class Desired:
 
 MANAGED_BY = "toolkit:managed-by"
 MANIFEST = "toolkit:manifest"
-"""Keys of the resource tags by which what we make is known."""
+"""Keys of the resource tags that mark our resources."""
 
 
 def ownership_tags(name: str) -> dict[str, str]:
-    """The resource tags by which everything made from the manifest `name` is known as ours."""
+    """The resource tags that mark every resource made from the manifest `name`."""
     return {MANAGED_BY: "base-image-toolkit", MANIFEST: name}

@@ -1,4 +1,4 @@
-"""The plan: what apply will do, as values that compare and serialise."""
+"""The plan: what apply will do, as values that can be compared and serialised."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from toolkit.plan.observed import Account, PullBudget
 class SeedAction(StrEnum):
     """What seeding will do to a tag."""
 
-    COPY = "copy"  # not there yet
-    MOVE = "move"  # there, pointing elsewhere: the upstream tag has moved
-    KEEP = "keep"  # there, and right
+    COPY = "copy"  # the tag does not exist yet
+    MOVE = "move"  # the tag exists and points to other content
+    KEEP = "keep"  # the tag exists and stays as it is
 
 
 class OnBudget(StrEnum):
@@ -42,12 +42,12 @@ class InfraAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttributeChange:
-    """One attribute of a resource that changes.
+    """One changed attribute of a resource.
 
-    `path` is as Terraform writes it (`image_scanning_configuration[0].scan_on_push`), but that blocks with names have
-    these as keys (`environment[0].environment_variable["A"].value`), that `tags` are the effective AWS tags, and that a
-    rule of a lifecycle policy has its priority (`policy.rules[1]`). `before` and `after` are JSON values, None where
-    there is none: both of a sensitive one, and `after` of one that is known only after the apply.
+    `path` is as Terraform writes it (`image_scanning_configuration[0].scan_on_push`), with three exceptions. A block
+    with a name has this name as its key (`environment[0].environment_variable["A"].value`), `tags` are the effective
+    AWS tags, and a rule of a lifecycle policy has its priority (`policy.rules[1]`). `before` and `after` are JSON
+    values. Both are None for a sensitive attribute; `after` is None for one that is known only after the apply.
     """
 
     path: str
@@ -59,10 +59,10 @@ class AttributeChange:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A statement that a change adds (`is_added`) or takes away, as a phrase: `role of web: s3:* on *`.
+    """A right that a change adds (`is_added`) or removes, as a phrase: `role of web: s3:* on *`.
 
-    `is_widening` marks what a reviewer must see, because more is allowed afterwards: a new principal or action, a
-    wildcard, PassRole, AssumeRole, a Deny or a condition that is gone. See `toolkit.plan.rights`.
+    `is_widening` marks what a reviewer must see because more is allowed afterwards: a new principal or action, a
+    wildcard, PassRole, AssumeRole, a removed Deny or condition. See `toolkit.plan.rights`.
     """
 
     statement: str
@@ -74,10 +74,10 @@ class Grant:
 class InfraChange:
     """One resource change of Terraform's plan. `resource_type` is Terraform's (`aws_ecr_repository`).
 
-    `is_imported` says that the resource exists and enters the state, whatever is changed of it besides.
-    `replace_because` are the paths of the attributes that AWS cannot change in place. `changes` and `grants` are empty
-    for what is created or deleted as a whole, but for the rights that a creation gives. `reason` is Terraform's; of
-    drift it is what becomes of it: `put_back`, `changed` to something else again, or only `recorded` in the state.
+    `is_imported`: the resource exists and enters the state, whether or not it is also changed. `replace_because` are
+    the paths of the attributes that AWS cannot change in place. A creation or deletion has no `changes`, and a deletion
+    usually has no `grants`. `reason` is Terraform's. For drift, `reason` says what the plan does about it: `put_back`,
+    `changed` to yet another value, or only `recorded` in the state.
     """
 
     address: str
@@ -92,17 +92,17 @@ class InfraChange:
 
     @property
     def destroys(self) -> bool:
-        """Whether what is there now will be gone."""
+        """Whether the existing resource is deleted, by a replacement too."""
         return self.action in (InfraAction.REPLACE, InfraAction.DELETE)
 
     @property
     def is_of_repository(self) -> bool:
-        """Whether it is about an ECR repository, which `name` then is."""
+        """Whether the resource is an ECR repository; `name` is then the repository's name."""
         return self.resource_type == "aws_ecr_repository"
 
 
 def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:
-    """The repositories that go, with what is in them; those that are replaced too."""
+    """The names of the repositories that are deleted or replaced, with all their images."""
     return frozenset(change.name for change in changes if change.is_of_repository and change.destroys)
 
 
@@ -110,7 +110,7 @@ def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:
 class Cost:
     """The counted pulls of one copy: from `at_least` to `at_most` (None: HEAD cannot tell).
 
-    `key` names the copy; copies with the same `content` share their reads.
+    `key` identifies the copy. Copies with the same `content` share their reads.
     """
 
     key: str
@@ -129,13 +129,12 @@ class Cost:
 class Seed:
     """The decision for one tag.
 
-    `source` has its digest pinned: apply copies this and nothing else. `wanted_digest` is what the destination tag
-    will point to (None: known after the copy), `current_digest` what it points to now. `pulls` is how many counted
-    pulls the copy costs at its upstream, from `pulls[0]` to `pulls[1]` (None: cannot be known from HEAD), both 0
-    where the upstream does not count. `bytes_from` is another repository that has this content, so that it costs none.
-    `reason` is a phrase for the reader. `subject` is the digest that a companion is about; None for an image.
-    `pushed_at` is when what ECR has under the tag was pushed (ISO 8601, UTC), and `is_overwritten` says that somebody
-    else did.
+    `source` has its digest pinned: apply copies exactly this. `wanted_digest` is the digest that the destination tag
+    will have (None: known after the copy), `current_digest` is the one that it has now. `pulls` are the counted pulls
+    of the copy, from `pulls[0]` to `pulls[1]` (None: HEAD cannot tell), both 0 where the upstream does not count.
+    `bytes_from` is another repository which has the same content and does not count pulls. `reason` is a phrase for the
+    user. `subject` is the digest to which a companion belongs, None for an image. `pushed_at` is the time of the last
+    push to the tag in ECR (ISO 8601, UTC), and `is_overwritten` says that somebody else made that push.
     """
 
     key: str
@@ -156,7 +155,7 @@ class Seed:
 
     @property
     def is_pending(self) -> bool:
-        """Whether something is to be copied."""
+        """Whether apply copies something for this tag."""
         return self.action is not SeedAction.KEEP
 
     @property
@@ -167,10 +166,10 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why this plan must not be applied. `kind` `denied` is a matter of credentials, all others are refused.
+    """A reason why this plan must not be applied. The `kind` `denied` concerns credentials; the other is `refused`.
 
-    `image` is the key of the one image that it is about, with `*` for its tag where it is about all of a repository,
-    and `source` that image's name upstream; None where it is about the whole plan.
+    `image` is the key of the image concerned, with the tag `*` for all images of a repository, and `source` is its name
+    upstream. Both are None if the whole plan is concerned.
     """
 
     code: str
@@ -183,7 +182,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to know that stops nothing."""
+    """A remark for the user that does not stop the run."""
 
     code: str
     message: str
@@ -192,10 +191,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What is gone for good once the plan is applied: the images of a repository, or the logs of a log group.
+    """What an apply of the plan deletes for good: the images of a repository, or the logs of a log group.
 
-    `kind` is `repository` or `log group`, `size` counts bytes. `digests` are the images, so that apply deletes these
-    and no others; `last_pulled` is ECR's own record (ISO 8601, UTC).
+    `kind` is `repository` or `log group`, `size` is in bytes. `digests` are the images that apply deletes, and it
+    deletes no others. `last_pulled` is ECR's own record (ISO 8601, UTC).
     """
 
     kind: str
@@ -207,9 +206,9 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A repository that is taken over, and the `repository_settings` that would leave it as it is (JSON values).
+    """A repository that is taken over, and the `repository_settings` (JSON values) that would leave it unchanged.
 
-    They are empty where nothing of it changes.
+    `settings` is empty if the takeover changes nothing.
     """
 
     repository: str
@@ -218,7 +217,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class PullCost:
-    """Counted pulls of all copies at one upstream; `at_most` is None when HEAD cannot tell."""
+    """The counted pulls of all copies at one upstream; `at_most` is None when HEAD cannot tell."""
 
     registry: str
     at_least: int
@@ -228,15 +227,15 @@ class PullCost:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything apply will do. `seeds` are in the manifest's order and include the ones to keep.
+    """Everything that apply will do. `seeds` are in the manifest's order and include the ones to keep.
 
-    `drift` is what was changed outside of Terraform since its last run. `losses` is what is gone for good afterwards,
-    `adopted` the repositories that are taken over. `on_budget` is what was approved for copies that cost more pulls
-    than are left, and with `keeps_going` a refusal of one image does not stop the others.
-    `credentials` is what was sent where to make the plan, and will be sent there to apply it; of ECR, whose tokens go
-    to its own hosts only, there is none.
-    A verdict speaks only of what was looked at: not of the infrastructure unless `covers_infra`, and not of the
-    `unseen_images` that were left out. `is_destroy` marks the plan of `toolkit destroy`.
+    `drift` was changed outside of Terraform since its last run. `losses` are deleted for good, `adopted` are the
+    repositories that are taken over. `on_budget` is the approved behaviour when the copies cost more pulls than are
+    left. With `keeps_going`, a refusal of one image does not stop the others.
+    `credentials` lists which credential was sent to which registry to make the plan; apply sends the same ones. ECR
+    is left out, because its tokens go to its own hosts only.
+    The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
+    `is_destroy` marks the plan of `toolkit destroy`.
     """
 
     name: str
@@ -268,15 +267,15 @@ class Plan:
 
     @property
     def blocking_refusals(self) -> tuple[Refusal, ...]:
-        """The refusals for which nothing may be done at all: those of single images too, unless it keeps going."""
+        """The refusals that stop the whole run; with `keeps_going`, a refusal of one image does not."""
         return tuple(refusal for refusal in self.refusals if not (self.keeps_going and refusal.image))
 
     @property
     def is_overwritten(self) -> bool:
-        """Whether somebody else pushed what ECR has under one of the tags."""
+        """Whether somebody else made the last push to one of the tags."""
         return any(seed.is_overwritten for seed in self.seeds)
 
     @property
     def has_changes(self) -> bool:
-        """Whether apply would change anything, infrastructure or images; Terraform's outputs alone do not count."""
+        """Whether apply would change infrastructure or images; a change of Terraform's outputs does not count."""
         return bool(self.infra_changes or self.pending_seeds)

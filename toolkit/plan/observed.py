@@ -1,6 +1,6 @@
-"""What is there: at the source by HEAD, at the destination by ECR's own listing.
+"""What exists: at the source by HEAD, at the destination by ECR's own listing.
 
-Nothing here costs a counted pull but an index that was never read and whose signatures are to be kept.
+To observe costs no counted pull, with one exception: an index that was never read and whose signatures are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where we are: `registry_host` is ECR's own word for it, never formatted by us."""
+    """The account and region of the run; `registry_host` comes from ECR and is never composed by us."""
 
     account_id: str
     region: str
@@ -31,11 +31,11 @@ class Account:
 class SourceImage:
     """An upstream tag as HEAD shows it.
 
-    `wanted_digest` is what the destination must have: `digest` itself, or that of the filtered index when platforms
-    are chosen — None when that cannot be computed without a counted pull. `size` counts the bytes of all blobs
-    wanted, and `documents` the manifests and indexes to be read; None when unknown for the same reason.
-    `cached_documents` of them are on disk already and cost nothing. `tag_now` is about a pinned image only: what its
-    tag points to upstream now, or why that cannot be known.
+    `wanted_digest` is the digest that the destination must have: `digest` itself, or that of the filtered index when
+    platforms are chosen. `size` is the bytes of all blobs wanted, and `documents` the number of manifests and indexes
+    to read. These three are None when only a counted pull could tell. `cached_documents` of the documents are on disk
+    already and cost nothing. `tag_now` is set for a pinned image only: what its tag points to upstream now, or why that
+    is unknown.
     """
 
     digest: Digest
@@ -52,7 +52,7 @@ class SourceFault:
     """Why an upstream image cannot be copied.
 
     `kind` is `missing`, `denied`, `limited` (too many requests), `unreachable` or `unusable`. Only `limited` and
-    `unreachable` may pass by themselves; the others stay until somebody does something.
+    `unreachable` may be temporary; the others stay until somebody acts.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class SourceFault:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same question may be answered later."""
+        """Whether the same request may succeed later."""
         return self.kind in ("limited", "unreachable")
 
 
@@ -82,27 +82,27 @@ class StoredImage:
 
 
 class Origin(StrEnum):
-    """What is known of where an image in ECR comes from that is not as it should be."""
+    """Where an image in ECR comes from that is not the wanted one."""
 
     UPSTREAM = "upstream"
-    """Upstream has it by digest, or the index that it says it was made of."""
+    """Upstream has it by digest, or has the index from which it says it was made."""
     RETURNED = "returned"
-    """The same, but what upstream has under this tag now was in ECR before."""
+    """As `UPSTREAM`, but ECR had the current upstream content of this tag before."""
     DISPLACING = "displacing"
-    """Upstream does not have it, and what upstream has under this tag now was in ECR before."""
+    """Upstream does not have it, and ECR had the current upstream content of this tag before."""
     LACKING = "lacking"
-    """Upstream does not have it: it never did, or it has deleted it since."""
+    """Upstream does not have it: it never had it, or has deleted it since."""
     UNKNOWN = "unknown"
-    """Upstream could not be asked."""
+    """The request to upstream failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationImage:
     """A tag in ECR.
 
-    `derived_from` is the upstream index digest and `selection` the platforms that a filtered index of ours says it
-    was made from; None for anything else. `pushed_at` is when ECR was given the image (ISO 8601, UTC). `origin` is
-    looked up where the image is not the wanted one.
+    A filtered index of ours records the digest of its upstream index, `derived_from`, and its platforms, `selection`;
+    both are None for any other document. `pushed_at` is the time of the push to ECR (ISO 8601, UTC). `origin` is
+    looked up if the image is not the wanted one.
     """
 
     digest: Digest
@@ -112,23 +112,23 @@ class DestinationImage:
     origin: Origin | None = None
 
     def stems_from(self, digest: Digest) -> bool:
-        """Whether it is the upstream document `digest`, or says that it was made of it."""
+        """Whether it is the upstream document `digest`, or records that it was made from it."""
         return digest in (self.digest, self.derived_from)
 
     def is_copy_of(self, source: SourceImage, subset: Subset) -> bool:
-        """Whether it is what is wanted of `source`, as far as that can be known without a pull."""
+        """Whether it is the wanted copy of `source`, as far as that is known without a pull."""
         if source.wanted_digest is not None:
             return self.digest == source.wanted_digest
         return self.is_filtered_from(source.digest, subset)
 
     def is_filtered_from(self, index: Digest | None, subset: Subset) -> bool:
-        """Whether it says itself that it was made of `index` with this `subset`, which costs no pull."""
+        """Whether it records that it was made from `index` with this `subset`; reading that costs no pull."""
         return self.derived_from == index and self.selection == str(subset)
 
 
 @dataclass(frozen=True, slots=True)
 class PullBudget:
-    """An upstream's own word on counted pulls: `remaining` of `limit` in a window of `window_seconds`."""
+    """Counted pulls as the upstream reports them: `remaining` of `limit` in a window of `window_seconds`."""
 
     registry: str
     limit: int
@@ -138,12 +138,11 @@ class PullBudget:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Both sides, by image key. A key missing from `destinations` is absent there, its repository perhaps too.
+    """Both sides by image key. A key that is not in `destinations` does not exist there; its repository may.
 
-    `companions` has what belongs to an image that keeps its signatures, by that image's key; each of them has a key of
-    its own in `sources`, and the companion of two images is in both lists.
-    `alternatives` are other repositories that have an upstream's content, where it costs no counted pull. `tags` are
-    all tags of the repositories that were looked at, by repository.
+    `companions` are the signatures and referrers of an image that keeps them, by that image's key. Each has a key of
+    its own in `sources`, and the companion of two images is in both lists. `alternatives` are other repositories which
+    have the same content and do not count pulls. `tags` are all tags of the observed repositories, by repository.
     """
 
     sources: Mapping[str, SourceImage | SourceFault] = field(default_factory=dict)
@@ -156,7 +155,10 @@ class Observed:
 
 
 def is_lacking(image: DesiredImage, destination: DestinationImage | None) -> bool:
-    """Whether ECR has nothing that may stay for `image` when its source cannot be had: a pin stands for one content."""
+    """Whether ECR has nothing to keep for `image` while its source is unavailable.
+
+    For a pinned image, only the pinned content may be kept.
+    """
     pinned = image.source.digest
     return destination is None or (pinned is not None and not destination.stems_from(pinned))
 
@@ -168,10 +170,10 @@ WEBHOOK = "webhook"
 
 @dataclass(frozen=True, slots=True)
 class ExistingResource:
-    """A role, log group or project: its AWS tags, and the names of the parts that hang on it and have no tags.
+    """A role, log group or project: its AWS tags, and the names of its parts, which have no tags of their own.
 
-    The parts of a role are its policies, inline ones by name and attached ones by ARN; `WEBHOOK` is a project's.
-    A log group keeps its logs for `retention_days`, 0 is for ever.
+    The parts of a role are its policies, inline ones by name and attached ones by ARN. A project's part is its
+    `WEBHOOK`. A log group keeps its logs for `retention_days`; 0 means for ever.
     """
 
     resource_tags: Mapping[str, str]
@@ -181,9 +183,9 @@ class ExistingResource:
 
 @dataclass(frozen=True, slots=True)
 class ExistingRepository:
-    """An ECR repository. The policies are JSON texts, None where there is none.
+    """An ECR repository. A policy is JSON text, or None if it does not exist.
 
-    `tag_mutability` is `MUTABLE` or `IMMUTABLE`, and the opposite holds for tags that fit an exclusion.
+    `tag_mutability` is `MUTABLE` or `IMMUTABLE`. The opposite holds for tags that match an exclusion.
     """
 
     name: str
@@ -199,6 +201,6 @@ class ExistingRepository:
 
     @property
     def parts(self) -> frozenset[str]:
-        """As of any existing resource: the policies that there are."""
+        """The kinds of policies that exist, as `ExistingResource.parts`."""
         policies = {LIFECYCLE_POLICY: self.lifecycle_policy, REPOSITORY_POLICY: self.repository_policy}
         return frozenset(kind for kind, text in policies.items() if text is not None)

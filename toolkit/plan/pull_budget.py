@@ -1,4 +1,4 @@
-"""Counted pulls: what copies cost at each upstream, and which of them the budget allows now. Pure."""
+"""Counted pulls: what the copies cost at each upstream, and which copies the budget allows now. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CODES = frozenset({"budget.too_small", "budget.may_be_small", "budget.waits", "
 
 
 def pulls_of(source: SourceImage, subset: Subset) -> tuple[int, int | None]:
-    """Documents that a copy reads upstream, at least and at most: each GET of a manifest or an index is one pull."""
+    """The lowest and highest number of documents that a copy reads: each GET of a manifest or index is one pull."""
     if source.documents is not None:
         left = source.documents - source.cached_documents
         return left, left
@@ -25,13 +25,13 @@ def pulls_of(source: SourceImage, subset: Subset) -> tuple[int, int | None]:
         return 2, None
     chosen = len(subset.platforms)
     if any(platform.architecture == "arm" and not platform.variant for platform in subset.platforms):
-        return 1 + chosen, None  # linux/arm means each of its variants: HEAD cannot tell how many there are
-    # Each platform may carry an attestation: HEAD cannot tell.
+        return 1 + chosen, None  # linux/arm means all of its variants, and HEAD cannot tell how many there are
+    # Each platform may have an attestation, and HEAD cannot tell.
     return 1 + chosen, 1 + chosen * (2 if subset.keeps_attestations else 1)
 
 
 def pull_costs(costs: Sequence[Cost], budgets: Iterable[PullBudget]) -> tuple[PullCost, ...]:
-    """The sum at each upstream that counts; a document that two copies share is read once."""
+    """The sum at each upstream that counts pulls; a document that two copies share is read once."""
     return tuple(_sum_at(budget, costs) for budget in budgets)
 
 
@@ -47,9 +47,9 @@ def _sum_at(budget: PullBudget, costs: Sequence[Cost]) -> PullCost:
 
 
 def judge_plan(plan: Plan, budgets: Mapping[str, PullBudget], on_budget: OnBudget) -> Plan:
-    """`plan` with its budgets as they are now, by registry, and with what `on_budget` makes of them.
+    """`plan` with the current `budgets`, which are by registry, and the refusals and notices that follow from them.
 
-    A saved plan may be hours old by the time it is applied: what it said of its budgets is said anew.
+    A saved plan may be hours old when it is applied, so its own remarks about budgets are replaced.
     """
     sums = tuple(replace(cost, budget=budgets.get(cost.registry, cost.budget)) for cost in plan.pull_costs)
     findings = judge(plan.costs, sums, on_budget)
@@ -65,8 +65,8 @@ def judge_plan(plan: Plan, budgets: Mapping[str, PullBudget], on_budget: OnBudge
 
 
 def judge(costs: Sequence[Cost], sums: Sequence[PullCost], on_budget: OnBudget) -> list[Refusal | Notice]:
-    """What there is to say of each upstream whose budget is, or may be, too small."""
-    return [found for one in sums if (found := _judge_at(one, costs, on_budget))]
+    """A refusal or notice for each upstream whose budget is, or may be, too small."""
+    return [finding for total in sums if (finding := _judge_at(total, costs, on_budget))]
 
 
 def _judge_at(total: PullCost, costs: Sequence[Cost], on_budget: OnBudget) -> Refusal | Notice | None:
@@ -93,16 +93,18 @@ def _judge_at(total: PullCost, costs: Sequence[Cost], on_budget: OnBudget) -> Re
         return Refusal(
             "budget.too_small",
             need,
-            hint="say `--on-budget wait` or `--on-budget partial`, or give `registries` a credential with a larger "
+            hint="use `--on-budget wait` or `--on-budget partial`, or give `registries` a credential with a higher "
             "limit",
         )
     if total.at_least and (total.at_most is None or total.at_most > budget.remaining):
-        return Notice("budget.may_be_small", need, hint="what does not fit is left for the next run, nothing is lost")
+        return Notice(
+            "budget.may_be_small", need, hint="images beyond the limit are left for the next run; nothing is lost"
+        )
     return None
 
 
 def postponed(costs: Sequence[Cost], sums: Sequence[PullCost], on_budget: OnBudget) -> frozenset[str]:
-    """The keys of the copies that `--on-budget wait` and `partial` put off; none with `refuse`."""
+    """The keys of the copies that `--on-budget wait` and `partial` postpone; none with `refuse`."""
     if on_budget is OnBudget.REFUSE:
         return frozenset()
     late: set[str] = set()
@@ -116,10 +118,11 @@ def postponed(costs: Sequence[Cost], sums: Sequence[PullCost], on_budget: OnBudg
 def choose(costs: Sequence[Cost], budget: PullBudget) -> frozenset[str]:
     """The keys of the copies from one upstream to make now: whole images, in their order.
 
-    An image is copied only if its highest possible cost fits into what is left, beside those before it. An image whose
-    content is copied anyway costs nothing. One that needs more than a whole window grants is copied when all of that is
-    left. If none fits, the first whose highest cost is unknown goes alone, provided that its lowest cost fits. It would
-    never have its turn otherwise, and what was read of it stays in the cache should the budget not suffice.
+    An image is copied only if its highest possible cost fits into the budget that the images before it leave. An image
+    whose content is copied anyway costs nothing. An image that costs more than the limit is copied when the whole limit
+    is left. If no image fits, the first one with an unknown highest cost is copied alone, provided that its lowest cost
+    fits. Otherwise it would never be copied. If the budget does not suffice, the documents already read stay in the
+    cache.
     """
     room = budget.remaining
     paid: set[object] = set()

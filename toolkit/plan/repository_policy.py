@@ -1,7 +1,7 @@
-"""Who may pull by a repository policy, and whether another policy would take that away. Pure.
+"""The principals that may pull by a repository policy, and the ones that another policy would shut out. Pure.
 
-A statement is AWS's JSON object in one normal form: lists where AWS takes a single value too, sorted, and an account's
-id for the ARN of its root. Equal statements then mean the same.
+A statement is AWS's JSON object in one normal form: sorted lists where AWS also takes a single value, and an account's
+id instead of the ARN of its root. Statements with the same meaning are then equal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Statement = Mapping[str, Any]
 
 _ORGANIZATION = "aws:PrincipalOrgID"
-# The manifest's word for AWS's, of a statement and of principals.
+# AWS's words of statements and principals, with the manifest's words for them.
 _WORDS = {
     "Sid": "sid",
     "Effect": "effect",
@@ -31,13 +31,13 @@ _WORDS = {
     "Action": "actions",
     "Condition": "conditions",
 }
-# A pull reads documents and layers; asking whether a layer is there is for pushes.
+# A pull needs these two; `BatchCheckLayerAvailability` is for pushes.
 _NEEDED = ("ecr:batchgetimage", "ecr:getdownloadurlforlayer")
 _ROOT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):root")
 _ARN_ACCOUNT = re.compile(r"arn:[^:]+:(?:iam|sts)::([0-9]{12}):")
-# What the manifest takes for the id of a statement that is not the module's own.
+# The statement ids that the manifest accepts: not those of the module's own statements.
 _SID = re.compile(r"(?!(?:PullByPrincipals|PullByOrganization)$)[A-Za-z0-9]{1,64}")
-# AWS puts the unique id of a user or role into a policy once it is deleted; nobody has that id again.
+# AWS replaces the ARN of a deleted user or role in a policy with its unique id, which is never used again.
 _DELETED = re.compile(r"A(?:RO|ID)A[A-Z0-9]{12,}")
 
 
@@ -48,7 +48,7 @@ def read_statements(text: str | None) -> tuple[Statement, ...]:
 
 
 def wanted_statements(repository: DesiredRepository) -> tuple[Statement, ...]:
-    """The statements of the policy that the module `ecr-repository` makes; none where it makes no policy."""
+    """The statements of the policy that the module `ecr-repository` makes; empty if it makes no policy."""
     statements: list[Statement] = []
     if repository.pull_principals:
         statements.append(principals_statement(repository.pull_principals))
@@ -59,7 +59,7 @@ def wanted_statements(repository: DesiredRepository) -> tuple[Statement, ...]:
 
 
 def principals_statement(principals: Iterable[str]) -> Statement:
-    """What the module makes of `pull_principals`."""
+    """The statement that the module makes from `pull_principals`."""
     return {
         "Sid": "PullByPrincipals",
         "Effect": "Allow",
@@ -69,7 +69,7 @@ def principals_statement(principals: Iterable[str]) -> Statement:
 
 
 def organization_statement(organization_id: str) -> Statement:
-    """What the module makes of `organization_id`."""
+    """The statement that the module makes from `organization_id`."""
     return {
         "Sid": "PullByOrganization",
         "Effect": "Allow",
@@ -80,10 +80,10 @@ def organization_statement(organization_id: str) -> Statement:
 
 
 def lost_pullers(before: Sequence[Statement], after: Sequence[Statement], account_id: str) -> tuple[str, ...]:
-    """Who can pull by `before` and could not, or not for certain, by `after`, in the repository of `account_id`.
+    """The principals that can pull by `before` and could not, or might not, by `after`; `account_id` is the owner's.
 
-    Each is named once, as the policy names it: `*`, an account's id, an ARN, a service. Conditions are not weighed:
-    whoever passes one may fail another, so only the same condition or none keeps what it let in.
+    Each is named once, as the policy names it: `*`, an account's id, an ARN, a service. Conditions are not evaluated: a
+    principal that passes one may fail another. So only the same condition, or none, is known to keep access.
     """
     now, then = list(_grants(before)), set(_grants(after))
     shut_out = {who for statement in after if statement not in before for who in _denied(statement)}
@@ -101,8 +101,8 @@ def lost_pullers(before: Sequence[Statement], after: Sequence[Statement], accoun
 def policy_settings(statements: Iterable[Statement]) -> dict[str, object]:
     """The `repository_settings` that make the module write these statements, each field in its simplest form.
 
-    Principals that are deleted are left out: AWS takes them in no new policy. A statement that no word is for makes
-    `policy_statements` a value that the manifest does not take.
+    Deleted principals are left out, because AWS rejects them in a new policy. A statement that the manifest cannot
+    express makes `policy_statements` a value that the manifest rejects.
     """
     principals: list[str] = []
     organization_id = None
@@ -120,10 +120,10 @@ def policy_settings(statements: Iterable[Statement]) -> dict[str, object]:
 
 
 def _words(statement: Statement, principals: list[str]) -> dict[str, object]:
-    """As the manifest writes a statement; what it has no word for stays under AWS's name for it, and is refused."""
+    """The statement in the manifest's words. A field without such a word keeps AWS's name, and is refused later."""
     words = {_WORDS.get(name, name): value for name, value in statement.items()}
     if not _SID.fullmatch(str(words.get("sid", ""))):
-        words.pop("sid", None)  # a name for readers alone
+        words.pop("sid", None)  # it has no effect on rights
     if "Principal" in statement:
         alive = {kind: [name for name in names if name in principals] for kind, names in statement["Principal"].items()}
         words["principals"] = {_WORDS.get(kind, kind): names for kind, names in alive.items() if names}
@@ -131,7 +131,7 @@ def _words(statement: Statement, principals: list[str]) -> dict[str, object]:
 
 
 def _grants(statements: Iterable[Statement]) -> Iterator[tuple[str, str, str]]:
-    """Principal, needed action and condition (as text, "" for none) of everything that is allowed."""
+    """The principal, the needed action and the condition (as text, "" for none) of everything that is allowed."""
     for statement in statements:
         if statement.get("Effect") == "Allow":
             condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""
@@ -153,7 +153,7 @@ def _covers(statement: Statement, action: str) -> bool:
 
 
 def _principals(statement: Statement) -> Iterator[str]:
-    """By name; those of a `NotPrincipal` are everybody else."""
+    """The names of the principals; for a `NotPrincipal`, a name for everybody else."""
     if "NotPrincipal" in statement:
         yield "*" if statement["Effect"] == "Deny" else f"everybody but {json.dumps(statement['NotPrincipal'])}"
         return
@@ -166,7 +166,10 @@ def _can_pull(principal: str, grants: Sequence[tuple[str, str, str]]) -> bool:
 
 
 def _who_covers(principal: str, account_id: str) -> Iterator[str]:
-    """Whose rights `principal` has too: its account's, unless that is the repository's own, where IAM decides then."""
+    """The principals whose rights `principal` has: itself, everybody, and its account.
+
+    The repository's own account is left out: there IAM decides who may use the account's rights.
+    """
     yield from (principal, "*")
     account = _account_of(principal)
     if account not in (None, account_id):

@@ -1,6 +1,6 @@
-"""From a manifest to what it asks for: defaults filled in, names decided, spellings made canonical.
+"""Turns a manifest into what it asks for: defaults filled in, names decided, spellings made canonical.
 
-Pure, and total on a manifest that the loader let through.
+Pure. It never fails on a manifest that the loader accepted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from toolkit.plan.desired import (
 )
 
 EXCLUSIONS_SINCE = (6, 8)
-"""The AWS provider that first has filters of tags which the mutability of a repository leaves out."""
+"""The first version of the AWS provider with exclusion filters for the tag mutability of a repository."""
 
 ENVIRONMENT_IMAGES = {
     "LINUX_CONTAINER": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
@@ -55,7 +55,7 @@ ENVIRONMENT_IMAGES = {
     "LINUX_EC2": "aws/codebuild/ami/amazonlinux-x86_64-base:latest",
     "ARM_EC2": "aws/codebuild/ami/amazonlinux-arm-base:latest",
 }
-"""AWS's own for each kind of machine: they bring Docker, and cost no pull at Docker Hub."""
+"""AWS's own image for each kind of machine: they contain Docker, and cost no pull at Docker Hub."""
 
 
 def resolve(manifest: Manifest) -> Desired:
@@ -73,7 +73,7 @@ def resolve(manifest: Manifest) -> Desired:
     }
     mirrors = mirrors_of(sources.items(), prefix)
     mirror_account_id = manifest.repositories.account_id
-    if mirror_account_id is not None:  # its own manifest makes and fills them
+    if mirror_account_id is not None:  # another manifest makes and fills the repositories
         images, selections, repositories = [], [], {}
     return Desired(
         name=manifest.name,
@@ -123,7 +123,7 @@ def _repository(name: str, settings: RepositorySettingsSpec) -> DesiredRepositor
 
 
 def _provider_needs(manifest: Manifest) -> tuple[ProviderNeed, ...]:
-    """The fields that are set and that not every AWS provider has which our modules take."""
+    """The fields in use that only some of the supported AWS providers have."""
     places = {"repositories": manifest.repositories.tag_mutability_exclusions}
     for number, image in enumerate(manifest.images):
         places[f"images[{number}].repository_settings"] = image.repository_settings.tag_mutability_exclusions
@@ -160,19 +160,19 @@ def _keeps_signatures(manifest: Manifest, image: ImageSpec) -> bool:
 
 
 def field_of(manifest: Manifest, destination: Destination) -> str:
-    """The field that asks for it, for messages."""
+    """The manifest field that asks for the destination, for messages."""
     return format_path(destination.path) if destination.number < len(manifest.images) else "build_tools"
 
 
 def subset_of(manifest: Manifest, image: ImageSpec) -> Subset:
-    """What of `image` is mirrored."""
+    """The parts of `image` to mirror."""
     names = manifest.platforms if image.platforms is None else image.platforms
     platforms = None if names == "all" else tuple(Platform.parse(name) for name in names)
     return Subset(platforms, keeps_attestations=(image.attestations or manifest.attestations) == "keep")
 
 
 def mirrored_images(manifest: Manifest) -> dict[int, ImageSpec]:
-    """What is mirrored, by number: the images of `manifest`, then the build tools if it wants them."""
+    """The images to mirror by number: those of `manifest`, then the build tools if it asks for them."""
     images = dict(enumerate(manifest.images))
     return with_build_tools(images, len(images), manifest.repositories.prefix) if manifest.build_tools else images
 
@@ -183,7 +183,7 @@ def _upstreams(images: Mapping[int, ImageSpec], prefix: str) -> tuple[Upstream, 
 
 
 def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors) -> Iterator[BuildImage]:
-    """Those that its Dockerfiles name, then the tools that a builder fetches besides."""
+    """The images that the Dockerfiles of `build` name, then the tools that a builder also fetches."""
     listed = {upstream_tag(original) for original in build.images}
     tools = [name for name in BUILD_TOOLS if upstream_tag(name) not in listed] if manifest.build_tools else []
     fetches = build.strategy.serves and (build.has_docker or build.images)
@@ -262,21 +262,21 @@ def _build_settings(build: BuildProjectSpec, mirrors: Mirrors) -> BuildSettings:
 
 
 def _environment_image(build: BuildProjectSpec, settings: BuildSettings) -> str:
-    """Without the registry where it is mirrored: its host is Terraform's to know."""
+    """The environment image; a mirrored one without the registry's host, which only Terraform knows."""
     if mirror := settings.environment_mirror:
         return f"{mirror.repository}:{mirror.tag}"
     return build.environment_image or ENVIRONMENT_IMAGES[build.environment_type]
 
 
 def _is_privileged(build: BuildProjectSpec) -> bool:
-    """Docker in a container needs it; a machine has Docker as it is."""
+    """Docker in a container needs privileged mode; on an EC2 machine Docker runs without it."""
     return not build.environment_type.endswith("_EC2") if build.privileged is None else build.privileged
 
 
 def _variables(build: BuildProjectSpec, kind: str) -> dict[str, str]:
-    """Those of one kind, in the order of the manifest."""
-    found = {name: getattr(variable, kind) for name, variable in build.environment_variables.items()}
-    return {name: text for name, text in found.items() if text is not None}
+    """The environment variables of one kind, in the order of the manifest."""
+    texts = {name: getattr(variable, kind) for name, variable in build.environment_variables.items()}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:

@@ -1,12 +1,12 @@
-"""What a change of an IAM or repository policy gives and takes away, in words; pure.
+"""The rights that a change of an IAM or repository policy adds and removes, in words; pure.
 
-A policy is taken apart into rights of one principal, one action and one resource, so that the order of statements, how
-they are grouped and whether a list or a text is written make no difference. What both sides have is left out, the rest
-is put together again into phrases.
+A policy is split into rights of one principal, one action and one resource. The order and grouping of statements then
+make no difference, nor does a list instead of a single text. Rights on both sides are left out; the rest is merged into
+phrases.
 
 A right *widens* when no statement before allowed as much: a new principal, action or resource, a wildcard in place of
-names, `iam:PassRole`, `NotAction`, a condition that is gone, a Deny that is gone. One thing is left out: a principal
-who may pull already and may now pull from one more repository, which is what each new base image of a build does.
+names, `iam:PassRole`, `NotAction`, a removed condition, a removed Deny. There is one exception: a principal that may
+already pull may now pull from one more repository. Each new base image of a build does that.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 from toolkit.plan.model import Grant
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-"""What it takes to pull from ECR, and what the module `ecr-repository` grants to those who may pull."""
+"""The actions that a pull from ECR needs. The module `ecr-repository` grants them to each principal that may pull."""
 
 _PULL = frozenset(action.lower() for action in PULL_ACTIONS)
-# A statement of more rights stays whole: thousands of actions on thousands of resources are nobody's plan.
+# A statement with more rights than this is not split: nobody reads thousands of phrases.
 _SPLIT_AT_MOST = 4000
 _INVERTED = "!"
 _HANDS_OVER = ("iam:passrole", "sts:assumerole")
@@ -42,7 +42,7 @@ _COMPARISONS = {
     "IpAddress": "in",
 }
 
-# Names or patterns; after `!`, all but these. Empty where the policy says nothing: a role's has no principal.
+# Names or patterns; after `!`, all except these. Empty if the policy has no such part, as a role's has no principal.
 _Part = tuple[str, ...]
 _Condition = tuple[str, str, frozenset[str]]
 
@@ -56,7 +56,7 @@ class _Right:
     conditions: frozenset[_Condition]
 
     def covers(self, other: _Right) -> bool:
-        """Whether this allows, or denies, all that `other` does."""
+        """Whether this right allows (or denies) everything that `other` allows (or denies)."""
         return (
             self.is_allowed is other.is_allowed
             and _covers(self.action, other.action)
@@ -67,10 +67,10 @@ class _Right:
 
 
 def compare_policies(before: str | None, after: str | None, of: str, *, is_new: bool = False) -> tuple[Grant, ...]:
-    """The rights that replacing the policy `before` with `after` gives and takes away.
+    """The rights that are added and removed when the policy `after` replaces `before`.
 
-    `of` says whose policy it is (`role of web`); it is empty for a policy that names principals itself. Where its owner
-    `is_new`, every right is, and only those without bounds are marked: wildcards, `iam:PassRole`, `sts:AssumeRole`.
+    `of` names the policy's owner (`role of web`); it is empty for a policy that names principals itself. If the owner
+    `is_new`, every right is new, and only unbounded ones are marked: wildcards, `iam:PassRole`, `sts:AssumeRole`.
     """
     try:
         old, new = _rights(before), _rights(after)
@@ -108,7 +108,7 @@ def _is_one_more_repository(right: _Right, other: _Right) -> bool:
 
 
 def _rights(policy: str | None) -> dict[_Right, Mapping[str, str]]:
-    """The rights in `policy`, each with its actions as they are spelled: AWS ignores their case."""
+    """The rights in `policy`, each with the spelling of its actions: they are compared in lower case, as AWS does."""
     if not policy:
         return {}
     statements = json.loads(policy).get("Statement", [])
@@ -172,7 +172,7 @@ def _covers(part: _Part, other: _Part) -> bool:
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    # What it is held against may be a pattern itself, and `*` there is more than the one character of a `?` here.
+    # The other name may itself be a pattern, and its `*` can stand for more than the one character that `?` matches.
     written = {"*": ".*", "?": "[^*]"}
     return re.compile("".join(written.get(letter, re.escape(letter)) for letter in name), re.DOTALL)
 
@@ -188,7 +188,7 @@ def _is_narrower(condition: _Condition, other: _Condition) -> bool:
 
 
 class _Phrases:
-    """Puts rights together again: those that differ in one part only are one phrase."""
+    """Merges rights into phrases: rights that differ in one part only become one phrase."""
 
     def __init__(self, of: str) -> None:
         self._of = of
@@ -225,7 +225,7 @@ class _Phrases:
 
 
 def _merge(rows: Iterable[tuple[Any, Hashable]]) -> Iterator[tuple[Any, frozenset[Any]]]:
-    """The second of all rows that have the first in common."""
+    """For each key, the values of all its rows."""
     groups: dict[Any, set[Hashable]] = defaultdict(set)
     for key, value in rows:
         groups[key].add(value)
@@ -241,7 +241,7 @@ def _what(actions: frozenset[_Part], spelling: Mapping[str, str]) -> str:
 
 
 def _some(parts: Collection[_Part], everything: str) -> str:
-    """All names, those with a wildcard first."""
+    """All names, the ones with a wildcard first."""
     names = {name for part in parts if part[:1] != (_INVERTED,) for name in part}
     inverted = sorted(f"{everything} but {', '.join(part[1:])}" for part in parts if part[:1] == (_INVERTED,))
     return ", ".join([*sorted(names, key=lambda name: (not _has_wildcard(name), name)), *inverted])

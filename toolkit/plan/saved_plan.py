@@ -1,8 +1,8 @@
-"""Whether a plan that comes from a file is one that its manifest could have led to. Pure.
+"""Checks that a plan from a file fits its manifest. Pure.
 
-Everything that a copy does is held against the manifest: where from, where to, which platforms, what else is kept.
-What only an upstream knows is held against what the manifest says of it: a selected tag against the selection, a
-signature against the image that it belongs to. The digests are the plan's own: they are what was reviewed.
+Everything that a copy does is compared with the manifest: source, destination, platforms, signatures, attestations.
+A tag that only the upstream knows is compared with its selection, a signature with the image that it belongs to. The
+digests come from the plan: they are what was reviewed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def refuse_misfits(what: str, sentences: Iterable[str]) -> None:
 
 
 def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
-    """What `plan` says that `desired` does not, as sentences."""
+    """The contradictions between `plan` and `desired`, as sentences."""
     if plan.name != desired.name:
-        yield f"the plan is of `{plan.name}`, its manifest of `{desired.name}`"
+        yield f"the plan is for `{plan.name}`, its manifest is `{desired.name}`"
     if plan.account.region != desired.region:
         yield f"the plan is for the region `{plan.account.region}`, its manifest for `{desired.region}`"
     if desired.account_id not in (None, plan.account.account_id):
@@ -49,12 +49,12 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
             yield f"the plan lacks `{image.key}` of the manifest"
     images = {image.key: image for image in desired.images}
     signed = {(image.repository, image.source.name) for image in desired.images if image.keeps_signatures}
-    signed |= {(one.repository, one.source) for one in desired.selections if one.keeps_signatures}
+    signed |= {(s.repository, s.source) for s in desired.selections if s.keeps_signatures}
     for seed in plan.seeds:
         if seed.is_pending and seed.source.digest is None:
             yield f"the plan copies `{seed.key}` without a digest"
         if seed.key != f"{seed.repository}:{seed.tag}":
-            yield f"the plan calls `{seed.repository}:{seed.tag}` by the name `{seed.key}`"
+            yield f"the plan has the key `{seed.key}` for `{seed.repository}:{seed.tag}`"
         elif seed.subject:
             if (seed.repository, seed.source.name) not in signed:
                 yield f"the manifest keeps no signatures from `{seed.source.familiar}` as `{seed.key}`"
@@ -64,10 +64,10 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
 
 
 def _selected(desired: Desired, seed: Seed) -> DesiredImage | None:
-    """What a selection of the manifest that may choose the tag says of it; the first of its source, or the first."""
-    fitting = [one for one in desired.selections if one.repository == seed.repository and one.tags.matches(seed.tag)]
-    same_source = [one for one in fitting if one.source == seed.source.name]
-    return next((one.image(seed.tag) for one in (*same_source, *fitting)), None)
+    """The image by the first selection that may choose this tag; one with the seed's source is preferred."""
+    fitting = [s for s in desired.selections if s.repository == seed.repository and s.tags.matches(seed.tag)]
+    same_source = [s for s in fitting if s.source == seed.source.name]
+    return next((s.image(seed.tag) for s in (*same_source, *fitting)), None)
 
 
 def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:
@@ -86,23 +86,23 @@ def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:
 
 
 def _companion_misfits(seed: Seed, subject: Digest) -> Iterator[str]:
-    """A companion is copied as it is and under its own tag."""
+    """A companion is copied unchanged and under its own tag."""
     if seed.tag not in (*cosign_tags(subject), referrers_tag(subject)) or seed.source.tag != seed.tag:
         yield f"`{seed.key}` is not the tag of a signature or referrer of `{subject}`"
     if not seed.subset.is_whole:
-        yield f"the plan does not copy `{seed.key}` as it is"
+        yield f"the plan does not copy `{seed.key}` unchanged"
 
 
-def resume(plan: Plan, there: Mapping[str, DestinationImage]) -> Plan:
-    """`plan` with nothing to copy where that is done, and a refusal for each tag that has moved.
+def resume(plan: Plan, existing: Mapping[str, DestinationImage]) -> Plan:
+    """`plan` without the copies that are already done, and with a refusal for each tag that has moved.
 
-    `there` are the tags in ECR by key. What is to go with its repository may be anything.
+    `existing` are the tags in ECR by key. Tags of a repository that the plan deletes are not checked.
     """
     doomed = doomed_repositories(plan.infra_changes)
     seeds: list[Seed] = []
     refusals: list[Refusal] = []
     for seed in plan.seeds:
-        found = there.get(seed.key)
+        found = existing.get(seed.key)
         if seed.repository in doomed or (found.digest if found else None) == seed.current_digest:
             seeds.append(seed)
         elif found and seed.is_pending and _is_copy(found, seed):
@@ -128,7 +128,7 @@ def _kept(seed: Seed, found: DestinationImage) -> Seed:
     return replace(
         seed,
         action=SeedAction.KEEP,
-        reason="in ECR by now",
+        reason="already in ECR",
         wanted_digest=found.digest,
         current_digest=found.digest,
         pulls=(0, 0),
@@ -140,13 +140,13 @@ def _kept(seed: Seed, found: DestinationImage) -> Seed:
 
 def _moved(seed: Seed, found: DestinationImage | None) -> Refusal:
     now = f"is `{found.digest}` now" if found else "is gone"
-    before = f"was `{seed.current_digest}`" if seed.current_digest else "was not there"
+    before = f"was `{seed.current_digest}`" if seed.current_digest else "did not exist"
     message = f"`{seed.key}` {now}, and {before} when the plan was made"
     return Refusal("plan.stale", message, hint=PLAN_AGAIN, image=seed.key, source=str(seed.source))
 
 
 _NAME = re.compile(r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|(^|_)(pat|pwd|auth)(_|$)")
-# An address with a password in it, a PEM block, tokens of AWS, GitHub, GitLab, Slack and npm, a JSON web token.
+# A URL with a password, a PEM block, tokens of AWS, GitHub, GitLab, Slack and npm, a JSON web token.
 _VALUE = re.compile(
     r"://[^/\s:@]*:[^/\s:@]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{20}|"
     r"\bgithub_pat_|\bglpat-|\bxox[a-z]-|\bnpm_\w{20}|\beyJ[\w-]{10,}\.eyJ"
@@ -154,7 +154,7 @@ _VALUE = re.compile(
 
 
 def secret_looking(desired: Desired) -> Iterator[str]:
-    """Where such values are, by name; never the values."""
+    """The names of variables and builds whose values look like secrets; never the values."""
     for build in desired.builds:
         for name, value in build.environment_variables.items():
             if _NAME.search(name) or _VALUE.search(value):

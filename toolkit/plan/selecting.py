@@ -1,10 +1,10 @@
-"""The manifest's tag selections and what upstreams list, made into images. Pure.
+"""Turns the manifest's tag selections into images, with the tags that upstreams list. Pure.
 
-A tag that the manifest lists, or that an earlier selection chose, for the same repository is the same image: the first
-to ask for it decides its platforms. `keep` counts it all the same.
+A selected tag may already be an image of the same repository, because the manifest lists it or an earlier selection
+chose it. It is then the same image, and its first mention decides its platforms. `keep` counts it nevertheless.
 
-Where an upstream cannot be listed, its selections choose among the tags that ECR has: those stay as they are, and no
-new ones are picked up.
+If an upstream cannot be listed, its selections choose among the tags in ECR. These stay as they are, and no new tags
+are added.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def choose_images(
     is_meant: Callable[[DesiredImage], bool] = lambda _: True,
     stored: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Desired, tuple[Refusal | Notice, ...]]:
-    """`desired` with an image for each selected tag, in the manifest's order, and what cannot be selected.
+    """`desired` with an image for each selected tag, in the manifest's order, and remarks about failed selections.
 
-    Of what is not meant (`seed --only`) nothing is refused. `stored` has the tags in ECR, by repository, of selections
-    that cannot be listed.
+    Images for which `is_meant` is false (`seed --only`) cause no refusal. `stored` has the tags in ECR, by repository,
+    of selections whose upstream cannot be listed.
     """
     taken = {image.key: image for image in desired.images}
     remarks: list[Refusal | Notice] = []
@@ -55,17 +55,17 @@ def choose_images(
             remarks.append(_not_listed(selection, listed, keeps=bool(tags)))
             without.add(selection)
         else:
-            # An upstream that has no tags may have anything.
+            # An upstream without tags says nothing about which images are meant, so that is always refused.
             if not tags and (not listed or any(map(is_meant, map(selection.image, listed)))):
                 remarks.append(_none_match(selection, listed))
             if not tags:
                 without.add(selection)
         for image in map(selection.image, tags):
-            there = taken.setdefault(image.key, image)
-            if there is image:
+            first = taken.setdefault(image.key, image)
+            if first is image:
                 images.append(image)
-            elif there.source.name != image.source.name and (is_meant(image) or is_meant(there)):
-                remarks.append(_collision(image, there))
+            elif first.source.name != image.source.name and (is_meant(image) or is_meant(first)):
+                remarks.append(_collision(image, first))
     images += desired.images[done:]
     remarks += _missing_for_builds(desired, taken, without, is_meant)
     return replace(desired, images=tuple(images), selections=()), tuple(remarks)
@@ -73,7 +73,7 @@ def choose_images(
 
 def _not_listed(selection: DesiredSelection, fault: SourceFault, *, keeps: bool) -> Refusal | Notice:
     if keeps:
-        message = f"{selection.path}: {fault.message}; the tags that ECR has are kept, and no new ones picked up"
+        message = f"{selection.path}: {fault.message}; the tags in ECR are kept, and no new tags are added"
         return Notice(f"source.{fault.kind}", message, fault.hint)
     image = f"{selection.repository}:*"
     return source_refusal(selection.path, fault, image=image, source=str(selection.source))
@@ -106,11 +106,11 @@ def _too_slow(selection: DesiredSelection) -> Refusal:
     )
 
 
-def _collision(image: DesiredImage, there: DesiredImage) -> Refusal:
-    other = f"`{there.source.familiar}` of `{there.path}`"
+def _collision(image: DesiredImage, first: DesiredImage) -> Refusal:
+    other = f"`{first.source.familiar}` of `{first.path}`"
     return Refusal(
         "tags.collide",
-        f"{image.path}: `{image.source.familiar}` lands on `{image.key}`, as {other} does",
+        f"{image.path}: `{image.source.familiar}` and {other} have the same destination `{image.key}`",
         hint=f"give one of them another `repository`, or `exclude: [{image.tag}]`",
     )
 
@@ -121,18 +121,18 @@ def _missing_for_builds(
     without: set[DesiredSelection],
     is_meant: Callable[[DesiredImage], bool],
 ) -> Iterator[Refusal]:
-    """What a build starts from and the loader let pass, because a selection might have chosen it."""
+    """Refusals of base images of builds which the loader accepted because a selection might choose them."""
     for number, build in enumerate(desired.builds):
         for position, image in enumerate(build.images):
             if f"{image.repository}:{image.tag}" in taken:
                 continue
             source = Reference.parse(image.original).name
-            asked = [one for one in desired.selections if (one.source, one.repository) == (source, image.repository)]
-            if without.isdisjoint(asked) and any(is_meant(one.image(image.tag)) for one in asked):
+            selections = [s for s in desired.selections if (s.source, s.repository) == (source, image.repository)]
+            if without.isdisjoint(selections) and any(is_meant(s.image(image.tag)) for s in selections):
                 wanted = source.with_tag(image.tag).familiar
                 yield Refusal(
                     "build.image_not_selected",
                     f"builds[{number}].images[{position}]: `{wanted}` is not among the tags that "
-                    f"{' and '.join(f'`{one.path}`' for one in asked)} selects now",
+                    f"{' and '.join(f'`{s.path}`' for s in selections)} selects now",
                     hint=f"add `- {wanted}` to `images`",
                 )
