@@ -129,7 +129,7 @@ class _Reader:
                 is_partial="context" not in fields,
                 inline=inline.text if inline else None,
                 args=dict(self._pairs((*path, "args"), fields.get("args"))),
-                contexts={name: value for name, value in contexts.items() if value is not None},
+                contexts=contexts,
                 platforms=tuple(own),
                 target=target.text or None,
                 is_target_known=not target.unset,
@@ -145,16 +145,19 @@ class _Reader:
         return word
 
     def _pairs(self, path: Path, value: object) -> Iterator[tuple[str, str | None]]:
-        """The pairs of `{A: 1}` or `[A=1, B]`, None for an unknown value. A name alone takes the variable's value."""
+        """The pairs of `{A: 1}` or `[A=1, B]`, None for an unknown value.
+
+        A name alone takes the variable's value. It is left out if there is none: an argument keeps its default then.
+        """
         if isinstance(value, dict):
             items = {str(key): own for key, own in value.items()}
         else:
             pairs = (spelled(one).partition("=") for one in listed(value))
             items = {key: own if equals else None for key, equals, own in pairs}
         for key, own in items.items():
-            if own is None:
-                yield key, self._values.get(key)
-            else:
+            if own is None and key in self._values:
+                yield key, self._values[key]
+            elif own is not None:
                 word = self._text(path, own)
                 yield key, None if word is None or word.unset else word.text
 

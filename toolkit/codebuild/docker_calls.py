@@ -242,7 +242,7 @@ class DockerCalls:
                 context=f"{self._shell.folder}/{context.text}",
                 dockerfile=file.text if file else None,
                 args=self._pairs(call, values_of(options, "--build-arg")),
-                contexts={name: value for name, value in contexts.items() if value is not None},
+                contexts=contexts,
                 platforms=self._platforms(call, options),
                 target=target.text or None,
                 is_target_known=not target.unset,

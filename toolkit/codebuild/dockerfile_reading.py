@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from toolkit.codebuild.coverage import Kind
@@ -36,7 +36,7 @@ class Circumstances:
     """
 
     args: Values = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
+    contexts: Values = field(default_factory=dict)
     target: str | None = None
     is_target_known: bool = True
     target_platform: str | None = None
@@ -269,9 +269,10 @@ class _Reader:
         self, instruction: Instruction, kind: Kind, written: str, word: Word, platform: Word, own_name: str = ""
     ) -> None:
         names = (own_name, word.text.lower(), word.text.lower().removesuffix(":latest"))
-        replaced = next((self._contexts[name] for name in names if name in self._contexts), None)
-        if replaced is not None and not replaced.startswith(_IMAGE_SCHEME):
-            return
+        context = next((name for name in names if name in self._contexts), None)
+        replaced = self._contexts[context] if context is not None else None
+        if context is not None and (replaced is None or not replaced.startswith(_IMAGE_SCHEME)):
+            return  # a folder, another build, or what its build is said not to know
         image = NamedImage(
             line=self._line_of(instruction, written),
             kind=kind,

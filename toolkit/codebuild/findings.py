@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.codebuild.coverage import Builder, Kind
@@ -55,10 +54,10 @@ class Build:
     """A build that a file asks for, in that file's folder.
 
     `dockerfile` is relative to `context` if `is_beside_context`, else to the folder; `inline` is its text instead.
-    `is_partial`: another compose file may set the context. `contexts` are named contexts; `platforms` is empty for the
-    machine's own; `tags` are the names of its result. If the target is not known, it may be any stage. `unused` are
-    strategies whose variable the build does not use; only commands can use one. `made` counts the `tags` of the file
-    that exist when the build begins.
+    `is_partial`: another file or target may set the context. `contexts` are named contexts, None for an unknown one;
+    `platforms` is empty for the machine's own; `tags` are the names of its result. If the target is not known, it may
+    be any stage. `unused` are strategies whose variable the build does not use; only commands can use one. `made`
+    counts the `tags` of the file that exist when the build begins.
     """
 
     line: int
@@ -68,7 +67,7 @@ class Build:
     is_partial: bool = False
     inline: str | None = None
     args: Values = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
+    contexts: Values = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     target: str | None = None
     is_target_known: bool = True

@@ -365,7 +365,7 @@ class _Scan:
         if not target.is_file():
             message = f"there is no `{named}`, which it builds"
             if build.is_partial:
-                message += ", unless another compose file says from where"
+                message += ", unless another file says from where"
             self._trouble(path, Trouble(build.line, message, is_fault=not build.is_partial))
             return
         self.findings.files.setdefault(target, "dockerfile")
@@ -386,7 +386,7 @@ class _Scan:
             contexts=build.contexts,
             target=build.target,
             is_target_known=build.is_target_known,
-            target_platform=platform,
+            target_platform=None if platform == "local" else platform,
             machine=self._machine,
         )
 

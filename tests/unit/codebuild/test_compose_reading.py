@@ -75,7 +75,7 @@ services:
         E="env",
     )
     assert (found.line, found.context, found.dockerfile) == (4, "web", "Dockerfile.web")
-    assert found.args == {"A": "1", "B": "true", "C": "y", "D": None, "E": "env"}
+    assert found.args == {"A": "1", "B": "true", "C": "y", "E": "env"}
     assert found.contexts == {"nginx": "docker-image://x:1", "base": "service:api"}
     assert found.platforms == ("linux/arm64",)
     assert found.pulls_always
@@ -83,9 +83,13 @@ services:
     assert found.tags == ("t:1",)
 
 
+def test_an_argument_without_a_value_keeps_the_default_of_the_dockerfile() -> None:
+    assert build("services: {web: {build: {args: {A: , B: }}}}", B="1").args == {"B": "1"}
+
+
 def test_arguments_may_be_a_list() -> None:
     found = build("services: {web: {build: {args: [A=1, B=, C, D, E=$E]}}}", C="3")
-    assert found.args == {"A": "1", "B": "", "C": "3", "D": None, "E": None}
+    assert found.args == {"A": "1", "B": "", "C": "3", "E": None}
 
 
 def test_a_target_that_nobody_knows_may_be_any() -> None:

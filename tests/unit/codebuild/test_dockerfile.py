@@ -218,3 +218,8 @@ def test_reads_or_refuses_any_text(text: str) -> None:
     assert reading.images or reading.troubles or "scratch" in text.lower()
     for found in (*reading.images, *reading.troubles):
         assert 1 <= found.line <= text.count("\n") + 2
+
+
+def test_an_image_that_an_unknown_context_replaces_is_not_named() -> None:
+    circumstances = Circumstances(contexts={"base": None})
+    assert read_dockerfile("FROM base\nCOPY --from=tools / /\n", circumstances).images[0].name == "tools"
