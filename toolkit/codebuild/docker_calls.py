@@ -223,8 +223,8 @@ class DockerCalls:
             written = call.command.stdin
         context = self._shell.expanded(rest[0] if rest[0] != "-" else ".")
         file = self._dockerfile(written) if written is not None else None
-        is_lost = context.unset or (file and file.unset) or self._shell.folder == NOWHERE
-        if is_lost or is_elsewhere(context.text):
+        folder = NOWHERE if is_elsewhere(context.text) else self._shell.path(context.text)
+        if context.unset or folder == NOWHERE or (file and (file.unset or file.text == NOWHERE)):
             self.give_up(call.command, "its Dockerfile is somewhere else")
             return
         self._note_scanners(call, options)
@@ -239,7 +239,7 @@ class DockerCalls:
         self._builds.append(
             Build(
                 line=call.command.line,
-                context=f"{self._shell.folder}/{context.text}",
+                context=folder,
                 dockerfile=file.text if file else None,
                 args=self._pairs(call, values_of(options, "--build-arg")),
                 contexts=contexts,
@@ -265,7 +265,7 @@ class DockerCalls:
         if copy := _COPY_OF_FRAGMENT.fullmatch(written):
             return Word(copy["name"] or "Dockerfile")
         word = self._shell.expanded(written)
-        return Word(f"{self._shell.folder}/{word.text}", word.unset)
+        return Word(self._shell.path(word.text), word.unset)
 
     def _builder(self, call: Call, options: Options, *, is_buildx: bool) -> Builder | None:
         named = ["", *values_of(options, "--builder")][-1] or call.values.get("BUILDX_BUILDER", "")
@@ -337,10 +337,11 @@ class DockerCalls:
         paths = []
         for file in files:
             word = self._shell.expanded(file)
-            if word.unset or file == "-" or self._shell.folder == NOWHERE:
+            path_from_root = self._shell.path(word.text)
+            if word.unset or file == "-" or path_from_root == NOWHERE:
                 self.give_up(call.command, f"the file `{file}` is not known" if file else "its file is somewhere else")
             else:
-                paths.append(f"{self._shell.folder}/{word.text}")
+                paths.append(path_from_root)
         return paths
 
     def _read_compose(self, call: Call, words: list[str]) -> None:

@@ -22,6 +22,7 @@ from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
+from toolkit.codebuild.shell_state import SOURCE
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
 from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
@@ -204,7 +205,7 @@ class _Scan:
         match kind:
             case "compose":
                 own = self._environment([Path(one) for one in asked.env_files] or [path.parent / ".env"])
-                values = {**own, **asked.values, **self._values}
+                values = {"PWD": ".", **own, **asked.values, **self._values}
                 reading, folder = read_compose(text, values, pulls_always=asked.pulls_always), path.parent
             case "bake":
                 values = {**asked.values, **self._values}
@@ -333,7 +334,10 @@ class _Scan:
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
         made: dict[str, Path] = {}
         for target in filter(self._is_there, targets):
-            asked = replace(follow, env_files=tuple(map(str, seen)))
+            # What a command gives for the root of the source, a file finds from its own folder.
+            root = os.path.relpath(folder, target.parent)
+            values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
+            asked = replace(follow, env_files=tuple(map(str, seen)), values=values)
             self._read_whole(target, follow.kind, folder, asked, {**there, **made})
             made |= self._made[target]
         return made

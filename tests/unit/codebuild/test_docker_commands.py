@@ -15,6 +15,7 @@ from toolkit.codebuild.coverage import Builder
 from toolkit.codebuild.docker_calls import BUILDKIT_IMAGE
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.findings import Build, Reading
+from toolkit.codebuild.shell_state import SOURCE
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -324,9 +325,10 @@ def test_a_folder_is_known_that_holds_on_every_way(text: str, folder: str | None
 
 def test_programs_see_what_is_exported() -> None:
     text = "V=1\nexport W=2\nX=3 docker compose build\nunset W\nset -a\nY=$Z\ndocker compose build"
-    assert [dict(one.values) for one in read(text, A="0").follows] == [
-        {"A": "0", "W": "2", "X": "3"},
-        {"A": "0", "Y": None},
+    folders = {"CODEBUILD_SRC_DIR": SOURCE, "PWD": SOURCE}
+    assert [{**one.values} for one in read(text, A="0").follows] == [
+        {**folders, "A": "0", "W": "2", "X": "3"},
+        {**folders, "A": "0", "Y": None},
     ]
 
 
@@ -360,7 +362,7 @@ def test_what_a_command_says_holds_for_its_file() -> None:
         {"V": "9", "W": None},
         ("./ci.env",),
     )
-    assert (bake.builder, bake.args, bake.values) == (Builder.CONTAINER, {"V": "9"}, {"T": None})
+    assert (bake.builder, bake.args, bake.values["T"]) == (Builder.CONTAINER, {"V": "9"}, None)
     assert bake.platforms == ("linux/arm64",)
 
 
@@ -546,3 +548,26 @@ def test_keywords_in_any_order_are_read(text: str) -> None:
 def test_what_is_left_open_does_not_hide_what_follows(opened: list[str]) -> None:
     reading = read("\n".join([*opened, "docker pull a:1"]))
     assert reading.images or any(trouble.is_fault for trouble in reading.troubles)
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "dockerfile"),
+    [
+        ("docker build $CODEBUILD_SRC_DIR/app", "./app", None),
+        ("cd x; docker build -f ${CODEBUILD_SRC_DIR}/D $CODEBUILD_SRC_DIR", ".", "./D"),
+        ("cd x; docker build -f $PWD/D `pwd`", "./x", "./x/D"),
+        ('cd x; docker build -f "$(pwd)/D" "$(pwd -P)/.."', "./x/..", "./x/D"),
+        ("A=$(pwd)/a; cd x; docker build $A", "./a", None),
+        ("A=$CODEBUILD_SRC_DIR; . ./env.sh; docker build $CODEBUILD_SRC_DIR/b", "./b", None),
+    ],
+)
+def test_knows_where_the_source_and_the_folder_are(text: str, context: str, dockerfile: str | None) -> None:
+    reading = read(text)
+    assert [(one.context, one.dockerfile) for one in reading.builds] == [(context, dockerfile)]
+    assert not any(trouble.is_fault for trouble in reading.troubles)
+
+
+@pytest.mark.parametrize("text", ["docker build /srv/app", "docker build -f /srv/D .", "cd $X; docker build $PWD"])
+def test_a_folder_elsewhere_is_not_read(text: str) -> None:
+    reading = read(text)
+    assert (reading.builds, [trouble.is_fault for trouble in reading.troubles]) == ((), [True])
