@@ -81,11 +81,11 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Another file that asks for images, by its path from the folder; `kind` is `compose` or `bake`.
+    """Another file that asks for images, by its path from the folder; `kind` is `compose`, `bake` or `buildspec`.
 
-    A path that ends in `/` means the files that the tool looks for there. `pulls_always`, `builder`, `args` and
-    `platforms` apply to all builds of the file, `values` are its variables. `env_files` hold more variables and
-    replace the `.env` beside the file.
+    A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself.
+    `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file, `values` are its variables.
+    `env_files` hold more variables and replace the `.env` beside the file.
     """
 
     line: int

@@ -182,10 +182,7 @@ class _Scan:
         self.findings.files[path] = kind
         if is_named:
             self._named.add(path)
-        if kind == "buildspec":
-            self._read_whole(path, kind, root, _NOBODY, {})
-        else:
-            self._unasked[path] = kind, root
+        self._unasked[path] = kind, root
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -253,7 +250,9 @@ class _Scan:
                 names = dict.fromkeys(tagged_names([tag]), path)
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
-                names = self._follow(path, folder, asked_file, there_at(position))
+                is_apart = tag.kind == "buildspec"  # each build of a batch has a machine of its own
+                names = self._follow(path, folder, asked_file, {} if is_apart else there_at(position))
+                names = {} if is_apart else names
             for name, file in names.items():
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
@@ -279,9 +278,13 @@ class _Scan:
         A file that commands use keeps the local images that they made. Last come the Dockerfiles that no build uses:
         they are read as for `docker build` without options and with any target.
         """
+        specs = [(path, root) for path, (kind, root) in self._unasked.items() if kind == "buildspec"]
+        for path, root in sorted(specs, key=lambda spec: not _is_batch(spec[0])):
+            if path.resolve() not in {one.resolve() for one in self._seen}:
+                self._read_whole(path, "buildspec", root, _NOBODY, {})
         led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
-            if kind == "dockerfile":
+            if kind in ("dockerfile", "buildspec"):
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
@@ -324,7 +327,7 @@ class _Scan:
         """Read the files that `follow` names, and return the images that they make."""
         env_files = [_joined(folder, one) for one in follow.env_files]
         seen = [file for file in env_files if is_below(file, self._roots)]
-        named = _joined(folder, follow.path)
+        named = _joined(folder, follow.path) if follow.path else path
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
         for file in (*targets, *env_files):
             shown = os.path.relpath(file, folder)
@@ -454,6 +457,10 @@ def _glance(path: Path) -> str | None:
         return read_regular(path, MAX_TEXT).decode(errors="replace")
     except OSError:
         return None
+
+
+def _is_batch(path: Path) -> bool:
+    return "\nbatch:" in f"\n{_glance(path) or ''}"
 
 
 def _place(file: Path, image: NamedImage) -> tuple[Path, int, str, str]:

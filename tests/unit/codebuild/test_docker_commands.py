@@ -463,21 +463,47 @@ phases:
 """
 
 
-def test_reads_the_environments_of_a_batch() -> None:
-    found = read_buildspec(BATCH).images
-    assert [(one.line, one.name, one.unset) for one in found] == [
-        (16, "a:", ("V",)),
-        (16, "b:1", ()),
-        (16, "c:", ("P",)),
-        (8, "nginx:9", ()),
-        (13, "node:20", ()),
-        (13, "node:22", ()),
+def test_follows_the_builds_of_a_batch() -> None:
+    reading = read_buildspec(BATCH, project={"X": "1"})
+    assert [(one.line, one.name) for one in reading.images] == [(8, "nginx:9"), (13, "node:20"), (13, "node:22")]
+    variables = [{**one.values} for one in reading.follows]
+    name = "CODEBUILD_BATCH_BUILD_IDENTIFIER"
+    assert variables == [{"X": "1", "V": "2", name: "a"}, {"X": "1", name: None}, {"X": "1", name: None}]
+    found = [read_buildspec(BATCH, project=values).images for values in variables[:2]]
+    assert [[(one.name, one.unset) for one in images] for images in found] == [
+        [("a:2", ()), ("b:1", ()), ("c:", ("P",))],
+        [("a:1", ()), ("b:1", ()), ("c:", ("P",))],
     ]
 
 
 def test_prefers_variables_of_the_project() -> None:
-    found = read_buildspec(BATCH, {"P": "9"}, {"V": "7", "W": "7", "P": "7"}).images
-    assert [one.name for one in found[:3]] == ["a:", "b:7", "c:9"]
+    project = {"V": "7", "W": "7", "P": "7", "CODEBUILD_BATCH_BUILD_IDENTIFIER": "a"}
+    found = read_buildspec(BATCH, {"P": "9"}, project).images
+    assert [one.name for one in found[:3]] == ["a:7", "b:7", "c:9"]
+
+
+def test_a_matrix_is_every_combination_of_its_lists() -> None:
+    text = """\
+batch:
+  build-matrix:
+    static: {env: {variables: {S: 0}, image: "a:1"}}
+    dynamic:
+      buildspec: [one.yml, two.yml]
+      env: {variables: {V: [1, 2], W: [x]}}
+phases: {build: {commands: ["docker pull b:$V"]}}
+"""
+    reading = read_buildspec(text)
+    assert [(one.line, one.name) for one in reading.images] == [(3, "a:1")]
+    found = [(one.line, one.path, one.values.get("S"), one.values.get("V")) for one in reading.follows]
+    assert found == [
+        (5, "one.yml", "0", "1"),
+        (5, "two.yml", "0", "1"),
+        (5, "one.yml", "0", "2"),
+        (5, "two.yml", "0", "2"),
+        (7, "", None, None),
+    ]
+    many = text.replace("[1, 2]", f"{list(range(201))}")
+    assert [one.is_fault for one in read_buildspec(many).troubles] == [True]
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "version: 0.2", "- a", "phases: x", "a: 1\n---\nb: 2"])

@@ -730,3 +730,23 @@ def test_a_manifest_that_cannot_take_it_is_left_as_it_is() -> None:
         write_additions(Path("images.yaml"), found.additions)
     assert Path("images.yaml").read_bytes() == before
     assert not list(Path().glob("*.new")) + list(Path().glob(".*.new"))
+
+
+def test_a_buildspec_of_a_batch_is_read_with_the_variables_of_the_batch_only() -> None:
+    files = {
+        "z-buildspec.yml": "batch: {build-list: [{buildspec: ci/buildspec.yml, env: {variables: {V: 1}}}]}\n",
+        "ci/buildspec.yml": "phases: {build: {commands: ['docker pull nginx:$V']}}\n",
+    }
+    assert names(scanned(files).report) == ["ci/buildspec.yml:1 docker.io/library/nginx:1"]
+
+
+def test_a_batch_reads_its_own_commands_once_for_each_build_and_keeps_their_images_apart() -> None:
+    spec = """\
+batch: {build-matrix: {dynamic: {env: {variables: {V: [1, 2]}}}}}
+phases: {build: {commands: ['docker pull base:2', 'docker build -t base:$V .', 'docker run base:1']}}
+"""
+    report = scanned({"buildspec.yml": spec, "Dockerfile": "FROM scratch\n"}).report
+    assert {(use.reference, use.built_by) for use in report.uses} == {
+        ("docker.io/library/base:2", None),
+        ("docker.io/library/base:1", None),
+    }
