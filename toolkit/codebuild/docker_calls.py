@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from posixpath import dirname
 
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
 from toolkit.codebuild.coverage import Builder, Kind
@@ -330,8 +331,11 @@ class DockerCalls:
     def _follow(self, call: Call, files: list[str], options: Options, asked: Follow) -> None:
         """Note that the command uses each of the files as `asked` says."""
         builder = self._builder(call, options, is_buildx=True)
-        for path in self._paths(call, files):
-            self._tags.append(replace(asked, path=path, builder=builder))
+        paths = self._paths(call, files)
+        for number, path in enumerate(paths, 1):
+            above = tuple(paths[number:]) if asked.kind == "compose" else ()
+            folder = asked.folder or (dirname(paths[0]) if above or number > 1 else "")
+            self._tags.append(replace(asked, path=path, builder=builder, above=above, folder=folder))
 
     def _paths(self, call: Call, files: Iterable[str]) -> list[str]:
         paths = []
@@ -349,7 +353,7 @@ class DockerCalls:
         if not rest or rest[0] in COMPOSE_LOCAL:
             return
         command = rest[0]
-        if command not in COMPOSE_STARTS | {"build"} or values_of(options, "--project-directory"):
+        if command not in COMPOSE_STARTS | {"build"}:
             self.give_up(call.command, "what it fetches is not known")
             return
         flags = COMPOSE_BUILD_FLAGS if command == "build" else COMPOSE_START_FLAGS
@@ -369,6 +373,7 @@ class DockerCalls:
             values=call.values,
             args=self._pairs(call, values_of(own, "--build-arg")),
             env_files=tuple(self._paths(call, values_of(options, "--env-file"))),
+            folder="".join(self._paths(call, values_of(options, "--project-directory")[-1:])),
         )
         self._follow(call, files, [*options, *own], asked)
 

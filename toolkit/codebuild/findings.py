@@ -85,7 +85,9 @@ class Follow:
 
     A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself.
     `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file, `values` are its variables.
-    `env_files` hold more variables and replace the `.env` beside the file.
+    `env_files` hold more variables and replace the `.env` of the `folder`, from which a compose file gives paths: its
+    own, if that is empty. The compose files `above` are laid over it. If `services` are given, only these are used; the
+    images of those in `replaced` are not.
     """
 
     line: int
@@ -97,6 +99,10 @@ class Follow:
     args: Values = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    folder: str = ""
+    above: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

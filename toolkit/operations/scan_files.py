@@ -18,11 +18,13 @@ from pathlib import Path
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
-from toolkit.codebuild.compose_reading import read_compose
+from toolkit.codebuild.compose_reading import read_compose, services_with_images
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
+from toolkit.codebuild.dotenv import read_dotenv
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_state import SOURCE
+from toolkit.codebuild.variables import Values
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
 from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
@@ -201,9 +203,13 @@ class _Scan:
             return
         match kind:
             case "compose":
-                own = self._environment([Path(one) for one in asked.env_files] or [path.parent / ".env"])
-                values = {"PWD": ".", **own, **asked.values, **self._values}
-                reading, folder = read_compose(text, values, pulls_always=asked.pulls_always), path.parent
+                folder = Path(asked.folder) if asked.folder else path.parent
+                given = {**asked.values, **self._values}
+                usual = [] if asked.services else [folder / ".env"]  # what extends a service has read its own
+                own = self._environment([Path(one) for one in asked.env_files] or usual, given)
+                above = [self._read(Path(one)) or "" for one in asked.above]
+                replaced = asked.replaced.union(*map(services_with_images, above))
+                reading = read_compose(text, {"PWD": ".", **own, **given}, replace(asked, replaced=replaced))
             case "bake":
                 values = {**asked.values, **self._values}
                 reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
@@ -329,6 +335,8 @@ class _Scan:
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path) if follow.path else path
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
+        above = [one for one in (_joined(folder, one) for one in follow.above) if self._is_there(one)]
+        project = str(_joined(folder, follow.folder)) if follow.folder else ""
         for file in (*targets, *env_files):
             shown = os.path.relpath(file, folder)
             if not is_below(file, self._roots):
@@ -336,18 +344,24 @@ class _Scan:
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
         made: dict[str, Path] = {}
-        for target in filter(self._is_there, targets):
+        there_now = list(filter(self._is_there, targets))
+        for number, target in enumerate(there_now, 1):
+            is_compose = follow.kind == "compose" or target.suffix in (".yml", ".yaml")
+            kind = "compose" if follow.kind == "bake" and is_compose else follow.kind
             # What a command gives for the root of the source, a file finds from its own folder.
             root = os.path.relpath(folder, target.parent)
             values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
-            asked = replace(follow, env_files=tuple(map(str, seen)), values=values)
-            self._read_whole(target, follow.kind, folder, asked, {**there, **made})
+            over = [*there_now[number:], *above] if kind == "compose" == follow.kind else []
+            asked = replace(
+                follow, env_files=tuple(map(str, seen)), values=values, folder=project, above=tuple(map(str, over))
+            )
+            self._read_whole(target, kind, folder, asked, {**there, **made})
             made |= self._made[target]
         return made
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; `.env` may name others for compose."""
-        named = self._environment([folder / ".env"]).get("COMPOSE_FILE") if kind == "compose" else None
+        named = self._environment([folder / ".env"], {}).get("COMPOSE_FILE") if kind == "compose" else None
         if named:
             return [_joined(folder, one) for one in named.split(":")]
         usual = [folder / name for name in _USUAL[kind]]
@@ -397,12 +411,13 @@ class _Scan:
             machine=self._machine,
         )
 
-    def _environment(self, files: Iterable[Path]) -> dict[str, str]:
-        """The variables that `docker compose` finds in those of `files` that exist."""
-        texts = [self._read(file) or "" for file in files if self._is_there(file) or self._leads_out(file)]
-        lines = [line.strip() for text in texts for line in text.splitlines()]
-        pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
-        return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
+    def _environment(self, files: Iterable[Path], given: Values) -> dict[str, str | None]:
+        """The variables that `docker compose` finds in those of `files` that exist; `given` go before them."""
+        found: dict[str, str | None] = {}
+        for file in files:
+            if self._is_there(file) or self._leads_out(file):
+                found = read_dotenv(self._read(file) or "", given, found)
+        return found
 
     def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:

@@ -212,7 +212,6 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "docker buildx create --driver kubernetes",
         "docker compose -f $FILE up",
         "docker compose --env-file $FILE up",
-        "docker compose --project-directory x up",
         "docker compose $WHAT",
         "COMPOSE_FILE=$X docker compose up",
         "cd $SOMEWHERE; docker compose up",
