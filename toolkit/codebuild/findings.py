@@ -18,6 +18,8 @@ class NamedImage:
 
     `platform` is the platform that is fetched, None for the one that is built. `unset` are variables without a known
     value: `name` is then incomplete. `follows_syntax`: the Dockerfile asks for a frontend that is fetched.
+    `is_triggered`: a later stage runs the `ONBUILD` that names it. `has_pattern`: its name needs an operator such as
+    `${V%%-*}`.
     `is_unused`: the target does not need the image's stage, which comes before it. `is_unreached`: no build that was
     found needs the stage. `builder` is the builder that the command names, if any. `unused` are strategies whose
     variable the build does not use. `made` counts the `tags` of the file that exist when the image is fetched; a
@@ -32,6 +34,8 @@ class NamedImage:
     unset: tuple[str, ...] = ()
     pulls_always: bool = False
     follows_syntax: bool = False
+    is_triggered: bool = False
+    has_pattern: bool = False
     is_unused: bool = False
     is_unreached: bool = False
     builder: Builder | None = None
