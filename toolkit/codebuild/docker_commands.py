@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 
 from toolkit.codebuild.docker_calls import Call, DockerCalls
@@ -20,6 +21,35 @@ _SPEAKERS = frozenset(
     | {"apt-get", "apt", "yum", "dnf", "apk", "pip", "pip3", "npm", "amazon-linux-extras", "usermod", "pkill", "chown"}
 )
 _WRAPPERS = frozenset({"sudo", "env", "nohup", "exec", "command", "nice", "timeout", "retry", "xargs"})
+_HIDES = "`{}` runs other commands, which are not read: look there for what it fetches"
+# Tools that run the tests or the tasks of a project. With words: only for one of these commands, else for any.
+_PROJECT_TOOLS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(
+        [
+            "make",
+            "gmake",
+            "just",
+            "task",
+            "rake",
+            "tox",
+            "nox",
+            "pytest",
+            "sbt",
+            "ant",
+            "bazel",
+            "ctest",
+            "phpunit",
+            "npx",
+        ],
+        frozenset(),
+    ),
+    **dict.fromkeys(("mvn", "mvnw", "gradle", "gradlew"), frozenset()),
+    **dict.fromkeys(("npm", "pnpm", "yarn"), frozenset({"test", "t", "run", "run-script", "start", "exec", "dlx"})),
+    **dict.fromkeys(("poetry", "uv", "pipenv", "hatch", "pdm", "deno", "bun"), frozenset({"run", "test", "task"})),
+    **dict.fromkeys(("go", "cargo", "dotnet", "swift", "mix"), frozenset({"test", "run", "bench", "generate"})),
+    "bundle": frozenset({"exec"}),
+    "composer": frozenset({"test", "run", "run-script", "exec"}),
+}
 _CLIENTS = frozenset({"docker", "docker-compose", "docker-buildx"})
 _DOCKER_IN_WORD = re.compile(r"\bdocker(-compose)?\s+(build|buildx|bake|pull|run|create|compose|image|container|up)\b")
 _VARIABLE = re.compile(r"\$(\w*[A-Za-z]\w*|\{\w+\})")
@@ -75,12 +105,16 @@ class CommandReader:
     def _read_simple(self, command: Command, words: list[str]) -> None:
         if words[:1] in (["export"], ["eval"]) and (unread := [one for one in words if one.startswith("$")]):
             message = f"`{words[0]} {unread[0]}` sets or runs what is not read: look there for what it changes"
-            self._calls.troubles.append(Trouble(command.line, message))
-            if not _SETS_ITS_OWN.search(command.text):
+            is_harmless = _SETS_ITS_OWN.search(command.text) is not None
+            self._calls.troubles.append(Trouble(command.line, message, hides=words[0] == "eval" and not is_harmless))
+            if not is_harmless:
                 self._shell.forget()
         words, own = self._shell.take(words)
         words = self._split_variables(words, is_program=True)
         names = [word.rpartition("/")[2] for word in words]
+        if tool := _project_tool(names):
+            self._calls.troubles.append(Trouble(command.line, _HIDES.format(tool), hides=True))
+            return
         if not names or names[0] in _SPEAKERS or (names[0] == "sudo" and not _SPEAKERS.isdisjoint(names[1:2])):
             return
         program = next((word for word in words if word not in _WRAPPERS and not word.startswith("-")), words[0])
@@ -95,13 +129,14 @@ class CommandReader:
             arguments = [*names[at].split("-")[1:], *self._split_variables(words[at + 1 :])]
             is_certain = at == 0 or names[0] in _WRAPPERS
             self._calls.read(Call(command, arguments, self._shell.environment(own), is_certain))
+            if not is_certain and (script := _script(command, words[words.index(program) :])):
+                self._calls.troubles.append(Trouble(command.line, _HIDES.format(script), hides=True))
         elif any(_DOCKER_IN_WORD.search(word) for word in words):
             self._calls.give_up(command, "a docker command is inside a word")
         elif _is_docker(program, words, command.text):
             self._calls.give_up(command, "which program it runs is not known")
         elif script := _script(command, words[words.index(program) :]):
-            message = f"`{script}` runs other commands, which are not read: look there for what it fetches"
-            self._calls.troubles.append(Trouble(command.line, message))
+            self._calls.troubles.append(Trouble(command.line, _HIDES.format(script), hides=True))
             if words[0] in (".", "source") and not _SETS_ITS_OWN.search(command.text):
                 self._shell.forget()
 
@@ -122,12 +157,23 @@ def _is_docker(program: str, words: list[str], text: str) -> bool:
     return program.startswith("$") and (may_be or not _FETCHING.isdisjoint(behind))
 
 
+def _project_tool(names: list[str]) -> str | None:
+    """The tool, with its command, that runs what the project says; None for other programs."""
+    at = next((number for number, name in enumerate(names) if name not in _WRAPPERS), len(names))
+    for name in names[at : at + 1]:
+        commands = _PROJECT_TOOLS.get(name)
+        behind = [word for word in names[at + 1 :] if not word.startswith("-")][:1]
+        if commands is not None and (not commands or not commands.isdisjoint(behind)):
+            return f"{name} {behind[0]}" if commands else name
+    return None
+
+
 def _script(command: Command, words: list[str]) -> str | None:
-    """The script or Makefile that the command runs and the scan does not read; None if none can be seen."""
+    """The script that the command runs and the scan does not read; None if none can be seen."""
     name = words[0].rpartition("/")[2]
     if name in SHELLS - {"su"} | {"source", "."}:
         files = [word for word in words[1:] if not word.startswith(("-", "+"))]
         read = None if command.scripts else command.stdin or words[0]
         return files[0] if files else read
-    is_script = name == "make" or words[0].startswith("./") or name.endswith(".sh") or _VARIABLE.fullmatch(words[0])
+    is_script = words[0].startswith("./") or name.endswith(".sh") or _VARIABLE.fullmatch(words[0])
     return words[0] if is_script else None

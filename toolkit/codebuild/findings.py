@@ -46,11 +46,15 @@ class NamedImage:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A line that was not understood; `is_fault` if a build would fail or may fetch images that the scan cannot see."""
+    """A line that was not understood; `is_fault` if a build would fail or may fetch images that the scan cannot see.
+
+    `hides`: it runs commands that the scan does not read, which is a fault if the scan is strict.
+    """
 
     line: int
     message: str
     is_fault: bool = False
+    hides: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class ScanOptions:
     without a build the defaults are `auto`, `fail` and `linux/amd64`. `values` are build arguments in Dockerfiles and
     variables in other files. File names are shown relative to `home`. Files may refer to other files below the
     checkouts of `paths` and below `roots`. `reached_only` leaves out stages that no build needs, in Dockerfiles that
-    some build reads; a scan for one `build` does the same.
+    some build reads; a scan for one `build` does the same. `is_strict`: commands that run what is not read are faults.
     """
 
     paths: tuple[Path, ...]
@@ -64,6 +64,7 @@ class ScanOptions:
     daemon: Daemon = field(default_factory=Daemon)
     roots: tuple[Path, ...] = ()
     reached_only: bool = False
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,12 @@ def scan(options: ScanOptions) -> Scan:
     known: dict[ImageUse, Mapping[Strategy, Mapping[Builder, Outcome]]] = {}
     uses = [_judged(found, match, way, additions, known, findings.images.get(found)) for found, match in pairs]
     troubles = [
-        ScanTrouble(_shown(one.file, options.home), one.trouble.line, one.trouble.message, one.trouble.is_fault)
+        ScanTrouble(
+            _shown(one.file, options.home),
+            one.trouble.line,
+            one.trouble.message,
+            one.trouble.is_fault or (options.is_strict and one.trouble.hides),
+        )
         for one in way.troubles(findings)
     ]
     report = ScanReport(

@@ -198,3 +198,10 @@ def test_a_parser_is_loaded_only_for_the_files_that_need_it(clean: Program) -> N
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0] == done.stdout.splitlines()[-1] == "set()"
+
+
+def test_commands_that_hide_images_fail_a_strict_check_only(start: Start) -> None:
+    commands = "version: 0.2\nphases: {build: {commands: [npm test]}}\n"
+    toolkit = start({"Dockerfile": "FROM nginx:1.16\n", "buildspec.yml": commands, "images.yaml": MANIFEST})
+    assert "`npm test` runs other commands" in toolkit.run("scan", "--check", ".").expect(0).stdout
+    assert "1 line not understood: buildspec.yml:2" in toolkit.run("scan", "--check", "--strict", ".").expect(7).stderr

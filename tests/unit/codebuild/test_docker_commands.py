@@ -596,3 +596,30 @@ def test_knows_where_the_source_and_the_folder_are(text: str, context: str, dock
 def test_a_folder_elsewhere_is_not_read(text: str) -> None:
     reading = read(text)
     assert (reading.builds, [trouble.is_fault for trouble in reading.troubles]) == ((), [True])
+
+
+@pytest.mark.parametrize(
+    ("text", "tool"),
+    [
+        ("npm test", "npm test"),
+        ("sudo npm --silent run docker build .", "npm run"),
+        ("./mvnw -B verify", "mvnw"),
+        ("CI=1 make docker", "make"),
+        ("go test ./...", "go test"),
+        ("cd x && bundle exec rake", "bundle exec"),
+        ("./build.sh docker", "./build.sh"),
+        ("npm ci", None),
+        ("go build ./...", None),
+        ("pip install tox", None),
+    ],
+)
+def test_says_which_commands_run_what_is_not_read(text: str, tool: str | None) -> None:
+    reading = read(text)
+    assert [one.message.split("`")[1] for one in reading.troubles if one.hides] == ([tool] if tool else [])
+    assert not any(one.is_fault for one in reading.troubles)
+    assert not reading.builds
+
+
+def test_a_text_that_is_run_hides_what_it_does_unless_it_only_sets_variables() -> None:
+    found = [one.hides for one in read("eval $TASK\neval $(ssh-agent)\nexport $(cat .env)").troubles]
+    assert found == [True, False, False]

@@ -28,6 +28,7 @@ EXAMPLES = (
     "toolkit scan --build-arg VERSION=1.27 web/Dockerfile",
     "toolkit scan --write .",
     "toolkit scan --check --build web .",
+    "toolkit scan --check --strict .",
 )
 
 
@@ -115,6 +116,10 @@ def command(
             help="Leave out stages that no build needs, of Dockerfiles that some build reads.",
         ),
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Count commands whose own commands are not read, such as make, as faults."),
+    ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="Add what is missing to the manifest's own `images`, and scan again.")
     ] = False,
@@ -142,6 +147,7 @@ def command(
             daemon=Daemon(read_version(docker)),
             roots=tuple(root or []),
             reached_only=reached_only,
+            is_strict=strict,
         )
         found = scan(options)
         if write and found.additions:
