@@ -282,7 +282,7 @@ def test_a_plan_that_says_less_than_terraforms_is_refused(tmp_path: Path, keeps:
     pipeline = Pipeline(world)
     less = replace(pipeline.planned.plan, infra_changes=pipeline.planned.plan.infra_changes[:keeps])
     pipeline.planned = replace(pipeline.planned, plan=less)
-    with pytest.raises(Refused, match="which the saved plan does not say") as refusal:
+    with pytest.raises(Refused, match="which the saved plan does not mention") as refusal:
         pipeline.run()
     assert refusal.value.code == "plan.misfit"
     assert world.repositories == {}
