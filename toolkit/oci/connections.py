@@ -290,14 +290,14 @@ class _Connection(HTTPConnection):
                 raise BrokenPipeError from None
             except TimeoutError:
                 stalled += _STALL_SECONDS
-                if self._is_answered(sock):
+                if self._has_begun_to_respond(sock):
                     raise BrokenPipeError from None
                 if stalled >= self._send_timeout:
                     raise
         sock.settimeout(self.timeout)
         self._is_whole = True
 
-    def _is_answered(self, sock: socket.socket) -> bool:
+    def _has_begun_to_respond(self, sock: socket.socket) -> bool:
         """Whether the response has begun or the connection has ended; interim responses (1xx) are passed over."""
         self._early = incoming = self._early or _Incoming(sock, self._clock)
         while True:
@@ -488,7 +488,7 @@ def _failure(host: str, error: HTTPError) -> ConnectionFailed:
         why = f": {os.strerror(cause.errno)}" if cause is not None and cause.errno else ""
         return failed(f"no connection to `{host}`{why}", reason="no connection")
     if _cause(error, TimeoutError):
-        return failed(f"`{host}` did not answer in time", reason="timed out")
+        return failed(f"`{host}` did not respond in time", reason="timed out")
     return failed(f"the connection to `{host}` broke", reason="connection broke")
 
 
