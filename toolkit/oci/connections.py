@@ -70,8 +70,8 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAIL
 class Connections:
     """Sends requests over connections that are kept; safe to share between threads.
 
-    `most` is the number of connections to one host. A request waits while all of them are in use. `proxies` are those of
-    the environment unless given: by scheme or as `all`, and the exemptions as `no`.
+    `most` is the number of connections to one host. A request waits while all of them are in use. `proxies` are those
+    of the environment unless given: by scheme or as `all`, and the exemptions as `no`.
     """
 
     def __init__(
