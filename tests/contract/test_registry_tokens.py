@@ -352,7 +352,7 @@ def test_an_answer_without_a_usable_token_is_an_error(
     registry.on("HEAD", HEAD_PATH, HEAD_OK)
     server.on("GET", "/token", Reply(200, {}, body))
 
-    with pytest.raises(RegistryError, match="without a token"):
+    with pytest.raises(RegistryError, match="sent no token"):
         make_client(server, time).head_manifest(NGINX)
 
 

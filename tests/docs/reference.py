@@ -135,10 +135,14 @@ def _value(param: Any, kinds: Mapping[str, Any]) -> str:
         return str(param.metavar)
     if param.param_type_name == "argument":
         return str(param.name).upper()
-    kind = next((one for one in typing.get_args(kinds[param.name]) if one is not types.NoneType), kinds[param.name])
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return "|".join(kind)
-    return {Path: "PATH", int: "NUMBER"}.get(kind, "TEXT")
+    for kind in [kinds[param.name], *typing.get_args(kinds[param.name])]:  # as it is, or with None
+        if typing.get_origin(kind) is typing.Literal:
+            return "|".join(typing.get_args(kind))
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return "|".join(kind)
+        if kind in (Path, int):
+            return "PATH" if kind is Path else "NUMBER"
+    return "TEXT"
 
 
 def _names(param: Any, kinds: Mapping[str, Any]) -> str:

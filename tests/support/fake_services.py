@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from toolkit.oci.subset import WHOLE
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
-from toolkit.plan.observed import ExistingRepository, ExistingResource
-from toolkit.seed.observe import Observer, StoredImage
+from toolkit.plan.observed import ExistingRepository, ExistingResource, StoredImage, StoredTag
+from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.root_module import repository_address
 from toolkit.terraform.runner import PlanFile
@@ -34,23 +34,7 @@ HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 NAMES = ("one", "two", "three")
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A tag as ECR's API shows it."""
-
-    digest: Digest
-    raw: bytes
-
-
 PUSHED_AT = "2026-11-02T10:00:00Z"
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """A tag as ECR lists it."""
-
-    digest: Digest
-    pushed_at: str = PUSHED_AT
 
 
 def desired(*names: str) -> Desired:
@@ -156,16 +140,19 @@ class _Ecr:
             return None
         name = Repository(HOST, repository)
         found = {tag: self._world.registry.tags[name][tag] for tag in tags if tag in self._world.registry.tags[name]}
-        lie = Stored(Digest.of(b"somebody else's"), b"{}")
+        lie = StoredImage(Digest.of(b"somebody else's"), b"{}")
         return {
             tag: lie
             if repository in self._world.lies_about
-            else Stored(digest, self._world.registry.documents[name][digest].raw)
+            else StoredImage(digest, self._world.registry.documents[name][digest].raw)
             for tag, digest in found.items()
         }
 
-    def tags(self, repository: str) -> Mapping[str, Pushed]:
-        return {tag: Pushed(digest) for tag, digest in self._world.registry.tags[Repository(HOST, repository)].items()}
+    def tags(self, repository: str) -> Mapping[str, StoredTag]:
+        return {
+            tag: StoredTag(digest, PUSHED_AT)
+            for tag, digest in self._world.registry.tags[Repository(HOST, repository)].items()
+        }
 
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
@@ -175,7 +162,9 @@ class _Ecr:
         tagged = self._world.registry.tags[name].values()
         documents = self._world.registry.documents[name].items()
         return [
-            Stored(digest, one.raw) for digest, one in documents if digest not in tagged and "index" in one.media_type
+            StoredImage(digest, one.raw)
+            for digest, one in documents
+            if digest not in tagged and "index" in one.media_type
         ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.media_types import COPYABLE, OCI_INDEX
-from toolkit.plan.observed import ExistingRepository
+from toolkit.plan.observed import ExistingRepository, StoredImage, StoredTag
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -19,22 +18,6 @@ if TYPE_CHECKING:
 
 # BatchGetImage takes 100 ids per call. Without media types it converts newer documents to schema 2, or fails.
 _IDS_A_CALL = 100
-
-
-@dataclass(frozen=True, slots=True)
-class EcrImage:
-    """One tag: the digest it points to, and the document's raw bytes as ECR returned them."""
-
-    digest: Digest
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EcrTag:
-    """What a tag points to, and when that image was pushed to ECR (ISO 8601, UTC)."""
-
-    digest: Digest
-    pushed_at: str
 
 
 class EcrService:
@@ -96,10 +79,10 @@ class EcrService:
         except client.exceptions.RepositoryPolicyNotFoundException:
             return None
 
-    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, EcrImage] | None:
+    def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
         """The image under each of `tags` that exists; None if the repository does not exist."""
         client = self._session.client("ecr")
-        found: dict[str, EcrImage] = {}
+        found: dict[str, StoredImage] = {}
         with explained():
             for start in range(0, len(tags), _IDS_A_CALL):
                 ids: list[ImageIdentifierTypeDef] = [{"imageTag": tag} for tag in tags[start : start + _IDS_A_CALL]]
@@ -110,15 +93,15 @@ class EcrService:
                 except client.exceptions.RepositoryNotFoundException:
                     return None
                 for image in response["images"]:
-                    found[image["imageId"]["imageTag"]] = EcrImage(
+                    found[image["imageId"]["imageTag"]] = StoredImage(
                         Digest.parse(image["imageId"]["imageDigest"]), image["imageManifest"].encode()
                     )
         return found
 
-    def tags(self, repository: str) -> Mapping[str, EcrTag]:
+    def tags(self, repository: str) -> Mapping[str, StoredTag]:
         """Every tag of a repository; empty if the repository does not exist."""
         client = self._session.client("ecr")
-        found: dict[str, EcrTag] = {}
+        found: dict[str, StoredTag] = {}
         with explained():
             pages = client.get_paginator("describe_images").paginate(
                 repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
@@ -127,7 +110,7 @@ class EcrService:
                 for page in pages:
                     for image in page["imageDetails"]:
                         pushed_at = image["imagePushedAt"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                        tag = EcrTag(Digest.parse(image["imageDigest"]), pushed_at)
+                        tag = StoredTag(Digest.parse(image["imageDigest"]), pushed_at)
                         found |= dict.fromkeys(image.get("imageTags", ()), tag)
             except client.exceptions.RepositoryNotFoundException:
                 return {}
@@ -143,7 +126,7 @@ class EcrService:
                 return False
         return True
 
-    def untagged_indexes(self, repository: str) -> Sequence[EcrImage]:
+    def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         """The OCI indexes without a tag, newest push first, at most as many as one call can read."""
         client = self._session.client("ecr")
         with explained():
@@ -164,5 +147,6 @@ class EcrService:
                 repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
             )
         return [
-            EcrImage(Digest.parse(i["imageId"]["imageDigest"]), i["imageManifest"].encode()) for i in response["images"]
+            StoredImage(Digest.parse(i["imageId"]["imageDigest"]), i["imageManifest"].encode())
+            for i in response["images"]
         ]

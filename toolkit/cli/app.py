@@ -51,7 +51,7 @@ def make_app(names: Sequence[str]) -> typer.Typer:
 
 
 def _lines(title: str, lines: Sequence[str]) -> str:
-    """A paragraph of the help whose lines are not joined and wrapped: `\b` says so."""
+    """A paragraph of the help, marked so that its lines are not joined and wrapped."""
     return "\n".join(("\b", title, *(f"  {line}" for line in lines)))
 
 

@@ -92,7 +92,8 @@ def _usage_error(error: TyperException) -> UsageError:
     hint = (
         hint_for(getattr(error, "option_name", "")) or f"see `{context.command_path if context else 'toolkit'} --help`"
     )
-    return UsageError("usage", error.format_message().rstrip("."), hint=hint)
+    message = error.format_message().rstrip(".").replace(": Value error, ", ": ")  # pydantic's words, since Typer 0.29
+    return UsageError("usage", message, hint=hint)
 
 
 def _report_usage(usage: UsageError, arguments: Sequence[str]) -> int:

@@ -23,7 +23,6 @@ _LEAST_MEMORY = 48 * 1024 * 1024
 _NOT_LOADED = "failed to map segment"
 _NO_THREAD = "can't start new thread"
 
-
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Handler = Callable[[int, FrameType | None], object]
 

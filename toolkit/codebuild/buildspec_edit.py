@@ -15,6 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from toolkit.codebuild.buildspec_reading import each_command
 from toolkit.errors import Issue, Refused
 from toolkit.manifest.document import NotYaml, compose, issues_of, lines_of, read_document
+from toolkit.manifest.strategy import Strategy
 
 _BEGIN = "# toolkit: begin"
 _END = "# toolkit: end"
@@ -85,6 +86,18 @@ def remove_step(text: str, *, file: str) -> str:
             hint="take the rest of the step out by hand",
         )
     return _REGION.sub("", text)
+
+
+def check_exports(text: str, strategy: Strategy, *, file: str) -> None:
+    """Raise Refused if later commands would not see the variable that `strategy` exports."""
+    if strategy.variable and str(_read(text, file).get("version")) == "0.1":
+        document = read_document(text)
+        line = document.place(("version",)).line if document else 1
+        raise Refused(
+            "buildspec.old_version",
+            f"{file}:{line}: version 0.1 runs each command in a shell of its own, without what `{strategy}` exports",
+            hint="write `version: 0.2`, or choose another strategy",
+        )
 
 
 def commands_of(text: str, *, file: str) -> tuple[str, ...]:

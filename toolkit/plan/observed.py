@@ -65,6 +65,22 @@ class SourceFault:
         return self.kind in ("limited", "unreachable")
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTag:
+    """A tag in ECR: the digest that it points to, and when that image was pushed (ISO 8601, UTC)."""
+
+    digest: Digest
+    pushed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image in ECR, under a tag or without one. `raw` is its document, byte for byte."""
+
+    digest: Digest
+    raw: bytes
+
+
 class Origin(StrEnum):
     """Where an image in ECR comes from that is not the wanted one."""
 

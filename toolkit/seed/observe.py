@@ -35,6 +35,8 @@ from toolkit.plan.observed import (
     PullBudget,
     SourceFault,
     SourceImage,
+    StoredImage,
+    StoredTag,
     is_lacking,
 )
 from toolkit.seed.companions import Companion, CompanionSearch, Found, fault_of
@@ -51,37 +53,13 @@ _MOST_SILENCES = 8
 _THREADS = 32
 
 
-class StoredImage(Protocol):
-    """An image in ECR, under a tag or without one, and the raw bytes of its document."""
-
-    @property
-    def digest(self) -> Digest:
-        """The document's."""
-
-    @property
-    def raw(self) -> bytes:
-        """The document, byte for byte."""
-
-
-class PushedTag(Protocol):
-    """A tag in ECR and the time of its push."""
-
-    @property
-    def digest(self) -> Digest:
-        """What the tag points to."""
-
-    @property
-    def pushed_at(self) -> str:
-        """When that image was pushed to ECR (ISO 8601, UTC)."""
-
-
 class Ecr(Protocol):
     """The destination, by ECR's own API."""
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
         """Tag -> image; None without the repository."""
 
-    def tags(self, repository: str) -> Mapping[str, PushedTag]:
+    def tags(self, repository: str) -> Mapping[str, StoredTag]:
         """Every tag of a repository."""
 
     def has_image(self, repository: str, digest: Digest) -> bool:
@@ -93,7 +71,7 @@ class Ecr(Protocol):
 
 Head = ManifestHead | SourceFault
 _Heads = Mapping[Reference, Future[Head]]
-_Tags = Mapping[str, PushedTag]
+_Tags = Mapping[str, StoredTag]
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,7 +458,7 @@ def _by_tag(image: DesiredImage) -> Reference:
     return replace(image.source, digest=None)
 
 
-def _destination(tag: PushedTag, document: StoredImage | None) -> DestinationImage:
+def _destination(tag: StoredTag, document: StoredImage | None) -> DestinationImage:
     if document is None:
         return DestinationImage(tag.digest, pushed_at=tag.pushed_at)
     derived_from, selection = read_provenance(document.raw) or (None, None)

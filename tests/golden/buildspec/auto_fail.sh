@@ -72,6 +72,7 @@ find_registry
 look_at_daemon
 close_docker_hub
 check_dockerfiles
+check_daemon
 log_in
 write_hosts_or_say_why
 refuse_digests

@@ -32,6 +32,7 @@ each_upstream() {
 
 find_registry
 look_at_daemon
+check_daemon
 log_in
 write_hosts_or_say_why
 write_builder_defaults

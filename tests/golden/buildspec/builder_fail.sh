@@ -66,6 +66,7 @@ dockerfile_program='<dockerfile.awk>
 find_registry
 close_docker_hub
 check_dockerfiles
+check_daemon
 log_in
 make_builder
 close_builder

@@ -26,5 +26,6 @@ buildkit=docker-hub/moby/buildkit:buildx-stable-1
 <builder.sh>
 
 find_registry
+check_daemon
 log_in
 make_builder

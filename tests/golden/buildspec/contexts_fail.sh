@@ -52,6 +52,7 @@ dockerfile_program='<dockerfile.awk>
 find_registry
 close_docker_hub
 check_dockerfiles
+check_daemon
 log_in
 export_contexts
 wait_for_door

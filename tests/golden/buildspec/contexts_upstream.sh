@@ -46,5 +46,6 @@ dockerfile_program='<dockerfile.awk>
 <contexts.sh>
 
 find_registry
+check_daemon
 log_in
 export_contexts

@@ -49,6 +49,7 @@ dockerfile_program='<dockerfile.awk>
 
 find_registry
 close_docker_hub
+check_daemon
 log_in
 rewrite_dockerfiles
 wait_for_door

@@ -46,5 +46,6 @@ dockerfile_program='<dockerfile.awk>
 <direct.sh>
 
 find_registry
+check_daemon
 log_in
 rewrite_dockerfiles

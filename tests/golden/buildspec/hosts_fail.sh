@@ -63,6 +63,7 @@ dockerfile_program='<dockerfile.awk>
 find_registry
 close_docker_hub
 check_dockerfiles
+check_daemon
 log_in
 write_hosts
 wait_for_door

@@ -25,5 +25,6 @@ each_upstream() {
 <hosts_only.sh>
 
 find_registry
+check_daemon
 log_in
 write_hosts

@@ -52,6 +52,7 @@ dockerfile_program='<dockerfile.awk>
 find_registry
 close_docker_hub
 check_dockerfiles
+check_daemon
 log_in
 retag_all
 wait_for_door

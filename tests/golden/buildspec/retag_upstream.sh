@@ -14,5 +14,6 @@ each_image() {
 <retag.sh>
 
 find_registry
+check_daemon
 log_in
 retag_all

@@ -226,6 +226,11 @@ def test_validate_counts_what_is_asked_for(tmp_path: Path) -> None:
     assert "1 image," in Toolkit(tmp_path).run("validate").expect(0).stdout
 
 
+def test_names_the_choices_of_an_option_without_jargon(tmp_path: Path) -> None:
+    done = Toolkit(tmp_path).run("plan", "--on-budget", "z").expect(64)
+    assert done.stderr.startswith("error: Invalid value for '--on-budget': 'z' is not one of 'refuse', 'wait', ")
+
+
 def test_unusable_endpoints_are_a_usage_error(tmp_path: Path) -> None:
     toolkit = Toolkit(tmp_path, {"TOOLKIT_REGISTRY_ENDPOINTS": "docker.io"})
     done = toolkit.run("copy", "a:1", "localhost:1/x:1").expect(64)

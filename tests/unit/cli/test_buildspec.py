@@ -49,7 +49,7 @@ def test_the_buildspec_is_that_of_the_rendered_project(folder: Path, capsys: pyt
 def test_a_fragment_is_the_step_alone_also_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("web", "--fragment") == 0
     text = capsys.readouterr().out
-    assert text.startswith("set -eu\n")
+    assert text.startswith("set +x +C -eu\nunset IFS\n")
     assert run("shop-web", "--fragment", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["buildspec"] == {"project": "shop-web", "text": text}
 
@@ -62,6 +62,19 @@ def test_a_build_with_a_buildspec_of_its_source_has_no_text_of_ours(
     assert "hint: insert the step with `--into buildspec.yml`" in capsys.readouterr().err
     assert run("web", "--fragment") == 0
     assert run("web", "--into", "buildspec.yml") == 0
+
+
+@pytest.mark.parametrize(("strategy", "code"), [("contexts", 7), ("direct", 7), ("auto", 0), ("retag", 0)])
+def test_refuses_version_0_1_for_a_strategy_that_exports(
+    folder: Path, capsys: pytest.CaptureFixture[str], strategy: str, code: int
+) -> None:
+    (folder / "images.yaml").write_text(f"{MANIFEST}    strategy: {strategy}\n")
+    (folder / "buildspec.yml").write_text(text := BUILDSPEC.replace("0.2", "0.1"))
+    assert run("web", "--into", "buildspec.yml") == code
+    assert ("buildspec.yml:1: version 0.1 runs each command in a shell of its own" in capsys.readouterr().err) == (
+        code == 7
+    )
+    assert ((folder / "buildspec.yml").read_text() == text) == (code == 7)
 
 
 def test_the_step_goes_into_a_file_and_comes_out_of_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

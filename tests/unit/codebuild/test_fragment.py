@@ -21,8 +21,9 @@ from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, DesiredBuild, Upstream
 
 LOG_IN = [
+    ["docker", "info"],
     ["aws", "ecr", "get-login-password", "--region", "eu-west-1"],
-    ["docker", "login", "--username", "AWS", "--password-stdin", REGISTRY],
+    ["docker", "login", "--password-stdin", "--username", "AWS", REGISTRY],
 ]
 
 STRATEGIES = ["auto", "retag", "hosts", "builder", "contexts", "direct"]
@@ -89,9 +90,9 @@ def test_names_a_missing_program_first(container: BuildContainer, program: str) 
 def test_pulls_and_tags_every_image(container: BuildContainer) -> None:
     run = container.run(_script(RETAG))
     assert run.status == 0, run.output
-    assert run.calls[:2] == LOG_IN
+    assert run.calls[:3] == LOG_IN
     images = (NGINX, LONG_NGINX, EXPORTER)
-    assert _unordered(run.calls[2:]) == _unordered([call(image) for image in images for call in (_pull, _tag)])
+    assert _unordered(run.calls[3:]) == _unordered([call(image) for image in images for call in (_pull, _tag)])
     for image in images:
         assert run.calls.index(_pull(image)) < run.calls.index(_tag(image))
     assert not list(container.temporary.iterdir())
@@ -101,7 +102,7 @@ def test_many_images_are_each_fetched_once(container: BuildContainer) -> None:
     images = tuple(BuildImage(f"a:{n}", "docker-hub/library/a", str(n)) for n in range(15))
     run = container.run(_script(replace(RETAG, images=images)))
     assert run.status == 0, run.output
-    assert _unordered(run.calls[2:]) == _unordered([call(image) for image in images for call in (_pull, _tag)])
+    assert _unordered(run.calls[3:]) == _unordered([call(image) for image in images for call in (_pull, _tag)])
 
 
 def test_shows_the_password_to_docker_only(container: BuildContainer) -> None:
@@ -115,7 +116,7 @@ def test_without_the_variable_ecr_is_asked_for_its_host(container: BuildContaine
     run = container.run(_script(RETAG), without=("TOOLKIT_ECR_REGISTRY",))
     query = ["--query", "authorizationData[0].proxyEndpoint", "--output", "text"]
     assert run.calls[0] == ["aws", "ecr", "get-authorization-token", "--region", "eu-west-1", *query]
-    assert run.calls[2] == LOG_IN[1]
+    assert run.calls[1:4] == LOG_IN
     assert run.status == 0
 
 
@@ -135,23 +136,43 @@ def test_an_ecr_that_does_not_say_its_host_ends_the_phase(container: BuildContai
 def test_without_a_password_docker_is_not_asked(container: BuildContainer) -> None:
     run = container.run(_script(RETAG), FAKE_AWS_STATUS="254")
     assert run.status != 0
-    assert run.calls == LOG_IN[:1]
+    assert run.calls == LOG_IN[:2]
     assert "no password for ECR in eu-west-1" in run.output
 
 
 def test_an_empty_password_is_no_password(container: BuildContainer) -> None:
     run = container.run(_script(RETAG), FAKE_PASSWORD="")
     assert run.status != 0
-    assert run.calls == LOG_IN[:1]
+    assert run.calls == LOG_IN[:2]
     assert "empty password" in run.output
 
 
-def test_a_refused_login_ends_the_phase(container: BuildContainer) -> None:
+def test_repeats_a_refused_login_and_then_ends_the_phase(container: BuildContainer) -> None:
     run = container.run(_script(RETAG), FAKE_LOGIN_STATUS="1")
     assert run.status != 0
-    assert run.calls == LOG_IN
-    assert f"no login at {REGISTRY}" in run.output
+    login = LOG_IN[-1]
+    assert run.calls == [*LOG_IN, ["sleep", "5"], login, ["sleep", "10"], login]
+    assert f"no login at {REGISTRY}, tried 3 times" in run.output
+    assert run.stdin == PASSWORD * 3
     assert PASSWORD not in run.output
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ends_at_once_without_a_daemon_and_names_privileged_mode(container: BuildContainer, strategy: str) -> None:
+    (container.source / "Dockerfile").write_text("FROM nginx:1.16\n")
+    script = _script(replace(WEB, strategy=Strategy(strategy), images=(NGINX, BUILDKIT)))
+    run = container.run(script, FAKE_INFO="", FAKE_INFO_STATUS="1")
+    assert run.status != 0
+    assert "no Docker daemon answers: turn on the project's privileged mode" in run.output
+    assert not [call for call in run.calls if call[:2] == ["docker", "pull"] or "login" in call]
+
+
+@pytest.mark.parametrize("before", ["set -x", "set -C", "IFS=/:.", "set -x -C -f; IFS=e"])
+def test_does_not_depend_on_the_commands_before(container: BuildContainer, before: str) -> None:
+    run = container.run(f"{before}\n{_script(WEB)}")
+    assert run.status == 0, run.output
+    assert PASSWORD not in run.output
+    assert _pull(NGINX) in run.calls
 
 
 def test_repeats_a_failed_pull(container: BuildContainer) -> None:
@@ -237,7 +258,6 @@ def test_keeps_the_upstream_as_server_with_on_miss_upstream(container: BuildCont
     [
         (DOCKER_20, "0", "Docker 20.10.24 is older than 28"),
         (CONTAINERD, "0", "the images of Docker 29.0.1 are in containerd"),
-        ("", "1", "no Docker daemon answers"),
         (" [] ", "0", "no Docker daemon answers"),
     ],
 )
@@ -284,7 +304,7 @@ def test_any_names_reach_docker_as_they_are(container: BuildContainer, names: li
     run = container.run(_script(replace(RETAG, images=images, on_miss="upstream")))
     assert run.status == 0, run.output
     expected = [call(image) for image in images for call in (_pull, _tag)]
-    assert _unordered(run.calls[2:]) == _unordered(expected)
+    assert _unordered(run.calls[3:]) == _unordered(expected)
 
 
 @settings(max_examples=20, deadline=None)

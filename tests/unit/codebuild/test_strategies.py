@@ -64,7 +64,7 @@ def rewritten(container: BuildContainer, name: str = "Dockerfile") -> str:
         "FROM nginx:1.16${V:+-alpine}",
         "FROM nginx:1.16 AS Base\nFROM base\nCOPY --from=BASE /a /b\nCOPY --chown=1 --from=0 /a /b",
         "FROM nginx:1.16 AS x-amd64\nFROM nginx:1.16 AS x-arm64\nFROM x-${TARGETARCH}",
-        "FROM nginx:1.16\nRUN cat <<EOF\nFROM redis\nEOF\nRUN cat <<-'A' <<B\n\tA\nFROM redis\nB\nFROM nginx:1.16",
+        "FROM nginx:1.16\nRUN cat <<EOF\nFROM redis\nEOF\nRUN cat <<-'A' << B\n\tA\nFROM redis\nB\nFROM nginx:1.16",
         "FROM nginx:1.16\nRUN echo \\\n  FROM redis \\\n# FROM redis\n  && true",
         "FROM nginx:1.16\nRUN --mount=type=cache,target=/x --mount=type=bind,from=nginx:1.16,target=/y true",
         "FROM nginx:1.16\nONBUILD COPY --from=redis /a /b",
@@ -403,7 +403,7 @@ def test_logs_in_with_the_account_of_the_secret(container: BuildContainer) -> No
     query = ["--query", "SecretString", "--output", "text"]
     assert run.calls == [
         ["aws", "secretsmanager", "get-secret-value", "--region", "eu-central-1", "--secret-id", arn, *query],
-        ["docker", "login", "--username", "bob", "--password-stdin"],
+        ["docker", "login", "--password-stdin", "--username", "bob"],
     ]
     assert run.stdin == "s3"
     assert "s3" not in run.output

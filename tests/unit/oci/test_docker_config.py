@@ -172,7 +172,7 @@ def test_a_helper_that_hangs_is_given_up_and_not_asked_for_every_image(tmp_path:
 
     credentials = DockerConfigCredentials(path, helper_seconds=0.5)
     for _ in range(2):
-        with pytest.raises(CredentialUnusable, match="no answer"):
+        with pytest.raises(CredentialUnusable, match="did not respond"):
             credentials.credential_for("a.io")
     assert log.read_text() == "get a.io\n"
 

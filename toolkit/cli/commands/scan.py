@@ -89,6 +89,7 @@ def command(
         OnMiss | None,
         typer.Option(
             "--on-miss",
+            metavar="fail|upstream",
             help="What a base image that is not mirrored does to the builds. [default: that of --build, else fail]",
         ),
     ] = None,

@@ -1,4 +1,6 @@
-set -eu
+# Earlier commands may have left tracing on (it would print the password), noclobber, or an IFS of their own.
+set +x +C -eu
+unset IFS
 
 say() {
   printf 'toolkit: %s\n' "$1" >&2
@@ -7,6 +9,16 @@ say() {
 give_up() {
   say "$1"
   exit 1
+}
+
+# With $password, for a user and a registry. The builtin printf keeps the password out of every argv.
+docker_login() {
+  attempt=1
+  until printf %s "$password" | docker login --password-stdin --username "$@"; do
+    [ "$attempt" -lt 3 ] || return 1
+    sleep "$((attempt * 5))"
+    attempt=$((attempt + 1))
+  done
 }
 
 for program in aws docker awk; do

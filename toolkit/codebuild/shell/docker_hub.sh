@@ -3,7 +3,7 @@ log_in_to_docker_hub() {
     --output text) || give_up "cannot read $secret_id"
   username=$(secret_field username) || give_up "$secret_id has no username as text"
   password=$(secret_field password) || give_up "$secret_id has no password as text"
-  printf %s "$password" | docker login --username "$username" --password-stdin || give_up "no login at Docker Hub"
+  docker_login "$username" || give_up "no login at Docker Hub, tried $attempt times"
   unset secret password
   say "login: base images come from Docker Hub, counted for $username"
 }

@@ -104,7 +104,10 @@ function instruction(   text, part, words, i, key) {
   if (key == "arg" && is_global) for (; i <= words; i++) set_arg(word[i])
   else if (key == "from") from(i)
   else if (key == "copy" || key == "run") for (; word[i] ~ /^--/; i++) flag(word[i])
-  if (key ~ /^(copy|add|run)$/) for (i = 2; i <= words; i++) skip_heredoc(word[i])
+  if (key ~ /^(copy|add|run)$/) for (i = 2; i <= words; i++) {
+    if (word[i] ~ /^[0-9]*<<$/) word[i + 1] = word[i] word[i + 1]
+    else skip_heredoc(word[i])
+  }
   split("", word)
 }
 

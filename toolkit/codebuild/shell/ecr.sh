@@ -14,10 +14,15 @@ find_registry() {
   export TOOLKIT_ECR_REGISTRY="$registry"
 }
 
+check_daemon() {
+  docker info >/dev/null 2>&1 ||
+    give_up "no Docker daemon answers: turn on the project's privileged mode; an image of your own has to start dockerd"
+}
+
 log_in() {
-  # Unlike `eval $(aws ...)` this fails when aws fails. The builtin printf keeps the password out of every argv.
+  # Unlike `eval $(aws ...)` this fails when aws fails.
   password=$(aws ecr get-login-password --region "$region") || give_up "no password for ECR in $region"
   [ -n "$password" ] || give_up "an empty password for ECR in $region"
-  printf %s "$password" | docker login --username AWS --password-stdin "$registry" || give_up "no login at $registry"
+  docker_login AWS "$registry" || give_up "no login at $registry, tried $attempt times"
   unset password
 }
