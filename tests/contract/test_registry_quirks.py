@@ -92,6 +92,54 @@ def test_head_without_a_digest_is_an_error_and_costs_no_get(
     assert server.asked("GET", MANIFEST) == []
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        document_reply(Docker_Content_Digest=""),
+        document_reply(Content_Length=""),
+        document_reply(Content_Type=""),
+        *(refused(status, "UNSUPPORTED") for status in (400, 405, 406, 501)),
+    ],
+)
+@pytest.mark.parametrize("is_pinned", [False, True])
+def test_reads_what_head_leaves_out_where_pulls_are_not_counted(
+    server: FaultyRegistry, client: RegistryClient, reply: Reply, is_pinned: bool
+) -> None:
+    reference = Reference.parse(f"{server.host}/team/app:v1")
+    if is_pinned:
+        reference = reference.with_digest(Digest.of(RAW))
+    path = f"/v2/team/app/manifests/{reference.target}"
+    server.on("HEAD", path, reply)
+    server.on("GET", path, Reply(200, {"Content-Type": OCI_MANIFEST}, RAW))
+
+    head = client.head_manifest(reference)
+
+    assert head is not None
+    assert head.descriptor == Descriptor(OCI_MANIFEST, Digest.of(RAW), len(RAW))
+    assert len(server.asked("GET", path)) <= 1
+
+
+def test_takes_a_404_after_a_refused_head_for_absence(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", "/v2/team/app/manifests/v1", refused(405, "UNSUPPORTED"))
+    server.on("GET", "/v2/team/app/manifests/v1", refused(404, "MANIFEST_UNKNOWN"))
+
+    assert client.head_manifest(Reference.parse(f"{server.host}/team/app:v1")) is None
+
+
+@pytest.mark.parametrize("name", ["nginx:1.16", "{host}/team/app:v1"])
+def test_reads_nothing_after_a_refused_head_where_pulls_are_counted(
+    server: FaultyRegistry, client: RegistryClient, name: str
+) -> None:
+    reference = Reference.parse(name.format(host=server.host))
+    path = f"/v2/{reference.name.path}/manifests/{reference.tag}"
+    counted = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "42;w=21600"}
+    server.on("HEAD", path, refused(405, "UNSUPPORTED", headers={} if name == "nginx:1.16" else counted))
+
+    with pytest.raises(RegistryError):
+        client.head_manifest(reference)
+    assert server.asked("GET", path) == []
+
+
 def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", MANIFEST, Reply(200, {"Content-Type": f"{DOCKER_MANIFEST}; charset=utf-8"}, RAW))
 
@@ -312,6 +360,21 @@ def test_cancelling_never_fails(server: FaultyRegistry, client: RegistryClient, 
 
 def test_a_manifest_that_is_cut_is_read_again(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", MANIFEST, Reply(200, {"Content-Type": OCI_MANIFEST}, RAW, sends=5), document_reply())
+
+    assert client.get_manifest(NGINX).raw == RAW
+
+
+def test_a_registry_that_cannot_look_for_a_blob_is_sent_it(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", BLOB_PATH, refused(405, "UNSUPPORTED"))
+
+    assert not client.has_blob(NGINX.name, BLOB.digest)
+
+
+@pytest.mark.parametrize("status", [499, 520, 521, 522, 523, 524, 530])
+def test_asks_again_after_a_status_of_a_network_between(
+    server: FaultyRegistry, client: RegistryClient, status: int
+) -> None:
+    server.on("GET", MANIFEST, Reply(status, {"Content-Type": "text/html"}, b"<html>"), document_reply())
 
     assert client.get_manifest(NGINX).raw == RAW
 

@@ -22,6 +22,8 @@ from toolkit.oci.errors import (
     ConnectionFailed,
     DigestMismatch,
     InvalidDigest,
+    InvalidDocument,
+    NotFound,
     OciError,
     RegistryError,
     SizeMismatch,
@@ -29,7 +31,7 @@ from toolkit.oci.errors import (
     TagImmutable,
 )
 from toolkit.oci.media_types import OCI_INDEX
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
 from toolkit.oci.responses import Headers, PullLimit, Response, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.token_exchange import Authorizer, Scopes
 from toolkit.oci.transport import Transport
@@ -45,6 +47,8 @@ _MOST_PAGES = 1000
 # Python refuses to read numbers of thousands of digits.
 _SIZE = re.compile(r"[0-9]{1,18}")
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
+# How registries refuse HEAD, which has no room for words: a GET says what they mean.
+_NO_HEAD_STATUSES = frozenset({400, 405, 406, 501})
 # How registries refuse to list referrers; the standard says 404.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 
@@ -86,22 +90,36 @@ class RegistryClient:
         return self._authorizer.uses()
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """What `ref` points to; None when tag or repository are not there. Never a counted pull."""
+        """What `ref` points to; None when tag or repository are not there. Never a counted pull.
+
+        Some registries, such as Red Hat's, leave out what a HEAD is for, or refuse it. The document tells it too, and
+        is read where no pulls are counted.
+        """
         response = self._send(
             "HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT}
         )
         if response.status == 404:
             return None
-        if not response.is_success:
+        pull_limit = read_pull_limit(response.headers)
+        counts_pulls = ref.registry == DOCKER_HUB or pull_limit is not None
+        if not response.is_success and (counts_pulls or response.status not in _NO_HEAD_STATUSES):
             raise refusal(response, f"`{ref}`")
         digest = ref.digest or _digest_header(response.headers)
         size = response.headers.get("Content-Length") or ""
         media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
-        if digest is not None and _SIZE.fullmatch(size) and media_type:
-            return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(response.headers))
-        raise OciError(
-            f"`{response.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
-        )
+        if response.is_success and digest is not None and _SIZE.fullmatch(size) and media_type:
+            return ManifestHead(Descriptor(media_type, digest, int(size)), pull_limit)
+        if counts_pulls:
+            raise OciError(
+                f"`{response.host}` does not tell digest, size and type of `{ref}` on HEAD",
+                code="oci.no_digest_on_head",
+            )
+        try:
+            document = self.get_manifest(ref)
+        except NotFound:
+            return None
+        found = ref.digest or Digest.of(document.raw, digest.algorithm if digest else document.digest.algorithm)
+        return ManifestHead(Descriptor(document.media_type, found, len(document.raw)))
 
     def get_manifest(self, ref: Reference) -> Document:
         """The document that `ref` points to, checked against its digest. May be a counted pull."""
@@ -129,7 +147,10 @@ class RegistryClient:
                 raise refusal(response, what)
             if (response.headers.get("Content-Type") or "").partition(";")[0].strip() != OCI_INDEX:
                 return None
-            index = parse(Document(OCI_INDEX, response.body))
+            try:
+                index = parse(Document(OCI_INDEX, response.body))
+            except InvalidDocument as fault:
+                raise InvalidDocument(f"`{response.host}` sent no list of {what}: {fault.message}") from None
             found += index.manifests if isinstance(index, ImageIndex) else ()
         return tuple(found)
 
@@ -171,7 +192,7 @@ class RegistryClient:
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether `repository` itself has the blob."""
         response = self._send("HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), _pull(repository))
-        if response.status == 404:
+        if response.status in (404, 405):  # 405: a registry without HEAD, which is sent the blob
             return False
         if not response.is_success:
             raise refusal(response, f"blob `{digest}` of `{repository}`")

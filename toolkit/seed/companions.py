@@ -7,7 +7,7 @@ is read here: one counted pull, which the copy then saves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toolkit.oci.client import ManifestHead
@@ -33,7 +33,7 @@ from toolkit.plan.observed import SourceFault
 if TYPE_CHECKING:
     from toolkit.oci.pull_limits import Upstream
 
-_NOT_IMPLEMENTED = 501
+_HINT = "mend the access to this registry, or leave signatures behind: `signatures: drop`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class CompanionSearch:
                 else:
                     head = self._upstream.head_manifest(repository.with_tag(tag))
             except OciError as error:
-                yield Companion(subject, tag, fault_of(error))
+                yield Companion(subject, tag, replace(fault_of(error), hint=_HINT))
                 return
             if head is not None:
                 yield Companion(subject, tag, head)
@@ -128,7 +128,7 @@ def fault_of(error: OciError) -> SourceFault:
             kind = "limited"
         case NotFound():
             kind = "missing"
-        case RegistryError() if error.is_temporary or (error.status >= 500 and error.status != _NOT_IMPLEMENTED):
+        case RegistryError() if error.is_temporary:
             kind = "unreachable"
         case ConnectionFailed(is_temporary=True):
             kind = "unreachable"
