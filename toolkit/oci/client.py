@@ -352,7 +352,8 @@ def _put_refusal(response: Response, ref: Reference, document: Document) -> Regi
     """
     error = refusal(response, f"`{ref}`")
     kind, is_tag = type(error), ref.digest is None
-    if is_tag and ((response.status == 400 and "TAG_INVALID" in error.error_codes) or response.status == 412):
+    says_so = {(400, "TAG_INVALID"), (409, "TAG_IMMUTABLE")} & {(response.status, code) for code in error.error_codes}
+    if is_tag and (says_so or response.status == 412):
         kind = TagImmutable
     elif (response.status == 405 or "UNSUPPORTED" in error.error_codes) and _is_new(document):
         kind = SubjectRefused

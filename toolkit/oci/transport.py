@@ -222,6 +222,7 @@ def _read(method: str, response: OpenResponse) -> Response:
             f"`{response.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
             host=response.host,
             is_temporary=False,
+            code="oci.document_too_large",
         )
     return Response(method, response.host, response.status, response.headers, body, response.challenges)
 

@@ -12,27 +12,22 @@ from typing import TYPE_CHECKING
 
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, referrers_tag
+from toolkit.oci.copy import CopyError
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import (
-    ConnectionFailed,
-    CredentialUnusable,
-    Denied,
-    NotFound,
-    OciError,
-    RegistryError,
-    TooManyRequests,
-    Unauthorized,
-)
+from toolkit.oci.errors import ConnectionFailed, OciError, RegistryError, TooManyRequests
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.observed import SourceFault
+from toolkit.seed.explain import row_for
 
 if TYPE_CHECKING:
     from toolkit.oci.pull_limits import Upstream
 
+_LATER = "run again later"
+_TOO_MANY = 429
 _HINT = "mend the access to this registry, or leave signatures behind: `signatures: drop`"
 
 
@@ -121,17 +116,9 @@ class CompanionSearch:
 
 def fault_of(error: OciError) -> SourceFault:
     """The reason why upstream does not give what was asked for: see `SourceFault` for the kinds."""
-    match error:
-        case Unauthorized() | Denied() | CredentialUnusable():
-            kind = "denied"
-        case TooManyRequests() | RegistryError(status=429):
-            kind = "limited"
-        case NotFound():
-            kind = "missing"
-        case RegistryError() if error.is_temporary:
-            kind = "unreachable"
-        case ConnectionFailed(is_temporary=True):
-            kind = "unreachable"
-        case _:
-            kind = "unusable"
-    return SourceFault(kind, error.message, error.hint)
+    if isinstance(error, TooManyRequests) or (isinstance(error, RegistryError) and error.status == _TOO_MANY):
+        return SourceFault("limited", error.message, error.hint or _LATER)
+    if isinstance(error, RegistryError | ConnectionFailed) and error.is_temporary:
+        return SourceFault("unreachable", error.message, error.hint or _LATER)
+    row, kind = row_for(CopyError("source", "", error))
+    return SourceFault(kind, error.message, error.hint or row.hint)
