@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -243,8 +245,6 @@ def read_retry_after(text: str | None, now: float) -> float:
         return 0.0
     if _SECONDS.fullmatch(text.strip()):
         return float(text)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  takes 4 ms to load, and few servers send a date
-
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, OverflowError):
@@ -280,8 +280,6 @@ def _follow(parts: SplitResult, location: str) -> str:
 
 
 def _status_text(status: int) -> str:
-    from http import HTTPStatus  # noqa: PLC0415  a millisecond, for a retry
-
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.select import choose, fits, meant_selections, names_of, select_images
+from toolkit.operations.select import meant_selections, names_of, select_images
 from toolkit.operations.services import Services, decide_with_alternatives, open_run, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import OnBudget, Plan

@@ -4,7 +4,7 @@ import pytest
 
 from toolkit.errors import UsageError
 from toolkit.oci.reference import Reference
-from toolkit.operations.select import choose, spellings
+from toolkit.operations.choose import choose, spellings
 
 DIGEST = "sha256:" + "0" * 64
 IMAGES = ("nginx:1.16", "quay.io/a/b:v1", f"alpine:3.20@{DIGEST}")

@@ -101,7 +101,7 @@ def test_another_image_on_the_same_tag_is_refused() -> None:
     body = "images: [{source: 'a:1', repository: x/y}, {source: b, tags: {glob: '?'}, repository: x/y}]\n"
     found, [refusal] = chosen(body, b=("1", "2"))
     assert refusal.code == "tags.collide"
-    assert refusal.message == "images[1].tags: `b:1` lands on `x/y:1`, as `a:1` of `images[0]` does"
+    assert refusal.message == "images[1].tags: `b:1` and `a:1` of `images[0]` have the same destination `x/y:1`"
     assert refusal.hint == "give one of them another `repository`, or `exclude: [1]`"
     assert sources(found) == ["a:1", "b:2"]
 
