@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from tests.support.clocks import FakeTime
 from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, as_json, faulty_registry, refused
 from toolkit.oci.auth import Credential
 from toolkit.oci.client import PullLimit, RegistryClient, Upload
-from toolkit.oci.descriptor import Descriptor
+from toolkit.oci.descriptor import Descriptor, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import ACCEPT, Document
 from toolkit.oci.endpoints import Endpoints
@@ -234,6 +235,36 @@ def test_a_range_that_is_ignored_is_skipped(server: FaultyRegistry, client: Regi
     assert server.seen[0].headers["range"] == "bytes=4-"
 
 
+PACKED = gzip.compress(b"0123456789")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+def test_unpacks_a_blob_that_was_packed_on_the_way(server: FaultyRegistry, client: RegistryClient, coding: str) -> None:
+    server.on("GET", BLOB_PATH, Reply(200, {"Content-Encoding": coding}, PACKED))
+
+    for offset in (0, 4):
+        with client.open_blob(NGINX.name, BLOB, offset) as chunks:
+            assert b"".join(chunks) == b"0123456789"[offset:]
+
+
+def test_leaves_a_layer_packed_that_is_a_gzip_file_itself(server: FaultyRegistry, client: RegistryClient) -> None:
+    layer = Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", Digest.of(PACKED), len(PACKED))
+    path = f"/v2/library/nginx/blobs/{layer.digest}"
+    server.on("GET", path, Reply(200, {"Content-Encoding": "gzip"}, PACKED))
+
+    with client.open_blob(NGINX.name, layer) as chunks:
+        assert b"".join(chunks) == PACKED
+
+
+@pytest.mark.parametrize("body", [b"not packed", PACKED[:12] + b"damage"])
+def test_refuses_a_packed_blob_that_is_damaged(server: FaultyRegistry, client: RegistryClient, body: bytes) -> None:
+    server.on("GET", BLOB_PATH, Reply(200, {"Content-Encoding": "gzip", "Content-Length": str(len(body))}, body))
+    wanted = replace(BLOB, size=99)
+
+    with pytest.raises(SizeMismatch), client.open_blob(NGINX.name, wanted) as chunks:
+        b"".join(verify(chunks, wanted))
+
+
 @pytest.mark.parametrize("content_range", ["bytes 0-9/10", "", "bytes */10", f"bytes {'9' * 5000}-"])
 def test_another_part_than_asked_for_is_refused(
     server: FaultyRegistry, client: RegistryClient, content_range: str
@@ -428,6 +459,31 @@ def test_a_list_that_goes_on_nowhere_is_an_error(server: FaultyRegistry, client:
 
     with pytest.raises(ConnectionFailed, match="unusable address"):
         client.list_tags(NGINX.name)
+
+
+@pytest.mark.parametrize("link", [f"<{TAGS}?last=1>", f'<{TAGS}?last=1>; title="more"'])
+def test_follows_a_link_that_does_not_say_what_it_is(server: FaultyRegistry, client: RegistryClient, link: str) -> None:
+    server.on("GET", TAGS, tag_page("1", link=link), tag_page("2"))
+
+    assert client.list_tags(NGINX.name) == ("1", "2")
+
+
+@pytest.mark.parametrize("link", [f"{TAGS}?last=1", f'{TAGS}?last=1; rel="next"', "<", "next"])
+def test_takes_a_link_that_cannot_be_read_for_no_end(server: FaultyRegistry, client: RegistryClient, link: str) -> None:
+    server.on("GET", TAGS, tag_page("1", link=link))
+
+    with pytest.raises(InvalidDocument, match="the tags of `docker"):
+        client.list_tags(NGINX.name)
+
+
+def test_bounds_the_tags_of_a_list_in_sum(server: FaultyRegistry, client: RegistryClient) -> None:
+    tags = [f"{n:0>7}{'x' * 121}" for n in range(50_000)]
+    server.on("GET", TAGS, lambda seen: tag_page(*tags, link=f"<{TAGS}?last={len(server.seen)}>; rel=next"))
+
+    with pytest.raises(OciError) as caught:
+        client.list_tags(NGINX.name)
+    assert caught.value.code == "oci.endless_list"
+    assert len(server.seen) < 8
 
 
 def test_a_list_that_comes_back_to_a_page_is_an_error(server: FaultyRegistry, client: RegistryClient) -> None:

@@ -204,6 +204,41 @@ def test_a_token_that_is_refused_is_renewed_once(
     assert len(registry.given) == 2
 
 
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_renews_a_token_that_expired_while_its_request_waited(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime, status: int
+) -> None:
+    registry.on("HEAD", HEAD_PATH, HEAD_OK)
+    client = make_client(server, time)
+    client.head_manifest(NGINX)
+
+    def too_late(seen: Seen) -> Reply:
+        time.now += 301
+        registry.on("HEAD", HEAD_PATH, HEAD_OK)
+        challenge = {"WWW-Authenticate": f'Bearer realm="{registry.realm}"'} if status == 401 else {}
+        return refused(status, "DENIED", headers=challenge)
+
+    server.on("HEAD", HEAD_PATH, too_late)
+
+    assert client.head_manifest(NGINX) is not None
+    assert len(registry.given) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_takes_the_refusal_of_a_good_token_for_an_answer(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime, status: int
+) -> None:
+    registry.on("HEAD", HEAD_PATH, HEAD_OK)
+    client = make_client(server, time)
+    client.head_manifest(NGINX)
+    server.on("HEAD", HEAD_PATH, refused(status, "DENIED"))
+    time.now += 60
+
+    with pytest.raises(RegistryError):
+        client.head_manifest(NGINX)
+    assert len(registry.given) == 1
+
+
 def test_a_fresh_token_that_is_refused_ends_the_matter(
     server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
 ) -> None:

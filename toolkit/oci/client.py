@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from toolkit.oci.media_types import OCI_INDEX
 from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
 from toolkit.oci.responses import Headers, PullLimit, Response, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.token_exchange import Authorizer, Scopes
-from toolkit.oci.transport import Transport
+from toolkit.oci.transport import CHUNK_BYTES, Transport
 
 __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
@@ -42,10 +43,13 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 _MOST_RENEWALS = 2
 # The most that registries give; some give fewer, and all accept this number.
 _TAGS_A_PAGE = 1000
-# A list of more pages is taken for endless.
+# A list of more pages, bytes or entries is taken for endless. Half a million tags take 80 MB.
 _MOST_PAGES = 1000
+_MOST_LIST_BYTES = 32 * 2**20
+_MOST_TAGS = 500_000
 # Python refuses to read numbers of thousands of digits.
 _SIZE = re.compile(r"[0-9]{1,18}")
+_GZIP = 16 + zlib.MAX_WBITS
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
 # How registries refuse HEAD, which has no room for words: a GET says what they mean.
 _NO_HEAD_STATUSES = frozenset({400, 405, 406, 501})
@@ -162,19 +166,28 @@ class RegistryClient:
             if not response.is_success:
                 raise refusal(response, what)
             tags |= dict.fromkeys(read_tag_page(response, what))
+            if len(tags) > _MOST_TAGS:
+                raise _endless(repository, what)
         return tuple(tags)
 
     def _pages(self, repository: Repository, rest: str, what: str, *, accept: str = "*/*") -> Iterator[Response]:
         """The pages of a list, whatever their status, until one names no next."""
         url: str | None = self._url(repository, rest)
         seen: set[str] = set()
+        size = 0
         while url is not None:
             if url in seen or len(seen) == _MOST_PAGES:
-                raise OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
+                raise _endless(repository, what)
             seen.add(url)
             response = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": accept})
+            size += len(response.body)
+            if size > _MOST_LIST_BYTES:
+                raise _endless(repository, what)
             yield response
-            following = read_next_page(response.headers)
+            try:
+                following = read_next_page(response.headers)
+            except InvalidDocument as fault:
+                raise InvalidDocument(f"`{response.host}` breaks off when asked for {what}: {fault.message}") from None
             url = None if following is None else self._own(repository.registry, url, following)
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
@@ -200,7 +213,10 @@ class RegistryClient:
 
     @contextmanager
     def open_blob(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> Iterator[Iterator[bytes]]:
-        """The blob's bytes from `offset` on, as they come: neither decoded nor verified."""
+        """The blob's bytes from `offset` on, not verified.
+
+        They are decoded only if they were packed on the way, which is the case where their number says so.
+        """
         url = self._url(repository, f"blobs/{descriptor.digest}")
         scopes = _pull(repository)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
@@ -214,6 +230,8 @@ class RegistryClient:
                 header = renewed
             if not response.is_success:
                 raise refusal(response, f"blob `{descriptor.digest}` of `{repository}`")
+            if _is_packed(response, descriptor.size - offset):
+                chunks = _unpacked(response, chunks, descriptor)
             yield _from_offset(response, chunks, offset, descriptor)
 
     def begin_upload(
@@ -283,7 +301,10 @@ class RegistryClient:
         return self._transport.send(method, url, _with(headers or {}, header), body)
 
     def _renewed(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
-        if response.status not in (401, 403) or response.host != urlsplit(self._endpoints.base_url(registry)).netloc:
+        if (
+            response.status not in (400, 401, 403)
+            or response.host != urlsplit(self._endpoints.base_url(registry)).netloc
+        ):
             return None  # fine, or storage's refusal behind a redirect, which is not about our header
         return self._authorizer.renewed_header(registry, scopes, response, rejected)
 
@@ -324,6 +345,10 @@ class RegistryClient:
         if found is None:
             raise ConnectionFailed(f"`{registry}` gave an unusable address", host=registry, is_temporary=False)
         return found
+
+
+def _endless(repository: Repository, what: str) -> OciError:
+    return OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
 
 
 def _pull(repository: Repository) -> Scopes:
@@ -374,6 +399,27 @@ def _from_offset(response: Response, chunks: Iterator[bytes], offset: int, descr
             raise SizeMismatch(f"`{response.host}` sent another part of `{descriptor.digest}` than was asked for")
         return chunks
     return _skip(chunks, offset) if offset else chunks
+
+
+def _is_packed(response: Response, size: int) -> bool:
+    """Whether a proxy or storage has packed the blob. Some say `gzip` of a layer that is itself a gzip file."""
+    coding = (response.headers.get("Content-Encoding") or "").strip().lower()
+    return coding in ("gzip", "x-gzip") and response.headers.get("Content-Length") != str(size)
+
+
+def _unpacked(response: Response, chunks: Iterator[bytes], descriptor: Descriptor) -> Iterator[bytes]:
+    if response.status == 206:
+        raise SizeMismatch(f"`{response.host}` sent a part of `{descriptor.digest}` in a packed form")
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest:  # a part at a time: a small chunk may unpack to a thousand times its size
+                yield unpacker.decompress(rest, CHUNK_BYTES)
+                rest = unpacker.unconsumed_tail
+        yield unpacker.flush()
+    except zlib.error:
+        raise SizeMismatch(f"`{response.host}` sent `{descriptor.digest}` in a packed form that is damaged") from None
 
 
 def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -86,10 +86,17 @@ def read_pull_limit(headers: Headers) -> PullLimit | None:
 
 
 def read_next_page(headers: Headers) -> str | None:
-    """Where a list goes on, as the registry spells it in `Link: <…>; rel="next"`; None where it ends."""
-    for address, parameters in _LINK.findall(headers.get("Link") or ""):
+    """Where a list goes on, as the registry spells it in `Link: <…>; rel="next"`; None where it ends.
+
+    Some registries leave out the `rel`. A header that cannot be read is an error: the list may go on.
+    """
+    text = headers.get("Link") or ""
+    links = _LINK.findall(text)
+    if text.strip() and not links:
+        raise InvalidDocument("its `Link` to the next page cannot be read")
+    for address, parameters in links:
         relation = _RELATION.search(parameters)
-        if relation and "next" in relation[1].lower().split():
+        if relation is None or "next" in relation[1].lower().split():
             return str(address)
     return None
 

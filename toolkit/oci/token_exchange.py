@@ -89,8 +89,12 @@ class Authorizer:
             return None
         self._challenges[registry] = challenge
         if challenge.scheme == "bearer":
-            # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
-            return self._renewed_token(registry, scopes, challenge, rejected) if response.status == 401 else None
+            # A 400 or 403 is the registry's last word on a token, unless that expired while the request waited.
+            if response.status == 401 or self._has_expired(registry, scopes, rejected):
+                return self._renewed_token(registry, scopes, challenge, rejected)
+            return None
+        if response.status == 400:
+            return None  # no word on a password
         credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
         header = self._basic_header(registry, credential)
         if credential is not None and header is None:
@@ -133,6 +137,10 @@ class Authorizer:
                 "credential that is for that host."
             )
         return _unauthorized(registry, f"{message}sent there because it does not belong to that host", status, hint)
+
+    def _has_expired(self, registry: str, scopes: Scopes, header: str | None) -> bool:
+        known = self._tokens.get((registry, scopes))
+        return known is not None and known.header == header and known.expires <= self._clock()
 
     def _renewed_token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str | None:
         known = self._tokens.get((registry, scopes))
