@@ -184,6 +184,8 @@ def test_throttling_is_waited_for(server: FaultyRegistry, client: RegistryClient
     [
         (refused(400, "TAG_INVALID", "The image tag '1.16' already exists and is immutable."), TagImmutable),
         (refused(412, "PRECONDITION", "configured as immutable"), TagImmutable),
+        (refused(409, "TAG_IMMUTABLE"), TagImmutable),
+        (refused(409, "CONFLICT"), RegistryError),
         (refused(400, "MANIFEST_INVALID"), RegistryError),
         (refused(405, "UNSUPPORTED"), RegistryError),
     ],
@@ -379,6 +381,57 @@ def test_only_201_completes_an_upload_and_it_is_tried_once(
         client.put_blob(Upload(NGINX.name, f"{server.url}/session"), BLOB, [b"0123456789"])
 
     assert len(server.seen) == 1
+
+
+def test_sends_a_blob_in_smaller_parts_where_a_request_is_too_large(
+    server: FaultyRegistry, client: RegistryClient
+) -> None:
+    content = bytes(range(256)) * 5000
+    blob = Descriptor("application/octet-stream", Digest.of(content), len(content))
+    stored: list[bytes] = []
+    limit = 2**20
+
+    def take(seen: Seen) -> Reply:
+        if len(seen.body) > limit:
+            return Reply(413, {"Content-Type": "text/html"}, b"<html>Request Entity Too Large</html>")
+        start, _, end = seen.headers["content-range"].partition("-")
+        assert (int(start), int(end) + 1) == (len(b"".join(stored)), len(b"".join(stored)) + len(seen.body))
+        stored.append(seen.body)
+        return Reply(202, {"Location": f"/session?part={len(stored)}"})
+
+    server.on("PATCH", "/session", take)
+    server.on("PUT", "/session", lambda seen: Reply(413 if len(seen.body) > limit else 201))
+
+    def put() -> None:
+        chunks = [content[at : at + 100_000] for at in range(0, len(content), 100_000)]
+        client.put_blob(Upload(NGINX.name, f"{server.url}/session"), blob, verify(chunks, blob))
+
+    for _ in range(3):
+        with pytest.raises(ConnectionFailed) as caught:
+            put()
+        assert caught.value.is_temporary
+    put()
+
+    assert b"".join(stored) == content
+    last = server.asked("PUT", "/session")[-1]
+    assert (last.body, last.query) == (b"", {"part": [str(len(stored))], "digest": [str(blob.digest)]})
+    limit = 0
+    with pytest.raises(RegistryError) as refusal:
+        put()
+    assert refusal.value.code == "oci.too_large"
+
+
+def test_never_completes_an_upload_in_parts_of_other_content(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("PUT", "/session", Reply(413))
+    server.on("PATCH", "/session", Reply(202, {"Location": "/session"}))
+    upload = Upload(NGINX.name, f"{server.url}/session")
+    with pytest.raises(ConnectionFailed):
+        client.put_blob(upload, BLOB, [b"0123456789"])
+
+    for content in (b"9876543210", b"0123456789+", b"01234"):
+        with pytest.raises(OciError):
+            client.put_blob(upload, BLOB, verify([content[:4], content[4:]], BLOB))
+    assert len(server.asked("PUT", "/session")) == 1
 
 
 def test_cancelling_never_fails(server: FaultyRegistry, client: RegistryClient, time: FakeTime) -> None:

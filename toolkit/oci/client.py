@@ -49,6 +49,9 @@ _MOST_LIST_BYTES = 32 * 2**20
 _MOST_TAGS = 500_000
 # Python refuses to read numbers of thousands of digits.
 _SIZE = re.compile(r"[0-9]{1,18}")
+# Parts for a registry behind a proxy that limits requests: Cloudflare's limit is 100 MB, that of nginx often 1 MB. The
+# seeder tries a transfer as often as there are sizes here, after the whole blob.
+_PART_SIZES = (50 * 2**20, 5 * 2**20, 2**19)
 _GZIP = 16 + zlib.MAX_WBITS
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
 # How registries refuse HEAD, which has no room for words: a GET says what they mean.
@@ -87,6 +90,7 @@ class RegistryClient:
     ) -> None:
         self._endpoints = endpoints or Endpoints()
         self._transport = transport or Transport()
+        self._part_sizes: dict[str, int] = {}
         self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints, clock=clock)
 
     def credential_uses(self) -> tuple[CredentialUse, ...]:
@@ -255,20 +259,65 @@ class RegistryClient:
         return Upload(repository, self._absolute(repository.registry, url, location), scopes)
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload."""
-        joint = "&" if urlsplit(upload.location).query else "?"
-        url = f"{upload.location}{joint}{urlencode({'digest': str(descriptor.digest)})}"
-        registry = upload.repository.registry
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
-        header = self._header_for(registry, url, upload.scopes)
-        response = self._transport.upload(url, _with(headers, header), chunks)
-        if response.status == 201:
+        """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload.
+
+        The blob is sent as one request. Where that is refused as too large, the next attempts send it in parts.
+        """
+        location, part_size = upload.location, self._part_sizes.get(upload.repository.registry)
+        if part_size is None:
+            self._send_part(upload, descriptor, "PUT", location, chunks, descriptor.size, None)
             return
+        rest = _Rest(chunks)
+        for start in range(0, descriptor.size, part_size):
+            size = min(part_size, descriptor.size - start)
+            response = self._send_part(
+                upload, descriptor, "PATCH", location, rest.take(size), size, part_size, start=start
+            )
+            following = response.headers.get("Location") or location
+            location = self._absolute(upload.repository.registry, location, following)
+        rest.check_end()
+        self._send_part(upload, descriptor, "PUT", location, (), 0, part_size)
+
+    def _send_part(
+        self,
+        upload: Upload,
+        descriptor: Descriptor,
+        method: str,
+        url: str,
+        chunks: Iterable[bytes],
+        size: int,
+        part_size: int | None,
+        *,
+        start: int = 0,
+    ) -> Response:
+        """Send bytes of a blob: PATCH adds them to the session, PUT completes it too."""
+        registry = upload.repository.registry
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        if method == "PUT":
+            joint = "&" if urlsplit(url).query else "?"
+            url = f"{url}{joint}{urlencode({'digest': str(descriptor.digest)})}"
+        else:
+            headers["Content-Range"] = f"{start}-{start + size - 1}"
+        header = self._header_for(registry, url, upload.scopes)
+        response = self._transport.upload(url, _with(headers, header), chunks, method)
+        if response.status == (201 if method == "PUT" else 202):
+            return response
         error = refusal(response, f"blob `{descriptor.digest}` to `{upload.repository}`")
+        # The bytes are gone, but the next attempt has a header that is good again, or sends smaller parts.
         if self._renewed(registry, upload.scopes, response, header) is not None:
-            # The bytes are gone, but the next attempt has a header that is good again.
             raise ConnectionFailed(error.message, host=response.host, reason="token expired") from error
+        if response.status == 413 and self._has_smaller_parts(registry, part_size):
+            raise ConnectionFailed(error.message, host=response.host, reason="request too large") from error
         raise error
+
+    def _has_smaller_parts(self, registry: str, refused: int | None) -> bool:
+        """Whether the next attempt sends smaller parts than those that were `refused`; None is a whole blob."""
+        if self._part_sizes.get(registry) == refused:
+            smaller = [size for size in _PART_SIZES if refused is None or size < refused]
+            if not smaller:
+                return False
+            self._part_sizes[registry] = smaller[0]
+        return True
 
     def cancel_upload(self, upload: Upload) -> None:
         """Tell the registry that nothing more will come.
@@ -347,6 +396,25 @@ class RegistryClient:
         return found
 
 
+class _Rest:
+    """What is left of the chunks of a blob."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._left = b""
+
+    def take(self, size: int) -> Iterator[bytes]:
+        """The next `size` bytes."""
+        while size and (chunk := self._left or next(self._chunks, b"")):
+            self._left = chunk[size:]
+            yield chunk[:size]
+            size -= min(size, len(chunk))
+
+    def check_end(self) -> None:
+        """Let the chunks find that there are no more of them."""
+        next(self._chunks, None)
+
+
 def _endless(repository: Repository, what: str) -> OciError:
     return OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
 
@@ -415,9 +483,11 @@ def _unpacked(response: Response, chunks: Iterator[bytes], descriptor: Descripto
         for chunk in chunks:
             rest = chunk
             while rest:  # a part at a time: a small chunk may unpack to a thousand times its size
-                yield unpacker.decompress(rest, CHUNK_BYTES)
+                if part := unpacker.decompress(rest, CHUNK_BYTES):
+                    yield part
                 rest = unpacker.unconsumed_tail
-        yield unpacker.flush()
+        if part := unpacker.flush():
+            yield part
     except zlib.error:
         raise SizeMismatch(f"`{response.host}` sent `{descriptor.digest}` in a packed form that is damaged") from None
 

@@ -110,9 +110,9 @@ class Transport:
             response = self._with_retries(url, attempt)
             yield response, opened[-1].chunks(CHUNK_BYTES) if opened else iter(())
 
-    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Response:
-        """PUT a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
-        response = self._attempt("PUT", url, headers, body, self._upload_timeout)
+    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes], method: str = "PUT") -> Response:
+        """Send a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
+        response = self._attempt(method, url, headers, body, self._upload_timeout)
         if _is_worth_repeating(response):
             self._note_pause(response, 1)
         return response
