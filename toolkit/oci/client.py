@@ -104,7 +104,7 @@ class RegistryClient:
         is read where no pulls are counted.
         """
         response = self._send(
-            "HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT}
+            "HEAD", ref.registry, self._manifest_url(ref), self._pull(ref.name), headers={"Accept": ACCEPT}
         )
         if response.status == 404:
             return None
@@ -131,7 +131,9 @@ class RegistryClient:
 
     def get_manifest(self, ref: Reference) -> Document:
         """The document that `ref` points to, checked against its digest. May be a counted pull."""
-        response = self._send("GET", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
+        response = self._send(
+            "GET", ref.registry, self._manifest_url(ref), self._pull(ref.name), headers={"Accept": ACCEPT}
+        )
         if not response.is_success:
             raise refusal(response, f"`{ref}`")
         wanted = ref.digest or _digest_header(response.headers)
@@ -183,7 +185,7 @@ class RegistryClient:
             if url in seen or len(seen) == _MOST_PAGES:
                 raise _endless(repository, what)
             seen.add(url)
-            response = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": accept})
+            response = self._send("GET", repository.registry, url, self._pull(repository), headers={"Accept": accept})
             size += len(response.body)
             if size > _MOST_LIST_BYTES:
                 raise _endless(repository, what)
@@ -198,7 +200,7 @@ class RegistryClient:
         """Store `document` under the digest of `ref`, or else its tag, byte for byte."""
         headers = {"Content-Type": document.media_type}
         response = self._send(
-            "PUT", ref.registry, self._manifest_url(ref), _push(ref.name), headers=headers, body=document.raw
+            "PUT", ref.registry, self._manifest_url(ref), self._push(ref.name), headers=headers, body=document.raw
         )
         if not response.is_success:
             raise _put_refusal(response, ref, document)
@@ -208,7 +210,9 @@ class RegistryClient:
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether `repository` itself has the blob."""
-        response = self._send("HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), _pull(repository))
+        response = self._send(
+            "HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), self._pull(repository)
+        )
         if response.status in (404, 405):  # 405: a registry without HEAD, which is sent the blob
             return False
         if not response.is_success:
@@ -222,7 +226,7 @@ class RegistryClient:
         They are decoded only if they were packed on the way, which is the case where their number says so.
         """
         url = self._url(repository, f"blobs/{descriptor.digest}")
-        scopes = _pull(repository)
+        scopes = self._pull(repository)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         header = self._authorizer.header(repository.registry, scopes)
         with ExitStack() as stack:
@@ -243,13 +247,13 @@ class RegistryClient:
     ) -> Upload | None:
         """A session for one blob; None when the registry could link it from `mount_from` instead."""
         url = self._url(repository, "blobs/uploads/")
-        scopes = _push(repository)
+        scopes = self._push(repository)
         if mount_from is not None:
             if mount_from.registry != repository.registry:
                 raise ValueError(f"{mount_from} and {repository} are on different registries")
-            url = f"{url}?{urlencode({'mount': str(digest), 'from': mount_from.path})}"
+            url = f"{url}?{urlencode({'mount': str(digest), 'from': self._endpoints.path(mount_from)})}"
             if mount_from != repository:
-                scopes += _pull(mount_from)
+                scopes += self._pull(mount_from)
         response = self._send("POST", repository.registry, url, scopes)
         if response.status == 201 and mount_from is not None:
             return None
@@ -363,8 +367,14 @@ class RegistryClient:
             return None
         return self._authorizer.header(registry, scopes)
 
+    def _pull(self, repository: Repository) -> Scopes:
+        return (f"repository:{self._endpoints.path(repository)}:pull",)
+
+    def _push(self, repository: Repository) -> Scopes:
+        return (f"repository:{self._endpoints.path(repository)}:pull,push",)
+
     def _url(self, repository: Repository, rest: str) -> str:
-        return f"{self._endpoints.base_url(repository.registry)}/v2/{repository.path}/{rest}"
+        return f"{self._endpoints.base_url(repository.registry)}/v2/{self._endpoints.path(repository)}/{rest}"
 
     def _manifest_url(self, ref: Reference) -> str:
         return self._url(ref.name, f"manifests/{quote(ref.target, safe=':')}")
@@ -417,14 +427,6 @@ class _Rest:
 
 def _endless(repository: Repository, what: str) -> OciError:
     return OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
-
-
-def _pull(repository: Repository) -> Scopes:
-    return (f"repository:{repository.path}:pull",)
-
-
-def _push(repository: Repository) -> Scopes:
-    return (f"repository:{repository.path}:pull,push",)
 
 
 def _with(headers: Mapping[str, str], authorization: str | None) -> Mapping[str, str]:

@@ -120,6 +120,8 @@ class Authorizer:
         is_at_home = is_for_registry and served_at == self._endpoints.trusted_url(registry)
         if not is_at_home and urlsplit(served_at).netloc not in hosts:
             return False
+        if self._endpoints.is_token_server(registry, url):
+            return True
         return may_receive(url, (served_at, own_url(registry)) if is_for_registry else (served_at,))
 
     def _note(self, registry: str, url: str, credential: Credential) -> None:
@@ -135,6 +137,11 @@ class Authorizer:
             hint = (
                 "Say in the environment where the registry is served (`TOOLKIT_REGISTRY_ENDPOINTS`), or give a "
                 "credential that is for that host."
+            )
+        elif host != urlsplit(self._endpoints.base_url(registry)).netloc:
+            hint = (
+                f"If `{host}` is where `{registry}` hands out tokens, say so in the manifest: `token_server: "
+                f"https://{host}` for `{registry}` below `registries`."
             )
         return _unauthorized(registry, f"{message}sent there because it does not belong to that host", status, hint)
 
