@@ -1,4 +1,4 @@
-"""Select: the tags that the manifest describes, as the upstreams list them now. Costs no counted pull."""
+"""Select: turns the manifest's tag selections into images, by the upstreams' tag lists. Costs no counted pull."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from toolkit.plan.selecting import choose_images
 def select_images(
     desired: Desired, services: Services, only: Sequence[str] = ()
 ) -> tuple[Desired, tuple[Refusal, ...], tuple[Notice, ...]]:
-    """`desired` with an image for each selected tag, what the plan is refused for, and what there is to know.
+    """`desired` with an image for each selected tag, refusals for the plan, and notices.
 
-    Each upstream repository is listed once. Nothing is asked where the manifest selects nothing, and of what no pattern
-    of `only` may name. Repositories stay as they are. What is refused is told at once: Terraform has not begun to plan.
+    Each upstream repository is listed once. Selections that no pattern of `only` can match are left out. Refusals are
+    also emitted at once, because Terraform's plan takes long.
     """
     selections = meant_selections(desired, only)
     desired = replace(desired, selections=selections)
@@ -29,7 +29,7 @@ def select_images(
     sources = dict.fromkeys(selection.source for selection in selections)
     with step(services.emit, "list tags", total=len(sources)):
         listings = services.observer.list_tags(sources)
-        failed = {one.repository for one in selections if isinstance(listings[one.source], SourceFault)}
+        failed = {s.repository for s in selections if isinstance(listings[s.source], SourceFault)}
         stored = {repository: tuple(services.ecr.tags(repository)) for repository in sorted(failed)}
     chosen, remarks = choose_images(desired, listings, lambda image: fits(names_of(image), only), stored)
     refusals = tuple(remark for remark in remarks if isinstance(remark, Refusal))
@@ -39,16 +39,16 @@ def select_images(
 
 
 def meant_selections(desired: Desired, only: Sequence[str]) -> tuple[DesiredSelection, ...]:
-    """The selections that may have an image which a pattern of `only` names."""
-    meant = {one.repository for one in desired.selections if may_fit(_starts(one), only)}
-    return tuple(one for one in desired.selections if one.repository in meant)  # two may collide in one
+    """The selections with an image that a pattern of `only` may match."""
+    meant = {s.repository for s in desired.selections if may_fit(_starts(s), only)}
+    return tuple(s for s in desired.selections if s.repository in meant)  # two of one repository may collide
 
 
 def names_of(image: DesiredImage) -> list[str]:
-    """What a pattern may say for `image`."""
+    """The names of `image` that a pattern is compared with."""
     return [image.key, *spellings(image.source)]
 
 
 def _starts(selection: DesiredSelection) -> list[str]:
-    """What the names of all its images begin with."""
+    """The prefixes of the names of all its images."""
     return [name.removesuffix("any") for name in names_of(selection.image("any"))]

@@ -197,9 +197,9 @@ EDITS: dict[str, tuple[dict[str, Callable[[bytes], bytes]], str]] = {
     "no manifest": ({"manifest_yaml": lambda _: b"\xff"}, "the manifest in"),
     "the root module": ({"module_main_tf": replaced("terraform", "# terraform")}, "`main.tf` is not what"),
     "a module": ({"module_modules_ecr_repository_main_tf": replaced("resource", "# resource")}, "is not what the manifest"),
-    "Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"main.tf": b"# of another"})}, "another `main.tf`"),
-    "more in Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"x.tf": b"# more"})}, "a file `x.tf`"),
-    "no plan of Terraform's": ({"terraform_tfplan": lambda _: b"PK"}, "is not a plan of Terraform's"),
+    "Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"main.tf": b"# of another"})}, "another content of `main.tf`"),
+    "more in Terraform's plan": ({"terraform_tfplan": lambda _: terraform_plan({"x.tf": b"# more"})}, "does not have: `x.tf`"),
+    "no plan of Terraform's": ({"terraform_tfplan": lambda _: b"PK"}, "is not a Terraform plan"),
 }  # fmt: skip
 
 

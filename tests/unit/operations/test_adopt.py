@@ -111,7 +111,7 @@ def test_a_pattern_takes_over_what_it_fits_with_its_policies(tmp_path: Path, pat
 def test_a_pattern_that_fits_nothing_is_a_slip(tmp_path: Path) -> None:
     wanted = manifest("one", builds=builds(1))
     check_patterns(wanted, ("one", "web01", "shop-web*"))
-    with pytest.raises(UsageError, match="`tow`, `b\\*` fits no repository"):
+    with pytest.raises(UsageError, match="`tow`, `b\\*` matches no repository"):
         check_patterns(wanted, ("one", "tow", "b*"))
 
 
@@ -213,7 +213,7 @@ def test_a_build_is_taken_over_by_either_of_its_names_with_its_roles_policies(tm
         assert role_policy_address(build) in imported(taken)
         assert [notice.message for notice in taken.notices] == [
             f"the manifest makes no policy `arn:aws:iam::aws:policy/Admin` for the IAM role `{role}`; "
-            "what is there stays as it is"
+            "the existing one stays unchanged"
         ]
 
 
