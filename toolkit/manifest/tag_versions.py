@@ -31,8 +31,8 @@ _VERSION = re.compile(
     r"(?P<rest>.*)",
     re.IGNORECASE,
 )
-# No version is a number alone from here on, such as a year or a build, or begins with a number as large as a date, where
-# the bounds are less than a hundredth of it. `2024.1` may be a version.
+# No version is a number alone from here on, such as a year or a build, or begins with a number as large as a date,
+# where the bounds are less than a hundredth of it. `2024.1` may be a version.
 _LEAST_NUMBER = 1000
 _LEAST_DATE = 1_000_000
 _MOST_TIMES = 100
