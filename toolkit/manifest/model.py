@@ -360,7 +360,15 @@ class RegistrySpec(Spec):
     endpoint: EndpointUrl | None = Field(
         None,
         validate_default=True,
-        description="Where the registry's API is really served: a corporate mirror, for example.",
+        description="Where the registry's API is really served: a corporate mirror, for example. What stands behind "
+        "`/v2/` is put before every repository.",
+        examples=["https://harbor.example.com/v2/dockerhub-proxy"],
+    )
+    token_server: EndpointUrl | None = Field(
+        None,
+        description="Where the registry sends for tokens, if that is on another domain: only then does the credential "
+        "go there.",
+        examples=["https://scc.suse.com"],
     )
     alternatives: tuple[AlternativeText, ...] = Field(
         (),

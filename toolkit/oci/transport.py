@@ -110,9 +110,9 @@ class Transport:
             response = self._with_retries(url, attempt)
             yield response, opened[-1].chunks(CHUNK_BYTES) if opened else iter(())
 
-    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Response:
-        """PUT a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
-        response = self._attempt("PUT", url, headers, body, self._upload_timeout)
+    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes], method: str = "PUT") -> Response:
+        """Send a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
+        response = self._attempt(method, url, headers, body, self._upload_timeout)
         if _is_worth_repeating(response):
             self._note_pause(response, 1)
         return response
@@ -224,6 +224,7 @@ def _read(method: str, response: OpenResponse) -> Response:
             f"`{response.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
             host=response.host,
             is_temporary=False,
+            code="oci.document_too_large",
         )
     return Response(method, response.host, response.status, response.headers, body, response.challenges)
 

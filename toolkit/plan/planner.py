@@ -64,11 +64,13 @@ _NOT_KNOWN = "differs from upstream; whether it ever came from there is not know
 # Why a source is unavailable, as a phrase for a table.
 _CANNOT = {
     "denied": "access denied upstream",
+    "unauthorized": "access denied upstream",
     "missing": "gone upstream",
+    "gone": "gone upstream",
     "limited": "too many requests upstream",
     "unreachable": "upstream cannot be reached",
-    "unusable": "upstream cannot be used",
 }
+_UNUSABLE = "upstream cannot be used"
 _Decision = tuple[Seed, tuple[Notice, ...]]
 
 
@@ -174,7 +176,7 @@ def source_refusal(path: str, fault: SourceFault, *, image: str | None = None, s
         f"source.{fault.kind}",
         f"{path}: {fault.message}",
         hint=fault.hint,
-        kind="denied" if fault.kind == "denied" else "refused",
+        kind="denied" if fault.is_denied else "refused",
         image=image,
         source=source,
     )
@@ -316,7 +318,7 @@ def _without_source(image: DesiredImage, fault: SourceFault, existing: Destinati
     seed = Seed(
         key=image.key,
         action=SeedAction.KEEP,
-        reason=f"{_CANNOT[fault.kind]}, kept in ECR",
+        reason=f"{_CANNOT.get(fault.kind, _UNUSABLE)}, kept in ECR",
         source=image.source,
         repository=image.repository,
         tag=image.tag,

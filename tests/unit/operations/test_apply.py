@@ -196,8 +196,8 @@ def test_a_credential_that_does_not_work_is_a_matter_of_access(tmp_path: Path) -
     )
     with pytest.raises(AccessDenied) as denied:
         audience.run(world)
-    assert denied.value.code == "source.denied"
-    assert [refusal.code for refusal in audience.plans[-1].refusals] == ["source.denied"]
+    assert denied.value.code == "source.credential_unusable"
+    assert [refusal.code for refusal in audience.plans[-1].refusals] == ["source.credential_unusable"]
     assert world.repositories == {}
 
 

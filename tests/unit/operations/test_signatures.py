@@ -198,6 +198,7 @@ def test_signatures_are_never_lost_silently(
         applied(world, keeping())
     assert getattr(refusal.value, "code", "") == code
     assert "images[0]" in str(refusal.value)
+    assert "`signatures: drop`" in (getattr(refusal.value, "hint", "") or "")
 
 
 def test_a_registry_that_does_not_answer_is_not_asked_for_every_tag(tmp_path: Path) -> None:
