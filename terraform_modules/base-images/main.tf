@@ -22,18 +22,18 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
-# Looked up once here: in each build, Terraform would walk through all repositories again.
+# Computed once here: in each build, Terraform would go through all repositories again.
 locals {
-  # Of another account's registry everything follows from the names; nobody here may ask it.
+  # The repositories of another account's registry: this run may not read them, so their hosts come from their names.
   elsewhere = toset(var.input.mirror == null ? [] : flatten([for build in var.input.builds : build.repositories]))
 
-  # Written out, because the ARN of a repository that is new is unknown to a plan, and so then is all that a build may do.
+  # Composed from its parts: a plan does not know the ARN of a new repository, and could then show no right of a build.
   registry_account = var.input.mirror == null ? data.aws_caller_identity.current.account_id : var.input.mirror.account_id
   registry_region  = var.input.mirror == null ? data.aws_region.current.id : var.input.mirror.region
   registry_arn     = "arn:${data.aws_partition.current.partition}:ecr:${local.registry_region}:${local.registry_account}:repository"
 
-  # The host differs between AWS partitions. One for each repository, though all have the same: a build takes that of
-  # its own, so that a new repository elsewhere does not make every build look changed.
+  # The host differs between AWS partitions. All repositories have the same host, but each has its own entry: a build
+  # uses the entry of its own repository, so that another new repository does not make every build look changed.
   registry_hosts = merge(
     { for name, repository in module.repositories : name => split("/", repository.repository_url)[0] },
     {
@@ -77,15 +77,15 @@ module "builds" {
   permissions_boundary   = each.value.permissions_boundary
   tags                   = merge(var.input.resource_tags, each.value.tags)
 
-  # An image of the mirror is named without its host. The project can be made before the image is there: CodeBuild looks
-  # for it when a build starts.
+  # A mirrored image is named without its host. The project can be created before the image exists: CodeBuild pulls it
+  # when a build starts.
   environment_image = (
     each.value.environment_repository == null
     ? each.value.environment_image
     : "${local.registry_hosts[each.value.environment_repository]}/${each.value.environment_image}"
   )
 
-  # The buildspec reads the registry's host from there.
+  # The buildspec reads the registry's host from this variable.
   environment_variables = merge(
     each.value.environment_variables,
     length(each.value.repositories) == 0 ? {} : { TOOLKIT_ECR_REGISTRY = local.registry_hosts[each.value.repositories[0]] },

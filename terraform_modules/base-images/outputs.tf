@@ -1,5 +1,5 @@
 output "repositories" {
-  description = "ECR repositories by name: ARN, and the URL that `docker pull` wants, without a tag."
+  description = "ARN of each ECR repository, and its URL for `docker pull`, without a tag; by name."
   value = {
     for name, repository in module.repositories : name => {
       arn = repository.arn
@@ -9,6 +9,6 @@ output "repositories" {
 }
 
 output "builds" {
-  description = "ARNs of the CodeBuild projects by the manifest's name for them."
+  description = "ARNs of the CodeBuild projects, by their names in the manifest."
   value       = { for name, build in module.builds : name => build.arn }
 }

@@ -1,12 +1,12 @@
 variable "input" {
   description = <<-EOT
-    What to make: `jsondecode(file("base-images.json"))` of what `toolkit render --module` writes.
-    - `format`: which fields there are; the toolkit and this module must agree on it;
+    The resources to create: `jsondecode(file("base-images.json"))` of the file that `toolkit render --module` writes.
+    - `format`: version of the fields; `toolkit` and this module must have the same;
     - `repositories`: ECR repositories by name;
-    - `builds`: CodeBuild projects by the manifest's name for them. Of any type, because the module `codebuild-project`
-      states and checks the types of what it is given;
-    - `mirror`: whose registry the builds pull from; null for the repositories above;
-    - `resource_tags`: AWS tags of everything that is made here; `toolkit` finds its own resources by them.
+    - `builds`: CodeBuild projects by their names in the manifest. The type is `any`, because the module
+      `codebuild-project` declares and checks the types;
+    - `mirror`: account and region of the registry that the builds pull from; null for the repositories above;
+    - `resource_tags`: AWS tags of all resources; `toolkit` finds its own resources by them.
   EOT
   type = object({
     format = number
@@ -38,7 +38,7 @@ variable "input" {
   })
   nullable = false
 
-  # An older module would drop, without a word, a field that it does not know.
+  # An older module would silently drop a field that it does not know.
   validation {
     condition     = var.input.format == 1
     error_message = "The input has the format ${var.input.format}, and this module reads format 1: take the module and `toolkit` from the same release."
@@ -46,6 +46,6 @@ variable "input" {
 
   validation {
     condition     = can(keys(var.input.builds))
-    error_message = "The `builds` must be a mapping by name, as `toolkit render --module` writes them."
+    error_message = "The `builds` must be a map by name, as `toolkit render --module` writes it."
   }
 }

@@ -1,5 +1,6 @@
 locals {
-  # Roles are global and have 64 characters: the region keeps two projects of one name apart, the hash two long names.
+  # Roles are global and their names have at most 64 characters. The region keeps apart two projects with the same name,
+  # and the hash two long names.
   role_names = {
     for kind in ["codebuild", "batch"] : kind => (
       length("${var.name}-${kind}-${local.region}") <= 64
@@ -8,7 +9,7 @@ locals {
     )
   }
 
-  # The one that is given, or those below.
+  # The given role, or the roles below.
   role_arn       = one(concat(var.service_role_arn[*], values(aws_iam_role.this)[*].arn))
   batch_role_arn = one(concat(var.service_role_arn[*], values(aws_iam_role.batch)[*].arn))
 
@@ -35,7 +36,7 @@ locals {
     Resource = [local.log_group.arn, "${local.log_group.arn}:*"]
   }]
 
-  # The environment's own image, where it is in ECR: account, region and repository are in its name.
+  # The environment image, if it is in ECR: its name has the account, the region and the repository.
   environment_repository_arns = [
     for part in regexall("^([0-9]{12})[.]dkr[.-]ecr(?:-fips)?[.]([a-z0-9-]+)[.][a-z.]+/([^:@]+)", var.environment_image) :
     "arn:${local.partition}:ecr:${part[1]}:${part[0]}:repository/${part[2]}"
@@ -47,7 +48,7 @@ locals {
       Sid      = "LogInToRegistry"
       Effect   = "Allow"
       Action   = ["ecr:GetAuthorizationToken"]
-      Resource = ["*"] # AWS knows no narrower resource for this action.
+      Resource = ["*"] # AWS has no narrower resource for this action.
     },
     {
       Sid      = "PullImages"
@@ -89,7 +90,7 @@ locals {
     Resource = ["arn:${local.partition}:codecommit:${split(".", var.source_code.location)[1]}:${local.account_id}:${basename(var.source_code.location)}"]
   }]
 
-  # What the pipeline hands over and takes back lies in its artifact store, under names that it makes up.
+  # The pipeline's artifact store holds the input and output of the build, under names that the pipeline chooses.
   pipeline_statements = !local.is_pipeline ? [] : [
     {
       Sid      = "ExchangePipelineArtifacts"
@@ -105,7 +106,7 @@ locals {
     },
   ]
 
-  # Actions and resources of a connection have its own prefix, which is the older one for older connections.
+  # The actions have the same prefix as the connection's ARN; older connections have the older prefix.
   connection_service = split(":", coalesce(var.source_code.connection, "arn:aws:codeconnections"))[2]
   connection_statements = var.source_code.connection == null ? [] : [{
     Sid    = "UseSourceConnection"
@@ -213,7 +214,7 @@ locals {
       "ec2:DescribeSubnets",
       "ec2:DescribeVpcs",
     ]
-    Resource = ["*"] # AWS knows no narrower resource for EC2's Describe actions.
+    Resource = ["*"] # AWS has no narrower resource for EC2's Describe actions.
   }]
 
   vpc_create_statements = var.vpc == null ? [] : [{
@@ -291,7 +292,7 @@ resource "aws_iam_role_policy" "extra" {
   policy = var.extra_policy
 }
 
-# A batch is run by a role of its own, which starts the builds that then run as the role above.
+# A batch has a role of its own, which starts the builds. The builds then run as the role above.
 resource "aws_iam_role" "batch" {
   for_each = toset(var.batch == null || var.service_role_arn != null ? [] : ["this"])
 

@@ -13,17 +13,17 @@ locals {
   # `id` is the region in providers 5 and 6; `name` is deprecated in 6 and its successor is unknown to 5.
   region = data.aws_region.current.id
 
-  # Written out, because the role must name the project before the project can name the role.
+  # Composed from its parts, because the role must name the project before the project can name the role.
   project_arn = "arn:${local.partition}:codebuild:${local.region}:${local.account_id}:project/${var.name}"
 
   is_pipeline   = var.source_code.type == "CODEPIPELINE"
   is_git        = !contains(["S3", "NO_SOURCE", "CODEPIPELINE"], var.source_code.type)
   has_artifacts = var.artifacts != null
 
-  # CodeBuild pulls its own images with its own rights, and any other with the role's.
+  # CodeBuild pulls its own images with its own rights, and other images with the role's.
   image_pull_credentials_type = startswith(var.environment_image, "aws/codebuild/") ? "CODEBUILD" : "SERVICE_ROLE"
 
-  # Each kind in order of name, always the same way, or the next plan would see a change.
+  # Sorted by name within each kind: another order would be a change in the next plan.
   environment_variables = concat(
     [for name, value in var.environment_variables : { name = name, value = value, type = "PLAINTEXT" }],
     [for name, value in var.parameter_variables : { name = name, value = value, type = "PARAMETER_STORE" }],
@@ -36,7 +36,7 @@ locals {
   )
 }
 
-# Keyed by its name, so that the group of a project that is renamed can leave the state and keep its logs.
+# The key is its name, so that the group of a renamed project can leave the state and keep its logs.
 resource "aws_cloudwatch_log_group" "this" {
   for_each = toset(["/aws/codebuild/${var.name}"])
 

@@ -24,11 +24,11 @@ output "log_group_name" {
 }
 
 output "badge_url" {
-  description = "Address of the badge; empty without `badge_enabled`."
+  description = "URL of the badge; empty without `badge_enabled`."
   value       = aws_codebuild_project.this.badge_url
 }
 
 output "webhook_payload_url" {
-  description = "Where GitHub Enterprise has to send its events; null without a webhook."
+  description = "URL to which GitHub Enterprise must send its events; null without a webhook."
   value       = one(values(aws_codebuild_webhook.this)[*].payload_url)
 }

@@ -10,7 +10,7 @@ variable "name" {
 }
 
 variable "description" {
-  description = "What the project builds, for people."
+  description = "Description of the project for its users."
   type        = string
   default     = "Builds with base images from Amazon ECR"
   nullable    = false
@@ -23,16 +23,16 @@ variable "description" {
 
 variable "source_code" {
   description = <<-EOT
-    Where the code to build is:
+    Source of the code to build:
     - `type`: `GITHUB`, `GITHUB_ENTERPRISE`, `GITLAB`, `GITLAB_SELF_MANAGED`, `BITBUCKET`, `CODECOMMIT`, `S3`, `CODEPIPELINE` or `NO_SOURCE`;
     - `location`: clone URL, or `<bucket>/<key>` for S3; null for `CODEPIPELINE` and `NO_SOURCE`;
     - `version`: branch, tag, commit or S3 object version; null for the default;
     - `git_clone_depth`: number of commits to fetch; null or 0 for the whole history;
-    - `fetch_submodules`: whether Git submodules come along; not for GitLab;
-    - `report_build_status`: whether the Git host is told how each build went;
+    - `fetch_submodules`: whether Git submodules are fetched too; not for GitLab;
+    - `report_build_status`: whether the Git host receives the status of each build;
     - `connection`: ARN of an AWS CodeConnections connection to the Git host; null for the account's default credential;
-    - `secret`: ARN of a Secrets Manager secret with a token instead, in CodeBuild's form; not for GitLab;
-    - `pipeline_bucket`: the artifact store of the pipeline, with `CODEPIPELINE` only.
+    - `secret`: instead of a connection, ARN of a Secrets Manager secret with a token in CodeBuild's format; not for GitLab;
+    - `pipeline_bucket`: the artifact store of the pipeline, only with `CODEPIPELINE`.
   EOT
   type = object({
     type                = string
@@ -75,10 +75,10 @@ variable "source_code" {
     error_message = "The `git_clone_depth` must be a whole number, 0 or more, of a Git source."
   }
 
-  # The provider leaves this out for GitLab, and would plan it again for ever.
+  # The provider leaves this out for GitLab, so every further plan would show a change.
   validation {
     condition     = !var.source_code.fetch_submodules || contains(["GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET", "CODECOMMIT"], var.source_code.type)
-    error_message = "Submodules come along from `GITHUB`, `GITHUB_ENTERPRISE`, `BITBUCKET` and `CODECOMMIT` only."
+    error_message = "Submodules can be fetched from `GITHUB`, `GITHUB_ENTERPRISE`, `BITBUCKET` and `CODECOMMIT` only."
   }
 
   validation {
@@ -98,17 +98,17 @@ variable "source_code" {
 
   validation {
     condition     = var.source_code.secret == null || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$", var.source_code.secret))
-    error_message = "The `secret` must be the whole ARN of a Secrets Manager secret, which ends in a hyphen and six characters."
+    error_message = "The `secret` must be the full ARN of a Secrets Manager secret, which ends in a hyphen and six characters."
   }
 
   validation {
     condition     = (var.source_code.type == "CODEPIPELINE") == can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_code.pipeline_bucket))
-    error_message = "A `CODEPIPELINE` source needs the name of its artifact store as `pipeline_bucket`, and no other source may have one."
+    error_message = "A `CODEPIPELINE` source needs the name of its artifact store as `pipeline_bucket`; no other source may have one."
   }
 }
 
 variable "buildspec" {
-  description = "Text of the buildspec, or the path of one in the source."
+  description = "Text of the buildspec, or its path in the source."
   type        = string
   nullable    = false
 
@@ -119,7 +119,7 @@ variable "buildspec" {
 }
 
 variable "repository_arns" {
-  description = "ARNs of the ECR repositories that the build may pull from, and no others."
+  description = "ARNs of the only ECR repositories that the build may pull from."
   type        = set(string)
   default     = []
   nullable    = false
@@ -129,12 +129,12 @@ variable "repository_arns" {
       for arn in var.repository_arns :
       can(regex("^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository/[a-z0-9][a-z0-9._/-]+$", arn))
     ])
-    error_message = "Every repository ARN must be that of one ECR repository, without wildcards."
+    error_message = "Every repository ARN must name one ECR repository, without wildcards."
   }
 }
 
 variable "readable_secret_arns" {
-  description = "ARNs of the Secrets Manager secrets that the build's own commands may read, and no others."
+  description = "ARNs of the only Secrets Manager secrets that the build's own commands may read."
   type        = set(string)
   default     = []
   nullable    = false
@@ -144,7 +144,7 @@ variable "readable_secret_arns" {
       for arn in var.readable_secret_arns :
       can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn))
     ])
-    error_message = "Every secret's ARN must be that of one Secrets Manager secret, without wildcards."
+    error_message = "Every secret ARN must name one Secrets Manager secret, without wildcards."
   }
 }
 
@@ -161,7 +161,7 @@ variable "compute_type" {
 }
 
 variable "environment_type" {
-  description = "Kind of build machine; only those that can run Docker. `…_EC2` builds on the machine itself, in no container, and comes in the sizes `SMALL`, `MEDIUM` and `LARGE`."
+  description = "Kind of build machine; only kinds that can run Docker. `…_EC2` builds on the machine itself, without a container, in the sizes `SMALL`, `MEDIUM` and `LARGE`."
   type        = string
   default     = "LINUX_CONTAINER"
   nullable    = false
@@ -173,7 +173,7 @@ variable "environment_type" {
 }
 
 variable "fleet" {
-  description = "ARN of a fleet of reserved machines, of this kind and size, to build on. Null means machines on demand."
+  description = "ARN of a fleet of reserved machines of this kind and size. Null means machines on demand."
   type        = string
   default     = null
 
@@ -184,7 +184,7 @@ variable "fleet" {
 }
 
 variable "environment_image" {
-  description = "Image that the build runs in. Names that begin with `aws/codebuild/` are CodeBuild's own; any other is pulled with the project's role, which may pull it when it is in ECR."
+  description = "Image that the build runs in. Names that begin with `aws/codebuild/` are CodeBuild's own images. The project's role pulls any other image, and has the right to do so if the image is in ECR."
   type        = string
   default     = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
   nullable    = false
@@ -196,7 +196,7 @@ variable "environment_image" {
 }
 
 variable "environment_variables" {
-  description = "Environment of the build, in plain text: anybody who may read the project can read it, so no secrets."
+  description = "Environment variables of the build, in plain text. They must not be secrets: everybody who may read the project can read them."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -210,7 +210,7 @@ variable "environment_variables" {
 }
 
 variable "parameter_variables" {
-  description = "Environment of the build from Systems Manager's Parameter Store: names of parameters of this account by variable. The build may read exactly those."
+  description = "Environment variables from Systems Manager's Parameter Store: parameter names of this account by variable. The build may read exactly these parameters."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -224,12 +224,12 @@ variable "parameter_variables" {
 
   validation {
     condition     = alltrue([for name in values(var.parameter_variables) : can(regex("^[A-Za-z0-9_./-]+$", name))])
-    error_message = "Every parameter must be named as in the Parameter Store: letters, digits, `_`, `.`, `-` and `/`."
+    error_message = "Every parameter name must have only letters, digits, `_`, `.`, `-` and `/`, as in the Parameter Store."
   }
 }
 
 variable "secret_variables" {
-  description = "Environment of the build from Secrets Manager: a secret's name or whole ARN by variable, with `:<JSON key>:<stage>:<version>` behind it where not all of it is meant. The build may read exactly those."
+  description = "Environment variables from Secrets Manager: a secret's name or full ARN by variable, followed by `:<JSON key>:<stage>:<version>` for a part of it. The build may read exactly these secrets."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -246,19 +246,19 @@ variable "secret_variables" {
       for value in values(var.secret_variables) :
       can(regex("^([A-Za-z0-9/_+=.@-]+|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6})(:[^:]*){0,3}$", value))
     ])
-    error_message = "Every secret must be the name or whole ARN of one in Secrets Manager, with `:<JSON key>:<stage>:<version>` behind it at most."
+    error_message = "Every secret must be the name or full ARN of a secret in Secrets Manager, optionally followed by `:<JSON key>:<stage>:<version>`."
   }
 }
 
 variable "privileged_mode" {
-  description = "Whether the build container is privileged, which the Docker daemon in it needs. False for a build without Docker, and on `LINUX_EC2` and `ARM_EC2`, which have no container."
+  description = "Whether the build container is privileged, as the Docker daemon needs it. Set it to false for a build without Docker, and on `LINUX_EC2` and `ARM_EC2`, which have no container."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "build_timeout_minutes" {
-  description = "Minutes after which a build that is not done is stopped."
+  description = "Minutes after which CodeBuild stops a running build."
   type        = number
   default     = 60
   nullable    = false
@@ -270,7 +270,7 @@ variable "build_timeout_minutes" {
 }
 
 variable "queued_timeout_minutes" {
-  description = "Minutes after which a build that has not begun is given up."
+  description = "Minutes after which CodeBuild cancels a build that is still queued."
   type        = number
   default     = 480
   nullable    = false
@@ -282,7 +282,7 @@ variable "queued_timeout_minutes" {
 }
 
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps the build's logs; 0 for ever."
+  description = "Days that CloudWatch keeps the build's logs; 0 means for ever."
   type        = number
   default     = 30
   nullable    = false
@@ -297,7 +297,7 @@ variable "log_retention_days" {
 }
 
 variable "permissions_boundary" {
-  description = "ARN of the policy that bounds the role's permissions. Null means none."
+  description = "ARN of the permissions boundary of the role. Null means none."
   type        = string
   default     = null
 

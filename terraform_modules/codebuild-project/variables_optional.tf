@@ -2,7 +2,7 @@ variable "webhook" {
   description = <<-EOT
     Lets the Git host start builds; null for none.
     - `build_type`: `BUILD`, or `BUILD_BATCH` with `batch`;
-    - `filter_groups`: a build starts when all filters of one group hold: `type`, `pattern`, and `exclude` for what must not match.
+    - `filter_groups`: a build starts when an event passes all filters of one group. A filter has a `type` and a `pattern`; with `exclude`, the event must not match.
   EOT
   type = object({
     build_type = optional(string, "BUILD")
@@ -21,7 +21,7 @@ variable "webhook" {
 
   validation {
     condition     = alltrue([for group in try(var.webhook.filter_groups, []) : length([for filter in group : filter if filter.type == "EVENT"]) == 1])
-    error_message = "Every filter group of the webhook must have one filter of the type `EVENT`."
+    error_message = "Every filter group of the webhook must have exactly one filter of the type `EVENT`."
   }
 
   validation {
@@ -29,12 +29,12 @@ variable "webhook" {
       for filter in flatten(try(var.webhook.filter_groups, [])) :
       contains(["EVENT", "ACTOR_ACCOUNT_ID", "HEAD_REF", "BASE_REF", "FILE_PATH", "COMMIT_MESSAGE", "TAG_NAME", "RELEASE_NAME", "WORKFLOW_NAME"], filter.type) && filter.pattern != ""
     ])
-    error_message = "Every filter of the webhook must have a pattern and a type that a repository's webhook knows."
+    error_message = "Every filter of the webhook must have a pattern and a type for webhooks of a repository."
   }
 }
 
 variable "vpc" {
-  description = "The VPC to build in: its `id`, 1 to 16 `subnets`, 1 to 5 `security_groups`. Null means none."
+  description = "VPC of the build: its `id`, 1 to 16 `subnets`, 1 to 5 `security_groups`. Null means none."
   type = object({
     id              = string
     subnets         = set(string)
@@ -44,7 +44,7 @@ variable "vpc" {
 
   validation {
     condition     = var.vpc == null ? true : can(regex("^vpc-[0-9a-f]+$", var.vpc.id)) && alltrue([for id in var.vpc.subnets : can(regex("^subnet-[0-9a-f]+$", id))]) && alltrue([for id in var.vpc.security_groups : can(regex("^sg-[0-9a-f]+$", id))])
-    error_message = "The VPC, its subnets and its security groups must be ids: `vpc-…`, `subnet-…` and `sg-…`."
+    error_message = "The VPC, its subnets and its security groups must be given by their ids: `vpc-…`, `subnet-…` and `sg-…`."
   }
 
   validation {
@@ -54,7 +54,7 @@ variable "vpc" {
 }
 
 variable "cache" {
-  description = "Cache between builds: `modes` for one on the build machine, or `location` (`<bucket>/<prefix>`) for one in S3. Null means none."
+  description = "Cache between builds: `modes` for a cache on the build machine, or `location` (`<bucket>/<prefix>`) for a cache in S3. Null means none."
   type = object({
     modes    = optional(list(string))
     location = optional(string)
@@ -90,10 +90,10 @@ variable "s3_logs_location" {
 
 variable "artifacts" {
   description = <<-EOT
-    Where the build's output goes in S3; null for none. What it is, the buildspec says.
-    - `bucket`, and `path` in it; null for its root;
-    - `name`: of the folder or ZIP file; null for the project's;
-    - `namespace_type`: `BUILD_ID` for a folder for each build;
+    Destination in S3 of the build's output; null for none. The buildspec says which files it has.
+    - `bucket`, and `path` in the bucket; null for its root;
+    - `name`: name of the folder or ZIP file; null for the project's name;
+    - `namespace_type`: `BUILD_ID` for one folder per build;
     - `packaging`: `ZIP` for one file;
     - `override_name`: whether the buildspec may choose the name.
   EOT
@@ -114,7 +114,7 @@ variable "artifacts" {
 }
 
 variable "batch" {
-  description = "Lets several builds run as one batch, as the buildspec describes it: `timeout_minutes`, `maximum_builds`, `compute_types` (null for any), `combine_artifacts`. Null means none."
+  description = "Allows batches of several builds, which the buildspec describes: `timeout_minutes`, `maximum_builds`, `compute_types` (null for any), `combine_artifacts`. Null means none."
   type = object({
     timeout_minutes   = optional(number, 480)
     maximum_builds    = optional(number, 100)
@@ -130,7 +130,7 @@ variable "batch" {
 }
 
 variable "concurrent_build_limit" {
-  description = "How many builds may run at a time. Null means as many as the account may."
+  description = "Number of builds that may run at a time. Null means the limit of the account."
   type        = number
   default     = null
 
@@ -141,7 +141,7 @@ variable "concurrent_build_limit" {
 }
 
 variable "badge_enabled" {
-  description = "Whether anybody may see the state of the last build as a badge; not for `S3`, `CODEPIPELINE` and `NO_SOURCE`."
+  description = "Whether a public badge shows the state of the last build; not for `S3`, `CODEPIPELINE` and `NO_SOURCE`."
   type        = bool
   default     = false
   nullable    = false
@@ -159,7 +159,7 @@ variable "kms_key" {
 }
 
 variable "extra_policy" {
-  description = "IAM policy, as JSON, with what else the build may do. Null means nothing."
+  description = "IAM policy, as JSON, with further rights of the build. Null means none."
   type        = string
   default     = null
 
@@ -181,7 +181,7 @@ variable "log_kms_key" {
 }
 
 variable "service_role_arn" {
-  description = "ARN of an existing role that builds, and batches, run as. It is left as it is, and needs what is in the table above. Null means roles of this module's own."
+  description = "ARN of an existing role for builds and batches. The module does not change it; it needs the rights in the table of the README. Null means that the module creates the roles."
   type        = string
   default     = null
 

@@ -5,7 +5,8 @@ locals {
     "ecr:GetDownloadUrlForLayer",
   ]
 
-  # An account's root ARN and its bare id mean the same; one spelling, once and in order, keeps the second plan empty.
+  # An account's root ARN and its bare id mean the same. One spelling, without duplicates and sorted, keeps the second
+  # plan empty.
   root_of_account = "/^arn:[^:]+:iam::([0-9]{12}):root$/"
   pull_principals = distinct(sort([
     for principal in var.pull_principals : replace(principal, local.root_of_account, "$1")
@@ -39,7 +40,7 @@ locals {
     } : name => value if value != null }
   ]
 
-  # Provider 5 has no filters of tags and refuses their block; the file in `provider-6.8` overrides this.
+  # Provider 5 has no exclusion filters and refuses their block; the file in `provider-6.8` overrides this value.
   takes_exclusions = false
 
   tag_mutability = length(var.tag_mutability_exclusions) == 0 ? var.tag_mutability : "${var.tag_mutability}_WITH_EXCLUSION"
@@ -73,13 +74,13 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
-# Untagged images only: ECR's rules by count would count an index's children too, and tear seeded images apart.
+# Untagged images only: ECR's rules by count would also count the children of an index, and break seeded images.
 resource "aws_ecr_lifecycle_policy" "this" {
   for_each = toset(var.expire_untagged_after_days == null ? [] : ["this"])
 
   repository = aws_ecr_repository.this.name
 
-  # Encoded here and not by a data source, for one provider call less and to be the same text every time.
+  # `jsonencode` instead of a data source: it saves a provider call and gives the same text every time.
   policy = jsonencode({
     rules = [{
       rulePriority = 1
@@ -94,7 +95,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
     }]
   })
 
-  # The name outlives a replaced repository, so nothing else would tell that the policy went with the old one.
+  # A replaced repository has the same name, so Terraform would not notice that the policy was deleted with the old one.
   lifecycle {
     replace_triggered_by = [aws_ecr_repository.this.id]
   }
@@ -111,7 +112,7 @@ resource "aws_ecr_repository_policy" "this" {
     Statement = concat(local.principal_statements, local.organization_statements, local.extra_statements)
   })
 
-  # As above: it went with the old repository.
+  # As above: the policy is deleted with the old repository.
   lifecycle {
     replace_triggered_by = [aws_ecr_repository.this.id]
   }

@@ -9,11 +9,11 @@ output "arn" {
 }
 
 output "repository_url" {
-  description = "Registry host and repository name, as `docker pull` wants them, without a tag."
+  description = "Registry host and repository name for `docker pull`, without a tag."
   value       = aws_ecr_repository.this.repository_url
 }
 
 output "registry_id" {
-  description = "Account id of the registry that the repository is in."
+  description = "Account id of the repository's registry."
   value       = aws_ecr_repository.this.registry_id
 }

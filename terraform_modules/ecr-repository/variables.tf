@@ -1,9 +1,9 @@
 variable "name" {
-  description = "Whole name of the repository, prefix included, such as `docker-hub/library/nginx`."
+  description = "Full name of the repository, with its prefix, such as `docker-hub/library/nginx`."
   type        = string
   nullable    = false
 
-  # The provider does not check names, so a bad one would only fail in the middle of an apply.
+  # The provider does not check names, so a wrong one would fail only in the middle of an apply.
   validation {
     condition     = length(var.name) >= 2 && length(var.name) <= 256
     error_message = "The repository name `${var.name}` must have 2 to 256 characters."
@@ -28,19 +28,19 @@ variable "tag_mutability" {
 }
 
 variable "tag_mutability_exclusions" {
-  description = "Tags, at most 5 names with `*` for any text, for which the opposite of `tag_mutability` holds. Needs the AWS provider 6.8 and the file that is in `provider-6.8`."
+  description = "At most 5 tag patterns, with `*` for any text, for which the opposite of `tag_mutability` holds. They need the AWS provider 6.8 and the file in `provider-6.8`."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = length(var.tag_mutability_exclusions) <= 5
-    error_message = "ECR takes at most 5 filters of tags."
+    error_message = "ECR accepts at most 5 `tag_mutability_exclusions`."
   }
 
   validation {
     condition     = alltrue([for tag in var.tag_mutability_exclusions : can(regex("^[A-Za-z0-9._*-]{1,128}$", tag)) && length(regexall("[*]", tag)) <= 2])
-    error_message = "Every filter of tags must have 1 to 128 letters, digits, `.`, `_`, `-` and at most two `*`."
+    error_message = "Each of the `tag_mutability_exclusions` must have 1 to 128 letters, digits, `.`, `_`, `-` and at most two `*`."
   }
 }
 
@@ -64,7 +64,7 @@ variable "encryption_type" {
 }
 
 variable "kms_key" {
-  description = "ARN of the KMS key, with `encryption_type = \"KMS\"` only. Null means the key that AWS manages for ECR."
+  description = "ARN of the KMS key, only with `encryption_type = \"KMS\"`. Null means the key that AWS manages for ECR."
   type        = string
   default     = null
 
@@ -75,7 +75,7 @@ variable "kms_key" {
 }
 
 variable "expire_untagged_after_days" {
-  description = "Days after which ECR deletes an image that has no tag. Null means never, without a lifecycle policy."
+  description = "Days after which ECR deletes an image without a tag. Null means never: there is no lifecycle policy."
   type        = number
   default     = null
 
@@ -101,7 +101,7 @@ variable "pull_principals" {
 }
 
 variable "organization_id" {
-  description = "AWS organization, such as `o-a1b2c3d4e5`, all of whose accounts may pull. Null means none."
+  description = "Id of the AWS organization, such as `o-a1b2c3d4e5`, whose accounts may all pull. Null means none."
   type        = string
   default     = null
 
@@ -113,11 +113,11 @@ variable "organization_id" {
 
 variable "policy_statements" {
   description = <<-EOT
-    What else the policy of the repository says:
+    Further statements of the repository policy:
     - `sid`: id of the statement; null for none;
     - `effect`: `Allow` or `Deny`;
     - `principals`: `aws` for account ids and ARNs of IAM principals, or `*` for everybody; `services` for AWS services;
-    - `actions`: ECR's;
+    - `actions`: actions of ECR;
     - `conditions`: values by operator and key.
   EOT
   type = list(object({
@@ -140,7 +140,7 @@ variable "policy_statements" {
 
   validation {
     condition     = alltrue([for statement in var.policy_statements : length(statement.principals.aws) + length(statement.principals.services) > 0])
-    error_message = "Every statement must name `principals`, by `aws` or by `services`."
+    error_message = "Every statement must have `principals`, in `aws` or in `services`."
   }
 
   validation {
@@ -153,7 +153,7 @@ variable "policy_statements" {
 
   validation {
     condition     = alltrue([for action in flatten(var.policy_statements[*].actions) : can(regex("^ecr:[A-Za-z0-9*?]+$", action))])
-    error_message = "Every action must be one of ECR, such as `ecr:BatchGetImage`."
+    error_message = "Every action must be an action of ECR, such as `ecr:BatchGetImage`."
   }
 }
 

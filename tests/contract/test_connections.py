@@ -403,7 +403,7 @@ def test_a_response_that_trickles_is_given_up(way: Way, time: FakeTime, part: st
 
     hours = itertools.count(step=3600.0)
     once = Transport(attempts=1, sleep=time.sleep, clock=lambda: next(hours), proxies=way.proxies)
-    with way.serving(trickle) as server, pytest.raises(ConnectionFailed, match="did not answer in time"):
+    with way.serving(trickle) as server, pytest.raises(ConnectionFailed, match="did not respond in time"):
         once.send("GET", server.url, {})
 
 

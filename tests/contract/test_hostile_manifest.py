@@ -105,9 +105,9 @@ def test_the_environment_may_send_it_there(thief: FaultyRegistry, look: Look, mo
 
 
 def test_a_mirror_gets_the_login_that_is_its_own(thief: FaultyRegistry, look: Look) -> None:
-    logins = {"docker.io": "me:s3cret", thief.host: "you:mirror"}
+    logins = {"docker.io": "me:s3cret", thief.host: "you:m1rr0r-s3cret"}
     uses = look("nginx:1", DesiredRegistry("docker.io", endpoint=thief.url), logins=logins)
-    assert sent(thief) == {f"Basic {basic('you:mirror')}"}
+    assert sent(thief) == {f"Basic {basic('you:m1rr0r-s3cret')}"}
     assert uses == (CredentialUse("docker.io", thief.host, f"docker config (`{thief.host}`)"),)
 
 

@@ -23,7 +23,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.documents import Document
 from toolkit.oci.endpoints import Endpoints
-from toolkit.oci.errors import ConnectionFailed, OciError, RegistryError, SubjectRefused
+from toolkit.oci.errors import ConnectionFailed, InvalidDocument, OciError, RegistryError, SubjectRefused
 from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.oci.reference import Repository
 from toolkit.oci.subset import WHOLE
@@ -166,6 +166,19 @@ def test_a_registry_that_does_not_know_the_question_lists_nothing(
 def test_a_page_for_people_is_no_list(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", REFERRERS, Reply(200, {"Content-Type": "text/html"}, b"<html>"))
     assert client.list_referrers(HUB, SUBJECT) is None
+
+
+def test_null_is_an_empty_list(server: FaultyRegistry, client: RegistryClient) -> None:
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": None}).encode()
+    server.on("GET", REFERRERS, Reply(200, {"Content-Type": OCI_INDEX}, body))
+    assert client.list_referrers(HUB, SUBJECT) == ()
+
+
+def test_a_malformed_list_names_the_registry_and_the_image(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", REFERRERS, Reply(200, {"Content-Type": OCI_INDEX}, b'{"schemaVersion": 2, "manifests": {}}'))
+    said = f"`{server.host}` sent no list of the referrers of `docker.io/library/nginx@{SUBJECT}`: `manifests` is no"
+    with pytest.raises(InvalidDocument, match=said):
+        client.list_referrers(HUB, SUBJECT)
 
 
 @pytest.mark.parametrize("reply", [refused(403, "DENIED"), refused(500, "UNKNOWN")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from tests.support.clocks import FakeTime
 from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, as_json, faulty_registry, refused
 from toolkit.oci.auth import Credential
 from toolkit.oci.client import PullLimit, RegistryClient, Upload
-from toolkit.oci.descriptor import Descriptor
+from toolkit.oci.descriptor import Descriptor, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import ACCEPT, Document
 from toolkit.oci.endpoints import Endpoints
@@ -92,6 +93,54 @@ def test_head_without_a_digest_is_an_error_and_costs_no_get(
     assert server.asked("GET", MANIFEST) == []
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        document_reply(Docker_Content_Digest=""),
+        document_reply(Content_Length=""),
+        document_reply(Content_Type=""),
+        *(refused(status, "UNSUPPORTED") for status in (400, 405, 406, 501)),
+    ],
+)
+@pytest.mark.parametrize("is_pinned", [False, True])
+def test_reads_what_head_leaves_out_where_pulls_are_not_counted(
+    server: FaultyRegistry, client: RegistryClient, reply: Reply, is_pinned: bool
+) -> None:
+    reference = Reference.parse(f"{server.host}/team/app:v1")
+    if is_pinned:
+        reference = reference.with_digest(Digest.of(RAW))
+    path = f"/v2/team/app/manifests/{reference.target}"
+    server.on("HEAD", path, reply)
+    server.on("GET", path, Reply(200, {"Content-Type": OCI_MANIFEST}, RAW))
+
+    head = client.head_manifest(reference)
+
+    assert head is not None
+    assert head.descriptor == Descriptor(OCI_MANIFEST, Digest.of(RAW), len(RAW))
+    assert len(server.asked("GET", path)) <= 1
+
+
+def test_takes_a_404_after_a_refused_head_for_absence(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", "/v2/team/app/manifests/v1", refused(405, "UNSUPPORTED"))
+    server.on("GET", "/v2/team/app/manifests/v1", refused(404, "MANIFEST_UNKNOWN"))
+
+    assert client.head_manifest(Reference.parse(f"{server.host}/team/app:v1")) is None
+
+
+@pytest.mark.parametrize("name", ["nginx:1.16", "{host}/team/app:v1"])
+def test_reads_nothing_after_a_refused_head_where_pulls_are_counted(
+    server: FaultyRegistry, client: RegistryClient, name: str
+) -> None:
+    reference = Reference.parse(name.format(host=server.host))
+    path = f"/v2/{reference.name.path}/manifests/{reference.tag}"
+    counted = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "42;w=21600"}
+    server.on("HEAD", path, refused(405, "UNSUPPORTED", headers={} if name == "nginx:1.16" else counted))
+
+    with pytest.raises(RegistryError):
+        client.head_manifest(reference)
+    assert server.asked("GET", path) == []
+
+
 def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", MANIFEST, Reply(200, {"Content-Type": f"{DOCKER_MANIFEST}; charset=utf-8"}, RAW))
 
@@ -135,6 +184,8 @@ def test_throttling_is_waited_for(server: FaultyRegistry, client: RegistryClient
     [
         (refused(400, "TAG_INVALID", "The image tag '1.16' already exists and is immutable."), TagImmutable),
         (refused(412, "PRECONDITION", "configured as immutable"), TagImmutable),
+        (refused(409, "TAG_IMMUTABLE"), TagImmutable),
+        (refused(409, "CONFLICT"), RegistryError),
         (refused(400, "MANIFEST_INVALID"), RegistryError),
         (refused(405, "UNSUPPORTED"), RegistryError),
     ],
@@ -184,6 +235,36 @@ def test_a_range_that_is_ignored_is_skipped(server: FaultyRegistry, client: Regi
     with client.open_blob(NGINX.name, BLOB, 4) as chunks:
         assert b"".join(chunks) == b"456789"
     assert server.seen[0].headers["range"] == "bytes=4-"
+
+
+PACKED = gzip.compress(b"0123456789")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+def test_unpacks_a_blob_that_was_packed_on_the_way(server: FaultyRegistry, client: RegistryClient, coding: str) -> None:
+    server.on("GET", BLOB_PATH, Reply(200, {"Content-Encoding": coding}, PACKED))
+
+    for offset in (0, 4):
+        with client.open_blob(NGINX.name, BLOB, offset) as chunks:
+            assert b"".join(chunks) == b"0123456789"[offset:]
+
+
+def test_leaves_a_layer_packed_that_is_a_gzip_file_itself(server: FaultyRegistry, client: RegistryClient) -> None:
+    layer = Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", Digest.of(PACKED), len(PACKED))
+    path = f"/v2/library/nginx/blobs/{layer.digest}"
+    server.on("GET", path, Reply(200, {"Content-Encoding": "gzip"}, PACKED))
+
+    with client.open_blob(NGINX.name, layer) as chunks:
+        assert b"".join(chunks) == PACKED
+
+
+@pytest.mark.parametrize("body", [b"not packed", PACKED[:12] + b"damage"])
+def test_refuses_a_packed_blob_that_is_damaged(server: FaultyRegistry, client: RegistryClient, body: bytes) -> None:
+    server.on("GET", BLOB_PATH, Reply(200, {"Content-Encoding": "gzip", "Content-Length": str(len(body))}, body))
+    wanted = replace(BLOB, size=99)
+
+    with pytest.raises(SizeMismatch), client.open_blob(NGINX.name, wanted) as chunks:
+        b"".join(verify(chunks, wanted))
 
 
 @pytest.mark.parametrize("content_range", ["bytes 0-9/10", "", "bytes */10", f"bytes {'9' * 5000}-"])
@@ -302,6 +383,57 @@ def test_only_201_completes_an_upload_and_it_is_tried_once(
     assert len(server.seen) == 1
 
 
+def test_sends_a_blob_in_smaller_parts_where_a_request_is_too_large(
+    server: FaultyRegistry, client: RegistryClient
+) -> None:
+    content = bytes(range(256)) * 5000
+    blob = Descriptor("application/octet-stream", Digest.of(content), len(content))
+    stored: list[bytes] = []
+    limit = 2**20
+
+    def take(seen: Seen) -> Reply:
+        if len(seen.body) > limit:
+            return Reply(413, {"Content-Type": "text/html"}, b"<html>Request Entity Too Large</html>")
+        start, _, end = seen.headers["content-range"].partition("-")
+        assert (int(start), int(end) + 1) == (len(b"".join(stored)), len(b"".join(stored)) + len(seen.body))
+        stored.append(seen.body)
+        return Reply(202, {"Location": f"/session?part={len(stored)}"})
+
+    server.on("PATCH", "/session", take)
+    server.on("PUT", "/session", lambda seen: Reply(413 if len(seen.body) > limit else 201))
+
+    def put() -> None:
+        chunks = [content[at : at + 100_000] for at in range(0, len(content), 100_000)]
+        client.put_blob(Upload(NGINX.name, f"{server.url}/session"), blob, verify(chunks, blob))
+
+    for _ in range(3):
+        with pytest.raises(ConnectionFailed) as caught:
+            put()
+        assert caught.value.is_temporary
+    put()
+
+    assert b"".join(stored) == content
+    last = server.asked("PUT", "/session")[-1]
+    assert (last.body, last.query) == (b"", {"part": [str(len(stored))], "digest": [str(blob.digest)]})
+    limit = 0
+    with pytest.raises(RegistryError) as refusal:
+        put()
+    assert refusal.value.code == "oci.too_large"
+
+
+def test_never_completes_an_upload_in_parts_of_other_content(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("PUT", "/session", Reply(413))
+    server.on("PATCH", "/session", Reply(202, {"Location": "/session"}))
+    upload = Upload(NGINX.name, f"{server.url}/session")
+    with pytest.raises(ConnectionFailed):
+        client.put_blob(upload, BLOB, [b"0123456789"])
+
+    for content in (b"9876543210", b"0123456789+", b"01234"):
+        with pytest.raises(OciError):
+            client.put_blob(upload, BLOB, verify([content[:4], content[4:]], BLOB))
+    assert len(server.asked("PUT", "/session")) == 1
+
+
 def test_cancelling_never_fails(server: FaultyRegistry, client: RegistryClient, time: FakeTime) -> None:
     server.on("DELETE", "/session", Reply(drops=True))
 
@@ -312,6 +444,21 @@ def test_cancelling_never_fails(server: FaultyRegistry, client: RegistryClient, 
 
 def test_a_manifest_that_is_cut_is_read_again(server: FaultyRegistry, client: RegistryClient) -> None:
     server.on("GET", MANIFEST, Reply(200, {"Content-Type": OCI_MANIFEST}, RAW, sends=5), document_reply())
+
+    assert client.get_manifest(NGINX).raw == RAW
+
+
+def test_a_registry_that_cannot_look_for_a_blob_is_sent_it(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("HEAD", BLOB_PATH, refused(405, "UNSUPPORTED"))
+
+    assert not client.has_blob(NGINX.name, BLOB.digest)
+
+
+@pytest.mark.parametrize("status", [499, 520, 521, 522, 523, 524, 530])
+def test_asks_again_after_a_status_of_a_network_between(
+    server: FaultyRegistry, client: RegistryClient, status: int
+) -> None:
+    server.on("GET", MANIFEST, Reply(status, {"Content-Type": "text/html"}, b"<html>"), document_reply())
 
     assert client.get_manifest(NGINX).raw == RAW
 
@@ -365,6 +512,31 @@ def test_a_list_that_goes_on_nowhere_is_an_error(server: FaultyRegistry, client:
 
     with pytest.raises(ConnectionFailed, match="unusable address"):
         client.list_tags(NGINX.name)
+
+
+@pytest.mark.parametrize("link", [f"<{TAGS}?last=1>", f'<{TAGS}?last=1>; title="more"'])
+def test_follows_a_link_that_does_not_say_what_it_is(server: FaultyRegistry, client: RegistryClient, link: str) -> None:
+    server.on("GET", TAGS, tag_page("1", link=link), tag_page("2"))
+
+    assert client.list_tags(NGINX.name) == ("1", "2")
+
+
+@pytest.mark.parametrize("link", [f"{TAGS}?last=1", f'{TAGS}?last=1; rel="next"', "<", "next"])
+def test_takes_a_link_that_cannot_be_read_for_no_end(server: FaultyRegistry, client: RegistryClient, link: str) -> None:
+    server.on("GET", TAGS, tag_page("1", link=link))
+
+    with pytest.raises(InvalidDocument, match="the tags of `docker"):
+        client.list_tags(NGINX.name)
+
+
+def test_bounds_the_tags_of_a_list_in_sum(server: FaultyRegistry, client: RegistryClient) -> None:
+    tags = [f"{n:0>7}{'x' * 121}" for n in range(50_000)]
+    server.on("GET", TAGS, lambda seen: tag_page(*tags, link=f"<{TAGS}?last={len(server.seen)}>; rel=next"))
+
+    with pytest.raises(OciError) as caught:
+        client.list_tags(NGINX.name)
+    assert caught.value.code == "oci.endless_list"
+    assert len(server.seen) < 8
 
 
 def test_a_list_that_comes_back_to_a_page_is_an_error(server: FaultyRegistry, client: RegistryClient) -> None:

@@ -89,10 +89,12 @@ def time() -> FakeTime:
     return FakeTime()
 
 
-def make_client(server: FaultyRegistry, time: FakeTime, *credentials: Credential | None) -> RegistryClient:
+def make_client(
+    server: FaultyRegistry, time: FakeTime, *credentials: Credential | None, endpoints: Endpoints | None = None
+) -> RegistryClient:
     return RegistryClient(
         credentials=Provider(*credentials),
-        endpoints=Endpoints((("*", server.url),)),
+        endpoints=endpoints or Endpoints((("*", server.url),)),
         transport=Transport(sleep=time.sleep, clock=time.clock, random=lambda: 1.0, proxies={}),
         clock=time.clock,
     )
@@ -204,6 +206,41 @@ def test_a_token_that_is_refused_is_renewed_once(
     assert len(registry.given) == 2
 
 
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_renews_a_token_that_expired_while_its_request_waited(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime, status: int
+) -> None:
+    registry.on("HEAD", HEAD_PATH, HEAD_OK)
+    client = make_client(server, time)
+    client.head_manifest(NGINX)
+
+    def too_late(seen: Seen) -> Reply:
+        time.now += 301
+        registry.on("HEAD", HEAD_PATH, HEAD_OK)
+        challenge = {"WWW-Authenticate": f'Bearer realm="{registry.realm}"'} if status == 401 else {}
+        return refused(status, "DENIED", headers=challenge)
+
+    server.on("HEAD", HEAD_PATH, too_late)
+
+    assert client.head_manifest(NGINX) is not None
+    assert len(registry.given) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_takes_the_refusal_of_a_good_token_for_an_answer(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime, status: int
+) -> None:
+    registry.on("HEAD", HEAD_PATH, HEAD_OK)
+    client = make_client(server, time)
+    client.head_manifest(NGINX)
+    server.on("HEAD", HEAD_PATH, refused(status, "DENIED"))
+    time.now += 60
+
+    with pytest.raises(RegistryError):
+        client.head_manifest(NGINX)
+    assert len(registry.given) == 1
+
+
 def test_a_fresh_token_that_is_refused_ends_the_matter(
     server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
 ) -> None:
@@ -261,6 +298,43 @@ def test_a_credential_is_withheld_from_a_foreign_token_server(
     assert [asked.authorization for asked in registry.given] == [None]
 
 
+@pytest.mark.parametrize(
+    ("registry_name", "is_trusted", "expected"),
+    [("docker.io", True, BASIC), ("quay.io", True, None), ("docker.io", False, None)],
+)
+def test_a_foreign_token_server_gets_the_credential_of_the_registry_that_is_allowed_it(
+    server: FaultyRegistry,
+    registry: TokenRegistry,
+    time: FakeTime,
+    registry_name: str,
+    is_trusted: bool,
+    expected: str | None,
+) -> None:
+    registry.realm = f"{server.foreign_url}/token"
+    registry.on("HEAD", HEAD_PATH, HEAD_OK)
+    served = (("*", server.url),)
+    endpoints = Endpoints(
+        served if is_trusted else (), () if is_trusted else served, ((registry_name, registry.realm),)
+    )
+
+    assert make_client(server, time, ME, endpoints=endpoints).head_manifest(NGINX) is not None
+
+    assert [asked.authorization for asked in registry.given] == [expected]
+
+
+def test_a_mirror_is_asked_for_the_path_that_it_has(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
+) -> None:
+    path = HEAD_PATH.replace("/v2/", "/v2/dockerhub-proxy/")
+    registry.on("HEAD", path, HEAD_OK)
+    endpoints = Endpoints((("docker.io", f"{server.url}/v2/dockerhub-proxy"),))
+
+    assert make_client(server, time, ME, endpoints=endpoints).head_manifest(NGINX) is not None
+
+    assert [asked.query["scope"] for asked in registry.given] == [["repository:dockerhub-proxy/library/nginx:pull"]]
+    assert registry.given[0].authorization == BASIC
+
+
 def test_another_port_of_the_same_host_is_a_foreign_token_server(
     server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
 ) -> None:
@@ -283,6 +357,7 @@ def test_a_foreign_token_server_that_wants_the_credential_is_refused_in_words(
     with pytest.raises(Unauthorized, match=r"`docker\.io` was not sent there because it does not belong") as caught:
         make_client(server, time, ME).head_manifest(NGINX)
 
+    assert "token_server" in (caught.value.hint or "")
     assert {seen.authorization for seen in server.seen} == {None}
     assert "hunter2" not in str(caught.value)
 

@@ -278,7 +278,7 @@ def test_silence_is_given_up_after_the_timeout(time: FakeTime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         host = f"127.0.0.1:{mute.getsockname()[1]}"
         impatient = Transport(read_timeout=0.1, attempts=2, sleep=time.sleep, proxies={})
-        with pytest.raises(ConnectionFailed, match="did not answer in time") as caught:
+        with pytest.raises(ConnectionFailed, match="did not respond in time") as caught:
             impatient.send("GET", f"http://{host}/x?token=hunter2", {})
 
     assert caught.value.is_temporary

@@ -303,13 +303,14 @@ def codes() -> Iterator[Code]:
     yield Code("bug", "exit 1", "this is a bug in toolkit: …", "report it with the traceback above")
     for path in sorted((ROOT / "toolkit").rglob("*.py")):
         yield from _codes_in(ast.parse(path.read_text(encoding="utf-8")))
-    for kind in ("missing", "denied", "limited", "unreachable", "unusable"):  # of `SourceFault`
-        yield Code(f"source.{kind}", "refusal")
+    for kind in ("limited", "unreachable"):  # of `SourceFault`, whose other kinds are those of images
+        yield Code(f"source.{kind}", "refusal", "", "run again later")
     for code, hint in aws_explain._DENIED.values():
         yield Code(code, _KINDS["AccessDenied"], "", hint)
     for row in seed_explain.ROWS:
         for side in [row.side] if row.side else ["source", "destination"]:
-            yield Code(f"{side}.{row.code}", "image", "", row.hint or "")
+            kind = "image, refusal" if side == "source" else "image"
+            yield Code(f"{side}.{row.code}", kind, "", row.hint or "")
 
 
 _KINDS = {

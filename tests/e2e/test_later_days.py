@@ -90,6 +90,6 @@ def test_later_days(open_laptop: Callable[[str], Laptop]) -> None:
     last = toolkit.run("apply", "--auto-approve", "--format", "json").expect(0).document
     copied = {one["key"] for one in last["report"]["outcomes"] if one["status"] == "copied"}
     assert copied == {f"{HUB}/app01:2", f"{HUB}/app02:1", f"{HUB}/redis:7"}
-    assert f"ECR keeps what the manifest does not name in `{HUB}/app01`: `1`" in {
+    assert f"ECR keeps tags of `{HUB}/app01` that the manifest does not name: `1`" in {
         notice["message"] for notice in last["plan"]["notices"]
     }

@@ -116,7 +116,7 @@ def test_without_a_signature_it_is_not_applied_where_a_key_is_set(
     ("change", "said"),
     [
         (lambda plan: plan["seeds"][0]["source"].update(repository="evil/nginx"), "from `evil/nginx:1.16@sha256:"),
-        (lambda plan: plan["infra_changes"].pop(), "which the saved plan does not say"),
+        (lambda plan: plan["infra_changes"].pop(), "which the saved plan does not mention"),
         (lambda plan: plan["infra_changes"][0].update(action="update"), "does not update"),
     ],
 )

@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body if reply.sends is None else reply.body[: reply.sends])
             self.close_connection = reply.sends is not None
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
     def log_message(self, *args: object) -> None:
         """The log is `seen`."""

@@ -268,7 +268,7 @@ MIXED = Plan(
         Refusal(
             "infra.destroys_repository",
             "Terraform would replace the repository `base/python`, as `name` is fixed at creation",
-            hint="take the change back in the manifest, or say --allow-destroy if its images may be lost",
+            hint="undo the change in the manifest, or use --allow-destroy to lose its images",
         ),
         Refusal(
             "budget.too_small",
@@ -494,7 +494,7 @@ CHANGED = Plan(
     ),
 )
 
-_UNREACHABLE = "try again later, or say --keep-going to do all the rest"
+_UNREACHABLE = "try again later, or use --keep-going to do the rest"
 # Three images cannot be had, two for the same reason; all others go ahead.
 KEEPS_GOING = Plan(
     "platform",

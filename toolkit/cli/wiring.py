@@ -206,7 +206,11 @@ def _endpoints(registries: Mapping[str, DesiredRegistry]) -> Endpoints:
         rules = Endpoints.parse(os.environ.get(_ENDPOINTS_VARIABLE, "")).rules
     except OciError as error:
         raise UsageError("usage.endpoints", f"`{_ENDPOINTS_VARIABLE}`: {error.message}", hint=error.hint) from error
-    return Endpoints(rules, tuple((host, r.endpoint) for host, r in registries.items() if r.endpoint))
+    return Endpoints(
+        rules,
+        tuple((host, r.endpoint) for host, r in registries.items() if r.endpoint),
+        tuple((host, r.token_server) for host, r in registries.items() if r.token_server),
+    )
 
 
 class EnvironmentCredentials:

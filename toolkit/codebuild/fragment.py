@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.manifest.destinations import ALIASES, BUILDKIT
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
@@ -118,8 +119,6 @@ def _built_by(build: DesiredBuild) -> list[str]:
     """Images that the commands build for later commands, which need no mirror."""
     if not build.buildspec_commands:
         return []
-    from toolkit.codebuild.docker_commands import CommandReader  # noqa: PLC0415  loaded where there is something to read
-
     reader = CommandReader(build.environment_variables)
     for command in build.buildspec_commands:
         reader.read(command)

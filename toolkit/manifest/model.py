@@ -360,7 +360,15 @@ class RegistrySpec(Spec):
     endpoint: EndpointUrl | None = Field(
         None,
         validate_default=True,
-        description="Where the registry's API is really served: a corporate mirror, for example.",
+        description="Where the registry's API is really served: a corporate mirror, for example. What stands behind "
+        "`/v2/` is put before every repository.",
+        examples=["https://harbor.example.com/v2/dockerhub-proxy"],
+    )
+    token_server: EndpointUrl | None = Field(
+        None,
+        description="Where the registry sends for tokens, if that is on another domain: only then does the credential "
+        "go there.",
+        examples=["https://scc.suse.com"],
     )
     alternatives: tuple[AlternativeText, ...] = Field(
         (),
@@ -412,7 +420,7 @@ class Manifest(Spec):
         (),
         strict=False,
         description="Repositories and builds that may be taken over where they exist already and are not this "
-        "manifest's: names, `*` stands for any letters. As `--adopt`.",
+        "manifest's: names, `*` matches any characters. As `--adopt`.",
         examples=[["docker-hub/library/nginx", "team/*"]],
     )
 

@@ -7,6 +7,7 @@ take a suffix for a pre-release, so these are the rules:
 - `rc1`, `-beta.2`, `a1`, `-M3`, `-SNAPSHOT` and their like right after the numbers make it a pre-release; anything else
   that follows is a variant's suffix.
 - Numbers are compared as numbers, zeros at the end count for nothing, and a pre-release is older than its release.
+- A date or a build number beside versions is none: `20250108` is not within `>=3.18`, but within `>=20240101`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ _VERSION = re.compile(
     r"(?P<rest>.*)",
     re.IGNORECASE,
 )
+# No version is a number alone from here on, such as a year or a build, or begins with a number as large as a date,
+# where the bounds are less than a hundredth of it. `2024.1` may be a version.
+_LEAST_NUMBER = 1000
+_LEAST_DATE = 1_000_000
+_MOST_TIMES = 100
 _BOUND = re.compile(r"(?P<operator>>=|<=|!=|=|>|<)[ ]*(?P<version>[^ ,<>=!]+)[ ,]*")
 
 Precedence = tuple[tuple[int, ...], int, tuple[int, ...]]
@@ -88,8 +94,12 @@ class VersionRange:
         return cls(tuple(bounds))
 
     def has(self, version: TagVersion) -> bool:
-        """Whether `version` is within. Pre-releases are not, unless a bound names one."""
+        """Whether `version` is within. Pre-releases, dates and build numbers are not, unless a bound is one."""
         if version.is_prerelease and not any(bound.is_prerelease for _, bound in self.bounds):
+            return False
+        first, highest = version.release[0], max(bound.release[0] for _, bound in self.bounds)
+        is_number = first >= _LEAST_DATE or (len(version.release) == 1 and first >= _LEAST_NUMBER)
+        if is_number and first > _MOST_TIMES * highest:
             return False
         return all(_holds(operator, version, bound) for operator, bound in self.bounds)
 

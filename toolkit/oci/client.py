@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from toolkit.oci.errors import (
     ConnectionFailed,
     DigestMismatch,
     InvalidDigest,
+    InvalidDocument,
+    NotFound,
     OciError,
     RegistryError,
     SizeMismatch,
@@ -29,10 +32,10 @@ from toolkit.oci.errors import (
     TagImmutable,
 )
 from toolkit.oci.media_types import OCI_INDEX
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import DOCKER_HUB, Reference, Repository
 from toolkit.oci.responses import Headers, PullLimit, Response, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.token_exchange import Authorizer, Scopes
-from toolkit.oci.transport import Transport
+from toolkit.oci.transport import CHUNK_BYTES, Transport
 
 __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 
@@ -40,11 +43,19 @@ __all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
 _MOST_RENEWALS = 2
 # The most that registries give; some give fewer, and all accept this number.
 _TAGS_A_PAGE = 1000
-# A list of more pages is taken for endless.
+# A list of more pages, bytes or entries is taken for endless. Half a million tags take 80 MB.
 _MOST_PAGES = 1000
+_MOST_LIST_BYTES = 32 * 2**20
+_MOST_TAGS = 500_000
 # Python refuses to read numbers of thousands of digits.
 _SIZE = re.compile(r"[0-9]{1,18}")
+# Parts for a registry behind a proxy that limits requests: Cloudflare's limit is 100 MB, that of nginx often 1 MB. The
+# seeder tries a transfer as often as there are sizes here, after the whole blob.
+_PART_SIZES = (50 * 2**20, 5 * 2**20, 2**19)
+_GZIP = 16 + zlib.MAX_WBITS
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
+# How registries refuse HEAD, which has no room for words: a GET says what they mean.
+_NO_HEAD_STATUSES = frozenset({400, 405, 406, 501})
 # How registries refuse to list referrers; the standard says 404.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 
@@ -79,6 +90,7 @@ class RegistryClient:
     ) -> None:
         self._endpoints = endpoints or Endpoints()
         self._transport = transport or Transport()
+        self._part_sizes: dict[str, int] = {}
         self._authorizer = Authorizer(self._transport, credentials or NoCredentials(), self._endpoints, clock=clock)
 
     def credential_uses(self) -> tuple[CredentialUse, ...]:
@@ -86,26 +98,42 @@ class RegistryClient:
         return self._authorizer.uses()
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
-        """What `ref` points to; None when tag or repository are not there. Never a counted pull."""
+        """What `ref` points to; None when tag or repository are not there. Never a counted pull.
+
+        Some registries, such as Red Hat's, leave out what a HEAD is for, or refuse it. The document tells it too, and
+        is read where no pulls are counted.
+        """
         response = self._send(
-            "HEAD", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT}
+            "HEAD", ref.registry, self._manifest_url(ref), self._pull(ref.name), headers={"Accept": ACCEPT}
         )
         if response.status == 404:
             return None
-        if not response.is_success:
+        pull_limit = read_pull_limit(response.headers)
+        counts_pulls = ref.registry == DOCKER_HUB or pull_limit is not None
+        if not response.is_success and (counts_pulls or response.status not in _NO_HEAD_STATUSES):
             raise refusal(response, f"`{ref}`")
         digest = ref.digest or _digest_header(response.headers)
         size = response.headers.get("Content-Length") or ""
         media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
-        if digest is not None and _SIZE.fullmatch(size) and media_type:
-            return ManifestHead(Descriptor(media_type, digest, int(size)), read_pull_limit(response.headers))
-        raise OciError(
-            f"`{response.host}` does not tell digest, size and type of `{ref}` on HEAD", code="oci.no_digest_on_head"
-        )
+        if response.is_success and digest is not None and _SIZE.fullmatch(size) and media_type:
+            return ManifestHead(Descriptor(media_type, digest, int(size)), pull_limit)
+        if counts_pulls:
+            raise OciError(
+                f"`{response.host}` does not tell digest, size and type of `{ref}` on HEAD",
+                code="oci.no_digest_on_head",
+            )
+        try:
+            document = self.get_manifest(ref)
+        except NotFound:
+            return None
+        found = ref.digest or Digest.of(document.raw, digest.algorithm if digest else document.digest.algorithm)
+        return ManifestHead(Descriptor(document.media_type, found, len(document.raw)))
 
     def get_manifest(self, ref: Reference) -> Document:
         """The document that `ref` points to, checked against its digest. May be a counted pull."""
-        response = self._send("GET", ref.registry, self._manifest_url(ref), _pull(ref.name), headers={"Accept": ACCEPT})
+        response = self._send(
+            "GET", ref.registry, self._manifest_url(ref), self._pull(ref.name), headers={"Accept": ACCEPT}
+        )
         if not response.is_success:
             raise refusal(response, f"`{ref}`")
         wanted = ref.digest or _digest_header(response.headers)
@@ -129,7 +157,10 @@ class RegistryClient:
                 raise refusal(response, what)
             if (response.headers.get("Content-Type") or "").partition(";")[0].strip() != OCI_INDEX:
                 return None
-            index = parse(Document(OCI_INDEX, response.body))
+            try:
+                index = parse(Document(OCI_INDEX, response.body))
+            except InvalidDocument as fault:
+                raise InvalidDocument(f"`{response.host}` sent no list of {what}: {fault.message}") from None
             found += index.manifests if isinstance(index, ImageIndex) else ()
         return tuple(found)
 
@@ -141,26 +172,35 @@ class RegistryClient:
             if not response.is_success:
                 raise refusal(response, what)
             tags |= dict.fromkeys(read_tag_page(response, what))
+            if len(tags) > _MOST_TAGS:
+                raise _endless(repository, what)
         return tuple(tags)
 
     def _pages(self, repository: Repository, rest: str, what: str, *, accept: str = "*/*") -> Iterator[Response]:
         """The pages of a list, whatever their status, until one names no next."""
         url: str | None = self._url(repository, rest)
         seen: set[str] = set()
+        size = 0
         while url is not None:
             if url in seen or len(seen) == _MOST_PAGES:
-                raise OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
+                raise _endless(repository, what)
             seen.add(url)
-            response = self._send("GET", repository.registry, url, _pull(repository), headers={"Accept": accept})
+            response = self._send("GET", repository.registry, url, self._pull(repository), headers={"Accept": accept})
+            size += len(response.body)
+            if size > _MOST_LIST_BYTES:
+                raise _endless(repository, what)
             yield response
-            following = read_next_page(response.headers)
+            try:
+                following = read_next_page(response.headers)
+            except InvalidDocument as fault:
+                raise InvalidDocument(f"`{response.host}` breaks off when asked for {what}: {fault.message}") from None
             url = None if following is None else self._own(repository.registry, url, following)
 
     def put_manifest(self, ref: Reference, document: Document) -> None:
         """Store `document` under the digest of `ref`, or else its tag, byte for byte."""
         headers = {"Content-Type": document.media_type}
         response = self._send(
-            "PUT", ref.registry, self._manifest_url(ref), _push(ref.name), headers=headers, body=document.raw
+            "PUT", ref.registry, self._manifest_url(ref), self._push(ref.name), headers=headers, body=document.raw
         )
         if not response.is_success:
             raise _put_refusal(response, ref, document)
@@ -170,8 +210,10 @@ class RegistryClient:
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether `repository` itself has the blob."""
-        response = self._send("HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), _pull(repository))
-        if response.status == 404:
+        response = self._send(
+            "HEAD", repository.registry, self._url(repository, f"blobs/{digest}"), self._pull(repository)
+        )
+        if response.status in (404, 405):  # 405: a registry without HEAD, which is sent the blob
             return False
         if not response.is_success:
             raise refusal(response, f"blob `{digest}` of `{repository}`")
@@ -179,9 +221,12 @@ class RegistryClient:
 
     @contextmanager
     def open_blob(self, repository: Repository, descriptor: Descriptor, offset: int = 0) -> Iterator[Iterator[bytes]]:
-        """The blob's bytes from `offset` on, as they come: neither decoded nor verified."""
+        """The blob's bytes from `offset` on, not verified.
+
+        They are decoded only if they were packed on the way, which is the case where their number says so.
+        """
         url = self._url(repository, f"blobs/{descriptor.digest}")
-        scopes = _pull(repository)
+        scopes = self._pull(repository)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         header = self._authorizer.header(repository.registry, scopes)
         with ExitStack() as stack:
@@ -193,6 +238,8 @@ class RegistryClient:
                 header = renewed
             if not response.is_success:
                 raise refusal(response, f"blob `{descriptor.digest}` of `{repository}`")
+            if _is_packed(response, descriptor.size - offset):
+                chunks = _unpacked(response, chunks, descriptor)
             yield _from_offset(response, chunks, offset, descriptor)
 
     def begin_upload(
@@ -200,13 +247,13 @@ class RegistryClient:
     ) -> Upload | None:
         """A session for one blob; None when the registry could link it from `mount_from` instead."""
         url = self._url(repository, "blobs/uploads/")
-        scopes = _push(repository)
+        scopes = self._push(repository)
         if mount_from is not None:
             if mount_from.registry != repository.registry:
                 raise ValueError(f"{mount_from} and {repository} are on different registries")
-            url = f"{url}?{urlencode({'mount': str(digest), 'from': mount_from.path})}"
+            url = f"{url}?{urlencode({'mount': str(digest), 'from': self._endpoints.path(mount_from)})}"
             if mount_from != repository:
-                scopes += _pull(mount_from)
+                scopes += self._pull(mount_from)
         response = self._send("POST", repository.registry, url, scopes)
         if response.status == 201 and mount_from is not None:
             return None
@@ -216,20 +263,65 @@ class RegistryClient:
         return Upload(repository, self._absolute(repository.registry, url, location), scopes)
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload."""
-        joint = "&" if urlsplit(upload.location).query else "?"
-        url = f"{upload.location}{joint}{urlencode({'digest': str(descriptor.digest)})}"
-        registry = upload.repository.registry
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)}
-        header = self._header_for(registry, url, upload.scopes)
-        response = self._transport.upload(url, _with(headers, header), chunks)
-        if response.status == 201:
+        """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload.
+
+        The blob is sent as one request. Where that is refused as too large, the next attempts send it in parts.
+        """
+        location, part_size = upload.location, self._part_sizes.get(upload.repository.registry)
+        if part_size is None:
+            self._send_part(upload, descriptor, "PUT", location, chunks, descriptor.size, None)
             return
+        rest = _Rest(chunks)
+        for start in range(0, descriptor.size, part_size):
+            size = min(part_size, descriptor.size - start)
+            response = self._send_part(
+                upload, descriptor, "PATCH", location, rest.take(size), size, part_size, start=start
+            )
+            following = response.headers.get("Location") or location
+            location = self._absolute(upload.repository.registry, location, following)
+        rest.check_end()
+        self._send_part(upload, descriptor, "PUT", location, (), 0, part_size)
+
+    def _send_part(
+        self,
+        upload: Upload,
+        descriptor: Descriptor,
+        method: str,
+        url: str,
+        chunks: Iterable[bytes],
+        size: int,
+        part_size: int | None,
+        *,
+        start: int = 0,
+    ) -> Response:
+        """Send bytes of a blob: PATCH adds them to the session, PUT completes it too."""
+        registry = upload.repository.registry
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        if method == "PUT":
+            joint = "&" if urlsplit(url).query else "?"
+            url = f"{url}{joint}{urlencode({'digest': str(descriptor.digest)})}"
+        else:
+            headers["Content-Range"] = f"{start}-{start + size - 1}"
+        header = self._header_for(registry, url, upload.scopes)
+        response = self._transport.upload(url, _with(headers, header), chunks, method)
+        if response.status == (201 if method == "PUT" else 202):
+            return response
         error = refusal(response, f"blob `{descriptor.digest}` to `{upload.repository}`")
+        # The bytes are gone, but the next attempt has a header that is good again, or sends smaller parts.
         if self._renewed(registry, upload.scopes, response, header) is not None:
-            # The bytes are gone, but the next attempt has a header that is good again.
             raise ConnectionFailed(error.message, host=response.host, reason="token expired") from error
+        if response.status == 413 and self._has_smaller_parts(registry, part_size):
+            raise ConnectionFailed(error.message, host=response.host, reason="request too large") from error
         raise error
+
+    def _has_smaller_parts(self, registry: str, refused: int | None) -> bool:
+        """Whether the next attempt sends smaller parts than those that were `refused`; None is a whole blob."""
+        if self._part_sizes.get(registry) == refused:
+            smaller = [size for size in _PART_SIZES if refused is None or size < refused]
+            if not smaller:
+                return False
+            self._part_sizes[registry] = smaller[0]
+        return True
 
     def cancel_upload(self, upload: Upload) -> None:
         """Tell the registry that nothing more will come.
@@ -262,7 +354,10 @@ class RegistryClient:
         return self._transport.send(method, url, _with(headers or {}, header), body)
 
     def _renewed(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
-        if response.status not in (401, 403) or response.host != urlsplit(self._endpoints.base_url(registry)).netloc:
+        if (
+            response.status not in (400, 401, 403)
+            or response.host != urlsplit(self._endpoints.base_url(registry)).netloc
+        ):
             return None  # fine, or storage's refusal behind a redirect, which is not about our header
         return self._authorizer.renewed_header(registry, scopes, response, rejected)
 
@@ -272,8 +367,14 @@ class RegistryClient:
             return None
         return self._authorizer.header(registry, scopes)
 
+    def _pull(self, repository: Repository) -> Scopes:
+        return (f"repository:{self._endpoints.path(repository)}:pull",)
+
+    def _push(self, repository: Repository) -> Scopes:
+        return (f"repository:{self._endpoints.path(repository)}:pull,push",)
+
     def _url(self, repository: Repository, rest: str) -> str:
-        return f"{self._endpoints.base_url(repository.registry)}/v2/{repository.path}/{rest}"
+        return f"{self._endpoints.base_url(repository.registry)}/v2/{self._endpoints.path(repository)}/{rest}"
 
     def _manifest_url(self, ref: Reference) -> str:
         return self._url(ref.name, f"manifests/{quote(ref.target, safe=':')}")
@@ -305,12 +406,27 @@ class RegistryClient:
         return found
 
 
-def _pull(repository: Repository) -> Scopes:
-    return (f"repository:{repository.path}:pull",)
+class _Rest:
+    """What is left of the chunks of a blob."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._left = b""
+
+    def take(self, size: int) -> Iterator[bytes]:
+        """The next `size` bytes."""
+        while size and (chunk := self._left or next(self._chunks, b"")):
+            self._left = chunk[size:]
+            yield chunk[:size]
+            size -= min(size, len(chunk))
+
+    def check_end(self) -> None:
+        """Let the chunks find that there are no more of them."""
+        next(self._chunks, None)
 
 
-def _push(repository: Repository) -> Scopes:
-    return (f"repository:{repository.path}:pull,push",)
+def _endless(repository: Repository, what: str) -> OciError:
+    return OciError(f"`{repository.registry}` goes on listing {what} without end", code="oci.endless_list")
 
 
 def _with(headers: Mapping[str, str], authorization: str | None) -> Mapping[str, str]:
@@ -331,7 +447,8 @@ def _put_refusal(response: Response, ref: Reference, document: Document) -> Regi
     """
     error = refusal(response, f"`{ref}`")
     kind, is_tag = type(error), ref.digest is None
-    if is_tag and ((response.status == 400 and "TAG_INVALID" in error.error_codes) or response.status == 412):
+    says_so = {(400, "TAG_INVALID"), (409, "TAG_IMMUTABLE")} & {(response.status, code) for code in error.error_codes}
+    if is_tag and (says_so or response.status == 412):
         kind = TagImmutable
     elif (response.status == 405 or "UNSUPPORTED" in error.error_codes) and _is_new(document):
         kind = SubjectRefused
@@ -352,6 +469,29 @@ def _from_offset(response: Response, chunks: Iterator[bytes], offset: int, descr
             raise SizeMismatch(f"`{response.host}` sent another part of `{descriptor.digest}` than was asked for")
         return chunks
     return _skip(chunks, offset) if offset else chunks
+
+
+def _is_packed(response: Response, size: int) -> bool:
+    """Whether a proxy or storage has packed the blob. Some say `gzip` of a layer that is itself a gzip file."""
+    coding = (response.headers.get("Content-Encoding") or "").strip().lower()
+    return coding in ("gzip", "x-gzip") and response.headers.get("Content-Length") != str(size)
+
+
+def _unpacked(response: Response, chunks: Iterator[bytes], descriptor: Descriptor) -> Iterator[bytes]:
+    if response.status == 206:
+        raise SizeMismatch(f"`{response.host}` sent a part of `{descriptor.digest}` in a packed form")
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest:  # a part at a time: a small chunk may unpack to a thousand times its size
+                if part := unpacker.decompress(rest, CHUNK_BYTES):
+                    yield part
+                rest = unpacker.unconsumed_tail
+        if part := unpacker.flush():
+            yield part
+    except zlib.error:
+        raise SizeMismatch(f"`{response.host}` sent `{descriptor.digest}` in a packed form that is damaged") from None
 
 
 def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies_environment
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -69,7 +70,8 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAIL
 class Connections:
     """Sends requests over connections that are kept; safe to share between threads.
 
-    `most` is the number of connections to one host. A request waits while all of them are in use.
+    `most` is the number of connections to one host. A request waits while all of them are in use. `proxies` are those
+    of the environment unless given: by scheme or as `all`, and the exemptions as `no`.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class Connections:
         self._most = most
         self._connect_timeout = connect_timeout
         self._settings: Any = {"clock": clock, "send_timeout": upload_timeout}
-        self._proxies = read_proxies() if proxies is None else proxies
+        self._proxies = getproxies_environment() if proxies is None else proxies
         self._lock = threading.RLock()
         self._tls: ssl.SSLContext | None = None
         self._managers: dict[str, urllib3.PoolManager] = {}
@@ -290,14 +292,14 @@ class _Connection(HTTPConnection):
                 raise BrokenPipeError from None
             except TimeoutError:
                 stalled += _STALL_SECONDS
-                if self._is_answered(sock):
+                if self._has_begun_to_respond(sock):
                     raise BrokenPipeError from None
                 if stalled >= self._send_timeout:
                     raise
         sock.settimeout(self.timeout)
         self._is_whole = True
 
-    def _is_answered(self, sock: socket.socket) -> bool:
+    def _has_begun_to_respond(self, sock: socket.socket) -> bool:
         """Whether the response has begun or the connection has ended; interim responses (1xx) are passed over."""
         self._early = incoming = self._early or _Incoming(sock, self._clock)
         while True:
@@ -488,7 +490,7 @@ def _failure(host: str, error: HTTPError) -> ConnectionFailed:
         why = f": {os.strerror(cause.errno)}" if cause is not None and cause.errno else ""
         return failed(f"no connection to `{host}`{why}", reason="no connection")
     if _cause(error, TimeoutError):
-        return failed(f"`{host}` did not answer in time", reason="timed out")
+        return failed(f"`{host}` did not respond in time", reason="timed out")
     return failed(f"the connection to `{host}` broke", reason="connection broke")
 
 
@@ -503,15 +505,6 @@ def _cause(error: BaseException, kind: type[_E]) -> _E | None:
             seen += [argument for argument in found.args if isinstance(argument, BaseException)]
             seen += [found.__cause__, found.__context__]
     return None
-
-
-def read_proxies() -> Mapping[str, str]:
-    """The proxies that the environment names, by scheme or as `all`, and the exemptions as `no`."""
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return {}
-    from urllib.request import getproxies_environment  # noqa: PLC0415  takes 10 ms to load, which few runs need
-
-    return getproxies_environment()
 
 
 def proxy_for(parts: SplitResult, proxies: Mapping[str, str]) -> str:

@@ -109,10 +109,10 @@ def parse(document: Document) -> ImageManifest | ImageIndex:
     if found.get("mediaType", document.media_type) != document.media_type:
         raise InvalidDocument(f"a document served as `{document.media_type}` calls itself something else")
     if document.is_index:
-        if "layers" in found or "config" in found:
+        if found.get("layers") is not None or found.get("config") is not None:
             raise InvalidDocument("an index has the fields of an image manifest too")
         return _image_index(document.media_type, found)
-    if "manifests" in found:
+    if found.get("manifests") is not None:
         raise InvalidDocument("an image manifest has the fields of an index too")
     return _image_manifest(document.media_type, found)
 
@@ -128,7 +128,7 @@ def media_type_of(content_type: str | None, raw: bytes) -> str:
         return own
     if found.get("schemaVersion") == 1:
         return DOCKER_SCHEMA_1
-    return OCI_INDEX if "manifests" in found else OCI_MANIFEST
+    return OCI_INDEX if "manifests" in found and "config" not in found else OCI_MANIFEST
 
 
 def read_object(raw: bytes) -> dict[str, object]:
@@ -168,13 +168,10 @@ def read_descriptor(found: object, path: str) -> Descriptor:
 
 
 def _image_manifest(media_type: str, found: Mapping[str, object]) -> ImageManifest:
-    layers = found.get("layers")
-    if not isinstance(layers, list):
-        raise InvalidDocument("`layers` is no list")
     return ImageManifest(
         media_type=media_type,
         config=read_descriptor(found.get("config"), "config"),
-        layers=tuple(read_descriptor(layer, f"layers[{i}]") for i, layer in enumerate(layers)),
+        layers=_descriptors(found, "layers"),
         subject=_subject(found),
         artifact_type=_optional_text(found, "artifactType", ""),
         annotations=_annotations(found, ""),
@@ -182,16 +179,23 @@ def _image_manifest(media_type: str, found: Mapping[str, object]) -> ImageManife
 
 
 def _image_index(media_type: str, found: Mapping[str, object]) -> ImageIndex:
-    manifests = found.get("manifests")
-    if not isinstance(manifests, list):
-        raise InvalidDocument("`manifests` is no list")
     return ImageIndex(
         media_type=media_type,
-        manifests=tuple(read_descriptor(child, f"manifests[{i}]") for i, child in enumerate(manifests)),
+        manifests=_descriptors(found, "manifests"),
         subject=_subject(found),
         artifact_type=_optional_text(found, "artifactType", ""),
         annotations=_annotations(found, ""),
     )
+
+
+def _descriptors(found: Mapping[str, object], key: str) -> tuple[Descriptor, ...]:
+    """A list of descriptors. Programs in Go write an empty one as `null`."""
+    listed = found.get(key)
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise InvalidDocument(f"`{key}` is no list")
+    return tuple(read_descriptor(one, f"{key}[{i}]") for i, one in enumerate(listed))
 
 
 def _subject(found: Mapping[str, object]) -> Descriptor | None:
@@ -204,11 +208,9 @@ def _platform(found: object, path: str) -> Platform | None:
         return None
     if not isinstance(found, dict):
         raise InvalidDocument(f"`{path}` is no object")
-    return Platform(
-        os=_text(found, "os", path),
-        architecture=_text(found, "architecture", path),
-        variant=_optional_text(found, "variant", path) or "",
-    )
+    system, architecture = _optional_text(found, "os", path), _optional_text(found, "architecture", path)
+    variant = _optional_text(found, "variant", path) or ""
+    return Platform(system, architecture, variant) if system and architecture else None
 
 
 def _annotations(found: Mapping[str, object], path: str) -> Annotations:

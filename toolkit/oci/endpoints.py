@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from toolkit.oci.errors import InvalidEndpoints
-from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS
+from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Repository
 
 _DOCKER_HUB_URL = f"https://{HUB_HOSTS[0]}"
+_PREFIX = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*)?")
 _HINT = "Write `pattern=URL` pairs with spaces between them, such as `docker.io=http://127.0.0.1:5000`."
 
 
@@ -20,13 +22,17 @@ class Endpoints:
     """Rules of a host pattern (`*.dkr.ecr.*`) and a URL each; the first that matches decides.
 
     Those in `untrusted` come last. They say where a registry is served, but its credential must not go there.
+    What stands behind `/v2/` in a URL is put before every repository, as mirrors want it that hold several registries:
+    `https://harbor.example.com/v2/dockerhub-proxy`. `token_servers` are the addresses on other domains to which a
+    registry, by its name, may send for tokens with its credential.
     """
 
     rules: tuple[tuple[str, str], ...] = ()
     untrusted: tuple[tuple[str, str], ...] = ()
+    token_servers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for pattern, url in (*self.rules, *self.untrusted):
+        for pattern, url in (*self.rules, *self.untrusted, *self.token_servers):
             _check(pattern, url)
 
     def __str__(self) -> str:
@@ -49,19 +55,36 @@ class Endpoints:
         Plain HTTP only where a rule says so, and for loopback hosts, as Docker does. The pattern `*` does not match
         loopback hosts: an image there is meant to come from the port in its name.
         """
-        return _base_url((*self.rules, *self.untrusted), registry)
+        return _split(_rule((*self.rules, *self.untrusted), registry))[0]
+
+    def path(self, repository: Repository) -> str:
+        """The path of `repository` where its registry is served."""
+        prefix = _split(_rule((*self.rules, *self.untrusted), repository.registry))[1]
+        return f"{prefix}/{repository.path}" if prefix else repository.path
+
+    def is_token_server(self, registry: str, url: str) -> bool:
+        """Whether `url` is at the token server that `registry` may have on another domain."""
+        return any(host == registry and origin(server) == origin(url) for host, server in self.token_servers)
 
     def trusted_url(self, registry: str) -> str:
         """As `base_url`, by the rules that a credential may follow."""
-        return _base_url(self.rules, registry)
+        return _split(_rule(self.rules, registry))[0]
+
+
+@lru_cache(maxsize=1024)
+def _split(url: str) -> tuple[str, str]:
+    """What comes before `/v2/`, and what is put before every repository."""
+    scheme, _, rest = url.partition("://")
+    base, _, prefix = f"{rest.rstrip('/')}/".partition("/v2/")
+    return f"{scheme}://{base.rstrip('/')}", prefix.strip("/")
 
 
 @lru_cache(maxsize=1024)  # called several times for each request, for a handful of registries
-def _base_url(rules: tuple[tuple[str, str], ...], registry: str) -> str:
+def _rule(rules: tuple[tuple[str, str], ...], registry: str) -> str:
     is_local = is_loopback(urlsplit(f"//{registry}").hostname or "")
     for pattern, url in rules:
         if fnmatchcase(registry, pattern.lower()) and not (is_local and pattern == "*"):
-            return url.rstrip("/")
+            return url
     return own_url(registry)
 
 
@@ -105,5 +128,7 @@ def _check(pattern: str, url: str) -> None:
             f"the endpoint of `{pattern}` has a user name in its URL",
             hint="Give credentials through the docker config.",
         )
+    if not _PREFIX.fullmatch(_split(url)[1]):
+        raise InvalidEndpoints(f"the endpoint of `{pattern}` has no path of a repository behind `/v2/`", hint=_HINT)
     if parts.query or parts.fragment:
         raise InvalidEndpoints(f"the endpoint of `{pattern}` has a query or a fragment in its URL", hint=_HINT)

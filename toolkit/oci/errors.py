@@ -230,8 +230,9 @@ class TooManyRequests(RegistryError):
         return not self.is_pull_limit
 
 
-# The same request may succeed when sent again.
-TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# The same request may succeed when sent again. 499 comes from storage that gave up waiting; 520 to 524 and 530 are
+# Cloudflare's words for a registry behind it that does not respond.
+TEMPORARY_STATUSES = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
 # The same, said by a code under another status. BLOB_UPLOAD_*: the session is lost, and a new one may work.
 TEMPORARY_CODES = frozenset({"TOOMANYREQUESTS", "UNAVAILABLE", "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 

@@ -46,7 +46,7 @@ def filter_index(document: Document, subset: Subset, source_digest: Digest) -> D
         raise UnsupportedDocument("an image for a single platform has no platforms to choose from")
     kept = select_children(index, subset)
     found = read_object(document.raw)
-    children = found["manifests"]
+    children = found.get("manifests") or []
     if not isinstance(children, list):  # `parse` has checked it
         raise InvalidDocument("`manifests` is no list")
     own = {SOURCE_DIGEST: str(source_digest), SELECTION: str(subset)}

@@ -26,6 +26,17 @@ _LIMIT = re.compile(r"\s*([0-9]{1,18})\s*;\s*w=([0-9]{1,18})(?![0-9])")  # Pytho
 # Each repetition keeps what it took (`++`, `*+`), so that a hostile header costs time in proportion to its length.
 _LINK = re.compile(r'<([^<>]*+)>((?:\s*+;\s*+[^\s;,=]++\s*+=\s*+(?:"[^"]*+"|[^\s;,]*+))*+)')
 _RELATION = re.compile(r';\s*+rel\s*+=\s*+"?+([^";]*+)', re.IGNORECASE)
+# Refusals that last, each with a cure of its own.
+_REFUSALS = {
+    400: "oci.bad_request",
+    402: "oci.payment_required",
+    405: "oci.not_supported",
+    406: "oci.not_acceptable",
+    409: "oci.conflict",
+    410: "oci.gone",
+    413: "oci.too_large",
+    451: "oci.blocked",
+}
 _SIGN_IN_HINT = "Check the name, and sign in if the repository is private."
 _ABUSE_HINT = "Run with fewer parallel copies."
 _PULL_HINT = "Wait until the limit's window has passed, sign in, or copy from a mirror such as `public.ecr.aws`."
@@ -75,10 +86,17 @@ def read_pull_limit(headers: Headers) -> PullLimit | None:
 
 
 def read_next_page(headers: Headers) -> str | None:
-    """Where a list goes on, as the registry spells it in `Link: <…>; rel="next"`; None where it ends."""
-    for address, parameters in _LINK.findall(headers.get("Link") or ""):
+    """Where a list goes on, as the registry spells it in `Link: <…>; rel="next"`; None where it ends.
+
+    Some registries leave out the `rel`. A header that cannot be read is an error: the list may go on.
+    """
+    text = headers.get("Link") or ""
+    links = _LINK.findall(text)
+    if text.strip() and not links:
+        raise InvalidDocument("its `Link` to the next page cannot be read")
+    for address, parameters in links:
         relation = _RELATION.search(parameters)
-        if relation and "next" in relation[1].lower().split():
+        if relation is None or "next" in relation[1].lower().split():
             return str(address)
     return None
 
@@ -112,7 +130,7 @@ def refusal(response: Response, subject: str) -> RegistryError:
         )
     kind = {401: Unauthorized, 403: Denied, 404: NotFound}.get(status, RegistryError)
     hint = _SIGN_IN_HINT if status == 401 else None
-    return kind(message, status=status, host=response.host, error_codes=codes, hint=hint)
+    return kind(message, status=status, host=response.host, error_codes=codes, hint=hint, code=_REFUSALS.get(status))
 
 
 def _is_pull_limit(response: Response, entries: list[tuple[str, str]]) -> bool:

@@ -89,8 +89,12 @@ class Authorizer:
             return None
         self._challenges[registry] = challenge
         if challenge.scheme == "bearer":
-            # A 403 is the registry's last word on a token; ECR, with Basic, says 403 to one that has expired.
-            return self._renewed_token(registry, scopes, challenge, rejected) if response.status == 401 else None
+            # A 400 or 403 is the registry's last word on a token, unless that expired while the request waited.
+            if response.status == 401 or self._has_expired(registry, scopes, rejected):
+                return self._renewed_token(registry, scopes, challenge, rejected)
+            return None
+        if response.status == 400:
+            return None  # no word on a password
         credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
         header = self._basic_header(registry, credential)
         if credential is not None and header is None:
@@ -116,6 +120,8 @@ class Authorizer:
         is_at_home = is_for_registry and served_at == self._endpoints.trusted_url(registry)
         if not is_at_home and urlsplit(served_at).netloc not in hosts:
             return False
+        if self._endpoints.is_token_server(registry, url):
+            return True
         return may_receive(url, (served_at, own_url(registry)) if is_for_registry else (served_at,))
 
     def _note(self, registry: str, url: str, credential: Credential) -> None:
@@ -132,7 +138,16 @@ class Authorizer:
                 "Say in the environment where the registry is served (`TOOLKIT_REGISTRY_ENDPOINTS`), or give a "
                 "credential that is for that host."
             )
+        elif host != urlsplit(self._endpoints.base_url(registry)).netloc:
+            hint = (
+                f"If `{host}` is where `{registry}` hands out tokens, say so in the manifest: `token_server: "
+                f"https://{host}` for `{registry}` below `registries`."
+            )
         return _unauthorized(registry, f"{message}sent there because it does not belong to that host", status, hint)
+
+    def _has_expired(self, registry: str, scopes: Scopes, header: str | None) -> bool:
+        known = self._tokens.get((registry, scopes))
+        return known is not None and known.header == header and known.expires <= self._clock()
 
     def _renewed_token(self, registry: str, scopes: Scopes, challenge: Challenge, rejected: str | None) -> str | None:
         known = self._tokens.get((registry, scopes))

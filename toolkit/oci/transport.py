@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -108,9 +110,9 @@ class Transport:
             response = self._with_retries(url, attempt)
             yield response, opened[-1].chunks(CHUNK_BYTES) if opened else iter(())
 
-    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Response:
-        """PUT a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
-        response = self._attempt("PUT", url, headers, body, self._upload_timeout)
+    def upload(self, url: str, headers: Mapping[str, str], body: Iterable[bytes], method: str = "PUT") -> Response:
+        """Send a body that cannot be sent twice: one attempt. If the body fails, its connection is closed."""
+        response = self._attempt(method, url, headers, body, self._upload_timeout)
         if _is_worth_repeating(response):
             self._note_pause(response, 1)
         return response
@@ -222,6 +224,7 @@ def _read(method: str, response: OpenResponse) -> Response:
             f"`{response.host}` sent more than {_LONGEST_BODY} bytes where a document was asked for",
             host=response.host,
             is_temporary=False,
+            code="oci.document_too_large",
         )
     return Response(method, response.host, response.status, response.headers, body, response.challenges)
 
@@ -242,8 +245,6 @@ def read_retry_after(text: str | None, now: float) -> float:
         return 0.0
     if _SECONDS.fullmatch(text.strip()):
         return float(text)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  takes 4 ms to load, and few servers send a date
-
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, OverflowError):
@@ -279,8 +280,6 @@ def _follow(parts: SplitResult, location: str) -> str:
 
 
 def _status_text(status: int) -> str:
-    from http import HTTPStatus  # noqa: PLC0415  a millisecond, for a retry
-
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

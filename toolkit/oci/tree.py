@@ -13,7 +13,7 @@ from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse, read_object
 from toolkit.oci.errors import InvalidDocument, MissingPlatform
-from toolkit.oci.filtered_index import filter_index
+from toolkit.oci.filtered_index import filter_index, is_attestation
 from toolkit.oci.media_types import CONFIG_TYPES
 from toolkit.oci.subset import Subset
 
@@ -50,6 +50,7 @@ class TreeReader:
         self._subset = subset
         self._documents: dict[Digest, Document] = {}
         self._parsed: dict[Digest, ImageManifest | ImageIndex] = {}
+        self._attestations: set[Digest] = set()
         self._wanted = {digest}
         self._depths = {digest: 0}
 
@@ -68,6 +69,10 @@ class TreeReader:
         """What a tag at the destination has to point to; final once the top document was taken."""
         return self._digest
 
+    def is_attestation(self, digest: Digest) -> bool:
+        """Whether an index that was taken names this document as an attestation, without which the image is whole."""
+        return digest in self._attestations
+
     def add(self, digest: Digest, document: Document) -> tuple[Digest, ...]:
         """Take a document that is missing; returns the documents to read next.
 
@@ -85,6 +90,7 @@ class TreeReader:
         if not isinstance(parsed, ImageIndex):
             return ()
         children = tuple(dict.fromkeys(child.digest for child in parsed.manifests))
+        self._attestations.update(child.digest for child in parsed.manifests if is_attestation(child))
         if children and depth == _DEEPEST:
             raise InvalidDocument(f"indexes point to indexes more than {_DEEPEST} deep")
         missing = tuple(d for d in children if d not in self._depths)

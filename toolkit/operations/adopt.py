@@ -1,13 +1,13 @@
-"""What exists in AWS and is missing from Terraform's state: imported, or refused, never fought.
+"""Existing AWS resources that are missing from Terraform's state: they are imported or refused.
 
-An interrupted apply and a lost state leave resources that carry this manifest's ownership tags: they are healed. What
-is somebody else's is taken over where the user says so (`--adopt`, `adopt:`). Both are imported with the policies that
-hang on them, because Terraform creates a policy by overwriting what is there, and shows a difference only of what it
-has imported. Anything else is a conflict, on which Terraform would fail half-way: the plan refuses it before anything
-moves.
+An interrupted apply or a lost state leaves resources with this manifest's ownership tags; they are imported. A resource
+of somebody else is imported too if the user allows it (`--adopt`, `adopt:`). Both are imported with their policies,
+because Terraform creates a policy by overwriting an existing one, and shows a difference only if the policy was
+imported. Any other existing resource is a conflict. Terraform would fail half-way, so the plan refuses it before
+anything changes.
 
-Where the state has something as tainted, Terraform would replace it. It may hold images or logs by now, so the mark is
-taken back, and the plan shows whatever is still to be set. What is not in AWS after all is made by the same plan.
+Terraform would replace a resource which the state marks as tainted. The resource may hold images or logs by now, so the
+mark is removed, and the plan shows what is still to be set. If the resource is not in AWS, the same plan creates it.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ Existing = ExistingRepository | ExistingResource
 
 @dataclass(frozen=True, slots=True)
 class Healing:
-    """What to import, what stands in the way, and the repositories that are taken over.
+    """The resources to import, the conflicts as refusals, and the repositories that are taken over.
 
-    `conflicts` are the module instances in which something is in the way: what Terraform plans of them is not true.
+    `conflicts` are the module instances with a conflict: the changes that Terraform plans for them are wrong.
     """
 
     imports: tuple[Adoption, ...] = ()
@@ -76,15 +76,15 @@ class Healing:
     conflicts: tuple[str, ...] = ()
 
     def true_changes(self, changes: Iterable[InfraChange]) -> tuple[InfraChange, ...]:
-        """Those of Terraform's `changes` that are not of a conflict."""
+        """Terraform's `changes` without those of a conflict."""
         return tuple(change for change in changes if not change.address.startswith(self.conflicts))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One resource of Terraform's: where the state has it, its import id, and `ExistingResource`'s name for the part.
+    """One Terraform resource: its address in the state, its import id, and its name in `ExistingResource.parts`.
 
-    The thing itself has no such name.
+    The first part, the thing itself, has no such name.
     """
 
     address: str
@@ -94,9 +94,9 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Thing:
-    """Something with AWS tags that the manifest asks for; `parts` begins with itself, the others have no tags.
+    """A resource with AWS tags that the manifest asks for, and its other `parts`, which have no tags.
 
-    `names` are those that a pattern may fit, `module` is where Terraform has it.
+    A pattern of `adopt` is compared with `names`. `module` is the address of its module instance.
     """
 
     what: str
@@ -111,15 +111,15 @@ class _Thing:
 
 
 def check_patterns(desired: Desired, adopt: Sequence[str]) -> None:
-    """Raise UsageError for a pattern of the command line that fits nothing in the manifest: a slip of the pen."""
+    """Raise UsageError for a pattern on the command line that matches nothing in the manifest: a typing error."""
     names = {name for thing in (*_repositories(desired), *_builds(desired)) for name in thing.names}
     useless = [pattern for pattern in adopt if not any(fnmatchcase(name, pattern) for name in names)]
     if useless:
-        asked = ", ".join(f"`{pattern}`" for pattern in useless)
+        quoted = ", ".join(f"`{pattern}`" for pattern in useless)
         raise UsageError(
             "usage.adopt",
-            f"--adopt {asked} fits no repository and no build of the manifest",
-            hint="name a repository with its prefix, or a build; `*` stands for any letters: --adopt '*/nginx'",
+            f"--adopt {quoted} matches no repository and no build of the manifest",
+            hint="name a repository with its prefix, or a build; `*` matches any characters: --adopt '*/nginx'",
         )
 
 
@@ -135,8 +135,8 @@ def heal(
 ) -> Healing:
     """Compare AWS with the state; `existing` maps names of repositories to ARNs.
 
-    `adopt` are patterns of what may be taken over, besides those of the manifest. Unless `allows_destroy`, nobody may
-    lose anything, and Terraform's state is changed where it has something as tainted; no resource is.
+    `adopt` are patterns of names that may be taken over, in addition to those of the manifest. Unless `allows_destroy`,
+    a loss is refused and taint marks are removed from the state. No resource is changed.
     """
     repositories = [thing for thing in _repositories(desired) if thing.itself.id in existing]
     things = [*repositories, *_builds(desired)]
@@ -185,7 +185,7 @@ def heal(
 
 
 def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | None]:
-    """What AWS has of each, asked side by side; projects all at once."""
+    """The existing resource for each thing, by concurrent requests; projects need one request in all."""
     look_ups: Mapping[str, Callable[[str], Existing | None]] = {
         _REPOSITORY: services.ecr.repository,
         _ROLE: services.existing.role,
@@ -210,7 +210,7 @@ def _keep_tainted(things: Iterable[_Thing], tainted: frozenset[str], work_dir: W
             if part.address in tainted:
                 services.terraform.untaint(work_dir, part.address)
                 message = (
-                    f"an interrupted apply had left the {thing.what} `{thing.itself.id}` half recorded; it is kept"
+                    f"an interrupted apply marked the {thing.what} `{thing.itself.id}` for replacement; it is kept"
                 )
                 services.emit(NoticeGiven("infra.untainted", message))
 
@@ -233,7 +233,7 @@ def _builds(desired: Desired) -> Iterator[_Thing]:
 
 
 def _parts_of(build: DesiredBuild, region: str) -> Iterator[tuple[str, tuple[_Part, ...]]]:
-    """The names of inline policies are those of the module `codebuild-project`."""
+    """The resources of one build; the names of inline policies come from the module `codebuild-project`."""
     settings = build.settings
     if settings.service_role_arn is None:
         role, batch_role = build.role_name(region), build.role_name(region, "batch")
@@ -262,21 +262,21 @@ def _conflict(desired: Desired, thing: _Thing) -> Refusal:
 
 
 def _log_refusals(thing: _Thing, found: Existing) -> Iterator[Refusal]:
-    """For logs that are older than the build keeps them; CloudWatch deletes these soon."""
+    """A refusal if CloudWatch would soon delete logs, because they are older than the build keeps them."""
     if thing.what != _LOG_GROUP or not isinstance(thing.wanted, DesiredBuild) or isinstance(found, ExistingRepository):
         return
-    wanted, there = thing.wanted.log_retention_days, found.retention_days
-    if wanted and (there == 0 or there > wanted):
+    wanted, current = thing.wanted.log_retention_days, found.retention_days
+    if wanted and (current == 0 or current > wanted):
         yield Refusal(
             "adopt.loses_logs",
-            f"the log group `{thing.itself.id}` keeps its logs {f'{there} days' if there else 'for ever'}, and would "
-            f"lose those that are older than {wanted} days",
-            hint=f"set `log_retention_days: {there}` for the build `{thing.wanted.name}`, or use --allow-destroy",
+            f"the log group `{thing.itself.id}` keeps its logs {f'{current} days' if current else 'for ever'}, and "
+            f"would lose those that are older than {wanted} days",
+            hint=f"set `log_retention_days: {current}` for the build `{thing.wanted.name}`, or use --allow-destroy",
         )
 
 
 def _owners(thing: _Thing, found: Existing, desired: Desired) -> Iterator[Notice]:
-    """Who makes the resource as well, as its tags say: two owners would undo each other's work."""
+    """A notice for each other owner by the resource's tags: two owners would undo each other's changes."""
     tags = found.resource_tags
     owners = {
         "manifest": tags.get("toolkit:manifest"),
@@ -287,11 +287,13 @@ def _owners(thing: _Thing, found: Existing, desired: Desired) -> Iterator[Notice
             yield Notice(
                 "adopt.other_owner",
                 f"the {thing.what} `{thing.itself.id}` belongs to the {owner} `{name}`",
-                hint="let go of it there, so that it is not changed back or deleted",
+                hint="remove it there without deleting it, so that it is not changed back or deleted",
             )
 
 
 def _stays(what: str, part: str, names: Sequence[str]) -> Notice:
     kind = f"policy `{part}`" if what == _ROLE else part
     listed = ", ".join(f"`{name}`" for name in names)
-    return Notice("adopt.stays", f"the manifest makes no {kind} for the {what} {listed}; what is there stays as it is")
+    return Notice(
+        "adopt.stays", f"the manifest makes no {kind} for the {what} {listed}; the existing one stays unchanged"
+    )

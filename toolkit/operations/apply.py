@@ -1,4 +1,4 @@
-"""Apply: Terraform's saved plan, then the pinned digests, then a look at what is really there."""
+"""Apply: applies Terraform's saved plan, copies the pinned digests, and reads back the result."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def apply(
     adopt: Sequence[str] = (),
     keeps_going: bool = False,
 ) -> None:
-    """Plan, show it to `review`, ask `confirm`, then do exactly that and hand the report to `publish`.
+    """Plan, show the plan to `review`, ask `confirm`, apply exactly that plan, and pass the report to `publish`.
 
-    The report is published also when Terraform fails half-way, when seeding is incomplete and after an interrupt;
-    then the error is raised. The caller holds the working directory's lock.
+    The report is also published when Terraform fails half-way, when seeding is incomplete and after an interrupt; then
+    the error is raised. The caller holds the working directory's lock.
     """
     started = services.clock()
     planned = plan_manifest(
@@ -78,11 +78,11 @@ def apply_saved(
     publish: Publish,
     on_budget: OnBudget | None = None,
 ) -> None:
-    """Do a plan that was made and reviewed before, or refuse where something is not as it was then.
+    """Apply a plan that was made and reviewed before, or refuse it if something has changed since.
 
-    Nobody is asked: the review was the approval. Run again, it copies what is not in place yet. Before anything is
-    done, ECR's tags, the upstreams' digests, Terraform's plan and its state are held against what the plan says. Pull
-    budgets are read again, and judged by `on_budget`, or else as the plan says.
+    There is no confirmation: the review was the approval. A second run copies what is still missing. Before any change,
+    the plan is compared with ECR's tags, the upstreams' digests, Terraform's plan and its state. Pull budgets are read
+    again and judged by `on_budget`, by default as the plan says.
     """
     started = services.clock()
     plan = planned.plan
@@ -97,7 +97,7 @@ def apply_saved(
     with step(services.emit, "terraform show"):
         _refuse_other_infra(desired, plan, planned.plan_file, services)
     if plan.infra_changes and _is_done_already(plan, planned.plan_file, services):
-        # Whatever is there by now under the names that went is somebody else's.
+        # Anything that now has one of the deleted names belongs to somebody else.
         plan = replace(plan, infra_changes=(), losses=())
     carry_out(replace(planned, plan=plan), services, publish=publish, started=started, was_saved=True)
 
@@ -118,26 +118,26 @@ def _refuse_other_place(plan: Plan, account: Account) -> None:
 
 
 def _sources_now(plan: Plan, services: Services) -> tuple[Plan, Mapping[str, PullBudget]]:
-    """`plan` with a refusal of each copy whose digest nobody has any more, and what is left of pulls, by registry.
+    """`plan` with a refusal of each copy whose digest no registry has any more, and the pull budgets by registry.
 
-    An index of referrers that was composed is in no registry under its digest: it is composed again.
+    No registry has a composed index of referrers under its digest. It is not checked, because it is composed again.
     """
-    asked: dict[Reference, list[Seed]] = defaultdict(list)
+    seeds: dict[Reference, list[Seed]] = defaultdict(list)
     for seed in plan.pending_seeds:
         if seed.source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
-            asked[seed.source.name.with_digest(seed.source.digest)].append(seed)
-    if not asked:
+            seeds[seed.source.name.with_digest(seed.source.digest)].append(seed)
+    if not seeds:
         return plan, {}
-    with services.observer.heads(asked) as heads:
+    with services.observer.heads(seeds) as heads:
         found = {source: head.result() for source, head in heads.items()}
     lost = [
         seed
         for source, head in found.items()
         if isinstance(head, SourceFault) and head.kind == "missing"
-        for seed in asked[source]
+        for seed in seeds[source]
     ]
-    elsewhere = services.observer.alternatives(lost) if lost else {}
-    gone = {seed.key: _gone(seed) for seed in lost if seed.key not in elsewhere}
+    alternatives = services.observer.alternatives(lost) if lost else {}
+    gone = {seed.key: _gone(seed) for seed in lost if seed.key not in alternatives}
     budgets = {budget.registry: budget for budget in read_budgets(found.items())}
     left = tuple(seed for seed in plan.seeds if seed.key not in gone)
     return replace(plan, seeds=left, refusals=(*plan.refusals, *gone.values())), budgets
@@ -156,19 +156,19 @@ def _refuse_other_infra(desired: Desired, plan: Plan, plan_file: PlanFile, servi
     """Raise Refused unless Terraform's plan does what ours says, with the values of the manifest."""
     shown = services.terraform.show(plan_file)
     differences = [*change_misfits(shown, plan.infra_changes), *variable_misfits(shown, desired.extra_files)]
-    # What a reviewer was shown of attributes and rights is told anew, and has to be the same.
+    # The attributes and rights that the reviewer saw are computed again and have to be the same.
     bare = [replace(change, changes=(), replace_because=(), grants=()) for change in plan.infra_changes]
-    told = with_creation_rights(desired, with_attributes(bare, shown) if needs_attributes(bare) else bare)
+    actual = with_creation_rights(desired, with_attributes(bare, shown) if needs_attributes(bare) else bare)
     differences += [
-        f"the plan does not say truly what Terraform changes of `{change.address}`"
-        for change, was in zip(told, plan.infra_changes, strict=True)
-        if change != was
+        f"the plan does not describe correctly what Terraform changes of `{change.address}`"
+        for change, reviewed in zip(actual, plan.infra_changes, strict=True)
+        if change != reviewed
     ]
     refuse_misfits("the plan", differences)
 
 
 def _is_done_already(plan: Plan, plan_file: PlanFile, services: Services) -> bool:
-    """Whether an earlier run has done Terraform's part. Raises PlanStale where its state has moved on otherwise."""
+    """Whether an earlier run has applied Terraform's part. Raises PlanStale if its state changed otherwise."""
     moved = _state_moved(plan_file, services)
     if moved and not _is_applied(Planned(plan, plan_file), services):
         raise moved
@@ -176,19 +176,19 @@ def _is_done_already(plan: Plan, plan_file: PlanFile, services: Services) -> boo
 
 
 def _state_moved(plan_file: PlanFile, services: Services) -> PlanStale | None:
-    """What is wrong where the state is not the one any more that the plan was made from."""
+    """The error if the state is no longer the one from which the plan was made."""
     before, now = services.terraform.planned_from(plan_file), services.terraform.state(plan_file.work_dir)
     if (before.lineage, before.serial) == (now.lineage, now.serial):
         return None
     message = f"Terraform's state has changed since the plan was made: from version {before.serial} to {now.serial}"
     if before.lineage != now.lineage:
-        was, is_now = (f"`{one.lineage}`" if one.lineage else "none" for one in (before, now))
-        message = f"Terraform's state is not the one that the plan was made from: {is_now} now, {was} then"
+        was, is_now = (f"`{state.lineage}`" if state.lineage else "none" for state in (before, now))
+        message = f"the plan was made from another Terraform state: its lineage is {is_now} now and was {was} then"
     return PlanStale("plan.stale", message, hint=PLAN_AGAIN)
 
 
 def _tags_now(plan: Plan, services: Services) -> Mapping[str, DestinationImage]:
-    """By key, what ECR has under the plan's tags."""
+    """The images in ECR under the plan's tags, by key."""
     tags: dict[str, list[str]] = defaultdict(list)
     for seed in plan.seeds:
         tags[seed.repository].append(seed.tag)
@@ -202,9 +202,9 @@ def _tags_now(plan: Plan, services: Services) -> Mapping[str, DestinationImage]:
 def carry_out(
     planned: Planned, services: Services, *, publish: Publish, started: float, was_saved: bool = False
 ) -> None:
-    """Apply the saved plan while the images flow: a repository's seeding starts as soon as it exists.
+    """Apply Terraform's plan and copy the images meanwhile: the copies into a repository start once it exists.
 
-    `was_saved` says that the plan comes from an earlier run, so that it may have been applied before.
+    `was_saved`: the plan comes from an earlier run and may have been applied before.
     """
     plan = planned.plan
     waiting: dict[str, list[Seed]] = defaultdict(list)
@@ -214,13 +214,13 @@ def carry_out(
     outputs: Mapping[str, object] = {}
     failure: BaseException | None = None
     has_infra = False
-    to_come = _repositories_to_come(plan)
+    new_repositories = _new_repositories(plan)
 
     with step(services.emit, "seed", total=len(plan.pending_seeds)), open_run(plan, services) as run:
 
         def start(repository: str) -> None:
             seeds = waiting.pop(repository, [])
-            run.submit(requests_for(seeds, plan.account.registry_host, new_repositories=to_come))
+            run.submit(requests_for(seeds, plan.account.registry_host, new_repositories=new_repositories))
 
         def resource_done(change: InfraChange) -> None:
             done.append(change)
@@ -228,7 +228,7 @@ def carry_out(
                 start(change.name)
 
         try:
-            # A tag may move only once its repository is mutable.
+            # Copies wait for the change of their repository: it may have to become mutable first.
             changing = {change.name for change in plan.infra_changes if change.is_of_repository}
             for repository in sorted(set(waiting) - changing):
                 start(repository)
@@ -245,14 +245,14 @@ def carry_out(
                 start(repository)
             outcomes = run.wait()
         except (ToolkitError, KeyboardInterrupt) as error:
-            # Terraform's failure does not spoil the repositories that stand: their images are finished.
+            # After a failure of Terraform, the copies into existing repositories are finished.
             run.leave_the_rest()
             if not isinstance(error, TerraformFailed):
                 run.cancel()
             outcomes, interrupt = finish(run)
             failure = interrupt or error
 
-    # A saved plan never copies what it left out (--keep-going).
+    # A saved plan never copies the images that it left out (--keep-going).
     can_resume = not was_saved or (has_infra and not plan.refusals and not _replaces(plan))
     if isinstance(failure, Interrupted | KeyboardInterrupt) and not can_resume:
         code = failure.code if isinstance(failure, Interrupted) else "interrupted"
@@ -272,9 +272,10 @@ def carry_out(
 
 
 def _empty_doomed(planned: Planned, services: Services) -> None:
-    """Delete images that the plan lists as lost: AWS deletes no repository that holds any.
+    """Delete the images that the plan lists as lost: AWS deletes a repository only when it is empty.
 
-    Terraform's own way takes an apply before the apply. So what Terraform would refuse at its start is asked here.
+    Terraform could delete them itself, but only after another apply that sets `force_delete`. As the images go before
+    Terraform starts, the reasons for which it would refuse to start are checked here.
     """
     doomed = [loss for loss in planned.plan.losses if loss.digests]
     if not doomed:
@@ -287,7 +288,7 @@ def _empty_doomed(planned: Planned, services: Services) -> None:
 
 
 def _replaces(plan: Plan) -> bool:
-    """Whether a repository goes and comes again: its tags are not held against the plan, so it is done only once."""
+    """Whether a repository is replaced. Its tags are not compared with the plan, so such a plan runs only once."""
     return not doomed_repositories(plan.infra_changes).isdisjoint(seed.repository for seed in plan.seeds)
 
 
@@ -300,7 +301,7 @@ def _is_applied(planned: Planned, services: Services) -> bool:
     return True
 
 
-def _repositories_to_come(plan: Plan) -> frozenset[str]:
+def _new_repositories(plan: Plan) -> frozenset[str]:
     return frozenset(
         change.name
         for change in plan.infra_changes

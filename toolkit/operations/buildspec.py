@@ -1,4 +1,4 @@
-"""Buildspec: the text for a project of the manifest, alone or put into a file of the developers'."""
+"""Buildspec: the text for a project of the manifest, printed or inserted into a developer's own file."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from toolkit.plan.desired import Desired, DesiredBuild
 
 
 def find_build(desired: Desired, name: str) -> DesiredBuild:
-    """The build called `name`, by the manifest or by its project. UsageError if there is none."""
+    """The build called `name` in the manifest, or whose project has that name. UsageError if there is none."""
     for build in desired.builds:
         if name in (build.name, build.project_name):
             return build
-    there = ", ".join(f"`{build.name}`" for build in desired.builds) or "none"
-    raise UsageError("buildspec.unknown_project", f"the manifest has no build `{name}`", hint=f"it has {there}")
+    known = ", ".join(f"`{build.name}`" for build in desired.builds) or "none"
+    raise UsageError("buildspec.unknown_project", f"the manifest has no build `{name}`", hint=f"it has {known}")
 
 
 def whole_text(desired: Desired, build: DesiredBuild) -> str:
-    """The buildspec that the project has. Refused where that is a file of its source."""
+    """The whole buildspec of the project. Refused if the project uses a file in its source."""
     if path := build.settings.buildspec_path:
         raise Refused(
             "buildspec.of_the_source",
-            f"the build `{build.name}` runs `{path}` of its source, and no text of ours",
-            hint=f"put the step into that by `--into {path}`, or print it by `--fragment`",
+            f"the build `{build.name}` runs `{path}` of its source instead of a generated buildspec",
+            hint=f"insert the step with `--into {path}`, or print it with `--fragment`",
         )
     return render_buildspec(build, region=desired.region, account_id=desired.registry_account_id)
 
 
 def step_text(desired: Desired, build: DesiredBuild) -> str:
-    """The pre-build step alone."""
+    """Only the pre-build step."""
     return render_fragment(build, region=desired.region, account_id=desired.registry_account_id)
 
 
 def put_in(desired: Desired, build: DesiredBuild, file: Path, *, only_check: bool = False) -> bool:
-    """Put the step into `file`, or bring it up to date; whether that changed anything. Refused when it only checks."""
+    """Insert or update the step in `file`; True if the file changed. With `only_check`, Refused if it would change."""
     text = _read(file)
     commands = commands_of(remove_step(text, file=str(file)), file=str(file))
     check_exports(text, build.strategy, file=str(file))
@@ -49,7 +49,7 @@ def put_in(desired: Desired, build: DesiredBuild, file: Path, *, only_check: boo
 
 
 def take_out(file: Path, *, only_check: bool = False) -> bool:
-    """Take the step out of `file`; whether it was there. Refused when it only checks."""
+    """Remove the step from `file`; True if it had one. With `only_check`, Refused if it has one."""
     text = _read(file)
     return _change(file, text, remove_step(text, file=str(file)), only_check)
 

@@ -1,4 +1,4 @@
-"""Copy: between registries and layouts with the same engine, without Terraform or a manifest."""
+"""Copy: copies images between registries and layouts with the same engine, without Terraform or a manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from toolkit.oci.client import ManifestHead
     from toolkit.seed.observe import Head
 
-# The codes of failures that other credentials or permissions cure.
+# The last parts of error codes that concern credentials or permissions.
 _DENIED = ("denied", "unauthorized", "credential_unusable")
 
 
@@ -43,7 +43,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of each image is wanted; `keeps_signatures` also takes the signatures and referrers that upstream has."""
+    """The wanted parts of each image; `keeps_signatures` also copies the signatures and referrers of upstream."""
 
     subset: Subset = WHOLE
     keeps_signatures: bool = False
@@ -51,9 +51,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
-    """A copy with its source pinned, and upstream's response to the HEAD that pinned it.
+    """A copy with a pinned source, and the response to the HEAD that pinned it.
 
-    `waits` says that the copy starts only when the pulls of all copies are known.
+    `waits`: the copy starts only when the pulls of all copies are known.
     """
 
     request: CopyRequest
@@ -73,10 +73,10 @@ def copy(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Pin every source by HEAD, copy, hand the report to `publish`, then raise if something is not in place.
+    """Pin every source by HEAD, copy, pass the report to `publish`, then raise if an image is not in place.
 
-    Images are copied as their sources are pinned. Where an upstream counts pulls, all are pinned first, and `on_budget`
-    says what to do when there are too few: `refuse` raises Refused before anything is copied.
+    A copy starts as soon as its source is pinned. If an upstream counts pulls, all sources are pinned first, and
+    `on_budget` says what to do when too few pulls are left: `refuse` raises Refused before anything is copied.
     """
     started = clock()
     lost: list[SeedOutcome] = []
@@ -116,13 +116,13 @@ def preview(
     publish: Callable[[Sequence[CopyPreview]], None],
     on_budget: OnBudget = OnBudget.REFUSE,
 ) -> None:
-    """Pin every source by HEAD, look at the destinations, tell `publish` what copying would do, and do nothing.
+    """Pin every source by HEAD, look at the destinations, and pass to `publish` what `copy` would do.
 
-    Raises Refused for pairs that cannot be copied, or AccessDenied where all of it is a matter of credentials; and
-    Refused where `copy` would refuse for want of pulls.
+    Raises Refused for pairs that cannot be copied, or AccessDenied if all of these concern credentials. Also raises
+    Refused if too few pulls are left for `copy`.
     """
     lost: list[tuple[Pair, SourceFault]] = []
-    pinned = list(_pin(pairs, wanted, observer, lambda *one: lost.append(one)))
+    pinned = list(_pin(pairs, wanted, observer, lambda pair, fault: lost.append((pair, fault))))
     looked = seeder.look([one.request for one in pinned])
     found = {preview.destination: preview for preview in looked}
     for pair, fault in lost:
@@ -142,14 +142,14 @@ def preview(
         raise (AccessDenied if is_denied else Refused)(
             "copy.refused",
             f"{len(refused)} of {len(previews)} images cannot be copied, for the reasons listed above",
-            hint="mend them, or leave these images out",
+            hint="fix them, or leave these images out",
         )
     if any(one.waits for one in pinned):
         _judge(pinned, looked, observer, on_budget, emit)
 
 
 def _within_budget(pinned: Iterable[_Pinned], observer: Observer, seeder: Seeder, emit: Emit) -> Iterator[CopyRequest]:
-    """The copies that cost no pull as they come, then the others, unless there are too few pulls: Refused."""
+    """First the copies that cost no pull, as they are pinned, then the others. Refused if too few pulls are left."""
     known, waiting = [], []
     for one in pinned:
         known.append(one)
@@ -165,7 +165,7 @@ def _within_budget(pinned: Iterable[_Pinned], observer: Observer, seeder: Seeder
 def _judge(
     pinned: Sequence[_Pinned], looked: Iterable[CopyPreview], observer: Observer, on_budget: OnBudget, emit: Emit
 ) -> tuple[tuple[Cost, ...], tuple[PullCost, ...]]:
-    """What the copies cost, each and at each upstream; those which `looked` found in place cost nothing.
+    """The cost of each copy, and the sum at each upstream; copies that `looked` found in place cost nothing.
 
     Raises Refused when the cost exceeds a budget and `on_budget` is `refuse`.
     """
@@ -178,7 +178,7 @@ def _judge(
         raise Refused(
             refusals[0].code,
             "; ".join(refusal.message for refusal in refusals),
-            hint="say `--on-budget wait` or `--on-budget partial`, or sign in with `docker login` for a larger limit",
+            hint="use `--on-budget wait` or `--on-budget partial`, or sign in with `docker login` for a higher limit",
         )
     for notice in findings:
         emit(NoticeGiven(notice.code, notice.message, notice.hint))
@@ -197,7 +197,7 @@ def _cost(one: _Pinned, observer: Observer) -> Cost:
 def _pin(
     pairs: Sequence[Pair], wanted: Selection, observer: Observer, lose: Callable[[Pair, SourceFault], None]
 ) -> Iterator[_Pinned]:
-    """What to copy, one by one as the sources are pinned; `lose` is told the pairs whose source cannot be had."""
+    """The copies, one by one as their sources are pinned; `lose` gets the pairs whose source is unavailable."""
     requests = []
     with observer.heads(pair.source for pair in pairs) as heads:
         all_wait = _counts_pulls(heads)
@@ -211,7 +211,7 @@ def _pin(
                 source=pair.source.with_digest(head.descriptor.digest),
                 destination=pair.destination,
                 subset=wanted.subset,
-                # A tag is written last, by us and by every registry's rules: one request says that all is there.
+                # A registry accepts a tag only after its content, so one request for the tag shows that all is there.
                 trusts_tag=True,
             )
             requests.append(request)
@@ -235,9 +235,9 @@ def _pin(
 
 
 def _counts_pulls(heads: Mapping[Reference, Future[Head]]) -> bool:
-    """Whether an upstream counts pulls, as its first response says. Docker Hub counts those of some images only.
+    """Whether an upstream counts pulls, by its first response. Docker Hub counts pulls of some images only.
 
-    At another registry of that kind, copies that start before the first counted response are not part of the sum.
+    At another registry that does so, copies which start before the first counted response are not part of the sum.
     """
     known = set()
     for source, response in heads.items():
@@ -253,7 +253,7 @@ def _counts_pulls(heads: Mapping[Reference, Future[Head]]) -> bool:
 def _beside(
     requests: Sequence[CopyRequest], found: Mapping[Reference, Sequence[Companion]], taken: Collection[Reference]
 ) -> list[tuple[Pair, Companion]]:
-    """The companions of all images, each destination once and none that is `taken` by a pair of its own."""
+    """The companions of all images: each destination once, without those that a pair itself names (`taken`)."""
     beside: dict[Reference, tuple[Pair, Companion]] = {}
     for request in requests:
         for companion in found[request.source]:

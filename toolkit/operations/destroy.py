@@ -1,6 +1,6 @@
-"""Destroy: everything of a manifest that Terraform's state holds, with the images and logs in it.
+"""Destroy: everything of a manifest in Terraform's state, with its images and logs.
 
-It is the plan of the same manifest with nothing in it, so what is reviewed, saved and applied is a plan like any other.
+It is the plan of the same manifest with nothing in it, so it is reviewed, saved and applied like any other plan.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from toolkit.plan.model import InfraAction, Notice
 
 
 def plan_destroy(desired: Desired, services: Services, *, keeps_images: bool = False) -> Planned:
-    """The plan that leaves nothing; with `keeps_images` repositories leave the state and stay in AWS.
+    """The plan that deletes everything; with `keeps_images`, repositories leave the state and stay in AWS.
 
-    What is not in the state is not destroyed, nor what files of the user's make: notices name it.
+    Resources that are not in the state are not destroyed, nor are those of the user's own files: notices list them.
     """
     kinds = {Kind.BUILD} if keeps_images else set(Kind)
     planned = plan_manifest(desired.emptied(), services, allows_destroy=True, destroys=kinds)
     plan = planned.plan
-    told = [notice for notice in plan.notices if notice.code != "infra.let_go"]  # nothing has left the manifest
+    others = [notice for notice in plan.notices if notice.code != "infra.let_go"]  # the manifest does name these
     gone = {change.name for change in plan.infra_changes if change.is_of_repository}
     stays = sorted({repository.name for repository in desired.repositories} & set(services.ecr.repositories()) - gone)
     notices = [
@@ -41,9 +41,9 @@ def plan_destroy(desired: Desired, services: Services, *, keeps_images: bool = F
     notices += [
         Notice(
             "destroy.stays",
-            f"`{address}` stays: it is made by a file of yours",
-            hint="take the file out of `terraform.extra_files` and the working directory, then destroy again",
+            f"`{address}` stays: a file of yours makes it",
+            hint="remove the file from `terraform.extra_files` and the working directory, then destroy again",
         )
         for address in sorted(services.terraform.state(planned.plan_file.work_dir).managed - changed)
     ]
-    return replace(planned, plan=replace(plan, is_destroy=True, notices=(*told, *notices)))
+    return replace(planned, plan=replace(plan, is_destroy=True, notices=(*others, *notices)))

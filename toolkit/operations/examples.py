@@ -1,4 +1,4 @@
-"""Examples: folders to start from, which the wheel carries as a checkout does."""
+"""Examples: folders to start from, in the wheel as well as in a checkout."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Example(StrEnum):
 
 
 def write_example(example: Example, folder: Path) -> tuple[Path, ...]:
-    """Copy the files of an example into `folder`. Raises Refused, with nothing written, where one is there already."""
+    """Copy the files of an example into `folder`. Raises Refused and writes nothing if one of them exists."""
     source = _examples_folder() / example
     found = (path.relative_to(source) for path in source.rglob("*") if path.is_file())
     files = sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
     for path in files:
         for part in (*path.parents[:-1], path):
             if _is_taken(folder / part, as_folder=part != path):
-                hint = "go to an empty folder and repeat it"
-                raise Refused("init.exists", f"there is a `{part}` already", hint=hint)
+                hint = "run the command in an empty folder"
+                raise Refused("init.exists", f"`{part}` already exists", hint=hint)
     try:
         for path in files:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def write_example(example: Example, folder: Path) -> tuple[Path, ...]:
 
 
 def _is_taken(path: Path, *, as_folder: bool) -> bool:
-    """A folder that is there can be shared; a link could lead anywhere."""
+    """Whether `path` is in the way: an existing folder is not, but a link is, because it may lead anywhere."""
     return path.is_symlink() or (path.exists() and not (as_folder and path.is_dir()))
 
 

@@ -1,4 +1,4 @@
-"""What stops a run before it does harm: another account or region, a plan that must not be applied."""
+"""Checks that stop a run before it does harm: another account or region, a plan that must not be applied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_account(desired: Desired, services: Services) -> Account:
-    """Who and where we are. Raises Refused when the manifest's guard names another account."""
+    """The account and region of the run. Raises Refused when the manifest names another account."""
     account_id = services.account_id()
     if desired.account_id is not None and desired.account_id != account_id:
         raise Refused(
@@ -27,10 +27,10 @@ def find_account(desired: Desired, services: Services) -> Account:
 
 
 def refuse_other_place(state: State, account: Account) -> None:
-    """Raise Refused for a state that holds resources of another account or region than the manifest's.
+    """Raise Refused for a state with resources of another account or region.
 
-    Terraform would find none of them there, take them for deleted, make all of them anew, and delete what is global:
-    the roles of the other region's projects.
+    Terraform would not find these resources and would treat them as deleted. It would create all of them again, and
+    delete global ones: the roles of the other region's projects.
     """
     for code, what, here, elsewhere in (
         ("infra.other_account", "account", account.account_id, {account_id for _, account_id in state.places.values()}),
@@ -47,7 +47,7 @@ def refuse_other_place(state: State, account: Account) -> None:
 
 
 def refuse_if_unsafe(plan: Plan) -> None:
-    """Raise for a plan that must not be applied: AccessDenied where credentials are the matter, else Refused."""
+    """Raise for a plan that must not be applied: AccessDenied if all reasons concern credentials, else Refused."""
     refusals = plan.blocking_refusals
     if not refusals:
         return
@@ -55,10 +55,10 @@ def refuse_if_unsafe(plan: Plan) -> None:
     kind = AccessDenied if all(refusal.kind == "denied" for refusal in refusals) else Refused
     of_images = all(refusal.image for refusal in refusals)
     if len(refusals) == 1:
-        hint = first.hint or ("say --keep-going to do all the rest" if of_images else None)
+        hint = first.hint or ("use --keep-going to do the rest" if of_images else None)
         raise kind(first.code, first.message, hint=hint)
     raise kind(
         first.code,
         f"the plan is refused for {len(refusals)} reasons, which it lists; nothing was changed",
-        hint="mend them and plan again" + (", or say --keep-going to do all the rest" if of_images else ""),
+        hint="fix them and plan again" + (", or use --keep-going to do the rest" if of_images else ""),
     )

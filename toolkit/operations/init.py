@@ -1,4 +1,4 @@
-"""Init: a first manifest from a scan."""
+"""Init: writes a first manifest from a scan."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toolkit.operations.whole_file import write_whole
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a first manifest is made from; `name` is None for that of the folder `home`."""
+    """The inputs of a first manifest; with `name` None, the manifest is named after the folder `home`."""
 
     paths: tuple[Path, ...]
     home: Path
@@ -34,25 +34,25 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was written; `left_out` says what could not be."""
+    """The number of images written; `left_out` has a sentence for each use that could not be added."""
 
     images: int
     left_out: tuple[str, ...]
 
 
 def init(start: Start) -> Begun:
-    """Write the manifest. Raises Refused where there is one already or nothing to mirror, and UsageError."""
+    """Write the manifest. Raises Refused if it exists or nothing is to be mirrored, UsageError for a bad value."""
     try:
         is_there = start.manifest.resolve().exists()
     except (OSError, RuntimeError) as error:  # too long, or a link that leads to itself
-        raise UsageError("usage.not_writable", f"`{start.manifest}` cannot be the name of a file") from error
+        raise UsageError("usage.not_writable", f"`{start.manifest}` is not a usable file name") from error
     if is_there and not start.overwrites:
-        hint = "say --force to overwrite it, or `toolkit scan --write` to add to it"
-        raise Refused("init.exists", f"there is a `{start.manifest}` already", hint=hint)
+        hint = "use --force to overwrite it, or `toolkit scan --write` to add to it"
+        raise Refused("init.exists", f"`{start.manifest}` already exists", hint=hint)
     found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine, roots=start.roots))
     reasons = (
         *(f"{use.file}:{use.line}: `{use.written}`: {use.remedy}" for use in found.report.uses if _is_lost(use)),
-        *(f"{one.file}:{one.line}: {one.message}" for one in found.report.troubles),
+        *(f"{trouble.file}:{trouble.line}: {trouble.message}" for trouble in found.report.troubles),
     )
     left_out = tuple(dict.fromkeys(reasons))
     if not found.additions:
@@ -69,7 +69,7 @@ def init(start: Start) -> Begun:
         hint = (
             "give `--name` and `--region` other values" if is_asked_for else "correct that in the files of your builds"
         )
-        raise UsageError("usage.value", f"that would be no manifest: {why}", hint=hint) from error
+        raise UsageError("usage.value", f"the manifest would not be valid: {why}", hint=hint) from error
     write_whole(start.manifest, text)
     return Begun(len(found.additions), left_out)
 
@@ -97,6 +97,6 @@ def _text(start: Start, found: Scan) -> str:
 
 
 def _name_of(folder: Path) -> str:
-    """The folder's name, as far as the manifest takes it."""
+    """The folder's name, reduced to what the manifest accepts."""
     name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).lstrip("-0123456789")[:40].strip("-")
     return name if len(name) > 1 else "base-images"

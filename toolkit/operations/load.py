@@ -1,4 +1,4 @@
-"""Load: a manifest with every default filled in, and the files that it names. Needs no AWS, Terraform or registry."""
+"""Load: a manifest with every default filled in, and its extra files. Needs no AWS, Terraform or registry."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def load_desired(file: Path) -> Desired:
 
 
 def desired_of(text: str, file: Path, extra_files: Mapping[str, bytes] | None = None) -> Desired:
-    """What the manifest `text` asks for; `file` is where it lies. Raises ManifestUnusable.
+    """What the manifest `text`, which belongs to `file`, asks for. Raises ManifestUnusable.
 
-    The texts of its `terraform.extra_files` are read beside it, or are those of `extra_files`, by their own names.
+    Its `terraform.extra_files` are read relative to `file`, unless `extra_files` has their contents by name.
     """
     manifest = loads(text, str(file))
     paths = manifest.terraform.extra_files
@@ -32,7 +32,7 @@ def desired_of(text: str, file: Path, extra_files: Mapping[str, bytes] | None = 
 
 
 def _read_extra_files(folder: Path, paths: Sequence[str]) -> dict[str, str]:
-    """Texts by name. A link is not followed: it could lead out of the folder that was reviewed."""
+    """Texts by file name. A link is not followed: it could lead out of the folder that was reviewed."""
     texts = {}
     for path in paths:
         file = folder / path

@@ -1,4 +1,4 @@
-"""Lock the provider: choose the newest that the manifest allows, and keep its checksums beside the manifest."""
+"""Lock the provider: choose the newest version that the manifest allows, and write the lock file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from toolkit.terraform.provider_lock import ProviderChoice, ProviderLock, locked
 
 
 class Terraform(Protocol):
-    """What knows which providers there are."""
+    """The source of provider versions."""
 
     def choose_provider(self, versions: str) -> ProviderChoice:
-        """The newest AWS provider within `versions`, a constraint."""
+        """The newest AWS provider that satisfies the version constraint `versions`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """The lock file that was written: its version and the one before, and the platforms it has checksums of or not."""
+    """The lock file that was written: the new and the former version, the platforms with and without checksums."""
 
     path: Path
     version: str
@@ -31,7 +31,7 @@ class Locked:
 
 
 def lock_provider(desired: Desired, terraform: Terraform, path: Path) -> Locked:
-    """Write the lock file at `path`. Raises Refused when it cannot be written, TerraformFailed without a provider."""
+    """Write the lock file at `path`. Raises Refused if that fails, TerraformFailed if no provider is found."""
     before = ProviderLock(path).read() or ""
     choice = terraform.choose_provider(desired.provider_versions)
     try:

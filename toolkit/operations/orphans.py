@@ -1,8 +1,9 @@
-"""What Terraform's state holds and the manifest no longer names: let go of, or destroyed where that is asked for.
+"""Orphaned resources: Terraform's state holds them and the manifest no longer names them.
 
-Letting go leaves everything as it is in AWS and only takes it out of the state; named in the manifest again, it is
-taken back by its ownership tags. Log groups keep the logs of builds that are over, so they are let go of whenever their
-build is renamed or removed, unless what holds something may be destroyed too.
+They are let go of, or destroyed if the user asks for that. To let go of a resource removes it from the state and leaves
+it unchanged in AWS. If the manifest names it again, it is taken back by its ownership tags. A log group keeps the logs
+of past builds. So it is let go of whenever its build is renamed or removed, unless resources with content may be
+destroyed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _LOG_GROUP = ".aws_cloudwatch_log_group.this["
 
 
 class Kind(StrEnum):
-    """What leaves, by the name of its module call."""
+    """The kinds of orphaned resources, by the name of their module call."""
 
     REPOSITORY = "repositories"
     BUILD = "builds"
@@ -35,38 +36,39 @@ class Orphans:
 
 
 def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Orphans:
-    """What leaves the state without being deleted. What `destroys` names is deleted by Terraform instead."""
+    """The resources that leave the state without being deleted. Terraform deletes those of the kinds in `destroys`."""
     destroyed = frozenset(destroys)
-    wanted = {(Kind.REPOSITORY, one.name) for one in desired.repositories}
-    wanted |= {(Kind.BUILD, one.name) for one in desired.builds}
+    wanted = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
+    wanted |= {(Kind.BUILD, build.name) for build in desired.builds}
     instances = {
         found for found in map(instance_of, state.resources) if found and (found.kind, found.name) not in wanted
     }
-    kept = sorted((one for one in instances if one.kind not in destroyed), key=lambda one: one.address)
+    kept = sorted((found for found in instances if found.kind not in destroyed), key=lambda found: found.address)
     builds = {build.name: log_group_address(build) for build in desired.builds}
     logs = {}
     for address, values in state.resources.items():
-        one = instance_of(address)
-        if not one or _LOG_GROUP not in address:
+        instance = instance_of(address)
+        if not instance or _LOG_GROUP not in address:
             continue
-        is_renamed = one.name in builds and address != builds[one.name]
-        if is_renamed or (one in instances and one.kind in destroyed and not allows_destroy):
+        is_renamed = instance.name in builds and address != builds[instance.name]
+        if is_renamed or (instance in instances and instance.kind in destroyed and not allows_destroy):
             logs[address] = str(values.get("name"))
-    notices = [_let_go(one) for one in kept]
+    notices = [_let_go(instance) for instance in kept]
     notices += [
         Notice(
             "infra.log_group_stays", f"the log group `{name}` leaves Terraform's state and stays in AWS with its logs"
         )
         for name in sorted(logs.values())
     ]
-    return Orphans((*(one.address for one in kept), *sorted(logs)), tuple(notices))
+    return Orphans((*(instance.address for instance in kept), *sorted(logs)), tuple(notices))
 
 
-def _let_go(one: Instance) -> Notice:
-    what = "repository" if one.kind == Kind.REPOSITORY else "build"
-    stays = "with its images" if one.kind == Kind.REPOSITORY else "with its project, role and logs"
+def _let_go(instance: Instance) -> Notice:
+    what = "repository" if instance.kind == Kind.REPOSITORY else "build"
+    stays = "with its images" if instance.kind == Kind.REPOSITORY else "with its project, role and logs"
     return Notice(
         "infra.let_go",
-        f"the {what} `{one.name}` left the manifest: it leaves Terraform's state and stays in AWS {stays}",
+        f"the manifest no longer names the {what} `{instance.name}`: it leaves Terraform's state and stays in AWS "
+        f"{stays}",
         hint="name it in the manifest again to take it back, or delete it with --destroy-removed",
     )

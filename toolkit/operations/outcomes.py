@@ -1,4 +1,4 @@
-"""The seeder's run, and how every tag of a plan ended: read back from ECR where something was copied."""
+"""The seeder's run and its result for every tag of a plan; what was copied is read back from ECR."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def run_seeder(
     seeder: Seeder, requests: Iterable[CopyRequest], *, expected: Iterable[Reference] = ()
 ) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
-    """Copy everything; an interrupt stops the copies and comes back with what was done until then.
+    """Copy everything. An interrupt stops the copies, and is returned with the outcomes up to then.
 
-    `expected` are destinations known before their requests.
+    `expected` are the destinations that are known before their requests.
     """
     with seeder.open() as run:
         run.expect(expected)
@@ -35,7 +35,7 @@ def run_seeder(
 def finish(
     run: SeedRun | BudgetedRun, requests: Iterable[CopyRequest] = ()
 ) -> tuple[list[SeedOutcome], KeyboardInterrupt | None]:
-    """See a run to its end, with `requests` as its last; an interrupt as for `run_seeder`."""
+    """Submit the last `requests` and wait for the end of the run. An interrupt is returned as by `run_seeder`."""
     try:
         run.submit(requests)
         return run.wait(), None
@@ -45,19 +45,19 @@ def finish(
 
 
 def settle(plan: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedOutcome, ...]:
-    """One outcome for each seed of the plan, in its order.
+    """One outcome for each seed of the plan, in the plan's order.
 
-    `outcomes` are the seeder's; what it was never given was not reached. What it says it copied is read back by ECR's
-    own API, and a tag that does not point where it must is a failure. The images that the plan refuses come last.
+    `outcomes` are the seeder's; a seed without one was not reached. Copied tags are read back by ECR's own API, and a
+    tag that does not have the expected digest is a failure. The images that the plan refuses come last.
     """
     by_key = {outcome.key: outcome for outcome in outcomes}
-    there = _read_back(plan, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
-    settled = [_settle_one(seed, plan, by_key.get(seed.key), there) for seed in plan.seeds]
+    stored = _read_back(plan, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
+    settled = [_settle_one(seed, plan, by_key.get(seed.key), stored) for seed in plan.seeds]
     return (*settled, *(_refused(refusal, plan) for refusal in plan.refusals))
 
 
 def _refused(refusal: Refusal, plan: Plan) -> SeedOutcome:
-    """An image that a plan which keeps going has left out."""
+    """The outcome of an image that the plan refuses while it keeps going with the others."""
     key = refusal.image or ""
     return SeedOutcome(
         key=key,
@@ -76,23 +76,23 @@ def raise_if_incomplete(report: Report) -> None:
     if left and len(left) == len(report.failed):
         raise SeedingIncomplete(
             LEFT,
-            f"{len(left)} of {len(report.outcomes)} images are left for the next run, all others are in place",
+            f"{len(left)} of {len(report.outcomes)} images are left for the next run; all others are in place",
             hint=left[0].hint,
         )
     if report.failed:
-        # An image that has a hint of its own fails again until that is done.
+        # An image with a hint of its own fails again until the hint is followed.
         first = "follow the hint of each, then " if any(outcome.hint for outcome in report.failed) else ""
         raise SeedingIncomplete(
             "seed.incomplete",
             f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-            hint=f"{first}run the same command again: what is there stays, only the rest is copied"
+            hint=f"{first}run the same command again: it copies only the missing images"
             if report.can_resume
             else PLAN_AGAIN,
         )
 
 
 def _read_back(plan: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | ToolkitError]:
-    """By key: the digest, or why it cannot be known; what was done must be reported all the same."""
+    """The digest by key, or the error: a failure to read back must not lose the report of what was done."""
     seeds = {seed.key: seed for seed in plan.seeds}
     tags: dict[str, list[str]] = defaultdict(list)
     for key in keys:
@@ -109,7 +109,7 @@ def _read_back(plan: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | 
 
 
 def _settle_one(
-    seed: Seed, plan: Plan, outcome: SeedOutcome | None, there: Mapping[str, str | ToolkitError]
+    seed: Seed, plan: Plan, outcome: SeedOutcome | None, stored: Mapping[str, str | ToolkitError]
 ) -> SeedOutcome:
     blank = SeedOutcome(
         key=seed.key,
@@ -130,7 +130,7 @@ def _settle_one(
     if outcome.status is not SeedStatus.COPIED:
         return outcome
     expected = str(seed.wanted_digest) if seed.wanted_digest else outcome.digest
-    found = there.get(seed.key)
+    found = stored.get(seed.key)
     if found == expected:
         return outcome
     if isinstance(found, ToolkitError):
@@ -138,7 +138,7 @@ def _settle_one(
             outcome,
             status=SeedStatus.FAILED,
             error_code=found.code,
-            error_message=f"`{seed.key}` was copied, but cannot be read back: {found.message}",
+            error_message=f"`{seed.key}` was copied but cannot be read back: {found.message}",
             hint=found.hint,
         )
     return replace(

@@ -1,8 +1,8 @@
-"""Plan: what apply will do, found out without changing a resource.
+"""Plan: what apply will do, without changing a resource.
 
-Terraform's state is locked, and changed where an apply that broke off has left a repository to be replaced: the plan
-has to be made of the state that apply will find. Planning costs no counted pull, unless sizes are asked for, or the
-signatures of an index that was never read.
+The run locks Terraform's state. It changes the state only if an interrupted apply left a repository to be replaced: the
+plan has to be made from the state that apply will find. Planning costs counted pulls in two cases: if sizes are asked
+for, or if signatures are kept of an index that was never read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from toolkit.terraform.work_dir import extra_file_notices, write
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan together with Terraform's saved plan that it describes."""
+    """A plan, and Terraform's saved plan that it describes."""
 
     plan: Plan
     plan_file: PlanFile
@@ -51,11 +51,11 @@ def plan_manifest(
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
-    What the state holds and `desired` does not name is let go of; what `destroys` names of it is deleted.
-    `allows_destroy` lets images and logs be lost, and what is there be replaced. `adopt` are patterns of what may be
-    taken over, besides those of the manifest. `reads_sizes` reads the documents of what is to be copied, so that the
-    plan is exact: counted pulls, kept in the cache for the copy. With `keeps_going` a refusal of one image does not
-    stop the others.
+    Resources in the state which `desired` does not name are let go of; those of the kinds in `destroys` are deleted.
+    `allows_destroy` permits the loss of images and logs, and replacements. `adopt` are patterns of names that may be
+    taken over, in addition to those of the manifest. `reads_sizes` reads the documents of the images to copy. The plan
+    is then exact, at the cost of counted pulls; the documents are kept in the cache for the copy. With `keeps_going`, a
+    refusal of one image does not stop the others.
     """
     check_patterns(desired, adopt)
     account = find_account(desired, services)
@@ -69,7 +69,7 @@ def plan_manifest(
         state = services.terraform.state(work_dir)
         refuse_other_place(state, account)
         healing = heal(desired, existing, state, work_dir, services, allows_destroy=allows_destroy, adopt=adopt)
-        for refusal in healing.refusals:  # known long before Terraform has planned
+        for refusal in healing.refusals:  # Terraform's plan takes long, and these are known before it
             services.emit(NoticeGiven(refusal.code, refusal.message, refusal.hint))
         orphans = find_orphans(desired, state, destroys=destroys, allows_destroy=allows_destroy)
         if healing.imports or orphans.let_go:
@@ -83,7 +83,8 @@ def plan_manifest(
     def decide(seen: Observed) -> Plan:
         return make_plan(
             desired,
-            replace(seen, tags={}) if unselected or unlisted else seen,  # what a selection would name is not known
+            # Without all selections the list of tags that the manifest names is incomplete.
+            replace(seen, tags={}) if unselected or unlisted else seen,
             changes,
             account,
             allows_destroy=allows_destroy,
@@ -119,7 +120,7 @@ def plan_manifest(
 def _look_at_losses(
     desired: Desired, changes: Sequence[InfraChange], state: State, services: Services
 ) -> tuple[list[Loss], Mapping[str, Sequence[str]]]:
-    """What is in the repositories and log groups that go, and who else uses these repositories."""
+    """The contents of the repositories and log groups to be deleted, and the other projects that use them."""
     repositories = sorted(doomed_repositories(changes))
     log_groups = sorted(
         str(state.resources.get(change.address, {}).get("name", ""))

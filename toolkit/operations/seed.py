@@ -1,13 +1,14 @@
-"""Seed: the image part alone, into repositories that exist."""
+"""Seed: copies the images into existing repositories, without Terraform."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.select import choose, fits, meant_selections, names_of, select_images
+from toolkit.operations.select import meant_selections, names_of, select_images
 from toolkit.operations.services import Services, decide_with_alternatives, open_run, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import OnBudget, Plan
@@ -28,9 +29,9 @@ def seed(
     on_budget: OnBudget = OnBudget.REFUSE,
     keeps_going: bool = False,
 ) -> None:
-    """Plan the images, show the plan to `review`, copy, and hand the report to `publish` before raising.
+    """Plan the images, show the plan to `review`, copy, and pass the report to `publish` before raising an error.
 
-    `only` are patterns for the images to look at, by key or source; a dry run ends with the review.
+    `only` are patterns that select images by key or source. A dry run ends after the review.
     """
     started = services.clock()
     plan = plan_images(desired, services, only=only, on_budget=on_budget, keeps_going=keeps_going)
@@ -56,21 +57,21 @@ def plan_images(
     on_budget: OnBudget = OnBudget.REFUSE,
     keeps_going: bool = False,
 ) -> Plan:
-    """The image part alone, for repositories that exist; of all images those that fit `only`.
+    """The plan of the images that match `only`, for existing repositories.
 
-    A selection that was not looked at counts as one unseen image: nobody knows how many there are.
+    A selection that was left out counts as one unseen image, because the number of its images is unknown.
     """
     account = find_account(desired, services)
     existing = frozenset(services.ecr.repositories())
     unseen = len(desired.selections) - len(meant_selections(desired, only))
     desired, unselected, unlisted = select_images(desired, services, only)
-    if unselected:  # a pattern may name what is refused, and fit no image for that
+    if unselected:  # a pattern may name a refused selection, and so match no image
         chosen = tuple(image for image in desired.images if fits(names_of(image), only))
     else:
         chosen = choose(desired.images, only, names_of)
     with services.observer.start(chosen, existing) as observation:
         observed = observation.result()
-    if only or unselected or unlisted:  # what else the manifest names is not known
+    if only or unselected or unlisted:  # the list of all tags that the manifest names is incomplete
         observed = replace(observed, tags={})
     unseen += len(desired.images) - len(chosen)
     desired = replace(desired, images=chosen)

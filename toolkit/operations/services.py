@@ -1,4 +1,4 @@
-"""The ports that the use cases call, in one frozen bundle; `toolkit.cli.wiring` fills it, tests fill it with fakes."""
+"""The interfaces that the use cases call, in one frozen bundle: `toolkit.cli.wiring` or a test's fakes fill it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 AWS_LOOK_UPS = 16
-"""So many go side by side: AWS answers one in some 80 ms, and throttles IAM and CloudWatch at a few dozen a second."""
+"""Requests in flight: AWS takes about 80 ms for one, and limits IAM and CloudWatch to a few dozen per second."""
 
 
 class Ecr(ObservedEcr, Protocol):
@@ -35,10 +35,10 @@ class Ecr(ObservedEcr, Protocol):
         """The registry's host."""
 
     def repositories(self) -> Mapping[str, str]:
-        """Name -> ARN."""
+        """The ARN of each repository by its name."""
 
     def repository(self, name: str) -> ExistingRepository | None:
-        """With its tags and policies; None without it."""
+        """The repository with its tags and policies; None if it does not exist."""
 
 
 class Terraform(Protocol):
@@ -48,31 +48,31 @@ class Terraform(Protocol):
         """The program's version."""
 
     def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
-        """Install providers and modules, open the backend; with `keeps_lock` just what the lock file names."""
+        """Install providers and modules, open the backend; with `keeps_lock`, install only what the lock file names."""
 
     def state(self, work_dir: WorkDir) -> State:
         """What the state holds."""
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
-        """Take back the resolve to replace a resource."""
+        """Remove the mark because of which Terraform would replace a resource."""
 
     def check_lock(self, work_dir: WorkDir) -> None:
-        """Raise as `apply` would where another run has locked the state."""
+        """Raise the error that `apply` would raise if another run has locked the state."""
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
-        """Plan and save."""
+        """Make a plan and save it."""
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
-        """The same with the attributes and rights that change, and drift."""
+        """`plan_file` with the changed attributes and rights, and with drift."""
 
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
-        """The saved plan as `terraform show -json` has it."""
+        """The saved plan in the form of `terraform show -json`."""
 
     def planned_from(self, plan_file: PlanFile) -> State:
-        """The state that the saved plan was made from."""
+        """The state from which the saved plan was made."""
 
     def has_changes(self, work_dir: WorkDir) -> bool:
-        """Plan without saving: whether a resource would change."""
+        """Whether a plan made now, which is not saved, would change a resource."""
 
     def apply(
         self, plan_file: PlanFile, *, on_resource: Callable[[InfraChange], None] | None = None
@@ -81,7 +81,7 @@ class Terraform(Protocol):
 
 
 class Existing(Protocol):
-    """What AWS has already under the names that builds will use; None where there is nothing."""
+    """Existing AWS resources with the names that builds will use; None if there is none."""
 
     def role(self, name: str) -> ExistingResource | None:
         """An IAM role and its inline policies."""
@@ -90,11 +90,11 @@ class Existing(Protocol):
         """A log group."""
 
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
-        """Those CodeBuild projects that are there, by name."""
+        """The CodeBuild projects among `names` that exist, by name."""
 
 
 class Losses(Protocol):
-    """What would be gone for good, and the one way to let it go that Terraform does not have."""
+    """What would be lost for good, and the deletion of images, which Terraform cannot do in the same apply."""
 
     def repository(self, name: str) -> Loss:
         """The images of a repository."""
@@ -103,17 +103,17 @@ class Losses(Protocol):
         """The logs of a log group."""
 
     def users(self, repositories: Collection[str], manifest: str) -> Mapping[str, Sequence[str]]:
-        """By repository: projects of other manifests than `manifest` that pull from it."""
+        """By repository, the projects which pull from it and which another manifest than `manifest` made."""
 
     def empty(self, losses: Sequence[Loss]) -> None:
-        """Delete the images of a repository, these and no others."""
+        """Delete exactly these images of the repositories."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a use case may touch. `account_id` asks STS, lazily.
+    """Everything that a use case may call. `account_id` calls STS on first use.
 
-    `credential_uses` tells which credential was sent to which registry so far.
+    `credential_uses` lists which credential was sent to which registry so far.
     """
 
     emit: Emit
@@ -132,7 +132,7 @@ class Services:
 
 @contextmanager
 def open_run(plan: Plan, services: Services) -> Iterator[BudgetedRun]:
-    """A run for the copies of `plan`, within its pull budgets."""
+    """A run for the copies of `plan` that stays within its pull budgets."""
     emit = services.emit
     with services.seeder.open(emit if plan.on_budget is OnBudget.REFUSE else postponing(emit)) as run:
         yield BudgetedRun(
@@ -149,7 +149,7 @@ def open_run(plan: Plan, services: Services) -> Iterator[BudgetedRun]:
 
 @contextmanager
 def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
-    """Tell when a part of the run begins and ends well; `total` is how many things it handles."""
+    """Emit the start and the success of a step of the run; `total` is the number of its items."""
     emit(StepStarted(name, total=total))
     started = time.monotonic()
     yield
@@ -157,7 +157,7 @@ def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
 
 
 def decide_with_alternatives(observed: Observed, services: Services, decide: Callable[[Observed], Plan]) -> Plan:
-    """The decision on `observed`. Other registries are asked only about what it copies."""
+    """The plan that `decide` makes. Alternative registries are asked only for the images that it copies."""
     plan = decide(observed)
-    found = services.observer.alternatives(plan.pending_seeds)
-    return decide(replace(observed, alternatives=found)) if found else plan
+    alternatives = services.observer.alternatives(plan.pending_seeds)
+    return decide(replace(observed, alternatives=alternatives)) if alternatives else plan

@@ -1,4 +1,4 @@
-"""Files of the users that we edit."""
+"""Writes to files of the user."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from toolkit.errors import UsageError
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Put `text` in the file at once: whoever reads it sees the old or the new, and its mode stays.
+    """Replace the file's content atomically; its mode stays.
 
-    A link is followed and stays one, but not out of the current directory: a tree under review may have brought it.
+    A link is followed and stays a link, but it must not lead out of the current directory: a repository under review
+    may contain it.
     """
     try:
         target = path.resolve()
         here = Path.cwd()
         if Path(os.path.normpath(here / path)).is_relative_to(here) and not target.is_relative_to(here):
             raise UsageError(
-                "usage.not_writable", f"`{path}` leads over a link to `{target}`", hint="name that file itself"
+                "usage.not_writable", f"`{path}` leads through a link to `{target}`", hint="name that file itself"
             )
         write_atomically(target, text.encode("utf-8"))
     except RuntimeError as error:

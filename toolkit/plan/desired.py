@@ -211,6 +211,7 @@ class DesiredRegistry:
 
     Its credential is in two environment variables or in a secret; otherwise the docker configuration supplies it.
     `is_insecure`: the endpoint is plain HTTP on another machine. `alternatives` are tried first, in their order.
+    `token_server` is on another domain and may have the credential.
     """
 
     host: str
@@ -219,6 +220,7 @@ class DesiredRegistry:
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None
+    token_server: str | None = None
     alternatives: tuple[Alternative, ...] = ()
 
 

@@ -51,8 +51,8 @@ class SourceImage:
 class SourceFault:
     """Why an upstream image cannot be copied.
 
-    `kind` is `missing`, `denied`, `limited` (too many requests), `unreachable` or `unusable`. Only `limited` and
-    `unreachable` may be temporary; the others stay until somebody acts.
+    `kind` is `limited` (too many requests), `unreachable`, or the code of a copy that fails for the same reason, such
+    as `missing`. Only the first two may be temporary; the others stay until somebody acts.
     """
 
     kind: str
@@ -63,6 +63,11 @@ class SourceFault:
     def is_temporary(self) -> bool:
         """Whether the same request may succeed later."""
         return self.kind in ("limited", "unreachable")
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether other credentials or permissions are the cure."""
+        return self.kind in ("denied", "unauthorized", "credential_unusable")
 
 
 @dataclass(frozen=True, slots=True)

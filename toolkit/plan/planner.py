@@ -1,7 +1,7 @@
-"""The decision, image by image: what is wanted against what is there. Pure.
+"""Decides for each image by comparing what the manifest wants with what exists. Pure.
 
-Terraform diffs the infrastructure; this diffs only what Terraform cannot see, and refuses what of Terraform's changes
-would destroy something that nobody allowed to go. The cases of an image, first match wins:
+Terraform compares the infrastructure. This module compares what Terraform cannot see, and refuses those changes of
+Terraform that would destroy something without permission. The cases of an image, first match wins:
 
 | upstream                           | ECR                                    | decision                             |
 |------------------------------------|----------------------------------------|--------------------------------------|
@@ -13,10 +13,10 @@ would destroy something that nobody allowed to go. The cases of an image, first 
 | there                              | other content, immutable               | keep, with a notice                  |
 | there                              | other content, mutable                 | move                                 |
 
-A pin is asked for by its digest. A tag that points elsewhere upstream by now is a notice.
+A pinned image is requested by its digest. A notice says when its tag points elsewhere upstream by now.
 
-Why a tag has other content is a fact or it is not said. First match wins; "now" is what upstream has under the tag, or
-the pinned digest:
+The reason why a tag has other content is a known fact, or the plan says that it is not known. First match wins; "now"
+is what upstream has under the tag, or the pinned digest:
 
 | what ECR has                            | looked up                                 | reason                       |
 |-----------------------------------------|-------------------------------------------|------------------------------|
@@ -32,9 +32,9 @@ the pinned digest:
 "Upstream lacks it" alone proves nothing: registries delete what no tag points to any more, and the manifest may have
 named another source before.
 
-The companions of an image, its signatures and referrers, are decided by the first table too. One that cannot be looked
-for refuses its image, unless ECR has that image: upstream may be down, or sign an image again, at any time, and that
-must not stop what is in place.
+The first table also decides about the companions of an image: its signatures and referrers. If upstream cannot be
+asked for a companion, the image is refused, unless ECR already has the image. Upstream may be down or may sign an image
+again at any time, and that must not stop what is in place.
 """
 
 from __future__ import annotations
@@ -58,17 +58,19 @@ from toolkit.plan.observed import (
 )
 from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
 
-# More names than that make no notice clearer.
+# A notice with more names than this is not clearer.
 _MOST_TAGS = 5
 _NOT_KNOWN = "differs from upstream; whether it ever came from there is not known"
-# Why a source cannot be had, for the reader of a table.
+# Why a source is unavailable, as a phrase for a table.
 _CANNOT = {
     "denied": "access denied upstream",
+    "unauthorized": "access denied upstream",
     "missing": "gone upstream",
+    "gone": "gone upstream",
     "limited": "too many requests upstream",
     "unreachable": "upstream cannot be reached",
-    "unusable": "upstream cannot be used",
 }
+_UNUSABLE = "upstream cannot be used"
 _Decision = tuple[Seed, tuple[Notice, ...]]
 
 
@@ -87,14 +89,14 @@ def make_plan(
     keeps_going: bool = False,
     drift: Sequence[InfraChange] = (),
 ) -> Plan:
-    """Decide on every image and on whether the whole may be applied.
+    """Decide on every image, and on whether the plan may be applied.
 
-    `losses` is what is in the repositories and log groups that Terraform would delete or replace, `users` who else
-    pulls from these repositories: names of projects by repository. `allows_destroy` lets all of that go,
-    `destroys_removed` lets Terraform delete what the manifest no longer names and nothing is lost with.
+    `losses` are the contents of the repositories and log groups that Terraform would delete or replace. `users` are the
+    names of other projects that pull from these repositories, by repository. `allows_destroy` permits all of that.
+    `destroys_removed` lets Terraform delete what the manifest no longer names, as long as nothing is lost with it.
 
-    `creates_repositories` is False where Terraform does not run (`toolkit seed`): then a repository that is not there
-    is refused. With `keeps_going` apply does what it can where single images are refused.
+    `creates_repositories` is False when Terraform does not run (`toolkit seed`): a missing repository is then refused.
+    With `keeps_going`, apply continues with the other images when single images are refused.
     """
     doomed = doomed_repositories(infra_changes)
     seeds: list[Seed] = []
@@ -102,15 +104,15 @@ def make_plan(
     if not allows_destroy:
         refusals += _destroy_refusals(desired, infra_changes, losses, users, destroys_removed=destroys_removed)
     notices: list[Notice] = [
-        Notice("infra.repository_in_use", f"`{user}` pulls from the repository `{name}`, which goes")
+        Notice("infra.repository_in_use", f"`{user}` pulls from the repository `{name}`, which will be deleted")
         for name, projects in sorted(users.items())
         for user in projects
     ]
     notices += [
         Notice(
             "registry.insecure",
-            f"`{registry.host}` is reached in the clear at `{registry.endpoint}`: what is sent there, credentials too, "
-            "can be read and changed on the way",
+            f"`{registry.host}` is reached without encryption at `{registry.endpoint}`: everything sent there, "
+            "credentials too, can be read and changed on the way",
             hint="serve it over HTTPS",
         )
         for registry in desired.registries.values()
@@ -143,11 +145,11 @@ def make_plan(
     plan = Plan(
         name=desired.name,
         account=account,
-        # Terraform names them in the order in which it thought of them.
+        # Terraform lists them in no fixed order.
         infra_changes=tuple(sorted(infra_changes, key=lambda change: change.address)),
         seeds=tuple(seeds),
         pull_costs=pull_costs([seed.cost for seed in seeds if seed.is_pending], observed.budgets),
-        # Selected tags share the field that asked for them, and what is wrong with their repository is said once.
+        # The tags of a selection share a field, so a fault of their repository would be listed once per tag.
         refusals=tuple(dict.fromkeys(refusals)),
         notices=tuple(notices),
         drift=tuple(sorted(drift, key=lambda change: change.address)),
@@ -160,35 +162,37 @@ def make_plan(
 def _with_companions(
     images: Sequence[DesiredImage], observed: Observed
 ) -> Iterator[tuple[DesiredImage, Sequence[DesiredImage]]]:
-    """Each image with its companions, each once; a tag that the manifest asks for itself is no companion."""
+    """Each image with its companions, each of them once; a tag that the manifest itself asks for is no companion."""
     taken = {image.key for image in images}
     for image in images:
-        found = {one.key: one for one in observed.companions.get(image.key, ()) if one.key not in taken}
-        taken |= found.keys()
-        yield image, list(found.values())
+        companions = {c.key: c for c in observed.companions.get(image.key, ()) if c.key not in taken}
+        taken |= companions.keys()
+        yield image, list(companions.values())
 
 
 def source_refusal(path: str, fault: SourceFault, *, image: str | None = None, source: str | None = None) -> Refusal:
-    """Why what the manifest asks for at `path` cannot be had."""
+    """The refusal of an image, asked for at the manifest field `path`, whose source is unavailable."""
     return Refusal(
         f"source.{fault.kind}",
         f"{path}: {fault.message}",
         hint=fault.hint,
-        kind="denied" if fault.kind == "denied" else "refused",
+        kind="denied" if fault.is_denied else "refused",
         image=image,
         source=source,
     )
 
 
 def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Notice]:
-    """What ECR keeps that the manifest does not name, any more or never did."""
+    """Notices about tags in ECR that the manifest does not name (any more)."""
     wanted = {image.key for image in desired.images}
     for repository, tags in sorted(observed.tags.items()):
         left = [tag for tag in tags if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag)]
         if left and repository not in doomed:
             named = ", ".join(f"`{tag}`" for tag in left[:_MOST_TAGS])
             more = f" and {len(left) - _MOST_TAGS} more" if len(left) > _MOST_TAGS else ""
-            yield Notice("image.left", f"ECR keeps what the manifest does not name in `{repository}`: {named}{more}")
+            yield Notice(
+                "image.left", f"ECR keeps tags of `{repository}` that the manifest does not name: {named}{more}"
+            )
 
 
 _HOLDS_SOMETHING = {
@@ -197,7 +201,7 @@ _HOLDS_SOMETHING = {
     "aws_iam_role": "role",
     "aws_cloudwatch_log_group": "log group",
 }
-"""What has a history, logs or an address that others know, and so is destroyed only when that is said."""
+"""Resources with a history, logs or an address that others use: they are destroyed only with permission."""
 
 
 def _destroy_refusals(
@@ -214,15 +218,15 @@ def _destroy_refusals(
         if not (change.is_of_repository and change.destroys):
             continue
         name = change.name or change.address
-        there = lost.get(name)
-        holds = f"; it holds images ({len(there.digests)})" if there and there.digests else ""
+        loss = lost.get(name)
+        holds = f"; it holds images ({len(loss.digests)})" if loss and loss.digests else ""
         pulled = f"; it is pulled by {', '.join(f'`{user}`' for user in users[name])}" if users.get(name) else ""
         if destroys_removed and name not in wanted:
             if holds or pulled:
                 yield Refusal(
                     "infra.destroys_images",
                     f"the repository `{name}` would be deleted{holds}{pulled}",
-                    hint="leave --destroy-removed out to keep it in AWS, or say --allow-destroy if all of that may go",
+                    hint="leave --destroy-removed out to keep it in AWS, or use --allow-destroy to lose all of that",
                 )
             continue
         fixed = " and ".join(f"`{path}`" for path in change.replace_because)
@@ -232,7 +236,7 @@ def _destroy_refusals(
         yield Refusal(
             "infra.destroys_repository",
             f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
-            hint="take the change back in the manifest, or say --allow-destroy if its images may be lost",
+            hint="undo the change in the manifest, or use --allow-destroy to lose its images",
         )
     builds = {build.name for build in desired.builds}
     doomed: dict[tuple[str, str], list[str]] = {}
@@ -245,15 +249,14 @@ def _destroy_refusals(
         yield Refusal(
             "infra.destroys_build",
             f"Terraform would {action} the {' and the '.join(dict.fromkeys(parts))} {whose}",
-            hint="take the change back in the manifest, or say --allow-destroy if its history, webhook and rights may "
-            "be lost",
+            hint="undo the change in the manifest, or use --allow-destroy to lose its history, webhook and rights",
         )
 
 
 def _decide_all(
     desired: Desired, image: DesiredImage, companions: Sequence[DesiredImage], observed: Observed, *, is_doomed: bool
 ) -> Sequence[_Decision] | Refusal:
-    """An image and what belongs to it: all of it, or nothing where a part cannot be had."""
+    """The decisions for an image and its companions, or one refusal if a part is unavailable."""
     decision = _decide(desired, image, observed, is_doomed=is_doomed)
     if isinstance(decision, Refusal):
         return decision
@@ -265,7 +268,7 @@ def _decide_all(
         elif decision[0].is_pending:
             return replace(beside, image=image.key, source=str(image.source))
         else:
-            message = f"{beside.message}; ECR keeps what it has of `{image.key}`"
+            message = f"{beside.message}; ECR keeps the signatures that it has for `{image.key}`"
             decided[0] = (decided[0][0], (*decided[0][1], Notice(beside.code, message, beside.hint)))
     return decided
 
@@ -297,7 +300,7 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
         has = destination.derived_from or destination.digest
         return Refusal(
             "tag.immutable_pin",
-            f"{image.path}: the immutable `{image.key}` is `{has}`, and can never become the pinned digest",
+            f"{image.path}: the immutable `{image.key}` is `{has}` and cannot be moved to the pinned digest",
             hint=f"pin `{has}`, which ECR has, or make the repository mutable: `tag_mutability: mutable`",
             image=image.key,
             source=str(image.source),
@@ -308,28 +311,28 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
     return replace(seed, is_overwritten=is_overwritten), (*behind, *remarks)
 
 
-def _without_source(image: DesiredImage, fault: SourceFault, there: DestinationImage | None) -> _Decision | Refusal:
-    """A source that cannot be had, which is no reason to let go of what was copied before."""
-    if there is None or is_lacking(image, there):
+def _without_source(image: DesiredImage, fault: SourceFault, existing: DestinationImage | None) -> _Decision | Refusal:
+    """The decision when the source is unavailable: an image that was copied before is kept."""
+    if existing is None or is_lacking(image, existing):
         return source_refusal(image.path, fault, image=image.key, source=str(image.source))
     seed = Seed(
         key=image.key,
         action=SeedAction.KEEP,
-        reason=f"{_CANNOT[fault.kind]}, kept in ECR",
+        reason=f"{_CANNOT.get(fault.kind, _UNUSABLE)}, kept in ECR",
         source=image.source,
         repository=image.repository,
         tag=image.tag,
         subset=image.subset,
-        wanted_digest=there.digest,
-        current_digest=there.digest,
+        wanted_digest=existing.digest,
+        current_digest=existing.digest,
         subject=image.subject,
-        pushed_at=there.pushed_at,
+        pushed_at=existing.pushed_at,
     )
     return seed, ()
 
 
 def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -> Notice:
-    """One for all images with the same fault: a registry that is down may be that of hundreds."""
+    """One notice for all images with the same fault: a registry that is down may affect hundreds."""
     days = sorted(seed.pushed_at[:10] for _, seed in kept if seed.pushed_at)
     path, _ = kept[0]
     if len(kept) == 1:
@@ -343,68 +346,68 @@ def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -
 
 
 def _pin_behind(image: DesiredImage, source: SourceImage, *, can_follow: bool) -> Iterator[Notice]:
-    """Whether the tag of a pinned image points elsewhere by now."""
+    """A notice if the tag of a pinned image points elsewhere by now."""
     now = source.tag_now
     tag = replace(image.source, digest=None).familiar
     if isinstance(now, Digest) and now != source.digest:
         yield Notice(
             "source.pin_behind",
             f"{image.path}: `{tag}` is `{now}` upstream now; the pinned digest stays",
-            hint="review the new image, and change the pin if it should follow" if can_follow else None,
+            hint="review the new image, and change the pin to follow the tag" if can_follow else None,
         )
     elif isinstance(now, SourceFault) and now.kind == "missing":
         yield Notice("source.pin_behind", f"{image.path}: the tag `{tag}` is gone upstream; the pinned digest stays")
 
 
-def _why_other(image: DesiredImage, source: SourceImage, there: DestinationImage) -> tuple[str, tuple[Notice, ...]]:
-    """Why ECR has other content under the tag, as far as it is known, and what to know of that: the second table."""
-    if image.subject:  # an index of referrers is composed here: upstream never has one of before
+def _why_other(image: DesiredImage, source: SourceImage, existing: DestinationImage) -> tuple[str, tuple[Notice, ...]]:
+    """Why ECR has other content under the tag, as far as known, with notices: the second table."""
+    if image.subject:  # we compose an index of referrers, so upstream never has an earlier one
         return "upstream has other content now", ()
-    pushed = f", pushed {there.pushed_at}" if there.pushed_at else ""
-    holds = f"{image.path}: `{image.key}` holds `{there.digest}`{pushed}"
-    if there.stems_from(source.digest):
-        is_same = there.is_filtered_from(source.digest, image.subset)
+    pushed = f", pushed {existing.pushed_at}" if existing.pushed_at else ""
+    holds = f"{image.path}: `{image.key}` holds `{existing.digest}`{pushed}"
+    if existing.stems_from(source.digest):
+        is_same = existing.is_filtered_from(source.digest, image.subset)
         if not is_same:
             return "other platforms wanted", ()
-        return _overwritten(f"{holds}, which is not what these platforms of `{source.digest}` are")
+        return _overwritten(f"{holds}, which claims to be these platforms of `{source.digest}` and is not")
     lacks = f"which `{image.source.name}` does not have"
     is_verbatim = source.wanted_digest == source.digest
-    match there.origin:
+    match existing.origin:
         case Origin.UPSTREAM | Origin.RETURNED if image.source.digest is not None:
             return "another digest is pinned", ()
         case Origin.UPSTREAM:
             return "upstream moved", ()
         case Origin.RETURNED:
-            known = "upstream has it too, and ECR had before it what upstream has now"
+            known = "upstream has it too, and ECR had the current upstream content before it"
             return "upstream moved back, or it was moved in ECR", (_origin_unknown(f"{holds}: {known}"),)
-        case Origin.DISPLACING | Origin.LACKING if there.derived_from is not None:
-            return "made of another index than upstream has now", ()
+        case Origin.DISPLACING | Origin.LACKING if existing.derived_from is not None:
+            return "made from another index than upstream has now", ()
         case Origin.DISPLACING:
             withdrawn = ", unless upstream has published and withdrawn it" if is_verbatim else ""
-            return _overwritten(f"{holds}, {lacks}; ECR had before it what upstream has now{withdrawn}")
+            return _overwritten(f"{holds}, {lacks}; ECR had the current upstream content before it{withdrawn}")
         case Origin.LACKING:
             return _NOT_KNOWN, (_origin_unknown(f"{holds}, {lacks}: it never had it, or has deleted it since"),)
-    return _NOT_KNOWN, (_origin_unknown(f"{holds}; upstream could not be asked whether it has that"),)
+    return _NOT_KNOWN, (_origin_unknown(f"{holds}; whether upstream has that could not be checked"),)
 
 
 def _overwritten(message: str) -> tuple[str, tuple[Notice, ...]]:
-    hint = "find out who pushed it, in CloudTrail by `PutImage`, before you apply"
+    hint = "before you apply, look up `PutImage` in CloudTrail to see who pushed it"
     return "overwritten in ECR", (Notice("tag.overwritten", message, hint),)
 
 
 def _origin_unknown(message: str) -> Notice:
-    return Notice("tag.origin_unknown", message, hint="look in CloudTrail who pushed it, by `PutImage`")
+    return Notice("tag.origin_unknown", message, hint="look up `PutImage` in CloudTrail to see who pushed it")
 
 
-def _immutable(image: DesiredImage, source: SourceImage, there: DestinationImage) -> Notice:
+def _immutable(image: DesiredImage, source: SourceImage, existing: DestinationImage) -> Notice:
     if image.subject:
         code, has = "signature.immutable", f"upstream has `{source.digest}` now"
-    elif there.stems_from(source.digest):
+    elif existing.stems_from(source.digest):
         code, has = "tag.immutable", "other platforms are wanted now"
     else:
         code, has = "tag.immutable", f"upstream has `{source.digest}` now"
-    message = f"{image.path}: the immutable `{image.key}` keeps `{there.digest}`; {has}"
-    return Notice(code, message, hint="make the repository mutable, `tag_mutability: mutable`, if it should follow")
+    message = f"{image.path}: the immutable `{image.key}` keeps `{existing.digest}`; {has}"
+    return Notice(code, message, hint="make the repository mutable (`tag_mutability: mutable`) to let the tag move")
 
 
 def _seed(
@@ -417,7 +420,7 @@ def _seed(
 ) -> Seed:
     is_kept = action is SeedAction.KEEP
     counts = any(budget.registry == image.source.registry for budget in observed.budgets)
-    elsewhere = None if is_kept else observed.alternatives.get(image.key)
+    alternative = None if is_kept else observed.alternatives.get(image.key)
     wanted = source.wanted_digest
     if is_kept and destination is not None:
         wanted = destination.digest
@@ -434,6 +437,6 @@ def _seed(
         size=source.size,
         subject=image.subject,
         pushed_at=destination.pushed_at if destination else None,
-        pulls=(0, 0) if is_kept or elsewhere or not counts else pulls_of(source, image.subset),
-        bytes_from=elsewhere,
+        pulls=(0, 0) if is_kept or alternative or not counts else pulls_of(source, image.subset),
+        bytes_from=alternative,
     )

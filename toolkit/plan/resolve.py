@@ -288,5 +288,6 @@ def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,
+        token_server=registry.token_server,
         alternatives=tuple(map(Alternative.parse, registry.alternatives)),
     )

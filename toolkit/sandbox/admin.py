@@ -1,11 +1,11 @@
-"""The sandbox's own pages, under `/sandbox` beside the upstream stand-ins.
+"""The sandbox's own pages, under `/sandbox` on the ports of the upstream stand-ins.
 
-| request | does |
+| request | effect |
 |---|---|
-| `GET /sandbox/status` | what there is: images of each stand-in, pulls used and left |
-| `GET /sandbox/pulls` | counted pulls of Docker Hub, by source and by reference |
-| `DELETE /sandbox/pulls` | forget them |
-| `POST /sandbox/images` | JSON `{"references": […], "upstream_limit": n}`: make what is missing, set the limit |
+| `GET /sandbox/status` | list the images of each stand-in, and the pulls used and left |
+| `GET /sandbox/pulls` | list the counted pulls of Docker Hub, by source and by reference |
+| `DELETE /sandbox/pulls` | reset the counted pulls |
+| `POST /sandbox/images` | JSON `{"references": […], "upstream_limit": n}`: make missing images, set the limit |
 | `POST /sandbox/bump?reference=nginx:1.16` | move a tag to another image |
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Admin:
-    """Answers for the whole sandbox, whichever port it is asked at."""
+    """The pages cover the whole sandbox, on every port."""
 
     def __init__(
         self, hub: Stock, others: Stock, hub_policy: DockerHubPolicy, ecr_references: Callable[[], list[str]]
@@ -39,7 +39,7 @@ class Admin:
         self._notices: dict[str, str] = {}
 
     def answer(self, request: Request) -> Response:
-        """One request."""
+        """The response to one request."""
         match request.method, request.path:
             case "GET", "/sandbox/status":
                 return _json(self._status())
@@ -49,8 +49,8 @@ class Admin:
                 self._policy.pulls.reset()
                 return _json(self._pulls())
             case "POST", "/sandbox/images":
-                asked = request.get_json()
-                return self._provide(asked.get("references", ()), asked.get("upstream_limit"))
+                wanted = request.get_json()
+                return self._provide(wanted.get("references", ()), wanted.get("upstream_limit"))
             case "POST", "/sandbox/bump":
                 return self._bump(request.args.get("reference", ""))
         return _json({"error": "no such page"}, 404)
@@ -81,7 +81,7 @@ class Admin:
             if self._stock_of(reference).provide(reference.with_tag("latest") if bare else reference):
                 self._notices.pop(name, None)
             else:
-                self._notices[name] = f"`{name}` is not served: content for its digest cannot be made up"
+                self._notices[name] = f"`{name}` is not served: the sandbox cannot make content for a given digest"
         return _json(self._status())
 
     def _bump(self, text: str) -> Response:
@@ -99,7 +99,7 @@ class Admin:
 
 
 def route(registry: WSGIApplication, policy: DockerHubPolicy, admin: Admin) -> WSGIApplication:
-    """A stand-in's whole port: its registry, its token server, the sandbox's pages."""
+    """The application of a stand-in's port: its registry, its token server, and the sandbox's pages."""
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -113,7 +113,7 @@ def route(registry: WSGIApplication, policy: DockerHubPolicy, admin: Admin) -> W
 
 
 def _images(stock: Stock) -> list[str]:
-    """What can be asked for; signatures come with their images."""
+    """The images that can be pulled; signatures come with their images."""
     return [name for name in stock.documents.references() if ":sha256-" not in name]
 
 

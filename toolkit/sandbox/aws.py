@@ -1,6 +1,6 @@
-"""AWS: moto's server application, completed where the product needs more, with a log of the calls made.
+"""AWS: moto's server application, completed where the product needs more, with a log of the calls.
 
-Importing this module imports moto, which takes most of a second; only the server process does.
+Only the server process imports this module: to import moto takes most of a second.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from werkzeug.serving import WSGIRequestHandler
 
-# More calls than can be under way at a time.
+# More calls than can be in flight.
 _REMEMBERED = 1000
 
 AWS_HANDLER = cast("type[WSGIRequestHandler]", MotoRequestHandler)
 
 
 def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], None]) -> WSGIApplication:
-    """The application; `tokens` learns what GetAuthorizationToken hands out, `log` gets action, path and status.
+    """The application; `tokens` records the tokens of GetAuthorizationToken, `log` gets action, path and status.
 
-    What was created is answered again when the same call comes once more: on loopback, the provider loses an answer in
-    some hundreds, asks again, and would be told that what it has just created exists already.
-    Credentials belong to the account whose role they came from (AssumeRole), any others to `account_id`.
+    A repeated create call gets the first response again. On loopback, the provider loses one response in some hundreds
+    and retries; without this, the retry would fail because the resource already exists. Credentials from AssumeRole
+    belong to the role's account, all others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens)
     complete_codebuild()
     complete_logs()
-    # A line a request, all of them `POST /`, in colour: `log` says more. Errors are still written.
+    # Werkzeug writes a line per request, always `POST /`; `log` says more. Errors are still written.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto: Any = DomainDispatcherApplication(create_backend_app)
 
@@ -60,10 +60,10 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], 
             started[:] = [(status, headers)]
             return start_response(status, headers, exc_info)
 
-        answer = cast("Iterable[bytes]", moto(environ, logged))
+        response = cast("Iterable[bytes]", moto(environ, logged))
         if not call or not action.startswith("Create") or not started or not started[0][0].startswith("2"):
-            return answer
-        body = list(answer)
+            return response
+        body = list(response)
         done[call] = (*started[0], body)
         while len(done) > _REMEMBERED:
             done.popitem(last=False)
@@ -73,7 +73,7 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[[str, str, int], 
 
 
 def _action(environ: WSGIEnvironment) -> str:
-    """`GetCallerIdentity`, or the method where neither header nor body names an action."""
+    """The AWS action, such as `GetCallerIdentity`; the HTTP method if neither header nor body names an action."""
     target = environ.get("HTTP_X_AMZ_TARGET")
     if target:
         return str(target).rpartition(".")[2]

@@ -1,7 +1,7 @@
-"""What makes a registry Docker Hub: Bearer tokens for everybody, and counted pulls.
+"""Makes a registry behave like Docker Hub: Bearer tokens for everybody, and counted pulls.
 
-Without a limit the same policy plays the other public registries. As on Docker Hub a repository that does not exist
-is not told from a private one: no token opens it. HEAD is free and shows the budget; GET of a manifest counts.
+Without a limit the same policy simulates the other public registries. As on Docker Hub, a missing repository looks like
+a private one: no token gives access. HEAD is free and shows the budget; GET of a manifest counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LIMIT_WORDS = (
 
 
 class PullCounter:
-    """Counted pulls by source and by reference, kept in a file so that a restart does not give them back."""
+    """Counted pulls by source and by reference, kept in a file so that a restart does not reset them."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -46,12 +46,12 @@ class PullCounter:
             self._by_reference.update(found["by_reference"])
 
     def used(self, source: str) -> int:
-        """Pulls of one source."""
+        """The counted pulls of one source."""
         with self._lock:
             return self._by_source[source]
 
     def count(self, source: str, reference: str, limit: int | None) -> bool:
-        """Count a pull; False, and nothing is counted, when `limit` is used up."""
+        """Count a pull; if `limit` is used up, count nothing and return False."""
         with self._lock:
             if limit is not None and self._by_source[source] >= limit:
                 return False
@@ -61,14 +61,14 @@ class PullCounter:
             return True
 
     def reset(self) -> None:
-        """Forget every pull."""
+        """Reset all counts."""
         with self._lock:
             self._by_source.clear()
             self._by_reference.clear()
             self._save()
 
     def snapshot(self) -> dict[str, object]:
-        """What `/sandbox/pulls` shows."""
+        """The counts as `/sandbox/pulls` shows them."""
         with self._lock:
             return {
                 "counted": self._by_source.total(),
@@ -83,7 +83,7 @@ class PullCounter:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a Bearer token opens, for whom, and until when."""
+    """The account of a Bearer token, the access that it grants, and its expiry."""
 
     account: str | None
     granted: frozenset[tuple[str, str]]
@@ -94,8 +94,8 @@ class Token:
 class DockerHubPolicy(Policy):
     """The rules of Docker Hub.
 
-    `has_repository` knows what exists. `accounts` are user names with passwords; they may push, and have twice the
-    `limit` of those without. `limit` None: pulls are counted and never limited, and no header speaks of it.
+    `accounts` are user names with passwords. A user with an account may push, and has twice the `limit` of an anonymous
+    one. With `limit` None, pulls are counted but not limited, and the responses have no rate-limit headers.
     """
 
     has_repository: Callable[[str], bool]
@@ -107,7 +107,7 @@ class DockerHubPolicy(Policy):
     _tokens: dict[str, Token] = field(default_factory=dict, repr=False)
 
     def admit(self, request: Request, access: Access) -> None:
-        """Let in who has a token for what is wanted, and send everybody else to fetch one."""
+        """Accept a request whose token grants the access; challenge any other to fetch a token."""
         token = self._token_of(request)
         if token is None:
             self._challenge(request, access, "invalid_token" if "Authorization" in request.headers else None)
@@ -115,7 +115,7 @@ class DockerHubPolicy(Policy):
             self._challenge(request, access, "insufficient_scope")
 
     def serve_document(self, request: Request, repository: str, target: str) -> Mapping[str, str]:
-        """Count a GET; the headers say what is left."""
+        """Count a GET; the headers show the pulls that are left."""
         token = self._token_of(request)
         account = token.account if token else None
         source = account or request.remote_addr or ""
@@ -133,7 +133,7 @@ class DockerHubPolicy(Policy):
         return headers
 
     def grant(self, request: Request) -> Response:
-        """Answer a request to the token server."""
+        """Handle a request to the token server."""
         account = None
         if request.authorization is not None:
             account = request.authorization.username or ""

@@ -1,6 +1,6 @@
-"""Just enough of manifests and indexes for a registry: what they point to, and which one a client can read.
+"""Reads manifests and indexes as far as a registry needs: their links, and the document that a client can read.
 
-Apart from `toolkit.oci.documents` on purpose: a stand-in that shared the product's reader would share its faults.
+It is separate from `toolkit.oci.documents` on purpose: with the product's reader, a stand-in would share its faults.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RegistryFault(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The answer, with the JSON body that the distribution API prescribes."""
+        """The response, with the JSON body that the distribution API prescribes."""
         error = {"code": self.code, "message": self.message}
         body = {"errors": [error if self.detail is None else error | {"detail": self.detail}]}
         return Response(json.dumps(body), self.status, self.headers, content_type="application/json")
@@ -50,20 +50,20 @@ def read_links(document: StoredDocument) -> list[str]:
     try:
         if document.media_type in INDEX_TYPES:
             return [child["digest"] for child in found["manifests"]]
-        # Layers with `urls` live with their owner.
+        # Layers with `urls` stay at their owner's server.
         return [found["config"]["digest"], *(layer["digest"] for layer in found["layers"] if not layer.get("urls"))]
     except (KeyError, TypeError):
         raise RegistryFault(400, "MANIFEST_INVALID", "manifest invalid") from None
 
 
 def read_subject(document: StoredDocument) -> str | None:
-    """The digest of the document that this one refers to."""
+    """The digest of the document that this one refers to; None if there is none."""
     subject = _read(document).get("subject")
     return subject.get("digest") if isinstance(subject, dict) else None
 
 
 def describe_referrer(document: StoredDocument) -> dict[str, object]:
-    """How the list of referrers shows a document."""
+    """The entry for a document in a list of referrers."""
     found = _read(document)
     kind = found.get("artifactType") or found.get("config", {}).get("mediaType")
     return {
@@ -78,10 +78,10 @@ def describe_referrer(document: StoredDocument) -> dict[str, object]:
 def choose(
     document: StoredDocument, accept: MIMEAccept, find: Callable[[str], StoredDocument | None]
 ) -> StoredDocument | None:
-    """What a client that accepts `accept` gets for a tag.
+    """The document that a client which accepts `accept` gets for a tag.
 
-    As registries do for old clients, an index that it cannot read is answered with the image for linux/amd64; hence
-    another digest under the same tag.
+    For an index that the client cannot read, it is the image for linux/amd64, as registries do for old clients. The
+    same tag then has another digest.
     """
     if not accept or accept.best_match([document.media_type]) is not None:
         return document

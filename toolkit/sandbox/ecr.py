@@ -1,6 +1,7 @@
-"""What makes a registry ECR: AWS's token, repositories that must exist, tags that may be immutable, and its quirks.
+"""Makes a registry behave like ECR: AWS's token, repositories that must exist, immutable tags, and ECR's quirks.
 
-What there is, is moto's to say; only blobs are kept here, and a repository made anew in AWS begins without any.
+moto holds the repositories and documents; only blobs are kept here. A repository that is created again in AWS starts
+without blobs.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class EcrPolicy(Policy):
         self.mounts_blobs = mounts_blobs
 
     def admit(self, request: Request, access: Access) -> None:
-        """Refuse what concerns a repository that does not exist, and deletions."""
+        """Refuse deletions, and requests for a repository that does not exist."""
         if not access.repository:
             return
         if access.action == "delete":
@@ -56,7 +57,7 @@ class EcrPolicy(Policy):
                 self._known[access.repository] = repository
 
     def check_tag(self, repository: str, tag: str) -> None:
-        """An immutable tag that exists is refused, for the digest that it has too."""
+        """Refuse an existing immutable tag, even for its current digest."""
         if self._documents.repository(repository).is_tag_immutable() and self._documents.find(repository, tag):
             message = (
                 f"The image tag '{tag}' already exists in the '{repository}' repository "
@@ -66,7 +67,7 @@ class EcrPolicy(Policy):
 
 
 class EcrApp:
-    """The registries of every account in every region: the token of a request says which."""
+    """The registries of all accounts and regions: a request's token determines which one answers."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class EcrApp:
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Handle one request."""
         request = Request(environ)
         try:
             token = self._authenticate(request)

@@ -1,7 +1,7 @@
-"""Images made up for references: real in form, small, and the same on every machine.
+"""Synthetic images for references: valid, small, and the same on every machine.
 
-A Docker daemon can pull them and build on them. Those of a distribution share its layer, those of a repository a
-second one, so that copying them meets blobs that are there already and blobs known in another repository.
+A Docker daemon can pull them and build on them. The images of a distribution share one layer, the images of a
+repository a second one. So a copy meets blobs that exist already and blobs that another repository has.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KeepDocument = Callable[[StoredDocument], None]
 
 
 class Shape(Enum):
-    """The kinds of images that are found upstream."""
+    """The kinds of images that real upstreams have."""
 
     OCI_WITH_ATTESTATIONS = "OCI index with attestations"
     DOCKER_LIST = "Docker manifest list"
@@ -77,7 +77,7 @@ _DOCKER = _Dialect(
 
 
 def shape_of(reference: Reference) -> Shape:
-    """Which kind of image a reference gets: always the same for the same name and tag."""
+    """The kind of image for a reference: always the same for the same name and tag."""
     if _single_platform(reference) is not None:
         return Shape.DOCKER_SINGLE
     name = f"{reference.repository}:{reference.tag}"
@@ -87,9 +87,9 @@ def shape_of(reference: Reference) -> Shape:
 def make_image(
     reference: Reference, keep_blob: KeepBlob, keep_document: KeepDocument, generation: int = 0
 ) -> StoredDocument:
-    """Make the image of `reference`, hand out its parts, children first, and return the document for the tag.
+    """Make the image of `reference`, pass its parts to the callbacks, children first, and return the tag's document.
 
-    Another `generation` is another image: what upstream has after the tag was moved.
+    Another `generation` is another image: the one that upstream has after the tag was moved.
     """
     shape = shape_of(reference)
     maker = _Maker(reference, _OCI if shape is Shape.OCI_WITH_ATTESTATIONS else _DOCKER, keep_blob, generation)
@@ -119,7 +119,7 @@ class _Maker:
         self._generation = generation
 
     def manifest(self, platform: Platform) -> StoredDocument:
-        """The image for one platform; its blobs are handed out."""
+        """The manifest for one platform; its blobs are passed to `keep_blob`."""
         layers, diff_ids = [], []
         for files in self._layer_files(platform):
             tar = _tar(files)
@@ -141,7 +141,7 @@ class _Maker:
         return self._manifest(config, layers)
 
     def attestation(self, described: str) -> StoredDocument:
-        """What BuildKit puts beside an image: statements about `described`, in the form of a manifest."""
+        """The attestation that BuildKit adds to an image: a manifest with statements about `described`."""
         layers, diff_ids = [], []
         for predicate in ("https://spdx.dev/Document", "https://slsa.dev/provenance/v0.2"):
             statement: dict[str, object] = {
@@ -158,7 +158,7 @@ class _Maker:
         return self._manifest({"architecture": "unknown", "os": "unknown", "config": {}, "rootfs": rootfs}, layers)
 
     def document(self, media_type: str, fields: Mapping[str, object]) -> StoredDocument:
-        """Indented as the tools that push them do, so that whoever writes them anew changes the digest."""
+        """A document with the indentation of the usual tools: to serialise it again changes its digest."""
         content = {"schemaVersion": 2, "mediaType": media_type, **fields}
         return StoredDocument(media_type, json.dumps(content, indent=self.dialect.indent).encode())
 
@@ -189,7 +189,7 @@ class _Maker:
 
 
 def _single_platform(reference: Reference) -> Platform | None:
-    """The platform that a name promises: `arm64v8/nginx:1.16`, `coredns:v1-amd64`."""
+    """The platform in a name, such as `arm64v8/nginx:1.16` or `coredns:v1-amd64`."""
     for text in (reference.repository, reference.tag or ""):
         match = _ARCHITECTURE.search(text)
         if match:
@@ -217,7 +217,7 @@ def _attestation_fields(described: object) -> dict[str, object]:
 
 
 def _noise(seed: str, size: int) -> bytes:
-    """Bytes that no compression makes smaller."""
+    """Bytes that cannot be compressed."""
     return hashlib.shake_256(seed.encode()).digest(size)
 
 
@@ -232,7 +232,7 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
 
 
 def _gzip(data: bytes) -> bytes:
-    """Gzip without compression: what zlib makes differs between its versions, and digests must not."""
+    """Gzip without compression: zlib's output differs between versions, and the digests must not."""
     blocks = [data[start : start + _STORED_BLOCK] for start in range(0, len(data), _STORED_BLOCK)] or [b""]
     body = b"".join(
         struct.pack("<BHH", number == len(blocks) - 1, len(block), len(block) ^ 0xFFFF) + block
@@ -245,7 +245,7 @@ def _gzip(data: bytes) -> bytes:
 def make_signature(
     reference: Reference, signed: StoredDocument, keep_blob: Callable[[bytes], Digest]
 ) -> tuple[str, StoredDocument]:
-    """cosign's signature of `signed` and the tag that it belongs under; its blobs are handed out."""
+    """The tag and the manifest of cosign's signature of `signed`; its blobs are passed to `keep_blob`."""
     payload = {
         "critical": {
             "identity": {"docker-reference": f"{reference.registry}/{reference.repository}"},
@@ -261,7 +261,7 @@ def make_signature(
 
 
 def make_sbom(signed: StoredDocument, keep_blob: Callable[[bytes], Digest]) -> StoredDocument:
-    """An SBOM of `signed` as an OCI 1.1 artifact; its blobs are handed out."""
+    """An SBOM of `signed` as an OCI 1.1 artifact; its blobs are passed to `keep_blob`."""
     kind = "application/spdx+json"
     content = json.dumps({"spdxVersion": "SPDX-2.3", "name": str(signed.digest)}).encode()
     fields: dict[str, object] = {

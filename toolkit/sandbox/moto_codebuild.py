@@ -1,7 +1,7 @@
-"""moto's CodeBuild, completed so that projects keep what they were given, can be updated and have webhooks.
+"""moto's CodeBuild, completed so that projects keep all their fields, can be updated and have webhooks.
 
-Changed on moto's own classes, for the server process only. moto drops half of a project's fields, knows no
-UpdateProject and no webhooks, and refuses sources and environments that AWS takes.
+moto's own classes are changed, in the server process only. moto drops half of a project's fields, has no UpdateProject
+and no webhooks, and refuses sources and environments that AWS accepts.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _SOURCES = frozenset(
     | _WITHOUT_LOCATION
 )
 _HOSTS = frozenset({"BITBUCKET", "GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED"})
-"""Sources that have webhooks and hear how builds went."""
+"""Sources that have webhooks and receive the build status."""
 _NOT_AS_SENT = frozenset({"artifacts", "badgeEnabled", "environment", "name"})
-# How a caller takes a field back that has no empty text.
+# The values by which a caller removes a field that is not a text.
 _TAKEN_BACK: Mapping[str, Any] = {"buildBatchConfig": {}, "concurrentBuildLimit": -1, "vpcConfig": {}}
-# What AWS fills in for a project that does not say.
+# The values that AWS fills in.
 _DEFAULTS: Mapping[str, Any] = {
     "timeoutInMinutes": 60,
     "queuedTimeoutInMinutes": 480,
@@ -131,7 +131,7 @@ def _delete_webhook(response: Any) -> Any:
 
 
 def _keep_webhook(project: Any, webhook: Mapping[str, Any], asked: Mapping[str, Any], secret: Mapping[str, str]) -> Any:
-    """Only the answer that makes a webhook has its secret."""
+    """Only the response to CreateWebhook has the secret."""
     for group in asked.get("filterGroups", ()):
         if [spec["type"] for spec in group].count("EVENT") != 1:
             raise exceptions.InvalidInputException("A filter group must contain exactly one EVENT filter")
@@ -158,9 +158,9 @@ def _webhook_owner(response: Any, name: str) -> Any:
 
 
 def _keep(response: Any, project: Any, asked: Mapping[str, Any]) -> Any:
-    """Let `project` have every field that was sent; those that were not stay as they are."""
+    """Set the fields that were sent on `project`; the other fields stay."""
     kept = project.project_metadata
-    # A fresh dictionary: others may be reading the old one.
+    # A new dictionary, because another thread may be reading the old one.
     fresh = kept | {name: value for name, value in asked.items() if name not in _NOT_AS_SENT}
     if "environment" in asked:
         fresh["environment"] = _ENVIRONMENT_DEFAULTS | asked["environment"]
@@ -168,7 +168,7 @@ def _keep(response: Any, project: Any, asked: Mapping[str, Any]) -> Any:
         fresh["artifacts"] = _artifact_defaults(fresh["name"], asked["artifacts"]["type"]) | asked["artifacts"]
     if "badgeEnabled" in asked:
         fresh["badge"] = _badge(response.region, fresh["name"], asked["badgeEnabled"])
-    # An empty text takes a field back.
+    # An empty text removes a field.
     fresh = {name: value for name, value in fresh.items() if value not in ("", _TAKEN_BACK.get(name, ""))}
     if "encryptionKey" not in fresh:
         region, account = response.region, response.current_account
@@ -196,7 +196,7 @@ def _badge(region: str, name: str, enabled: bool) -> dict[str, Any]:
 
 
 def _check(response: Any, asked: Mapping[str, Any]) -> None:
-    """Refuse what AWS refuses of the fields that were sent."""
+    """Refuse the fields that AWS would refuse."""
     if "serviceRole" in asked:
         responses._validate_required_params_service_role(
             response.current_account, response.region, asked["serviceRole"]
@@ -228,7 +228,7 @@ def _check(response: Any, asked: Mapping[str, Any]) -> None:
 
 
 def _bare(name: str) -> str:
-    """AWS takes a project's ARN for its name."""
+    """The name itself: AWS also accepts a project's ARN as its name."""
     return name.rpartition(":project/")[2]
 
 

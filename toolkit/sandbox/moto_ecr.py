@@ -1,8 +1,8 @@
-"""moto's ECR, completed where a registry hangs on it, and read as the place where ECR's documents are.
+"""moto's ECR, completed for the needs of a registry, and used as the store of ECR's documents.
 
-Changed on moto's own classes, for the server process only: tokens are random and end after twelve hours,
-`BatchGetImage` names the tag that was asked for, an image's digest and size are those of its bytes, a tag that moves
-leaves its image behind, `DescribeImages` heeds its filter, and repository names are what AWS takes.
+moto's own classes are changed, in the server process only. Tokens are random and expire after twelve hours.
+`BatchGetImage` returns the requested tag. The digest and size of an image are those of its bytes. When a tag moves, its
+former image stays. `DescribeImages` applies its filter. Repository names follow AWS's rules.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0
 
 @dataclass(frozen=True, slots=True)
 class EcrToken:
-    """Where a password opens the registry, and until when."""
+    """The account and region for which a password is valid, and its expiry."""
 
     account_id: str
     region: str
@@ -41,26 +41,26 @@ class EcrToken:
 
 
 class EcrTokens:
-    """The passwords that GetAuthorizationToken handed out."""
+    """The passwords that GetAuthorizationToken issued."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self._tokens: dict[str, EcrToken] = {}
 
     def issue(self, account_id: str, region: str) -> tuple[str, EcrToken]:
-        """A new password."""
+        """A new password and its token."""
         password = secrets.token_urlsafe(96)
         token = EcrToken(account_id, region, self.clock() + TOKEN_SECONDS)
         self._tokens[password] = token
         return password, token
 
     def find(self, password: str) -> EcrToken | None:
-        """What a password opens, expired or not."""
+        """The token of a password, expired or not."""
         return self._tokens.get(password)
 
 
 def complete_ecr(tokens: EcrTokens) -> None:
-    """Change moto's classes; `tokens` gets every password that is handed out."""
+    """Change moto's classes; `tokens` issues the passwords."""
 
     def get_authorization_token(response: Any) -> Any:
         password, token = tokens.issue(response.current_account, response.region)
@@ -88,16 +88,16 @@ class MotoDocuments:
         self._lock = threading.Lock()
 
     def repository(self, name: str) -> Any:
-        """moto's repository, None if there is none."""
+        """moto's repository; None if it does not exist."""
         return self._backend.repositories.get(name)
 
     def find(self, repository: str, target: str) -> StoredDocument | None:
-        """The document, None if there is none."""
+        """The document; None if it does not exist."""
         image = self._image(repository, target)
         return None if image is None else StoredDocument(image.image_manifest_media_type, image.image_manifest.encode())
 
     def put(self, repository: str, document: StoredDocument, tag: str | None) -> None:
-        """Keep `document`, and let `tag` point to it; what it pointed to stays, as in ECR."""
+        """Store `document` and point `tag` to it; the former image of the tag stays, as in ECR."""
         digest = str(document.digest)
         with self._lock:
             images = self.repository(repository).images
@@ -119,15 +119,15 @@ class MotoDocuments:
         return [StoredDocument(image.image_manifest_media_type, image.image_manifest.encode()) for image in images]
 
     def delete(self, repository: str, target: str) -> bool:
-        """Always False: ECR's registry API deletes nothing."""
+        """Delete nothing and return False, as ECR's registry API has no deletion."""
         return False
 
     def tags(self, repository: str) -> list[str]:
-        """In alphabetical order."""
+        """The tags in alphabetical order."""
         return sorted(tag for image in self.repository(repository).images for tag in image.image_tags)
 
     def has_repository(self, repository: str) -> bool:
-        """Whether AWS has it."""
+        """Whether the repository exists in AWS."""
         return self.repository(repository) is not None
 
     def _image(self, repository: str, target: str) -> Any:
@@ -166,12 +166,12 @@ def _put_image(backend: Any, repository_name: str, image_manifest: str, image_ta
 
 
 def _describe_images(response: Any) -> Any:
-    answer: Any = _MOTO_DESCRIBE_IMAGES(response)
+    result: Any = _MOTO_DESCRIBE_IMAGES(response)
     wanted = (response._get_param("filter") or {}).get("tagStatus", "ANY")
     if wanted != "ANY":
-        details = answer.result["imageDetails"]
-        answer.result["imageDetails"] = [d for d in details if hasattr(d, "image_tags") == (wanted == "TAGGED")]
-    return answer
+        details = result.result["imageDetails"]
+        result.result["imageDetails"] = [d for d in details if hasattr(d, "image_tags") == (wanted == "TAGGED")]
+    return result
 
 
 def _create_digest(image: Any) -> None:

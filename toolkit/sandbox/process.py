@@ -1,6 +1,6 @@
-"""Starts, finds and stops the sandbox: one server process a folder, whoever asks and however often.
+"""Starts, finds and stops the sandbox: one server process per folder, also with concurrent or repeated calls.
 
-The product runs against it through its environment alone; see `environment`.
+The product uses it only by its environment variables; see `environment`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from toolkit.sandbox.record import Record
 ACCOUNT_ID, REGION = "123456789012", "us-east-1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-# Making a thousand images takes a minute.
-_ANSWER_SECONDS = 600.0
-# Settings that would send the AWS tools elsewhere, or with other credentials.
+# To make a thousand images takes a minute.
+_RESPONSE_SECONDS = 600.0
+# Settings that would make the AWS tools use another endpoint or other credentials.
 _UNSET = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -43,16 +43,16 @@ _UNSET = (
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
 
-# Our own children, to be waited for: without it they would stay as zombies while this process lives.
+# Our own children. We wait for them, so that they do not stay as zombies while this process runs.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxStatus:
-    """A sandbox that answers.
+    """A sandbox that accepts requests.
 
-    `images` has `<repository>:<tag>` of each stand-in (`docker_hub`, `upstream`, `ecr`). `pulls_used` and `pulls_left`
-    are the counted pulls of Docker Hub without an account; `notices` says which references cannot be served.
+    `images` are `<repository>:<tag>` by stand-in (`docker_hub`, `upstream`, `ecr`). `pulls_used` and `pulls_left` are
+    the counted pulls of Docker Hub without an account. `notices` are about references that cannot be served.
     """
 
     folder: Path
@@ -77,9 +77,10 @@ def up(
     region: str | None = None,
     upstream_limit: int = 100,
 ) -> SandboxStatus:
-    """Have a sandbox in `folder` with an image for each of `references`; one that runs is kept and added to.
+    """Ensure a sandbox in `folder` with an image for each of `references`; a running one is kept and extended.
 
-    None takes what runs, or `ACCOUNT_ID` and `REGION`. Refused for another account than that of the one that runs.
+    Without an account or region, the values of the running sandbox are kept; a new one gets `ACCOUNT_ID` and `REGION`.
+    Raises Refused if the running sandbox has another account.
     """
     with _usable(folder):
         folder = folder.resolve()
@@ -94,18 +95,18 @@ def up(
         if account_id not in (None, running.account_id):
             raise Refused(
                 "sandbox.other_account",
-                f"the sandbox in `{folder}` plays account `{running.account_id}`, not `{account_id}`",
+                f"the sandbox in `{folder}` simulates account `{running.account_id}`, not `{account_id}`",
                 hint="stop it first: `toolkit sandbox down`",
             )
         if region is not None and region != running.region:
             running = replace(running, region=region)
             record.write_record(folder, running)
-    asked = {"references": list(references), "upstream_limit": upstream_limit}
-    return _status(folder, running, _request(running, "POST", "/sandbox/images", asked))
+    wanted = {"references": list(references), "upstream_limit": upstream_limit}
+    return _status(folder, running, _request(running, "POST", "/sandbox/images", wanted))
 
 
 def down(folder: Path) -> bool:
-    """Stop the sandbox in `folder`, whatever state it is in; False if there was none. The folder stays."""
+    """Stop the sandbox in `folder`, also one that does not respond; False if there was none. The folder stays."""
     with _usable(folder):
         folder = folder.resolve()
         if not folder.is_dir():
@@ -115,7 +116,7 @@ def down(folder: Path) -> bool:
 
 
 def status(folder: Path) -> SandboxStatus | None:
-    """The sandbox that answers in `folder`, None if there is none."""
+    """The sandbox in `folder`; None if there is none that responds."""
     with _usable(folder):
         folder = folder.resolve()
         running = record.read_record(folder)
@@ -125,7 +126,7 @@ def status(folder: Path) -> SandboxStatus | None:
 
 
 def environment(status: SandboxStatus, current: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """What to set so that every command runs against the sandbox; None: to be unset. `current` is added to."""
+    """The variables to set so that every command uses the sandbox; None means unset. Extends NO_PROXY of `current`."""
     unset = [*_UNSET, *(name for name in current if name.startswith("AWS_ENDPOINT_URL_"))]
     no_proxy = current.get("NO_PROXY") or current.get("no_proxy") or ""
     if "127.0.0.1" not in no_proxy.split(","):
@@ -143,7 +144,7 @@ def environment(status: SandboxStatus, current: Mapping[str, str] = os.environ) 
         "AWS_DEFAULT_REGION": status.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "TOOLKIT_REGISTRY_ENDPOINTS": " ".join(f"{pattern}={url}" for pattern, url in registries.items()),
-        # An empty one: a stand-in shall not be shown the user's own credentials.
+        # An empty folder, so that the user's own credentials are not sent to a stand-in.
         "DOCKER_CONFIG": str(status.folder / "docker"),
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
@@ -205,7 +206,7 @@ def _start(folder: Path, account_id: str, region: str, upstream_limit: int) -> R
 
 
 def _stop(folder: Path) -> bool:
-    """End whoever holds the lock, first kindly, and take away what it leaves."""
+    """End the process that holds the lock, first by SIGTERM, and remove its files."""
     was_there = record.lock_holder(folder) is not None
     for number in (signal.SIGTERM, signal.SIGKILL):
         _wait(lambda: (holder := record.lock_holder(folder)) is None or holder.pid is not None, _STOP_SECONDS)
@@ -218,7 +219,7 @@ def _stop(folder: Path) -> bool:
         if child is not None:
             child.wait()
     if record.lock_holder(folder) is not None:
-        raise Refused("sandbox.not_stopped", f"the sandbox in `{folder}` does not stop", hint="end it by hand")
+        raise Refused("sandbox.not_stopped", f"the sandbox in `{folder}` does not stop", hint="end its process by hand")
     record.clear(folder)
     return was_there
 
@@ -237,17 +238,17 @@ def _request(running: Record, method: str, path: str, document: object = None) -
         request.data = json.dumps(document).encode()
         request.add_header("Content-Type", "application/json")
     try:
-        # Without the proxies of the environment: it is loopback.
+        # The server is on loopback, so no proxy is used.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            request, timeout=_ANSWER_SECONDS
-        ) as answer:
-            found: dict[str, Any] = json.load(answer)
+            request, timeout=_RESPONSE_SECONDS
+        ) as response:
+            found: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as fault:
         with fault:
             words = fault.read().decode(errors="replace").strip()
         raise Refused("sandbox.refused", f"the sandbox answered {fault.code} to `{path}`: {words[:300]}") from None
     except (OSError, ValueError) as fault:
-        raise Refused("sandbox.unreachable", f"the sandbox does not answer at `{path}`: {fault}") from None
+        raise Refused("sandbox.unreachable", f"the sandbox does not respond to `{path}`: {fault}") from None
     return found
 
 

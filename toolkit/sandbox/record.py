@@ -1,8 +1,8 @@
-"""Who runs in a folder: a lock that the server holds as long as it lives, and a record of where it answers.
+"""The server of a folder: a lock that it holds as long as it runs, and a record with its addresses.
 
-The lock is the truth. Who starts a server takes the lock and lets the server inherit it; the kernel takes it back from
-a process that dies, however it dies. So a record whose lock is free is a leftover, and a process id that is read while
-the lock is held is the server's and no recycled one.
+The lock is the truth. The starting process takes the lock and the server inherits it; the kernel releases it when the
+server ends for any reason. So a record without a held lock is stale. A process id that is read while the lock is held
+belongs to the server, and not to a later process with the same id.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOCK, _RECORD, _TURN = "server.lock", "server.json", "turn.lock"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A server that answers."""
+    """A server that accepts requests."""
 
     pid: int
     account_id: str
@@ -35,13 +35,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A server that lives. `pid` is None before it has signed the lock."""
+    """A running server. `pid` is None until it has written its id into the lock."""
 
     pid: int | None
 
 
 def take_turn(folder: Path) -> IO[str]:
-    """Wait until nobody else starts or stops a server in `folder`; the turn ends when the file is closed."""
+    """Wait until no other process starts or stops a server in `folder`; the turn ends when the file is closed."""
     file = (folder / _TURN).open("a")
     fcntl.flock(file, fcntl.LOCK_EX)
     return file
@@ -50,7 +50,7 @@ def take_turn(folder: Path) -> IO[str]:
 def hold_lock(folder: Path) -> IO[str]:
     """A new lock, held as long as the file, or the copy that a child inherits, is open.
 
-    Only in one's turn, after `clear`: then nobody knows the file yet.
+    Call it only after `take_turn` and `clear`, so that no other process has opened the file yet.
     """
     file = (folder / _LOCK).open("x")
     fcntl.flock(file, fcntl.LOCK_EX)
@@ -63,7 +63,7 @@ def sign_lock(folder: Path) -> None:
 
 
 def lock_holder(folder: Path) -> Holder | None:
-    """The server that lives in `folder`; None when none does."""
+    """The server that runs in `folder`; None if there is none."""
     try:
         file = (folder / _LOCK).open()
     except FileNotFoundError:
@@ -78,18 +78,18 @@ def lock_holder(folder: Path) -> Holder | None:
 
 
 def clear(folder: Path) -> None:
-    """Take away what a dead server left. Only in one's turn, when nobody holds the lock."""
+    """Remove the files of a dead server. Call it only after `take_turn`, when the lock is free."""
     for name in (_RECORD, _LOCK):
         (folder / name).unlink(missing_ok=True)
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Say that the server answers."""
+    """Record that the server accepts requests."""
     write_atomically(folder / _RECORD, json.dumps(asdict(record), indent=2).encode())
 
 
 def read_record(folder: Path) -> Record | None:
-    """What the living server said; None when none lives, it does not answer yet, or another version wrote it."""
+    """The record of the running server; None if no server runs, it is still starting, or another version wrote it."""
     holder = lock_holder(folder)
     try:
         record = Record(**json.loads((folder / _RECORD).read_text()))
@@ -99,7 +99,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def write_in_place(path: Path, text: str) -> None:
-    """Write a file that must stay the same file, as a locked one must."""
+    """Write a file without replacing it, as a locked file needs."""
     with path.open("r+") as file:
         file.write(text)
 

@@ -1,7 +1,7 @@
 """A registry: the OCI distribution API over a store, as a WSGI application.
 
-What is particular to Docker Hub or to ECR is in a `Policy`; `Policy` itself is an open registry without quirks.
-The catalogue and conversion to old formats are not here.
+The peculiarities of Docker Hub and ECR are in a `Policy`; `Policy` itself is an open registry without quirks. There is
+no catalogue and no conversion to old formats.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _ROUTES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request wants: `action` is `pull`, `push` or `delete`; both are empty for the ping."""
+    """The access that a request needs: `action` is `pull`, `push` or `delete`; both fields are empty for the ping."""
 
     repository: str = ""
     action: str = ""
 
 
 class Policy:
-    """Who may do what, and how this registry differs from the standard. The plain one lets everybody in."""
+    """The access rules of a registry, and its differences from the standard. This base class admits everybody."""
 
     mounts_blobs: bool = True
     names_digest_on_get: bool = True
@@ -68,12 +68,12 @@ class Policy:
         """Raise RegistryFault unless `tag` may be written now."""
 
     def serve_document(self, request: Request, repository: str, target: str) -> Mapping[str, str]:
-        """Headers for the answer; called before a document is served, may raise RegistryFault."""
+        """Headers for the response; called before a document is served, may raise RegistryFault."""
         return {}
 
 
 class RegistryApp:
-    """The application. `log` is told of every request when it is answered: status and repository."""
+    """The application. `log` is called with every request and its response."""
 
     def __init__(
         self,
@@ -88,10 +88,10 @@ class RegistryApp:
         self._log = log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Handle one request."""
         request = Request(environ)
         try:
-            response = self._answer(request)
+            response = self._handle(request)
         except RegistryFault as fault:
             response = fault.response()
         except ClientDisconnected:
@@ -103,7 +103,7 @@ class RegistryApp:
             self._log(request, response)
         return response(environ, start_response)
 
-    def _answer(self, request: Request) -> Response:
+    def _handle(self, request: Request) -> Response:
         if request.path in ("/v2", "/v2/"):
             self._policy.admit(request, Access())
             return Response("{}", content_type="application/json")
@@ -119,8 +119,8 @@ class RegistryApp:
         if handler is None:
             raise RegistryFault(405, "UNSUPPORTED", "the operation is unsupported")
         self._policy.admit(request, Access(repository, _action(kind, request.method)))
-        answer: Response = handler(request, repository, target) if target else handler(request, repository)
-        return answer
+        response: Response = handler(request, repository, target) if target else handler(request, repository)
+        return response
 
     # Blobs
 
@@ -152,7 +152,7 @@ class RegistryApp:
         digest = request.args.get("digest")
         name = self._blobs.begin_upload()
         if digest is None or mount is not None:
-            return _upload_answer(request, 202, repository, name, 0)
+            return _upload_response(request, 202, repository, name, 0)
         self._blobs.append(name, _body(request))
         return self._finish(request, repository, name, digest)
 
@@ -164,18 +164,18 @@ class RegistryApp:
             if source is not None:
                 self._policy.admit(request, Access(source, "pull"))
         except RegistryFault:
-            return False  # no reason to refuse the upload that the client falls back to
-        there = self._blobs.exists(digest) if source is None else self._blobs.find(source, digest) is not None
-        if there:
+            return False  # the client falls back to an upload, which is allowed
+        exists = self._blobs.exists(digest) if source is None else self._blobs.find(source, digest) is not None
+        if exists:
             self._blobs.link(repository, digest)
-        return there
+        return exists
 
     def _upload_get(self, request: Request, repository: str, target: str) -> Response:
-        return _upload_answer(request, 204, repository, target, self._received(target))
+        return _upload_response(request, 204, repository, target, self._received(target))
 
     def _upload_patch(self, request: Request, repository: str, target: str) -> Response:
         self._receive(request, target)
-        return _upload_answer(request, self._policy.patch_status, repository, target, self._received(target))
+        return _upload_response(request, self._policy.patch_status, repository, target, self._received(target))
 
     def _upload_put(self, request: Request, repository: str, target: str) -> Response:
         digest = request.args.get("digest")
@@ -197,7 +197,7 @@ class RegistryApp:
         return size
 
     def _receive(self, request: Request, name: str) -> None:
-        """Append the body, when it begins where the upload ends."""
+        """Append the body; RegistryFault unless it begins where the upload ends."""
         size = self._received(name)
         announced = re.match(r"(?:bytes )?(\d+)-\d+", request.headers.get("Content-Range", ""))
         start = int(announced[1]) if announced else size if self._policy.resumes_without_range else 0
@@ -253,14 +253,14 @@ class RegistryApp:
         return response
 
     def _check_links(self, repository: str, document: StoredDocument) -> None:
-        """Everything that a document points to must be in its repository first."""
+        """Raise RegistryFault unless everything that a document points to is in its repository."""
         missing = []
         for digest in read_links(document):
             if document.media_type in INDEX_TYPES:
-                there = self._documents.find(repository, digest) is not None
+                exists = self._documents.find(repository, digest) is not None
             else:
-                there = self._blobs.find(repository, parse_digest(digest)) is not None
-            if not there:
+                exists = self._blobs.find(repository, parse_digest(digest)) is not None
+            if not exists:
                 missing.append(digest)
         if missing:
             message = "manifest references a manifest or blob unknown to registry"
@@ -295,7 +295,7 @@ class RegistryApp:
 
 
 def parse_digest(text: str) -> Digest:
-    """Read a digest; RegistryFault if it is none."""
+    """Read a digest; RegistryFault if `text` is not one."""
     try:
         return Digest.parse(text)
     except InvalidDigest as fault:
@@ -303,7 +303,7 @@ def parse_digest(text: str) -> Digest:
 
 
 def check_target(target: str) -> None:
-    """RegistryFault unless `target` is a tag or a digest."""
+    """Raise RegistryFault unless `target` is a tag or a digest."""
     if ":" in target:
         parse_digest(target)
     elif not _TAG.fullmatch(target):
@@ -334,7 +334,7 @@ def _blob_created(request: Request, repository: str, digest: str) -> Response:
     return Response(status=201, headers=headers)
 
 
-def _upload_answer(request: Request, status: int, repository: str, name: str, size: int) -> Response:
-    # The query is there for clients that append `?digest=` instead of adding to it.
+def _upload_response(request: Request, status: int, repository: str, name: str, size: int) -> Response:
+    # The query exposes clients that append `?digest=` instead of extending the query.
     location = f"{request.host_url}v2/{repository}/blobs/uploads/{name}?_state={secrets.token_urlsafe(8)}"
     return Response(status=status, headers={"Location": location, "Range": _range(size), "Docker-Upload-UUID": name})

@@ -1,7 +1,7 @@
 """The sandbox's one process: AWS, Docker Hub, the other public registries and ECR, each on a port of its own.
 
-Started by `toolkit.sandbox.process`, told to go by SIGTERM, and gone by itself when its folder is. What AWS knows lives
-in memory and ends with the process, ECR's content with it. The upstreams' images and the pull counter stay on disk.
+`toolkit.sandbox.process` starts it. It exits on SIGTERM, and by itself when its folder is removed. AWS's resources and
+ECR's content exist only as long as the process. The upstreams' images and the pull counter stay on disk.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from toolkit.sandbox.store import BlobStore
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# An account that the Docker Hub stand-in knows, so that signing in can be tried.
+# An account of the Docker Hub stand-in, to try a login.
 DOCKER_HUB_ACCOUNT = ("sandbox", "sandbox")
 _LOOK_SECONDS = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to go. Whoever starts this has locked the folder, and this process inherited the lock."""
+    """Serve until SIGTERM. The starting process has locked the folder, and this process inherited the lock."""
     parser = argparse.ArgumentParser(prog="toolkit.sandbox.server")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--account-id", required=True)
@@ -54,8 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Record:
-    """Start every stand-in, in threads; they answer when this returns."""
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # where moto reads it, when IAM is first asked
+    """Start every stand-in, in threads; they accept requests when this returns."""
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it at the first IAM call
     tokens = EcrTokens()
     aws_app = aws.make_aws(account_id, tokens, AccessLog(folder / "aws.access.jsonl").aws_call)
     shutil.rmtree(folder / "ecr", ignore_errors=True)
@@ -83,10 +83,10 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
 
 
 def _ask_aws(endpoint: str) -> None:
-    """Who am I? The first question of every AWS client makes moto load what most of them need."""
+    """Warm up moto with the first call of every AWS client: it loads the modules that most calls need."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(endpoint, b"Action=GetCallerIdentity&Version=2011-06-15", timeout=60) as answer:
-        answer.read()
+    with direct.open(endpoint, b"Action=GetCallerIdentity&Version=2011-06-15", timeout=60) as response:
+        response.read()
 
 
 def _upstream(folder: Path, name: str, limit: int | None) -> tuple[Stock, DockerHubPolicy]:

@@ -1,7 +1,7 @@
-"""HTTP for the stand-ins: werkzeug's threaded server on loopback, with connections that stay open.
+"""HTTP for the stand-ins: werkzeug's threaded server on loopback, with persistent connections.
 
-Werkzeug closes after every answer, because a request body that the application left unread would be taken for the next
-request. Here the body is read to its end before the answer goes out, so client and server stay in step.
+Werkzeug closes the connection after every response, because it would take an unread request body for the next request.
+This server reads the whole body before it sends the response, so the connection can stay open.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 
 
 class SizedBody(io.RawIOBase):
-    """A request body of a known length; ends there, and says so when the client went away before."""
+    """A request body of a known length; a read raises ClientDisconnected if the client closed the connection early."""
 
     def __init__(self, stream: io.BufferedIOBase, length: int) -> None:
         self._stream = stream
@@ -38,7 +38,7 @@ class SizedBody(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` with what is left, at most."""
+        """Fill `buffer`, but read no further than the end of the body."""
         data = self._stream.read(min(len(buffer), self._left))
         if not data and self._left and len(buffer):
             raise ClientDisconnected
@@ -48,7 +48,7 @@ class SizedBody(io.RawIOBase):
 
 
 class KeepAliveHandler(WSGIRequestHandler):
-    """Answers any number of requests on a connection. Applications must give a Content-Length with every body."""
+    """Handles any number of requests on a connection. Applications must set Content-Length with every body."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -70,15 +70,15 @@ class KeepAliveHandler(WSGIRequestHandler):
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
             started[:] = [(status, headers)]
 
-        answer = self.server.app(environ, start_response)
+        response = self.server.app(environ, start_response)
         try:
-            self._send(*started[0], answer, body)
+            self._send(*started[0], response, body)
         finally:
-            close = getattr(answer, "close", None)
+            close = getattr(response, "close", None)
             if close is not None:
                 close()
 
-    def _send(self, status: str, headers: list[tuple[str, str]], answer: Iterable[bytes], body: io.RawIOBase) -> None:
+    def _send(self, status: str, headers: list[tuple[str, str]], response: Iterable[bytes], body: io.RawIOBase) -> None:
         try:
             while body.read(_CHUNK):
                 pass
@@ -91,40 +91,40 @@ class KeepAliveHandler(WSGIRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        for data in answer:
+        for data in response:
             self.wfile.write(data)
         self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: the registries keep an access log of their own."""
+        """Log nothing: the registries have their own access log."""
 
 
 def open_server(app: WSGIApplication, handler: type[WSGIRequestHandler] = KeepAliveHandler) -> BaseWSGIServer:
-    """A server for `app` that is bound to a free port of loopback, and does not answer yet."""
+    """A server for `app` that is bound to a free port on loopback and does not handle requests yet."""
     return make_server(LOOPBACK, 0, app, threaded=True, request_handler=handler)
 
 
 def serve(server: BaseWSGIServer) -> threading.Thread:
-    """Answer requests from now on, in a thread of its own."""
+    """Handle requests from now on, in a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     return thread
 
 
 def address_of(server: BaseWSGIServer) -> str:
-    """The URL of the server's root, without a slash at the end."""
+    """The URL of the server's root, without a trailing slash."""
     return f"http://{LOOPBACK}:{server.port}"
 
 
 class AccessLog:
-    """Appends to `file`; safe to share between threads."""
+    """Appends to `file`; thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("a", buffering=1)
         self._lock = threading.Lock()
 
     def registry_request(self, request: Request, response: Response) -> None:
-        """Write down a request to a registry, with its answer's status."""
+        """Log a request to a registry with the status of its response."""
         self._write(
             method=request.method,
             path=request.path,
@@ -134,7 +134,7 @@ class AccessLog:
         )
 
     def aws_call(self, action: str, path: str, status: int) -> None:
-        """Write down a call to AWS."""
+        """Log a call to AWS."""
         self._write(action=action, path=path, status=status)
 
     def _write(self, **fields: object) -> None:

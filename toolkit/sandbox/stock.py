@@ -1,6 +1,6 @@
-"""The made-up images that one upstream stand-in has, and how often each tag has moved.
+"""The synthetic images of one upstream stand-in, and how often each tag has moved.
 
-Those that come with attestations are signed too, every document of them.
+Every document of an image with attestations is also signed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from toolkit.sandbox.store import BlobStore, DiskDocuments, StoredDocument, writ
 
 
 class Stock:
-    """Images of a stand-in, on disk in `folder`; safe to share between threads."""
+    """Images of a stand-in, on disk in `folder`; thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self.blobs = BlobStore(folder)
@@ -26,7 +26,7 @@ class Stock:
         self._lock = threading.Lock()
 
     def provide(self, reference: Reference) -> bool:
-        """Make the image of a reference that is not there yet; False if it pins content that cannot be made up."""
+        """Make the image of a reference unless it exists; False if the reference pins other content."""
         repository, tag = reference.repository, reference.tag
         with self._lock:
             if tag is not None and self.documents.find(repository, tag) is None:
@@ -34,7 +34,7 @@ class Stock:
         return reference.digest is None or self.documents.find(repository, str(reference.digest)) is not None
 
     def bump(self, reference: Reference) -> Digest:
-        """Let the tag move to another image; the one that it had stays, by digest."""
+        """Move the tag to another image; the former image stays available by digest."""
         if reference.tag is None:
             raise ValueError(f"`{reference}` has no tag")
         name = f"{reference.repository}:{reference.tag}"
@@ -57,11 +57,11 @@ class Stock:
             self.documents.put(repository, document, None)
             kept.append(document)
 
-        made = make_image(reference.with_tag(tag), keep_blob, keep_document, generation)
+        image = make_image(reference.with_tag(tag), keep_blob, keep_document, generation)
         if shape_of(reference.with_tag(tag)) is Shape.OCI_WITH_ATTESTATIONS:
-            for document in (*kept, made):
+            for document in (*kept, image):
                 signature_tag, signature = make_signature(reference, document, keep_blob)
                 self.documents.put(repository, signature, signature_tag)
                 self.documents.put(repository, make_sbom(document, keep_blob), None)
-        self.documents.put(repository, made, tag)
-        return made.digest
+        self.documents.put(repository, image, tag)
+        return image.digest

@@ -1,7 +1,7 @@
-"""What a registry stand-in keeps, on disk: blobs by digest, links that say which repository has them, tags.
+"""The files of a registry stand-in: blobs by digest, links from repositories to blobs, documents, and tags.
 
-A blob is stored once whoever pushes it; a repository has it when it has a link. Nothing is ever half there: content is
-written beside its place and moved into it.
+Each blob is stored once, and a repository with a link to it has the blob. Writes are atomic: content is written to a
+temporary file and moved into place.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class StoredDocument:
 
     @property
     def digest(self) -> Digest:
-        """Computed from the bytes."""
+        """The digest of `raw`."""
         return Digest.of(self.raw)
 
 
 class WrongDigest(Exception):
-    """Uploaded content that is not what its digest says."""
+    """Uploaded content does not have the announced digest."""
 
 
 class Documents(Protocol):
     """Manifests, indexes and tags of a registry; `target` is a tag or a digest."""
 
     def find(self, repository: str, target: str) -> StoredDocument | None:
-        """The document, None if there is none."""
+        """The document; None if it does not exist."""
         ...
 
     def put(self, repository: str, document: StoredDocument, tag: str | None) -> None:
-        """Keep `document`, and let `tag` point to it."""
+        """Store `document` and point `tag` to it."""
         ...
 
     def all(self, repository: str) -> list[StoredDocument]:
@@ -50,31 +50,31 @@ class Documents(Protocol):
         ...
 
     def delete(self, repository: str, target: str) -> bool:
-        """Forget a tag, or a document with all of its tags; False if it is not there."""
+        """Delete a tag, or a document with all its tags; False if it does not exist."""
         ...
 
     def tags(self, repository: str) -> list[str]:
-        """In alphabetical order."""
+        """The tags in alphabetical order."""
         ...
 
     def has_repository(self, repository: str) -> bool:
-        """Whether the repository exists; without tags it may be empty."""
+        """Whether the repository exists; it may be empty."""
         ...
 
 
 class BlobStore:
-    """Blobs and unfinished uploads in `folder`; safe to share between threads."""
+    """Blobs and unfinished uploads in `folder`; thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._blobs = folder / "blobs"
         self._uploads = folder / "uploads"
         self._repositories = folder / "repositories"
-        shutil.rmtree(self._uploads, ignore_errors=True)  # of a server that is gone
+        shutil.rmtree(self._uploads, ignore_errors=True)  # uploads of an earlier server
         for path in (self._blobs, self._uploads, self._repositories):
             path.mkdir(parents=True, exist_ok=True)
 
     def find(self, repository: str, digest: Digest) -> Path | None:
-        """The file of a blob that `repository` has."""
+        """The file of a blob; None if `repository` does not have it."""
         return self._content(digest) if self._link(repository, digest).exists() else None
 
     def exists(self, digest: Digest) -> bool:
@@ -82,7 +82,7 @@ class BlobStore:
         return self._content(digest).exists()
 
     def put(self, repository: str, content: bytes) -> Digest:
-        """Keep `content` as a blob of `repository`."""
+        """Store `content` as a blob of `repository`."""
         digest = Digest.of(content)
         path = self._content(digest)
         if not path.exists():
@@ -91,13 +91,13 @@ class BlobStore:
         return digest
 
     def link(self, repository: str, digest: Digest) -> None:
-        """Let `repository` have a blob that exists."""
+        """Add an existing blob to `repository`."""
         link = self._link(repository, digest)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.touch()
 
     def unlink(self, repository: str, digest: Digest) -> bool:
-        """Take a blob from `repository`; False if it had none."""
+        """Remove a blob from `repository`; False if it did not have it."""
         try:
             self._link(repository, digest).unlink()
         except FileNotFoundError:
@@ -105,11 +105,11 @@ class BlobStore:
         return True
 
     def forget(self, repository: str) -> None:
-        """Take every blob from `repository`."""
+        """Remove every blob from `repository`."""
         shutil.rmtree(self._repositories / repository / "_blobs", ignore_errors=True)
 
     def begin_upload(self) -> str:
-        """The name of a new, empty upload."""
+        """Start an empty upload and return its name."""
         name = secrets.token_hex(16)
         (self._uploads / name).touch()
         return name
@@ -122,13 +122,13 @@ class BlobStore:
             return None
 
     def append(self, name: str, chunks: Iterable[bytes]) -> None:
-        """Add to an upload; what came before a failure stays."""
+        """Append to an upload; chunks before a failure stay."""
         with (self._uploads / name).open("ab") as file:
             for chunk in chunks:
                 file.write(chunk)
 
     def finish_upload(self, name: str, repository: str, digest: Digest) -> None:
-        """Make a blob of an upload; WrongDigest, and the upload is gone, if it is something else."""
+        """Turn an upload into a blob. WrongDigest if the content does not match; the upload is then deleted."""
         path = self._uploads / name
         hasher = digest.hasher()
         with path.open("rb") as file:
@@ -143,7 +143,7 @@ class BlobStore:
         self.link(repository, digest)
 
     def cancel_upload(self, name: str) -> None:
-        """Forget an upload."""
+        """Delete an upload."""
         (self._uploads / name).unlink(missing_ok=True)
 
     def _content(self, digest: Digest) -> Path:
@@ -155,14 +155,14 @@ class BlobStore:
 
 
 class DiskDocuments:
-    """Documents in `folder`, for registries that have no other place for them."""
+    """Documents in `folder`, for the registries other than ECR."""
 
     def __init__(self, folder: Path) -> None:
         self._repositories = folder / "repositories"
         self._lock = threading.Lock()
 
     def find(self, repository: str, target: str) -> StoredDocument | None:
-        """The document, None if there is none."""
+        """The document; None if it does not exist."""
         folder = self._repositories / repository
         try:
             digest = target if ":" in target else (folder / "_tags" / target).read_text()
@@ -172,7 +172,7 @@ class DiskDocuments:
         return StoredDocument(media_type.decode(), raw)
 
     def put(self, repository: str, document: StoredDocument, tag: str | None) -> None:
-        """Keep `document`, and let `tag` point to it."""
+        """Store `document` and point `tag` to it."""
         folder = self._repositories / repository
         digest = str(document.digest)
         with self._lock:
@@ -181,7 +181,7 @@ class DiskDocuments:
                 write_atomically(folder / "_tags" / tag, digest.encode())
 
     def delete(self, repository: str, target: str) -> bool:
-        """Forget a tag, or a document with all of its tags; False if it is not there."""
+        """Delete a tag, or a document with all its tags; False if it does not exist."""
         folder = self._repositories / repository
         with self._lock:
             path = folder / ("_documents" if ":" in target else "_tags") / target
@@ -200,11 +200,11 @@ class DiskDocuments:
         return [document for document in found if document is not None]
 
     def tags(self, repository: str) -> list[str]:
-        """In alphabetical order."""
+        """The tags in alphabetical order."""
         return sorted(path.name for path in _tag_files(self._repositories / repository))
 
     def has_repository(self, repository: str) -> bool:
-        """Whether anything was ever put there."""
+        """Whether a document was ever stored in the repository."""
         return (self._repositories / repository / "_documents").exists()
 
     def references(self) -> list[str]:
@@ -217,12 +217,12 @@ class DiskDocuments:
 
 
 def _tag_files(folder: Path) -> list[Path]:
-    # One that begins with a dot is being written.
+    # A name with a leading dot is a temporary file of `write_atomically`.
     return [path for path in (folder / "_tags").glob("*") if not path.name.startswith(".")]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that readers see whole or not at all."""
+    """Write a file so that readers never see a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     beside.write_bytes(content)

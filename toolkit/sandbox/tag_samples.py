@@ -1,4 +1,4 @@
-"""Tags for the repository of a selection, so that it can be tried: some that it takes, and some that it does not."""
+"""Sample tags for the repository of a selection: some that match it, and some that do not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MINORS = (0, 1, 2, 9, 10, 11, 12)
 
 
 def sample_tags(selection: TagSelectionSpec) -> tuple[str, ...]:
-    """A handful of tags as an upstream might have them, the same for the same selection.
+    """Some tags as an upstream might have them, the same for the same selection.
 
-    More than it keeps, where the samples have so many; none that it takes where an expression is too special.
+    If possible there are more matching tags than the selection keeps. For a very special expression, none may match.
     """
     everything = selection.model_copy(update={"keep": None})
     found = list(dict.fromkeys(filter(_is_tag, _candidates(selection))))
@@ -31,7 +31,7 @@ def sample_tags(selection: TagSelectionSpec) -> tuple[str, ...]:
 
 
 def _candidates(selection: TagSelectionSpec) -> Iterator[str]:
-    """Versions from the numbers and with the words of the selection itself; first what is everywhere."""
+    """First the tags that every upstream has, then versions made from the numbers and words of the selection."""
     yield "latest"
     if selection.glob is not None:
         yield from _from_glob(selection.glob)
@@ -51,7 +51,7 @@ def _candidates(selection: TagSelectionSpec) -> Iterator[str]:
 
 
 def _from_glob(glob: str) -> Iterator[str]:
-    """The pattern with something in each of its places."""
+    """The pattern with each wildcard filled in."""
     for several, one in product(("9", "10", "10.1", ""), "0123456789"):
         yield re.sub(r"\[[^]]*\]|\?", one, glob).replace("*", several)
 

@@ -7,33 +7,28 @@ is read here: one counted pull, which the copy then saves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, referrers_tag
+from toolkit.oci.copy import CopyError
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import (
-    ConnectionFailed,
-    CredentialUnusable,
-    Denied,
-    NotFound,
-    OciError,
-    RegistryError,
-    TooManyRequests,
-    Unauthorized,
-)
+from toolkit.oci.errors import ConnectionFailed, OciError, RegistryError, TooManyRequests
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.observed import SourceFault
+from toolkit.seed.explain import row_for
 
 if TYPE_CHECKING:
     from toolkit.oci.pull_limits import Upstream
 
-_NOT_IMPLEMENTED = 501
+_LATER = "run again later"
+_TOO_MANY = 429
+_HINT = "mend the access to this registry, or leave signatures behind: `signatures: drop`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +94,7 @@ class CompanionSearch:
                 else:
                     head = self._upstream.head_manifest(repository.with_tag(tag))
             except OciError as error:
-                yield Companion(subject, tag, fault_of(error))
+                yield Companion(subject, tag, replace(fault_of(error), hint=_HINT))
                 return
             if head is not None:
                 yield Companion(subject, tag, head)
@@ -121,17 +116,9 @@ class CompanionSearch:
 
 def fault_of(error: OciError) -> SourceFault:
     """The reason why upstream does not give what was asked for: see `SourceFault` for the kinds."""
-    match error:
-        case Unauthorized() | Denied() | CredentialUnusable():
-            kind = "denied"
-        case TooManyRequests() | RegistryError(status=429):
-            kind = "limited"
-        case NotFound():
-            kind = "missing"
-        case RegistryError() if error.is_temporary or (error.status >= 500 and error.status != _NOT_IMPLEMENTED):
-            kind = "unreachable"
-        case ConnectionFailed(is_temporary=True):
-            kind = "unreachable"
-        case _:
-            kind = "unusable"
-    return SourceFault(kind, error.message, error.hint)
+    if isinstance(error, TooManyRequests) or (isinstance(error, RegistryError) and error.status == _TOO_MANY):
+        return SourceFault("limited", error.message, error.hint or _LATER)
+    if isinstance(error, RegistryError | ConnectionFailed) and error.is_temporary:
+        return SourceFault("unreachable", error.message, error.hint or _LATER)
+    row, kind = row_for(CopyError("source", "", error))
+    return SourceFault(kind, error.message, error.hint or row.hint)

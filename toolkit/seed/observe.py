@@ -438,7 +438,7 @@ def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceIma
                 found += 1
                 pending.extend(reader.add(digest, document))
     except OciError as error:
-        return SourceFault("unusable", error.message, error.hint)
+        return fault_of(error)
     if head.digest in reader.missing:
         is_verbatim = head.media_type not in INDEX_TYPES or subset.is_whole
         return SourceImage(head.digest, head.media_type, wanted_digest=head.digest if is_verbatim else None)

@@ -17,7 +17,7 @@ from toolkit.events import Emit, Event
 from toolkit.oci.copy import BlobFate, CopyEngine, CopyError, CopyRequest
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
-from toolkit.oci.errors import OciError
+from toolkit.oci.errors import NotFound, OciError
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.tree import ImageTree, TreeReader
 from toolkit.report import SeedOutcome
@@ -162,7 +162,12 @@ class SeedRun:
         reader = TreeReader(image.source_digest, request.subset)
 
         async def read(digest: Digest) -> None:
-            document, was_asked = await self._request(image, partial(self._engine.read_document, request, digest))
+            try:
+                document, was_asked = await self._request(image, partial(self._engine.read_document, request, digest))
+            except CopyError as error:
+                if isinstance(error.cause, NotFound) and reader.is_attestation(digest):
+                    raise CopyError("source", request.key, _lost_attestation(error.cause, digest)) from error
+                raise
             image.document_reads += was_asked
             await self._tasks.start_all(read(missing) for missing in reader.add(digest, document))
 
@@ -306,3 +311,12 @@ class SeedRun:
             if not image.is_over and now - image.progress_told >= _PROGRESS_INTERVAL:
                 self._emit(image.progress(now))
         self._bandwidth.wait(arrived, lambda: self._is_stopped)
+
+
+def _lost_attestation(cause: NotFound, digest: Digest) -> NotFound:
+    return NotFound(
+        f"`{cause.host}` has lost `{digest}`, an attestation of the image, which itself is whole",
+        status=cause.status,
+        host=cause.host,
+        code="oci.attestation_missing",
+    )

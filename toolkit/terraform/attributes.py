@@ -1,7 +1,7 @@
-"""Which attributes of a resource differ between two sides of a change in `terraform show -json`; pure.
+"""The attributes that differ between the two sides of a change in `terraform show -json`; pure.
 
-Left out is a difference between nothing and an empty value, which the provider sees after each first apply. `tags`
-stands for the effective AWS tags, which Terraform has as `tags_all`.
+A difference between an empty value and none is left out: the provider reports it after each first apply. `tags` are the
+effective AWS tags, which Terraform calls `tags_all`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from toolkit.plan.model import AttributeChange
 Change = Mapping[str, Any]
 """`before`, `after` and their masks `after_unknown`, `before_sensitive` and `after_sensitive`."""
 Owned = frozenset[tuple[object, object]]
-"""Role and name of the inline policies that are resources of their own: a role lists these too, once they are there."""
+"""Role and name of the inline policies that are resources of their own; the attributes of a role list them too."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ZERO: tuple[object, ...] = (None, "", False, 0, [], {})  # the provider's library cannot tell them apart
+_ZERO: tuple[object, ...] = (None, "", False, 0, [], {})  # the provider's library does not distinguish them
 
 
 def differences(change: Change, owned: Owned) -> list[AttributeChange]:
-    """The attributes that differ, without those that differ in being empty only and the `owned` inline policies."""
+    """The attributes that differ, without the `owned` inline policies and without differences of empty values."""
     before = dict(_leaves(*_effective(change, "before")))
     after = dict(_leaves(*_effective(change, "after")))
     for one, other in ((before, after), (after, before)):
@@ -52,7 +52,7 @@ def differences(change: Change, owned: Owned) -> list[AttributeChange]:
 
 
 def is_same(value: object, other: object) -> bool:
-    """Whether both are equal, or both are empty."""
+    """Whether the values are equal, or both are empty."""
     return value == other or (value in _ZERO and other in _ZERO)
 
 
@@ -71,7 +71,7 @@ _NOTHING = _Leaf()
 
 
 def _effective(change: Change, side: str) -> tuple[Any, Any, Any]:
-    """Values, what is unknown and what is sensitive of one side, with the effective AWS tags as `tags`."""
+    """The values of one side with their unknown and sensitive masks, and with the effective AWS tags as `tags`."""
     parts = [
         change.get(side),
         change.get("after_unknown") if side == "after" else None,
@@ -102,12 +102,12 @@ def _leaves(value: Any, unknown: Any, sensitive: Any, path: str = "") -> Iterato
             content = item if names is None else {key: inner for key, inner in item.items() if key != "name"}
             yield from _leaves(content, _part(unknown, index), _part(sensitive, index), f"{path}{step}")
     else:
-        # A list of plain values is one value; where one of them is not to be seen, none is.
+        # A list of plain values is one value: if one item is unknown or sensitive, all of it is.
         yield path, _Leaf(value, _holds_true(unknown), _holds_true(sensitive))
 
 
 def _names(items: Sequence[Any]) -> list[str] | None:
-    """What tells blocks apart better than their place: environment variables and inline policies have names."""
+    """The names of blocks that have them, such as environment variables: better keys than positions."""
     names = [item.get("name") if isinstance(item, Mapping) else None for item in items]
     known = [name for name in names if isinstance(name, str) and name]
     return known if len(set(known)) == len(items) else None
@@ -130,7 +130,7 @@ def _holds_true(mask: Any) -> bool:
 
 
 def whole_differences(change: Change) -> list[AttributeChange]:
-    """The arguments that differ in any way, each as it is, but for what must not be seen."""
+    """The whole arguments that differ in any way, without unknown and sensitive ones."""
     before, after = change.get("before") or {}, change.get("after") or {}
     return [
         AttributeChange(key, before.get(key), after.get(key))
@@ -144,7 +144,7 @@ def whole_differences(change: Change) -> list[AttributeChange]:
 
 
 def path_of(steps: Sequence[str | int]) -> str:
-    """A path in `replace_paths` as Terraform writes it."""
+    """A path of `replace_paths` in Terraform's notation."""
     first, *rest = steps
     return str(first) + "".join(
         f"[{json.dumps(step, ensure_ascii=False)}]"

@@ -1,6 +1,6 @@
-"""What the module `base-images` is told of one build: the arguments of `codebuild-project`, and what they come from.
+"""The input of the module `base-images` for one build: the arguments of the module `codebuild-project`.
 
-It takes them as they are (`any`), because `codebuild-project` states and checks their types itself.
+Their type in `base-images` is `any`, because `codebuild-project` declares and checks the types itself.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from toolkit.plan.desired import BuildSettings, DesiredBuild
 
 
 def build_values(build: DesiredBuild, *, region: str, account_id: str | None = None) -> dict[str, object]:
-    """Plain values by name, for JSON; `region` and `account_id` are those of ECR."""
+    """JSON values by argument name; `region` and `account_id` are those of ECR."""
     settings = build.settings
     mirror = settings.environment_mirror
     repositories = {image.repository for image in (*build.images, *([mirror] if mirror else []))}
     return {
         "project_name": build.project_name,
-        "description": build.description or None,  # null is the module's own
+        "description": build.description or None,  # null: the module's default
         "source_code": _source_values(build),
         "buildspec": settings.buildspec_path or render_buildspec(build, region=region, account_id=account_id),
         "repositories": sorted(repositories),
@@ -77,7 +77,7 @@ def _cache_values(settings: BuildSettings) -> dict[str, object] | None:
 
 
 def _artifact_values(build: DesiredBuild) -> dict[str, object] | None:
-    """In a folder of the project's own, unless the manifest says another: that is all that the build may write to."""
+    """By default the artifacts go to a folder named after the project: the build may write to that folder only."""
     artifacts = build.settings.artifacts
     if artifacts is None:
         return None
@@ -85,7 +85,7 @@ def _artifact_values(build: DesiredBuild) -> dict[str, object] | None:
 
 
 def _policy(settings: BuildSettings) -> str | None:
-    """The same text for the same statements."""
+    """The policy as JSON, the same text for the same statements."""
     if not settings.policy_statements:
         return None
     statements = []

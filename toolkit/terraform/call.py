@@ -1,4 +1,4 @@
-"""One Terraform command under way: what it says is told on as events, and kept as far as the answer needs it."""
+"""One Terraform command: emits its output as events, and keeps what the caller needs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from toolkit.terraform import process, ui_messages
 from toolkit.terraform.explain import Diagnostic, explain
 from toolkit.terraform.work_dir import WorkDir
 
-# The first comes with every mirror, and `toolkit lock-provider` says more; the second is Terraform's echo of an
-# interrupt, once for each resource; the third is no fault where an earlier run has applied the plan, the fourth none
-# where the lock is waited for.
-_NOT_NEWS = frozenset(
+# Diagnostics that are not emitted. Terraform gives the first one with every mirror, and `toolkit lock-provider` says
+# more. It gives the second one for each resource after an interrupt. The third is no fault if an earlier run applied
+# the plan, and the fourth is none while we wait for the lock.
+_SILENCED = frozenset(
     {
         "Incomplete lock file information for providers",
         "execution halted",
@@ -28,7 +28,7 @@ _NOT_NEWS = frozenset(
 
 @dataclass
 class Call(process.Listener):
-    """One Terraform command: what it says is told on, and kept as far as the answer needs it."""
+    """One Terraform command. The changes, the drift and the outputs are complete after `run`."""
 
     work_dir: WorkDir
     environment: Mapping[str, str]
@@ -42,7 +42,7 @@ class Call(process.Listener):
     _argv: Sequence[str] = ()
 
     def run(self, argv: Sequence[str]) -> int:
-        """Run to the end and return the exit code. Raises Interrupted, TerraformFailed."""
+        """Run to the end and return the exit code. Raises Interrupted or TerraformFailed."""
         self._argv = argv
         logs = self.work_dir.logs_path
         try:
@@ -50,12 +50,12 @@ class Call(process.Listener):
         except OSError as error:
             raise TerraformFailed(
                 "terraform.logs_unwritable",
-                f"what Terraform says cannot be kept in `{logs}`: {error.strerror}",
-                hint="make room there, or make it writable",
+                f"Terraform's output cannot be written to `{logs}`: {error.strerror}",
+                hint="free some space there, or make it writable",
             ) from error
 
     def wrote(self, line: str) -> None:
-        """Take a JSON line, or text."""
+        """Handle a JSON line, or text."""
         message = ui_messages.read(line)
         if message is None:
             self._text.append(line)
@@ -72,7 +72,7 @@ class Call(process.Listener):
             diagnostic = ui_messages.diagnostic_of(message)
             if diagnostic.severity == "error":
                 self._errors.append(diagnostic)
-            if diagnostic.summary in _NOT_NEWS:
+            if diagnostic.summary in _SILENCED:
                 return
         event = ui_messages.event_of(message)
         if event:
@@ -81,31 +81,31 @@ class Call(process.Listener):
                 self.on_event(event)
 
     def complained(self, line: str) -> None:
-        """Keep text for the case that Terraform fails without another word."""
+        """Keep the text, in case that Terraform fails without a diagnostic."""
         self._text.append(line)
 
     def interrupted(self, times: int) -> None:
-        """Say that the interrupt has arrived."""
+        """Emit a notice about the interrupt."""
         if times == 1:
-            message = "interrupted: Terraform finishes what is under way and saves its state"
+            message = "interrupted: Terraform finishes the changes in progress and saves its state"
             self.emit(NoticeGiven("terraform.interrupted", message, hint="wait; a second interrupt aborts it"))
         else:
             self.emit(NoticeGiven("terraform.aborted", "interrupted again: Terraform was told to abort"))
 
     def failure(self, code: int, *, ok: Sequence[int]) -> Diagnostic | None:
-        """What Terraform complained about; None where it ended well."""
+        """The error that Terraform reported; None if the exit code is one of `ok`."""
         if code in ok:
             return None
         return self._errors[0] if self._errors else _failure_in("\n".join(self._text), self._argv, code)
 
     def raise_for(self, code: int, *, ok: Sequence[int]) -> None:
-        """Raise what Terraform complained about, unless it ended well."""
+        """Raise the error that Terraform reported, unless the exit code is one of `ok`."""
         if failure := self.failure(code, ok=ok):
             raise explain(failure)
 
 
 def ask(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str:
-    """What a command that only reads prints. Raises what it complains about."""
+    """The output of a command that only reads. Raises the error that it reports."""
     done = process.capture(argv, cwd=cwd, environment=environment)
     if done.exit_code != 0:
         raise explain(_failure_in(f"{done.stderr}\n{done.stdout}", argv, done.exit_code))
@@ -113,5 +113,5 @@ def ask(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str:
 
 
 def _failure_in(text: str, argv: Sequence[str], code: int) -> Diagnostic:
-    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return ui_messages.diagnostic_in(text) or Diagnostic("error", f"`terraform {argv[1]}` {ended} and said nothing")
+    ended = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+    return ui_messages.diagnostic_in(text) or Diagnostic("error", f"`terraform {argv[1]}` {ended} without a message")

@@ -1,7 +1,7 @@
-"""Terraform's complaints in our words: one table, a test per row; first match wins.
+"""Terraform's diagnostics as our errors: one table, one test per row; first match wins.
 
-AWS's failures come through the provider or the backend as prose, so they are matched as prose, to explain them and for
-nothing else: no decision to try again hangs on it.
+The provider and the backend report AWS's failures as prose, so the patterns match prose. The match only chooses the
+explanation; no retry depends on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, To
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """What Terraform says is wrong; `severity` is `error` or `warning`, `address` a resource's, if it is about one."""
+    """Terraform's own report; `severity` is `error` or `warning`, `address` is the resource's if it concerns one."""
 
     severity: str
     summary: str
@@ -25,7 +25,7 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A cause: `message` and `hint` may use the pattern's named groups; without a message Terraform's own stands."""
+    """A cause. `message` and `hint` may use the pattern's named groups; without `message`, Terraform's own is used."""
 
     pattern: str
     kind: type[ToolkitError]
@@ -76,10 +76,10 @@ _TABLE = (
         r"operation error (?P<service>[\w ]+): (?P<operation>\w+),.*\bAccessDenied",
         AccessDenied,
         "aws.access_denied",
-        "allow it for this role; if it is about Terraform's state: `plan` locks and writes that too",
+        "allow it for this role; for Terraform's state, `plan` needs the right to lock and write too",
         "AWS refused `{operation}` of {service} to these credentials",
     ),
-    _Row(  # a lock on a local file ends with its process, and Terraform does not break it
+    _Row(  # the lock on a local file ends with its process, and `force-unlock` cannot break it
         _LOCKED + r".*resource temporarily unavailable" + _LOCK_INFO,
         Refused,
         "state.locked",
@@ -97,7 +97,7 @@ _TABLE = (
         _LOCKED,
         TerraformFailed,
         "state.lock_failed",
-        "look whether these credentials may write there",
+        "check that these credentials may write there",
     ),
     _Row(
         r"Backend configuration changed|Backend configuration block has changed|approval for state migration",
@@ -117,15 +117,15 @@ _TABLE = (
         r"doesn't match any of the checksums|does not match any of the checksums",
         Refused,
         "provider.not_the_locked",
-        "on another platform, or with a mirror that you trust: run `toolkit lock-provider` and review its difference",
-        "the AWS provider that would be installed has none of the checksums in the lock file",
+        "on a new platform, or with a mirror that you trust, run `toolkit lock-provider` and review the change",
+        "the AWS provider to be installed has none of the checksums in the lock file",
     ),
     _Row(
         r"previously-selected version (?P<version>\S+) is no longer available",
         Refused,
         "provider.locked_is_gone",
         "add it to the mirror, or run `toolkit lock-provider` to lock another",
-        "the lock file names version {version} of the AWS provider, which cannot be had",
+        "the lock file names version {version} of the AWS provider, which is not available",
     ),
     _Row(
         r"locked provider \S+ (?P<version>\S+) does not match configured version constraint",
@@ -139,7 +139,7 @@ _TABLE = (
         TerraformFailed,
         "provider.not_available",
         "correct `terraform.provider_version`, or add a version that it allows to the mirror",
-        "there is no AWS provider that fits `{allowed}`",
+        "no AWS provider satisfies `{allowed}`",
     ),
     _Row(
         r"Provider dependency changes detected",
@@ -152,7 +152,7 @@ _TABLE = (
         r"failed to read dependency lock file",
         Refused,
         "provider.lock_unreadable",
-        "take it back from Git, or run `toolkit lock-provider`",
+        "restore it from Git, or run `toolkit lock-provider`",
         "the lock file of the AWS provider cannot be read",
     ),
     _Row(
@@ -160,7 +160,7 @@ _TABLE = (
         TerraformFailed,
         "terraform.provider_not_found",
         "add the AWS provider (5.80 or newer, below 7) to the mirror, or unset TOOLKIT_PROVIDER_MIRROR",
-        "the provider mirror does not hold an AWS provider that fits",
+        "the provider mirror has no suitable AWS provider",
     ),
     _Row(
         r"Failed to query available provider packages|Failed to install provider|could not connect to registry",
@@ -174,21 +174,21 @@ _TABLE = (
         TerraformFailed,
         "terraform.not_initialised",
         "remove `.terraform` in the working directory and run again",
-        "Terraform's working directory is not as `init` left it",
+        "Terraform's working directory was changed after `init`",
     ),
     _Row(
         r"created by a newer version of (Terraform|OpenTofu)",
         TerraformFailed,
         "terraform.too_old",
-        "use the Terraform that wrote it, or name it with --terraform-bin",
+        "install that version or a newer one, or name it with --terraform-bin",
         "Terraform's state was written by a newer Terraform than this one",
     ),
     _Row(
         r"Unsupported state file format|The state file could not be parsed",
         TerraformFailed,
         "terraform.state_unreadable",
-        "put back its last good version (`terraform.tfstate.backup`, or the bucket's); where none is left, move it "
-        "away and run again: what carries this manifest's tags is imported",
+        "restore its last good version (`terraform.tfstate.backup`, or the bucket's); if there is none, move it away "
+        "and run again: resources with this manifest's tags are imported",
         "Terraform's state is damaged",
     ),
     _Row(
@@ -196,27 +196,27 @@ _TABLE = (
         TerraformFailed,
         "terraform.too_old",
         "install Terraform 1.6 or newer, for state in S3 1.10, or name another with --terraform-bin",
-        "this Terraform is too old for what the manifest asks",
+        "this Terraform is too old for the manifest",
     ),
     _Row(
         r"RepositoryAlreadyExistsException: The repository with name '(?P<name>[^']*)'",
         TerraformFailed,
         "terraform.repository_exists",
-        "run again: what carries this manifest's tags is imported",
-        "the repository `{name}` exists already and is not in Terraform's state",
+        "run again: resources with this manifest's tags are imported",
+        "the repository `{name}` already exists and is not in Terraform's state",
     ),
     _Row(
         r"RepositoryNotEmptyException: The repository with name '(?P<name>[^']*)'",
         TerraformFailed,
         "terraform.repository_not_empty",
-        "plan again: it got images that the plan did not know of",
+        "plan again: it has received images that are not in the plan",
         "the repository `{name}` holds images, so AWS does not delete it",
     ),
     _Row(
         r"\b(EntityAlreadyExists|ResourceAlreadyExistsException)\b",
         TerraformFailed,
         "terraform.resource_exists",
-        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
+        "run again: resources with this manifest's tags are imported; for others, use --adopt or choose another name",
     ),
     _Row(
         r"Could not find access token for server type (?P<host>[\w-]+)",
@@ -229,14 +229,14 @@ _TABLE = (
         r"Cannot import non-existent remote object",
         TerraformFailed,
         "terraform.adoption_gone",
-        "run again: it was deleted between the look and the plan",
-        "a resource to be imported is gone",
+        "run again: it was deleted while the plan was made",
+        "a resource to be imported no longer exists",
     ),
     _Row(
         r"Saved plan is stale",
         PlanStale,
         "plan.stale",
-        "plan again: the state has changed since, by an apply of this plan that broke off or by somebody else",
+        "plan again: an interrupted apply of this plan, or somebody else, has changed the state since",
         "the plan is stale and was not applied",
     ),
     _Row(
@@ -249,7 +249,7 @@ _TABLE = (
 _HELD = re.compile(_LOCKED + _LOCK_INFO)
 _COMPILED = tuple((re.compile(row.pattern), row) for row in _TABLE)
 
-# What only AWS's support wants to know, in the middle of the sentence.
+# Details for AWS's support, in the middle of the sentence.
 _TRANSPORT = re.compile(r"https response error StatusCode: \d+, RequestID: [^,]*, (HostID: [^,]*, )?(api error )?")
 
 
@@ -261,7 +261,7 @@ class StateLock:
     since: datetime
 
     def waiting(self, now: datetime) -> str:
-        """That we wait for it, as a sentence."""
+        """The notice that we wait for the lock."""
         if self.since.year < 2000:  # a lock that was made without Terraform may lack the time
             return f"waiting for the lock of `{self.who}`"
         seconds = max(0, int((now - self.since).total_seconds()))
@@ -271,7 +271,7 @@ class StateLock:
 
 
 def lock_in(diagnostic: Diagnostic) -> StateLock | None:
-    """The lock that Terraform met, where it says whose."""
+    """The lock that Terraform reports, if it names the holder."""
     found = _HELD.search(" ".join(f"{diagnostic.summary} {diagnostic.detail}".split()))
     if found is None:
         return None
@@ -280,13 +280,13 @@ def lock_in(diagnostic: Diagnostic) -> StateLock | None:
 
 
 def hint_for(diagnostic: Diagnostic) -> str | None:
-    """Our cure, where we know one; never for a warning."""
+    """Our hint, if we know one; never for a warning."""
     found = _find(diagnostic) if diagnostic.severity == "error" else None
     return found[0].hint.format(**found[1]) if found else None
 
 
 def explain(diagnostic: Diagnostic) -> ToolkitError:
-    """Our error for one of Terraform's; an unknown one keeps Terraform's own words."""
+    """Our error for an error of Terraform; an unknown one keeps Terraform's own words."""
     found = _find(diagnostic)
     words = _sentence(diagnostic)
     if found is None:
@@ -297,7 +297,7 @@ def explain(diagnostic: Diagnostic) -> ToolkitError:
 
 
 def _find(diagnostic: Diagnostic) -> tuple[_Row, dict[str, str]] | None:
-    # As text, Terraform wraps its words.
+    # Plain text from Terraform is wrapped.
     text = " ".join(f"{diagnostic.summary} {diagnostic.detail}".split())
     for pattern, row in _COMPILED:
         match = pattern.search(text)

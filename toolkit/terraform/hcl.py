@@ -1,6 +1,6 @@
-"""Python values as HCL expressions: the one way for a value into generated Terraform.
+"""Python values as HCL expressions: every value in generated Terraform is encoded here.
 
-`encode` is the `finalize` of the jinja2 environment, so that no template can forget it.
+`encode` is the `finalize` of the jinja2 environment, so no template can forget it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Text that is HCL already: a generated address, an argument that was encoded before."""
+    """Text that is already HCL: a generated address, or an encoded argument."""
 
     text: str
 
 
 def encode(value: object) -> str:
-    """`value` as an HCL expression on one line, as `terraform fmt` would write it; keys of mappings are sorted.
+    """`value` as an HCL expression on one line, formatted as by `terraform fmt`; keys of mappings are sorted.
 
-    Terraform itself turns text into Unicode's composed form (NFC). Raises Refused for text and numbers that HCL cannot
-    hold, TypeError for values that have no meaning there.
+    Terraform itself converts text to Unicode's composed form (NFC). Raises Refused for text and numbers that HCL cannot
+    represent, TypeError for values of other types.
     """
     match value:
         case Expression(text):
@@ -38,7 +38,7 @@ def encode(value: object) -> str:
             return str(value)
         case float():
             if not math.isfinite(value):
-                raise Refused("terraform.value_not_encodable", f"Terraform has no number `{value}`")
+                raise Refused("terraform.value_not_encodable", f"Terraform cannot represent the number `{value}`")
             return repr(value)
         case str():
             return _quote(value)
@@ -59,7 +59,7 @@ def _quote(text: str) -> str:
             "terraform.value_not_encodable", f"the text `{text!a}` has half a surrogate pair, which is not Unicode"
         ) from error
     escaped = "".join(_SHORT_ESCAPES.get(character) or _escape(character) for character in text)
-    # A template begins at `${` or `%{`; doubled, the mark stands for itself.
+    # `${` and `%{` begin a template; a doubled `$` or `%` stands for itself.
     return '"' + escaped.replace("${", "$${").replace("%{", "%%{") + '"'
 
 

@@ -1,7 +1,7 @@
-"""What `terraform show -json` says of each change of a plan: attributes, rights, and drift; pure.
+"""The attributes, rights and drift of each change of a plan, from `terraform show -json`; pure.
 
-Left out is what nobody can act on, such as an attribute that AWS makes up (`arn`), which is unknown while its resource
-is replaced. `attributes` has the rest.
+Changes that nobody can act on are left out: an attribute that AWS sets (`arn`) is unknown while its resource is
+replaced. `attributes` compares the two sides.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from toolkit.terraform.attributes import differences, is_same, path_of, whole_di
 from toolkit.terraform.state import State
 from toolkit.terraform.ui_messages import name_in
 
-# Resources that are rights and nothing else, by the argument that says whose.
+# Resources that only give rights, with the argument that names the owner.
 _OWNERS = {
     "aws_ecr_repository_policy": "repository",
     "aws_iam_role_policy": "role",
     "aws_iam_role_policy_attachment": "role",
 }
-# What a creation gives rights with, where it is in no module of ours: files of the user's.
+# Resources whose creation gives rights, if they are in the user's own files instead of our modules.
 _RIGHTS = frozenset({*_OWNERS, "aws_iam_role", "aws_iam_policy"})
 _WHOLES = ("aws_ecr_repository", "aws_codebuild_project")
 _INSTANCE_KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')
@@ -34,10 +34,10 @@ Document = Mapping[str, Any]
 
 
 def needs_attributes(changes: Sequence[InfraChange]) -> bool:
-    """Whether `show -json` tells more of `changes`: what is created or deleted as a whole is known without.
+    """Whether `show -json` adds something to `changes`: a whole creation or deletion is known without it.
 
-    A policy that is deleted alone takes rights along; a policy or role that is created and has no name is in no module
-    of ours, and so is not known from the manifest.
+    A policy that is deleted alone removes rights. A created policy or role without a name is not in a module of ours,
+    so the manifest does not describe it.
     """
     gone = {
         change.name for change in changes if change.action is InfraAction.DELETE and change.resource_type in _WHOLES
@@ -54,7 +54,7 @@ def needs_attributes(changes: Sequence[InfraChange]) -> bool:
 
 
 def with_attributes(changes: Iterable[InfraChange], document: Document) -> tuple[InfraChange, ...]:
-    """`changes` with what `document`, the JSON of their plan, says of each."""
+    """`changes` with the attributes and rights in `document`, the JSON of their plan."""
     reader = _Reader(document)
     found = _planned(document)
     return tuple(
@@ -63,10 +63,10 @@ def with_attributes(changes: Iterable[InfraChange], document: Document) -> tuple
 
 
 def drift_in(document: Document, changes: Iterable[InfraChange] = ()) -> tuple[InfraChange, ...]:
-    """What was changed outside of Terraform. `changes`, of the same plan, know the names of what is let go of.
+    """The changes outside of Terraform. `changes`, of the same plan, have the names of resources that are let go of.
 
-    `reason` is what the plan does about it: `put_back`, `changed` to something else again, or only `recorded` in the
-    state. One resource may be in the answer once for each.
+    `reason` says what the plan does about a change: `put_back`, `changed` to yet another value, or only `recorded` in
+    the state. The result may have one resource once for each reason.
     """
     reader = _Reader(document)
     planned = _planned(document)
@@ -79,12 +79,12 @@ def drift_in(document: Document, changes: Iterable[InfraChange] = ()) -> tuple[I
 
 
 def _planned(document: Document) -> dict[str, Document]:
-    """By address, without what a replacement that broke off has left behind: it has the address of its successor."""
+    """The changes by address, without objects that an interrupted replacement left behind at the same address."""
     return {change["address"]: change for change in document.get("resource_changes", ()) if "deposed" not in change}
 
 
 def has_drifted(before: State, after: State) -> bool:
-    """Whether `drift_in` would find anything between the state of the last run and what is there now."""
+    """Whether `drift_in` would find anything between the state of the last run and the refreshed state."""
     owned = frozenset(
         (resource.get("role"), resource.get("name"))
         for address, resource in before.resources.items()
@@ -100,7 +100,7 @@ def has_drifted(before: State, after: State) -> bool:
 
 
 class _Reader:
-    """One document, and what is said of more than one of its changes."""
+    """One document, with the facts that concern several of its changes."""
 
     def __init__(self, document: Document) -> None:
         self._configured = dict(_configured(document.get("configuration", {}).get("root_module", {})))
@@ -158,12 +158,12 @@ class _Reader:
             for difference in differences(change, self._owned)
             if not difference.is_unknown or _is_argument(difference.path, configured)
         ]
-        # Terraform counts it as a change: then what it changes is said, however little that is.
+        # Terraform counts it as a change, so every difference is shown, however small.
         return found if found or is_drift else whole_differences(change)
 
 
 def _is_argument(path: str, configured: frozenset[str] | None) -> bool:
-    """Whether the configuration may have asked for it, and not AWS made it up."""
+    """Whether the configuration may have set the attribute, instead of AWS."""
     return configured is None or path in configured or not _WORD.fullmatch(path)
 
 
@@ -176,7 +176,7 @@ def _reason(drifted: AttributeChange, ahead: AttributeChange | None, actions: Se
 def _told(
     resource: Document, found: Iterable[AttributeChange]
 ) -> tuple[tuple[AttributeChange, ...], tuple[Grant, ...]]:
-    """What was `found`, with policies as rights given and taken; where none is, their text differs in other ways."""
+    """The changes in `found`, with policies as added and removed rights; a policy without any keeps its text."""
     changes: list[AttributeChange] = []
     grants: list[Grant] = []
     who = _who(resource)
@@ -204,7 +204,7 @@ def _policy_grants(change: AttributeChange, who: str) -> tuple[Grant, ...]:
 
 
 def _other_grants(resource: Document, change: AttributeChange, who: str) -> Iterator[Grant]:
-    """Arguments that are rights without being policies."""
+    """The rights in a changed argument that is not a policy."""
     before, after = change.before, change.after
     if change.path == "permissions_boundary" and (before or change.is_sensitive):
         if change.is_unknown or change.is_sensitive:
@@ -255,7 +255,7 @@ def _rule_text(rule: Mapping[str, Any]) -> str:
 
 
 def _who(resource: Document) -> str:
-    """Whose policy it is; nobody's where the policy names principals itself, as a repository's does."""
+    """The owner of the policy; "" if the policy names principals itself, as a repository's does."""
     if not resource["type"].startswith("aws_iam_"):
         return ""
     kind = "batch role" if resource.get("name") == "batch" else "role" if "role" in resource["type"] else "policy"

@@ -1,8 +1,8 @@
-"""What Terraform's saved plan is made of, and whether it is the one that our own plan describes; pure.
+"""The contents of Terraform's saved plan, and checks that our own plan describes it; pure.
 
-The file is a zip: the changes in a form that only Terraform reads, the state that they were planned from, the
-configuration that they were planned for. `terraform show -json` says the changes. An apply evaluates the configuration
-again and refuses values that do not come of it, so a plan whose configuration is ours holds no other values.
+The file is a zip with the changes in a form that only Terraform reads, the state from which they were planned, and the
+configuration for which they were planned. `terraform show -json` prints the changes. An apply evaluates the
+configuration again and refuses values that do not result from it. So a plan with our configuration has our values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from toolkit.terraform.ui_messages import name_in
 
 _CONFIG = "tfconfig/"
 _MOST_BYTES = 512 * 2**20
-# What a zip or a state that was made up can raise.
+# The exceptions that a forged zip or state can cause.
 _FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -50,7 +50,7 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class PlanContents:
-    """`state` is what it was planned from, `config` the files that it was planned for, by path in the directory.
+    """The state from which the plan was made, and the configuration files by their path in the directory.
 
     `sensitive` are the attributes in that state whose values Terraform does not show.
     """
@@ -62,22 +62,22 @@ class PlanContents:
 
 
 def read_contents(content: bytes) -> PlanContents:
-    """What is in the saved plan `content`. Raises Refused for anything else."""
+    """The contents of the saved plan `content`. Raises Refused if it is not a saved plan."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _read(archive)
     except _FAULTS as error:
         raise Refused(
-            "plan.misfit", "Terraform's part of the saved plan is not a plan of Terraform's", hint=PLAN_AGAIN
+            "plan.misfit", "the Terraform part of the saved plan is not a Terraform plan", hint=PLAN_AGAIN
         ) from error
 
 
 def tells_of_drift(content: bytes) -> bool:
-    """Whether the saved plan `content` knows of drift that is worth a word.
+    """Whether the saved plan `content` has drift that matters.
 
-    The provider reports drift after every first apply, because it cannot tell nothing from an empty value; to see
-    that in `show -json` costs half as much as the plan. The two states in the file tell it too. Their format is
-    Terraform's own (1.1 and newer): where it cannot be read, the answer is yes.
+    The provider reports drift after every first apply, because it does not distinguish an empty value from none. To see
+    that in `show -json` costs half as much as the plan; to compare the two states in the file is cheap. Their format is
+    Terraform's own (1.1 and newer). If it cannot be read, the result is True.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -116,43 +116,43 @@ def _sensitive(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def config_misfits(contents: PlanContents, files: Mapping[str, bytes]) -> Iterator[str]:
-    """What Terraform's plan was made for and is not in `files`, as sentences."""
+    """The configuration files in Terraform's plan that differ from `files`, as sentences."""
     for name, content in contents.config.items():
         if files.get(name) != content:
-            what = "another" if name in files else "a file"
-            yield f"Terraform's plan was made for {what} `{name}` that the saved plan does not have"
+            what = "another content of" if name in files else "a file that the saved plan does not have:"
+            yield f"Terraform's plan was made for {what} `{name}`"
 
 
 def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> Iterator[str]:
-    """Where `changes` are not those of Terraform's plan, `shown` by `terraform show -json`, as sentences."""
+    """The differences between `changes` and Terraform's plan, `shown` by `terraform show -json`, as sentences."""
     planned: dict[str, list[frozenset[InfraAction]]] = defaultdict(list)
     known: dict[str, tuple[str, str]] = {}
     for resource in shown.get("resource_changes", ()):
         actions = _actions(resource) if resource["mode"] == "managed" else frozenset()
         if actions:
-            # What is let go of was moved to a name of its own before: `root_module.render`.
+            # `root_module.render` moves a resource to a new address to let go of it.
             is_left = InfraAction.FORGET in actions
             address = (is_left and resource.get("previous_address")) or resource["address"]
             planned[address].append(actions)
             known[address] = (resource["type"], name_in(address.rpartition(f".{resource['type']}.")[0]))
     for change in changes:
-        # An object that was left behind by a replacement has the address of its successor.
+        # An object that an interrupted replacement left behind has the same address as its successor.
         fitting = [actions for actions in planned.get(change.address, ()) if change.action in actions]
         if fitting:
             planned[change.address].remove(fitting[0])
             if (change.resource_type, change.name) != known[change.address]:
-                yield f"`{change.address}` is no `{change.resource_type}` of `{change.name}`"
+                yield f"`{change.address}` is not a `{change.resource_type}` of `{change.name}`"
         else:
             yield f"Terraform's plan does not {change.action} `{change.address}`"
     for address, left in planned.items():
         for actions in left:
-            yield f"Terraform's plan would {min(actions)} `{address}`, which the saved plan does not say"
+            yield f"Terraform's plan would {min(actions)} `{address}`, which the saved plan does not mention"
 
 
 def variable_misfits(shown: Mapping[str, Any], extra_files: Mapping[str, str]) -> Iterator[str]:
-    """The variables that `extra_files` declare and Terraform's plan has other values of, as sentences.
+    """The variables with other values in Terraform's plan than `extra_files` give them, as sentences.
 
-    Nothing else declares one. A value is the variable's default, or what a `*.auto.tfvars.json` says.
+    Only `extra_files` declare variables. A value is the variable's default or comes from a `*.auto.tfvars.json`.
     """
     declared = shown.get("configuration", {}).get("root_module", {}).get("variables", {})
     wanted = {name: variable.get("default") for name, variable in declared.items()}
@@ -165,15 +165,15 @@ def variable_misfits(shown: Mapping[str, Any], extra_files: Mapping[str, str]) -
 
 
 def _actions(resource: Mapping[str, Any]) -> frozenset[InfraAction]:
-    """What our plan may call the change; nothing for one that is none."""
+    """The names that our plan may use for the change; none if nothing changes."""
     change = resource["change"]
     actions = tuple(change["actions"])
     if actions == ("no-op",):
         if change.get("importing"):
             return frozenset({InfraAction.IMPORT})
-        # Of its address in the state alone.
+        # Only the address in the state changes.
         return frozenset({InfraAction.UPDATE} if resource.get("previous_address") else ())
     if actions not in _ACTIONS:
-        raise Refused("plan.misfit", f"Terraform's plan has a change that is not known here: {', '.join(actions)}")
+        raise Refused("plan.misfit", f"Terraform's plan has an unknown kind of change: {', '.join(actions)}")
     found = {_ACTIONS[actions]}
     return frozenset(found | {InfraAction.IMPORT} if change.get("importing") else found)

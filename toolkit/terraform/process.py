@@ -1,9 +1,8 @@
-"""Starts Terraform: the one place that does.
+"""Starts Terraform; no other module does.
 
-A Terraform whose terminal, pipe or parent goes away dies with an empty state file and a held lock. So it gets a
-session of its own, no stdin, and files for its output, which we read while they grow: when we are killed, it finishes
-and saves its state. An interrupt is forwarded once and then awaited. `survivor` finds a Terraform that outlived its
-run.
+If its terminal, pipe or parent goes away, Terraform dies with an empty state file and a held lock. So it gets a session
+of its own, no stdin, and files for its output, which we read while they grow. If we are killed, it finishes and saves
+its state. An interrupt is forwarded, and we wait for the exit. `survivor` finds a Terraform that outlived its run.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.local_files import create_own, make_own_folder
 
 _KEPT_RUNS = 20
-# Variables that bend what Terraform does or prints; what it needs of these we pass as flags.
+# Variables that change what Terraform does or prints; we pass the necessary settings as flags.
 _BENDING = (
     "TF_CLI_ARGS",
     "TF_DATA_DIR",
@@ -36,14 +35,14 @@ _BENDING = (
     "TF_WORKSPACE",
 )
 _OWNER_ALONE = 0o077
-"""The umask of Terraform: it gives what it writes, state and plan included, to whoever may read."""
+"""The umask of Terraform, which would otherwise make its files, state and plan included, readable for everybody."""
 _RUNNING = "running"
 _CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A short command that ended."""
+    """The result of a short command."""
 
     exit_code: int
     stdout: str
@@ -51,23 +50,23 @@ class Captured:
 
 
 class Listener:
-    """Who listens to a running Terraform; methods do nothing unless overridden."""
+    """Callbacks for a running Terraform; they do nothing unless overridden."""
 
     def wrote(self, line: str) -> None:
-        """A line on its stdout."""
+        """Terraform wrote a line to stdout."""
 
     def complained(self, line: str) -> None:
-        """A line on its stderr."""
+        """Terraform wrote a line to stderr."""
 
     def interrupted(self, times: int) -> None:
-        """An interrupt was forwarded; `times` is 1, or 2 when it was told to abort."""
+        """An interrupt was forwarded; `times` is 1, or 2 for the one that aborts Terraform."""
 
 
 def scrub(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` without what bends Terraform and what it must not know, and with what keeps it quiet.
+    """`environment` without secrets and variables that change Terraform, and with settings that keep it quiet.
 
-    A CLI configuration file that is not there or not for us is dropped: Terraform would warn, in text, before every
-    answer.
+    A CLI configuration file that is missing or unreadable is dropped: Terraform would print a warning, as plain text,
+    with every command.
     """
     kept = {name: value for name, value in without_secrets(environment).items() if not name.startswith(_BENDING)}
     if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
@@ -76,7 +75,7 @@ def scrub(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def dropped(environment: Mapping[str, str]) -> list[str]:
-    """Names of the variables that `scrub` leaves out because they bend Terraform."""
+    """The names of the variables that `scrub` drops because they change Terraform."""
     return sorted(name for name, value in environment.items() if name.startswith(_BENDING) and value)
 
 
@@ -93,7 +92,7 @@ def _startable(program: str) -> Iterator[None]:
 
 
 def capture(argv: Sequence[str], *, cwd: Path | None, environment: Mapping[str, str]) -> Captured:
-    """Run a command that only reads, and whose output must not reach the disk. TerraformFailed if it cannot start."""
+    """Run a command that only reads; its output never reaches the disk. TerraformFailed if it cannot start."""
     with _startable(argv[0]):
         done = subprocess.run(
             argv,
@@ -119,11 +118,11 @@ def run(
     abort_seconds: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Run to the end and return the exit code; `listener` hears every line as it comes, in this thread.
+    """Run to the end and return the exit code; `listener` gets every line as it is written, in this thread.
 
-    Raises Interrupted after Terraform has ended when an interrupt came, TerraformFailed if it cannot start, and OSError
-    where `logs` cannot be written. A second interrupt aborts Terraform; `abort_seconds` later it is left to itself.
-    Whatever else is raised while it runs, Terraform is interrupted and awaited first.
+    Raises TerraformFailed if Terraform cannot start, and OSError if `logs` cannot be written. After an interrupt, waits
+    for Terraform to exit and raises Interrupted. A second interrupt aborts Terraform; we stop waiting `abort_seconds`
+    later. Before any other exception leaves this function, Terraform is interrupted and has exited.
     """
     stdout_path, stderr_path = _new_logs(logs, argv[1])
     with (
@@ -165,19 +164,19 @@ def run(
         )
     raise Interrupted(
         "interrupted.twice",
-        "the run was interrupted twice; Terraform was aborted and may not know all that it made",
-        hint="run the same command again: it adopts what is left behind",
+        "the run was interrupted twice; Terraform was aborted and may not have recorded all that it created",
+        hint="run the same command again: it imports orphaned resources",
     )
 
 
 def survivor(logs: Path) -> int | None:
-    """The process id of a Terraform that still runs though the run that started it, with these logs, was killed."""
+    """The process id of a Terraform that still runs, with these `logs`, although its run was killed."""
     try:
         number, arguments = (logs / _RUNNING).read_bytes().split(b"\0", 1)
         os.kill(int(number), 0)
     except (FileNotFoundError, ValueError, ProcessLookupError, PermissionError):
         return None
-    # The number may be another process's by now. Where the system shows no command lines, it is believed.
+    # Another process may have the number by now. Without `/proc` there is no command line to compare.
     if not Path("/proc/self/cmdline").exists():
         return int(number)
     try:
@@ -187,7 +186,7 @@ def survivor(logs: Path) -> int | None:
 
 
 def _command_line(argv: Sequence[str]) -> bytes:
-    """As `/proc` shows it, without the program: a wrapper may have started another under the same arguments."""
+    """As `/proc` shows it, without the program: a wrapper may start another program with the same arguments."""
     return b"".join(argument.encode() + b"\0" for argument in argv[1:])
 
 
@@ -200,7 +199,7 @@ def _follow(
     abort_seconds: float,
     clock: Callable[[], float],
 ) -> None:
-    """Read along until the process has ended, or `abort_seconds` after the second interrupt."""
+    """Read the output until the process has exited, or until `abort_seconds` after the second interrupt."""
     forwarded = 0
     deadline = float("inf")
     while True:
@@ -226,7 +225,7 @@ def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 class _Tail:
-    """Lines of a file that another process is writing."""
+    """Reads the lines of a file while another process writes it."""
 
     def __init__(self, file: BinaryIO, on_line: Callable[[str], None]) -> None:
         self._file = file
@@ -243,9 +242,10 @@ class _Tail:
 
 
 class _Interrupts:
-    """Counts the signals that would raise here, so that none of them tears a line or a wait apart.
+    """Counts signals whose handlers would raise here, so that none of them interrupts a read or a wait.
 
-    Signals that are ignored or deadly stay so. Outside the main thread Python delivers none, and nothing is counted.
+    Signals that are ignored, or that end the process, stay so. Outside the main thread nothing is counted, because
+    Python delivers no signals there.
     """
 
     _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -272,7 +272,7 @@ class _Interrupts:
 
 
 def _new_logs(folder: Path, command: str) -> tuple[Path, Path]:
-    """Two new files, numbered on from the last; the oldest of many are removed."""
+    """Two new files with the next number; the oldest files are removed."""
     make_own_folder(folder)
     runs = sorted((path for path in folder.glob("*-*.stdout") if path.name.split("-")[0].isdecimal()), key=_number)
     for old in runs[: max(0, len(runs) - _KEPT_RUNS + 1)]:

@@ -1,7 +1,7 @@
-"""Which AWS provider is used, with its checksums: a lock file beside the manifest, committed and reviewed with it.
+"""The lock file beside the manifest: it fixes the version and checksums of the AWS provider, and is committed.
 
-Terraform's own lock file is in the working directory, which a pipeline makes anew each time: there the provider would
-float. So the file beside the manifest is put in its place before `init`, which then may not change it.
+Terraform's own lock file is in the working directory, which a pipeline creates anew each time, so it could not keep the
+version from run to run. Before `init`, our lock file replaces Terraform's, and `init` may not change it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from toolkit.plan.desired import Desired
 from toolkit.terraform.work_dir import WorkDir
 
 PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_arm64")
-"""Where a manifest is planned and applied: pipelines and laptops."""
+"""The usual platforms of pipelines and laptops."""
 
 LOCK_FILE = ".terraform.lock.hcl"
-"""Terraform's own, in the working directory."""
+"""The name of Terraform's own lock file, in the working directory."""
 
-# Terraform writes the file itself, always in this form.
+# Terraform always writes the file in this form.
 _PROVIDER = re.compile(r'^provider "([^"]+)" \{\n(?:  [^\n]*\n)*?  version +=\s*"([^"]+)"', re.MULTILINE)
 _LOCK_IT = "run `toolkit lock-provider` and commit the file"
 
@@ -39,14 +39,14 @@ def locked_providers(text: str) -> dict[str, str]:
 
 
 def locked_version(text: str) -> str | None:
-    """The version of the AWS provider that a lock file names; OpenTofu has it from another host than Terraform."""
+    """The version of the AWS provider that a lock file names, whether Terraform's registry has it or OpenTofu's."""
     versions = locked_providers(text).items()
     return next((version for source, version in versions if source.endswith("/hashicorp/aws")), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderChoice:
-    """A lock file's text, the platforms that it has checksums of, and those for which the provider could not be had."""
+    """The text of a lock file, the platforms that it has checksums of, and the platforms without a provider."""
 
     lock: str
     platforms: tuple[str, ...]
@@ -55,15 +55,13 @@ class ProviderChoice:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLock:
-    """The lock file at `path`. `is_made` says whether `init` makes it where it is missing: not in a pipeline, which
-    would lose it.
-    """
+    """The lock file at `path`. `is_made`: `init` creates a missing one, which a pipeline would lose."""
 
     path: Path
     is_made: bool = True
 
     def read(self) -> str | None:
-        """Its text, None where there is none. Raises Refused for what cannot be read, and for a link."""
+        """Its text; None if it does not exist. Raises Refused for a link and for a file that cannot be read."""
         try:
             if self.path.is_symlink():
                 raise Refused("provider.lock_unreadable", f"the lock file `{self.path}` is a link")
@@ -78,7 +76,7 @@ class ProviderLock:
             ) from error
 
     def impose(self, folder: Path) -> bool:
-        """Make it Terraform's own in the working directory; False where there is none to make."""
+        """Copy it over Terraform's own lock file in the working directory; False if it does not exist."""
         text = self.read()
         if text is None:
             return False
@@ -87,14 +85,14 @@ class ProviderLock:
         return True
 
     def keep(self, folder: Path, emit: Emit) -> None:
-        """Make it from what Terraform chose in the working directory, and say so, or say that nothing is locked."""
+        """Create it from Terraform's own lock file in the working directory, and emit a notice about the result."""
         try:
             text = (folder / LOCK_FILE).read_text(encoding="utf-8")
         except FileNotFoundError:  # a module without a provider
             return
         version = locked_version(text)
         if not self.is_made:
-            message = f"no lock file `{self.path}` says which AWS provider to use; this run uses {version}"
+            message = f"there is no lock file `{self.path}` that fixes the AWS provider; this run uses {version}"
             emit(NoticeGiven("provider.not_locked", message, hint=_LOCK_IT))
             return
         try:
@@ -131,8 +129,8 @@ def refuse_old_provider(desired: Desired, work_dir: WorkDir) -> None:
             wanted = ".".join(map(str, need.version))
             raise Refused(
                 "terraform.provider_too_old",
-                f"`{need.path}` needs AWS provider {wanted}, the lock has {major}.{minor}",
-                hint=f"lock {wanted} or a newer one by `toolkit lock-provider`, or leave the field out",
+                f"`{need.path}` needs AWS provider {wanted}, the lock file has {major}.{minor}",
+                hint=f"lock {wanted} or newer with `toolkit lock-provider`, or leave the field out",
             )
 
 

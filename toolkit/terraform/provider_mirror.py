@@ -1,4 +1,4 @@
-"""Where the AWS provider can be had without a registry."""
+"""Finds a folder from which the AWS provider can be installed without a registry."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _REGISTRY_OF_OPENTOFU = "registry.opentofu.org"
 
 
 def find(environment: Mapping[str, str], home: Path | None, *, root: Path = Path("/")) -> Path | None:
-    """The mirror to install the AWS provider from; None leaves it to Terraform: its configuration, or the registry.
+    """The mirror to install the AWS provider from; with None, Terraform uses its configuration or the registry.
 
-    `TOOLKIT_PROVIDER_MIRROR` comes first, and must hold the provider (TerraformFailed). A CLI configuration that says
-    how to install providers stands. Then the places that Terraform knows itself, and the folders of `/opt`.
+    `TOOLKIT_PROVIDER_MIRROR` comes first; TerraformFailed if it does not hold the provider. A CLI configuration with
+    `provider_installation` is left in charge. Otherwise the folders that Terraform itself searches, and those of
+    `/opt`, are tried.
     """
     named = environment.get(_VARIABLE)
     if named:
@@ -36,7 +37,7 @@ def find(environment: Mapping[str, str], home: Path | None, *, root: Path = Path
 
 
 def serves(mirror: Path, program: str) -> bool:
-    """Whether `mirror` has the provider under the registry that `program` looks in: OpenTofu has its own."""
+    """Whether `mirror` has the provider under the registry that `program` uses: OpenTofu has its own."""
     is_opentofu = "tofu" in Path(program).name
     return _holds_provider(mirror, _REGISTRY_OF_OPENTOFU if is_opentofu else _REGISTRY)
 

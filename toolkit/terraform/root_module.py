@@ -1,10 +1,10 @@
-"""The root module: what Terraform is given for a manifest, as text.
+"""The root module: the text of the files that Terraform runs with.
 
-It is a thin call of the module `base-images`. That one has a `module` call with `for_each` around a one-repository
-module: a third of the CPU of `for_each` inside the module and half of a block for each repository, at 1,000 of them.
-What differs between manifests is data in `base-images.json`, so the HCL stays still; only what Terraform takes from no
-data (backend, provider, what enters or leaves the state) is written into it. A root module of somebody else's calls
-`base-images` with the same file.
+It is a thin call of the module `base-images`, which calls a one-repository module with `for_each`. With 1,000
+repositories this takes a third of the CPU of `for_each` inside the module, and half of the CPU of one block for each.
+The differences between manifests are data in `base-images.json`. The HCL has only what Terraform cannot read from data:
+backend, provider, and the resources that enter or leave the state. A user's own root module calls `base-images` with
+the same file.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
 
 MODULES = ("base-images", "codebuild-project", "ecr-repository")
-"""The module that the root module calls and those that it calls, found under `modules/`."""
+"""The module that the root module calls, and the modules that it calls in turn, all in `modules/`."""
 
 INPUT_FORMAT = 1
-"""Which fields the input of `base-images` has. Count it up with every change of them, here and in the module."""
+"""The version of the input of `base-images`. Increase it with every change of its fields, here and in the module."""
 
-# Not of any other module: one in a file of the user's may have calls of these names.
+# Anchored at our module, because a module of the user's may contain calls with these names.
 _INSTANCE = re.compile(r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])')
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
@@ -38,14 +38,14 @@ _REQUIRED_VERSION_S3 = ">= 1.10"
 
 
 _EXCLUSIONS = "ecr-repository/provider-6.8/exclusions_override.tf"
-"""What a module needs beside its `main.tf` for a field that not every AWS provider has, and where it keeps that."""
+"""The override file that a module needs for a field which older AWS providers lack."""
 
 
 @dataclass(frozen=True, slots=True)
 class RootModule:
-    """Files by path, relative and with `/`; the modules that it calls are not among them.
+    """Files by relative path with `/`, without the modules that it calls.
 
-    `overrides` are files of those modules that stand in a folder of theirs until they are wanted beside `main.tf`.
+    `overrides` are files of these modules that are to be copied from their own folder to the folder of `main.tf`.
     """
 
     files: Mapping[str, str]
@@ -54,7 +54,7 @@ class RootModule:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """A resource that exists and becomes Terraform's: where the state will hold it, and AWS's name for it."""
+    """An existing resource to import: its address in the state, and its import id."""
 
     address: str
     id: str
@@ -70,13 +70,13 @@ class Instance:
 
 
 def instance_of(address: str) -> Instance | None:
-    """What the resource at `address` is part of; None for what is not from our modules."""
+    """The instance to which the resource at `address` belongs; None for a resource that is not from our modules."""
     found = _INSTANCE.match(address)
     return Instance(found["address"], found["kind"], found["name"]) if found else None
 
 
 def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence[str] = ()) -> RootModule:
-    """The files for `desired`, alike for equal values. Raises Refused for text that Terraform cannot hold.
+    """The files for `desired`, the same for equal values. Raises Refused for text that Terraform cannot represent.
 
     `let_go` are addresses of module instances or resources that leave the state and stay in AWS.
     """
@@ -90,12 +90,12 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
     if let_go:
         files["let_go.tf"] = _render("let_go.tf.j2", {"left": _left(let_go)})
     files |= desired.extra_files
-    overrides = [_EXCLUSIONS] if any(one.tag_mutability_exclusions for one in desired.repositories) else []
+    overrides = [_EXCLUSIONS] if any(r.tag_mutability_exclusions for r in desired.repositories) else []
     return RootModule(MappingProxyType(dict(sorted(files.items()))), tuple(overrides))
 
 
 def render_input(desired: Desired) -> str:
-    """The input of the module `base-images`, as JSON: all of `desired` that is no setting of Terraform's own."""
+    """The input of the module `base-images`, as JSON: everything in `desired` except Terraform's own settings."""
     mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
     values = {
         "format": INPUT_FORMAT,
@@ -107,84 +107,84 @@ def render_input(desired: Desired) -> str:
         },
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
     }
-    encode(values)  # JSON would hold half a surrogate pair, and Terraform put another character in its place.
+    encode(values)  # refuses half a surrogate pair: JSON can hold it, and Terraform would replace it
     return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def required_provider(versions: str) -> str:
-    """A root module of which Terraform needs nothing but the AWS provider, within `versions`."""
+    """A root module that needs only the AWS provider, within the version constraint `versions`."""
     aws = f'aws = {{\n source = "hashicorp/aws"\n version = {encode(versions)}\n}}'
     return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
 def repository_module(name: str) -> str:
-    """The module instance of the repository `name`: what all of its resources' addresses begin with."""
+    """The module instance of the repository `name`, which is the prefix of its resources' addresses."""
     return f"module.base_images.module.repositories[{encode(name)}]."
 
 
 def repository_address(name: str) -> str:
-    """Where the state holds the repository `name`."""
+    """The address of the repository `name` in the state."""
     return f"{repository_module(name)}aws_ecr_repository.this"
 
 
 def lifecycle_policy_address(name: str) -> str:
-    """Where the state holds the lifecycle policy of the repository `name`."""
+    """The address of its lifecycle policy."""
     return f'{repository_module(name)}aws_ecr_lifecycle_policy.this["this"]'
 
 
 def repository_policy_address(name: str) -> str:
-    """Where the state holds the repository policy of the repository `name`."""
+    """The address of its repository policy."""
     return f'{repository_module(name)}aws_ecr_repository_policy.this["this"]'
 
 
 def build_module(build: DesiredBuild) -> str:
-    """The module instance of `build`: what all of its resources' addresses begin with."""
+    """The module instance of `build`, which is the prefix of its resources' addresses."""
     return f"module.base_images.module.builds[{encode(build.name)}]."
 
 
 def role_address(build: DesiredBuild) -> str:
-    """Where the state holds the IAM role of `build`, unless it runs as one that is not ours."""
+    """The address of the IAM role of `build`; a build with `service_role_arn` has none."""
     return f'{build_module(build)}aws_iam_role.this["this"]'
 
 
 def role_policy_address(build: DesiredBuild) -> str:
-    """Where the state holds the inline policy `build` of that role."""
+    """The address of that role's inline policy `build`."""
     return f'{build_module(build)}aws_iam_role_policy.this["this"]'
 
 
 def extra_policy_address(build: DesiredBuild) -> str:
-    """Where the state holds its inline policy `extra`, with the manifest's statements."""
+    """The address of that role's inline policy `extra`, which has the manifest's statements."""
     return f'{build_module(build)}aws_iam_role_policy.extra["this"]'
 
 
 def log_group_address(build: DesiredBuild) -> str:
-    """Where the state holds the log group of `build`."""
+    """The address of the log group of `build`."""
     return f"{build_module(build)}aws_cloudwatch_log_group.this[{encode(build.log_group_name)}]"
 
 
 def batch_role_address(build: DesiredBuild) -> str:
-    """Where the state holds the IAM role that runs batches of `build`."""
+    """The address of the IAM role that runs batches of `build`."""
     return f'{build_module(build)}aws_iam_role.batch["this"]'
 
 
 def batch_policy_address(build: DesiredBuild) -> str:
-    """Where the state holds the inline policy `batch` of that role."""
+    """The address of the batch role's inline policy `batch`."""
     return f'{build_module(build)}aws_iam_role_policy.batch["this"]'
 
 
 def webhook_address(build: DesiredBuild) -> str:
-    """Where the state holds the webhook of `build`."""
+    """The address of the webhook of `build`."""
     return f'{build_module(build)}aws_codebuild_webhook.this["this"]'
 
 
 def project_address(build: DesiredBuild) -> str:
-    """Where the state holds the CodeBuild project of `build`."""
+    """The address of the CodeBuild project of `build`."""
     return f"{build_module(build)}aws_codebuild_project.this"
 
 
 @cache
 def _environment() -> Environment:
-    # The output is HCL, where HTML's escapes mean nothing: `encode` is the escaping.
+    # The output is HCL, not HTML: `encode` does the escaping.
     return Environment(  # noqa: S701
         loader=PackageLoader("toolkit.terraform"),
         finalize=encode,
@@ -227,7 +227,7 @@ def _s3_arguments(backend: S3Backend) -> dict[str, object]:
 
 
 def _aligned(arguments: Mapping[str, object]) -> list[Expression]:
-    """Lines of a block with their `=` in one column, as `terraform fmt` wants them."""
+    """The lines of a block with `=` in one column, as `terraform fmt` formats them."""
     width = max(map(len, arguments))
     return [Expression(f"{name:<{width}} = {encode(value)}") for name, value in arguments.items()]
 

@@ -1,7 +1,7 @@
 """Drives Terraform through python-terraform: init, plan into a file, apply exactly that file, read plan and state.
 
-python-terraform makes the command lines; the processes are ours (`process`), because it reads output only at the end,
-and writes variables to temporary files, parses states and answers any method name, none of which we want.
+python-terraform makes the command lines, and `process` runs them. The library itself would read the output only at the
+end, write variables to temporary files, parse states and accept any method name.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ OnResource = Callable[[InfraChange], None]
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """Terraform's saved plan and the resource changes in it; one that changes outputs alone has none.
+    """Terraform's saved plan and the resource changes in it; a plan that changes only outputs has none.
 
-    `drift` is what was changed outside of Terraform since its last run; without attributes, as `plan` tells it, it may
-    be noise of the provider.
+    `drift` are the changes outside of Terraform since its last run. As `plan` returns it, it has no attributes and may
+    be noise of the provider; `detail` removes the noise.
     """
 
     path: Path
@@ -61,13 +61,13 @@ class PlanFile:
 
 
 class TerraformRunner:
-    """Terraform, or OpenTofu, as `binary` names it; a path is taken from the current directory.
+    """Terraform or OpenTofu, found by the name or path `binary`; a path is relative to the current directory.
 
-    `find_mirror` says where providers are installed from, None leaves that to Terraform; it is called by `init` alone,
-    as a command that runs no Terraform has no use for a mirror and its faults. A locked state is waited for, at most
-    `lock_seconds`, after its holder was named. `workspace` is Terraform's; it is made where it is missing.
-    `provider_lock` is imposed on `init`; without one, the working directory's own lock file holds. Methods
-    raise TerraformFailed, AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has ended.
+    `find_mirror` returns the folder to install providers from, or None to leave that to Terraform. It is called only
+    when providers are installed, so that a faulty mirror does not disturb other commands. If the state is locked, the
+    runner names the holder and waits at most `lock_seconds`. `workspace` is Terraform's; a missing one is created.
+    `provider_lock` is imposed on `init`; without one, the working directory's own lock file is used. Methods raise
+    TerraformFailed, AccessDenied or Refused (`explain` has the table), and Interrupted once Terraform has exited.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class TerraformRunner:
         return mirror if mirror and serves(mirror, self._binary) else None
 
     def version(self) -> str:
-        """Terraform's version. Raises TerraformFailed when it is not there or too old."""
+        """Terraform's version. Raises TerraformFailed if Terraform is missing or too old."""
         return self._about()[0]
 
     def choose_provider(self, versions: str) -> ProviderChoice:
-        """The newest AWS provider within `versions`, a constraint, with its checksums for the usual platforms."""
+        """The newest AWS provider that satisfies the constraint `versions`, with checksums for the usual platforms."""
         _, current = self._about()
         platforms = tuple(dict.fromkeys((current, *PLATFORMS)))
         source = [f"-fs-mirror={self._mirror}"] if self._mirror else []
@@ -130,37 +130,36 @@ class TerraformRunner:
                         raise
                     missing.append(platform)
             lock = (folder / LOCK_FILE).read_text(encoding="utf-8")
-        return ProviderChoice(lock, tuple(one for one in platforms if one not in missing), tuple(missing))
+        return ProviderChoice(lock, tuple(p for p in platforms if p not in missing), tuple(missing))
 
     def _about(self) -> tuple[str, str]:
         """Terraform's version and platform."""
         program = self._program()
         done = process.capture([program, "version", "-json"], cwd=None, environment=self._environment)
         try:
-            answer = json.loads(done.stdout)
-            version = str(answer["terraform_version"])
-            platform = str(answer.get("platform", ""))
+            document = json.loads(done.stdout)
+            version = str(document["terraform_version"])
+            platform = str(document.get("platform", ""))
         except (ValueError, KeyError, TypeError) as error:
             raise TerraformFailed(
                 "terraform.not_terraform",
-                f"`{self._binary}` does not answer like Terraform",
+                f"`{self._binary}` is not Terraform: it has no `version -json`",
                 hint="name Terraform or OpenTofu with --terraform-bin",
             ) from error
         numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
         if numbers < _OLDEST:
             raise TerraformFailed(
                 "terraform.too_old",
-                f"`{self._binary}` is version {version}",
+                f"`{self._binary}` is version {version}, and 1.6 or newer is needed",
                 hint="install Terraform 1.6 or newer, or name another with --terraform-bin",
             )
         return version, platform
 
     def init(self, work_dir: WorkDir, *, keeps_lock: bool = False) -> None:
-        """Install providers and modules and open the backend, unless nothing that matters changed since the last time.
+        """Install providers and modules and open the backend, unless that is already done with the same inputs.
 
-        A Terraform that outlived a killed run is given time to end first. With `keeps_lock` the provider is the one of
-        the lock file that lies there, or none. Raises Refused where somebody selected another workspace, or where a
-        file overrides ours.
+        If a Terraform outlived a killed run, waits for it first. With `keeps_lock`, only the provider in the existing
+        lock file is installed. Raises Refused if another workspace is selected, or if a file overrides ours.
         """
         refuse_overrides(work_dir)
         self._refuse_other_workspace(work_dir)
@@ -190,14 +189,14 @@ class TerraformRunner:
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save the plan."""
-        work_dir.plan_path.unlink(missing_ok=True)  # a plan that fails is saved too
+        work_dir.plan_path.unlink(missing_ok=True)  # Terraform may save a plan that fails
         call = self._plan(work_dir, out=work_dir.plan_path.name)
         return PlanFile(work_dir.plan_path, work_dir, tuple(call.changes), tuple(call.drift))
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
-        """`plan_file` with the attributes and rights that change, and with the drift that is worth a word.
+        """`plan_file` with the changed attributes and rights, and with the drift that matters.
 
-        `show` is asked only where it says more than is known.
+        Runs `show` only if it would add something.
         """
         if not needs_attributes(plan_file.changes) and not (
             plan_file.drift and tells_of_drift(plan_file.path.read_bytes())
@@ -215,14 +214,14 @@ class TerraformRunner:
         def command(terraform: _Terraform, lock_timeout: str) -> int:
             return int(terraform.plan(var=None, json=IsFlagged, lock_timeout=lock_timeout, **options))
 
-        # 2 is for outputs alone too, which are no change of a resource
+        # 2 also means that only outputs change, which is no change of a resource.
         return self._run_locked(work_dir, command, ok=(0, 2))
 
     def apply(self, plan_file: PlanFile, *, on_resource: OnResource | None = None) -> Outputs:
         """Apply exactly the saved plan and return the root module's outputs, without sensitive ones.
 
-        `on_resource` is told of each planned change once it is done, in this thread: of a replacement when the new
-        one stands, of an import at the end, because Terraform tells nothing of it.
+        `on_resource` is called for each planned change once it is done, in this thread. For a replacement that is when
+        the new resource exists, for an import at the end, because Terraform does not report imports.
         """
         pending = {change.address: change for change in plan_file.changes}
 
@@ -248,23 +247,23 @@ class TerraformRunner:
         return call.outputs
 
     def state(self, work_dir: WorkDir) -> State:
-        """What the state holds, after `init`; costs no provider start, and for a local file no Terraform."""
+        """The content of the state, after `init`; starts no provider, and for a local file no Terraform."""
         found = read_local_state(work_dir.path, self._workspace)
         if found is not None:
             return found
         return read_state(ask([self._program(), "state", "pull"], work_dir.path, self._environment))
 
     def show(self, plan_file: PlanFile) -> Mapping[str, Any]:
-        """The saved plan as `terraform show -json` has it, sensitive values included; starts the provider."""
+        """The saved plan in the form of `terraform show -json`, with sensitive values; starts the provider."""
         argv = [self._program(), "show", "-json", plan_file.path.name]
         return dict(json.loads(ask(argv, plan_file.work_dir.path, self._environment)))
 
     def planned_from(self, plan_file: PlanFile) -> State:
-        """The state that the saved plan was made from."""
+        """The state from which the saved plan was made."""
         return read_contents(plan_file.path.read_bytes()).state
 
     def untaint(self, work_dir: WorkDir, address: str) -> None:
-        """Take back Terraform's resolve to replace a resource whose creation broke off."""
+        """Remove the taint mark of a resource whose creation was interrupted: Terraform would replace it."""
 
         def command(terraform: _Terraform, lock_timeout: str) -> int:
             return terraform.cmd("untaint", address, lock_timeout=lock_timeout, no_color=IsFlagged)
@@ -272,7 +271,7 @@ class TerraformRunner:
         self._run_locked(work_dir, command, ok=(0,))
 
     def check_lock(self, work_dir: WorkDir) -> None:
-        """Take the state's lock and give it back, or raise as `apply` would; starts no provider."""
+        """Acquire and release the state's lock, or raise the error that `apply` would raise; starts no provider."""
 
         def command(terraform: _Terraform, lock_timeout: str) -> int:
             return terraform.cmd(
@@ -289,9 +288,9 @@ class TerraformRunner:
         ok: Sequence[int],
         on_event: Callable[[Event], None] | None = None,
     ) -> Call:
-        """Run a command that locks the state; where another run holds the lock, say whose it is and wait.
+        """Run a command that locks the state; if another run holds the lock, name the holder and wait.
 
-        Terraform itself names the holder only when it gives up, so it is first asked not to wait at all.
+        Terraform names the holder only when it gives up, so the first attempt does not wait at all.
         """
         call = self._call(work_dir, on_event)
         code = command(self._terraform(call), "0s")
@@ -314,7 +313,7 @@ class TerraformRunner:
                 raise Refused(
                     "terraform.workspace",
                     f"{where} selects the workspace `{name}`, the manifest is for `{self._workspace}`",
-                    hint=f"name it in the manifest, `terraform: {{workspace: {name}}}`, or take the selection back",
+                    hint=f"name it in the manifest, `terraform: {{workspace: {name}}}`, or undo the selection",
                 )
 
     def _tell_what_is_dropped(self) -> None:
@@ -322,10 +321,10 @@ class TerraformRunner:
         if names:
             are = "is set and is" if len(names) == 1 else "are set and are"
             message = f"`{'`, `'.join(names)}` {are} not passed on to Terraform"
-            self._emit(NoticeGiven("terraform.variable_dropped", message, hint="say it in the manifest"))
+            self._emit(NoticeGiven("terraform.variable_dropped", message, hint="use the manifest's fields instead"))
 
     def _terraform(self, call: Call) -> _Terraform:
-        """python-terraform for one call: it keeps what it was told."""
+        """python-terraform for one call, because the object keeps the options of a call."""
         return _Terraform(call.run, self._program())
 
     def _call(self, work_dir: WorkDir, on_event: Callable[[Event], None] | None = None) -> Call:
@@ -339,7 +338,7 @@ class TerraformRunner:
                 f"there is no program `{self._binary}`",
                 hint="install Terraform (or OpenTofu), or name it with --terraform-bin",
             )
-        return str(Path(found).absolute())  # in the working directory a relative path would mean another
+        return str(Path(found).absolute())  # Terraform runs in another directory
 
     def _await_survivor(self, work_dir: WorkDir) -> None:
         deadline = self._clock() + self._survivor_seconds
@@ -349,14 +348,14 @@ class TerraformRunner:
                 self._emit(
                     NoticeGiven(
                         "terraform.still_running",
-                        f"the Terraform of a run that was killed is still at work (process {number}); waiting for it",
+                        f"the Terraform of a killed run is still running (process {number}); waiting for it",
                     )
                 )
                 was_told = True
             self._sleep(0.2)
 
     def _fingerprint(self, work_dir: WorkDir) -> str:
-        """What `init` depends on: the program, the mirror, the folder, the sources, the providers."""
+        """A hash of the inputs of `init`: the program, the mirror, the folder, the sources, the providers."""
         program = Path(self._program())
         about = program.stat()
         seen = hashlib.sha256()
@@ -384,7 +383,7 @@ def _initialised(work_dir: WorkDir) -> str | None:
 
 
 class _Terraform(python_terraform.Terraform):  # type: ignore[misc]  # the library has no types
-    """python-terraform as far as it makes argument lists; `init`, `plan` and `apply` return the exit code."""
+    """python-terraform, used only to make argument lists; `init`, `plan` and `apply` return the exit code."""
 
     def __init__(self, run: Callable[[Sequence[str]], int], program: str) -> None:
         logging.getLogger("python_terraform").disabled = True  # it logs arguments and output
@@ -392,10 +391,10 @@ class _Terraform(python_terraform.Terraform):  # type: ignore[misc]  # the libra
         super().__init__(terraform_bin_path=program)
 
     def read_state_file(self, file_path: str | None = None) -> None:
-        """Do nothing: the library would fail on an empty state, and we ask Terraform."""
+        """Do nothing: the library would fail on an empty state, and `TerraformRunner.state` reads it."""
 
     def cmd(self, cmd: str, *args: str, **options: Any) -> int:
-        """Run by our means what the library wants to run."""
+        """Run the library's command through `process`."""
         return self._run(self.generate_cmd_string(cmd, *args, **options))
 
     def __getattr__(self, item: str) -> Any:

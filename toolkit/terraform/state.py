@@ -1,4 +1,4 @@
-"""Terraform's state, as far as we look into it; pure."""
+"""The parts of Terraform's state that we read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What Terraform's state holds.
+    """The content of Terraform's state.
 
-    `resources` are the attributes of each managed resource by address, as the last run of Terraform wrote them; the
-    `tainted` ones Terraform would replace, as their creation broke off. `lineage` names the state, `serial` counts its
-    versions; an empty state has "" and 0.
+    `resources` are the attributes of each managed resource by address, as Terraform's last run wrote them. Terraform
+    would replace the `tainted` ones, because their creation was interrupted. `lineage` identifies the state and
+    `serial` counts its versions; an empty state has "" and 0.
     """
 
     resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -28,18 +28,18 @@ class State:
 
     @property
     def places(self) -> Mapping[str, tuple[str, str]]:
-        """By address: the region and the account in the resource's ARN; the region is "" for what is global."""
+        """By address, the region and the account in the resource's ARN; the region of a global resource is ""."""
         found = {address: _ARN.match(str(values.get("arn", ""))) for address, values in self.resources.items()}
         return {address: (arn["region"], arn["account"]) for address, arn in found.items() if arn}
 
     @property
     def managed(self) -> frozenset[str]:
-        """Addresses of the managed resources."""
+        """The addresses of the managed resources."""
         return frozenset(self.resources)
 
 
 def read_state(text: str) -> State:
-    """A state as `terraform state pull` prints it; no text is an empty state."""
+    """The state in the output of `terraform state pull`; empty text is an empty state."""
     state = json.loads(text) if text.strip() else {}
     instances = {
         address_of(resource, instance): instance
@@ -57,7 +57,7 @@ def read_state(text: str) -> State:
 
 
 def address_of(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
-    """The address of an instance of a state's resource, as Terraform writes it."""
+    """The address of a resource instance in Terraform's notation."""
     module = f"{resource['module']}." if "module" in resource else ""
     key = f"[{json.dumps(instance['index_key'], ensure_ascii=False)}]" if "index_key" in instance else ""
     return f"{module}{resource['type']}.{resource['name']}{key}"
@@ -68,10 +68,10 @@ _FORMAT = 4
 
 
 def read_local_state(folder: Path, workspace: str) -> State | None:
-    """The state of the working directory `folder`, after `init`.
+    """The local state of the working directory `folder`, after `init`.
 
-    None where Terraform has to be asked: it keeps the state elsewhere, or the file is not one that we know to read, so
-    that Terraform says what is wrong with it.
+    None if only Terraform can read the state: it is kept elsewhere, or we do not know the file's format. Terraform then
+    also reports a damaged file.
     """
     path = _path(folder, workspace)
     if path is None:
@@ -86,11 +86,11 @@ def read_local_state(folder: Path, workspace: str) -> State | None:
 
 
 def _path(folder: Path, workspace: str) -> Path | None:
-    """Where the local backend keeps the state; None with another backend."""
+    """The state file of the local backend; None for another backend."""
     try:
         backend = json.loads((folder / ".terraform" / "terraform.tfstate").read_text(encoding="utf-8"))["backend"]
         kind, settings = backend["type"], backend["config"]
-    except FileNotFoundError:  # no backend is named, and the default one is local
+    except FileNotFoundError:  # without a `backend` block the backend is local
         kind, settings = "local", {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -1,8 +1,8 @@
 """Terraform's `-json` lines as values and events; pure.
 
-These lines say what is planned and why, imports and drift too. Which attributes change they do not say: that is in
-`terraform show -json`, which starts the provider again (3.5 s of CPU), and `plan_changes` reads it. Types and fields
-that we do not know are passed over.
+These lines say what is planned and why, imports and drift included. They do not say which attributes change:
+`plan_changes` reads that from `terraform show -json`, which starts the provider again (3.5 s of CPU). Unknown types and
+fields are ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from toolkit.terraform.root_module import instance_of
 _ACTIONS = {
     "create": InfraAction.CREATE,
     "update": InfraAction.UPDATE,
-    "move": InfraAction.UPDATE,  # of its address in the state alone
+    "move": InfraAction.UPDATE,  # changes only the address in the state
     "replace": InfraAction.REPLACE,
     "delete": InfraAction.DELETE,
     "remove": InfraAction.FORGET,
@@ -40,14 +40,14 @@ _FRAME = re.compile(r"^[╷│╵]\s?")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One line: its type (`planned_change`, `apply_complete`, …) and all of its fields."""
+    """One line: its type (`planned_change`, `apply_complete`, …) and its fields."""
 
     type: str
     body: Mapping[str, Any]
 
 
 def read(line: str) -> Message | None:
-    """The message in `line`; None for text, which Terraform mixes in here and there."""
+    """The message in `line`; None for plain text, which Terraform sometimes mixes in."""
     try:
         body = json.loads(line)
     except ValueError:
@@ -58,7 +58,7 @@ def read(line: str) -> Message | None:
 
 
 def event_of(message: Message) -> Event | None:
-    """What `message` tells a user; None for what nobody acts on, such as a data source that was read."""
+    """The event for a user; None if nobody would act on the message, as when a data source was read."""
     if message.type == "diagnostic":
         diagnostic = diagnostic_of(message)
         return DiagnosticReported(
@@ -88,17 +88,17 @@ def event_of(message: Message) -> Event | None:
 
 
 def change_of(message: Message) -> InfraChange | None:
-    """The change that a `planned_change` announces; None for anything else and for what changes nothing."""
+    """The change in a `planned_change`; None for other messages and for one that changes nothing."""
     return _change(message) if message.type == "planned_change" else None
 
 
 def drift_of(message: Message) -> InfraChange | None:
-    """The change outside of Terraform that a `resource_drift` tells of; None for anything else."""
+    """The change outside of Terraform in a `resource_drift`; None for other messages."""
     return _change(message) if message.type == "resource_drift" else None
 
 
 def name_in(module: str) -> str:
-    """The manifest's name for what the module instance at the address `module` makes; "" for a module not of ours."""
+    """The manifest's name of the repository or build at the address `module`; "" if the module is not ours."""
     instance = instance_of(module)
     return instance.name if instance else ""
 
@@ -109,7 +109,7 @@ def _change(message: Message) -> InfraChange | None:
     if action is None:
         return None
     resource = _mapping(change, "resource")
-    if action is InfraAction.FORGET:  # it was moved to a name of its own, to be let go: `root_module.render`
+    if action is InfraAction.FORGET:  # `root_module.render` moved it to a new address to let go of it
         resource = _mapping(change, "previous_resource") or resource
     return InfraChange(
         address=_text(resource, "addr"),
@@ -122,7 +122,7 @@ def _change(message: Message) -> InfraChange | None:
 
 
 def diagnostic_of(message: Message) -> Diagnostic:
-    """What a `diagnostic` says."""
+    """The content of a `diagnostic` message."""
     body = _mapping(message.body, "diagnostic")
     return Diagnostic(
         severity=_text(body, "severity"),
@@ -133,7 +133,7 @@ def diagnostic_of(message: Message) -> Diagnostic:
 
 
 def outputs_of(message: Message) -> Mapping[str, object]:
-    """The values that an `outputs` line has, without sensitive ones."""
+    """The values of an `outputs` message, without sensitive ones."""
     outputs = _mapping(message.body, "outputs")
     return {
         name: output["value"]
@@ -143,7 +143,7 @@ def outputs_of(message: Message) -> Mapping[str, object]:
 
 
 def diagnostic_in(text: str) -> Diagnostic | None:
-    """The first error that Terraform wrote as text, where it knows no JSON; without one, the first line."""
+    """The first error in Terraform's plain text, from a command without `-json`; if there is none, the first line."""
     plain = [_FRAME.sub("", _COLOURS.sub("", line)).rstrip() for line in text.splitlines()]
     lines = [line for line in plain if line]
     for index, line in enumerate(lines):

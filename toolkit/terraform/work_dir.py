@@ -1,10 +1,10 @@
-"""The directory that Terraform runs in: generated files, the modules beside them, Terraform's own files.
+"""The directory that Terraform runs in: generated files, the modules, and Terraform's own files.
 
-Generated files are listed in `.toolkit-files`; only what is listed there is overwritten or removed here. What else
-Terraform would read is named in the plan, or refused. `.gitignore` names what belongs to one machine; a local state is
-not in it, so that it is not lost unseen.
+Generated files are listed in `.toolkit-files`, and only listed files are overwritten or removed. Other files that
+Terraform would read are named in the plan, or refused. `.gitignore` lists the files of one machine. A local state is
+not among them, so that it does not get lost unnoticed.
 
-Plan, state and logs may hold secrets: a new directory is for its owner alone, and so is all that Terraform writes.
+Plan, state and logs may hold secrets, so only the owner may read a new directory and the files that Terraform writes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule
 
 _LISTING = ".toolkit-files"
-# What Terraform and OpenTofu read: no hidden file, no editor's copy.
+# The files that Terraform and OpenTofu read: no hidden files, no editor's copies.
 _READ = re.compile(r"[^.].*\.(tf|tofu|tfvars)(\.json)?")
 _LOCK = ".toolkit-lock"
 _GITIGNORE = "# Written by `toolkit`: what belongs to one machine.\n.terraform/\n.toolkit-lock\nlogs/\ntoolkit.tfplan\n"
@@ -34,18 +34,18 @@ _GITIGNORE = "# Written by `toolkit`: what belongs to one machine.\n.terraform/\
 
 @dataclass(frozen=True, slots=True)
 class WorkDir:
-    """A directory that Terraform runs in; it may be there or not."""
+    """A directory that Terraform runs in; it need not exist yet."""
 
     path: Path
 
     @property
     def plan_path(self) -> Path:
-        """Where the saved plan goes."""
+        """The file of Terraform's saved plan."""
         return self.path / "toolkit.tfplan"
 
     @property
     def logs_path(self) -> Path:
-        """What Terraform said in the last runs."""
+        """The folder with Terraform's output of the last runs."""
         return self.path / "logs"
 
     @contextmanager
@@ -62,16 +62,16 @@ class WorkDir:
             except BlockingIOError as error:
                 raise Refused(
                     "terraform.work_dir_busy",
-                    f"another run is at work in `{self.path}`",
+                    f"another run is using `{self.path}`",
                     hint="wait for it to end, then run again",
                 ) from error
             yield
 
 
 def write(root_module: RootModule, path: Path) -> WorkDir:
-    """Make `path` hold `root_module` and its modules; what is right already stays untouched.
+    """Make `path` hold `root_module` and its modules; files that are already right are not touched.
 
-    Each file appears whole or not at all. Raises Refused where that would overwrite something that is not ours.
+    Each file is written atomically. Raises Refused if that would overwrite a file that is not ours.
     """
     files = {".gitignore": _GITIGNORE, **files_for(root_module)}
     with usable(path):
@@ -84,10 +84,10 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
             if name not in before and _text(path / name) not in (None, text):
                 raise Refused(
                     "terraform.file_not_ours",
-                    f"`{path / name}` is not ours and would be overwritten",
+                    f"`{path / name}` was not written by `toolkit` and would be overwritten",
                     hint="move it away or rename it",
                 )
-        # Listed before it is written: a run that is killed half-way leaves nothing that the next does not know as ours.
+        # List before writing, so that the next run knows the files of a killed run as ours.
         _write(path / _LISTING, _lines(before | set(files)))
         for name, text in files.items():
             _write(path / name, text)
@@ -98,7 +98,7 @@ def write(root_module: RootModule, path: Path) -> WorkDir:
 
 
 def write_input(text: str, path: Path) -> None:
-    """Make the file `path` hold the input of the module `base-images`, whole or not at all."""
+    """Write the input of the module `base-images` to the file `path`, atomically."""
     try:
         _write(path, text)
     except OSError as error:
@@ -110,18 +110,18 @@ def write_input(text: str, path: Path) -> None:
 
 
 def refuse_overrides(work_dir: WorkDir) -> None:
-    """Raise Refused where a file that is not ours would replace parts of our files without a trace."""
+    """Raise Refused if a file that is not ours would silently override parts of our files."""
     found = [name for name in _foreign_files(work_dir.path) if is_override(name.rpartition("/")[2])]
     if found:
         raise Refused(
             "terraform.override_file",
             f"`{work_dir.path / found[0]}` would override what `toolkit` wrote",
-            hint="move it away; the manifest has fields for what may differ",
+            hint="move it away, and set the fields of the manifest instead",
         )
 
 
 def extra_file_notices(work_dir: WorkDir) -> tuple[Notice, ...]:
-    """Says which files Terraform reads besides ours, for the plan."""
+    """A notice that lists the files which Terraform reads in addition to ours."""
     found = _foreign_files(work_dir.path)
     if not found:
         return ()
@@ -130,7 +130,7 @@ def extra_file_notices(work_dir: WorkDir) -> tuple[Notice, ...]:
 
 
 def _foreign_files(folder: Path) -> list[str]:
-    """What Terraform reads of `folder` and its modules that is not ours."""
+    """The files in `folder` and its modules which Terraform reads and which are not ours."""
     ours = _listed(folder)
     files = [*folder.glob("*"), *(folder / "modules").rglob("*")]
     names = sorted(file.relative_to(folder).as_posix() for file in files if _READ.fullmatch(file.name))
@@ -138,19 +138,19 @@ def _foreign_files(folder: Path) -> list[str]:
 
 
 def files_for(root_module: RootModule) -> Mapping[str, str]:
-    """What Terraform reads in a directory that holds `root_module`: its files and the modules."""
+    """All files that Terraform reads in a directory with `root_module`: its own and those of the modules."""
     return {**root_module.files, **_module_files(root_module.overrides)}
 
 
 def files_of(work_dir: WorkDir) -> Mapping[str, bytes]:
-    """What the directory holds of ours for Terraform to read, as it is now."""
+    """The current content of our files in the directory that Terraform reads."""
     names = (name for name in sorted(_listed(work_dir.path)) if not name.startswith("."))
     return {name: (work_dir.path / name).read_bytes() for name in names}
 
 
 @contextmanager
 def usable(path: Path) -> Iterator[None]:
-    """Raise Refused where the system does not let the directory `path` be written."""
+    """Turn an OSError inside the block into Refused: the directory `path` cannot be used."""
     try:
         yield
     except OSError as error:
@@ -162,7 +162,7 @@ def usable(path: Path) -> Iterator[None]:
 
 
 def _refuse_links(path: Path) -> None:
-    """A link would have us, or Terraform, write elsewhere. Terraform makes links of its own to providers."""
+    """Links would make us or Terraform write elsewhere. Only Terraform's own links to providers are accepted."""
     try:
         refuse_links(path)
     except OSError as error:
@@ -178,7 +178,7 @@ def _refuse_links(path: Path) -> None:
 def _link(path: Path) -> Refused:
     return Refused(
         "terraform.work_dir_link",
-        f"`{path}` is a link, and nothing is written through one",
+        f"`{path}` is a link, and `toolkit` does not write through links",
         hint="remove it, or name another directory",
     )
 
@@ -197,14 +197,14 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _remove_half_written(folders: Iterable[Path]) -> None:
-    """What a run left that was killed."""
+    """Remove the temporary files of a run that was killed."""
     for folder in folders:
         for file in folder.glob(f"{HALF_WRITTEN}*"):
             file.unlink()
 
 
 def _module_files(overrides: Collection[str]) -> Mapping[str, str]:
-    """The modules without their tests and without what Terraform leaves in them, and with the `overrides` in place."""
+    """The files of the modules, without tests and Terraform's own files, and with the `overrides` in place."""
     files = {}
     for module in MODULES:
         folder = _modules_folder() / module
@@ -236,7 +236,7 @@ def _listed(path: Path) -> set[str]:
 
 
 def _lines(names: set[str]) -> str:
-    header = "# Written by `toolkit`, which removes what it no longer needs of these.\n"
+    header = "# Written by `toolkit`, which removes these files when it no longer needs them.\n"
     return header + "".join(f"{name}\n" for name in sorted(names))
 
 
@@ -255,7 +255,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _remove(folder: Path, name: str) -> None:
-    """Remove a file of ours and the folders that it leaves empty; a listing that points elsewhere is not followed."""
+    """Remove a file of ours and the folders that become empty; a listed path outside of `folder` is ignored."""
     file = folder / name
     if not file.resolve().is_relative_to(folder.resolve()):
         return

@@ -1,4 +1,4 @@
-# Beside main.tf, this is merged into it by Terraform: provider 5 refuses the block below even where it is not used.
+# Terraform merges this file into main.tf when it is beside it. Provider 5 refuses the block below even if it is unused.
 locals {
   takes_exclusions = true
 }

@@ -59,7 +59,7 @@ def test_a_build_with_a_buildspec_of_its_source_has_no_text_of_ours(
 ) -> None:
     (folder / "images.yaml").write_text(f"{MANIFEST}    buildspec: buildspec.yml\n")
     assert run("web") == 7
-    assert "hint: put the step into that by `--into buildspec.yml`" in capsys.readouterr().err
+    assert "hint: insert the step with `--into buildspec.yml`" in capsys.readouterr().err
     assert run("web", "--fragment") == 0
     assert run("web", "--into", "buildspec.yml") == 0
 

@@ -39,6 +39,7 @@ def select(tags: str, **fields: object) -> str:
         (NGINX, {"versions": ">=1.24", "suffix": "alpine"}, "1.27.3-alpine 1.26.2-alpine 1.24.0-alpine"),
         (NGINX, {"versions": ">=1.27", "suffix": "alpine*"}, "1.27.3-alpine3.20 1.27.3-alpine"),
         (NGINX, {"versions": ">=3"}, ""),
+        ("3.18 3.20.6 3.21 3.21.3 edge 20240329 20250108", {"versions": ">=3.18", "keep": 3}, "3.21.3 3.21 3.20.6"),
         ("v1.8.2 1.9.0 x1.10 v2.0-rc.1", {"versions": ">=1"}, "1.9.0 v1.8.2"),
     ],
 )

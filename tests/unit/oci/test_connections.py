@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from toolkit.oci.connections import Watched, proxy_for, read_proxies
+from toolkit.oci.connections import Watched, proxy_for
 
 PROXIES = {
     "https": "http://secure:3128",
@@ -61,15 +60,6 @@ def test_one_proxy_for_all_and_none_for_a_star() -> None:
     assert proxy_for(urlsplit("https://quay.io"), {"all": "http://p:1"}) == "http://p:1"
     assert proxy_for(urlsplit("https://quay.io"), {"all": "http://p:1", "no": "*"}) == ""
     assert proxy_for(urlsplit("https://quay.io"), {}) == ""
-
-
-def test_proxies_are_read_from_the_environment_in_either_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    assert read_proxies() == {}
-    monkeypatch.setenv("https_proxy", "http://secure:3128")
-    monkeypatch.setenv("NO_PROXY", "q.io")
-    assert read_proxies() == {"https": "http://secure:3128", "no": "q.io"}
 
 
 Piece = tuple[float, int]

@@ -121,7 +121,8 @@ GOOD = {"config": pointer(b"c"), "layers": [pointer(b"l")]}
         (OCI_MANIFEST, {**GOOD, "manifests": []}, "an index too"),
         (OCI_INDEX, {"manifests": [], "layers": []}, "an image manifest too"),
         (OCI_MANIFEST, {"layers": []}, "`config` is no descriptor"),
-        (OCI_MANIFEST, {"config": pointer(b"c")}, "`layers` is no list"),
+        (OCI_MANIFEST, {"config": pointer(b"c"), "layers": {}}, "`layers` is no list"),
+        (OCI_MANIFEST, {"config": pointer(b"c"), "layers": False}, "`layers` is no list"),
         (OCI_MANIFEST, {**GOOD, "layers": [pointer(b"l", size=-1)]}, r"`layers\[0\].size`"),
         (OCI_MANIFEST, {**GOOD, "layers": [pointer(b"l", size=True)]}, r"`layers\[0\].size`"),
         (OCI_MANIFEST, {**GOOD, "layers": [pointer(b"l", size=1.0)]}, r"`layers\[0\].size`"),
@@ -134,12 +135,36 @@ GOOD = {"config": pointer(b"c"), "layers": [pointer(b"l")]}
         (OCI_MANIFEST, {**GOOD, "subject": []}, "`subject`"),
         (OCI_INDEX, {"manifests": {}}, "`manifests` is no list"),
         (OCI_INDEX, {"manifests": [pointer(b"m", platform="linux")]}, r"`manifests\[0\].platform`"),
-        (OCI_INDEX, {"manifests": [pointer(b"m", platform={"os": "linux"})]}, r"platform.architecture`"),
+        (OCI_INDEX, {"manifests": [pointer(b"m", platform={"os": 1})]}, r"platform.os`"),
     ],
 )
 def test_a_broken_document_is_refused_with_the_place(media_type: str, fields: Json, why: str) -> None:
     with pytest.raises(InvalidDocument, match=why):
         parse(document(media_type, **fields))
+
+
+@pytest.mark.parametrize("absent", [{}, {"layers": None}, {"layers": None, "manifests": None}])
+def test_an_image_without_a_list_of_layers_has_none(absent: Json) -> None:
+    image = parse(document(OCI_MANIFEST, config=pointer(b"c"), **absent))
+
+    assert isinstance(image, ImageManifest)
+    assert image.layers == ()
+
+
+@pytest.mark.parametrize("absent", [{}, {"manifests": None}, {"manifests": None, "layers": None, "config": None}])
+def test_an_index_without_a_list_of_children_has_none(absent: Json) -> None:
+    index = parse(document(OCI_INDEX, **absent))
+
+    assert isinstance(index, ImageIndex)
+    assert index.manifests == ()
+
+
+@pytest.mark.parametrize("platform", [{}, {"os": "linux"}, {"os": "", "architecture": "amd64"}, {"architecture": None}])
+def test_a_child_with_half_a_platform_has_none(platform: Json) -> None:
+    index = parse(document(OCI_INDEX, manifests=[pointer(b"m", platform=platform)]))
+
+    assert isinstance(index, ImageIndex)
+    assert index.manifests[0].platform is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b"1" * 10_000])

@@ -4,6 +4,7 @@ import pytest
 
 from toolkit.oci.endpoints import Endpoints, is_loopback, origin
 from toolkit.oci.errors import InvalidEndpoints
+from toolkit.oci.reference import Repository
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,26 @@ def test_the_first_rule_that_matches_decides() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "base", "path"),
+    [
+        ("https://harbor.test/v2/dockerhub-proxy", "https://harbor.test", "dockerhub-proxy/library/nginx"),
+        ("https://gitlab.test/v2/acme/dependency_proxy/containers/", "https://gitlab.test", None),
+        ("https://x.test/artifactory/api/docker/hub", "https://x.test/artifactory/api/docker/hub", "library/nginx"),
+        ("https://x.test/below/v2/hub", "https://x.test/below", "hub/library/nginx"),
+        ("https://x.test/v2", "https://x.test", "library/nginx"),
+        ("https://v2/hub", "https://v2/hub", "library/nginx"),
+    ],
+)
+def test_what_stands_behind_v2_is_put_before_every_repository(url: str, base: str, path: str | None) -> None:
+    endpoints = Endpoints((), (("docker.io", url),))
+
+    assert endpoints.base_url("docker.io") == base
+    found = endpoints.path(Repository("docker.io", "library/nginx"))
+    assert found == (path or "acme/dependency_proxy/containers/library/nginx")
+    assert endpoints.path(Repository("quay.io", "acme/app")) == "acme/app"
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("docker.io", "`docker.io` is no registry endpoint"),
@@ -46,6 +67,8 @@ def test_the_first_rule_that_matches_decides() -> None:
         ("a=http://[", "no URL"),
         ("a=http://x/?q", "query"),
         ("a=http://user:hunter2@x", "user name"),
+        ("a=http://x/v2/../y", "path of a repository"),
+        ("a=http://x/v2/y//z", "path of a repository"),
     ],
 )
 def test_what_is_no_endpoint_is_refused_without_repeating_secrets(text: str, why: str) -> None:

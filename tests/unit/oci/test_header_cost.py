@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from toolkit.oci.auth import parse_challenges
+from toolkit.oci.errors import InvalidDocument
 from toolkit.oci.masking import cleaned
 from toolkit.oci.responses import read_next_page, read_pull_limit
 from toolkit.oci.transport import read_retry_after
@@ -59,5 +61,6 @@ READERS: dict[str, Callable[[str], object]] = {
 def test_a_header_costs_time_in_proportion_to_its_length(reader: str, start: str, repeated: str, end: str) -> None:
     value = start + repeated * (LONGEST // len(repeated)) + end
     began = time.thread_time()
-    READERS[reader](value)
+    with suppress(InvalidDocument):
+        READERS[reader](value)
     assert time.thread_time() - began < MOST_SECONDS

@@ -60,7 +60,8 @@ def test_pull_limits_are_read_from_headers(
         (403, Denied, "oci.denied"),
         (404, NotFound, "oci.not_found"),
         (429, TooManyRequests, "oci.too_many_requests"),
-        (400, RegistryError, "oci.registry_error"),
+        (400, RegistryError, "oci.bad_request"),
+        (418, RegistryError, "oci.registry_error"),
         (500, RegistryError, "oci.registry_error"),
     ],
 )

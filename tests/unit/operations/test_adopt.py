@@ -84,7 +84,7 @@ def codes(healing: Healing) -> list[str]:
     return [refusal.code for refusal in healing.refusals]
 
 
-def test_what_is_in_the_way_is_refused_with_the_way_out_and_is_not_to_create(tmp_path: Path) -> None:
+def test_refuses_conflicts_with_a_hint(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.create("one", FOREIGN)
     made = plan_manifest(desired(*world.names), world.services).plan
@@ -111,7 +111,7 @@ def test_a_pattern_takes_over_what_it_fits_with_its_policies(tmp_path: Path, pat
 def test_a_pattern_that_fits_nothing_is_a_slip(tmp_path: Path) -> None:
     wanted = manifest("one", builds=builds(1))
     check_patterns(wanted, ("one", "web01", "shop-web*"))
-    with pytest.raises(UsageError, match="`tow`, `b\\*` fits no repository"):
+    with pytest.raises(UsageError, match="`tow`, `b\\*` matches no repository"):
         check_patterns(wanted, ("one", "tow", "b*"))
 
 
@@ -142,7 +142,7 @@ def test_our_tags_alone_lose_nothing(tmp_path: Path) -> None:
     assert codes(healed(world, wanted, allows_destroy=True)) == []
 
 
-def test_a_policy_that_others_made_for_a_repository_of_ours_is_not_overwritten_unseen(tmp_path: Path) -> None:
+def test_imports_a_foreign_policy_of_our_repository(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.create("one")
     world.state.add(repository_address("one"))
@@ -213,7 +213,7 @@ def test_a_build_is_taken_over_by_either_of_its_names_with_its_roles_policies(tm
         assert role_policy_address(build) in imported(taken)
         assert [notice.message for notice in taken.notices] == [
             f"the manifest makes no policy `arn:aws:iam::aws:policy/Admin` for the IAM role `{role}`; "
-            "what is there stays as it is"
+            "the existing one stays unchanged"
         ]
 
 

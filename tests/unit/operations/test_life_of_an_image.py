@@ -157,11 +157,11 @@ def test_an_upstream_that_deletes_its_old_images_accuses_nobody(seeded: tuple[Wo
     assert (action, is_overwritten) == (SeedAction.MOVE, False)
     assert reason in (
         "differs from upstream; whether it ever came from there is not known",
-        "made of another index than upstream has now",
+        "made from another index than upstream has now",
     )
 
 
-def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_elses_door(
+def test_blames_nobody_for_a_release_that_upstream_deleted(
     seeded: tuple[World, Desired],
 ) -> None:
     world, wanted = seeded
@@ -173,10 +173,10 @@ def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_e
     if wanted.images[0].subset.platforms is None:  # a copy byte for byte does not say whose it is
         assert "unless upstream has published and withdrawn it" in made.notices[0].message
     else:
-        assert (one_of(made)[1], codes(made)) == ("made of another index than upstream has now", [])
+        assert (one_of(made)[1], codes(made)) == ("made from another index than upstream has now", [])
 
 
-def test_an_upstream_that_cannot_be_asked_for_the_old_image_accuses_nobody(seeded: tuple[World, Desired]) -> None:
+def test_blames_nobody_while_upstream_cannot_be_asked(seeded: tuple[World, Desired]) -> None:
     world, wanted = seeded
     store(world.registry, FOREIGN, f"{ECR}:1")
     world.registry.faults = lambda call: (
@@ -270,7 +270,7 @@ def test_what_is_pinned_in_an_immutable_repository_is_what_a_cut_index_was_made_
     store(world.registry, INDEX, f"{UPSTREAM}:1")
     applied(world, only_one(platforms=amd64, immutable=True))
     store(world.registry, NEWER_INDEX, f"{UPSTREAM}:1")
-    with pytest.raises(Refused, match="can never become") as refusal:
+    with pytest.raises(Refused, match="cannot be moved to the pinned digest") as refusal:
         applied(world, only_one(pin=NEWER_INDEX.digest, platforms=amd64, immutable=True))
     assert f"pin `{INDEX.digest}`" in (refusal.value.hint or "")
     made, _ = applied(world, only_one(pin=INDEX.digest, platforms=amd64, immutable=True))
@@ -282,9 +282,10 @@ FAULTS = [
     (RegistryError("502", status=502, host="upstream.test"), "source.unreachable"),
     (RegistryError("530", status=530, host="upstream.test"), "source.unreachable"),
     (ConnectionFailed("not trusted", host="upstream.test", is_temporary=False), "source.unusable"),
-    (OciError("no digest"), "source.unusable"),
-    (RegistryError("405", status=405, host="upstream.test"), "source.unusable"),
-    (RegistryError("501", status=501, host="upstream.test"), "source.unusable"),
+    (OciError("no digest", code="oci.no_digest_on_head"), "source.no_digest_on_head"),
+    (RegistryError("405", status=405, host="upstream.test", code="oci.not_supported"), "source.not_supported"),
+    (RegistryError("501", status=501, host="upstream.test"), "source.request_refused"),
+    (RegistryError("505", status=505, host="upstream.test"), "source.request_refused"),
     (TooManyRequests("slow down", host="upstream.test"), "source.limited"),
     (RegistryError("token server", status=429, host="upstream.test"), "source.limited"),
     (Denied("no", status=403, host="upstream.test"), "source.denied"),
@@ -309,9 +310,7 @@ def test_a_source_that_cannot_be_asked_keeps_what_ecr_has(world: World, fault: O
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=lambda one: getattr(one, "message", None))
-def test_a_source_that_cannot_be_asked_and_is_not_in_ecr_stops_the_rest_unless_told_otherwise(
-    world: World, fault: OciError, code: str
-) -> None:
+def test_stops_for_an_unreachable_source_unless_it_keeps_going(world: World, fault: OciError, code: str) -> None:
     failing(world, "one", "three", fault=fault)
     with pytest.raises(AccessDenied if code == "source.denied" else Refused) as refusal:
         applied(world, desired(*NAMES))
@@ -438,7 +437,7 @@ def test_a_registry_that_is_down_is_not_waited_for_image_by_image(tmp_path: Path
     assert all("the oldest since 2026-11-02" in notice.message for notice in made.notices)
 
 
-def test_one_image_that_its_registry_never_answers_for_does_not_silence_the_others(tmp_path: Path) -> None:
+def test_copies_the_others_while_one_registry_does_not_respond(tmp_path: Path) -> None:
     bad = [f"bad{number}" for number in range(40)]
     world = World(tmp_path, ["good", *bad, "last"])
     is_answered = threading.Event()

@@ -112,7 +112,7 @@ def test_what_it_made_of_chosen_platforms_is_known_again(tmp_path: Path) -> None
     pipeline.run()
     assert pipeline.statuses == [UNCHANGED]
     put(world, "one", b"by somebody else")
-    with pytest.raises(Refused, match="now, and was not there when the plan was made"):
+    with pytest.raises(Refused, match="now, and did not exist when the plan was made"):
         pipeline.run()
 
 
@@ -282,7 +282,7 @@ def test_a_plan_that_says_less_than_terraforms_is_refused(tmp_path: Path, keeps:
     pipeline = Pipeline(world)
     less = replace(pipeline.planned.plan, infra_changes=pipeline.planned.plan.infra_changes[:keeps])
     pipeline.planned = replace(pipeline.planned, plan=less)
-    with pytest.raises(Refused, match="which the saved plan does not say") as refusal:
+    with pytest.raises(Refused, match="which the saved plan does not mention") as refusal:
         pipeline.run()
     assert refusal.value.code == "plan.misfit"
     assert world.repositories == {}
@@ -294,6 +294,6 @@ def test_a_plan_that_says_other_rights_than_terraforms_is_refused(tmp_path: Path
     first, *others = made.infra_changes
     other = replace(first, grants=(Grant("210987654321 may pull", is_added=True),))
     pipeline.planned = replace(pipeline.planned, plan=replace(made, infra_changes=(other, *others)))
-    with pytest.raises(Refused, match="does not say truly what Terraform changes of") as refusal:
+    with pytest.raises(Refused, match="does not describe correctly what Terraform changes of") as refusal:
         pipeline.run()
     assert refusal.value.code == "plan.misfit"

@@ -166,7 +166,7 @@ def test_a_pipe_that_is_named_is_not_waited_for() -> None:
 
 def test_a_link_of_the_tree_is_not_written_through() -> None:
     Path("images.yaml").symlink_to("../home/new")
-    with pytest.raises(UsageError, match="leads over a link"):
+    with pytest.raises(UsageError, match="leads through a link"):
         write_whole(Path("images.yaml"), "text")
     assert not Path("../home/new").exists()
     Path("../home/link").symlink_to("new")

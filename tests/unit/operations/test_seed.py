@@ -59,7 +59,7 @@ def test_what_was_not_chosen_cannot_refuse_the_rest(world: World) -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_a_usage_error(world: World) -> None:
-    with pytest.raises(UsageError, match=r"`four\*` fits no image; there are `one:1`, `three:1`, `two:1`"):
+    with pytest.raises(UsageError, match=r"`four\*` matches no image; there are `one:1`, `three:1`, `two:1`"):
         Audience().seed(world, only=["four*"])
 
 

@@ -220,7 +220,7 @@ def test_tags_that_ecr_has_are_kept_when_their_upstream_cannot_be_listed(world: 
     assert not made.has_changes
     assert [seed.key for seed in made.seeds] == ["two:1", "one:1.10", "one:1.9"]
     assert [notice.message for notice in made.notices] == [
-        "images[1].tags: silent; the tags that ECR has are kept, and no new ones picked up",
+        "images[1].tags: silent; the tags in ECR are kept, and no new tags are added",
         "images[1].tags and 1 more: silent; ECR has them, the oldest since 2026-11-02, and keeps them",
     ]
 

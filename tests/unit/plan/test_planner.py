@@ -137,7 +137,7 @@ NOT_KNOWN = "differs from upstream; whether it ever came from there is not known
             FOUND,
             there(OLD, made_of=OLD, origin=Origin.DISPLACING),
             CHOSEN,
-            "made of another index than upstream has now",
+            "made from another index than upstream has now",
             None,
         ),
         (FOUND, there(OLD, origin=Origin.DISPLACING), CHOSEN, "overwritten in ECR", "tag.overwritten"),
@@ -147,7 +147,7 @@ NOT_KNOWN = "differs from upstream; whether it ever came from there is not known
             UNKNOWN,
             there(FILTERED, made_of=OLD, origin=Origin.LACKING),
             CHOSEN,
-            "made of another index than upstream has now",
+            "made from another index than upstream has now",
             None,
         ),
         (WHOLE, there(OLD, origin=Origin.LACKING), IMAGE, NOT_KNOWN, "tag.origin_unknown"),
@@ -284,7 +284,7 @@ def test_keeps_an_immutable_tag_that_is_right() -> None:
 )
 def test_names_the_tags_that_ecr_keeps_and_the_manifest_does_not_name(tags: tuple[str, ...], named: str | None) -> None:
     notices = plan_of(WHOLE, there(NEW), tags=tags).notices
-    said = f"ECR keeps what the manifest does not name in `{REPOSITORY}`: {named}"
+    said = f"ECR keeps tags of `{REPOSITORY}` that the manifest does not name: {named}"
     assert [(notice.code, notice.message) for notice in notices] == ([("image.left", said)] if named else [])
 
 
@@ -341,11 +341,11 @@ def test_a_signature_is_decided_as_an_image_is_but_never_stops_one(
     assert plan.refusals == ()
 
 
-def test_a_signature_that_cannot_be_looked_for_does_not_stop_an_image_that_is_in_place() -> None:
+def test_keeps_an_image_whose_signature_cannot_be_looked_for() -> None:
     plan = plan_of_signed(SourceFault("unreachable", "no answer"), None)
     assert plan.refusals == ()
     assert [(notice.code, notice.message) for notice in plan.notices] == [
-        ("source.unreachable", f"images[0]: no answer; ECR keeps what it has of `{KEY}`")
+        ("source.unreachable", f"images[0]: no answer; ECR keeps the signatures that it has for `{KEY}`")
     ]
 
 
@@ -413,7 +413,7 @@ def test_a_role_of_no_build_is_called_by_its_address() -> None:
 LEFT = InfraChange("module.repositories", "aws_ecr_repository", InfraAction.DELETE, name="left")
 
 
-def test_an_empty_repository_that_left_the_manifest_may_go_when_that_is_asked_for() -> None:
+def test_deletes_an_empty_orphaned_repository_if_asked() -> None:
     assert [r.code for r in plan_of(WHOLE, changes=(LEFT,)).refusals] == ["infra.destroys_repository"]
     assert plan_of(WHOLE, changes=(LEFT,), destroys_removed=True).refusals == ()
 
@@ -536,4 +536,4 @@ def test_says_in_each_plan_which_registry_is_reached_in_the_clear() -> None:
     nothing = replace(desired(), images=(), registries=registries)
     (notice,) = make_plan(nothing, Observed(), (), ACCOUNT).notices
     assert notice.code == "registry.insecure"
-    assert notice.message.startswith("`docker.io` is reached in the clear at `http://mirror.test`:")
+    assert notice.message.startswith("`docker.io` is reached without encryption at `http://mirror.test`:")

@@ -101,7 +101,7 @@ def test_another_image_on_the_same_tag_is_refused() -> None:
     body = "images: [{source: 'a:1', repository: x/y}, {source: b, tags: {glob: '?'}, repository: x/y}]\n"
     found, [refusal] = chosen(body, b=("1", "2"))
     assert refusal.code == "tags.collide"
-    assert refusal.message == "images[1].tags: `b:1` lands on `x/y:1`, as `a:1` of `images[0]` does"
+    assert refusal.message == "images[1].tags: `b:1` and `a:1` of `images[0]` have the same destination `x/y:1`"
     assert refusal.hint == "give one of them another `repository`, or `exclude: [1]`"
     assert sources(found) == ["a:1", "b:2"]
 
@@ -160,7 +160,7 @@ def test_a_build_may_start_from_what_is_selected() -> None:
     ]
 
 
-def test_a_build_that_starts_from_what_is_not_selected_is_refused_with_the_line_to_add() -> None:
+def test_refuses_a_build_from_an_unselected_tag() -> None:
     _, [refusal] = chosen("images: [{source: python, tags: {glob: '3.*-slim', keep: 2}}]\n" + BUILD, python=PYTHON)
     assert refusal.code == "build.image_not_selected"
     assert refusal.message == (

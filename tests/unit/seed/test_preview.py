@@ -63,5 +63,5 @@ def test_knows_the_size_by_all_documents() -> None:
 def test_faults_an_index_without_the_platform() -> None:
     found = preview(head_of(INDEX), Subset((Platform("linux", "s390x"),)), cached(INDEX))
     assert isinstance(found, SourceFault)
-    assert found.kind == "unusable"
+    assert found.kind == "platform_missing"
     assert "linux/s390x" in found.message

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from dataclasses import replace
 
 import pytest
 
-from tests.support.made_images import image, whole
+from tests.support.made_images import image, index, whole
 from tests.support.memory_registry import Call, Cut, Fault, Garbled, MemoryRegistry
 from tests.support.seeding import TARGET, both_job_counts, request, seeded, statuses
 from toolkit.events import Event, ImageFailed
 from toolkit.oci.copy import CopyRequest
+from toolkit.oci.documents import Document
 from toolkit.oci.errors import ConnectionFailed, Denied, NotFound, OciError
+from toolkit.oci.media_types import OCI_INDEX
 from toolkit.oci.reference import Reference
 from toolkit.report import SeedStatus
 from toolkit.seed.retry_policy import RetryPolicy
@@ -145,3 +149,19 @@ def test_fails_an_image_whose_source_cannot_be_read(fault: OciError) -> None:
     [outcome] = seeded(registry, [request(registry, image([b"layer"]), "lib/a:v1")])
     assert outcome.status is SeedStatus.FAILED
     assert (outcome.error_code or "").startswith("source.")
+
+
+def test_names_an_attestation_that_the_registry_has_lost_and_how_to_leave_it() -> None:
+    app, lost = image([b"layer"]), image([b"provenance"])
+    about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": str(app.digest)}
+    made = index(("linux/amd64", app), ("", lost))
+    document = json.loads(made.document.raw)
+    document["manifests"][1]["annotations"] = about
+    made = replace(made, document=Document(OCI_INDEX, json.dumps(document).encode()))
+    registry = MemoryRegistry(
+        lambda call: NotFound("gone", status=404, host="h") if call.subject == str(lost.digest) else None
+    )
+    [outcome] = seeded(registry, [request(registry, made, "lib/a:v1")])
+    assert outcome.error_code == "source.attestation_missing"
+    assert "which itself is whole" in (outcome.error_message or "")
+    assert "`attestations: drop`" in (outcome.hint or "")

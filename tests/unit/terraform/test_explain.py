@@ -26,10 +26,10 @@ MIGRATE = "run `terraform init -migrate-state` in the working directory, or rest
 MOVED = "the manifest names another place for Terraform's state than the last run used"
 REMOVE = "remove `.terraform` in the working directory and run again"
 RESTORE = (
-    "put back its last good version (`terraform.tfstate.backup`, or the bucket's); where none is left, move it "
-    "away and run again: what carries this manifest's tags is imported"
+    "restore its last good version (`terraform.tfstate.backup`, or the bucket's); if there is none, move it away "
+    "and run again: resources with this manifest's tags are imported"
 )
-NOT_AS_LEFT = "Terraform's working directory is not as `init` left it"
+NOT_AS_LEFT = "Terraform's working directory was changed after `init`"
 
 ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
     (
@@ -89,8 +89,8 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "repository_exists",
         TerraformFailed,
         "terraform.repository_exists",
-        "the repository `a/b` exists already and is not in Terraform's state",
-        "run again: what carries this manifest's tags is imported",
+        "the repository `a/b` already exists and is not in Terraform's state",
+        "run again: resources with this manifest's tags are imported",
     ),
     (
         "role_exists",
@@ -100,7 +100,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
             "`aws_iam_role.this`: creating IAM Role (r): operation error IAM: CreateRole, "
             "EntityAlreadyExists: Role with name r already exists"
         ),
-        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
+        "run again: resources with this manifest's tags are imported; for others, use --adopt or choose another name",
     ),
     (
         "endpoint_unreachable",
@@ -141,7 +141,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         AccessDenied,
         "aws.access_denied",
         "AWS refused `PutObject` of S3 to these credentials",
-        "allow it for this role; if it is about Terraform's state: `plan` locks and writes that too",
+        "allow it for this role; for Terraform's state, `plan` needs the right to lock and write too",
     ),
     (
         "state_locked_local",
@@ -165,14 +165,14 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "mirror_without",
         TerraformFailed,
         "terraform.provider_not_found",
-        "the provider mirror does not hold an AWS provider that fits",
+        "the provider mirror has no suitable AWS provider",
         "add the AWS provider (5.80 or newer, below 7) to the mirror, or unset TOOLKIT_PROVIDER_MIRROR",
     ),
     (
         "terraform_too_old",
         TerraformFailed,
         "terraform.too_old",
-        "this Terraform is too old for what the manifest asks",
+        "this Terraform is too old for the manifest",
         "install Terraform 1.6 or newer, for state in S3 1.10, or name another with --terraform-bin",
     ),
     (
@@ -180,7 +180,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         TerraformFailed,
         "terraform.too_old",
         "Terraform's state was written by a newer Terraform than this one",
-        "use the Terraform that wrote it, or name it with --terraform-bin",
+        "install that version or a newer one, or name it with --terraform-bin",
     ),
     ("state_garbage", TerraformFailed, "terraform.state_unreadable", "Terraform's state is damaged", RESTORE),
     ("state_null", TerraformFailed, "terraform.state_unreadable", "Terraform's state is damaged", RESTORE),
@@ -190,7 +190,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         TerraformFailed,
         "terraform.repository_not_empty",
         "the repository `full/one` holds images, so AWS does not delete it",
-        "plan again: it got images that the plan did not know of",
+        "plan again: it has received images that are not in the plan",
     ),
     (
         "log_group_exists",
@@ -201,7 +201,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
             "CloudWatch Logs: CreateLogGroup, ResourceAlreadyExistsException: The specified log group "
             "already exists"
         ),
-        "run again: what carries this manifest's tags is imported; for others' use --adopt, or choose another name",
+        "run again: resources with this manifest's tags are imported; for others, use --adopt or choose another name",
     ),
     (
         "no_git_token",
@@ -215,7 +215,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         PlanStale,
         "plan.stale",
         "the plan is stale and was not applied",
-        "plan again: the state has changed since, by an apply of this plan that broke off or by somebody else",
+        "plan again: an interrupted apply of this plan, or somebody else, has changed the state since",
     ),
     ("not_initialised_module", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
     ("not_initialised_plugins", TerraformFailed, "terraform.not_initialised", NOT_AS_LEFT, REMOVE),
@@ -230,21 +230,21 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "adoption_gone",
         TerraformFailed,
         "terraform.adoption_gone",
-        "a resource to be imported is gone",
-        "run again: it was deleted between the look and the plan",
+        "a resource to be imported no longer exists",
+        "run again: it was deleted while the plan was made",
     ),
     (
         "provider_hash",
         Refused,
         "provider.not_the_locked",
-        "the AWS provider that would be installed has none of the checksums in the lock file",
-        "on another platform, or with a mirror that you trust: run `toolkit lock-provider` and review its difference",
+        "the AWS provider to be installed has none of the checksums in the lock file",
+        "on a new platform, or with a mirror that you trust, run `toolkit lock-provider` and review the change",
     ),
     (
         "provider_gone",
         Refused,
         "provider.locked_is_gone",
-        "the lock file names version 5.99.0 of the AWS provider, which cannot be had",
+        "the lock file names version 5.99.0 of the AWS provider, which is not available",
         "add it to the mirror, or run `toolkit lock-provider` to lock another",
     ),
     (
@@ -252,7 +252,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         Refused,
         "provider.lock_unreadable",
         "the lock file of the AWS provider cannot be read",
-        "take it back from Git, or run `toolkit lock-provider`",
+        "restore it from Git, or run `toolkit lock-provider`",
     ),
     (
         "provider_constraint",
@@ -265,7 +265,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "provider_no_match",
         TerraformFailed,
         "provider.not_available",
-        "there is no AWS provider that fits `>= 5.80.0, 6.0.0, < 7.0.0`",
+        "no AWS provider satisfies `>= 5.80.0, 6.0.0, < 7.0.0`",
         "correct `terraform.provider_version`, or add a version that it allows to the mirror",
     ),
     (

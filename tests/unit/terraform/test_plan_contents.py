@@ -51,7 +51,7 @@ def test_the_same_changes_fit_and_others_do_not(actions: list[str], action: Infr
     other = InfraAction.CREATE if action is not InfraAction.CREATE else InfraAction.DELETE
     assert list(change_misfits(shown(("a", actions)), [change("a", other)])) == [
         f"Terraform's plan does not {other} `a`",
-        f"Terraform's plan would {action} `a`, which the saved plan does not say",
+        f"Terraform's plan would {action} `a`, which the saved plan does not mention",
     ]
 
 
@@ -70,7 +70,7 @@ def test_what_changes_nothing_is_no_change() -> None:
 
 def test_a_change_that_is_left_out_is_named() -> None:
     assert list(change_misfits(shown(("a", ["create"]), ("b", ["delete"])), [change("a", InfraAction.CREATE)])) == [
-        "Terraform's plan would delete `b`, which the saved plan does not say"
+        "Terraform's plan would delete `b`, which the saved plan does not mention"
     ]
     assert list(change_misfits({}, [change("a", InfraAction.CREATE)])) == ["Terraform's plan does not create `a`"]
 
@@ -93,7 +93,7 @@ def test_a_change_is_of_what_its_address_says(said: dict[str, str]) -> None:
 
 
 def test_a_change_that_is_not_known_is_refused() -> None:
-    with pytest.raises(Refused, match="not known here: invent"):
+    with pytest.raises(Refused, match="unknown kind of change: invent"):
         list(change_misfits(shown(("a", ["invent"])), []))
 
 

@@ -28,7 +28,7 @@ def test_an_older_provider_than_a_field_needs_is_refused_by_name_and_version(reg
     with pytest.raises(Refused) as refused:
         refuse_old_provider(NEEDY, locked(tmp_path, "5.100.0", registry))
     assert refused.value.code == "terraform.provider_too_old"
-    assert refused.value.message == f"`{FIELD}` needs AWS provider 6.8, the lock has 5.100"
+    assert refused.value.message == f"`{FIELD}` needs AWS provider 6.8, the lock file has 5.100"
 
 
 @pytest.mark.parametrize("version", ["6.8.0", "6.10.0", "7.0.0-beta1"])

@@ -91,8 +91,8 @@ def command(
         from toolkit.oci.layout_reference import LAYOUTS
         from toolkit.oci.pull_limits import PullLimits
         from toolkit.oci.subset import Subset
+        from toolkit.operations.choose import choose, spellings
         from toolkit.operations.copy import Selection, copy, preview
-        from toolkit.operations.select import choose, spellings
         from toolkit.seed.observe import Observer
         from toolkit.seed.seeder import Seeder
 
