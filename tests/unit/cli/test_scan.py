@@ -205,3 +205,11 @@ def test_commands_that_hide_images_fail_a_strict_check_only(start: Start) -> Non
     toolkit = start({"Dockerfile": "FROM nginx:1.16\n", "buildspec.yml": commands, "images.yaml": MANIFEST})
     assert "`npm test` runs other commands" in toolkit.run("scan", "--check", ".").expect(0).stdout
     assert "1 line not understood: buildspec.yml:2" in toolkit.run("scan", "--check", "--strict", ".").expect(7).stderr
+
+
+def test_markdown_of_a_big_tree_fits_into_a_comment(start: Start) -> None:
+    files = {f"service-{n}/Dockerfile": f"FROM registry.example.com/team/image-{n}:1\nFROM $X{n}\n" for n in range(400)}
+    shown = start({**files, "images.yaml": MANIFEST}).run("scan", "--format", "markdown", ".").stdout
+    assert 30_000 < len(shown) < 60_000
+    assert shown.count(" more\n") >= 2
+    assert "unknown | " in shown

@@ -22,6 +22,7 @@ _STYLES = {
     "unknown": "red",
     "unreached": "yellow",
 }
+_LONGEST_MARKDOWN = 60_000
 _SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
 
@@ -219,30 +220,55 @@ _MEANINGS = {
 
 
 def render_markdown(report: ScanReport) -> str:
-    """The report for a pull request: faults first, then everything in a table that folds."""
+    """The report for a pull request: faults first, then everything in a table that folds.
+
+    A comment on GitHub has at most 65,536 characters, so each part shows what fits into its share.
+    """
     lines = ["### Base images", "", _cell(_summary(report)), ""]
     if report.lost:
         lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
-        lines += dict.fromkeys(
+        lines += _fitting(
             f"| {word_of(use)} | {_place(use)} | {_cell(reason_of(use))} | {_cell(use.remedy or _others(use))} |"
             for use in report.lost
         )
         lines.append("")
     if report.troubles:
         lines += ["**Not understood**", ""]
-        lines += [f"- `{_cell(one.file)}:{one.line}` {_cell(one.message)}" for one in report.troubles]
+        lines += _fitting(f"- `{_cell(one.file)}:{one.line}` {_cell(one.message)}" for one in report.troubles)
         lines.append("")
     if report.missing:
-        lines += ["To be added to `images`:", "", "```yaml", *(f"- {text}" for text in report.missing), "```", ""]
+        lines += [
+            "To be added to `images`:",
+            "",
+            "```yaml",
+            *_fitting(f"- {text}" for text in report.missing),
+            "```",
+            "",
+        ]
     if report.uses:
         lines += ["<details><summary>Every use, by strategy</summary>", ""]
         lines += [f"| where | image | {' | '.join(_SHOWN_STRATEGIES)} |", f"|---|---|{'---|' * len(_SHOWN_STRATEGIES)}"]
-        lines += dict.fromkeys(
+        lines += _fitting(
             f"| {_place(use)} | {' | '.join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)} |"
             for use in report.uses
         )
         lines += ["", "</details>", ""]
     return "\n".join(lines)
+
+
+def _fitting(lines: Iterable[str]) -> list[str]:
+    """The lines, each once, as far as they fit into a quarter of a comment."""
+    found = list(dict.fromkeys(lines))
+    room = _LONGEST_MARKDOWN // 4 - 500
+    kept: list[str] = []
+    for line in found:
+        room -= len(line) + 1
+        if room < 0:
+            return (
+                [*kept, f"\n... and {len(found) - len(kept)} more"] if kept else [f"... {len(found)} that are too long"]
+            )
+        kept.append(line)
+    return kept
 
 
 def _place(use: ScannedUse) -> str:
