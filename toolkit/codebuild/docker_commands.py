@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 from toolkit.codebuild.docker_calls import Call, DockerCalls
 from toolkit.codebuild.findings import Reading, Trouble
@@ -159,12 +159,15 @@ def _is_docker(program: str, words: list[str], text: str) -> bool:
 
 def _project_tool(names: list[str]) -> str | None:
     """The tool, with its command, that runs what the project says; None for other programs."""
-    at = next((number for number, name in enumerate(names) if name not in _WRAPPERS), len(names))
-    for name in names[at : at + 1]:
-        commands = _PROJECT_TOOLS.get(name)
-        behind = [word for word in names[at + 1 :] if not word.startswith("-")][:1]
-        if commands is not None and (not commands or not commands.isdisjoint(behind)):
-            return f"{name} {behind[0]}" if commands else name
+    words = list(dropwhile(_WRAPPERS.__contains__, names))
+    commands = _PROJECT_TOOLS.get(words[0]) if words else None
+    if not commands:
+        return words[0] if commands is not None else None
+    for before, word in pairwise(words):
+        if word in commands:
+            return f"{words[0]} {word}"
+        if not word.startswith("-") and not before.startswith("-"):  # behind an option it may be its value
+            return None
     return None
 
 

@@ -608,6 +608,8 @@ def test_a_folder_elsewhere_is_not_read(text: str) -> None:
         ("go test ./...", "go test"),
         ("cd x && bundle exec rake", "bundle exec"),
         ("./build.sh docker", "./build.sh"),
+        ("yarn --cwd app test", "yarn test"),
+        ("go build ./run", None),
         ("npm ci", None),
         ("go build ./...", None),
         ("pip install tox", None),
