@@ -124,7 +124,7 @@ Adopt = Annotated[
         "--adopt",
         metavar="PATTERN",
         help="Take over resources that exist in AWS and are not this manifest's, by the name of a repository or of a "
-        "build, which has a project, a role and logs. `*` stands for any letters; may be repeated.",
+        "build, which has a project, a role and logs. `*` matches any characters; may be repeated.",
     ),
 ]
 KeepGoing = Annotated[

@@ -1,6 +1,6 @@
 """The builds of a bake file, in HCL or JSON: each target with what it inherits, variables with their defaults.
 
-Of HCL's expressions only variables are understood, alone or in a text. A target that needs more is reported as not
+`bake_expression` says which of HCL's expressions are understood. A target that needs more is reported as not
 understood.
 """
 
@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from toolkit.codebuild.bake_expression import NotKnown, evaluate_template, unescaped
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, listed, spelled
 from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import Build, NamedImage, Reading, Trouble
 from toolkit.codebuild.variables import Values, Word
 
-_TEMPLATE = re.compile(r"\$\$\{|\$\{\s*(?P<expression>[^{}]*?)\s*\}")
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_VARIABLE = re.compile(r"\$\{\s*([\w.-]+)\s*\}")
 _MAPPINGS = frozenset({"args", "contexts", "labels"})
 _MOST_VARIANTS = 200
-_LONGEST = 1024 * 1024
+_SAY_WHAT = frozenset({"context", "dockerfile", "dockerfile-inline", "target", "tags", "output"})
+"""Fields by which a target is one that is built, and not only what others inherit."""
 _LONGEST_HCL = 256 * 1024
 """Characters. The HCL parser is slow: this many take a minute."""
 
@@ -64,7 +65,7 @@ def _read_json(text: str) -> dict[str, dict[str, Any]]:
         raise _Unreadable("a target is not a mapping", 1)
     return {
         kind: {name: body for name, body in _mapping(document.get(kind)).items() if isinstance(body, dict)}
-        for kind in ("variable", "target")
+        for kind in ("variable", "target", "group")
     }
 
 
@@ -86,7 +87,7 @@ def _read_hcl(text: str) -> dict[str, dict[str, Any]]:
         raise _Unreadable(f"it is not HCL: {message}", line if isinstance(line, int) and known else 1) from error
     except (RecursionError, ValueError) as error:
         raise _Unreadable("it is not HCL that can be read", 1) from error
-    blocks: dict[str, dict[str, Any]] = {"variable": {}, "target": {}}
+    blocks: dict[str, dict[str, Any]] = {"variable": {}, "target": {}, "group": {}}
     for kind, found in blocks.items():
         for block in document.get(kind) or []:
             found.update({str(name).strip('"'): _mapping(body) for name, body in _mapping(block).items()})
@@ -102,7 +103,7 @@ def _from_hcl(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if len(value) > 1 and value[0] == value[-1] == '"':
-        return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), value[1:-1])
+        return unescaped(value[1:-1])
     return value if value.startswith("${") else f"${{{value}}}"
 
 
@@ -111,13 +112,22 @@ class _Reader:
         self._lines = text.split("\n")
         self._targets = blocks["target"]
         self._pulls_always = pulls_always
-        self._values: dict[str, str | None] = {}
+        self._values: dict[str, str | None] = {"BAKE_LOCAL_PLATFORM": "local"}
+        self._lists: dict[str, list[Any]] = {}
         for name, body in blocks["variable"].items():
-            word = self._word(body.get("default"), self._values)
-            if name in values:
+            # A variable without a default is empty; one with a type has to be given.
+            default = body.get("default", "")
+            if values.get(name) is not None:
                 self._values[name] = values[name]
-            elif word is not None and not word.unset:
-                self._values[name] = word.text
+            elif name in values or ("type" in body and "default" not in body):
+                continue
+            elif isinstance(default, list):
+                self._lists[name] = default
+            elif (word := self._word(default, self._values)) is None or not word.unset:
+                self._values[name] = word.text if word else None
+        contexts = {str(value) for body in self._targets.values() for value in _mapping(body.get("contexts")).values()}
+        self._inherited = _names_in(self._targets, "inherits") - _names_in(blocks["group"], "targets") - {"default"}
+        self._inherited -= {value.removeprefix("target:") for value in contexts}
         self._merged: dict[str, dict[str, Any] | None] = {}
         self.images: list[NamedImage] = []
         self.builds: list[Build] = []
@@ -128,15 +138,18 @@ class _Reader:
             self.troubles.append(Trouble(1, "it has no targets, so it builds nothing"))
         for name in self._targets:
             line = self._line_of(name)
-            fields = self._inherited(name, line)
+            fields = self._merged_fields(name, line)
+            is_parent = name in self._inherited
+            if is_parent and (name.startswith("_") or _SAY_WHAT.isdisjoint(fields)):
+                continue  # nobody builds it
             for values in self._variants(name, line):
-                self._read_target(line, fields, values)
+                self._read_target(line, fields, values, is_parent=is_parent)
 
     def _line_of(self, name: str) -> int:
         pattern = re.compile(rf"""^\s*(target\s+)?"?{re.escape(name)}"?\s*[:{{]""")
         return next((number for number, line in enumerate(self._lines, 1) if pattern.search(line)), 1)
 
-    def _inherited(self, name: str, line: int) -> dict[str, Any]:
+    def _merged_fields(self, name: str, line: int) -> dict[str, Any]:
         """The fields of a target laid over those of its parents; mappings are merged."""
         if name not in self._merged:
             self._merged[name] = None  # in progress: a target that is found here inherits itself
@@ -145,8 +158,8 @@ class _Reader:
                 if parent not in self._targets:
                     self._give_up(line, f"`{name}` inherits `{parent}`, which is not in this file")
                 else:
-                    merged = _laid_over(merged, self._inherited(parent, line))
-            self._merged[name] = _laid_over(merged, self._targets[name])
+                    merged = self._laid_over(merged, self._merged_fields(parent, line))
+            self._merged[name] = self._laid_over(merged, self._targets[name])
         fields = self._merged[name]
         if fields is None:
             self._give_up(line, f"`{name}` inherits itself")
@@ -173,7 +186,22 @@ class _Reader:
         words = {name: self._word(one, self._values) for name, one in parts.items()}
         return {name: word.text for name, word in words.items() if word and not word.unset}
 
-    def _read_target(self, line: int, fields: dict[str, Any], values: Values) -> None:
+    def _laid_over(self, below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a target over those of its parent. What is `null` above leaves the parent's value."""
+        merged = {**below, **self._without_null(above)}
+        for key in _MAPPINGS & merged.keys():
+            merged[key] = {**_mapping(below.get(key)), **self._without_null(_mapping(above.get(key)))}
+        return merged
+
+    def _without_null(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {key: one for key, one in fields.items() if self._word(one, self._values) is not None}
+
+    def _items(self, value: Any) -> list[Any]:
+        """The items of a field that is a list, one item, or a variable with a list."""
+        variable = _VARIABLE.fullmatch(value) if isinstance(value, str) else None
+        return listed(self._lists.get(variable[1], value) if variable else value)
+
+    def _read_target(self, line: int, fields: dict[str, Any], values: Values, *, is_parent: bool) -> None:
         context = self._word(fields.get("context"), values) or Word(".")
         file = self._word(fields.get("dockerfile"), values)
         inline = self._word(fields.get("dockerfile-inline"), values)
@@ -188,27 +216,28 @@ class _Reader:
             ("cache-from", Kind.CACHE_FROM, cache_image),
             ("attest", Kind.SBOM, attested_scanner),
         ):
-            for value in listed(fields.get(field)):
+            for value in self._items(fields.get(field)):
                 self._note(line, kind, spelled(value), image_of, values)
         target = self._word(fields.get("target"), values) or Word("")
-        platforms = [self._word(one, values) for one in listed(fields.get("platforms"))]
-        if any(word is None or word.unset for word in platforms):
+        platforms = [self._word(one, values) for one in self._items(fields.get("platforms"))]
+        if any(word and word.unset for word in platforms):
             self._give_up(line, "its platforms are an expression")
         contexts = dict(self._pairs(fields.get("contexts"), values))
         for name in [name for name, value in contexts.items() if value is None]:
             self._give_up(line, f"its context `{name}` is an expression")
         pull = self._word(fields.get("pull"), values) or Word("")
-        tags = [self._word(one, values) for one in listed(fields.get("tags"))]
+        tags = [self._word(one, values) for one in self._items(fields.get("tags"))]
         self.builds.append(
             Build(
                 line=line,
                 context=context.text,
                 dockerfile=file.text if file else None,
                 is_beside_context=True,
+                is_partial=is_parent,
                 asks_buildkit=True,
                 inline=inline.text if inline else None,
                 args=dict(self._pairs(fields.get("args"), values)),
-                contexts={name: value for name, value in contexts.items() if value is not None},
+                contexts=contexts,
                 platforms=tuple(word.text for word in platforms if word and not word.unset),
                 target=target.text or None,
                 is_target_known=not target.unset,
@@ -229,37 +258,27 @@ class _Reader:
         """The values of a mapping, None for an unknown one; `null` is left out."""
         for key, one in _mapping(value).items():
             word = self._word(one, values)
-            if one is not None:
-                yield key, None if word is None or word.unset else word.text
+            if word is not None:
+                yield key, None if word.unset else word.text
 
     def _word(self, value: Any, values: Values) -> Word | None:
-        if value is None or isinstance(value, dict | list):
+        """A value with its expressions evaluated; None for `null`."""
+        if value is None:
             return None
-        unset: list[str] = []
-
-        def replace(found: re.Match[str]) -> str:
-            expression = found["expression"]
-            if expression is None:
-                return "${"
-            known = values.get(expression)
-            if known is None:
-                unset.append(expression)
-            return known or ""
-
-        text = spelled(value)
-        if text.count("${") * max((len(one or "") for one in values.values()), default=0) > _LONGEST:
-            return Word("", (f"{text[:20]}...",))
-        return Word(_TEMPLATE.sub(replace, text), tuple(unset))
+        try:
+            if isinstance(value, dict | list):
+                raise NotKnown("a list")
+            text = evaluate_template(spelled(value), values)
+        except NotKnown as error:
+            return Word(error.text, (error.name,))
+        return None if text is None else Word(text)
 
     def _give_up(self, line: int, why: str) -> None:
         self.troubles.append(Trouble(line, f"not understood: {why}", is_fault=True))
 
 
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = {**below, **above}
-    for key in _MAPPINGS & below.keys() & above.keys():
-        merged[key] = {**_mapping(below[key]), **_mapping(above[key])}
-    return merged
+def _names_in(blocks: dict[str, dict[str, Any]], field: str) -> set[str]:
+    return {str(name) for body in blocks.values() for name in listed(body.get(field))}
 
 
 def _mapping(value: Any) -> dict[str, Any]:

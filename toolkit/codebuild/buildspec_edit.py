@@ -1,7 +1,8 @@
 """Put the pre-build step into a buildspec that somebody wrote, and take it out again.
 
-Only lines between two comments of ours are added and removed: comments, order, quotes and line ends stay. The result
-is parsed again, and must mean the same as before plus the step.
+Only lines between two comments of ours are added and removed: comments, order, quotes and line ends stay. A line that
+would have to change, such as `commands: []`, is kept in a third comment. The result is parsed again, and must mean the
+same as before plus the step.
 """
 
 from __future__ import annotations
@@ -19,20 +20,28 @@ from toolkit.manifest.strategy import Strategy
 
 _BEGIN = "# toolkit: begin"
 _END = "# toolkit: end"
+_INSTEAD = "# toolkit: instead of "
 _REGION = re.compile(
     rf"^[ ]*{_BEGIN}\b[^\n]*\n(?:(?![ ]*{_BEGIN}\b)[^\n]*\n)*?[ ]*{_END}[ \t]*\r?(?:\n|\Z)", re.MULTILINE
 )
+_REPLACED = re.compile(rf"^([ ]*){_INSTEAD}([^\n]*?)\r?$", re.MULTILINE)
 _MARK = re.compile(rf"^[ ]*(?:{_BEGIN}|{_END})\b", re.MULTILINE)
 _BY_HAND = "correct that, or print the step by `--fragment` and put it in by hand"
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the step goes: before `line`, as a list item at column `indent`, under new keys `head`."""
+    """Where the step goes: before `line`, as a list item at column `indent`, under new keys `head`.
+
+    With `replaces` it stands instead of that line, which is a key without commands. `empty` is what the list is without
+    the step, if it has no other command: nothing or an empty list.
+    """
 
     line: int
     indent: int
     head: tuple[str, ...] = ()
+    replaces: bool = False
+    empty: list[str] | None = None
 
 
 def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
@@ -50,27 +59,32 @@ def insert_step(text: str, step: str, build_name: str, *, file: str) -> str:
     )
     margin = " " * place.indent
     outer = margin[: place.indent - 2 * len(place.head)]
-    region = [f"{outer}{begin}", *(f"{outer}{'  ' * depth}{key}:" for depth, key in enumerate(place.head))]
+    old = lines[place.line].rstrip("\r\n") if place.replaces else ""
+    region = [f"{outer}{begin}", *([f"{outer}{_INSTEAD}{old.lstrip(' ')}"] if old else [])]
+    region += [*(f"{outer}{'  ' * depth}{key}:" for depth, key in enumerate(place.head))]
     region += [f"{margin}- |", *(f"{margin}  {line}" if line else "" for line in step.removesuffix("\n").split("\n"))]
     region.append(f"{outer}{_END}")
-    lines[place.line : place.line] = [line + ending for line in region]
+    added = [line + ending for line in region]
+    if place.replaces:
+        added[-1] = region[-1] + lines[place.line][len(old) :]
+    lines[place.line : place.line + place.replaces] = added
     made = "".join(lines)
-    if _without_step(_read(made, file), step, place.head) != wanted or _REGION.sub("", made) != bare:
+    if _without_step(_read(made, file), step, place) != wanted or _REGION.sub(_put_back, made) != bare:
         message = f"{file}:{place.line + 1}: the step here would change what other lines mean"
         raise Refused("buildspec.no_place", message, hint=_BY_HAND)
     return made
 
 
-def _without_step(made: dict[str, Any], step: str, head: tuple[str, ...]) -> dict[str, Any] | None:
-    """What `made` means without the step and the keys of `head`; None if the step is not the first command."""
+def _without_step(made: dict[str, Any], step: str, place: _Place) -> dict[str, Any] | None:
+    """What `made` means without the step and its new keys; None if the step is not the first command."""
     phases = made["phases"]
     pre_build = phases["pre_build"]
     first, *others = pre_build["commands"]
-    pre_build["commands"] = others or None  # a key without a value
-    if "commands" in head:
+    pre_build["commands"] = others or place.empty
+    if "commands" in place.head and not place.replaces:
         del pre_build["commands"]
     phases["pre_build"] = pre_build or None
-    if "pre_build" in head:
+    if "pre_build" in place.head:
         del phases["pre_build"]
     return made if first == step else None
 
@@ -85,7 +99,14 @@ def remove_step(text: str, *, file: str) -> str:
             f"{file}:{line}: one of the two comments around the step is gone",
             hint="take the rest of the step out by hand",
         )
-    return _REGION.sub("", text)
+    return _REGION.sub(_put_back, text)
+
+
+def _put_back(region: re.Match[str]) -> str:
+    """The line that the region stands for, if any."""
+    replaced = _REPLACED.search(region.group())
+    ending = region.group()[len(region.group().rstrip("\r\n")) :]
+    return f"{replaced[1]}{replaced[2]}{ending}" if replaced else ""
 
 
 def check_exports(text: str, strategy: Strategy, *, file: str) -> None:
@@ -123,9 +144,13 @@ def _find_place(root: Node | None, lines: list[str], file: str) -> _Place:
         line, column = _start(phase.value[0][0], lines, file)
         return _Place(line, column + 2, ("commands",))
     key, listed = commands
-    if _is_empty(listed):
+    is_list = isinstance(listed, SequenceNode) and not listed.value and not listed.anchor
+    if _is_empty(listed) or (is_list and listed.end_mark.line == key.start_mark.line):
         line, column = _start(key, lines, file, with_comments=False)
-        return _Place(line + 1, column + 2)
+        if is_list:
+            return _Place(line, column + 2, ("commands",), replaces=True, empty=[])
+        is_last = not lines[line].endswith("\n")
+        return _Place(line, column + 2, ("commands",), replaces=True) if is_last else _Place(line + 1, column + 2)
     if not isinstance(listed, SequenceNode) or listed.flow_style or listed.start_mark.line <= key.start_mark.line:
         raise _refusal(key, file, "`commands` is not a plain list with a line for each command")
     return _Place(*_start(listed, lines, file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from posixpath import dirname
 
 from toolkit.codebuild.build_fields import cache_image, is_elsewhere, listed, sbom_scanner, spelled
 from toolkit.codebuild.coverage import Kind
@@ -14,8 +15,8 @@ from toolkit.manifest.document import Document, NotYaml, Path, read_document
 _ALWAYS = frozenset({"always", "daily", "weekly"})
 
 
-def read_compose(text: str, values: Values | None = None, *, pulls_always: bool = False) -> Reading:
-    """The images that the services run, and their builds; `pulls_always` stands for `docker compose build --pull`."""
+def read_compose(text: str, values: Values | None = None, asked: Follow | None = None) -> Reading:
+    """The images that the services run, and their builds, as `asked` says."""
     try:
         document = read_document(text)
     except NotYaml as error:
@@ -23,16 +24,33 @@ def read_compose(text: str, values: Values | None = None, *, pulls_always: bool 
     root = document.data if document else None
     if document is None or not isinstance(root, dict):
         return Reading(troubles=(Trouble(1, "it is not a compose file: it has no `services`", is_fault=True),))
-    reader = _Reader(document, values or {}, pulls_always)
+    reader = _Reader(document, values or {}, asked or Follow(0, "", "compose"))
     reader.read(root)
     return reader.reading
 
 
+def services_with_images(text: str) -> frozenset[str]:
+    """The services that have an image or a build of their own; none if the text is no compose file."""
+    try:
+        document = read_document(text)
+    except NotYaml:
+        return frozenset()
+    root = document.data if document else None
+    services = root.get("services") if isinstance(root, dict) else None
+    pairs = services.items() if isinstance(services, dict) else ()
+    return frozenset(str(name) for name, service in pairs if _has_image(service))
+
+
+def _has_image(service: object) -> bool:
+    return isinstance(service, dict) and (service.get("image") is not None or service.get("build") is not None)
+
+
 class _Reader:
-    def __init__(self, document: Document, values: Values, pulls_always: bool) -> None:
+    def __init__(self, document: Document, values: Values, asked: Follow) -> None:
         self._document = document
         self._values = values
-        self._pulls_always = pulls_always
+        self._pulls_always = asked.pulls_always
+        self._asked = asked
         self.images: list[NamedImage] = []
         self.builds: list[Build] = []
         self.troubles: list[Trouble] = []
@@ -53,29 +71,53 @@ class _Reader:
         services = root.get("services")
         for number, entry in enumerate(listed(root.get("include"))):
             fields = entry if isinstance(entry, dict) else {"path": entry}
-            for file in listed(fields.get("path")):
-                self._follow(("include", number), file, listed(fields.get("env_file")))
+            folder = fields.get("project_directory")
+            self._follow(("include", number), listed(fields.get("path")), listed(fields.get("env_file")), folder)
         if not isinstance(services, dict):
             if "include" not in root:
                 self.troubles.append(Trouble(1, "it is not a compose file: it has no `services`", is_fault=True))
             return
-        for name, service in services.items():
+        for name in self._asked_for(services):
+            service = services[name]
             path: Path = ("services", name)
             if isinstance(service, dict):
                 self._read_service(path, service)
             elif service is not None:
                 self._give_up(path, "a service is a mapping")
 
+    def _asked_for(self, services: dict[str, object]) -> list[str]:
+        """The services that are used, with those of this file that they extend."""
+        if not self._asked.services:
+            return list(services)
+        names = [name for name in services if str(name) in self._asked.services]
+        for name in names:
+            service = services[name]
+            extends = service.get("extends") if isinstance(service, dict) else None
+            fields = extends if isinstance(extends, dict) else {"service": extends}
+            other = fields.get("service")
+            if not fields.get("file") and other in services and other not in names:
+                names.append(other)
+        return names
+
     def _read_service(self, path: Path, service: dict[str, object]) -> None:
         extends = service.get("extends")
         if isinstance(extends, dict) and extends.get("file"):
-            self._follow((*path, "extends", "file"), extends["file"])
+            name = str(extends.get("service"))
+            replaced = frozenset([name] if _has_image(service) or path[-1] in self._asked.replaced else [])
+            self._follow((*path, "extends", "file"), [extends["file"]], services=frozenset([name]), replaced=replaced)
+        for number, volume in enumerate(listed(service.get("volumes"))):
+            if isinstance(volume, dict) and volume.get("type") == "image":
+                source = (*path, "volumes", number, "source")
+                if word := self._text(source, volume.get("source")):
+                    self._note(Kind.COMPOSE_IMAGE, source, str(volume["source"]), word)
         image = self._text((*path, "image"), service.get("image"))
         platform = self._platform((*path, "platform"), service.get("platform"))
         policy = self._text((*path, "pull_policy"), service.get("pull_policy")) or Word("")
         if service.get("build") is not None:
             self._read_build((*path, "build"), service["build"], image, platform)
-        elif image is not None and (policy.unset or policy.text not in ("never", "build")):
+        elif image is None or path[-1] in self._asked.replaced:
+            return
+        elif policy.unset or policy.text not in ("never", "build"):
             self._note(
                 Kind.COMPOSE_IMAGE,
                 (*path, "image"),
@@ -129,7 +171,7 @@ class _Reader:
                 is_partial="context" not in fields,
                 inline=inline.text if inline else None,
                 args=dict(self._pairs((*path, "args"), fields.get("args"))),
-                contexts={name: value for name, value in contexts.items() if value is not None},
+                contexts=contexts,
                 platforms=tuple(own),
                 target=target.text or None,
                 is_target_known=not target.unset,
@@ -145,16 +187,19 @@ class _Reader:
         return word
 
     def _pairs(self, path: Path, value: object) -> Iterator[tuple[str, str | None]]:
-        """The pairs of `{A: 1}` or `[A=1, B]`, None for an unknown value. A name alone takes the variable's value."""
+        """The pairs of `{A: 1}` or `[A=1, B]`, None for an unknown value.
+
+        A name alone takes the variable's value. It is left out if there is none: an argument keeps its default then.
+        """
         if isinstance(value, dict):
             items = {str(key): own for key, own in value.items()}
         else:
             pairs = (spelled(one).partition("=") for one in listed(value))
             items = {key: own if equals else None for key, equals, own in pairs}
         for key, own in items.items():
-            if own is None:
-                yield key, self._values.get(key)
-            else:
+            if own is None and key in self._values:
+                yield key, self._values[key]
+            elif own is not None:
                 word = self._text(path, own)
                 yield key, None if word is None or word.unset else word.text
 
@@ -181,15 +226,39 @@ class _Reader:
         line = self._document.place(path).line
         self.images.append(NamedImage(line, kind, written, word.text, platform, word.unset, pulls_always))
 
-    def _follow(self, path: Path, value: object, env_files: Sequence[object] = ()) -> None:
-        words = [self._text(path, one) for one in (value, *env_files)]
+    def _follow(
+        self,
+        path: Path,
+        files: Sequence[object],
+        env_files: Sequence[object] = (),
+        folder: object = None,
+        services: frozenset[str] = frozenset(),
+        replaced: frozenset[str] = frozenset(),
+    ) -> None:
+        """Note that one of the files is used, with each later one laid over it."""
+        names, env_names, folders = (self._paths(path, some) for some in (files, env_files, listed(folder)))
+        project = next(iter(folders), dirname(names[0]) if len(names) > 1 else "")
+        for number, name in enumerate(names, 1):
+            asked = Follow(
+                self._document.place(path).line,
+                name,
+                "compose",
+                self._pulls_always,
+                values=self._values,
+                env_files=tuple(env_names),
+                folder=project or ("." if len(names) > 1 else ""),
+                above=tuple(names[number:]),
+                services=services,
+                replaced=replaced,
+            )
+            self.follows.append(asked)
+
+    def _paths(self, path: Path, values: Sequence[object]) -> list[str]:
+        words = [self._text(path, one) for one in values]
         names = [word.text for word in words if word and not word.unset and not is_elsewhere(word.text)]
         if len(names) < len(words):
             self._give_up(path, "the file that it includes is somewhere else")
-            return
-        line = self._document.place(path).line
-        asked = Follow(line, names[0], "compose", self._pulls_always, values=self._values, env_files=tuple(names[1:]))
-        self.follows.append(asked)
+        return names
 
     def _give_up(self, path: Path, why: str) -> None:
         self.troubles.append(Trouble(self._document.place(path).line, f"not understood: {why}", is_fault=True))

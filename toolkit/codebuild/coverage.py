@@ -74,7 +74,9 @@ class Trait(StrEnum):
     `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end the build for it,
     because it does not read the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build does not use the
     variable of `contexts` or `direct`. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`.
-    `PLATFORM_MISSING`: mirrored, but not for this platform. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=`
+    `PLATFORM_MISSING`: mirrored, but not for this platform. `TRIGGERED`, `HUB_TRIGGERED`: an `ONBUILD` that a later
+    stage of the Dockerfile runs, with an image of Docker Hub or another registry. `PATTERN`: the name needs an operator
+    such as `${V%%-*}`, which a step does not know. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=`
     line, which matters with the containerd image store only.
     """
 
@@ -89,6 +91,9 @@ class Trait(StrEnum):
     STRATEGY_NOT_USED = "strategy_not_used"
     REPOSITORY_RENAMED = "repository_renamed"
     PLATFORM_MISSING = "platform_missing"
+    TRIGGERED = "triggered"
+    HUB_TRIGGERED = "hub_triggered"
+    PATTERN = "pattern"
     PULL_ALWAYS = "pull_always"
     DIGEST = "digest"
     OTHER_PLATFORM = "other_platform"
@@ -180,6 +185,8 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Trait.STRATEGY_NOT_USED:  (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE),
     Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
+    Trait.TRIGGERED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _S, _S), _NOWHERE,     _NOWHERE),
+    Trait.HUB_TRIGGERED:      (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _S, _S), (_R, _R, _L), _NOWHERE),
     Trait.PULL_ALWAYS:        (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.DIGEST:             (_NOWHERE,     (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.OTHER_PLATFORM:     ((_W, _L, _L), (_L, _S, _L), (_L, _L, _S), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
@@ -190,8 +197,13 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
 _READ_BY_STEP = frozenset({Kind.FROM, Kind.COPY_FROM, Kind.MOUNT_FROM, Kind.SYNTAX})
 _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
 
-_MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED)
-_FALLS_BACK: Mapping[Strategy, Verdict] = {Strategy.HOSTS: _L, Strategy.BUILDER: _L, Strategy.CONTEXTS: _R}
+_MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED, Trait.HUB_TRIGGERED)
+_FALLS_BACK: Mapping[Strategy, Verdict] = {
+    Strategy.HOSTS: _L,
+    Strategy.BUILDER: _L,
+    Strategy.CONTEXTS: _R,
+    Strategy.DIRECT: _L,
+}
 """The verdict on a missing image with `on_miss: upstream`."""
 
 _WHY: Mapping[Kind | Trait, str] = {
@@ -211,6 +223,9 @@ _WHY: Mapping[Kind | Trait, str] = {
     "and `contexts` want it",
     Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
     Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
+    Trait.TRIGGERED: "an `ONBUILD` trigger is not rewritten, and a later stage runs it",
+    Trait.HUB_TRIGGERED: "an `ONBUILD` trigger is not rewritten, and a later stage runs it",
+    Trait.PATTERN: "the step does not know the operator in its variable, and ends the build",
     Trait.PULL_ALWAYS: "a pull was requested, which contacts the registry even if the name is there",
     Trait.DIGEST: "Docker cannot give a local image a name with a digest",
     Trait.OTHER_PLATFORM: "it is built for a platform other than the machine's, whose image was pulled",
@@ -259,6 +274,9 @@ def outcome(
 
 def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss) -> Outcome | None:
     """The outcome, if it is settled before any strategy."""
+    is_rewritten = use.kind is Kind.FROM and not use.traits & {Trait.UNCHECKED, Trait.STRATEGY_NOT_USED}
+    if Trait.PATTERN in use.traits and strategy is Strategy.DIRECT and is_rewritten:
+        return Outcome(Verdict.REFUSED, Trait.PATTERN, _WHY[Trait.PATTERN])
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
     is_judged = use.kind in _READ_BY_STEP and Trait.UNCHECKED not in use.traits

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from posixpath import dirname
 
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
 from toolkit.codebuild.coverage import Builder, Kind
@@ -223,8 +224,8 @@ class DockerCalls:
             written = call.command.stdin
         context = self._shell.expanded(rest[0] if rest[0] != "-" else ".")
         file = self._dockerfile(written) if written is not None else None
-        is_lost = context.unset or (file and file.unset) or self._shell.folder == NOWHERE
-        if is_lost or is_elsewhere(context.text):
+        folder = NOWHERE if is_elsewhere(context.text) else self._shell.path(context.text)
+        if context.unset or folder == NOWHERE or (file and (file.unset or file.text == NOWHERE)):
             self.give_up(call.command, "its Dockerfile is somewhere else")
             return
         self._note_scanners(call, options)
@@ -239,10 +240,10 @@ class DockerCalls:
         self._builds.append(
             Build(
                 line=call.command.line,
-                context=f"{self._shell.folder}/{context.text}",
+                context=folder,
                 dockerfile=file.text if file else None,
                 args=self._pairs(call, values_of(options, "--build-arg")),
-                contexts={name: value for name, value in contexts.items() if value is not None},
+                contexts=contexts,
                 platforms=self._platforms(call, options),
                 target=target.text or None,
                 is_target_known=not target.unset,
@@ -265,7 +266,7 @@ class DockerCalls:
         if copy := _COPY_OF_FRAGMENT.fullmatch(written):
             return Word(copy["name"] or "Dockerfile")
         word = self._shell.expanded(written)
-        return Word(f"{self._shell.folder}/{word.text}", word.unset)
+        return Word(self._shell.path(word.text), word.unset)
 
     def _builder(self, call: Call, options: Options, *, is_buildx: bool) -> Builder | None:
         named = ["", *values_of(options, "--builder")][-1] or call.values.get("BUILDX_BUILDER", "")
@@ -330,17 +331,21 @@ class DockerCalls:
     def _follow(self, call: Call, files: list[str], options: Options, asked: Follow) -> None:
         """Note that the command uses each of the files as `asked` says."""
         builder = self._builder(call, options, is_buildx=True)
-        for path in self._paths(call, files):
-            self._tags.append(replace(asked, path=path, builder=builder))
+        paths = self._paths(call, files)
+        for number, path in enumerate(paths, 1):
+            above = tuple(paths[number:]) if asked.kind == "compose" else ()
+            folder = asked.folder or (dirname(paths[0]) if above or number > 1 else "")
+            self._tags.append(replace(asked, path=path, builder=builder, above=above, folder=folder))
 
     def _paths(self, call: Call, files: Iterable[str]) -> list[str]:
         paths = []
         for file in files:
             word = self._shell.expanded(file)
-            if word.unset or file == "-" or self._shell.folder == NOWHERE:
+            path_from_root = self._shell.path(word.text)
+            if word.unset or file == "-" or path_from_root == NOWHERE:
                 self.give_up(call.command, f"the file `{file}` is not known" if file else "its file is somewhere else")
             else:
-                paths.append(f"{self._shell.folder}/{word.text}")
+                paths.append(path_from_root)
         return paths
 
     def _read_compose(self, call: Call, words: list[str]) -> None:
@@ -348,7 +353,7 @@ class DockerCalls:
         if not rest or rest[0] in COMPOSE_LOCAL:
             return
         command = rest[0]
-        if command not in COMPOSE_STARTS | {"build"} or values_of(options, "--project-directory"):
+        if command not in COMPOSE_STARTS | {"build"}:
             self.give_up(call.command, "what it fetches is not known")
             return
         flags = COMPOSE_BUILD_FLAGS if command == "build" else COMPOSE_START_FLAGS
@@ -368,6 +373,7 @@ class DockerCalls:
             values=call.values,
             args=self._pairs(call, values_of(own, "--build-arg")),
             env_files=tuple(self._paths(call, values_of(options, "--env-file"))),
+            folder="".join(self._paths(call, values_of(options, "--project-directory")[-1:])),
         )
         self._follow(call, files, [*options, *own], asked)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from toolkit.codebuild.coverage import Kind
@@ -24,6 +24,8 @@ _IMAGE_SCHEME = "docker-image://"
 _SCRATCH = "scratch"
 _SYNTAX_ARGUMENT = "BUILDKIT_SYNTAX"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+_PATTERN = re.compile(r"\$\{\w+(:?\?|[#%/])")
+_NAME = re.compile(r"\$\{?(\w+)")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
@@ -36,7 +38,7 @@ class Circumstances:
     """
 
     args: Values = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
+    contexts: Values = field(default_factory=dict)
     target: str | None = None
     is_target_known: bool = True
     target_platform: str | None = None
@@ -110,6 +112,8 @@ class _Reader:
         self._stages = _Stages(())
         self._stage = -1
         self._line = 0
+        self._starts: list[tuple[int, int]] = []
+        self._with_pattern: set[str] = set()
         self._found: list[tuple[int, NamedImage]] = []
         self.troubles: list[Trouble] = []
 
@@ -120,9 +124,18 @@ class _Reader:
         if target is None:
             return ()
         if not self._circumstances.is_target_known:
-            return tuple(one for _, one in self._found)
+            return tuple(self._triggered(stage, one, None) for stage, one in self._found)
         reached = {-1, *self._stages.reached_from(target)}
-        return tuple(replace(one, is_unused=stage not in reached) for stage, one in self._found if stage <= target)
+        return tuple(
+            replace(self._triggered(stage, one, reached), is_unused=stage not in reached)
+            for stage, one in self._found
+            if stage <= target
+        )
+
+    def _triggered(self, stage: int, image: NamedImage, reached: set[int] | None) -> NamedImage:
+        """The image, marked if a stage among `reached` runs its trigger; None stands for every stage."""
+        started = (base for later, base in self._starts if reached is None or later in reached)
+        return replace(image, is_triggered=True) if image.kind is Kind.ONBUILD and stage in started else image
 
     @property
     def behind(self) -> tuple[NamedImage, ...]:
@@ -207,10 +220,15 @@ class _Reader:
     def _read_args(self, instruction: Instruction) -> None:
         for assignment in instruction.value:
             name, has_default, default = assignment.partition("=")
+            if self._has_pattern(default):
+                self._with_pattern.add(name)
             if name in self._circumstances.args:
                 self._values[name] = self._circumstances.args[name]
             elif has_default and (word := self._expanded(instruction, default)) is not None:
                 self._values[name] = None if word.unset else word.text
+
+    def _has_pattern(self, text: str) -> bool:
+        return _PATTERN.search(text) is not None or not self._with_pattern.isdisjoint(_NAME.findall(text))
 
     def _read_from(self, instruction: Instruction) -> None:
         """Note what a stage starts from: an image or an earlier stage."""
@@ -227,6 +245,7 @@ class _Reader:
         base = self._stages.find(word.text, before=self._stage)
         if base is not None and not word.unset:
             self._stages.need(self._stage, base)
+            self._starts.append((self._stage, base))
         elif not word.text and not word.unset:
             self._fault(instruction, f"`{instruction.value[0]}` comes to no image")
         else:
@@ -269,9 +288,10 @@ class _Reader:
         self, instruction: Instruction, kind: Kind, written: str, word: Word, platform: Word, own_name: str = ""
     ) -> None:
         names = (own_name, word.text.lower(), word.text.lower().removesuffix(":latest"))
-        replaced = next((self._contexts[name] for name in names if name in self._contexts), None)
-        if replaced is not None and not replaced.startswith(_IMAGE_SCHEME):
-            return
+        context = next((name for name in names if name in self._contexts), None)
+        replaced = self._contexts[context] if context is not None else None
+        if context is not None and (replaced is None or not replaced.startswith(_IMAGE_SCHEME)):
+            return  # a folder, another build, or what its build is said not to know
         image = NamedImage(
             line=self._line_of(instruction, written),
             kind=kind,
@@ -280,6 +300,7 @@ class _Reader:
             platform=platform.text or None,
             unset=word.unset if replaced is None else (),
             follows_syntax=self._has_frontend,
+            has_pattern=kind is Kind.FROM and self._has_pattern(written),
         )
         if platform.unset:
             names_unset = ", ".join(f"`{name}`" for name in platform.unset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.codebuild.coverage import Builder, Kind
@@ -19,6 +18,8 @@ class NamedImage:
 
     `platform` is the platform that is fetched, None for the one that is built. `unset` are variables without a known
     value: `name` is then incomplete. `follows_syntax`: the Dockerfile asks for a frontend that is fetched.
+    `is_triggered`: a later stage runs the `ONBUILD` that names it. `has_pattern`: its name needs an operator such as
+    `${V%%-*}`.
     `is_unused`: the target does not need the image's stage, which comes before it. `is_unreached`: no build that was
     found needs the stage. `builder` is the builder that the command names, if any. `unused` are strategies whose
     variable the build does not use. `made` counts the `tags` of the file that exist when the image is fetched; a
@@ -33,6 +34,8 @@ class NamedImage:
     unset: tuple[str, ...] = ()
     pulls_always: bool = False
     follows_syntax: bool = False
+    is_triggered: bool = False
+    has_pattern: bool = False
     is_unused: bool = False
     is_unreached: bool = False
     builder: Builder | None = None
@@ -55,10 +58,10 @@ class Build:
     """A build that a file asks for, in that file's folder.
 
     `dockerfile` is relative to `context` if `is_beside_context`, else to the folder; `inline` is its text instead.
-    `is_partial`: another compose file may set the context. `contexts` are named contexts; `platforms` is empty for the
-    machine's own; `tags` are the names of its result. If the target is not known, it may be any stage. `unused` are
-    strategies whose variable the build does not use; only commands can use one. `made` counts the `tags` of the file
-    that exist when the build begins.
+    `is_partial`: another file or target may set the context. `contexts` are named contexts, None for an unknown one;
+    `platforms` is empty for the machine's own; `tags` are the names of its result. If the target is not known, it may
+    be any stage. `unused` are strategies whose variable the build does not use; only commands can use one. `made`
+    counts the `tags` of the file that exist when the build begins.
     """
 
     line: int
@@ -68,7 +71,7 @@ class Build:
     is_partial: bool = False
     inline: str | None = None
     args: Values = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
+    contexts: Values = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     target: str | None = None
     is_target_known: bool = True
@@ -82,11 +85,13 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Another file that asks for images, by its path from the folder; `kind` is `compose` or `bake`.
+    """Another file that asks for images, by its path from the folder; `kind` is `compose`, `bake` or `buildspec`.
 
-    A path that ends in `/` means the files that the tool looks for there. `pulls_always`, `builder`, `args` and
-    `platforms` apply to all builds of the file, `values` are its variables. `env_files` hold more variables and
-    replace the `.env` beside the file.
+    A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself.
+    `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file, `values` are its variables.
+    `env_files` hold more variables and replace the `.env` of the `folder`, from which a compose file gives paths: its
+    own, if that is empty. The compose files `above` are laid over it. If `services` are given, only these are used; the
+    images of those in `replaced` are not.
     """
 
     line: int
@@ -98,6 +103,10 @@ class Follow:
     args: Values = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    folder: str = ""
+    above: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from toolkit.manifest.model import Manifest
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import ECR_HOST_PART, HUB_HOSTS, Reference
+from toolkit.oci.reference import DOCKER_HUB, ECR_HOST_PART, HUB_HOSTS, Reference
 from toolkit.plan.resolve import field_of, mirrored_images, subset_of
 
 _ECR_HOST = re.compile(ECR_HOST_PART)
@@ -89,6 +89,8 @@ class Matcher:
         platform = platform_of(image.platform) or self._machine
         if not self._machine.matches(platform):
             traits.add(Trait.OTHER_PLATFORM)
+        if image.is_triggered:
+            traits.add(Trait.HUB_TRIGGERED if reference.registry == DOCKER_HUB else Trait.TRIGGERED)
         if self._strategy in image.unused:
             traits.add(Trait.STRATEGY_NOT_USED)
         if self._listed:
@@ -136,6 +138,8 @@ def _written_traits(image: NamedImage) -> Iterable[Trait]:
         yield Trait.STAGE_UNUSED
     if image.name.partition("/")[0] in HUB_HOSTS:
         yield Trait.HUB_BY_HOST
+    if image.has_pattern:
+        yield Trait.PATTERN
     if image.follows_syntax and image.kind is not Kind.SYNTAX:
         yield Trait.CONTAINERD_SYNTAX
 

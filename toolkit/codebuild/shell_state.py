@@ -20,7 +20,9 @@ NOWHERE = "?"
 """A folder that is not known."""
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=(.*)", re.DOTALL)
-_SOURCE = re.compile(r"\$(?:CODEBUILD_SRC_DIR|\{CODEBUILD_SRC_DIR\})(?:/(.*))?")
+SOURCE = "/CODEBUILD_SRC_DIR"
+"""The root of the source, where CodeBuild starts, as the variables that name folders have it."""
+
 _DECLARING = frozenset({"export", "declare", "typeset", "local", "readonly"})
 _OPENS = {"if": "fi", "while": "done", "until": "done", "for": "done", "select": "done", "case": "esac"}
 _CLOSES = frozenset({*_OPENS.values(), "}"})
@@ -76,7 +78,22 @@ class ShellState:
         known = self._known
         seen = known.values.keys() & (known.exported | known.may_be_exported)
         values = {name: known.values[name] if name in known.exported else None for name in seen}
-        return self._filled({**values, **own})
+        return self._filled({**values, **self._folders, **own})
+
+    @property
+    def _folders(self) -> dict[str, str | None]:
+        folder = self._known.folder
+        return {
+            "CODEBUILD_SRC_DIR": SOURCE,
+            "PWD": None if folder == NOWHERE else normpath(f"{SOURCE}/{folder}"),
+        }
+
+    def path(self, text: str) -> str:
+        """An expanded word as a path from the root of the source; `?` if it leads elsewhere or that is not known."""
+        if text == SOURCE or text.startswith(f"{SOURCE}/"):
+            return f".{text.removeprefix(SOURCE)}"
+        is_elsewhere = text.startswith(("/", "~", "+")) or self.folder == NOWHERE
+        return NOWHERE if is_elsewhere else f"{self.folder}/{text}"
 
     def _filled(self, values: Values) -> Values:
         known = {name: value for name, value in self._given.items() if name in values and values[name] is None}
@@ -85,7 +102,7 @@ class ShellState:
     def expanded(self, text: str) -> Word:
         """A word with the values of its variables. Other expansions count as unknown."""
         try:
-            word = interpolate(text, self._filled(self._known.values))
+            word = interpolate(text, self._filled({**self._known.values, **self._folders}))
         except CannotExpand:
             return Word(text, (text,))
         is_left = "$" in word.text or "`" in word.text
@@ -248,15 +265,8 @@ class ShellState:
         self._known = replace(known, folder=folder, folders=folders)
 
     def _moved(self, target: str) -> str:
-        if source := _SOURCE.fullmatch(target):
-            return self._below(".", source[1]) if source[1] else "."
-        return self._below(self._known.folder, target)
-
-    def _below(self, folder: str, target: str) -> str:
         found = self.expanded(target)
-        if folder == NOWHERE or found.unset or target == "-" or found.text.startswith(("/", "~", "+")):
-            return NOWHERE
-        return f"{folder}/{found.text}"
+        return NOWHERE if found.unset or target == "-" else self.path(found.text)
 
 
 def _merged(ways: list[_Known]) -> _Known:

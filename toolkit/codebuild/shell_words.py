@@ -21,6 +21,7 @@ _HEREDOC = re.compile(r"(?<!<)<<(?!<)-?\s*([\"'\\]?)([\w.-]+)")
 _INNER_HASH = re.compile(r"(?<=[^\s;&|()])#")
 _HASH = "\x01"
 _UNKNOWN = "$\x02"
+_PRINTS_FOLDER = re.compile(r"\s*pwd(\s+-[LP])?\s*")
 _OPERATORS = frozenset("();<>|&")
 _OPERATOR = re.compile(r"[()]|&?(?:<<<|<<|<>|>>|>\||[<>]&?)|;;&?|;&|&&|\|\||\|&|[;|&]")
 
@@ -132,8 +133,12 @@ def _lift(text: str) -> tuple[str, list[str]]:
             end = text.find("`", position + 1) if letter == "`" else closings.get(position + 1)
         if end is not None and end > 0:
             width = 1 if letter == "`" else 2
-            kept.append(_UNKNOWN)
-            inner.append(text[position + width : end])
+            script = text[position + width : end]
+            if _PRINTS_FOLDER.fullmatch(script):
+                kept.append("${PWD}")
+            else:
+                kept.append(_UNKNOWN)
+                inner.append(script)
             position = end + 1
             continue
         if letter in "'\"" and quoted in ("", letter):

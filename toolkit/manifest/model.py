@@ -420,7 +420,7 @@ class Manifest(Spec):
         (),
         strict=False,
         description="Repositories and builds that may be taken over where they exist already and are not this "
-        "manifest's: names, `*` stands for any letters. As `--adopt`.",
+        "manifest's: names, `*` matches any characters. As `--adopt`.",
         examples=[["docker-hub/library/nginx", "team/*"]],
     )
 

@@ -357,10 +357,11 @@ def _additions(
     pinned: dict[Reference, Reference] = {}
     for found, match in pairs:
         reference = match.reference
-        if reference is None or not _is_addable(match) or _has_no_platform(found):
+        if reference is None or not _is_addable(match):
             continue
         tagged = _tagged(reference)
-        wanted.setdefault(tagged, set()).add(found.image.platform or machine)
+        is_platform = platform_of(found.image.platform) is not None
+        wanted.setdefault(tagged, set()).add((is_platform and found.image.platform) or machine)
         if reference.digest:
             pinned.setdefault(tagged, reference)
     additions = {}

@@ -18,10 +18,13 @@ from pathlib import Path
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
-from toolkit.codebuild.compose_reading import read_compose
+from toolkit.codebuild.compose_reading import read_compose, services_with_images
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
+from toolkit.codebuild.dotenv import read_dotenv
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
+from toolkit.codebuild.shell_state import SOURCE
+from toolkit.codebuild.variables import Values
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
 from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
@@ -181,10 +184,7 @@ class _Scan:
         self.findings.files[path] = kind
         if is_named:
             self._named.add(path)
-        if kind == "buildspec":
-            self._read_whole(path, kind, root, _NOBODY, {})
-        else:
-            self._unasked[path] = kind, root
+        self._unasked[path] = kind, root
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -203,9 +203,13 @@ class _Scan:
             return
         match kind:
             case "compose":
-                own = self._environment([Path(one) for one in asked.env_files] or [path.parent / ".env"])
-                values = {**own, **asked.values, **self._values}
-                reading, folder = read_compose(text, values, pulls_always=asked.pulls_always), path.parent
+                folder = Path(asked.folder) if asked.folder else path.parent
+                given = {**asked.values, **self._values}
+                usual = [] if asked.services else [folder / ".env"]  # what extends a service has read its own
+                own = self._environment([Path(one) for one in asked.env_files] or usual, given)
+                above = [self._read(Path(one)) or "" for one in asked.above]
+                replaced = asked.replaced.union(*map(services_with_images, above))
+                reading = read_compose(text, {"PWD": ".", **own, **given}, replace(asked, replaced=replaced))
             case "bake":
                 values = {**asked.values, **self._values}
                 reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
@@ -252,7 +256,9 @@ class _Scan:
                 names = dict.fromkeys(tagged_names([tag]), path)
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
-                names = self._follow(path, folder, asked_file, there_at(position))
+                is_apart = tag.kind == "buildspec"  # each build of a batch has a machine of its own
+                names = self._follow(path, folder, asked_file, {} if is_apart else there_at(position))
+                names = {} if is_apart else names
             for name, file in names.items():
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
@@ -278,9 +284,13 @@ class _Scan:
         A file that commands use keeps the local images that they made. Last come the Dockerfiles that no build uses:
         they are read as for `docker build` without options and with any target.
         """
+        specs = [(path, root) for path, (kind, root) in self._unasked.items() if kind == "buildspec"]
+        for path, root in sorted(specs, key=lambda spec: not _is_batch(spec[0])):
+            if path.resolve() not in {one.resolve() for one in self._seen}:
+                self._read_whole(path, "buildspec", root, _NOBODY, {})
         led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
-            if kind == "dockerfile":
+            if kind in ("dockerfile", "buildspec"):
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
@@ -323,8 +333,10 @@ class _Scan:
         """Read the files that `follow` names, and return the images that they make."""
         env_files = [_joined(folder, one) for one in follow.env_files]
         seen = [file for file in env_files if is_below(file, self._roots)]
-        named = _joined(folder, follow.path)
+        named = _joined(folder, follow.path) if follow.path else path
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
+        above = [one for one in (_joined(folder, one) for one in follow.above) if self._is_there(one)]
+        project = str(_joined(folder, follow.folder)) if follow.folder else ""
         for file in (*targets, *env_files):
             shown = os.path.relpath(file, folder)
             if not is_below(file, self._roots):
@@ -332,15 +344,24 @@ class _Scan:
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
         made: dict[str, Path] = {}
-        for target in filter(self._is_there, targets):
-            asked = replace(follow, env_files=tuple(map(str, seen)))
-            self._read_whole(target, follow.kind, folder, asked, {**there, **made})
+        there_now = list(filter(self._is_there, targets))
+        for number, target in enumerate(there_now, 1):
+            is_compose = follow.kind == "compose" or target.suffix in (".yml", ".yaml")
+            kind = "compose" if follow.kind == "bake" and is_compose else follow.kind
+            # What a command gives for the root of the source, a file finds from its own folder.
+            root = os.path.relpath(folder, target.parent)
+            values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
+            over = [*there_now[number:], *above] if kind == "compose" == follow.kind else []
+            asked = replace(
+                follow, env_files=tuple(map(str, seen)), values=values, folder=project, above=tuple(map(str, over))
+            )
+            self._read_whole(target, kind, folder, asked, {**there, **made})
             made |= self._made[target]
         return made
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; `.env` may name others for compose."""
-        named = self._environment([folder / ".env"]).get("COMPOSE_FILE") if kind == "compose" else None
+        named = self._environment([folder / ".env"], {}).get("COMPOSE_FILE") if kind == "compose" else None
         if named:
             return [_joined(folder, one) for one in named.split(":")]
         usual = [folder / name for name in _USUAL[kind]]
@@ -365,7 +386,7 @@ class _Scan:
         if not target.is_file():
             message = f"there is no `{named}`, which it builds"
             if build.is_partial:
-                message += ", unless another compose file says from where"
+                message += ", unless another file says from where"
             self._trouble(path, Trouble(build.line, message, is_fault=not build.is_partial))
             return
         self.findings.files.setdefault(target, "dockerfile")
@@ -386,16 +407,17 @@ class _Scan:
             contexts=build.contexts,
             target=build.target,
             is_target_known=build.is_target_known,
-            target_platform=platform,
+            target_platform=None if platform == "local" else platform,
             machine=self._machine,
         )
 
-    def _environment(self, files: Iterable[Path]) -> dict[str, str]:
-        """The variables that `docker compose` finds in those of `files` that exist."""
-        texts = [self._read(file) or "" for file in files if self._is_there(file) or self._leads_out(file)]
-        lines = [line.strip() for text in texts for line in text.splitlines()]
-        pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
-        return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}
+    def _environment(self, files: Iterable[Path], given: Values) -> dict[str, str | None]:
+        """The variables that `docker compose` finds in those of `files` that exist; `given` go before them."""
+        found: dict[str, str | None] = {}
+        for file in files:
+            if self._is_there(file) or self._leads_out(file):
+                found = read_dotenv(self._read(file) or "", given, found)
+        return found
 
     def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:
@@ -450,6 +472,10 @@ def _glance(path: Path) -> str | None:
         return read_regular(path, MAX_TEXT).decode(errors="replace")
     except OSError:
         return None
+
+
+def _is_batch(path: Path) -> bool:
+    return "\nbatch:" in f"\n{_glance(path) or ''}"
 
 
 def _place(file: Path, image: NamedImage) -> tuple[Path, int, str, str]:

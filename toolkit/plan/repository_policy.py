@@ -58,6 +58,11 @@ def wanted_statements(repository: DesiredRepository) -> tuple[Statement, ...]:
     return tuple(_normal(statement) for statement in statements)
 
 
+def _without_sid(statement: Statement) -> Statement:
+    """What it says, whatever it is called."""
+    return {key: value for key, value in statement.items() if key != "Sid"}
+
+
 def principals_statement(principals: Iterable[str]) -> Statement:
     """The statement that the module makes from `pull_principals`."""
     return {
@@ -86,7 +91,9 @@ def lost_pullers(before: Sequence[Statement], after: Sequence[Statement], accoun
     principal that passes one may fail another. So only the same condition, or none, is known to keep access.
     """
     now, then = list(_grants(before)), set(_grants(after))
-    shut_out = {who for statement in after if statement not in before for who in _denied(statement)}
+    known = [_without_sid(statement) for statement in before]
+    new = (statement for statement in after if _without_sid(statement) not in known)
+    shut_out = {who for statement in new for who in _denied(statement)}
 
     def keeps(principal: str, action: str, condition: str) -> bool:
         if not {principal, _account_of(principal), "*"}.isdisjoint(shut_out):

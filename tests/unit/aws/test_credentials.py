@@ -106,7 +106,7 @@ def test_a_refused_token_is_renewed_unless_it_is_new() -> None:
     assert password(credentials) != first
 
 
-def test_a_no_of_aws_is_an_unusable_credential_and_is_believed_for_a_minute() -> None:
+def test_keeps_a_refusal_of_aws_for_a_minute() -> None:
     aws = Aws()
     credentials = ecr(aws)
     aws.refuses = True

@@ -185,7 +185,7 @@ def test_a_first_manifest_is_valid_and_stays(start: Start) -> None:
     assert done.stdout == "images.yaml written: 1 image; next: toolkit validate, toolkit scan .\n"
     assert "images.yaml is valid" in toolkit.run("validate").expect(0).stdout
     toolkit.run("scan", "--check", ".").expect(0)
-    assert "there is a `images.yaml` already" in toolkit.run("init").expect(7).stderr
+    assert "`images.yaml` already exists" in toolkit.run("init").expect(7).stderr
     toolkit.run("init", "--force", "--name", "other", "web").expect(0)
     assert "name: other\n" in Path("images.yaml").read_text()
 

@@ -57,9 +57,9 @@ def hcl() -> Reading:
 def test_a_target_has_what_it_inherits_below_its_own(hcl: Reading) -> None:
     base, web = hcl.builds[:2]
     assert (base.line, base.context, base.dockerfile) == (9, ".", "Dockerfile.base")
-    assert base.args == {"V": "1.16-alpine", "W": "1.16", "X": None, "Z": None}
+    assert base.args == {"V": "1.16-alpine", "W": "1.16", "X": "", "Z": None}
     assert (web.line, web.context, web.dockerfile, web.is_beside_context) == (14, "web", "Dockerfile.base", True)
-    assert web.args == {"V": "own", "W": "1.16", "X": None, "Z": None}
+    assert web.args == {"V": "own", "W": "1.16", "X": "", "Z": None}
     assert web.pulls_always
     assert (base.target, web.target) == (None, "prod")
     assert web.contexts == {"nginx": "docker-image://nginx:1.16", "base": "target:base"}
@@ -102,7 +102,7 @@ def test_json_says_the_same() -> None:
     document = {
         "variable": {"TAG": {"default": "1.16"}},
         "target": {
-            "base": {"args": {"W": "${TAG}"}, "pull": True},
+            "base": {"args": {"W": "${TAG}"}, "pull": True, "tags": ["base"]},
             "web": {"inherits": ["base"], "attest": [{"type": "sbom"}], "tags": ["$${TAG}"]},
         },
     }
@@ -201,3 +201,72 @@ def test_a_file_of_any_shape_is_read(shape: object) -> None:
 def test_a_number_that_python_does_not_take_is_a_fault() -> None:
     [trouble] = read_bake(f'{{"target": {{"x": {{"context": {"9" * 5000}}}}}}}', is_json=True).troubles
     assert trouble.message == "a number in it is too long"
+
+
+def test_what_is_null_leaves_the_value_below() -> None:
+    text = """
+variable "V" { default = null }
+target "base" {
+  args = { A = "1", B = "2" }
+  target = "slim"
+  tags = ["base"]
+}
+target "app" {
+  inherits = ["base"]
+  args = { A = null, B = V != null ? V : null, C = V }
+  target = V
+}
+"""
+    _, app = read_bake(text, is_json=False).builds
+    assert (app.args, app.target) == ({"A": "1", "B": "2"}, "slim")
+    assert read_bake(text, {"V": "3"}, is_json=False).builds[1].args == {"A": "1", "B": "3", "C": "3"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('V != "" ? V : "3.18"', "3.18"),
+        ('V == "" && true ? "a-${W}" : UNKNOWN', "a-1"),
+        ('equal("1", W) ? "yes" : "no"', "yes"),
+        ('notequal("1", W) || !(W == "1") ? "yes" : "no"', "no"),
+        ('"v${W == "1" ? "x" : "y"}"', "vx"),
+        ("UNTYPED", ""),
+        ('TYPED != "" ? TYPED : "3.18"', None),
+        ('lower("A")', None),
+        ("W + 1", None),
+    ],
+)
+def test_a_condition_is_known_where_both_sides_are(expression: str, value: str | None) -> None:
+    text = f"""
+variable "V" {{ default = "" }}
+variable "W" {{ default = "1" }}
+variable "UNTYPED" {{}}
+variable "TYPED" {{ type = string }}
+target "a" {{ args = {{ X = {expression} }} }}
+"""
+    (build,) = read_bake(text, is_json=False).builds
+    assert build.args == {"X": value}
+
+
+def test_a_target_that_only_gives_to_others_is_not_built() -> None:
+    text = """
+group "default" { targets = ["web", "grouped"] }
+target "metadata" {}
+target "grouped" { args = { A = 1 } }
+target "_common" { context = "nowhere" }
+target "app" { context = "app" }
+target "web" { inherits = ["metadata", "grouped", "_common", "app"] }
+"""
+    builds = read_bake(text, is_json=False).builds
+    assert [(build.line, build.is_partial) for build in builds] == [(4, False), (6, True), (7, False)]
+
+
+def test_the_local_platform_is_that_of_the_machine_and_lists_are_variables() -> None:
+    text = """
+variable "PLATFORMS" { default = ["linux/arm64", "local"] }
+target "a" { platforms = PLATFORMS }
+target "b" { platforms = [BAKE_LOCAL_PLATFORM] }
+"""
+    reading = read_bake(text, is_json=False)
+    assert [build.platforms for build in reading.builds] == [("linux/arm64", "local"), ("local",)]
+    assert reading.troubles == ()

@@ -92,7 +92,7 @@ def test_a_file_without_the_step_stays_as_it_is() -> None:
             "buildspec.yml:2: `pre_build` is not a mapping with",
         ),
         ("phases:\n  pre_build:\n    commands: ~\n", "buildspec.yml:3: `commands` is not a plain list"),
-        ("phases:\n  pre_build:\n    commands:", "buildspec.yml:4: the step here would change"),
+        ("phases:\n  pre_build:\n    commands: [\n    ]\n", "buildspec.yml:3: `commands` is not a plain list"),
         ("phases:\n  pre_build:\n    commands: &x\n      - a\n", "buildspec.yml:3: `commands` is not a plain list"),
         ("phases:\n  install: &x\n    commands:\n      - a\n  pre_build: *x\n", "buildspec.yml:4: the step here would"),
         ("x: &x\n  commands: 5\nphases:\n  pre_build:\n    <<: *x\n", "buildspec.yml:5: the step here would change"),
@@ -121,6 +121,17 @@ def test_refuses_a_buildspec_without_a_place(text: str, said: str) -> None:
         _insert(text)
     assert refusal.value.message.startswith(said)
     assert refusal.value.hint
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("commands", ["commands: []", "commands:  [ ]  # none yet ", "commands:", "commands: # none"])
+@pytest.mark.parametrize("behind", [None, "", "  build:|    commands: [a]|", "    finally:|      - a"])
+def test_a_list_without_commands_gets_the_step_and_comes_back(commands: str, behind: str | None, ending: str) -> None:
+    text = f"phases:|  pre_build:|    # why|    {commands}{'' if behind is None else '|' + behind}".replace("|", ending)
+    made = _insert(text)
+    assert _load(made)["phases"]["pre_build"]["commands"] == [STEP]
+    assert _insert(made, "new\n") == _insert(text, "new\n")
+    assert remove_step(made, file="f") == text
 
 
 def test_the_commands_of_every_phase_are_found() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from toolkit.codebuild.build_fields import SBOM_SCANNER
 from toolkit.codebuild.compose_reading import read_compose
+from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import Build, Follow
 
 
@@ -75,7 +76,7 @@ services:
         E="env",
     )
     assert (found.line, found.context, found.dockerfile) == (4, "web", "Dockerfile.web")
-    assert found.args == {"A": "1", "B": "true", "C": "y", "D": None, "E": "env"}
+    assert found.args == {"A": "1", "B": "true", "C": "y", "E": "env"}
     assert found.contexts == {"nginx": "docker-image://x:1", "base": "service:api"}
     assert found.platforms == ("linux/arm64",)
     assert found.pulls_always
@@ -83,9 +84,13 @@ services:
     assert found.tags == ("t:1",)
 
 
+def test_an_argument_without_a_value_keeps_the_default_of_the_dockerfile() -> None:
+    assert build("services: {web: {build: {args: {A: , B: }}}}", B="1").args == {"B": "1"}
+
+
 def test_arguments_may_be_a_list() -> None:
     found = build("services: {web: {build: {args: [A=1, B=, C, D, E=$E]}}}", C="3")
-    assert found.args == {"A": "1", "B": "", "C": "3", "D": None, "E": None}
+    assert found.args == {"A": "1", "B": "", "C": "3", "E": None}
 
 
 def test_a_target_that_nobody_knows_may_be_any() -> None:
@@ -118,7 +123,9 @@ def test_platforms_of_the_build_go_before_the_services() -> None:
 
 
 def test_pulling_from_outside_holds_for_every_service() -> None:
-    reading = read_compose("services: {web: {build: .}, db: {image: a}}", pulls_always=True)
+    reading = read_compose(
+        "services: {web: {build: .}, db: {image: a}}", asked=Follow(0, "", "compose", pulls_always=True)
+    )
     assert reading.builds[0].pulls_always
     assert reading.images[0].pulls_always
 
@@ -128,7 +135,7 @@ def test_other_files_are_followed() -> None:
     assert read_compose(text).follows == (
         Follow(1, "a.yaml", "compose"),
         Follow(1, "b.yaml", "compose"),
-        Follow(2, "c.yaml", "compose"),
+        Follow(2, "c.yaml", "compose", services=frozenset(["y"])),
     )
 
 
@@ -173,3 +180,8 @@ def test_a_file_of_any_shape_is_read(shape: object) -> None:
 
     read_compose(json.dumps({"services": {"a": shape}}))
     read_compose(json.dumps(shape))
+
+
+def test_a_volume_may_be_an_image() -> None:
+    text = "services: {a: {build: ., volumes: ['x:/x', {type: image, source: 'data:$V', target: /data}]}}"
+    assert [(one.kind, one.name) for one in read_compose(text, {"V": "1"}).images] == [(Kind.COMPOSE_IMAGE, "data:1")]

@@ -137,6 +137,21 @@ def test_serves_every_builder_by_a_rewritten_dockerfile() -> None:
     assert verdicts(Strategy.DIRECT, use(Kind.RUN)) == "lll"
 
 
+def test_rewrites_no_trigger_that_a_later_stage_runs() -> None:
+    subject = use(Kind.ONBUILD, Trait.HUB_TRIGGERED)
+    assert verdicts(Strategy.DIRECT, subject) == "rrl"
+    assert outcome(subject, Strategy.DIRECT, Builder.BUILDKIT, on_miss="upstream").verdict is Verdict.LEAVES
+    assert verdicts(Strategy.DIRECT, use(Kind.ONBUILD, Trait.TRIGGERED)) == "lll"
+    assert verdicts(Strategy.RETAG, subject) == verdicts(Strategy.RETAG, use(Kind.ONBUILD))
+
+
+def test_ends_the_step_for_an_operator_that_it_does_not_know() -> None:
+    for trait in (Trait.HOME, Trait.STAGE_UNUSED, Trait.NOT_MIRRORED):
+        assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.PATTERN, trait)) == "rrr"
+    assert verdicts(Strategy.DIRECT, use(Kind.FROM, Trait.PATTERN, Trait.UNCHECKED)) == "lll"
+    assert verdicts(Strategy.RETAG, use(Kind.FROM, Trait.PATTERN)) == "ssl"
+
+
 def test_named_contexts_need_buildkit_and_docker_23() -> None:
     assert verdicts(Strategy.CONTEXTS, use(Kind.FROM, Trait.DIGEST)) == "rss"
     assert verdicts(Strategy.CONTEXTS, use(), OLD) == "rrs"

@@ -15,6 +15,7 @@ from toolkit.codebuild.coverage import Builder
 from toolkit.codebuild.docker_calls import BUILDKIT_IMAGE
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.findings import Build, Reading
+from toolkit.codebuild.shell_state import SOURCE
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -211,7 +212,6 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "docker buildx create --driver kubernetes",
         "docker compose -f $FILE up",
         "docker compose --env-file $FILE up",
-        "docker compose --project-directory x up",
         "docker compose $WHAT",
         "COMPOSE_FILE=$X docker compose up",
         "cd $SOMEWHERE; docker compose up",
@@ -324,9 +324,10 @@ def test_a_folder_is_known_that_holds_on_every_way(text: str, folder: str | None
 
 def test_programs_see_what_is_exported() -> None:
     text = "V=1\nexport W=2\nX=3 docker compose build\nunset W\nset -a\nY=$Z\ndocker compose build"
-    assert [dict(one.values) for one in read(text, A="0").follows] == [
-        {"A": "0", "W": "2", "X": "3"},
-        {"A": "0", "Y": None},
+    folders = {"CODEBUILD_SRC_DIR": SOURCE, "PWD": SOURCE}
+    assert [{**one.values} for one in read(text, A="0").follows] == [
+        {**folders, "A": "0", "W": "2", "X": "3"},
+        {**folders, "A": "0", "Y": None},
     ]
 
 
@@ -360,7 +361,7 @@ def test_what_a_command_says_holds_for_its_file() -> None:
         {"V": "9", "W": None},
         ("./ci.env",),
     )
-    assert (bake.builder, bake.args, bake.values) == (Builder.CONTAINER, {"V": "9"}, {"T": None})
+    assert (bake.builder, bake.args, bake.values["T"]) == (Builder.CONTAINER, {"V": "9"}, None)
     assert bake.platforms == ("linux/arm64",)
 
 
@@ -461,21 +462,47 @@ phases:
 """
 
 
-def test_reads_the_environments_of_a_batch() -> None:
-    found = read_buildspec(BATCH).images
-    assert [(one.line, one.name, one.unset) for one in found] == [
-        (16, "a:", ("V",)),
-        (16, "b:1", ()),
-        (16, "c:", ("P",)),
-        (8, "nginx:9", ()),
-        (13, "node:20", ()),
-        (13, "node:22", ()),
+def test_follows_the_builds_of_a_batch() -> None:
+    reading = read_buildspec(BATCH, project={"X": "1"})
+    assert [(one.line, one.name) for one in reading.images] == [(8, "nginx:9"), (13, "node:20"), (13, "node:22")]
+    variables = [{**one.values} for one in reading.follows]
+    name = "CODEBUILD_BATCH_BUILD_IDENTIFIER"
+    assert variables == [{"X": "1", "V": "2", name: "a"}, {"X": "1", name: None}, {"X": "1", name: None}]
+    found = [read_buildspec(BATCH, project=values).images for values in variables[:2]]
+    assert [[(one.name, one.unset) for one in images] for images in found] == [
+        [("a:2", ()), ("b:1", ()), ("c:", ("P",))],
+        [("a:1", ()), ("b:1", ()), ("c:", ("P",))],
     ]
 
 
 def test_prefers_variables_of_the_project() -> None:
-    found = read_buildspec(BATCH, {"P": "9"}, {"V": "7", "W": "7", "P": "7"}).images
-    assert [one.name for one in found[:3]] == ["a:", "b:7", "c:9"]
+    project = {"V": "7", "W": "7", "P": "7", "CODEBUILD_BATCH_BUILD_IDENTIFIER": "a"}
+    found = read_buildspec(BATCH, {"P": "9"}, project).images
+    assert [one.name for one in found[:3]] == ["a:7", "b:7", "c:9"]
+
+
+def test_a_matrix_is_every_combination_of_its_lists() -> None:
+    text = """\
+batch:
+  build-matrix:
+    static: {env: {variables: {S: 0}, image: "a:1"}}
+    dynamic:
+      buildspec: [one.yml, two.yml]
+      env: {variables: {V: [1, 2], W: [x]}}
+phases: {build: {commands: ["docker pull b:$V"]}}
+"""
+    reading = read_buildspec(text)
+    assert [(one.line, one.name) for one in reading.images] == [(3, "a:1")]
+    found = [(one.line, one.path, one.values.get("S"), one.values.get("V")) for one in reading.follows]
+    assert found == [
+        (5, "one.yml", "0", "1"),
+        (5, "two.yml", "0", "1"),
+        (5, "one.yml", "0", "2"),
+        (5, "two.yml", "0", "2"),
+        (7, "", None, None),
+    ]
+    many = text.replace("[1, 2]", f"{list(range(201))}")
+    assert [one.is_fault for one in read_buildspec(many).troubles] == [True]
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "version: 0.2", "- a", "phases: x", "a: 1\n---\nb: 2"])
@@ -546,3 +573,26 @@ def test_keywords_in_any_order_are_read(text: str) -> None:
 def test_what_is_left_open_does_not_hide_what_follows(opened: list[str]) -> None:
     reading = read("\n".join([*opened, "docker pull a:1"]))
     assert reading.images or any(trouble.is_fault for trouble in reading.troubles)
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "dockerfile"),
+    [
+        ("docker build $CODEBUILD_SRC_DIR/app", "./app", None),
+        ("cd x; docker build -f ${CODEBUILD_SRC_DIR}/D $CODEBUILD_SRC_DIR", ".", "./D"),
+        ("cd x; docker build -f $PWD/D `pwd`", "./x", "./x/D"),
+        ('cd x; docker build -f "$(pwd)/D" "$(pwd -P)/.."', "./x/..", "./x/D"),
+        ("A=$(pwd)/a; cd x; docker build $A", "./a", None),
+        ("A=$CODEBUILD_SRC_DIR; . ./env.sh; docker build $CODEBUILD_SRC_DIR/b", "./b", None),
+    ],
+)
+def test_knows_where_the_source_and_the_folder_are(text: str, context: str, dockerfile: str | None) -> None:
+    reading = read(text)
+    assert [(one.context, one.dockerfile) for one in reading.builds] == [(context, dockerfile)]
+    assert not any(trouble.is_fault for trouble in reading.troubles)
+
+
+@pytest.mark.parametrize("text", ["docker build /srv/app", "docker build -f /srv/D .", "cd $X; docker build $PWD"])
+def test_a_folder_elsewhere_is_not_read(text: str) -> None:
+    reading = read(text)
+    assert (reading.builds, [trouble.is_fault for trouble in reading.troubles]) == ((), [True])

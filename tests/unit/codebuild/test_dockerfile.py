@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.dockerfile_reading import Circumstances, read_dockerfile
 from toolkit.codebuild.findings import NamedImage
 
@@ -218,3 +219,36 @@ def test_reads_or_refuses_any_text(text: str) -> None:
     assert reading.images or reading.troubles or "scratch" in text.lower()
     for found in (*reading.images, *reading.troubles):
         assert 1 <= found.line <= text.count("\n") + 2
+
+
+def test_an_image_that_an_unknown_context_replaces_is_not_named() -> None:
+    circumstances = Circumstances(contexts={"base": None})
+    assert read_dockerfile("FROM base\nCOPY --from=tools / /\n", circumstances).images[0].name == "tools"
+
+
+def test_a_trigger_is_run_by_a_later_stage_that_is_built() -> None:
+    text = (
+        "FROM a AS one\nONBUILD COPY --from=x:1 / /\n"
+        "FROM a AS two\nONBUILD COPY --from=x:2 / /\n"
+        "FROM one AS unused\nFROM two\nONBUILD COPY --from=x:3 / /\n"
+    )
+    triggers = [one for one in read_dockerfile(text).images if one.kind is Kind.ONBUILD]
+    assert [one.is_triggered for one in triggers] == [False, True, False]
+    anything = read_dockerfile(text, Circumstances(is_target_known=False)).images
+    assert [one.is_triggered for one in anything if one.kind is Kind.ONBUILD] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "has_pattern"),
+    [
+        ("a:${V%%-*}", True),
+        ("a:${V#1}", True),
+        ("a:${V/1/2}", True),
+        ("a:$W", True),
+        ("a:${X}", False),
+        ("a:$V", False),
+    ],
+)
+def test_says_where_a_name_needs_an_operator(name: str, has_pattern: bool) -> None:
+    text = f"ARG V=1-x\nARG W=${{V%-*}}\nARG X=${{V:-2}}\nFROM {name}\n"
+    assert [one.has_pattern for one in read_dockerfile(text).images] == [has_pattern]

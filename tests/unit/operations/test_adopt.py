@@ -84,7 +84,7 @@ def codes(healing: Healing) -> list[str]:
     return [refusal.code for refusal in healing.refusals]
 
 
-def test_what_is_in_the_way_is_refused_with_the_way_out_and_is_not_to_create(tmp_path: Path) -> None:
+def test_refuses_conflicts_with_a_hint(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.create("one", FOREIGN)
     made = plan_manifest(desired(*world.names), world.services).plan
@@ -142,7 +142,7 @@ def test_our_tags_alone_lose_nothing(tmp_path: Path) -> None:
     assert codes(healed(world, wanted, allows_destroy=True)) == []
 
 
-def test_a_policy_that_others_made_for_a_repository_of_ours_is_not_overwritten_unseen(tmp_path: Path) -> None:
+def test_imports_a_foreign_policy_of_our_repository(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.create("one")
     world.state.add(repository_address("one"))

@@ -225,7 +225,7 @@ def test_a_tainted_repository_is_kept(tmp_path: Path) -> None:
     assert audience.plans[-1].infra_changes == ()
 
 
-def test_a_tainted_repository_is_replaced_and_filled_again_where_that_is_allowed(tmp_path: Path) -> None:
+def test_replaces_and_fills_a_tainted_repository_if_allowed(tmp_path: Path) -> None:
     world, audience = World(tmp_path), Audience()
     audience.run(world)
     world.tainted = {repository_address("one")}

@@ -161,7 +161,7 @@ def test_an_upstream_that_deletes_its_old_images_accuses_nobody(seeded: tuple[Wo
     )
 
 
-def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_elses_door(
+def test_blames_nobody_for_a_release_that_upstream_deleted(
     seeded: tuple[World, Desired],
 ) -> None:
     world, wanted = seeded
@@ -176,7 +176,7 @@ def test_a_release_that_upstream_took_back_and_deleted_is_not_laid_at_somebody_e
         assert (one_of(made)[1], codes(made)) == ("made from another index than upstream has now", [])
 
 
-def test_an_upstream_that_cannot_be_asked_for_the_old_image_accuses_nobody(seeded: tuple[World, Desired]) -> None:
+def test_blames_nobody_while_upstream_cannot_be_asked(seeded: tuple[World, Desired]) -> None:
     world, wanted = seeded
     store(world.registry, FOREIGN, f"{ECR}:1")
     world.registry.faults = lambda call: (
@@ -310,9 +310,7 @@ def test_a_source_that_cannot_be_asked_keeps_what_ecr_has(world: World, fault: O
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS, ids=lambda one: getattr(one, "message", None))
-def test_a_source_that_cannot_be_asked_and_is_not_in_ecr_stops_the_rest_unless_told_otherwise(
-    world: World, fault: OciError, code: str
-) -> None:
+def test_stops_for_an_unreachable_source_unless_it_keeps_going(world: World, fault: OciError, code: str) -> None:
     failing(world, "one", "three", fault=fault)
     with pytest.raises(AccessDenied if code == "source.denied" else Refused) as refusal:
         applied(world, desired(*NAMES))
@@ -439,7 +437,7 @@ def test_a_registry_that_is_down_is_not_waited_for_image_by_image(tmp_path: Path
     assert all("the oldest since 2026-11-02" in notice.message for notice in made.notices)
 
 
-def test_one_image_that_its_registry_never_answers_for_does_not_silence_the_others(tmp_path: Path) -> None:
+def test_copies_the_others_while_one_registry_does_not_respond(tmp_path: Path) -> None:
     bad = [f"bad{number}" for number in range(40)]
     world = World(tmp_path, ["good", *bad, "last"])
     is_answered = threading.Event()

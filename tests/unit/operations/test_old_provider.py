@@ -13,7 +13,7 @@ from toolkit.terraform.root_module import render
 from toolkit.terraform.work_dir import write
 
 
-def test_a_field_that_the_locked_provider_lacks_is_refused_before_anything_is_planned(tmp_path: Path) -> None:
+def test_refuses_a_field_that_the_locked_provider_lacks(tmp_path: Path) -> None:
     world = World(tmp_path, ("one",))
     wanted = replace(desired("one"), provider_needs=(ProviderNeed("repositories.x", (6, 8)),))
     lock = write(render(wanted), world.services.work_path).path / ".terraform.lock.hcl"

@@ -39,7 +39,7 @@ def test_what_the_manifest_names_stays_in_the_state() -> None:
     assert let_go(DESIRED) == ()
 
 
-def test_what_left_the_manifest_is_let_go_as_a_whole_with_one_notice_each() -> None:
+def test_lets_go_of_orphans_with_one_notice_each() -> None:
     orphans = find_orphans(SMALLER, STATE, destroys=(), allows_destroy=False)
     assert set(orphans.let_go) == {whole(repository_address("base/python")), whole(project_address(WEB))}
     assert [notice.code for notice in orphans.notices] == ["infra.let_go"] * 2

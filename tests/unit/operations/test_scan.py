@@ -499,7 +499,7 @@ def test_reports_a_base_image_without_a_value(files: dict[str, str]) -> None:
             {
                 "buildspec.yml": commands("docker compose up"),
                 ".env": "COMPOSE_FILE=services:ci/db.yml\nTAG=1.27\n",
-                "services": "services: {db: {image: 'nginx:$TAG'}}",
+                "services": "services: {web: {image: 'nginx:$TAG'}}",
                 "ci/db.yml": "services: {db: {image: 'redis:7'}}",
             },
             ["services nginx:1.27 buildkit", "ci/db.yml redis:7 buildkit"],
@@ -730,3 +730,97 @@ def test_a_manifest_that_cannot_take_it_is_left_as_it_is() -> None:
         write_additions(Path("images.yaml"), found.additions)
     assert Path("images.yaml").read_bytes() == before
     assert not list(Path().glob("*.new")) + list(Path().glob(".*.new"))
+
+
+def test_a_buildspec_of_a_batch_is_read_with_the_variables_of_the_batch_only() -> None:
+    files = {
+        "z-buildspec.yml": "batch: {build-list: [{buildspec: ci/buildspec.yml, env: {variables: {V: 1}}}]}\n",
+        "ci/buildspec.yml": "phases: {build: {commands: ['docker pull nginx:$V']}}\n",
+    }
+    assert names(scanned(files).report) == ["ci/buildspec.yml:1 docker.io/library/nginx:1"]
+
+
+def test_a_batch_reads_its_own_commands_once_for_each_build_and_keeps_their_images_apart() -> None:
+    spec = """\
+batch: {build-matrix: {dynamic: {env: {variables: {V: [1, 2]}}}}}
+phases: {build: {commands: ['docker pull base:2', 'docker build -t base:$V .', 'docker run base:1']}}
+"""
+    report = scanned({"buildspec.yml": spec, "Dockerfile": "FROM scratch\n"}).report
+    assert {(use.reference, use.built_by) for use in report.uses} == {
+        ("docker.io/library/base:2", None),
+        ("docker.io/library/base:1", None),
+    }
+
+
+def test_a_service_that_is_extended_is_read_from_its_own_folder_and_alone() -> None:
+    files = {
+        "compose.yml": "services: {web: {extends: {file: common/base.yml, service: app}}, "
+        "own: {image: 'own:1', extends: {file: common/base.yml, service: imaged}}}\n",
+        "common/base.yml": "services:\n"
+        "  app: {extends: inner, environment: [A=1]}\n"
+        "  inner: {build: ./app}\n"
+        "  imaged: {image: 'replaced:1'}\n"
+        "  unused: {image: 'never:1'}\n",
+        "common/app/Dockerfile": "FROM nginx:1.16\n",
+    }
+    report = scanned(files).report
+    assert names(report) == [
+        "common/app/Dockerfile:1 docker.io/library/nginx:1.16",
+        "compose.yml:1 docker.io/library/own:1",
+    ]
+    assert not report.faults
+
+
+def test_a_later_file_of_a_list_replaces_images_and_the_first_gives_the_folder() -> None:
+    spec = "phases: {build: {commands: ['docker compose -f deploy/a.yml -f b.yml up']}}\n"
+    files = {
+        "buildspec.yml": spec,
+        "deploy/a.yml": "services: {db: {image: 'redis:1'}, web: {build: ./web}}\n",
+        "b.yml": "services: {db: {image: 'redis:$TAG'}, cache: {build: ./cache}}\n",
+        "deploy/.env": "TAG=2\n",
+        "deploy/web/Dockerfile": "FROM a:1\n",
+        "deploy/cache/Dockerfile": "FROM b:1\n",
+    }
+    report = scanned(files).report
+    assert [use.reference.rpartition("/")[2] for use in report.uses if use.reference] == ["redis:2", "b:1", "a:1"]
+    assert not report.faults
+
+
+def test_an_included_list_is_one_project_with_its_own_folder_and_variables() -> None:
+    files = {
+        "compose.yml": "include:\n  - path: [b/x.yaml, b/y.yaml]\n    project_directory: p\n    env_file: e/.env\n",
+        ".env": "OUTER=1\n",
+        "e/.env": "OUTER=9\nINNER: $OUTER\n",
+        "b/x.yaml": "services: {b: {image: 'redis:2'}}\n",
+        "b/y.yaml": "services: {b: {image: 'redis:$INNER.$OUTER'}, web: {build: .}}\n",
+        "p/Dockerfile": "FROM a:1\n",
+    }
+    report = scanned(files).report
+    assert names(report) == ["b/y.yaml:1 docker.io/library/redis:1.1", "p/Dockerfile:1 docker.io/library/a:1"]
+    assert not report.faults
+
+
+def test_bake_reads_a_compose_file_that_a_command_names() -> None:
+    files = {
+        "buildspec.yml": "phases: {build: {commands: ['docker buildx bake -f stack.yaml']}}\n",
+        "stack.yaml": "services: {web: {build: web}}\n",
+        "web/Dockerfile": "FROM nginx:1.16\n",
+    }
+    assert names(scanned(files).report) == ["web/Dockerfile:1 docker.io/library/nginx:1.16"]
+
+
+def test_a_compose_file_finds_the_folders_of_variables_from_its_own() -> None:
+    files = {
+        "buildspec.yml": "phases: {build: {commands: ['cd deploy; docker compose -f stack.yml build']}}\n",
+        "deploy/stack.yml": "services: {a: {build: '${PWD}/web'}, b: {build: '${CODEBUILD_SRC_DIR}/api'}}\n",
+        "deploy/web/Dockerfile": "FROM a:1\n",
+        "api/Dockerfile": "FROM b:1\n",
+    }
+    report = scanned(files).report
+    assert names(report) == ["api/Dockerfile:1 docker.io/library/b:1", "deploy/web/Dockerfile:1 docker.io/library/a:1"]
+    assert not report.faults
+
+
+def test_an_image_of_an_unknown_platform_is_proposed_for_the_machine() -> None:
+    files = {"images.yaml": MANIFEST, "Dockerfile": "FROM --platform=odd node:20\n"}
+    assert scanned(files).report.missing == ("node:20",)

@@ -274,7 +274,7 @@ def with_referrers(folder: Path) -> tuple[World, Digest, MadeImage]:
     return world, top, sbom
 
 
-def test_a_saved_plan_composes_the_index_of_referrers_again_where_the_cache_has_not_travelled(tmp_path: Path) -> None:
+def test_composes_the_index_of_referrers_again_without_the_cache(tmp_path: Path) -> None:
     world, top, sbom = with_referrers(tmp_path)
     planned = travelled(plan_manifest(keeping(), world.services))
     without_cache(world)

@@ -341,7 +341,7 @@ def test_a_signature_is_decided_as_an_image_is_but_never_stops_one(
     assert plan.refusals == ()
 
 
-def test_a_signature_that_cannot_be_looked_for_does_not_stop_an_image_that_is_in_place() -> None:
+def test_keeps_an_image_whose_signature_cannot_be_looked_for() -> None:
     plan = plan_of_signed(SourceFault("unreachable", "no answer"), None)
     assert plan.refusals == ()
     assert [(notice.code, notice.message) for notice in plan.notices] == [
@@ -413,7 +413,7 @@ def test_a_role_of_no_build_is_called_by_its_address() -> None:
 LEFT = InfraChange("module.repositories", "aws_ecr_repository", InfraAction.DELETE, name="left")
 
 
-def test_an_empty_repository_that_left_the_manifest_may_go_when_that_is_asked_for() -> None:
+def test_deletes_an_empty_orphaned_repository_if_asked() -> None:
     assert [r.code for r in plan_of(WHOLE, changes=(LEFT,)).refusals] == ["infra.destroys_repository"]
     assert plan_of(WHOLE, changes=(LEFT,), destroys_removed=True).refusals == ()
 

@@ -84,6 +84,8 @@ def test_a_new_denial_shuts_out_whom_it_names() -> None:
     del everybody_else["Principal"]
     assert set(lost(before, *before, everybody_else)) == {ROLE, OWN_ROLE}
     assert lost([*before, deny({"AWS": ROOT})], *before, deny({"AWS": PARTNER})) == ()
+    # The same denial without the name that it had.
+    assert lost([*before, deny("*", Sid="PullByPrincipals")], *before, deny("*")) == ()
 
 
 def test_a_deleted_role_is_nobody() -> None:

@@ -160,7 +160,7 @@ def test_a_build_may_start_from_what_is_selected() -> None:
     ]
 
 
-def test_a_build_that_starts_from_what_is_not_selected_is_refused_with_the_line_to_add() -> None:
+def test_refuses_a_build_from_an_unselected_tag() -> None:
     _, [refusal] = chosen("images: [{source: python, tags: {glob: '3.*-slim', keep: 2}}]\n" + BUILD, python=PYTHON)
     assert refusal.code == "build.image_not_selected"
     assert refusal.message == (

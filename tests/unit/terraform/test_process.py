@@ -143,7 +143,7 @@ def test_a_second_interrupt_is_forwarded_too_and_a_third_is_not(tmp_path: Path) 
     assert interrupted.value.code == "interrupted.twice"
 
 
-def test_one_that_does_not_even_abort_is_left_to_itself_and_found_again(tmp_path: Path) -> None:
+def test_leaves_a_terraform_that_does_not_abort_and_finds_it_again(tmp_path: Path) -> None:
     recorder = _Recorder({"ready": signal.SIGINT, "interrupt 1": signal.SIGINT})
     started = time.monotonic()
     with pytest.raises(Interrupted):
@@ -172,7 +172,7 @@ def test_when_the_listener_fails_it_is_interrupted_and_awaited_first(tmp_path: P
     assert survivor(tmp_path / "logs") is None
 
 
-def test_when_its_trace_cannot_be_written_it_is_interrupted_and_awaited_first(tmp_path: Path) -> None:
+def test_interrupts_terraform_when_its_trace_cannot_be_written(tmp_path: Path) -> None:
     """As on a full disk: nobody would find it again, and it would go on unwatched."""
     (tmp_path / "logs" / "running").mkdir(parents=True)
     before = _children()

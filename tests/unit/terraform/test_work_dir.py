@@ -146,7 +146,7 @@ def test_a_local_state_is_not_hidden_from_git(tmp_path: Path) -> None:
     assert not {"toolkit.tfplan", ".toolkit-lock", ".terraform/x", "logs/y"} & set(shown)
 
 
-def test_a_second_run_in_the_same_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+def test_refuses_a_second_run_in_the_same_folder(tmp_path: Path) -> None:
     work_dir = WorkDir(tmp_path / "new")
     code = (
         "import sys; from pathlib import Path; from toolkit.terraform.work_dir import WorkDir\n"
@@ -312,7 +312,7 @@ def test_links_that_terraform_makes_to_its_providers_are_no_matter(tmp_path: Pat
         write(ONE, folder)
 
 
-def test_a_list_of_files_that_leads_out_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+def test_ignores_listed_files_outside_of_the_directory(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("theirs")
     work_dir = write(ONE, tmp_path / "work")
     listing = work_dir.path / ".toolkit-files"
