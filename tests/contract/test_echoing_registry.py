@@ -28,7 +28,7 @@ PATH = "/v2/library/nginx/manifests/1"
 
 
 class Me:
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return Credential("me", PASSWORD)
 
 

@@ -129,7 +129,7 @@ def server() -> Iterator[FaultyRegistry]:
 
 
 class Login:
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return Credential("me", "hunter2")
 
 

@@ -38,7 +38,7 @@ class Login:
     def __init__(self, *passwords: str) -> None:
         self.passwords = list(passwords)
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return Credential(USERNAME, self.passwords[0])
 
     def forget(self, registry: str) -> None:
@@ -318,7 +318,7 @@ def test_without_a_login_a_closed_registry_says_so(closed_registry: RunningRegis
 
 def test_a_provider_that_fails_is_heard(closed_registry: RunningRegistry) -> None:
     class Broken:
-        def credential_for(self, registry: str) -> Credential | None:
+        def credential_for(self, registry: str, path: str = "") -> Credential | None:
             raise CredentialUnusable(f"no helper for `{registry}`")
 
     with pytest.raises(CredentialUnusable, match="no helper"):

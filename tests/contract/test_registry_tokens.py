@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -16,6 +17,7 @@ from toolkit.oci.auth import Credential
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
+from toolkit.oci.docker_config import DockerConfigCredentials
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import ConnectionFailed, RegistryError, Unauthorized
 from toolkit.oci.media_types import OCI_MANIFEST
@@ -35,7 +37,7 @@ class Provider:
     def __init__(self, *credentials: Credential | None) -> None:
         self.credentials = list(credentials)
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return self.credentials[0] if self.credentials else None
 
     def forget(self, registry: str) -> None:
@@ -320,6 +322,24 @@ def test_a_foreign_token_server_gets_the_credential_of_the_registry_that_is_allo
     assert make_client(server, time, ME, endpoints=endpoints).head_manifest(NGINX) is not None
 
     assert [asked.authorization for asked in registry.given] == [expected]
+
+
+def test_each_namespace_gets_its_own_credential(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime, tmp_path: Path
+) -> None:
+    auths = {f"quay.io/{name}": {"username": name, "password": "x"} for name in ("acme", "other")}
+    (tmp_path / "auth.json").write_text(json.dumps({"auths": auths}))
+    client = RegistryClient(
+        credentials=DockerConfigCredentials(tmp_path / "auth.json"),
+        endpoints=Endpoints((("*", server.url),)),
+        transport=Transport(sleep=time.sleep, clock=time.clock, random=lambda: 1.0, proxies={}),
+    )
+    for name in ("acme", "other", "free"):
+        registry.on("HEAD", f"/v2/{name}/app/manifests/1", HEAD_OK)
+        assert client.head_manifest(Reference.parse(f"quay.io/{name}/app:1")) is not None
+
+    sent = [asked.authorization for asked in registry.given]
+    assert sent == [f"Basic {base64.b64encode(f'{name}:x'.encode()).decode()}" for name in ("acme", "other")] + [None]
 
 
 def test_a_mirror_is_asked_for_the_path_that_it_has(

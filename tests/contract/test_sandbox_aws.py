@@ -249,7 +249,7 @@ class EcrLogin:
     def __init__(self, word: str) -> None:
         self._word = word
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return Credential("AWS", self._word) if registry == "ecr.test" else None
 
 

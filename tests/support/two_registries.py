@@ -226,7 +226,7 @@ class Login:
     def __init__(self, *hosts: str) -> None:
         self._hosts = hosts
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return Credential(USERNAME, PASSWORD) if registry in self._hosts else None
 
 

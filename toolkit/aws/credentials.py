@@ -60,7 +60,7 @@ class EcrCredentials:
         self._lock = threading.Lock()
         self._responses: dict[str, _Response] = {}
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         """User `AWS` and the token; None for a host that is not ECR. Raises CredentialUnusable."""
         region = ecr_region(registry)
         if region is None:
@@ -104,7 +104,7 @@ class SecretsManagerCredentials:
         self._lock = threading.Lock()
         self._known: dict[str, Credential | CredentialUnusable] = {}
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         """The credential in the registry's secret; None if it has no secret. Raises CredentialUnusable."""
         arn = self._secrets.get(registry)
         if arn is None:

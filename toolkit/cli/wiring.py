@@ -18,7 +18,7 @@ from toolkit.events import Emit, NoticeGiven, RetryScheduled
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.credential_variables import LIST, PREFIX, hosts_of, may_hold_credential
-from toolkit.oci.docker_config import DockerConfigCredentials, home_folder
+from toolkit.oci.docker_config import DockerConfigCredentials, home_folder, podman_files
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import CredentialUnusable, OciError
@@ -170,11 +170,13 @@ def open_client(
     secrets = {host: registry.secret_arn for host, registry in registries.items() if registry.secret_arn}
     endpoints = _endpoints(registries)
     elsewhere = [host for host in registries if endpoints.base_url(host) != endpoints.trusted_url(host)]
+    served_at = {host: urlsplit(endpoints.base_url(host)).netloc for host in elsewhere}
     providers: list[CredentialProvider] = [
         EnvironmentCredentials(registries, os.environ),
         SecretsManagerCredentials(session, secrets),
         EcrCredentials(session),
-        DockerConfigCredentials(served_at={host: urlsplit(endpoints.base_url(host)).netloc for host in elsewhere}),
+        DockerConfigCredentials(served_at=served_at),
+        *(DockerConfigCredentials(file, name="auth.json", served_at=served_at) for file in podman_files()),
     ]
     return RegistryClient(
         credentials=ChainedCredentials(*providers),
@@ -231,7 +233,7 @@ class EnvironmentCredentials:
                         hint=f"call it `{PREFIX}…`, or let the environment list it in `{LIST}`",
                     )
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         """The registry's credential; None where the manifest names no variables. Raises CredentialUnusable."""
         asked = self._registries.get(registry)
         if asked is None or asked.username_env is None or asked.password_env is None:

@@ -41,8 +41,11 @@ class CredentialProvider(Protocol):
     A credential that exists and does not work is a CredentialUnusable, which ends the request and not the run.
     """
 
-    def credential_for(self, registry: str) -> Credential | None:
-        """The credential for `registry` (`docker.io`, `quay.io`), None where there is none."""
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
+        """The credential for `registry` (`docker.io`, `quay.io`), None where there is none.
+
+        One that is for the repository `path` alone, or for a namespace of it, comes before one for the whole registry.
+        """
         ...
 
 
@@ -58,7 +61,7 @@ class ForgetfulProvider(Protocol):
 class NoCredentials:
     """Anonymous everywhere."""
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         """None."""
         return None
 
@@ -69,10 +72,10 @@ class ChainedCredentials:
     def __init__(self, *providers: CredentialProvider) -> None:
         self._providers = providers
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         """The first credential found, in the order of the providers."""
         for provider in self._providers:
-            credential = provider.credential_for(registry)
+            credential = provider.credential_for(registry, path)
             if credential is not None:
                 return credential
         return None

@@ -1,4 +1,4 @@
-"""Credentials that `docker login` has stored: in the config file itself, or with a credential helper."""
+"""Credentials that `docker login` or `podman login` has stored: in the file itself, or with a credential helper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,28 +29,39 @@ _NOT_FOUND = "credentials not found in native keychain"
 _HELPER_SECONDS = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """What a file has for a registry, and for namespaces in it."""
+
+    credential: Credential | None = None
+    namespaces: Mapping[str, Credential] = field(default_factory=dict)
+
+
 class DockerConfigCredentials:
-    """The credentials of `$DOCKER_CONFIG/config.json`, or of `path`.
+    """The credentials of `$DOCKER_CONFIG/config.json`, or of `path`, which users know as `name`.
 
     The file and its helpers are asked once for each registry, until a credential is refused. A registry that is
-    `served_at` another host gets the login for that host, if there is one.
+    `served_at` another host gets the login for that host, if there is one. Podman's file may also have credentials for
+    a namespace or a repository (`quay.io/acme`): the longest name that fits wins.
     """
 
     def __init__(
         self,
         path: Path | None = None,
         *,
+        name: str = "docker config",
         helper_seconds: float = _HELPER_SECONDS,
         served_at: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._path = path or _default_path()
+        self._name = name
         self._served_at = served_at
         self._helper_seconds = helper_seconds
         self._lock = threading.Lock()
-        self._found: dict[str, Credential | CredentialUnusable | None] = {}
+        self._found: dict[str, _Login | CredentialUnusable] = {}
 
-    def credential_for(self, registry: str) -> Credential | None:
-        """The credential that `docker pull` would use for `registry`."""
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
+        """The credential that `docker pull` or `podman pull` would use."""
         with self._lock:
             if registry not in self._found:
                 try:
@@ -60,32 +71,38 @@ class DockerConfigCredentials:
             found = self._found[registry]
         if isinstance(found, CredentialUnusable):
             raise found
-        return found
+        parts = path.split("/")
+        prefixes = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        return next((found.namespaces[one] for one in prefixes if one in found.namespaces), found.credential)
 
     def forget(self, registry: str) -> None:
         """Read file and helper again the next time."""
         with self._lock:
             self._found.pop(registry, None)
 
-    def _find(self, registry: str) -> Credential | None:
+    def _find(self, registry: str) -> _Login:
         for host in (self._served_at.get(registry), registry):
-            if host and (found := self._look_up(host)):
-                return replace(found, origin=f"docker config (`{host}`)", hosts=frozenset({host}))
-        return None
+            if host and (found := self._look_up(host)) != _Login():
+                return found
+        return _Login()
 
-    def _look_up(self, registry: str) -> Credential | None:
+    def _look_up(self, registry: str) -> _Login:
         config = self._read()
         helper = self._helper(config, registry)
-        if helper:
-            credential = self._ask_helper(helper, registry)
-            if credential is not None:
-                return credential
+        credential = self._ask_helper(helper, registry) if helper else None
+        namespaces = {}
         for key, entry in _mapping(config, "auths").items():
-            if registry_of(key) == registry_of(registry) and isinstance(entry, Mapping):
+            if registry_of(key) != registry_of(registry) or not isinstance(entry, Mapping):
+                continue
+            if namespace := _namespace_of(key):
+                if own := self._read_entry(key, entry):
+                    namespaces[namespace] = self._named(own, registry, f"{registry}/{namespace}")
+            elif credential is None:
                 credential = self._read_entry(key, entry)
-                if credential is not None:
-                    return credential
-        return None
+        return _Login(self._named(credential, registry, registry) if credential else None, namespaces)
+
+    def _named(self, credential: Credential, registry: str, key: str) -> Credential:
+        return replace(credential, origin=f"{self._name} (`{key}`)", hosts=frozenset({registry}))
 
     def _read(self) -> Mapping[str, object]:
         if self._path is None:
@@ -199,6 +216,18 @@ def _default_path() -> Path | None:
     return home / ".docker" / "config.json" if home else None
 
 
+def podman_files() -> tuple[Path, ...]:
+    """Where `podman login` keeps credentials, the first one first; they need not exist."""
+    if file := os.environ.get("REGISTRY_AUTH_FILE"):
+        return (Path(file),)
+    home = home_folder()
+    folders = [
+        os.environ.get("XDG_RUNTIME_DIR"),
+        os.environ.get("XDG_CONFIG_HOME") or (str(home / ".config") if home else None),
+    ]
+    return tuple(Path(folder) / "containers" / "auth.json" for folder in folders if folder)
+
+
 def _mapping(config: Mapping[str, object], key: str) -> Mapping[str, object]:
     found = config.get(key)
     return found if isinstance(found, dict) else {}
@@ -209,3 +238,12 @@ def registry_of(key: str) -> str:
     host = key.partition("://")[2] if "://" in key else key
     host = host.partition("/")[0].lower()
     return DOCKER_HUB if host in HUB_NAMES else host
+
+
+def _namespace_of(key: str) -> str:
+    """The namespace or repository in a key, as Podman writes it; empty in one for a whole registry.
+
+    Docker's keys may end in the version of an API: `https://index.docker.io/v1/`.
+    """
+    path = "" if "://" in key else key.partition("/")[2].strip("/")
+    return "" if path in ("v1", "v2") else path

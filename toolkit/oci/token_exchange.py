@@ -79,7 +79,7 @@ class Authorizer:
         if challenge is None:
             return None
         if challenge.scheme == "basic":
-            return self._basic_header(registry, self._credentials.credential_for(registry))
+            return self._basic_header(registry, self._credentials.credential_for(registry, _path(scopes)))
         return self._token(registry, scopes, challenge, rejected=None)
 
     def renewed_header(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
@@ -95,7 +95,10 @@ class Authorizer:
             return None
         if response.status == 400:
             return None  # no word on a password
-        credential = self._other_credential(registry) if rejected else self._credentials.credential_for(registry)
+        if rejected:
+            credential = self._other_credential(registry, scopes)
+        else:
+            credential = self._credentials.credential_for(registry, _path(scopes))
         header = self._basic_header(registry, credential)
         if credential is not None and header is None:
             raise self._withheld(registry, urlsplit(self._endpoints.base_url(registry)).netloc, response.status)
@@ -171,12 +174,12 @@ class Authorizer:
         if not is_safe_realm(realm, registry_url):
             raise _unauthorized(registry, f"`{registry}` sends for tokens to no safe address")
         service = challenge.parameters.get("service", "")
-        known = self._credentials.credential_for(registry)
+        known = self._credentials.credential_for(registry, _path(scopes))
         sent = known if known is not None and self._may_receive(realm, registry, known) else None
         asked_at = self._clock()
         response = self._request_token(realm, registry, service, scopes, sent)
         if sent is not None and response.status in _REFUSALS:
-            other = self._other_credential(registry)
+            other = self._other_credential(registry, scopes)
             if other is not None and other != sent and self._may_receive(realm, registry, other):
                 sent = other
                 response = self._request_token(realm, registry, service, scopes, sent)
@@ -192,11 +195,11 @@ class Authorizer:
             host=response.host,
         )
 
-    def _other_credential(self, registry: str) -> Credential | None:
+    def _other_credential(self, registry: str, scopes: Scopes) -> Credential | None:
         """The provider's credential, after it has been told that the last one was refused."""
         if isinstance(self._credentials, ForgetfulProvider):
             self._credentials.forget(registry)
-        return self._credentials.credential_for(registry)
+        return self._credentials.credential_for(registry, _path(scopes))
 
     def _request_token(
         self, realm: str, registry: str, service: str, scopes: Scopes, credential: Credential | None
@@ -225,6 +228,11 @@ class Authorizer:
         remember_password(credential.password, credential.username)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
+
+
+def _path(scopes: Scopes) -> str:
+    """The repository that a request is about; `scopes` begins with `repository:PATH:ACTIONS`."""
+    return scopes[0].split(":")[1] if scopes else ""
 
 
 def _refused(registry: str, response: Response, sent: Credential | None) -> Unauthorized:

@@ -20,7 +20,7 @@ class Remembered:
         self.found = found
         self.forgotten: list[str] = []
 
-    def credential_for(self, registry: str) -> Credential | None:
+    def credential_for(self, registry: str, path: str = "") -> Credential | None:
         return self.found.get(registry)
 
     def forget(self, registry: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.oci.auth import Credential
-from toolkit.oci.docker_config import DockerConfigCredentials, home_folder
+from toolkit.oci.docker_config import DockerConfigCredentials, home_folder, podman_files
 from toolkit.oci.errors import CredentialUnusable
 
 
@@ -64,6 +64,46 @@ def test_a_registry_that_is_served_elsewhere_gets_the_login_for_that_host(tmp_pa
 
     assert credentials.credential_for("docker.io") == login("mirror.io:8443", "you", "y")
     assert credentials.credential_for("quay.io") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "username", "key"),
+    [
+        ("acme/app", "app", "quay.io/acme/app"),
+        ("acme/app/web", "app", "quay.io/acme/app"),
+        ("acme/other", "acme", "quay.io/acme"),
+        ("acmes/app", "all", "quay.io"),
+        ("", "all", "quay.io"),
+    ],
+)
+def test_the_longest_name_that_fits_wins(tmp_path: Path, path: str, username: str, key: str) -> None:
+    auths = {
+        "quay.io/acme": basic("acme:x"),
+        "quay.io": basic("all:x"),
+        "quay.io/acme/app": basic("app:x"),
+        "docker.io/acme/other": basic("hub:x"),
+    }
+    found = written(tmp_path, auths=auths).credential_for("quay.io", path)
+    assert found == Credential(username, "x", origin=f"docker config (`{key}`)", hosts=frozenset({"quay.io"}))
+
+
+def test_a_credential_for_a_namespace_is_for_nothing_else(tmp_path: Path) -> None:
+    credentials = written(tmp_path, auths={"docker.io/acme": basic("me:x")})
+    assert credentials.credential_for("docker.io", "acme/app") is not None
+    assert credentials.credential_for("docker.io", "library/nginx") is None
+
+
+def test_podmans_files_are_where_podman_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert podman_files() == (
+        tmp_path / "run" / "containers" / "auth.json",
+        tmp_path / ".config" / "containers" / "auth.json",
+    )
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "mine.json"))
+    assert podman_files() == (tmp_path / "mine.json",)
 
 
 def test_plain_fields_and_identity_tokens_are_read(tmp_path: Path) -> None:
