@@ -102,7 +102,7 @@ CASES = [
     *(Case("503 for long", kind, Refused(503), ALWAYS, f"{AT[kind]}.registry_error") for kind in EVERY),
     *(Case("reset for ever", kind, Broken(ON_ARRIVAL), ALWAYS, f"{AT[kind]}.connection_failed") for kind in EVERY),
     *(Case("500 before the body", kind, Refused(500, early=True)) for kind in WITH_BODY),
-    Case("400 before the body", "PUT upload", Refused(400, "UNKNOWN", early=True), ends="destination.registry_error"),
+    Case("400 before the body", "PUT upload", Refused(400, "UNKNOWN", early=True), ends="destination.bad_request"),
     # who is asking
     *(Case("403", kind, Refused(403, "DENIED"), ends="source.denied") for kind in READS),
     *(
@@ -125,7 +125,7 @@ CASES = [
         Case("content not seen yet", kind, Refused(400, "MANIFEST_BLOB_UNKNOWN"), range(1, 4))
         for kind in ("PUT manifest", "PUT tag")
     ),
-    Case("content never seen", "PUT tag", Refused(400, "MANIFEST_BLOB_UNKNOWN"), ALWAYS, "destination.registry_error"),
+    Case("content never seen", "PUT tag", Refused(400, "MANIFEST_BLOB_UNKNOWN"), ALWAYS, "destination.bad_request"),
     *(Case("upload session lost", kind, Refused(404, "BLOB_UPLOAD_UNKNOWN"), range(1, 3)) for kind in ("PUT upload",)),
     # what comes
     *(Case("slow drip", kind, Dripped(), ALWAYS) for kind in EVERY),
@@ -146,7 +146,7 @@ CASES = [
     Case("wrong Docker-Content-Digest", "PUT tag", Changed(misnamed), ALWAYS, "destination.digest_mismatch"),
     Case("absolute Location", "POST upload", Changed(absolute_location), ALWAYS),
     Case("relative Location", "POST upload", Changed(relative_location), ALWAYS),
-    Case("no Location", "POST upload", Changed(no_location), ALWAYS, "destination.registry_error"),
+    Case("no Location", "POST upload", Changed(no_location), ALWAYS, "destination.request_refused"),
     # mounts
     *(
         Case(f"mount refused with {status}", "POST mount", Refused(status, code), ALWAYS)

@@ -41,10 +41,10 @@ def test_it_mirrors_what_was_found_and_says_what_could_not_be_known(tmp_path: Pa
         ),
     ],
 )
-def test_what_is_no_platform_keeps_no_other_image_out(tmp_path: Path, name: str, text: str) -> None:
+def test_takes_every_known_name_whatever_its_platform(tmp_path: Path, name: str, text: str) -> None:
     files = {name: text, "Dockerfile": "FROM nginx:1.16\n", "sub/Dockerfile": "FROM scratch\nFROM redis\n"}
     begun = init(start(write_project(tmp_path, files if "bake" in name else {**files, "sub/Dockerfile": ""})))
-    assert [image.source for image in load(tmp_path / "images.yaml").images] == ["nginx:1.16"]
+    assert [image.source for image in load(tmp_path / "images.yaml").images] == ["nginx:1.16", "redis:latest"]
     assert any("`linux/amd64/v9/zz` is not a platform" in reason for reason in begun.left_out)
 
 
@@ -128,8 +128,9 @@ def test_name_and_region_bring_nothing_else_into_the_manifest(
 
 def test_what_is_wrong_in_a_file_of_the_builds_is_not_laid_on_the_name(tmp_path: Path) -> None:
     write_project(tmp_path, {"compose.yaml": "services: {x: {image: redis, platform: 'x], y: [z'}}"})
-    with pytest.raises(Refused, match=r"compose.yaml:1: `x\], y: \[z` is not a platform"):
-        init(start(tmp_path, name="shop"))
+    begun = init(start(tmp_path, name="shop"))
+    assert begun.left_out == ("compose.yaml:1: `x], y: [z` is not a platform",)
+    assert [image.source for image in load(tmp_path / "images.yaml").images] == ["redis:latest"]
 
 
 def test_the_text_is_for_people(tmp_path: Path) -> None:
