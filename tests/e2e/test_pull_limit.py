@@ -17,7 +17,7 @@ from toolkit.cli.wiring import Settings, open_services
 from toolkit.events import BudgetAwaited, Event
 from toolkit.operations.load import load_desired
 from toolkit.operations.seed import seed
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 from toolkit.report import Report
 from toolkit.sandbox import process
 

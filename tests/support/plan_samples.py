@@ -20,7 +20,6 @@ from toolkit.plan.model import (
     InfraChange,
     Loss,
     Notice,
-    OnBudget,
     Plan,
     PullCost,
     Refusal,
@@ -28,6 +27,7 @@ from toolkit.plan.model import (
     SeedAction,
 )
 from toolkit.plan.observed import Account, PullBudget
+from toolkit.plan.on_budget import OnBudget
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 ACCOUNT = Account("123456789012", "ap-northeast-1", "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com")

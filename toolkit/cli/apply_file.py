@@ -22,7 +22,7 @@ from toolkit.errors import PLAN_AGAIN, Interrupted, ManifestUnusable, Refused, T
 from toolkit.events import Emit, NoticeGiven
 from toolkit.manifest.loader import read
 from toolkit.operations.apply import apply_saved
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 
 class Format(StrEnum):

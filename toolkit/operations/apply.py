@@ -18,8 +18,9 @@ from toolkit.operations.plan import Planned, plan_manifest
 from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, InfraChange, OnBudget, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan
 from toolkit.plan.saved_plan import refuse_misfits, resume
 from toolkit.report import Report

@@ -14,8 +14,9 @@ from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.operations.outcomes import finish, raise_if_incomplete, run_seeder
 from toolkit.operations.services import step
-from toolkit.plan.model import Cost, OnBudget, PullCost, Refusal, SeedAction
+from toolkit.plan.model import Cost, PullCost, Refusal, SeedAction
 from toolkit.plan.observed import SourceFault
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge, pull_costs, pulls_of
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 from toolkit.seed.budgeted_run import BudgetedRun, postponing

@@ -19,8 +19,9 @@ from toolkit.operations.select import select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alternatives, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraChange, Loss, OnBudget, Plan, doomed_repositories
+from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider

@@ -11,8 +11,9 @@ from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.select import meant_selections, names_of, select_images
 from toolkit.operations.services import Services, decide_with_alternatives, open_run, step
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import OnBudget, Plan
+from toolkit.plan.model import Plan
 from toolkit.plan.observed import Observed
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.report import Report
 from toolkit.seed.seeder import requests_for

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.oci.auth import CredentialUse
-from toolkit.plan.model import InfraChange, Loss, OnBudget, Plan
+from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
+from toolkit.plan.on_budget import OnBudget
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer

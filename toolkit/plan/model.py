@@ -11,6 +11,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.observed import Account, PullBudget
+from toolkit.plan.on_budget import OnBudget
 
 
 class SeedAction(StrEnum):
@@ -19,14 +20,6 @@ class SeedAction(StrEnum):
     COPY = "copy"  # the tag does not exist yet
     MOVE = "move"  # the tag exists and points to other content
     KEEP = "keep"  # the tag exists and stays as it is
-
-
-class OnBudget(StrEnum):
-    """What to do when an upstream has fewer counted pulls left than the copies need."""
-
-    REFUSE = "refuse"
-    WAIT = "wait"  # copy what fits, wait for the rest
-    PARTIAL = "partial"  # copy what fits, leave the rest for the next run
 
 
 class InfraAction(StrEnum):

@@ -46,7 +46,7 @@ from types import MappingProxyType
 from toolkit.oci.companions import is_companion_tag, kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Loss, Notice, OnBudget, Plan, Refusal, Seed, SeedAction, doomed_repositories
+from toolkit.plan.model import InfraChange, Loss, Notice, Plan, Refusal, Seed, SeedAction, doomed_repositories
 from toolkit.plan.observed import (
     Account,
     DestinationImage,
@@ -56,6 +56,7 @@ from toolkit.plan.observed import (
     SourceImage,
     is_lacking,
 )
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
 
 # A notice with more names than this is not clearer.

@@ -8,8 +8,9 @@ from dataclasses import replace
 from toolkit.oci.digest import Digest
 from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.subset import Subset
-from toolkit.plan.model import Cost, Notice, OnBudget, Plan, PullCost, Refusal
+from toolkit.plan.model import Cost, Notice, Plan, PullCost, Refusal
 from toolkit.plan.observed import PullBudget, SourceImage
+from toolkit.plan.on_budget import OnBudget
 
 _CODES = frozenset({"budget.too_small", "budget.may_be_small", "budget.waits", "budget.left_for_next_run"})
 

@@ -16,8 +16,9 @@ from dataclasses import replace
 from toolkit.events import BudgetAwaited, Emit, Event, ImageFailed, ImagePostponed, StepFinished, StepStarted
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
-from toolkit.plan.model import Cost, OnBudget, PullCost
+from toolkit.plan.model import Cost, PullCost
 from toolkit.plan.observed import PullBudget, SourceFault
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import choose, postponed
 from toolkit.report import LEFT, SeedOutcome, SeedStatus
 from toolkit.seed.explain import PULL_LIMIT_REACHED

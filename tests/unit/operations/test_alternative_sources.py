@@ -13,7 +13,8 @@ from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply
 from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
-from toolkit.plan.model import OnBudget, Plan
+from toolkit.plan.model import Plan
+from toolkit.plan.on_budget import OnBudget
 from toolkit.report import Report
 
 UPSTREAM, OTHER = "upstream.test", "other.test"

@@ -17,7 +17,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.copy import Pair, Selection, copy, preview
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 from toolkit.report import CopyPreview, Report, SeedStatus
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder

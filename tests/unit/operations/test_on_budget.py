@@ -16,7 +16,8 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.operations.apply import apply, apply_saved
 from toolkit.operations.plan import plan_manifest
 from toolkit.operations.seed import seed
-from toolkit.plan.model import OnBudget, Plan
+from toolkit.plan.model import Plan
+from toolkit.plan.on_budget import OnBudget
 from toolkit.report import Report, SeedStatus
 
 UPSTREAM = "upstream.test"

@@ -9,8 +9,9 @@ import pytest
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import WHOLE
-from toolkit.plan.model import Cost, OnBudget, Plan, Seed, SeedAction
+from toolkit.plan.model import Cost, Plan, Seed, SeedAction
 from toolkit.plan.observed import Account, PullBudget
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import choose, judge_plan, postponed, pull_costs
 
 Pulls = tuple[int, int | None]

@@ -29,7 +29,7 @@ from toolkit.cli.options import (
     WorkDirectory,
 )
 from toolkit.errors import Refused, UsageError
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.plan.model import Plan

@@ -22,7 +22,7 @@ from toolkit.cli.options import (
     Verbose,
 )
 from toolkit.errors import UsageError
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 if TYPE_CHECKING:
     from toolkit.oci.reference import Reference

@@ -27,7 +27,7 @@ from toolkit.cli.options import (
     Verbose,
     WorkDirectory,
 )
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 NAME = "plan"
 HELP = (

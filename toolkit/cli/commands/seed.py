@@ -22,7 +22,7 @@ from toolkit.cli.options import (
     ShowUnchanged,
     Verbose,
 )
-from toolkit.plan.model import OnBudget
+from toolkit.plan.on_budget import OnBudget
 
 NAME = "seed"
 HELP = "Copy missing and moved images into ECR. The repositories have to exist; Terraform is not run."

@@ -15,7 +15,8 @@ from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible
 from toolkit.cli.render.totals import PlanTotals, skipped_images, sum_plan
 from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import OnBudget, Plan, PullCost, Seed, SeedAction
+from toolkit.plan.model import Plan, PullCost, Seed, SeedAction
+from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
 
 # Symbol, colour and words, in the order shown.

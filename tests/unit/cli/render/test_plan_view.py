@@ -14,7 +14,8 @@ from toolkit.cli.render.plan_view import apply_question, render_plan
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
-from toolkit.plan.model import InfraAction, InfraChange, Notice, OnBudget, Plan, Refusal, SeedAction
+from toolkit.plan.model import InfraAction, InfraChange, Notice, Plan, Refusal, SeedAction
+from toolkit.plan.on_budget import OnBudget
 
 SIXTY_NEW = many(60, 20, builds=4)
 SIXTY_KEPT = many(60, 20, action=SeedAction.KEEP, has_infra=False)
