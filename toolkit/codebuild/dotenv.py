@@ -7,6 +7,7 @@ replaced. A value without quotes ends at ` #`. Variables of the environment go b
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 
 from toolkit.codebuild.variables import CannotExpand, Values, interpolate
@@ -22,6 +23,7 @@ def read_dotenv(text: str, given: Values, before: Mapping[str, str | None] | Non
     """The variables, None for an unknown value, after those of the files `before`. `given` is the environment."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     found: dict[str, str | None] = dict(before or {})
+    values = ChainMap(dict(given), found)  # sees each variable as soon as it is read
     position = 0
     while position < len(text):
         blank = _BLANK.match(text, position)
@@ -41,10 +43,10 @@ def read_dotenv(text: str, given: Values, before: Mapping[str, str | None] | Non
         if quoted and quoted[1] is not None:
             found[key[1]] = re.sub(r"\\(')", r"\1", quoted[1])
         elif quoted:
-            found[key[1]] = _expanded(_ESCAPED.sub(_unescape, quoted[2]), found, given)
+            found[key[1]] = _expanded(_ESCAPED.sub(_unescape, quoted[2]), values)
         else:
             end = _end_of_line(text, position)
-            found[key[1]] = _expanded(text[position:end].partition(" #")[0].rstrip(), found, given)
+            found[key[1]] = _expanded(text[position:end].partition(" #")[0].rstrip(), values)
             position = end
         position = quoted.end() if quoted else position
     return found
@@ -61,9 +63,9 @@ def _unescape(found: re.Match[str]) -> str:
     return "$$" if letter == "$" else _LETTERS.get(letter, letter if letter in '"\\' else found[0])
 
 
-def _expanded(text: str, found: Values, given: Values) -> str | None:
+def _expanded(text: str, values: Values) -> str | None:
     try:
-        word = interpolate(text, {**found, **given})
+        word = interpolate(text, values)
     except CannotExpand:
         return None
     return None if word.unset else word.text
