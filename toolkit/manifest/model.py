@@ -381,13 +381,25 @@ class RegistrySpec(Spec):
     @field_validator("endpoint")
     @classmethod
     def _check_insecure(cls, endpoint: str | None, info: ValidationInfo) -> str | None:
-        parts = urlsplit(endpoint or "")
-        is_insecure = parts.scheme == "http" and not is_loopback(parts.hostname or "")
+        is_insecure = _is_plain_elsewhere(endpoint)
         if is_insecure and info.data.get("insecure") is False:
             raise ValueError("is plain HTTP on another machine: say `https://`, or `insecure: true` beside it")
         if not is_insecure and info.data.get("insecure"):
             raise ValueError("is not plain HTTP on another machine: take `insecure` away")
         return endpoint
+
+    @field_validator("token_server")
+    @classmethod
+    def _check_token_server(cls, token_server: str | None) -> str | None:
+        if _is_plain_elsewhere(token_server):
+            raise ValueError("is plain HTTP on another machine, where a credential must not go: use `https://`")
+        return token_server
+
+
+def _is_plain_elsewhere(url: str | None) -> bool:
+    """Whether what is sent to `url` can be read and changed on the way."""
+    parts = urlsplit(url or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 class Manifest(Spec):
