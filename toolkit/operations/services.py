@@ -1,4 +1,7 @@
-"""The interfaces that the use cases call, in one frozen bundle: `toolkit.cli.wiring` or a test's fakes fill it."""
+"""The interfaces that the use cases call, in one frozen bundle: `toolkit.cli.wiring` or a test's fakes fill it.
+
+Below them are the steps that several use cases share.
+"""
 
 from __future__ import annotations
 

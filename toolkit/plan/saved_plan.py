@@ -1,8 +1,10 @@
-"""Checks that a plan from a file fits its manifest. Pure.
+"""Checks of a plan from a file: that it fits its manifest, and what of it is done in ECR already. Pure.
 
 Everything that a copy does is compared with the manifest: source, destination, platforms, signatures, attestations.
 A tag that only the upstream knows is compared with its selection, a signature with the image that it belongs to. The
 digests come from the plan: they are what was reviewed.
+
+What an earlier run of the plan has copied stays, so the plan can be applied again until every image is in place.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A Docker daemon can pull them and build on them. The images of a distribution share one layer, the images of a
 repository a second one. So a copy meets blobs that exist already and blobs that another repository has.
+
+`make_signature` and `make_sbom` make what a publisher puts beside an image. Nothing verifies them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""moto's CodeBuild, completed so that projects keep all their fields, can be updated and have webhooks.
+"""moto's CodeBuild and its log groups, completed so that projects keep all their fields, can be updated and have webhooks.
 
 moto's own classes are changed, in the server process only. moto drops half of a project's fields, has no UpdateProject
 and no webhooks, and refuses sources and environments that AWS accepts.
