@@ -1,4 +1,6 @@
-"""moto's CodeBuild and its log groups, completed so that projects keep all their fields, can be updated and have webhooks.
+"""moto's CodeBuild and log groups, completed: projects keep their fields, can be updated and have webhooks.
+
+The key of a log group can be changed and removed.
 
 moto's own classes are changed, in the server process only. moto drops half of a project's fields, has no UpdateProject
 and no webhooks, and refuses sources and environments that AWS accepts.
