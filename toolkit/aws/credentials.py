@@ -66,8 +66,9 @@ class EcrCredentials:
         if region is None:
             return None
         with self._lock:
-            known = self._responses.get(region)
-            if known is None or known.expires - _RENEW_BEFORE_SECONDS <= self._clock():
+            known, now = self._responses.get(region), self._clock()
+            # A clock that was set back does not keep a response for longer.
+            if known is None or not known.obtained <= now < known.expires - _RENEW_BEFORE_SECONDS:
                 known = self._responses[region] = self._fetch(region)
             return _usable(known.credential)
 
