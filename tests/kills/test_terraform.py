@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.kills.blows import KILLS, Blow, Process, Victim, draw, power_cut
+from tests.kills.blows import KILLS, Blow, Process, Victim, draw, power_cut, sigint_twice
 from tests.support.real_parts import require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import Finished, Toolkit
@@ -64,11 +64,14 @@ class World:
         """Strike it at a random moment of the time that it takes."""
         toolkit, blow = self.next(), self.blow()
         victim = Victim(toolkit, *arguments)
-        victim.strike_after(self.dice.uniform(0.1, self.seconds[command]), blow)
-        victim.finish(*ends)
+        moment = self.dice.uniform(0.1, self.seconds[command])
+        victim.strike_after(moment, blow)
+        done = victim.finish(*ends)
+        told = f"{command} by {blow.__name__} after {moment:.1f} of {self.seconds[command]:.1f} s: {done.code}"
+        print(told, done.stderr, sep="\n")  # noqa: T201  pytest shows it with a failure
         if victim.blow is not None:
-            self.struck[f"{command} {blow.__name__}"] += 1
-        if blow is power_cut:
+            self.struck[command] += 1
+        if blow in (power_cut, sigint_twice):
             self.unlock(toolkit)
         self.check()
         return toolkit, victim
@@ -91,7 +94,7 @@ class World:
         return done
 
     def unlock(self, toolkit: Toolkit) -> None:
-        """After a power cut a lock in S3 has no owner; the next run says so, and what to do."""
+        """A Terraform that was aborted leaves its lock in S3; the next run says so, and what to do."""
         if not self.is_remote or not self.objects(".tflock"):
             return
         refused = toolkit.run("plan", "--lock-timeout", "0").expect(7)
