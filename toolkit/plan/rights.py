@@ -174,9 +174,7 @@ def _covers(part: _Part, other: _Part) -> bool:
 def _pattern(name: str) -> re.Pattern[str]:
     # The other name may itself be a pattern, and its `*` can stand for more than the one character that `?` matches.
     # Each `*` but the last keeps the least that it can take (`(?>…)`): to try every way would take for ever.
-    first, *rest = (
-        "".join("[^*]" if letter == "?" else re.escape(letter) for letter in part) for part in name.split("*")
-    )
+    first, *rest = ("[^*]".join(map(re.escape, part.split("?"))) for part in name.split("*"))
     middle = "".join(f"(?>.*?{part})" for part in rest[:-1])
     return re.compile(first + middle + (f".*{rest[-1]}" if rest else ""), re.DOTALL)
 
