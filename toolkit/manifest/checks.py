@@ -17,7 +17,7 @@ from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.alternatives import Alternative
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import ECR_PUBLIC, Reference, ecr_region
 
 LONGEST_REPOSITORY_NAME = 255
 """ECR takes 256, Docker's references 255."""
@@ -189,6 +189,10 @@ def _check_registries(readable: Readable) -> Iterator[Finding]:
         first = seen.setdefault(canonical_host(host), host)
         if first != host:
             yield Finding(("registries", host), f"is the same registry as {readable.where(('registries', first))}")
+        name = canonical_host(host)
+        if name in readable.identities and name != ECR_PUBLIC and ecr_region(name) is None:
+            message = "is no registry of ECR, which alone takes a role or a profile"
+            yield Finding(("registries", host, "credential"), message)
 
 
 def _check_alternatives(readable: Readable) -> Iterator[Finding]:

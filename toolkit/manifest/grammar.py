@@ -514,6 +514,7 @@ RoleArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::{_ACCOUNT}:role/[A-Za-z0-9_+=,.@/-]+", "is not the ARN of a role (`arn:aws:iam::…:role/…`)"),
 ]
+ProfileName = Annotated[str, Grammar(r"[^\s\[\]][^\n\r\[\]]{0,127}", "is not the name of an AWS profile")]
 PolicyArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::({_ACCOUNT}|aws):policy/\S+", "is not the ARN of an IAM policy (`arn:aws:iam::…:policy/…`)"),

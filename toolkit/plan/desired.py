@@ -209,7 +209,8 @@ class DesiredBuild:
 class DesiredRegistry:
     """How to reach an upstream: names and addresses, never a secret.
 
-    Its credential is in two environment variables or in a secret; otherwise the docker configuration supplies it.
+    Its credential is in two environment variables or in a secret, or is ECR's token for `role_arn` or for the AWS
+    profile `profile`; otherwise the docker configuration supplies it. With `is_docker_config` the manifest says so.
     `is_insecure`: the endpoint is plain HTTP on another machine. `alternatives` are tried first, in their order.
     `token_server` is on another domain and may have the credential.
     """
@@ -220,6 +221,9 @@ class DesiredRegistry:
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None
+    role_arn: str | None = None
+    profile: str | None = None
+    is_docker_config: bool = False
     token_server: str | None = None
     alternatives: tuple[Alternative, ...] = ()
 

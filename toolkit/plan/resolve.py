@@ -288,6 +288,9 @@ def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,
+        role_arn=credential.role_arn,
+        profile=credential.profile,
+        is_docker_config="credential" in registry.model_fields_set and not credential.model_fields_set,
         token_server=registry.token_server,
         alternatives=tuple(map(Alternative.parse, registry.alternatives)),
     )
