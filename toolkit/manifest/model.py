@@ -46,6 +46,7 @@ from toolkit.manifest.grammar import (
     StateKey,
     TableName,
     TagExclusion,
+    TagName,
     WorkspaceName,
     listed,
 )
@@ -269,6 +270,12 @@ class ImageSpec(Spec):
         (),
         description="Several tags of one source, as a list or by what they have in common. In quotes: `3.10` is the "
         "number 3.1 otherwise.",
+    )
+    tag_as: TagName | None = Field(
+        None,
+        description="Name of the tag in ECR; with several `tags`, `{tag}` stands for each. Default: as upstream. The "
+        "strategies `hosts` and `builder` find an image by its upstream tag only.",
+        examples=["base-{tag}"],
     )
     platforms: Platforms | None = Field(
         None, description="Platforms to copy, or `all` for the index as it is; default: those of the manifest."

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from toolkit.manifest.destinations import AS_UPSTREAM, TagNaming
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
 from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.oci.alternatives import Alternative
@@ -96,13 +97,14 @@ class DesiredSelection:
     path: str
     position: int
     keeps_signatures: bool
+    naming: TagNaming = AS_UPSTREAM
 
     def image(self, tag: str) -> DesiredImage:
-        """The image for one of its tags."""
+        """The image for one of the upstream's tags."""
         return DesiredImage(
             source=self.source.with_tag(tag),
             repository=self.repository,
-            tag=tag,
+            tag=self.naming.renamed(tag),
             subset=self.subset,
             path=self.path,
             keeps_signatures=self.keeps_signatures,

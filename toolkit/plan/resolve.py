@@ -148,6 +148,7 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         source=selection.source,
         repository=selection.repository,
         tags=selection.tags,
+        naming=selection.naming,
         subset=subset_of(manifest, image),
         path=format_path(selection.path),
         position=position,
