@@ -43,6 +43,8 @@ def reason_of(use: ScannedUse) -> str:
 def _reason_of_built(use: ScannedUse) -> str:
     if use.is_read:
         return use.outcome.why
+    if use.doubt:
+        return use.doubt
     if use.unset:
         return f"{', '.join(f'`{name}`' for name in use.unset)} has no value, so the image is not known"
     return "it is no image name"
