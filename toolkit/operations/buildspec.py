@@ -7,8 +7,8 @@ from pathlib import Path
 
 from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.codebuild.buildspec_edit import check_exports, commands_of, insert_step, remove_step
-from toolkit.codebuild.test_images import test_variables
 from toolkit.codebuild.fragment import render_fragment
+from toolkit.codebuild.test_images import test_variables
 from toolkit.errors import Refused, UsageError
 from toolkit.oci.local_files import open_regular
 from toolkit.operations.whole_file import write_whole

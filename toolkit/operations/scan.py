@@ -327,11 +327,11 @@ def _remedy(
         return _remedy_of_helper(image, build)
     if image.doubt:
         return "name the image in the source"
-    if Trait.OF_CI in traits and match.mirror:
-        return f"name ECR's copy there, `{match.mirror.repository}:{match.mirror.tag}`"
     if image.unset:
         options = [f"`--build-arg {name}=...`" for name in image.unset if name.isidentifier()]
         return f"give values: {' '.join(options)}" if options else ""
+    if Trait.OF_CI in traits and match.mirror:
+        return "name ECR's copy there"
     if match.remark or reference is None or Trait.NOT_MIRRORED not in traits or Trait.BUILT_HERE in traits:
         return match.remark
     if not reference.tag and reference.digest:
@@ -340,6 +340,8 @@ def _remedy(
     if entry is None:
         return ""
     remedy = f"add `- {entry.text}` to `images`"
+    if Trait.OF_CI in traits:
+        return f"{remedy}, and name ECR's copy there"
     if build and build.strategy.serves:
         remedy += f", and `- {NewImage(reference.familiar).text}` to those of the build `{build.name}`"
     return remedy
