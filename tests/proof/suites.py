@@ -32,7 +32,7 @@ def cells_of_docker_20() -> list[Cell]:
     rows = (
         *_cells(OLD, CASES, (Strategy.RETAG,), "upstream", both),
         *_cells(OLD, CASES, (Strategy.DIRECT,), "upstream", (Builder.BUILDKIT,)),
-        *_cells(OLD, _named(*_FEW), (Strategy.DIRECT,), "upstream", (Builder.LEGACY,)),
+        *_cells(OLD, _named(*_FEW, *_SUBTLE), (Strategy.DIRECT,), "upstream", (Builder.LEGACY,)),
         *_cells(OLD, _named("tag", *_HARD), (Strategy.AUTO,), "fail", (Builder.BUILDKIT,)),
         *_cells(OLD, _named("tag"), (Strategy.HOSTS, Strategy.CONTEXTS), "fail", (Builder.BUILDKIT,)),
         *_cells(OLD, _named("multi-stage"), (Strategy.AUTO,), "fail", both, shell="bash"),
