@@ -114,7 +114,7 @@ resource "aws_codebuild_project" "this" {
 
     content {
       type     = var.cache.location != null ? "S3" : "LOCAL"
-      location = var.cache.location
+      location = local.cache_location
       modes    = var.cache.modes
     }
   }
