@@ -17,8 +17,8 @@ from toolkit.manifest.build_model import BuildProjectSpec, StatementSpec
 from toolkit.manifest.model import IgnoreSpec, Manifest, RepositorySettingsSpec
 from toolkit.plan.model import Notice
 
-Risk = tuple[str, str, str, str]
-"""Its code, the place in the manifest, a predicate of the place, and a hint."""
+Risk = tuple[str, Notice]
+"""The place in the manifest, and what is said of it."""
 
 # The forms of secrets that need no telling name around them.
 _SHAPES = (
@@ -70,8 +70,7 @@ def find_risks(manifest: Manifest, today: date) -> tuple[Notice, ...]:
     risks = list(_risks(manifest))
     in_force = [entry for entry in manifest.ignore if today <= entry.last_day]
     kept = [risk for risk in risks if not any(_is_about(entry, risk) for entry in in_force)]
-    notices = [Notice(code, f"`{place}` {predicate}", hint) for code, place, predicate, hint in kept]
-    return (*notices, *_without_effect(manifest.ignore, risks, today))
+    return (*(notice for _, notice in kept), *_without_effect(manifest.ignore, risks, today))
 
 
 def _without_effect(entries: Sequence[IgnoreSpec], risks: Sequence[Risk], today: date) -> Iterator[Notice]:
@@ -85,8 +84,8 @@ def _without_effect(entries: Sequence[IgnoreSpec], risks: Sequence[Risk], today:
 
 
 def _is_about(entry: IgnoreSpec, risk: Risk) -> bool:
-    code, place, *_ = risk
-    return entry.code == code and (place == entry.at or place.startswith((f"{entry.at}.", f"{entry.at}[")))
+    place, notice = risk
+    return entry.code == notice.code and (place == entry.at or place.startswith((f"{entry.at}.", f"{entry.at}[")))
 
 
 def _risks(manifest: Manifest) -> Iterator[Risk]:
@@ -103,16 +102,23 @@ def _risks(manifest: Manifest) -> Iterator[Risk]:
 
 def _plain_secrets(build: BuildProjectSpec, place: str) -> Iterator[Risk]:
     """Everybody who may look at the project sees its variables and commands, and so does Terraform's state."""
-    hint = "put it into Secrets Manager, and name it with `{secret: …}`; if it was real, replace it"
-    for name, variable in build.environment_variables.items():
-        if variable.value is not None and (kind := secret_in(variable.value, name)):
-            predicate = f"looks like {kind} in plain text, which everybody with access to the project may read"
-            yield "risk.plain_secret", f"{place}.environment_variables.{name}", predicate, hint
+    found = {
+        f"{place}.environment_variables.{name}": secret_in(variable.value or "", name)
+        for name, variable in build.environment_variables.items()
+    }
     for position, command in enumerate(build.commands):
         kinds = (secret_in(command), *(secret_in(value, name) for name, value in _ASSIGNED.findall(command)))
-        if kind := next(filter(None, kinds), None):
-            predicate = f"has what looks like {kind}, which everybody with access to the project may read"
-            yield "risk.plain_secret", f"{place}.commands[{position}]", predicate, hint
+        found[f"{place}.commands[{position}]"] = next(filter(None, kinds), None)
+    for where, kind in found.items():
+        if kind:
+            yield (
+                where,
+                Notice(
+                    "risk.plain_secret",
+                    f"`{where}` has what looks like {kind}, and everybody with access to the project may read it",
+                    hint="put it into Secrets Manager, and name it with `{secret: …}`; if it was real, replace it",
+                ),
+            )
 
 
 def secret_in(text: str, name: str = "") -> str | None:
@@ -134,10 +140,16 @@ def _wide_rights(statements: Iterable[StatementSpec], place: str) -> Iterator[Ri
         if statement.effect != "Allow" or not any(map(_ANY_RESOURCE.fullmatch, statement.resources)):
             continue
         wide = [action for action in statement.actions if _is_wide(action.lower())]
+        where = f"{place}[{position}]"
         if wide:
-            what = f"`{'`, `'.join(wide)}` on every resource"
-            hint = "name the actions, and the ARNs of the roles, secrets and other resources that it needs"
-            yield "risk.wide_rights", f"{place}[{position}]", f"allows {what}", hint
+            yield (
+                where,
+                Notice(
+                    "risk.wide_rights",
+                    f"`{where}` allows `{'`, `'.join(wide)}` on every resource",
+                    hint="name the actions, and the ARNs of the roles, secrets and other resources that it needs",
+                ),
+            )
 
 
 def _is_wide(action: str) -> bool:
@@ -148,10 +160,16 @@ def _is_wide(action: str) -> bool:
 
 def _repository_rights(settings: RepositorySettingsSpec, place: str) -> Iterator[Risk]:
     for position, statement in enumerate(settings.policy_statements):
+        where = f"{place}.policy_statements[{position}]"
         if statement.effect == "Allow" and "ecr:*" in statement.actions:
-            hint = "name the actions: a pull needs three"
-            predicate = "allows `ecr:*`, with which images can be overwritten and deleted"
-            yield "risk.wide_rights", f"{place}.policy_statements[{position}]", predicate, hint
+            yield (
+                where,
+                Notice(
+                    "risk.wide_rights",
+                    f"`{where}` allows `ecr:*`, with which images can be overwritten and deleted",
+                    hint="name the actions: a pull needs three",
+                ),
+            )
 
 
 def _needless_privileges(build: BuildProjectSpec, place: str) -> Iterator[Risk]:
@@ -160,8 +178,14 @@ def _needless_privileges(build: BuildProjectSpec, place: str) -> Iterator[Risk]:
     if is_machine or not build.has_docker or not build.commands or build.buildspec is not None:
         return
     if not any(map(_MAY_USE_DOCKER.search, build.commands)):
-        predicate = "is privileged, which is as good as root on the build machine, and no command uses Docker"
-        yield "risk.needless_privileges", place, predicate, "say `privileged: false`, and leave `images` out"
+        yield (
+            place,
+            Notice(
+                "risk.needless_privileges",
+                f"`{place}` is privileged, which is as good as root on the build machine, and no command uses Docker",
+                hint="say `privileged: false`, and leave `images` out",
+            ),
+        )
 
 
 def _shared_cache(build: BuildProjectSpec, place: str) -> Iterator[Risk]:
@@ -171,6 +195,11 @@ def _shared_cache(build: BuildProjectSpec, place: str) -> Iterator[Risk]:
     events = build.webhook.events
     of_pulls = {event for event in events if event.startswith("PULL_REQUEST_")}
     if of_pulls and of_pulls < events and (build.cache.location or builds_foreign_code(build.webhook)):
-        predicate = "is used by pull requests and by other builds: a pull request can change what the next build finds"
-        hint = "make two builds, one with a webhook for pull requests alone; their caches in S3 are kept apart"
-        yield "risk.shared_cache", f"{place}.cache", predicate, hint
+        yield (
+            f"{place}.cache",
+            Notice(
+                "risk.shared_cache",
+                f"`{place}.cache` is shared by pull requests, which can change in it what other builds use",
+                hint="make two builds, one with a webhook for pull requests alone; their caches in S3 are kept apart",
+            ),
+        )

@@ -53,7 +53,7 @@ def _codes(build: str, rest: str = "") -> list[str]:
 def test_a_secret_in_plain_text_is_named_and_never_shown(name: str, value: str) -> None:
     [notice] = _found(f"environment_variables: {{{name}: {json.dumps(value)}}}")
     assert notice.code == "risk.plain_secret"
-    assert notice.message.startswith(f"`builds.web.environment_variables.{name}` looks like ")
+    assert notice.message.startswith(f"`builds.web.environment_variables.{name}` has what looks like ")
     assert value not in str(notice)
 
 
