@@ -313,6 +313,16 @@ def test_an_upload_goes_where_the_registry_says(
     assert "state" not in repr(upload)
 
 
+def test_an_upload_begins_where_the_registry_sends_it(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("POST", UPLOADS, Reply(308, {"Location": f"{server.foreign_url}/new/uploads/"}))
+    server.on("POST", "/new/uploads/", Reply(202, {"Location": "session/1"}))
+    server.on("PUT", "/new/uploads/session/1", Reply(201))
+
+    upload = client.begin_upload(NGINX.name, BLOB.digest)
+    assert upload is not None and upload.location == f"{server.foreign_url}/new/uploads/session/1"
+    client.put_blob(upload, BLOB, [b"0123456789"])
+
+
 def test_an_upload_to_another_host_gets_no_credential(server: FaultyRegistry, client: RegistryClient) -> None:
     def guard(seen: Seen) -> Reply:
         if seen.authorization is None:

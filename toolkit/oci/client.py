@@ -260,7 +260,7 @@ class RegistryClient:
         location = response.headers.get("Location")
         if response.status != 202 or not location:
             raise refusal(response, f"an upload to `{repository}`")
-        return Upload(repository, self._absolute(repository.registry, url, location), scopes)
+        return Upload(repository, self._absolute(repository.registry, response.url, location), scopes)
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
         """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload.

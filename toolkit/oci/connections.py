@@ -103,7 +103,7 @@ class Connections:
             raw = self._send(manager, method, url, headers, body, timeout)
         except HTTPError as error:
             raise _failure(host, error) from error
-        response = OpenResponse(host, raw)
+        response = OpenResponse(host, url, raw)
         for name, value in raw.headers.iteritems():
             if len(value) > _LONGEST_VALUE:
                 response.close()
@@ -187,8 +187,9 @@ class Connections:
 class OpenResponse:
     """A response whose body is still to be read. Whatever breaks meanwhile is a ConnectionFailed."""
 
-    def __init__(self, host: str, raw: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, host: str, url: str, raw: urllib3.BaseHTTPResponse) -> None:
         self.host = host
+        self.url = url
         self._raw = raw
         self.status = raw.status
         self.headers = raw.headers

@@ -61,7 +61,7 @@ class PullLimit:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response with its whole body. `host`, with its port, sent it, after any redirect."""
+    """A response with its whole body. `host`, with its port, sent it, after any redirect, from the address `url`."""
 
     method: str
     host: str
@@ -69,6 +69,7 @@ class Response:
     headers: Headers
     body: bytes = field(default=b"", repr=False)
     challenges: tuple[str, ...] = ()
+    url: str = field(default="", repr=False)
 
     @property
     def is_success(self) -> bool:
