@@ -99,7 +99,7 @@ def test_head_without_a_digest_is_an_error_and_costs_no_get(
         document_reply(Docker_Content_Digest=""),
         document_reply(Content_Length=""),
         document_reply(Content_Type=""),
-        *(refused(status, "UNSUPPORTED") for status in (400, 405, 406, 501)),
+        *(refused(status, "UNSUPPORTED") for status in (400, 403, 405, 406, 501)),
     ],
 )
 @pytest.mark.parametrize("is_pinned", [False, True])
@@ -139,6 +139,12 @@ def test_reads_nothing_after_a_refused_head_where_pulls_are_counted(
     with pytest.raises(RegistryError):
         client.head_manifest(reference)
     assert server.asked("GET", path) == []
+
+
+def test_names_who_sent_a_page_where_a_document_was_asked_for(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", MANIFEST, Reply(200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"))
+    with pytest.raises(InvalidDocument, match=f"`{server.host}` sent no document for `docker.io/library/nginx:1.16`"):
+        client.get_manifest(NGINX)
 
 
 def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
