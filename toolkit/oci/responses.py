@@ -103,12 +103,16 @@ def read_next_page(headers: Headers) -> str | None:
 
 
 def read_tag_page(response: Response, subject: str) -> list[str]:
-    """The tags on one page, of which there may be none. Raises InvalidDocument for anything else."""
+    """The tags on one page, of which there may be none. Raises InvalidDocument for anything else.
+
+    Programs in Go write an empty list as `null`, or leave it out.
+    """
     try:
         found = json.loads(response.body)
-        tags = found["tags"] or []
-    except (ValueError, RecursionError, TypeError, KeyError):
-        tags = None
+    except (ValueError, RecursionError):
+        found = None
+    is_page = isinstance(found, dict) and not found.keys().isdisjoint({"name", "tags"})
+    tags = (found.get("tags") or []) if is_page else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidDocument(f"`{response.host}` sent no list of tags when asked for {subject}")
     return tags
