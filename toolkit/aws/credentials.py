@@ -204,7 +204,7 @@ class SecretsManagerCredentials:
                 origin=f"secret `{arn}`",
                 hosts=frozenset(registry_of(str(host)) for host in hosts),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             # The secret's text must not reach the message, not even by a chained error.
             raise CredentialUnusable(
                 f"the secret `{arn}` is not a JSON object with `username`, `password` and the `hosts` that it is for",

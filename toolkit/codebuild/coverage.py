@@ -68,7 +68,9 @@ class Kind(StrEnum):
 class Trait(StrEnum):
     """What makes a use harder to serve, in the order in which it decides.
 
-    `HOME`: it names ECR already. `STAGE_UNUSED`: the target does not need its stage. `BUILT_HERE`: an earlier build
+    `HOME`: it names ECR already. `OF_CI`: a CI system other than CodeBuild pulls it, before any command.
+    `NAMED_BY_STEP`: a test takes the name in ECR from a variable that the step sets. `MISNAMED_BY_STEP`: that variable
+    makes it a name that ECR lacks. `STAGE_UNUSED`: the target does not need its stage. `BUILT_HERE`: an earlier build
     gives a local image this name. `HUB_BY_HOST`: written with a host of Docker Hub. `REGISTRY_UNKNOWN`: the manifest
     mirrors nothing of this registry. `NOT_MIRRORED`: the manifest mirrors nothing with this name, tag and digest.
     `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end the build for it,
@@ -81,6 +83,9 @@ class Trait(StrEnum):
     """
 
     HOME = "home"
+    OF_CI = "of_ci"
+    NAMED_BY_STEP = "named_by_step"
+    MISNAMED_BY_STEP = "misnamed_by_step"
     STAGE_UNUSED = "stage_unused"
     BUILT_HERE = "built_here"
     HUB_BY_HOST = "hub_by_host"
@@ -214,6 +219,8 @@ _WHY: Mapping[Kind | Trait, str] = {
     Kind.PULL: "`docker pull` always contacts the registry, and overwrites the name that was given to ECR's image",
     Kind.BUILDER_IMAGE: "`docker buildx create` pulls BuildKit's own image",
     Trait.STAGE_UNUSED: "BuildKit does not build a stage that nothing needs",
+    Trait.OF_CI: "the CI system pulls it before any command, and no step of a build can change that",
+    Trait.MISNAMED_BY_STEP: "the step has Testcontainers ask ECR for all names, and ECR lacks this one",
     Trait.HUB_BY_HOST: "its host is Docker Hub's, which Docker treats as a registry other than `docker.io`",
     Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
@@ -279,6 +286,12 @@ def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss
         return Outcome(Verdict.REFUSED, Trait.PATTERN, _WHY[Trait.PATTERN])
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
+    if Trait.OF_CI in use.traits:
+        return Outcome(Verdict.LEAVES, Trait.OF_CI, _WHY[Trait.OF_CI])
+    if strategy.serves and Trait.NAMED_BY_STEP in use.traits:
+        return Outcome(Verdict.STAYS, Trait.NAMED_BY_STEP)
+    if strategy.serves and Trait.MISNAMED_BY_STEP in use.traits:
+        return Outcome(Verdict.REFUSED, Trait.MISNAMED_BY_STEP, _WHY[Trait.MISNAMED_BY_STEP])
     is_judged = use.kind in _READ_BY_STEP and Trait.UNCHECKED not in use.traits
     has_step = on_miss == "fail" and strategy.serves
     if Trait.NOT_LISTED in use.traits and is_judged and has_step:

@@ -31,6 +31,9 @@ BUILD_TOOLS = (
 )
 """Images that builders fetch although no `FROM` names them."""
 
+TEST_TOOLS = ("testcontainers/ryuk:0.14.0", "testcontainers/sshd:1.4.0", "alpine/socat:1.7.4.3-r0")
+"""Images that Testcontainers starts by itself, as Java's release 2.0 has them; a step names them to other releases."""
+
 BUILDKIT = Repository("docker.io", "moby/buildkit")
 """The image that a docker-container builder runs."""
 
@@ -188,14 +191,26 @@ def mirrors_of(images: Iterable[tuple[int, ImageSpec]], prefix: str) -> Mirrors:
     return Mirrors(listed, selections)
 
 
-def with_build_tools(images: Mapping[int, ImageSpec], next_number: int, prefix: str) -> dict[int, ImageSpec]:
-    """`images`, and the build tools that they lack, numbered from `next_number`.
+def tools_of(*, build_tools: bool, test_tools: bool) -> tuple[str, ...]:
+    """The images of the presets that a manifest asks for."""
+    return (*(BUILD_TOOLS if build_tools else ()), *(TEST_TOOLS if test_tools else ()))
+
+
+def preset_of(source: str) -> str:
+    """The field that asks for a tool."""
+    return "test_tools" if source in TEST_TOOLS else "build_tools"
+
+
+def with_tools(
+    images: Mapping[int, ImageSpec], next_number: int, prefix: str, names: Iterable[str]
+) -> dict[int, ImageSpec]:
+    """`images`, and those of the tools `names` that they lack, numbered from `next_number`.
 
     A tool that shares its repository with an image takes that image's settings.
     """
     mirrors = mirrors_of(images.items(), prefix)
     settings = {repository_name(image, prefix): image.repository_settings for image in images.values()}
-    tools = [ImageSpec(source=name) for name in BUILD_TOOLS if not mirrors.find(upstream_tag(name))]
+    tools = [ImageSpec(source=name) for name in names if not mirrors.find(upstream_tag(name))]
     found = dict(images)
     for number, tool in enumerate(tools, next_number):
         known = settings.get(repository_name(tool, prefix))

@@ -448,6 +448,11 @@ class Manifest(Spec):
         description="Mirror what Docker's builders fetch unasked, and let every build have it: `docker/dockerfile:1`, "
         "BuildKit itself, the SBOM scanner and binfmt.",
     )
+    test_tools: bool = Field(
+        False,
+        description="Mirror what Testcontainers starts unasked (Ryuk, sshd and socat), let every build have it, and "
+        "have the step of a build name it to the libraries.",
+    )
     registries: dict[RegistryHost, RegistrySpec] = Field(
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]
     )

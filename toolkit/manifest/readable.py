@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.manifest.build_model import BuildProjectSpec
-from toolkit.manifest.destinations import with_build_tools
+from toolkit.manifest.destinations import preset_of, tools_of, with_tools
 from toolkit.manifest.document import Document, Path, format_path
 from toolkit.manifest.grammar import (
     AlternativeText,
@@ -40,7 +40,7 @@ class Readable:
 
     `doubtful` are the upstream repositories of faulty images, which a build may need. `secrets` are the registries
     whose credential is in Secrets Manager, `identities` those with a role or a profile. The images from number
-    `listed_images` on are the build tools.
+    `listed_images` on are the tools of the presets.
     """
 
     document: Document
@@ -64,10 +64,10 @@ class Readable:
         return f"`{format_path(self.document.trimmed(path))}` on line {self.document.place(path).line}"
 
     def field_of(self, path: Path) -> Path:
-        """`path`; for a build tool, which is in no list, the field that asks for it."""
+        """`path`; for a tool, which is in no list, the field that asks for it."""
         match path:
             case ("images", int(number), *_) if number >= self.listed_images:
-                return ("build_tools",)
+                return (preset_of(self.images[number].source),)
         return path
 
 
@@ -80,8 +80,8 @@ def read_parts(document: Document) -> Readable:
     images = _well_formed(TypeAdapter(ImageSpec), entries)
     broken = {number: entry for number, entry in entries.items() if number not in images}
     build_tools = data.get("build_tools") is True
-    if build_tools:
-        images = with_build_tools(images, len(entries), repositories.prefix)
+    tools = tools_of(build_tools=build_tools, test_tools=data.get("test_tools") is True)
+    images = with_tools(images, len(entries), repositories.prefix, tools)
     credentials = _credentials(data.get("registries"))
     vague = [image.source for image in images.values() if _names_no_tag(image)]
     return Readable(

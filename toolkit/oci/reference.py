@@ -33,7 +33,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?")
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PATH = 255
 _AT_WITHOUT_DIGEST = re.compile(r"@(?!sha(?:256|512):)")
@@ -78,7 +78,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         _check_name(self.registry, self.repository)
-        if self.tag is not None and not _TAG.fullmatch(self.tag):
+        if self.tag is not None and not TAG.fullmatch(self.tag):
             raise InvalidReference(
                 f"`{self.tag}` is no tag: 1 to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
             )

@@ -18,16 +18,28 @@ from pathlib import Path
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
-from toolkit.codebuild.compose_reading import read_compose, services_with_images
+from toolkit.codebuild.ci_reading import read_ci
+from toolkit.codebuild.compose_model import CannotRead
+from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_state import SOURCE
+from toolkit.codebuild.testcontainers_reading import (
+    LANGUAGES,
+    RYUK,
+    implied,
+    prefixed,
+    read_properties,
+    read_settings,
+    read_tests,
+    uses_testcontainers,
+)
 from toolkit.codebuild.variables import Values
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
-from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
+from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike, may_be_test
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
@@ -38,6 +50,7 @@ _USUAL = {
     "bake": ("docker-bake.hcl", "docker-bake.json"),
 }
 """The files that a tool looks for if none is named: the first that exists, and its `.override` file."""
+_SUFFIXES = {"compose": (".yaml", ".yml"), "bake": (".json", ".hcl")}
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _Find = Callable[[str], Path | None]
 """From a canonical name to the file that makes the local image of that name."""
@@ -126,23 +139,38 @@ def read_files(
             for found in _walk(path, scan.refuse):
                 if kind := kind_of(found):
                     scan.add(found, kind, path)
-                else:
+                elif look_alike(found):
                     scan.pass_by(found)
+                else:
+                    scan.look_for_tests(found)
         else:
-            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent, is_named=True)
+            kind = kind_of(path) or scan.kind_by_content(path)
+            if kind == "tests":
+                scan.look_for_tests(path, is_named=True)
+            else:
+                scan.add(path, kind, path.parent, is_named=True)
     if commands:
         scan.run(commands)
-    scan.finish(reached_only=reached_only)
+    scan.finish(reached_only=reached_only, is_of_build=commands is not None)
     return scan.findings
 
 
 def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """The files whose names are known or look like it. Broken links are among them, pipes are not."""
+    """The files whose names are known or look like it, and what may be a test. Pipes are not among them."""
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found = (Path(parent) / name for name in sorted(files))
-        known = (path for path in found if kind_of(path) or look_alike(path))
+        known = (path for path in found if kind_of(path) or look_alike(path) or may_be_test(path))
         yield from (path for path in known if path.is_file() or not path.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What a file says about containers of tests; `properties` are those of a `testcontainers.properties`."""
+
+    language: str
+    reading: Reading
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +193,19 @@ class _Scan:
         self._unasked: dict[Path, tuple[str, Path]] = {}
         self._built: set[Path] = set()
         self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
+        self._overlays: set[Path] = set()
         self._made: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
         self._settled: frozenset[FoundImage] = frozenset()
         self._reached: set[tuple[Path, int, str, str]] = set()
         self._left_out: list[_LeftOut] = []
+        self._tests: dict[Path, _Test] = {}
+        self._runs: list[tuple[Path, Follow, Mapping[str, Path]]] = []
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
         """The kind of a file that the user named and whose name says nothing."""
+        if path.suffix.lower() in LANGUAGES or path.suffix == ".properties":
+            return "tests"
         if path.suffix in (".hcl", ".json"):
             return "bake"
         if path.suffix not in (".yml", ".yaml"):
@@ -185,6 +218,20 @@ class _Scan:
         if is_named:
             self._named.add(path)
         self._unasked[path] = kind, root
+
+    def look_for_tests(self, path: Path, *, is_named: bool = False) -> None:
+        """Read a source or settings file if it may start containers by Testcontainers."""
+        text = None if path.is_symlink() and not is_named else _glance(path)
+        language = LANGUAGES.get(path.suffix.lower(), "java")
+        if text is None:
+            return
+        if path.name.lstrip(".") == "testcontainers.properties":
+            self._tests[path] = _Test(language, *read_properties(text))
+        elif path.suffix.lower() not in LANGUAGES:
+            if "bc:tc:" in text:
+                self._tests[path] = _Test(language, read_settings(text))
+        elif uses_testcontainers(text, language):
+            self._tests[path] = _Test(language, read_tests(text, language, self._values))
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -205,11 +252,12 @@ class _Scan:
             case "compose":
                 folder = Path(asked.folder) if asked.folder else path.parent
                 given = {**asked.values, **self._values}
-                usual = [] if asked.services else [folder / ".env"]  # what extends a service has read its own
-                own = self._environment([Path(one) for one in asked.env_files] or usual, given)
-                above = [self._read(Path(one)) or "" for one in asked.above]
-                replaced = asked.replaced.union(*map(services_with_images, above))
-                reading = read_compose(text, {"PWD": ".", **own, **given}, replace(asked, replaced=replaced))
+                own = self._environment([Path(one) for one in asked.env_files] or [folder / ".env"], given)
+                above = list(map(Path, asked.above))
+                self._overlays.update(above)
+                files = [os.path.relpath(one, folder) for one in (path, *above)]
+                tree = _ComposeTree(self, folder)
+                reading = read_compose(files, tree, {"PWD": ".", **own, **given}, pulls_always=asked.pulls_always)
             case "bake":
                 values = {**asked.values, **self._values}
                 reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
@@ -241,6 +289,9 @@ class _Scan:
         """
         made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
 
+        def file_of(name: str) -> Path:
+            return _joined(folder, name) if name else path
+
         def there_at(number: int) -> dict[str, Path]:
             return {name: file for name, (position, file) in made.items() if position < number}
 
@@ -253,7 +304,10 @@ class _Scan:
 
         for position, tag in enumerate(reading.tags):
             if isinstance(tag, str):
-                names = dict.fromkeys(tagged_names([tag]), path)
+                names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
+            elif tag.kind == "tests":
+                self._runs.append((_joined(folder, tag.path), tag, there_at(position)))
+                names = {}
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
                 is_apart = tag.kind == "buildspec"  # each build of a batch has a machine of its own
@@ -262,9 +316,13 @@ class _Scan:
             for name, file in names.items():
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
-        self._note_troubles(path, reading)
+        for file in map(file_of, reading.files):
+            self.findings.files[file] = "compose"
+            self._seen.setdefault(file, [])
+        for trouble in reading.troubles:
+            self._trouble(file_of(trouble.file), trouble)
         for image in reading.images:
-            self._note_image(path, image, found_at(image.made))
+            self._note_image(file_of(image.file), image, found_at(image.made))
         for build in reading.builds:
             asked_build = replace(
                 build,
@@ -272,13 +330,13 @@ class _Scan:
                 args={**build.args, **asked.args},
                 platforms=asked.platforms or build.platforms,
             )
-            self._build(path, folder, asked_build, found_at(build.made))
+            self._build(file_of(build.file), folder, asked_build, found_at(build.made))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
-    def finish(self, *, reached_only: bool) -> None:
+    def finish(self, *, reached_only: bool, is_of_build: bool = False) -> None:
         """Read the remaining files on their own.
 
         A file that commands use keeps the local images that they made. Last come the Dockerfiles that no build uses:
@@ -290,18 +348,23 @@ class _Scan:
                 self._read_whole(path, "buildspec", root, _NOBODY, {})
         led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
-            if kind in ("dockerfile", "buildspec"):
+            if kind in ("dockerfile", "buildspec", "ci"):
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
-            there: Mapping[str, Path] = {}
-            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both files
-                self._read_whole(below, kind, root, _NOBODY, {})
-                there = self._made[below]
-            self._read_whole(path, kind, root, _NOBODY, dict(there))
+            is_laid_over = path in self._overlays or (below != path and self._unasked.get(below) == (kind, root))
+            if not is_laid_over:  # it is read with the files below it
+                overrides = [path.with_name(path.stem + f".override{suffix}") for suffix in _SUFFIXES[kind]]
+                above = tuple(str(one) for one in overrides if one in self._unasked)[:1]
+                self._read_whole(path, kind, root, replace(_NOBODY, above=above), {})
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built:
                 self._read_alone(path)
+            elif kind == "ci" and is_of_build:
+                del self.findings.files[path]
+            elif kind == "ci" and (text := self._read(path)) is not None:
+                self._take(path, read_ci(text, is_gitlab="gitlab" in path.name.lower()), lambda _: None)
+        self._take_tests()
         for left_out in self._left_out:
             image = left_out.image
             is_reached = reached_only or _place(left_out.file, image) in self._reached
@@ -316,6 +379,29 @@ class _Scan:
             if noun := look_alike(path, _glance(path)):
                 message = f"it looks like {noun} and was not read: name it, if it is one"
                 self._trouble(path, Trouble(1, message))
+
+    def _take_tests(self) -> None:
+        """Note the images of tests. A local image counts if it exists before every command that may run the test."""
+        self._settled = frozenset()
+        own = {_module_of(path): test.properties for path, test in self._tests.items() if test.properties}
+        started: dict[str, tuple[Path, int]] = {}
+        for path, test in self._tests.items():
+            images = test.reading.images
+            properties = [found for module, found in own.items() if test.language == "java" and module in path.parents]
+            prefix = next((one["hub.image.name.prefix"] for one in properties if "hub.image.name.prefix" in one), "")
+            runs = [(run, there) for folder, run, there in self._runs if folder in (path, *path.parents)]
+            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for run, _ in runs)
+            if images and not is_off and not any("ryuk.container.image" in one for one in properties):
+                started.setdefault(test.language, (path, images[0].line))
+            there = dict(runs[0][1]) if runs else {}
+            for _, other in runs[1:]:
+                there = {name: file for name, file in there.items() if name in other}
+            if images:
+                self.findings.files[path] = "tests"
+            for image in images:
+                self._note_image(path, prefixed(image, prefix) if prefix else image, there.get)
+        for language, (path, line) in started.items():
+            self._note_image(path, implied(line, RYUK, language), lambda _: None)
 
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
@@ -335,29 +421,29 @@ class _Scan:
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path) if follow.path else path
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
-        above = [one for one in (_joined(folder, one) for one in follow.above) if self._is_there(one)]
-        project = str(_joined(folder, follow.folder)) if follow.folder else ""
+        targets += [_joined(folder, one) for one in follow.above]
         for file in (*targets, *env_files):
             shown = os.path.relpath(file, folder)
             if not is_below(file, self._roots):
                 self._trouble(path, Trouble(follow.line, f"`{shown}` {_OUTSIDE}", is_fault=True))
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
-        made: dict[str, Path] = {}
-        there_now = list(filter(self._is_there, targets))
-        for number, target in enumerate(there_now, 1):
-            is_compose = follow.kind == "compose" or target.suffix in (".yml", ".yaml")
-            kind = "compose" if follow.kind == "bake" and is_compose else follow.kind
-            # What a command gives for the root of the source, a file finds from its own folder.
-            root = os.path.relpath(folder, target.parent)
-            values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
-            over = [*there_now[number:], *above] if kind == "compose" == follow.kind else []
-            asked = replace(
-                follow, env_files=tuple(map(str, seen)), values=values, folder=project, above=tuple(map(str, over))
-            )
-            self._read_whole(target, kind, folder, asked, {**there, **made})
-            made |= self._made[target]
-        return made
+        if not (there_now := list(filter(self._is_there, targets))):
+            return {}
+        first, *above = there_now
+        # What a command gives for the root of the source, a file finds from its project's folder.
+        project = _joined(folder, follow.folder) if follow.folder else first.parent
+        root = os.path.relpath(folder, project)
+        values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
+        asked = replace(
+            follow,
+            env_files=tuple(map(str, seen)),
+            values=values,
+            folder=str(project) if follow.kind == "compose" else "",
+            above=tuple(map(str, above)),
+        )
+        self._read_whole(first, follow.kind, folder, asked, there)
+        return self._made[first]
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; `.env` may name others for compose."""
@@ -415,9 +501,21 @@ class _Scan:
         """The variables that `docker compose` finds in those of `files` that exist; `given` go before them."""
         found: dict[str, str | None] = {}
         for file in files:
-            if self._is_there(file) or self._leads_out(file):
+            if self.has(file):
                 found = read_dotenv(self._read(file) or "", given, found)
         return found
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file; what leads out of the scan's folders counts, and is a fault when it is read."""
+        return self._is_there(path) or self._leads_out(path)
+
+    def read_used(self, path: Path, shown: str) -> str | None:
+        """The text of a file that another one uses as `shown`; None if the reason is noted. Raises CannotRead."""
+        if not is_below(path, self._roots):
+            raise CannotRead(f"`{shown}` {_OUTSIDE}")
+        if not path.is_file():
+            raise CannotRead(f"there is no `{shown}`, which it uses")
+        return self._read(path)
 
     def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:
@@ -466,12 +564,31 @@ class _Scan:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _ComposeTree:
+    """The files around a compose project in `folder`."""
+
+    scan: _Scan
+    folder: Path
+
+    def has(self, path: str) -> bool:
+        return self.scan.has(_joined(self.folder, path))
+
+    def read(self, path: str) -> str | None:
+        return self.scan.read_used(_joined(self.folder, path), path)
+
+
 def _glance(path: Path) -> str | None:
     """The beginning of a text; None if it cannot be read."""
     try:
         return read_regular(path, MAX_TEXT).decode(errors="replace")
     except OSError:
         return None
+
+
+def _module_of(path: Path) -> Path:
+    """The folder of the module that has `path` among its resources, else its own folder."""
+    return path.parents[3] if path.parent.name == "resources" and len(path.parents) > 3 else path.parent
 
 
 def _is_batch(path: Path) -> bool:

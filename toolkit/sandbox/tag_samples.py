@@ -61,7 +61,7 @@ def _from_glob(glob: str) -> Iterator[str]:
 def _from_expression(expression: str) -> Iterator[str]:
     """A plain expression with each class and group filled in."""
     words = re.sub(r"\(\?(?:P?<\w+>|:)|[()]", "", expression)
-    for number in ("1700000000", "1700000300", "1.9", "1.10", "2"):
+    for number in ("1.9", "1.10", *(str(1_700_000_000 + 300 * more) for more in range(8))):
         digits = re.sub(r"\\[dw]\+?|\[0-9\]\+?|\.\+", number, words)
         yield re.sub(r"\[[^]]*\](?:\{[0-9,]+\}|[+*])?", "9f2c1aa", digits).replace("\\", "")
 
