@@ -22,6 +22,8 @@ def read_compose(text: str, values: Values | None = None, asked: Follow | None =
     except NotYaml as error:
         return Reading(troubles=(Trouble(error.line, error.message, is_fault=True),))
     root = document.data if document else None
+    if root is None:
+        return Reading(troubles=(Trouble(1, "it is empty"),))
     if document is None or not isinstance(root, dict):
         return Reading(troubles=(Trouble(1, "it is not a compose file: it has no `services`", is_fault=True),))
     reader = _Reader(document, values or {}, asked or Follow(0, "", "compose"))

@@ -289,6 +289,12 @@ class _Source:
                 break
         return [one for one in found if self.code[one.start : one.end]]
 
+    def is_constructor(self, opening: int, first: _Argument | None) -> bool:
+        """Whether the bracket at `opening` has the parameters of a constructor instead of arguments."""
+        if first is None:
+            return re.compile(r"\)\s*(?:throws\b[^{]*)?\{").match(self.code, self.end_of(opening)) is not None
+        return _PARAMETER.fullmatch(self.code, first.start, first.end) is not None
+
     def end_of(self, opening: int) -> int:
         """Where the bracket at `opening` closes."""
         depth = 0
@@ -400,18 +406,36 @@ class _Source:
         return is_open or re.compile(r"\s*[+.]").match(self.code, at) is not None
 
 
-_CLASS = re.compile(r"\bclass\s+\w+[^{(\n]*?(?:\bextends\s+|\()\s*(?:[\w.]+\.)?(\w+)")
+_CLASS = re.compile(r"\bclass\s+\w+")
+_PARENT = re.compile(r"(?:\bextends\s+|^\s*\(\s*)(?:\w+\.)*(\w+)")
+_GENERIC = re.compile(r"<[^<>]*>")
+_PARAMETER = re.compile(r"(?:final\s+)?[\w.<>?\[\]]+(?:\.\.\.)?\s+\w+")
+_LONGEST_HEAD = 500
+
+
+def _classes(source: _Source) -> list[tuple[int, str]]:
+    """Where classes begin, and what they extend."""
+    found = []
+    for one in _CLASS.finditer(source.code):
+        head = re.split(r"[{:]", source.code[one.end() : one.end() + _LONGEST_HEAD])[0]
+        while (shorter := _GENERIC.sub("", head)) != head:
+            head = shorter
+        parent = _PARENT.search(head)
+        found.append((one.start(), parent[1] if parent else ""))
+    return found
 
 
 def _java(source: _Source) -> Iterator[NamedImage | None]:
     imports = re.findall(r"\b(?:org|com\.dimafeng)\.testcontainers[\w.]*\.(?:(\w+Container)\b|[*_]|\{)", source.code)
     known = {*imports, "GenericContainer"} - {""}
     is_any = "" in imports or re.search(r"\bpackage\s+org\.testcontainers\b", source.code) is not None
-    for call in re.finditer(r"(?<![\w])(\w*Container)\s*(?:<[^()\n]*>)?\s*\(", source.code):
-        name = call[1]
+    for call in re.finditer(r"(\bnew\s+(?:\w+\s*\.\s*)*)?(?<!\w)(\w*Container)\s*(?:<[^()\n]*>)?\s*\(", source.code):
+        is_new, name = call.groups()
         if name in ("DockerComposeContainer", "ComposeContainer") or not (is_any or name in known):
             continue
-        yield source.image(call.start(), next(iter(source.arguments(call.end() - 1)), None), name)
+        first = next(iter(source.arguments(call.end() - 1)), None)
+        if is_new or not source.is_constructor(call.end() - 1, first):
+            yield source.image(call.start(2), first, name)
     yield from _supers(source, known, is_any=is_any, call=r"\bsuper\s*\(")
     if "withDockerfileFromBuilder" in source.code:
         for call in re.finditer(r"\.\s*from\s*\(", source.code):
@@ -421,7 +445,7 @@ def _java(source: _Source) -> Iterator[NamedImage | None]:
 
 def _supers(source: _Source, known: set[str], *, is_any: bool, call: str) -> Iterator[NamedImage | None]:
     """The images that classes give to the container that they extend."""
-    classes = [(found.start(), found[1]) for found in _CLASS.finditer(source.code)]
+    classes = _classes(source)
     for found in re.finditer(call, source.code):
         before = [parent for start, parent in classes if start < found.start()]
         if before and (before[-1] in known or (is_any and before[-1].endswith("Container"))):
@@ -464,7 +488,7 @@ def _python(source: _Source) -> Iterator[NamedImage | None]:
     for call in re.finditer(r"(?<![\w.])((?:\w+\.)*)(\w+)\s*\(", source.code):
         if call[2] in known or (call[1].startswith("testcontainers.") and call[2].endswith("Container")):
             yield source.image(call.start(), _image_of(source, call.end() - 1), call[2])
-    classes = [(one.start(), one[1]) for one in _CLASS.finditer(source.code)]
+    classes = _classes(source)
     for call in re.finditer(r"\bsuper\s*\([^()]*\)\s*\.\s*__init__\s*\(", source.code):
         before = [parent for start, parent in classes if start < call.start()]
         if before and before[-1] in known:
