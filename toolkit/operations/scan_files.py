@@ -27,12 +27,14 @@ from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Troub
 from toolkit.codebuild.shell_state import SOURCE
 from toolkit.codebuild.testcontainers_reading import (
     LANGUAGES,
+    NEEDS_NEW,
     RYUK,
     implied,
     prefixed,
     read_properties,
     read_settings,
     read_tests,
+    ryuk_of_go,
     uses_testcontainers,
 )
 from toolkit.codebuild.variables import Values
@@ -232,7 +234,8 @@ class _Scan:
             if "bc:tc:" in text:
                 self._tests[path] = _Test(language, read_settings(text))
         elif uses_testcontainers(text, language):
-            self._tests[path] = _Test(language, read_tests(text, language, self._values))
+            needs_new = path.suffix.lower() in NEEDS_NEW
+            self._tests[path] = _Test(language, read_tests(text, language, self._values, needs_new=needs_new))
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -409,11 +412,23 @@ class _Scan:
             for image in images:
                 self._note_image(path, prefixed(image, prefix) if prefix else image, there.get)
         for language, (path, line) in started.items():
-            self._note_image(path, implied(line, RYUK, language), lambda _: None)
+            ryuk = implied(line, RYUK, language)
+            if language == "go" and (name := self._ryuk_of_go(path)):
+                ryuk = replace(ryuk, written=name, name=name, unset=(), is_implied=False, doubt="")
+            self._note_image(path, ryuk, lambda _: None)
+
+    def _ryuk_of_go(self, path: Path) -> str | None:
+        modules = (folder / "go.mod" for folder in path.parents)
+        module = next(filter(self._is_there, modules), None)
+        return ryuk_of_go(_glance(module) or "") if module else None
 
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
-        if text is not None and not begins_as_dockerfile(text):
+        is_source = path.suffix.lower() in LANGUAGES and path not in self._named
+        if text is not None and is_source and not begins_as_dockerfile(text):
+            self.look_for_tests(path)
+            del self.findings.files[path]
+        elif text is not None and not begins_as_dockerfile(text):
             message = "it is not a Dockerfile: its first instruction is neither `FROM` nor `ARG`"
             is_meant = path in self._named or has_usual_name(path)
             self._trouble(path, Trouble(1, message, is_fault=is_meant))
