@@ -19,7 +19,7 @@ Where the rows come from. Each test counted every DNS, TLS and HTTP contact of a
 - `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
 - `NOT_LISTED` and `UNCHECKED` follow from the step, which tests run on the same Dockerfiles: a build gets names,
   contexts and copies only of the images that it lists, and with `on_miss: fail` the step ends the build.
-- `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last was
+- `RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last was
   not tried.
 - `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
 - `SBOM` on the docker driver: tried on 28.5.2, which refuses it before any request.
@@ -75,7 +75,7 @@ class Trait(StrEnum):
     mirrors nothing of this registry. `NOT_MIRRORED`: the manifest mirrors nothing with this name, tag and digest.
     `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end the build for it,
     because it does not read the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build does not use the
-    variable of `contexts` or `direct`. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`.
+    variable of `contexts` or `direct`. `RENAMED`: mirrored, but not as `<alias>/<canonical path>:<upstream's tag>`.
     `PLATFORM_MISSING`: mirrored, but not for this platform. `TRIGGERED`, `HUB_TRIGGERED`: an `ONBUILD` that a later
     stage of the Dockerfile runs, with an image of Docker Hub or another registry. `PATTERN`: the name needs an operator
     such as `${V%%-*}`, which a step does not know. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=`
@@ -94,7 +94,7 @@ class Trait(StrEnum):
     NOT_LISTED = "not_listed"
     UNCHECKED = "unchecked"
     STRATEGY_NOT_USED = "strategy_not_used"
-    REPOSITORY_RENAMED = "repository_renamed"
+    RENAMED = "renamed"
     PLATFORM_MISSING = "platform_missing"
     TRIGGERED = "triggered"
     HUB_TRIGGERED = "hub_triggered"
@@ -188,7 +188,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Trait.NOT_LISTED:         (_NOWHERE,     _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.UNCHECKED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.STRATEGY_NOT_USED:  (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE),
-    Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.RENAMED:            ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
     Trait.TRIGGERED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _S, _S), _NOWHERE,     _NOWHERE),
     Trait.HUB_TRIGGERED:      (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _S, _S), (_R, _R, _L), _NOWHERE),
@@ -202,7 +202,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
 _READ_BY_STEP = frozenset({Kind.FROM, Kind.COPY_FROM, Kind.MOUNT_FROM, Kind.SYNTAX})
 _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
 
-_MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED, Trait.HUB_TRIGGERED)
+_MISSES = (Trait.NOT_MIRRORED, Trait.RENAMED, Trait.HUB_TRIGGERED)
 _FALLS_BACK: Mapping[Strategy, Verdict] = {
     Strategy.HOSTS: _L,
     Strategy.BUILDER: _L,
@@ -228,7 +228,7 @@ _WHY: Mapping[Kind | Trait, str] = {
     Trait.UNCHECKED: "the step of its build does not look at its Dockerfile",
     Trait.STRATEGY_NOT_USED: "its build does not use `$TOOLKIT_DOCKERFILE` or `$TOOLKIT_BUILD_CONTEXTS`, as `direct` "
     "and `contexts` want it",
-    Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
+    Trait.RENAMED: "its repository or tag is not named as a pull-through cache would name it",
     Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
     Trait.TRIGGERED: "an `ONBUILD` trigger is not rewritten, and a later stage runs it",
     Trait.HUB_TRIGGERED: "an `ONBUILD` trigger is not rewritten, and a later stage runs it",

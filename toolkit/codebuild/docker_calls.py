@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from posixpath import dirname
 
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
 from toolkit.codebuild.coverage import Builder, Kind
@@ -347,13 +346,11 @@ class DockerCalls:
         self._follow(call, values_of(options, "-f", "--file") or [""], options, asked)
 
     def _follow(self, call: Call, files: list[str], options: Options, asked: Follow) -> None:
-        """Note that the command uses each of the files as `asked` says."""
-        builder = self._builder(call, options, is_buildx=True)
+        """Note that the command uses the files, the later ones laid over the first, as `asked` says."""
         paths = self._paths(call, files)
-        for number, path in enumerate(paths, 1):
-            above = tuple(paths[number:]) if asked.kind == "compose" else ()
-            folder = asked.folder or (dirname(paths[0]) if above or number > 1 else "")
-            self._tags.append(replace(asked, path=path, builder=builder, above=above, folder=folder))
+        if paths:
+            builder = self._builder(call, options, is_buildx=True)
+            self._tags.append(replace(asked, path=paths[0], above=tuple(paths[1:]), builder=builder))
 
     def _paths(self, call: Call, files: Iterable[str]) -> list[str]:
         paths = []

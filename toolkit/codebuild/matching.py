@@ -111,8 +111,9 @@ class Matcher:
                 traits.add(Trait.REGISTRY_UNKNOWN)
             return Match(ImageUse(image.kind, frozenset(traits)), reference, remark=remark)
         mirror = Mirror(field_of(self._manifest, found), found.repository, found.tag)
-        if found.repository != prefixed(self._prefix, default_repository(reference)):
-            traits.add(Trait.REPOSITORY_RENAMED)
+        has_other_tag = found.is_renamed and reference.digest is None
+        if has_other_tag or found.repository != prefixed(self._prefix, default_repository(reference)):
+            traits.add(Trait.RENAMED)
         platforms = subset_of(self._manifest, self._images[found.number]).platforms
         remarks = []
         if platforms is not None and not any(platform.matches(own) for own in platforms):

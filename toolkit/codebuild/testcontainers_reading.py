@@ -551,8 +551,10 @@ def _python(source: _Source) -> Iterator[NamedImage | None]:
         *_NO_IMAGE
     }
     for call in re.finditer(r"(?<![\w.])((?:\w+\.)*)(\w+)\s*\(", source.code):
-        if (not call[1] and call[2] in known) or (call[1].startswith("testcontainers.") and call[2].endswith("Container")):
-            yield source.image(call.start(), _image_of(source, call.end() - 1), call[2])
+        module, name = call.groups()
+        is_whole = module.startswith("testcontainers.") and name.endswith("Container")
+        if is_whole or (not module and name in known):
+            yield source.image(call.start(), _image_of(source, call.end() - 1), name)
     classes = _classes(source)
     for call in re.finditer(r"\bsuper\s*\([^()]*\)\s*\.\s*__init__\s*\(", source.code):
         before = [parent for start, parent in classes if start < call.start()]

@@ -19,7 +19,8 @@ from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.ci_reading import read_ci
-from toolkit.codebuild.compose_reading import read_compose, services_with_images
+from toolkit.codebuild.compose_model import CannotRead
+from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
@@ -51,6 +52,7 @@ _USUAL = {
     "bake": ("docker-bake.hcl", "docker-bake.json"),
 }
 """The files that a tool looks for if none is named: the first that exists, and its `.override` file."""
+_SUFFIXES = {"compose": (".yaml", ".yml"), "bake": (".json", ".hcl")}
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _Find = Callable[[str], Path | None]
 """From a canonical name to the file that makes the local image of that name."""
@@ -196,6 +198,7 @@ class _Scan:
         self._unasked: dict[Path, tuple[str, Path]] = {}
         self._built: set[Path] = set()
         self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
+        self._overlays: set[Path] = set()
         self._made: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
         self._settled: frozenset[FoundImage] = frozenset()
         self._reached: set[tuple[Path, int, str, str]] = set()
@@ -269,11 +272,12 @@ class _Scan:
             case "compose":
                 folder = Path(asked.folder) if asked.folder else path.parent
                 given = {**asked.values, **self._values}
-                usual = [] if asked.services else [folder / ".env"]  # what extends a service has read its own
-                own = self._environment([Path(one) for one in asked.env_files] or usual, given)
-                above = [self._read(Path(one)) or "" for one in asked.above]
-                replaced = asked.replaced.union(*map(services_with_images, above))
-                reading = read_compose(text, {"PWD": ".", **own, **given}, replace(asked, replaced=replaced))
+                own = self._environment([Path(one) for one in asked.env_files] or [folder / ".env"], given)
+                above = list(map(Path, asked.above))
+                self._overlays.update(above)
+                files = [os.path.relpath(one, folder) for one in (path, *above)]
+                tree = _ComposeTree(self, folder)
+                reading = read_compose(files, tree, {"PWD": ".", **own, **given}, pulls_always=asked.pulls_always)
             case "bake":
                 values = {**asked.values, **self._values}
                 reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
@@ -306,6 +310,9 @@ class _Scan:
         """
         made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
 
+        def file_of(name: str) -> Path:
+            return _joined(folder, name) if name else path
+
         def there_at(number: int) -> dict[str, Path]:
             return {name: file for name, (position, file) in made.items() if position < number}
 
@@ -318,7 +325,7 @@ class _Scan:
 
         for position, tag in enumerate(reading.tags):
             if isinstance(tag, str):
-                names = dict.fromkeys(tagged_names([tag]), path)
+                names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
             elif tag.kind == "tests":
                 self._runs.append((_joined(folder, tag.path), tag, there_at(position), self._spec))
                 names = {}
@@ -330,9 +337,13 @@ class _Scan:
             for name, file in names.items():
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
-        self._note_troubles(path, reading)
+        for file in map(file_of, reading.files):
+            self.findings.files[file] = "compose"
+            self._seen.setdefault(file, [])
+        for trouble in reading.troubles:
+            self._trouble(file_of(trouble.file), trouble)
         for image in reading.images:
-            self._note_image(path, image, found_at(image.made))
+            self._note_image(file_of(image.file), image, found_at(image.made))
         for build in reading.builds:
             asked_build = replace(
                 build,
@@ -340,7 +351,7 @@ class _Scan:
                 args={**build.args, **asked.args},
                 platforms=asked.platforms or build.platforms,
             )
-            self._build(path, folder, asked_build, found_at(build.made))
+            self._build(file_of(build.file), folder, asked_build, found_at(build.made))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
@@ -362,11 +373,11 @@ class _Scan:
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
-            there: Mapping[str, Path] = {}
-            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both files
-                self._read_whole(below, kind, root, _NOBODY, {})
-                there = self._made[below]
-            self._read_whole(path, kind, root, _NOBODY, dict(there))
+            is_laid_over = path in self._overlays or (below != path and self._unasked.get(below) == (kind, root))
+            if not is_laid_over:  # it is read with the files below it
+                overrides = [path.with_name(path.stem + f".override{suffix}") for suffix in _SUFFIXES[kind]]
+                above = tuple(str(one) for one in overrides if one in self._unasked)[:1]
+                self._read_whole(path, kind, root, replace(_NOBODY, above=above), {})
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built:
                 self._read_alone(path)
@@ -444,29 +455,29 @@ class _Scan:
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path) if follow.path else path
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
-        above = [one for one in (_joined(folder, one) for one in follow.above) if self._is_there(one)]
-        project = str(_joined(folder, follow.folder)) if follow.folder else ""
+        targets += [_joined(folder, one) for one in follow.above]
         for file in (*targets, *env_files):
             shown = os.path.relpath(file, folder)
             if not is_below(file, self._roots):
                 self._trouble(path, Trouble(follow.line, f"`{shown}` {_OUTSIDE}", is_fault=True))
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
-        made: dict[str, Path] = {}
-        there_now = list(filter(self._is_there, targets))
-        for number, target in enumerate(there_now, 1):
-            is_compose = follow.kind == "compose" or target.suffix in (".yml", ".yaml")
-            kind = "compose" if follow.kind == "bake" and is_compose else follow.kind
-            # What a command gives for the root of the source, a file finds from its own folder.
-            root = os.path.relpath(folder, target.parent)
-            values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
-            over = [*there_now[number:], *above] if kind == "compose" == follow.kind else []
-            asked = replace(
-                follow, env_files=tuple(map(str, seen)), values=values, folder=project, above=tuple(map(str, over))
-            )
-            self._read_whole(target, kind, folder, asked, {**there, **made})
-            made |= self._made[target]
-        return made
+        if not (there_now := list(filter(self._is_there, targets))):
+            return {}
+        first, *above = there_now
+        # What a command gives for the root of the source, a file finds from its project's folder.
+        project = _joined(folder, follow.folder) if follow.folder else first.parent
+        root = os.path.relpath(folder, project)
+        values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
+        asked = replace(
+            follow,
+            env_files=tuple(map(str, seen)),
+            values=values,
+            folder=str(project) if follow.kind == "compose" else "",
+            above=tuple(map(str, above)),
+        )
+        self._read_whole(first, follow.kind, folder, asked, there)
+        return self._made[first]
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; `.env` may name others for compose."""
@@ -525,9 +536,21 @@ class _Scan:
         """The variables that `docker compose` finds in those of `files` that exist; `given` go before them."""
         found: dict[str, str | None] = {}
         for file in files:
-            if self._is_there(file) or self._leads_out(file):
+            if self.has(file):
                 found = read_dotenv(self._read(file) or "", given, found)
         return found
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file; what leads out of the scan's folders counts, and is a fault when it is read."""
+        return self._is_there(path) or self._leads_out(path)
+
+    def read_used(self, path: Path, shown: str) -> str | None:
+        """The text of a file that another one uses as `shown`; None if the reason is noted. Raises CannotRead."""
+        if not is_below(path, self._roots):
+            raise CannotRead(f"`{shown}` {_OUTSIDE}")
+        if not path.is_file():
+            raise CannotRead(f"there is no `{shown}`, which it uses")
+        return self._read(path)
 
     def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:
@@ -574,6 +597,20 @@ class _Scan:
             message = f"it cannot be read: {error.strerror}"
         self._trouble(path, Trouble(1, message, is_fault=True))
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _ComposeTree:
+    """The files around a compose project in `folder`."""
+
+    scan: _Scan
+    folder: Path
+
+    def has(self, path: str) -> bool:
+        return self.scan.has(_joined(self.folder, path))
+
+    def read(self, path: str) -> str | None:
+        return self.scan.read_used(_joined(self.folder, path), path)
 
 
 def _glance(path: Path) -> str | None:

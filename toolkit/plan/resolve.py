@@ -149,6 +149,7 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         source=selection.source,
         repository=selection.repository,
         tags=selection.tags,
+        naming=selection.naming,
         subset=subset_of(manifest, image),
         path=format_path(selection.path),
         position=position,
@@ -296,6 +297,9 @@ def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,
+        role_arn=credential.role_arn,
+        profile=credential.profile,
+        is_docker_config="credential" in registry.model_fields_set and not credential.model_fields_set,
         token_server=registry.token_server,
         alternatives=tuple(map(Alternative.parse, registry.alternatives)),
     )

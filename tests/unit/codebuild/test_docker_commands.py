@@ -340,13 +340,12 @@ docker compose down
 COMPOSE_FILE=c.yml:d.yml docker compose run --pull always x docker compose build
 docker-buildx f --pull
 """
-    found = [(one.line, one.path, one.kind, one.pulls_always) for one in read(text).follows]
+    found = [(one.line, one.path, *one.above, one.kind, one.pulls_always) for one in read(text).follows]
     assert found == [
         (1, "./a/", "compose", True),
         (2, "./a/x.yml", "compose", False),
         (3, "./a/b.hcl", "bake", False),
-        (5, "./a/c.yml", "compose", True),
-        (5, "./a/d.yml", "compose", True),
+        (5, "./a/c.yml", "./a/d.yml", "compose", True),
         (6, "./a/", "bake", True),
     ]
 

@@ -580,12 +580,37 @@ def test_lets_an_override_leave_out_the_folder() -> None:
     files = {
         "compose.yaml": "services: {web: {build: web}}",
         "compose.override.yaml": "services: {web: {build: {args: {V: '1'}}}}",
-        "web/Dockerfile": "FROM nginx:1.16\n",
-        "images.yaml": MANIFEST,
+        "web/Dockerfile": "ARG V=0\nFROM alpine:$V\n",
     }
     report = scanned(files).report
-    assert report.is_clean
-    assert [trouble.file for trouble in report.troubles] == ["compose.override.yaml"]
+    assert not report.troubles
+    assert names(report) == ["web/Dockerfile:2 docker.io/library/alpine:1"]
+
+
+def test_files_that_a_command_joins_are_one_project() -> None:
+    files = {
+        "buildspec.yml": _buildspec("docker compose -f compose.yaml -f ci/more.yaml build"),
+        "compose.yaml": "services:\n  web: {image: 'a:1', platform: linux/arm64}\n  db: {image: 'db:1'}\n",
+        "ci/more.yaml": "services:\n  web:\n    image: a:2\n",
+    }
+    report = scanned(files, "buildspec.yml").report
+    assert [(use.file, use.line, use.written, use.platform) for use in report.uses] == [
+        ("ci/more.yaml", 3, "a:2", "linux/arm64"),
+        ("compose.yaml", 3, "db:1", None),
+    ]
+
+
+def test_says_who_builds_what_an_included_file_builds() -> None:
+    files = {
+        "compose.yaml": "include: [base/compose.yaml]\nservices: {job: {image: own/base}}",
+        "base/compose.yaml": "services: {base: {image: own/base, build: .}}",
+        "base/Dockerfile": "FROM a:1\n",
+    }
+    found = scanned(files, "compose.yaml").report
+    assert [(use.file, use.built_by) for use in found.uses] == [
+        ("base/Dockerfile", None),
+        ("compose.yaml", "base/compose.yaml"),
+    ]
 
 
 def test_reads_the_others_beside_a_file_that_is_not_text() -> None:
