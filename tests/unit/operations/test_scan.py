@@ -935,3 +935,8 @@ def test_links_to_sources_are_not_followed(tmp_path: Path) -> None:
     Path("T.java").symlink_to(tmp_path.parent / "outside.java")
     (tmp_path.parent / "outside.java").write_text(JAVA_TEST)
     assert scanned({}).report.uses == ()
+
+
+def test_a_compose_file_of_comments_adds_nothing() -> None:
+    files = {"compose.yaml": "services: {x: {image: a}}\n", "compose.extras.yaml": "# services:\n#   y: {image: b}\n"}
+    assert [trouble.message for trouble in scanned(files).report.troubles] == []
