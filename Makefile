@@ -3,18 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCKED := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow test-docker28 docs reference install-matrix bench demo format clean
+.PHONY: help check test test-slow test-docker28 test-floors docs reference install-matrix lock bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-$(STAMP): pyproject.toml
+# What is installed is what the locks say, byte for byte; what builds a package from source comes first.
+$(STAMP): pyproject.toml requirements-build.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("make: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": set PYTHON=…") if sys.version_info < (3, 11) else 0'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) …" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install $(LOCKED) --require-hashes --requirement requirements-build.txt
+	@$(BIN)/python -m pip install $(LOCKED) --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install $(LOCKED) --editable .
 	@$(BIN)/python -m compileall -q toolkit # as pip does for an installed package: a third of a start-up
 	@touch $@
 
@@ -41,8 +45,18 @@ docs: $(STAMP) ## the site, into build/docs; a broken link fails
 reference: $(STAMP) ## renew the pages of docs/reference that say what the code says
 	@$(BIN)/python -m tests.docs.reference
 
+test-floors: $(STAMP) ## the unit tests on the oldest dependencies that pyproject.toml allows; asks the package index
+	$(BIN)/python -m tests.packaging.floors
+
 install-matrix: $(STAMP) ## which systems and Pythons install from wheels alone; asks the package index, ten minutes
 	$(BIN)/python -m tests.packaging.install_matrix
+
+UV := $(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+lock: $(STAMP) ## renew the locked development dependencies; asks the package index
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@printf 'editables\nhatchling\nsetuptools\n' | $(UV) --output-file requirements-build.txt -
+	@$(UV) --extra dev --output-file requirements-dev.txt pyproject.toml
 
 # A whole run renews the picture in README.
 bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1' for a part

@@ -541,28 +541,6 @@ def test_a_proxy_is_used_with_its_own_credentials_which_are_never_shown(time: Fa
     assert "p%40ss" not in caught.value.message
 
 
-def test_a_proxy_that_is_no_http_proxy_is_named_as_the_fault(time: FakeTime) -> None:
-    through = Transport(proxies={"all": "socks5://127.0.0.1:1080"}, sleep=time.sleep)
-    with pytest.raises(ConnectionFailed, match=r"proxy .* is of a kind that is not supported") as caught:
-        through.send("GET", "https://registry.invalid/v2/", {})
-    assert "HTTPS_PROXY" in (caught.value.hint or "")
-    assert time.slept == []
-
-
-def test_a_certificate_of_nobody_is_refused_once_with_the_cure(tmp_path: Path, time: FakeTime) -> None:
-    context, _ = self_signed(tmp_path)
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client hangs up, as it should
-        with pytest.raises(ConnectionFailed, match="is not trusted") as caught:
-            Transport(sleep=time.sleep, proxies={}).send("GET", f"https://localhost:{server.server_address[1]}/", {})
-
-    assert caught.value.code == "oci.certificate_untrusted"
-    assert "SSL_CERT_FILE" in (caught.value.hint or "")
-    assert time.slept == []
-
-
 def test_tls_connections_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: FakeTime) -> None:
     context, certificate = self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

@@ -9,6 +9,7 @@ import sysconfig
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,9 @@ from toolkit.terraform.root_module import MODULES
 ROOT = Path(__file__).parents[2]
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, tree: Path = ROOT, **circumstances: Any) -> Path:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=tree, check=True, capture_output=True, **circumstances)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -46,8 +47,19 @@ def test_carries_what_the_program_reads(wheel: Path) -> None:
     assert not any(".terraform/" in name or name.endswith(".tfstate") for name in names)
 
 
-def test_is_built_from_the_same_tree_with_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
-    assert build(tmp_path).read_bytes() == wheel.read_bytes()
+def test_has_the_same_bytes_when_another_machine_builds_it_at_another_time(wheel: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "elsewhere" / "tree"
+    tree.parent.mkdir()
+    subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(tree)], check=True)
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((ROOT / name).read_bytes())
+        path.chmod(0o700 if os.access(ROOT / name, os.X_OK) else 0o600)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    other = {**os.environ, "TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "C", "PYTHONHASHSEED": "1"}
+    assert build(tmp_path, tree, umask=0o077, env=other).read_bytes() == wheel.read_bytes()
 
 
 @pytest.mark.slow

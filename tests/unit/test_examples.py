@@ -20,6 +20,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("**/images.yaml"))
 DOCKERFILES = sorted(EXAMPLES.glob("**/Dockerfile"))
 PIPELINES = sorted((EXAMPLES / "pipelines").glob("*.yml"))
+WORKFLOWS = sorted((*EXAMPLES.glob("**/github*.yml"), *EXAMPLES.parent.glob(".github/workflows/*")))
 
 
 def parsed(path: Path) -> Any:
@@ -184,7 +185,36 @@ def test_a_pull_request_is_scanned_and_its_findings_are_shown_beside_their_lines
     upload = gate["jobs"]["scan"]["steps"][-1]
     assert upload["if"] == "always()"
     assert upload["with"]["sarif_file"] == "scan.sarif"
-    assert gate["permissions"] == {"contents": "read", "security-events": "write"}
+    assert gate["jobs"]["scan"]["permissions"] == {"contents": "read", "security-events": "write"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
+def test_every_action_of_a_workflow_is_pinned_by_commit(path: Path) -> None:
+    used = re.findall(r"\buses:(.*)", path.read_text(encoding="utf-8"))
+    assert used
+    assert [line for line in used if not re.fullmatch(r" [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
+def test_every_job_of_a_workflow_has_the_permissions_that_its_steps_need(path: Path) -> None:
+    workflow = parsed(path)
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        actions = {step["uses"].partition("@")[0]: step.get("with") for step in job["steps"] if "uses" in step}
+        needed = {
+            "actions/checkout": {"contents": "read"},
+            "aws-actions/configure-aws-credentials": {"id-token": "write"},
+            "github/codeql-action/upload-sarif": {"security-events": "write"},
+        }
+        assert job["permissions"] == {k: v for name in actions for k, v in needed.get(name, {}).items()}
+        assert actions.get("actions/checkout", {"persist-credentials": False}) == {"persist-credentials": False}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
+def test_no_workflow_gives_what_a_stranger_can_write_to_a_shell(path: Path) -> None:
+    workflow = parsed(path)
+    assert "pull_request_target" not in workflow["on"]
+    assert "${{" not in "\n".join(shell_of(workflow))
 
 
 def test_pull_requests_never_apply() -> None:

@@ -123,6 +123,10 @@ class DockerCalls:
         shown = text if len(text) <= 80 else f"{text[:77]}..."
         self.troubles.append(Trouble(command.line, f"not understood, {why}: `{shown}`", is_fault=True))
 
+    def follow(self, follow: Follow) -> None:
+        """Note what a command other than Docker's client runs."""
+        self._tags.append(follow)
+
     def read(self, call: Call) -> None:
         """Read one call."""
         _, rest = read_options(call.words, GLOBAL_FLAGS, stops=True)

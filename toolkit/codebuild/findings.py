@@ -23,7 +23,9 @@ class NamedImage:
     `${V%%-*}`.
     `is_unused`: the target does not need the image's stage, which comes before it. `is_unreached`: no build that was
     found needs the stage. `builder` is the builder that the command names, if any. `unused` are strategies whose
-    variable the build does not use. `made` counts the `tags` of the file that exist when the image is fetched; a
+    variable the build does not use. `library` is the language of the Testcontainers library that runs it; `is_implied`:
+    that library starts it by itself. `is_of_ci`: a CI system pulls it before any command. `doubt` says why the name is
+    not known, if that is not a variable. `made` counts the `tags` of the file that exist when the image is fetched; a
     Dockerfile has none. `file` is the file that names it, if several were read as one.
     """
 
@@ -42,6 +44,10 @@ class NamedImage:
     builder: Builder | None = None
     asks_buildkit: bool = False
     unused: frozenset[Strategy] = frozenset()
+    library: str = ""
+    is_implied: bool = False
+    is_of_ci: bool = False
+    doubt: str = ""
     made: int = field(default=0, compare=False)
     file: str = field(default="", compare=False)
 

@@ -172,11 +172,17 @@ def check_served(
             yield Finding(path, f"{message}: set it for {quoted(source.familiar)}")
     wanted = prefixed(readable.repositories.prefix, default_repository(source))
     needs_path = build.strategy.needs_upstream_path or (build.strategy is Strategy.AUTO and digest is not None)
-    if needs_path and source.name != BUILDKIT and mirror.repository != wanted:
-        message = f"`{build.strategy}` looks for {quoted(original)} in `{wanted}`, but it is mirrored to"
-        yield Finding(
-            path, f"{message} `{mirror.repository}`: leave `repository` out there, or use `contexts` or `direct`"
+    if not needs_path or source.name == BUILDKIT:
+        return
+    looks = f"`{build.strategy}` looks for {quoted(original)}"
+    if mirror.repository != wanted:
+        message = f"{looks} in `{wanted}`, but it is mirrored to `{mirror.repository}`: leave `repository` out there"
+        yield Finding(path, f"{message}, or use `contexts` or `direct`")
+    if digest is None and mirror.is_renamed:
+        message = (
+            f"{looks} under the tag `{source.tag}`, but it is mirrored as `{mirror.tag}`: leave `tag_as` out there"
         )
+        yield Finding(path, f"{message}, or use `contexts` or `direct`")
 
 
 def missing_sentence(original: str) -> str:

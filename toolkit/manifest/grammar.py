@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from toolkit.manifest.tag_pattern import check_tag_pattern
+from toolkit.manifest.tag_pattern import check_tag_extract, check_tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.credential_variables import LIST, NEVER, PREFIX
@@ -103,6 +103,9 @@ def check_extra_files(paths: Sequence[str]) -> Sequence[str]:
 REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 """ECR's own rule."""
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+LONGEST_TAG = 128
+TAG_PLACE = "{tag}"
+"""Stands for the upstream's tag in a name for tags."""
 
 _ARN = r"arn:aws[a-z-]*"
 _ACCOUNT = r"[0-9]{12}"
@@ -233,6 +236,10 @@ def _tag_regex(text: str) -> str:
     return _parsed(check_tag_pattern, text)
 
 
+def _tag_extract(text: str) -> str:
+    return _parsed(check_tag_extract, text)
+
+
 def _version_range(text: str) -> str:
     return _parsed(VersionRange.parse, text)
 
@@ -290,6 +297,14 @@ TagText = Annotated[
     str,
     Grammar(TAG, "is not an image tag: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first"),
 ]
+TagName = Annotated[
+    str,
+    Grammar(
+        r"(?=.{1,128}$)(?![.-])[A-Za-z0-9_.-]*(\{tag\}[A-Za-z0-9_.-]*)?",
+        "is not a name for tags: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first, and `{tag}` once "
+        "at most, for the upstream's tag",
+    ),
+]
 TagExclusion = Annotated[
     str,
     Grammar(
@@ -313,6 +328,7 @@ TagSuffix = Annotated[
     ),
 ]
 TagRegex = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_tag_regex)]
+TagExtract = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_tag_extract)]
 VersionRangeText = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_version_range)]
 RepositoryName = Annotated[
     str,
@@ -514,6 +530,7 @@ RoleArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::{_ACCOUNT}:role/[A-Za-z0-9_+=,.@/-]+", "is not the ARN of a role (`arn:aws:iam::…:role/…`)"),
 ]
+ProfileName = Annotated[str, Grammar(r"[^\s\[\]][^\n\r\[\]]{0,127}", "is not the name of an AWS profile")]
 PolicyArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::({_ACCOUNT}|aws):policy/\S+", "is not the ARN of an IAM policy (`arn:aws:iam::…:policy/…`)"),

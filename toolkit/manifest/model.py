@@ -31,6 +31,7 @@ from toolkit.manifest.grammar import (
     Prefix,
     Principal,
     PrincipalOrAll,
+    ProfileName,
     ProviderVersion,
     ReferenceText,
     Region,
@@ -38,13 +39,16 @@ from toolkit.manifest.grammar import (
     RepositoryName,
     ResourceTagKey,
     ResourceTagValue,
+    RoleArn,
     SecretArn,
     ServicePrincipal,
     Spec,
     StateKey,
     TableName,
     TagExclusion,
+    TagName,
     WorkspaceName,
+    listed,
 )
 from toolkit.manifest.tag_selection import Tags
 from toolkit.oci.endpoints import is_loopback
@@ -267,6 +271,12 @@ class ImageSpec(Spec):
         description="Several tags of one source, as a list or by what they have in common. In quotes: `3.10` is the "
         "number 3.1 otherwise.",
     )
+    tag_as: TagName | None = Field(
+        None,
+        description="Name of the tag in ECR; with several `tags`, `{tag}` stands for each. Default: as upstream. The "
+        "strategies `hosts` and `builder` find an image by its upstream tag only.",
+        examples=["base-{tag}"],
+    )
     platforms: Platforms | None = Field(
         None, description="Platforms to copy, or `all` for the index as it is; default: those of the manifest."
     )
@@ -314,6 +324,9 @@ class EnvCredentialSpec(Spec):
     )
 
 
+_CREDENTIALS = ("env", "secretsmanager", "role_arn", "profile")
+
+
 class CredentialSpec(Spec):
     """Where a registry's credential comes from: `docker-config`, or one of these fields."""
 
@@ -321,6 +334,16 @@ class CredentialSpec(Spec):
     secretsmanager: SecretArn | None = Field(
         None,
         description='ARN of a secret that is `{"username": …, "password": …, "hosts": […]}`, for these hosts only.',
+    )
+
+    role_arn: RoleArn | None = Field(
+        None,
+        description="ARN of a role that signs in to this registry of ECR, as in another account; the run has to be "
+        "allowed to assume it.",
+        examples=["arn:aws:iam::210987654321:role/read-base-images"],
+    )
+    profile: ProfileName | None = Field(
+        None, description="AWS profile that signs in to this registry of ECR.", examples=["shared-services"]
     )
 
     @model_validator(mode="before")
@@ -331,10 +354,11 @@ class CredentialSpec(Spec):
         if value == "docker-config":
             return {}
         if not isinstance(value, dict) or not value:
-            raise ValueError("must be `docker-config`, or a mapping with `env` or `secretsmanager`")
-        if {"env", "secretsmanager"} <= value.keys():
-            raise ValueError("has both `env` and `secretsmanager`: keep one")
-        empty = [key for key in ("env", "secretsmanager") if key in value and value[key] is None]
+            raise ValueError(f"must be `docker-config`, or a mapping with {listed(_CREDENTIALS, 'or')}")
+        given = [key for key in _CREDENTIALS if key in value]
+        if len(given) > 1:
+            raise ValueError(f"has {listed(given)}: keep one")
+        empty = [key for key in given if value[key] is None]
         if empty:
             raise ValueError(f"`{empty[0]}` is empty: fill it in or take it away")
         return value
@@ -423,6 +447,11 @@ class Manifest(Spec):
         False,
         description="Mirror what Docker's builders fetch unasked, and let every build have it: `docker/dockerfile:1`, "
         "BuildKit itself, the SBOM scanner and binfmt.",
+    )
+    test_tools: bool = Field(
+        False,
+        description="Mirror what Testcontainers starts unasked (Ryuk, sshd and socat), let every build have it, and "
+        "have the step of a build name it to the libraries.",
     )
     registries: dict[RegistryHost, RegistrySpec] = Field(
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]

@@ -18,6 +18,7 @@ from toolkit.oci.errors import (
     registry_words,
 )
 from toolkit.oci.masking import cleaned
+from toolkit.oci.reference import TAG
 
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.
@@ -102,7 +103,10 @@ def read_next_page(headers: Headers) -> str | None:
 
 
 def read_tag_page(response: Response, subject: str) -> list[str]:
-    """The tags on one page, of which there may be none. Raises InvalidDocument for anything else."""
+    """The tags on one page, of which there may be none. Raises InvalidDocument for anything else.
+
+    What cannot be a tag is left out: no reference can name it, and its numbers may have any length.
+    """
     try:
         found = json.loads(response.body)
         tags = found["tags"] or []
@@ -110,7 +114,7 @@ def read_tag_page(response: Response, subject: str) -> list[str]:
         tags = None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidDocument(f"`{response.host}` sent no list of tags when asked for {subject}")
-    return tags
+    return [tag for tag in tags if TAG.fullmatch(tag)]
 
 
 def refusal(response: Response, subject: str) -> RegistryError:

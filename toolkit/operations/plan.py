@@ -28,7 +28,7 @@ from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
-from toolkit.terraform.work_dir import extra_file_notices, write
+from toolkit.terraform.work_dir import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,6 @@ def plan_manifest(
         plan,
         refusals=(*healing.refusals, *unselected, *plan.refusals),
         notices=(
-            *extra_file_notices(work_dir),
             *healing.notices,
             *orphans.notices,
             *unlisted,

@@ -17,6 +17,7 @@ from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_d
 from toolkit.codebuild.findings import NamedImage, Trouble
 from toolkit.codebuild.matching import Match, Matcher, platform_of
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
+from toolkit.codebuild.testcontainers_reading import PINNED, RYUK
 from toolkit.errors import UsageError
 from toolkit.manifest.additions import add_images
 from toolkit.manifest.document import NewImage, read_document
@@ -313,6 +314,7 @@ def _judged(
         outcomes=outcomes,
         is_read=reference is not None or is_kept,
         can_be_added=_is_addable(match),
+        doubt=image.doubt,
         remedy="" if is_kept else _remedy(match, image, way.build, additions),
     )
 
@@ -321,9 +323,15 @@ def _remedy(
     match: Match, image: NamedImage, build: DesiredBuild | None, additions: Mapping[Reference, NewImage]
 ) -> str:
     traits, reference = match.use.traits, match.reference
+    if image.is_implied:
+        return _remedy_of_helper(image, build)
+    if image.doubt:
+        return "name the image in the source"
     if image.unset:
         options = [f"`--build-arg {name}=...`" for name in image.unset if name.isidentifier()]
         return f"give values: {' '.join(options)}" if options else ""
+    if Trait.OF_CI in traits and match.mirror:
+        return "name ECR's copy there"
     if match.remark or reference is None or Trait.NOT_MIRRORED not in traits or Trait.BUILT_HERE in traits:
         return match.remark
     if not reference.tag and reference.digest:
@@ -332,9 +340,20 @@ def _remedy(
     if entry is None:
         return ""
     remedy = f"add `- {entry.text}` to `images`"
+    if Trait.OF_CI in traits:
+        return f"{remedy}, and name ECR's copy there"
     if build and build.strategy.serves:
         remedy += f", and `- {NewImage(reference.familiar).text}` to those of the build `{build.name}`"
     return remedy
+
+
+def _remedy_of_helper(image: NamedImage, build: DesiredBuild | None) -> str:
+    """What has ECR serve a container that Testcontainers starts by itself."""
+    variables = [name for name, libraries in PINNED[image.name].items() if image.library in libraries]
+    if not variables:
+        return "" if image.name != RYUK else "set `TESTCONTAINERS_RYUK_DISABLED=true` for the tests"
+    remedy = f"say `test_tools: true`, and the step of a build sets `{variables[0]}`"
+    return remedy if build is None or build.strategy.serves else ""
 
 
 def _tagged(reference: Reference) -> Reference:

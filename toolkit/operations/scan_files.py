@@ -18,6 +18,7 @@ from pathlib import Path
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
+from toolkit.codebuild.ci_reading import read_ci
 from toolkit.codebuild.compose_model import CannotRead
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
@@ -25,10 +26,20 @@ from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_d
 from toolkit.codebuild.dotenv import read_dotenv
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_state import SOURCE
+from toolkit.codebuild.testcontainers_reading import (
+    LANGUAGES,
+    RYUK,
+    implied,
+    prefixed,
+    read_properties,
+    read_settings,
+    read_tests,
+    uses_testcontainers,
+)
 from toolkit.codebuild.variables import Values
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
-from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
+from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike, may_be_test
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
@@ -141,23 +152,38 @@ def read_files(
             for found in _walk(path, scan.refuse):
                 if kind := kind_of(found):
                     scan.add(found, kind, path)
-                else:
+                elif look_alike(found):
                     scan.pass_by(found)
+                else:
+                    scan.look_for_tests(found)
         else:
-            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent, is_named=True)
+            kind = kind_of(path) or scan.kind_by_content(path)
+            if kind == "tests":
+                scan.look_for_tests(path, is_named=True)
+            else:
+                scan.add(path, kind, path.parent, is_named=True)
     if commands:
         scan.run(commands)
-    scan.finish(reached_only=reached_only)
+    scan.finish(reached_only=reached_only, is_of_build=commands is not None)
     return scan.findings
 
 
 def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """The files whose names are known or look like it. Broken links are among them, pipes are not."""
+    """The files whose names are known or look like it, and what may be a test. Pipes are not among them."""
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found = (Path(parent) / name for name in sorted(files))
-        known = (path for path in found if kind_of(path) or look_alike(path))
+        known = (path for path in found if kind_of(path) or look_alike(path) or may_be_test(path))
         yield from (path for path in known if path.is_file() or not path.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What a file says about containers of tests; `properties` are those of a `testcontainers.properties`."""
+
+    language: str
+    reading: Reading
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +211,14 @@ class _Scan:
         self._settled: frozenset[FoundImage] = frozenset()
         self._reached: set[tuple[Path, int, str, str]] = set()
         self._left_out: list[_LeftOut] = []
+        self._tests: dict[Path, _Test] = {}
+        self._runs: list[tuple[Path, Follow, Mapping[str, Path]]] = []
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
         """The kind of a file that the user named and whose name says nothing."""
+        if path.suffix.lower() in LANGUAGES or path.suffix == ".properties":
+            return "tests"
         if path.suffix in (".hcl", ".json"):
             return "bake"
         if path.suffix not in (".yml", ".yaml"):
@@ -201,6 +231,20 @@ class _Scan:
         if is_named:
             self._named.add(path)
         self._unasked[path] = kind, root
+
+    def look_for_tests(self, path: Path, *, is_named: bool = False) -> None:
+        """Read a source or settings file if it may start containers by Testcontainers."""
+        text = None if path.is_symlink() and not is_named else _glance(path)
+        language = LANGUAGES.get(path.suffix.lower(), "java")
+        if text is None:
+            return
+        if path.name.lstrip(".") == "testcontainers.properties":
+            self._tests[path] = _Test(language, *read_properties(text))
+        elif path.suffix.lower() not in LANGUAGES:
+            if "bc:tc:" in text:
+                self._tests[path] = _Test(language, read_settings(text))
+        elif uses_testcontainers(text, language):
+            self._tests[path] = _Test(language, read_tests(text, language, self._values))
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -275,6 +319,9 @@ class _Scan:
         for position, tag in enumerate(reading.tags):
             if isinstance(tag, str):
                 names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
+            elif tag.kind == "tests":
+                self._runs.append((_joined(folder, tag.path), tag, there_at(position)))
+                names = {}
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
                 is_apart = tag.kind == "buildspec"  # each build of a batch has a machine of its own
@@ -303,7 +350,7 @@ class _Scan:
         """Note a folder that cannot be read."""
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
-    def finish(self, *, reached_only: bool) -> None:
+    def finish(self, *, reached_only: bool, is_of_build: bool = False) -> None:
         """Read the remaining files on their own.
 
         A file that commands use keeps the local images that they made. Last come the Dockerfiles that no build uses:
@@ -315,7 +362,7 @@ class _Scan:
                 self._read_whole(path, "buildspec", root, _NOBODY, {})
         led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
-            if kind in ("dockerfile", "buildspec"):
+            if kind in ("dockerfile", "buildspec", "ci"):
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
@@ -329,6 +376,11 @@ class _Scan:
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built:
                 self._read_alone(path)
+            elif kind == "ci" and is_of_build:
+                del self.findings.files[path]
+            elif kind == "ci" and (text := self._read(path)) is not None:
+                self._take(path, read_ci(text, is_gitlab="gitlab" in path.name.lower()), lambda _: None)
+        self._take_tests()
         for left_out in self._left_out:
             image = left_out.image
             is_reached = reached_only or _place(left_out.file, image) in self._reached
@@ -343,6 +395,29 @@ class _Scan:
             if noun := look_alike(path, _glance(path)):
                 message = f"it looks like {noun} and was not read: name it, if it is one"
                 self._trouble(path, Trouble(1, message))
+
+    def _take_tests(self) -> None:
+        """Note the images of tests. A local image counts if it exists before every command that may run the test."""
+        self._settled = frozenset()
+        own = {_module_of(path): test.properties for path, test in self._tests.items() if test.properties}
+        started: dict[str, tuple[Path, int]] = {}
+        for path, test in self._tests.items():
+            images = test.reading.images
+            properties = [found for module, found in own.items() if test.language == "java" and module in path.parents]
+            prefix = next((one["hub.image.name.prefix"] for one in properties if "hub.image.name.prefix" in one), "")
+            runs = [(run, there) for folder, run, there in self._runs if folder in (path, *path.parents)]
+            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for run, _ in runs)
+            if images and not is_off and not any("ryuk.container.image" in one for one in properties):
+                started.setdefault(test.language, (path, images[0].line))
+            there = dict(runs[0][1]) if runs else {}
+            for _, other in runs[1:]:
+                there = {name: file for name, file in there.items() if name in other}
+            if images:
+                self.findings.files[path] = "tests"
+            for image in images:
+                self._note_image(path, prefixed(image, prefix) if prefix else image, there.get)
+        for language, (path, line) in started.items():
+            self._note_image(path, implied(line, RYUK, language), lambda _: None)
 
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
@@ -527,6 +602,11 @@ def _glance(path: Path) -> str | None:
         return read_regular(path, MAX_TEXT).decode(errors="replace")
     except OSError:
         return None
+
+
+def _module_of(path: Path) -> Path:
+    """The folder of the module that has `path` among its resources, else its own folder."""
+    return path.parents[3] if path.parent.name == "resources" and len(path.parents) > 3 else path.parent
 
 
 def _is_batch(path: Path) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from toolkit.manifest.destinations import AS_UPSTREAM, TagNaming
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
 from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.oci.alternatives import Alternative
@@ -96,13 +97,14 @@ class DesiredSelection:
     path: str
     position: int
     keeps_signatures: bool
+    naming: TagNaming = AS_UPSTREAM
 
     def image(self, tag: str) -> DesiredImage:
-        """The image for one of its tags."""
+        """The image for one of the upstream's tags."""
         return DesiredImage(
             source=self.source.with_tag(tag),
             repository=self.repository,
-            tag=tag,
+            tag=self.naming.renamed(tag),
             subset=self.subset,
             path=self.path,
             keeps_signatures=self.keeps_signatures,
@@ -209,7 +211,8 @@ class DesiredBuild:
 class DesiredRegistry:
     """How to reach an upstream: names and addresses, never a secret.
 
-    Its credential is in two environment variables or in a secret; otherwise the docker configuration supplies it.
+    Its credential is in two environment variables or in a secret, or is ECR's token for `role_arn` or for the AWS
+    profile `profile`; otherwise the docker configuration supplies it. With `is_docker_config` the manifest says so.
     `is_insecure`: the endpoint is plain HTTP on another machine. `alternatives` are tried first, in their order.
     `token_server` is on another domain and may have the credential.
     """
@@ -220,6 +223,9 @@ class DesiredRegistry:
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None
+    role_arn: str | None = None
+    profile: str | None = None
+    is_docker_config: bool = False
     token_server: str | None = None
     alternatives: tuple[Alternative, ...] = ()
 

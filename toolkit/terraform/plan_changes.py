@@ -226,7 +226,7 @@ def _rules(change: AttributeChange) -> Iterator[AttributeChange]:
     """A lifecycle policy rule by rule, in words."""
     try:
         before, after = _rule_texts(change.before), _rule_texts(change.after)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         yield change
         return
     if change.is_unknown or change.is_sensitive or before == after:
