@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.kills.blows import KILLS, Blow, Process, Victim, draw, power_cut, sigkill
+from tests.kills.blows import KILLS, Blow, Process, Victim, draw, power_cut
 from tests.support.real_parts import require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import Finished, Toolkit
