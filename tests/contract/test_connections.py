@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import socket
 import ssl
-import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from time import sleep
@@ -16,107 +15,15 @@ import pytest
 
 from tests.support.certificates import self_signed
 from tests.support.clocks import FakeTime
+from tests.support.scripted_server import OK, Script, Server, Visit, fine, serving, tunnel_to
 from toolkit.oci.connections import Connections
 from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.transport import CHUNK_BYTES, Transport
 
-Script = Callable[["Visit"], None]
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # More than what the buffers between the two hold.
 LARGE = 32 * 2**20
-
-
-class Visit:
-    """A connection on the server's side."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.file = sock.makefile("rb")
-        self.heads: list[str] = []
-
-    def hear(self, *, body: bool = True) -> bool:
-        """Read the next request; False when there is none."""
-        head = b""
-        while line := self.file.readline():
-            head += line
-            if line == b"\r\n":
-                self.heads.append(head.decode())
-                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-                return not body or len(self.file.read(int(length or 0))) == int(length or 0)
-        return False
-
-    def say(self, *answers: bytes) -> None:
-        """Give each request one of these answers."""
-        for answer in answers:
-            if self.hear():
-                self.sock.sendall(answer)
-
-    def keep_saying(self, answer: bytes) -> None:
-        while self.hear():
-            self.sock.sendall(answer)
-
-    def reset(self) -> None:
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.file.close()
-        self.sock.close()
-
-
-class Server:
-    """Each connection follows the script of its number; those that come later the last one."""
-
-    def __init__(
-        self,
-        scripts: tuple[Script, ...],
-        family: socket.AddressFamily = socket.AF_INET,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
-        self.port = self.listener.getsockname()[1]
-        self.host = f"[::1]:{self.port}" if family == socket.AF_INET6 else f"127.0.0.1:{self.port}"
-        self.url = f"{'https' if tls else 'http'}://{self.host}/"
-        self.visits: list[Visit] = []
-        self.ended: list[threading.Event] = []
-        self._scripts = scripts
-        self._tls = tls
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def heads(self) -> list[str]:
-        return [head for visit in self.visits for head in visit.heads]
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                sock, _ = self.listener.accept()
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a reset overtakes an answer
-                script = self._scripts[min(len(self.ended), len(self._scripts) - 1)]
-                self.ended.append(threading.Event())
-                threading.Thread(target=self._play, args=(sock, script, self.ended[-1]), daemon=True).start()
-
-    def _play(self, sock: socket.socket, script: Script, ended: threading.Event) -> None:
-        with suppress(OSError), closing(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock) as open_:
-            visit = Visit(open_)
-            self.visits.append(visit)
-            script(visit)
-            visit.file.close()
-        ended.set()
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for visit in self.visits:
-            with suppress(OSError):
-                visit.sock.shutdown(socket.SHUT_RDWR)
-        for ended in self.ended:
-            ended.wait(10)
-
-
-@contextmanager
-def serving(*scripts: Script, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    with closing(Server(scripts, tls=tls)) as server:
-        yield server
 
 
 class Way:
@@ -141,10 +48,6 @@ class Way:
 @pytest.fixture(params=[False, True], ids=["direct", "proxied"])
 def way(request: pytest.FixtureRequest) -> Way:
     return Way(request.param)
-
-
-def fine(visit: Visit) -> None:
-    visit.keep_saying(OK)
 
 
 def resets_on_the_second(visit: Visit) -> None:
@@ -550,19 +453,6 @@ def test_an_ipv6_address_is_named_in_brackets(transport: Transport) -> None:
         assert f"Host: {server.host}\r\n" in server.heads[0]
 
 
-def tunnel_to(registry: Server) -> Script:
-    def script(visit: Visit) -> None:
-        visit.hear()
-        with socket.create_connection(("127.0.0.1", registry.port)) as beyond:
-            visit.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=pump, args=(beyond, visit.sock), daemon=True)
-            back.start()
-            pump(visit.sock, beyond)
-            back.join()
-
-    return script
-
-
 def test_a_tunnel_carries_every_request_and_no_credential_for_the_registry(tls: ssl.SSLContext) -> None:
     with serving(fine, tls=tls) as registry, serving(tunnel_to(registry)) as proxy:
         through = Transport(proxies={"https": f"http://me:secret@{proxy.host}"})
@@ -589,29 +479,12 @@ def test_a_proxy_may_be_reached_over_tls(tls: ssl.SSLContext) -> None:
         assert len(registry.visits) == 1
 
 
-def test_a_proxy_that_refuses_a_tunnel_is_named_without_its_credential(time: FakeTime) -> None:
-    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
-    with serving(lambda visit: visit.say(refusal)) as proxy:
-        through = Transport(proxies={"https": f"http://me:hunter2@{proxy.host}"}, attempts=1, sleep=time.sleep)
-        with pytest.raises(ConnectionFailed, match=r"no connection to `registry\.invalid` through the proxy") as caught:
-            through.send("GET", "https://registry.invalid/", {})
-    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
-
-
 def test_dead_connections_to_a_proxy_cost_no_attempt(time: FakeTime) -> None:
     with serving(*[resets_on_the_second] * 3, fine) as proxy:
         through = Transport(proxies={"http": f"http://{proxy.host}"}, sleep=time.sleep)
         keep(through, "http://registry.invalid/", 3)
         assert through.send("GET", "http://registry.invalid/", {}).body == b"fine"
     assert time.slept == []
-
-
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
 
 
 def test_a_host_that_is_not_there_is_given_up_soon_by_an_upload_too() -> None:

@@ -268,6 +268,7 @@ def test_apply_without_a_terminal_wants_a_flag(story: Story) -> None:
     assert "--auto-approve" in done.stderr
 
 
+@pytest.mark.slow  # 31 s of CPU: two applies
 def test_lost_state_is_adopted(story: Story, applied: dict[str, object]) -> None:
     (story.laptop.folder / ".toolkit" / "shop" / "eu-west-1" / "terraform.tfstate").unlink()
     plan = story.toolkit.run("plan", "--format", "json").expect(0).document["plan"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.e2e.conftest import Laptop
 
 HEAD = "version: 1\nname: shop\naws: {region: eu-west-1}\n"
@@ -16,6 +18,7 @@ def tags_in_ecr(laptop: Laptop) -> list[str]:
     return [name.partition(":")[2] for name in images]
 
 
+@pytest.mark.slow  # 20 s of CPU: three applies
 def test_a_reviewed_selection_is_applied_although_upstream_has_a_newer_tag_by_then(
     open_laptop: Callable[[str], Laptop],
 ) -> None:

@@ -38,6 +38,7 @@ class Needs(StrEnum):
     BUILDKIT_TODAY = "BuildKit of Docker 23 or later"
     BUILDX = "compose or bake"
     TRIGGERS = "the legacy builder, or BuildKit of Docker 23 or later"
+    PATTERNS = "BuildKit of Docker 26 or later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,9 @@ CASES = (
     # BuildKit before Dockerfile 1.11 looks for the image of a trigger's `--from` in the build's own folder.
     Case("onbuild-base", ("acme/onbuild:1", "node:20"), needs=Needs.TRIGGERS, unseen=frozenset({Strategy.DIRECT})),
     Case("onbuild", warned=frozenset(Builder)),
+    Case("onbuild-started", _TWO, needs=Needs.TRIGGERS),
+    Case("pattern-cut", needs=Needs.PATTERNS),
+    Case("pattern-replaced", ("library/nginx:1.16",), needs=Needs.PATTERNS),
     Case("heredoc", needs=Needs.BUILDKIT_TODAY),
     Case("scratch"),
     Case("stage-like-image", ("nginx:1.16", "alpine:3.19")),

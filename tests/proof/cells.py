@@ -132,6 +132,9 @@ def can_be_built(cell: Cell) -> bool:
             return not is_legacy and not is_old
         case Needs.TRIGGERS:
             return is_legacy or not is_old
+        case Needs.PATTERNS:
+            # The step of `direct` ends every build that has one.
+            return cell.strategy is Strategy.DIRECT or not (is_legacy or is_old)
         case _:
             return True
 

@@ -22,6 +22,9 @@ _FEW = (
     *("run-mount", "quay", "pull", "registry-1", "compose", "compose-pull", "bake", "not-mirrored", "image-run"),
 )
 
+# What a strategy may say of these differs for each of them, and for both values of `on_miss`.
+_SUBTLE = ("onbuild-started", "pattern-cut", "pattern-replaced")
+
 
 def cells_of_docker_20() -> list[Cell]:
     """Debian's own: names in the daemon's store, and rewritten Dockerfiles."""
@@ -29,10 +32,12 @@ def cells_of_docker_20() -> list[Cell]:
     rows = (
         *_cells(OLD, CASES, (Strategy.RETAG,), "upstream", both),
         *_cells(OLD, CASES, (Strategy.DIRECT,), "upstream", (Builder.BUILDKIT,)),
-        *_cells(OLD, _named(*_FEW), (Strategy.DIRECT,), "upstream", (Builder.LEGACY,)),
+        *_cells(OLD, _named(*_FEW, *_SUBTLE), (Strategy.DIRECT,), "upstream", (Builder.LEGACY,)),
         *_cells(OLD, _named("tag", *_HARD), (Strategy.AUTO,), "fail", (Builder.BUILDKIT,)),
         *_cells(OLD, _named("tag"), (Strategy.HOSTS, Strategy.CONTEXTS), "fail", (Builder.BUILDKIT,)),
         *_cells(OLD, _named("multi-stage"), (Strategy.AUTO,), "fail", both, shell="bash"),
+        *_cells(OLD, _named(*_SUBTLE), (Strategy.AUTO,), "upstream", both),
+        *_cells(OLD, _named(*_SUBTLE), (Strategy.RETAG, Strategy.DIRECT, Strategy.AUTO), "fail", both),
     )
     return [*rows, *_controls(OLD, (Builder.BUILDKIT, Builder.LEGACY))]
 
@@ -45,6 +50,8 @@ def cells_of_docker_28(*, has_programs: bool) -> list[Cell]:
         *_cells(NEW, CASES, (Strategy.AUTO,), "fail", (Builder.BUILDKIT,)),
         *_cells(NEW, _named("tag", *_HARD), (Strategy.HOSTS,), "fail", (Builder.BUILDKIT,)),
         *_cells(NEW, _named(*_FEW), (Strategy.RETAG,), "upstream", (Builder.LEGACY,)),
+        *_cells(NEW, _named(*_SUBTLE), plain[:-1], "fail", (Builder.BUILDKIT,)),
+        *_cells(NEW, _named("onbuild-started"), (Strategy.RETAG, Strategy.DIRECT), "fail", (Builder.LEGACY,)),
         *_controls(NEW, (Builder.BUILDKIT, Builder.LEGACY)),
     ]
     if has_programs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from toolkit.aws.explain import explain_credentials, explained
@@ -18,18 +19,27 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sts import STSClient
 
+# What CloudTrail shows of a session with a role.
+_ROLE_SESSION = "base-image-toolkit"
+
 
 class AwsSession:
-    """boto3's default credential chain in one region. Clients are thread-safe; making them is not, hence the lock."""
+    """One region, and boto3's default credential chain, unless a profile or the keys of a role stand in for it.
 
-    def __init__(self, region: str) -> None:
+    Clients are thread-safe; making them is not, hence the lock.
+    """
+
+    def __init__(self, region: str, *, profile: str | None = None, role_keys: Mapping[str, str] | None = None) -> None:
         self.region = region
+        self._chosen: dict[str, Any] = {"profile_name": profile} if profile else dict(role_keys or {})
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
         self._clients: dict[tuple[str, str], Any] = {}
 
     @overload
     def client(self, service: Literal["ecr"], region: str | None = None) -> ECRClient: ...
+    @overload
+    def client(self, service: Literal["ecr-public"], region: str | None = None) -> Any: ...
     @overload
     def client(self, service: Literal["sts"], region: str | None = None) -> STSClient: ...
     @overload
@@ -49,12 +59,11 @@ class AwsSession:
                 self._clients[key] = self._make(self._session, *key)
             return self._clients[key]
 
-    @staticmethod
-    def _open() -> boto3.session.Session:
+    def _open(self) -> boto3.session.Session:
         """A session that has looked up its credentials, so that faults of their source are caught here."""
         import boto3
 
-        session = boto3.session.Session()
+        session = boto3.session.Session(**self._chosen)
         try:
             session.get_credentials()
         except (ValueError, AttributeError) as error:
@@ -74,6 +83,24 @@ class AwsSession:
                 hint="write AWS_ENDPOINT_URL as a complete URL that begins with `https://`, or unset it",
             ) from error
 
+    def with_profile(self, name: str) -> AwsSession:
+        """A session with the credentials of an AWS profile."""
+        return AwsSession(self.region, profile=name)
+
+    def as_role(self, arn: str) -> AwsSession:
+        """A session with the rights of a role, for an hour. Raises AccessDenied, Refused."""
+        client = self.client("sts")
+        with explained():
+            keys = client.assume_role(RoleArn=arn, RoleSessionName=_ROLE_SESSION)["Credentials"]
+        return AwsSession(
+            self.region,
+            role_keys={
+                "aws_access_key_id": keys["AccessKeyId"],
+                "aws_secret_access_key": keys["SecretAccessKey"],
+                "aws_session_token": keys["SessionToken"],
+            },
+        )
+
     def account_id(self) -> str:
         """The account that the credentials belong to. Raises AccessDenied, Refused."""
         client = self.client("sts")
@@ -86,14 +113,14 @@ def _config(service: str) -> Config:
 
     Every call is short: no response after these seconds means a firewall or a dead endpoint. With boto3's default of a
     minute per attempt, the user would wait minutes for the first message. Each run calls STS first, so a network fault
-    shows there.
+    shows there. Without ECR Public's token a run goes on.
     """
     from botocore.config import Config
 
-    is_first = service == "sts"
+    is_brief = service in ("sts", "ecr-public")
     return Config(
-        retries={"mode": "standard", "total_max_attempts": 3 if is_first else 5},
+        retries={"mode": "standard", "total_max_attempts": 3 if is_brief else 5},
         max_pool_connections=32,
         connect_timeout=5,
-        read_timeout=10 if is_first else 20,
+        read_timeout=10 if is_brief else 20,
     )

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.oci.programs import find_program
+
 _SECONDS = 30.0
 _INERT = ("--no-optional-locks", "--no-replace-objects", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 _FILTERS = r"^filter\..*\.(clean|process|required)$"
@@ -56,9 +58,12 @@ def find_checkout(file: Path, text: str, *, ignored: Iterable[Path] = ()) -> Che
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """What Git prints; None where it fails."""
+    program = find_program("git", os.environ)
+    if program is None:
+        return None
     try:
         done = subprocess.run(
-            ["git", *_INERT, *arguments],
+            [program, *_INERT, *arguments],
             cwd=folder,
             env=_environment(os.environ),
             stdin=subprocess.DEVNULL,

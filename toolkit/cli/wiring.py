@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from toolkit import __version__
-from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials, ecr_region
+from toolkit.aws.credentials import AwsIdentity, EcrCredentials, EcrPublicSignIn, SecretsManagerCredentials
 from toolkit.aws.session import AwsSession
 from toolkit.errors import ManifestUnusable, UsageError
 from toolkit.events import Emit, NoticeGiven, RetryScheduled
@@ -20,8 +20,9 @@ from toolkit.oci.client import RegistryClient
 from toolkit.oci.credential_variables import LIST, PREFIX, hosts_of, may_hold_credential
 from toolkit.oci.docker_config import DockerConfigCredentials, home_folder, podman_files
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.endpoints import Endpoints
+from toolkit.oci.endpoints import Endpoints, is_loopback
 from toolkit.oci.errors import CredentialUnusable, OciError
+from toolkit.oci.reference import ECR_PUBLIC, ecr_region
 from toolkit.oci.transport import Transport
 
 if TYPE_CHECKING:
@@ -167,6 +168,15 @@ def open_client(
     def retried(host: str, reason: str, attempt: int, seconds: float) -> None:
         emit(RetryScheduled(host, reason, attempt, round(seconds, 3)))
 
+    def not_signed_in(fault: CredentialUnusable) -> None:
+        message = f"images of `{ECR_PUBLIC}` are read anonymously, one a second: {fault.message}"
+        emit(NoticeGiven("registry.anonymous", message, fault.hint))
+
+    identities = {
+        host: AwsIdentity(registry.role_arn, registry.profile)
+        for host, registry in registries.items()
+        if registry.role_arn or registry.profile
+    }
     secrets = {host: registry.secret_arn for host, registry in registries.items() if registry.secret_arn}
     endpoints = _endpoints(registries)
     elsewhere = [host for host in registries if endpoints.base_url(host) != endpoints.trusted_url(host)]
@@ -174,10 +184,13 @@ def open_client(
     providers: list[CredentialProvider] = [
         EnvironmentCredentials(registries, os.environ),
         SecretsManagerCredentials(session, secrets),
-        EcrCredentials(session),
+        EcrCredentials(session, identities),
         DockerConfigCredentials(served_at=served_at),
         *(DockerConfigCredentials(file, name="auth.json", served_at=served_at) for file in podman_files()),
     ]
+    public = registries.get(ECR_PUBLIC)
+    if _is_aws_or_local(endpoints.base_url(ECR_PUBLIC)) and not (public and public.is_docker_config):
+        providers.append(EcrPublicSignIn(session, not_signed_in))
     return RegistryClient(
         credentials=ChainedCredentials(*providers),
         endpoints=endpoints,
@@ -213,6 +226,12 @@ def _endpoints(registries: Mapping[str, DesiredRegistry]) -> Endpoints:
         tuple((host, r.endpoint) for host, r in registries.items() if r.endpoint),
         tuple((host, r.token_server) for host, r in registries.items() if r.token_server),
     )
+
+
+def _is_aws_or_local(url: str) -> bool:
+    """Whether ECR Public is served by AWS or a stand-in on this machine. A mirror of it has passwords of its own."""
+    host = urlsplit(url).hostname or ""
+    return host == ECR_PUBLIC or is_loopback(host)
 
 
 class EnvironmentCredentials:

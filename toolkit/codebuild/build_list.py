@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator
 
 from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
+from toolkit.codebuild.test_images import helper_of, hub_prefix
+from toolkit.codebuild.testcontainers_reading import has_registry
 from toolkit.manifest.destinations import ALIASES
 from toolkit.manifest.document import NewImage
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference, Repository
-from toolkit.plan.desired import DesiredBuild
+from toolkit.plan.desired import BuildImage, DesiredBuild
 
 
 class BuildList:
@@ -33,6 +35,17 @@ class BuildList:
         for image in build.images:
             self._hosts.setdefault(_key(Reference.parse(image.original)), set()).add(_hub_host(image.original))
         self._built = tagged_names(built)
+        self._images = build.images
+        self._prefix = hub_prefix(build)
+
+    def helper(self, name: str) -> BuildImage | None:
+        """The image that the step names to Testcontainers as its helper `name`."""
+        return helper_of(self._images, name)
+
+    def place_of_test(self, image: NamedImage) -> str | None:
+        """The name in ECR that the step has a test ask for instead; None if it asks for the name as it is."""
+        is_renamed = self._prefix is not None and image.library and not has_registry(image.name)
+        return f"{self._prefix}{image.name}" if is_renamed else None
 
     def traits(self, image: NamedImage, reference: Reference, *, is_looked_at: bool) -> Iterator[Trait]:
         """How the step sees `image`, named `reference`. `is_looked_at`: the step reads the file that names it."""

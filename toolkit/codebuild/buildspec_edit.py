@@ -109,15 +109,15 @@ def _put_back(region: re.Match[str]) -> str:
     return f"{replaced[1]}{replaced[2]}{ending}" if replaced else ""
 
 
-def check_exports(text: str, strategy: Strategy, *, file: str) -> None:
-    """Raise Refused if later commands would not see the variable that `strategy` exports."""
-    if strategy.variable and str(_read(text, file).get("version")) == "0.1":
+def check_exports(text: str, strategy: Strategy, *, names_to_tests: bool = False, file: str) -> None:
+    """Raise Refused if later commands would not see what the step of `strategy`, or for tests, exports."""
+    if (strategy.variable or names_to_tests) and str(_read(text, file).get("version")) == "0.1":
         document = read_document(text)
         line = document.place(("version",)).line if document else 1
         raise Refused(
             "buildspec.old_version",
             f"{file}:{line}: version 0.1 runs each command in a shell of its own, without what `{strategy}` exports",
-            hint="write `version: 0.2`, or choose another strategy",
+            hint="write `version: 0.2`" if names_to_tests else "write `version: 0.2`, or choose another strategy",
         )
 
 

@@ -19,7 +19,7 @@ Where the rows come from. Each test counted every DNS, TLS and HTTP contact of a
 - `docker pull` and `docker run --pull always` were tried with `retag` and `hosts`: both overwrite the retagged name.
 - `NOT_LISTED` and `UNCHECKED` follow from the step, which tests run on the same Dockerfiles: a build gets names,
   contexts and copies only of the images that it lists, and with `on_miss: fail` the step ends the build.
-- `REPOSITORY_RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last was
+- `RENAMED`, `REGISTRY_UNKNOWN` and `PLATFORM_MISSING` follow from how names are looked up; the last was
   not tried.
 - `HUB_BY_HOST` with `hosts` and `builder`: that host is redirected like a registry of its own; inferred.
 - `SBOM` on the docker driver: tried on 28.5.2, which refuses it before any request.
@@ -68,12 +68,14 @@ class Kind(StrEnum):
 class Trait(StrEnum):
     """What makes a use harder to serve, in the order in which it decides.
 
-    `HOME`: it names ECR already. `STAGE_UNUSED`: the target does not need its stage. `BUILT_HERE`: an earlier build
+    `HOME`: it names ECR already. `OF_CI`: a CI system other than CodeBuild pulls it, before any command.
+    `NAMED_BY_STEP`: a test takes the name in ECR from a variable that the step sets. `MISNAMED_BY_STEP`: that variable
+    makes it a name that ECR lacks. `STAGE_UNUSED`: the target does not need its stage. `BUILT_HERE`: an earlier build
     gives a local image this name. `HUB_BY_HOST`: written with a host of Docker Hub. `REGISTRY_UNKNOWN`: the manifest
     mirrors nothing of this registry. `NOT_MIRRORED`: the manifest mirrors nothing with this name, tag and digest.
     `NOT_LISTED`: the build's own `images` lack it. `UNCHECKED`: the build's step does not end the build for it,
     because it does not read the Dockerfile or cannot judge the name. `STRATEGY_NOT_USED`: the build does not use the
-    variable of `contexts` or `direct`. `REPOSITORY_RENAMED`: mirrored, but not as `<alias>/<canonical path>`.
+    variable of `contexts` or `direct`. `RENAMED`: mirrored, but not as `<alias>/<canonical path>:<upstream's tag>`.
     `PLATFORM_MISSING`: mirrored, but not for this platform. `TRIGGERED`, `HUB_TRIGGERED`: an `ONBUILD` that a later
     stage of the Dockerfile runs, with an image of Docker Hub or another registry. `PATTERN`: the name needs an operator
     such as `${V%%-*}`, which a step does not know. `CONTAINERD_SYNTAX`: the Dockerfile has a `# syntax=`
@@ -81,6 +83,9 @@ class Trait(StrEnum):
     """
 
     HOME = "home"
+    OF_CI = "of_ci"
+    NAMED_BY_STEP = "named_by_step"
+    MISNAMED_BY_STEP = "misnamed_by_step"
     STAGE_UNUSED = "stage_unused"
     BUILT_HERE = "built_here"
     HUB_BY_HOST = "hub_by_host"
@@ -89,7 +94,7 @@ class Trait(StrEnum):
     NOT_LISTED = "not_listed"
     UNCHECKED = "unchecked"
     STRATEGY_NOT_USED = "strategy_not_used"
-    REPOSITORY_RENAMED = "repository_renamed"
+    RENAMED = "renamed"
     PLATFORM_MISSING = "platform_missing"
     TRIGGERED = "triggered"
     HUB_TRIGGERED = "hub_triggered"
@@ -183,7 +188,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
     Trait.NOT_LISTED:         (_NOWHERE,     _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.UNCHECKED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _L, _L), _NOWHERE,     _NOWHERE),
     Trait.STRATEGY_NOT_USED:  (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  _NOWHERE,     _NOWHERE,     _NOWHERE),
-    Trait.REPOSITORY_RENAMED: ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
+    Trait.RENAMED:            ((_S, _S, _L), (_L, _R, _L), (_L, _L, _R), (_R, _S, _S), _EVERYWHERE,  _NOWHERE),
     Trait.PLATFORM_MISSING:   ((_W, _L, _L), (_L, _R, _L), (_L, _L, _R), (_R, _R, _R), (_R, _R, _R), _NOWHERE),
     Trait.TRIGGERED:          (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _S, _S), _NOWHERE,     _NOWHERE),
     Trait.HUB_TRIGGERED:      (_EVERYWHERE,  _EVERYWHERE,  _EVERYWHERE,  (_R, _S, _S), (_R, _R, _L), _NOWHERE),
@@ -197,7 +202,7 @@ _ROWS: Mapping[Kind | Trait, tuple[_Cell, ...]] = {
 _READ_BY_STEP = frozenset({Kind.FROM, Kind.COPY_FROM, Kind.MOUNT_FROM, Kind.SYNTAX})
 _BY_DAEMON = frozenset({Kind.RUN, Kind.COMPOSE_IMAGE, Kind.PULL, Kind.BUILDER_IMAGE})
 
-_MISSES = (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED, Trait.HUB_TRIGGERED)
+_MISSES = (Trait.NOT_MIRRORED, Trait.RENAMED, Trait.HUB_TRIGGERED)
 _FALLS_BACK: Mapping[Strategy, Verdict] = {
     Strategy.HOSTS: _L,
     Strategy.BUILDER: _L,
@@ -214,6 +219,8 @@ _WHY: Mapping[Kind | Trait, str] = {
     Kind.PULL: "`docker pull` always contacts the registry, and overwrites the name that was given to ECR's image",
     Kind.BUILDER_IMAGE: "`docker buildx create` pulls BuildKit's own image",
     Trait.STAGE_UNUSED: "BuildKit does not build a stage that nothing needs",
+    Trait.OF_CI: "the CI system pulls it before any command, and no step of a build can change that",
+    Trait.MISNAMED_BY_STEP: "the step has Testcontainers ask ECR for all names, and ECR lacks this one",
     Trait.HUB_BY_HOST: "its host is Docker Hub's, which Docker treats as a registry other than `docker.io`",
     Trait.REGISTRY_UNKNOWN: "the manifest mirrors nothing of this registry",
     Trait.NOT_MIRRORED: "the manifest does not mirror it",
@@ -221,7 +228,7 @@ _WHY: Mapping[Kind | Trait, str] = {
     Trait.UNCHECKED: "the step of its build does not look at its Dockerfile",
     Trait.STRATEGY_NOT_USED: "its build does not use `$TOOLKIT_DOCKERFILE` or `$TOOLKIT_BUILD_CONTEXTS`, as `direct` "
     "and `contexts` want it",
-    Trait.REPOSITORY_RENAMED: "its repository is not named as a pull-through cache would name it",
+    Trait.RENAMED: "its repository or tag is not named as a pull-through cache would name it",
     Trait.PLATFORM_MISSING: "it is not mirrored for this platform",
     Trait.TRIGGERED: "an `ONBUILD` trigger is not rewritten, and a later stage runs it",
     Trait.HUB_TRIGGERED: "an `ONBUILD` trigger is not rewritten, and a later stage runs it",
@@ -279,6 +286,12 @@ def _settle(use: ImageUse, strategy: Strategy, builder: Builder, on_miss: OnMiss
         return Outcome(Verdict.REFUSED, Trait.PATTERN, _WHY[Trait.PATTERN])
     if Trait.HOME in use.traits:
         return Outcome(Verdict.STAYS, Trait.HOME)
+    if Trait.OF_CI in use.traits:
+        return Outcome(Verdict.LEAVES, Trait.OF_CI, _WHY[Trait.OF_CI])
+    if strategy.serves and Trait.NAMED_BY_STEP in use.traits:
+        return Outcome(Verdict.STAYS, Trait.NAMED_BY_STEP)
+    if strategy.serves and Trait.MISNAMED_BY_STEP in use.traits:
+        return Outcome(Verdict.REFUSED, Trait.MISNAMED_BY_STEP, _WHY[Trait.MISNAMED_BY_STEP])
     is_judged = use.kind in _READ_BY_STEP and Trait.UNCHECKED not in use.traits
     has_step = on_miss == "fail" and strategy.serves
     if Trait.NOT_LISTED in use.traits and is_judged and has_step:

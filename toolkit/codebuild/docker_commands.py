@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from itertools import dropwhile, pairwise
 
 from toolkit.codebuild.docker_calls import Call, DockerCalls
-from toolkit.codebuild.findings import Reading, Trouble
-from toolkit.codebuild.shell_state import ShellState
+from toolkit.codebuild.findings import Follow, Reading, Trouble
+from toolkit.codebuild.shell_state import NOWHERE, ShellState
 from toolkit.codebuild.shell_words import SHELLS, Command, Script, read_commands
 from toolkit.codebuild.variables import Values, Word
 
@@ -113,7 +113,7 @@ class CommandReader:
         words = self._split_variables(words, is_program=True)
         names = [word.rpartition("/")[2] for word in words]
         if tool := _project_tool(names):
-            self._calls.troubles.append(Trouble(command.line, _HIDES.format(tool), hides=True))
+            self._hide(command, tool, own)
             return
         if not names or names[0] in _SPEAKERS or (names[0] == "sudo" and not _SPEAKERS.isdisjoint(names[1:2])):
             return
@@ -130,15 +130,22 @@ class CommandReader:
             is_certain = at == 0 or names[0] in _WRAPPERS
             self._calls.read(Call(command, arguments, self._shell.environment(own), is_certain))
             if not is_certain and (script := _script(command, words[words.index(program) :])):
-                self._calls.troubles.append(Trouble(command.line, _HIDES.format(script), hides=True))
+                self._hide(command, script, own)
         elif any(_DOCKER_IN_WORD.search(word) for word in words):
             self._calls.give_up(command, "a docker command is inside a word")
         elif _is_docker(program, words, command.text):
             self._calls.give_up(command, "which program it runs is not known")
         elif script := _script(command, words[words.index(program) :]):
-            self._calls.troubles.append(Trouble(command.line, _HIDES.format(script), hides=True))
+            self._hide(command, script, own)
             if words[0] in (".", "source") and not _SETS_ITS_OWN.search(command.text):
                 self._shell.forget()
+
+    def _hide(self, command: Command, program: str, own: Values) -> None:
+        """Note a program that runs what is not read; the tests below its folder are."""
+        self._calls.troubles.append(Trouble(command.line, _HIDES.format(program), hides=True))
+        folder = self._shell.path("")
+        values = self._shell.environment(own)
+        self._calls.follow(Follow(command.line, "" if folder == NOWHERE else folder, "tests", values=values))
 
     def _split_variables(self, words: list[str], *, is_program: bool = False) -> list[str]:
         """Replace variables that hold options by their words; `is_program`: only the one that names the program."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.codebuild.coverage import Builder, Kind
@@ -22,8 +23,10 @@ class NamedImage:
     `${V%%-*}`.
     `is_unused`: the target does not need the image's stage, which comes before it. `is_unreached`: no build that was
     found needs the stage. `builder` is the builder that the command names, if any. `unused` are strategies whose
-    variable the build does not use. `made` counts the `tags` of the file that exist when the image is fetched; a
-    Dockerfile has none.
+    variable the build does not use. `library` is the language of the Testcontainers library that runs it; `is_implied`:
+    that library starts it by itself. `is_of_ci`: a CI system pulls it before any command. `doubt` says why the name is
+    not known, if that is not a variable. `made` counts the `tags` of the file that exist when the image is fetched; a
+    Dockerfile has none. `file` is the file that names it, if several were read as one.
     """
 
     line: int
@@ -41,20 +44,27 @@ class NamedImage:
     builder: Builder | None = None
     asks_buildkit: bool = False
     unused: frozenset[Strategy] = frozenset()
+    library: str = ""
+    is_implied: bool = False
+    is_of_ci: bool = False
+    doubt: str = ""
     made: int = field(default=0, compare=False)
+    file: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A line that was not understood; `is_fault` if a build would fail or may fetch images that the scan cannot see.
 
-    `hides`: it runs commands that the scan does not read, which is a fault if the scan is strict.
+    `hides`: it runs commands that the scan does not read, which is a fault if the scan is strict. `file` is the file
+    with the line, if several were read as one.
     """
 
     line: int
     message: str
     is_fault: bool = False
     hides: bool = False
+    file: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ class Build:
     `is_partial`: another file or target may set the context. `contexts` are named contexts, None for an unknown one;
     `platforms` is empty for the machine's own; `tags` are the names of its result. If the target is not known, it may
     be any stage. `unused` are strategies whose variable the build does not use; only commands can use one. `made`
-    counts the `tags` of the file that exist when the build begins.
+    counts the `tags` of the file that exist when the build begins. `file` is the file that asks for it, if several were
+    read as one; `name` is that of the service or target.
     """
 
     line: int
@@ -85,17 +96,19 @@ class Build:
     tags: tuple[str, ...] = ()
     made: int = 0
     unused: frozenset[Strategy] = UNUSED
+    file: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Follow:
     """Another file that asks for images, by its path from the folder; `kind` is `compose`, `bake` or `buildspec`.
 
-    A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself.
-    `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file, `values` are its variables.
-    `env_files` hold more variables and replace the `.env` of the `folder`, from which a compose file gives paths: its
-    own, if that is empty. The compose files `above` are laid over it. If `services` are given, only these are used; the
-    images of those in `replaced` are not.
+    A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself. The files
+    `above` are laid over it. `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file,
+    `values` are its variables. `env_files` hold more variables and replace the `.env` of the `folder`, from which the
+    file gives paths: its own, if that is empty. Of a bake file the command builds `targets`, and sets the fields in
+    `changes`, None for an unknown value.
     """
 
     line: int
@@ -109,8 +122,8 @@ class Follow:
     env_files: tuple[str, ...] = ()
     folder: str = ""
     above: tuple[str, ...] = ()
-    services: frozenset[str] = frozenset()
-    replaced: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +131,9 @@ class Reading:
     """Everything that a file says about images.
 
     `tags` are the names that it gives to local images, in the order in which they are made. A `Follow` among them
-    stands for the names that its file gives. `behind` are images of the stages after the target, which no builder
-    reads.
+    stands for the names that its file gives. `files` are those that were read as one, if
+    several were, and `makers` those that give names.
+    `behind` are images of the stages after the target, which no builder reads.
     """
 
     images: tuple[NamedImage, ...] = ()
@@ -127,6 +141,8 @@ class Reading:
     troubles: tuple[Trouble, ...] = ()
     tags: tuple[str | Follow, ...] = ()
     behind: tuple[NamedImage, ...] = ()
+    makers: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     @property
     def follows(self) -> tuple[Follow, ...]:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from toolkit.codebuild.docker_commands import CommandReader
+from toolkit.codebuild.test_images import test_variables
 from toolkit.manifest.destinations import ALIASES, BUILDKIT
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
@@ -40,10 +41,16 @@ def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None 
     if not build.images:
         return ""
     pieces, steps = _plan(build)
+    variables = test_variables(build)
+    if variables:
+        pieces.append("tests")
+        steps.append("each_test_variable name_to_tests")
     if "door" in pieces:
         steps.append("wait_for_door")
     blocks = [_piece("begin"), _values({"region": region, "account_id": account_id or ""})]
     blocks.append(_function("each_image", [_image_arguments(image) for image in build.images]))
+    if variables:
+        blocks.append(_function("each_test_variable", variables))
     if not _ABOUT_UPSTREAMS.isdisjoint(pieces):
         blocks.append(_function("each_upstream", _upstream_arguments(build)))
     if "builder" in pieces:

@@ -10,6 +10,7 @@ from pathlib import Path
 from toolkit.codebuild.build_list import BuildList, parsed
 from toolkit.codebuild.coverage import ImageUse, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
+from toolkit.codebuild.testcontainers_reading import PINNED
 from toolkit.manifest.destinations import Destination, default_repository, mirrors_of, prefixed
 from toolkit.manifest.model import Manifest
 from toolkit.manifest.strategy import Strategy
@@ -76,6 +77,9 @@ class Matcher:
         traits = set(_written_traits(image))
         if _ECR_HOST.search(image.name.partition("/")[0]) or _HOST_OF_PROJECT.match(image.written):
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.HOME})), parsed(image.name))
+        if image.is_implied and (helper := self._helper(image)):
+            reference, mirror = helper
+            return Match(ImageUse(image.kind, frozenset({*traits, Trait.NAMED_BY_STEP})), reference, mirror)
         if image.unset:
             return Match(ImageUse(image.kind, frozenset({*traits, Trait.NOT_MIRRORED})), None)
         try:
@@ -98,14 +102,18 @@ class Matcher:
             if self._listed.has_spelling(image, reference):
                 traits.discard(Trait.HUB_BY_HOST)
         found, remark = self._find(reference)
+        if self._listed and (place := self._listed.place_of_test(image)) is not None:
+            is_there = found is not None and place in (f"{found.repository}:{found.tag}", found.repository)
+            traits.add(Trait.NAMED_BY_STEP if is_there else Trait.MISNAMED_BY_STEP)
         if found is None or self._manifest is None:
             traits.add(Trait.NOT_MIRRORED)
             if reference.registry not in self._registries:
                 traits.add(Trait.REGISTRY_UNKNOWN)
             return Match(ImageUse(image.kind, frozenset(traits)), reference, remark=remark)
         mirror = Mirror(field_of(self._manifest, found), found.repository, found.tag)
-        if found.repository != prefixed(self._prefix, default_repository(reference)):
-            traits.add(Trait.REPOSITORY_RENAMED)
+        has_other_tag = found.is_renamed and reference.digest is None
+        if has_other_tag or found.repository != prefixed(self._prefix, default_repository(reference)):
+            traits.add(Trait.RENAMED)
         platforms = subset_of(self._manifest, self._images[found.number]).platforms
         remarks = []
         if platforms is not None and not any(platform.matches(own) for own in platforms):
@@ -114,6 +122,22 @@ class Matcher:
         if self._listed and Trait.NOT_LISTED in traits:
             remarks.append(self._listed.remedy(image, reference))
         return Match(ImageUse(image.kind, frozenset(traits)), reference, mirror, "; ".join(filter(None, remarks)))
+
+    def _helper(self, image: NamedImage) -> tuple[Reference, Mirror] | None:
+        """The mirrored image that a step names to Testcontainers for a helper of its own, and where it is."""
+        if self._manifest is None or not any(image.library in known for known in PINNED[image.name].values()):
+            return None
+        if self._listed:
+            listed = self._listed.helper(image.name)
+            reference = Reference.parse(listed.original) if listed else None
+        else:
+            sources = (Reference.parse(one.source) for one in self._images.values())
+            fitting = [one for one in sources if one.name == Reference.parse(image.name).name and one.tag]
+            reference = fitting[-1] if fitting else None
+        found = self._mirrors.find_named(reference) if reference else None
+        if reference is None or found is None:
+            return None
+        return reference, Mirror(field_of(self._manifest, found), found.repository, found.tag)
 
     def _find(self, reference: Reference) -> tuple[Destination | None, str]:
         """The mirror of the image, or a reason why what looks like its mirror does not serve it."""
@@ -132,6 +156,8 @@ class Matcher:
 
 
 def _written_traits(image: NamedImage) -> Iterable[Trait]:
+    if image.is_of_ci:
+        yield Trait.OF_CI
     if image.pulls_always:
         yield Trait.PULL_ALWAYS
     if image.is_unused and not image.is_unreached:

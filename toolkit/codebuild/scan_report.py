@@ -21,7 +21,8 @@ class ScannedUse:
     `builder` is set by the command (`is_builder_named`) or by the strategy of the scan, and `outcome` is the result
     with it; `builders` and `outcomes` are those of every strategy. `is_read`: the image is known. `is_unreached`: no
     build that was found needs its stage. `can_be_added`: it can be added to the manifest as it is. `built_by` is the
-    file that builds it before, if that keeps it home. `remedy` says what to do, if anything can be done.
+    file that builds it before, if that keeps it home. `doubt` says why the image is not known, if no variable is the
+    reason. `is_implied`: Testcontainers starts it by itself. `remedy` says what to do, if anything can be done.
     """
 
     file: str
@@ -44,6 +45,8 @@ class ScannedUse:
     outcomes: Mapping[Strategy, Mapping[Builder, Outcome]]
     is_read: bool = True
     can_be_added: bool = False
+    doubt: str = ""
+    is_implied: bool = False
     remedy: str = ""
 
     @property

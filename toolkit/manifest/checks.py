@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator
 
 from toolkit.manifest.build_checks import MOST_TAGS
-from toolkit.manifest.destinations import Destination, destinations_of, repository_name, settings_of
+from toolkit.manifest.destinations import Destination, destinations_of, naming_of, repository_name, settings_of
 from toolkit.manifest.document import Finding, Path, format_path
-from toolkit.manifest.grammar import REPOSITORY_NAME, Platforms, canonical_host, listed, quoted
+from toolkit.manifest.grammar import LONGEST_TAG, REPOSITORY_NAME, TAG_PLACE, Platforms, canonical_host, listed, quoted
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.alternatives import Alternative
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import ECR_PUBLIC, Reference, ecr_region
 
 LONGEST_REPOSITORY_NAME = 255
 """ECR takes 256, Docker's references 255."""
@@ -35,6 +35,7 @@ def check(readable: Readable) -> Iterator[Finding]:
     yield from _check_resource_tags(readable)
     for number, image in readable.images.items():
         yield from _check_tags(image, number)
+        yield from _check_tag_names(image, number)
         yield from _check_platforms(image.platforms, ("images", number, "platforms"))
         yield from _check_repository_name(image, number, readable)
     yield from _check_platforms(readable.platforms, ("platforms",))
@@ -68,6 +69,18 @@ def _check_tags(image: ImageSpec, number: int) -> Iterator[Finding]:
             yield Finding(path, f"{quoted(name)} has no tag: add one, `{name}:latest` if that is what you mean")
 
 
+def _check_tag_names(image: ImageSpec, number: int) -> Iterator[Finding]:
+    path = ("images", number, "tag_as")
+    if image.tag_as is None:
+        return
+    if image.tags and TAG_PLACE not in image.tag_as:
+        example = f"{image.tag_as}-{TAG_PLACE}"
+        yield Finding(path, f"names one tag for several: say where each one's own stands, such as `{example}`")
+    longest = max((tag for tag in image.tags if isinstance(tag, str)), key=len, default="")
+    if len(name := naming_of(image).renamed(longest)) > LONGEST_TAG:
+        yield Finding(path, f"makes {quoted(name)} of `{longest}`, and a tag has at most {LONGEST_TAG} characters")
+
+
 def _check_platforms(platforms: Platforms | None, path: Path) -> Iterator[Finding]:
     if platforms is None or platforms == "all":
         return
@@ -93,11 +106,14 @@ def _check_collisions(readable: Readable) -> Iterator[Finding]:
         if first is destination:
             continue
         there = readable.where(first.path)
-        if first.source.name == destination.source.name:
+        if (first.source.name, first.source.tag) == (destination.source.name, destination.source.tag):
             yield Finding(destination.path, f"`{destination.source.familiar}` is asked for by {there} already")
         else:
             place = f"`{destination.repository}:{destination.tag}`"
-            yield Finding(destination.path, f"lands on {place}, as {there} does: give one of them another `repository`")
+            yield Finding(
+                destination.path,
+                f"lands on {place}, as {there} does: give one of them another `repository` or `tag_as`",
+            )
 
 
 def _check_settings(readable: Readable) -> Iterator[Finding]:
@@ -189,6 +205,10 @@ def _check_registries(readable: Readable) -> Iterator[Finding]:
         first = seen.setdefault(canonical_host(host), host)
         if first != host:
             yield Finding(("registries", host), f"is the same registry as {readable.where(('registries', first))}")
+        name = canonical_host(host)
+        if name in readable.identities and name != ECR_PUBLIC and ecr_region(name) is None:
+            message = "is no registry of ECR, which alone takes a role or a profile"
+            yield Finding(("registries", host, "credential"), message)
 
 
 def _check_alternatives(readable: Readable) -> Iterator[Finding]:

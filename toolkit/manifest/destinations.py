@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.manifest.document import Path
+from toolkit.manifest.grammar import TAG_PLACE
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec, RepositorySpec
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.reference import Reference, Repository
@@ -30,8 +31,31 @@ BUILD_TOOLS = (
 )
 """Images that builders fetch although no `FROM` names them."""
 
+TEST_TOOLS = ("testcontainers/ryuk:0.14.0", "testcontainers/sshd:1.4.0", "alpine/socat:1.7.4.3-r0")
+"""Images that Testcontainers starts by itself, as Java's release 2.0 has them; a step names them to other releases."""
+
 BUILDKIT = Repository("docker.io", "moby/buildkit")
 """The image that a docker-container builder runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagNaming:
+    """How tags are called at the destination: `template`, with the upstream's tag in the place of `{tag}`."""
+
+    template: str = TAG_PLACE
+
+    def renamed(self, tag: str) -> str:
+        """The name at the destination of the upstream's `tag`."""
+        return self.template.replace(TAG_PLACE, tag)
+
+    def original(self, tag: str) -> str | None:
+        """The upstream's tag that is called `tag` at the destination; None where none can be."""
+        before, _, after = self.template.partition(TAG_PLACE)
+        is_one = len(tag) > len(before) + len(after) and tag.startswith(before) and tag.endswith(after)
+        return tag[len(before) : len(tag) - len(after)] if is_one else None
+
+
+AS_UPSTREAM = TagNaming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +68,11 @@ class Destination:
     tag: str
     path: Path
 
+    @property
+    def is_renamed(self) -> bool:
+        """Whether the tag has another name than upstream."""
+        return self.tag != self.source.tag
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -53,11 +82,12 @@ class Selection:
     source: Repository
     repository: str
     tags: TagSelectionSpec
+    naming: TagNaming
     path: Path
 
     def destination(self, tag: str) -> Destination:
-        """The destination of one of the tags."""
-        return Destination(self.number, self.source.with_tag(tag), self.repository, tag, self.path)
+        """The destination of one of the upstream's tags."""
+        return Destination(self.number, self.source.with_tag(tag), self.repository, self.naming.renamed(tag), self.path)
 
 
 UpstreamTag = tuple[Repository, str]
@@ -109,12 +139,19 @@ def destinations_of(image: ImageSpec, number: int, prefix: str) -> list[Destinat
     source = Reference.parse(image.source)
     repository = repository_name(image, prefix)
     if not image.tags:
-        return [Destination(number, source, repository, source.tag, ("images", number))] if source.tag else []
+        tag = naming_of(image).renamed(source.tag or "")
+        return [Destination(number, source, repository, tag, ("images", number))] if source.tag else []
     if source.tag is not None or isinstance(image.tags, TagSelectionSpec):
         return []
     paths: list[Path] = [("images", number, "tags", position) for position in range(len(image.tags))]
     return [
-        Destination(number, Reference(source.registry, source.repository, tag, source.digest), repository, tag, path)
+        Destination(
+            number,
+            Reference(source.registry, source.repository, tag, source.digest),
+            repository,
+            naming_of(image).renamed(tag),
+            path,
+        )
         for tag, path in zip(image.tags, paths, strict=True)
     ]
 
@@ -124,7 +161,13 @@ def selection_of(image: ImageSpec, number: int, prefix: str) -> Selection | None
     source = Reference.parse(image.source)
     if source.tag is not None or not isinstance(image.tags, TagSelectionSpec):
         return None
-    return Selection(number, source.name, repository_name(image, prefix), image.tags, ("images", number, "tags"))
+    path = ("images", number, "tags")
+    return Selection(number, source.name, repository_name(image, prefix), image.tags, naming_of(image), path)
+
+
+def naming_of(image: ImageSpec) -> TagNaming:
+    """How the image's tags are called at the destination."""
+    return TagNaming(image.tag_as) if image.tag_as else AS_UPSTREAM
 
 
 def upstream_tag(original: str) -> UpstreamTag:
@@ -134,25 +177,40 @@ def upstream_tag(original: str) -> UpstreamTag:
 
 
 def mirrors_of(images: Iterable[tuple[int, ImageSpec]], prefix: str) -> Mirrors:
-    """Where upstream tags are mirrored by `images`, each with its number."""
+    """Where upstream tags are mirrored by `images`, each with its number; under their own name where they have it."""
     listed: dict[UpstreamTag, Destination] = {}
     selections = []
     for number, image in images:
         for destination in destinations_of(image, number, prefix):
-            listed.setdefault((destination.source.name, destination.tag), destination)
+            key = (destination.source.name, destination.source.tag or "")
+            known = listed.setdefault(key, destination)
+            if known.is_renamed and not destination.is_renamed:
+                listed[key] = destination
         if selection := selection_of(image, number, prefix):
             selections.append(selection)
     return Mirrors(listed, selections)
 
 
-def with_build_tools(images: Mapping[int, ImageSpec], next_number: int, prefix: str) -> dict[int, ImageSpec]:
-    """`images`, and the build tools that they lack, numbered from `next_number`.
+def tools_of(*, build_tools: bool, test_tools: bool) -> tuple[str, ...]:
+    """The images of the presets that a manifest asks for."""
+    return (*(BUILD_TOOLS if build_tools else ()), *(TEST_TOOLS if test_tools else ()))
+
+
+def preset_of(source: str) -> str:
+    """The field that asks for a tool."""
+    return "test_tools" if source in TEST_TOOLS else "build_tools"
+
+
+def with_tools(
+    images: Mapping[int, ImageSpec], next_number: int, prefix: str, names: Iterable[str]
+) -> dict[int, ImageSpec]:
+    """`images`, and those of the tools `names` that they lack, numbered from `next_number`.
 
     A tool that shares its repository with an image takes that image's settings.
     """
     mirrors = mirrors_of(images.items(), prefix)
     settings = {repository_name(image, prefix): image.repository_settings for image in images.values()}
-    tools = [ImageSpec(source=name) for name in BUILD_TOOLS if not mirrors.find(upstream_tag(name))]
+    tools = [ImageSpec(source=name) for name in names if not mirrors.find(upstream_tag(name))]
     found = dict(images)
     for number, tool in enumerate(tools, next_number):
         known = settings.get(repository_name(tool, prefix))

@@ -62,11 +62,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML document. `findings` are faults that leave the rest readable, such as duplicate keys."""
+    """A YAML document. `findings` are faults that leave the rest readable, such as duplicate keys.
+
+    `tags` has the tags that the reader asked for, by the place of their values.
+    """
 
     data: object
     places: Mapping[Path, Place] = field(repr=False)
     findings: Sequence[Finding] = ()
+    tags: Mapping[Path, str] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
         """The place of `path`; if there is no such value, that of the closest value around it."""
@@ -105,14 +109,17 @@ def format_path(path: Path) -> str:
     return text
 
 
-def read_document(text: str) -> Document | None:
-    """The document in `text`; None if it has only comments. Raises `NotYaml`."""
+def read_document(text: str, tags: frozenset[str] = frozenset()) -> Document | None:
+    """The document in `text`; None if it has only comments. Raises `NotYaml`.
+
+    A value with one of `tags` is read as if it had none.
+    """
     root = compose(text)
     if root is None:
         return None
-    reading = _Reading()
+    reading = _Reading(tags)
     data = reading.value(root, (), 0)
-    return Document(data, reading.places, reading.findings)
+    return Document(data, reading.places, reading.findings, reading.tags)
 
 
 def issues_of(document: Document, findings: Iterable[Finding], file: str) -> list[Issue]:
@@ -177,9 +184,11 @@ def _syntax_sentence(error: MarkedYAMLError) -> str:
 class _Reading:
     """One walk over a node tree."""
 
-    def __init__(self) -> None:
+    def __init__(self, known_tags: frozenset[str]) -> None:
         self.places: dict[Path, Place] = {}
         self.findings: list[Finding] = []
+        self.tags: dict[Path, str] = {}
+        self._known_tags = known_tags
         self._values = 0
 
     def value(self, node: Node, path: Path, depth: int, key: ScalarNode | None = None) -> object:
@@ -187,12 +196,17 @@ class _Reading:
         place = _place_of(node, key)
         self._count(place, depth)
         self.places[path] = place
-        if isinstance(node, MappingNode) and node.tag == f"{_TAG}map":
+        is_known = str(node.tag) in self._known_tags
+        if is_known:
+            self.tags[path] = str(node.tag)
+        if isinstance(node, MappingNode) and (is_known or node.tag == f"{_TAG}map"):
             data: dict[str, object] = {}
             self._fill(data, node, path, depth)
             return data
-        if isinstance(node, SequenceNode) and node.tag == f"{_TAG}seq":
+        if isinstance(node, SequenceNode) and (is_known or node.tag == f"{_TAG}seq"):
             return [self.value(item, (*path, number), depth + 1) for number, item in enumerate(node.value)]
+        if is_known:
+            return self._usable(node.value, path, place)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         self._refuse_tag(node, path)

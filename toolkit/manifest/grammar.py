@@ -10,12 +10,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from toolkit.manifest.tag_pattern import check_tag_pattern
+from toolkit.manifest.tag_pattern import check_tag_extract, check_tag_pattern
 from toolkit.manifest.tag_versions import VersionRange
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.credential_variables import LIST, NEVER, PREFIX
@@ -86,6 +87,17 @@ def check_extra_file(text: str) -> str:
     return text
 
 
+def check_day(text: str) -> str:
+    """`text` itself; ValueError with a sentence unless it is a day such as 2027-03-31."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        raise ValueError(f"{quoted(text)} is not a day, such as `2027-03-31`")
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"`{text}` is no day of the calendar") from error
+    return text
+
+
 def is_override(name: str) -> bool:
     """Whether Terraform merges a file of this name over others."""
     return re.fullmatch(r"(.*_)?override\.(tf|tofu)(\.json)?", name) is not None
@@ -103,6 +115,9 @@ def check_extra_files(paths: Sequence[str]) -> Sequence[str]:
 REPOSITORY_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 """ECR's own rule."""
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+LONGEST_TAG = 128
+TAG_PLACE = "{tag}"
+"""Stands for the upstream's tag in a name for tags."""
 
 _ARN = r"arn:aws[a-z-]*"
 _ACCOUNT = r"[0-9]{12}"
@@ -233,6 +248,10 @@ def _tag_regex(text: str) -> str:
     return _parsed(check_tag_pattern, text)
 
 
+def _tag_extract(text: str) -> str:
+    return _parsed(check_tag_extract, text)
+
+
 def _version_range(text: str) -> str:
     return _parsed(VersionRange.parse, text)
 
@@ -290,6 +309,14 @@ TagText = Annotated[
     str,
     Grammar(TAG, "is not an image tag: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first"),
 ]
+TagName = Annotated[
+    str,
+    Grammar(
+        r"(?=.{1,128}$)(?![.-])[A-Za-z0-9_.-]*(\{tag\}[A-Za-z0-9_.-]*)?",
+        "is not a name for tags: letters, digits, `_`, `.` and `-`, at most 128, no `.` or `-` first, and `{tag}` once "
+        "at most, for the upstream's tag",
+    ),
+]
 TagExclusion = Annotated[
     str,
     Grammar(
@@ -313,6 +340,7 @@ TagSuffix = Annotated[
     ),
 ]
 TagRegex = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_tag_regex)]
+TagExtract = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_tag_extract)]
 VersionRangeText = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_version_range)]
 RepositoryName = Annotated[
     str,
@@ -503,6 +531,10 @@ FleetArn = Annotated[
         _regional("codebuild", r"fleet/[A-Za-z0-9_:-]+"), "is not the ARN of a fleet (`arn:aws:codebuild:…:fleet/…`)"
     ),
 ]
+PipelineName = Annotated[
+    str,
+    Grammar(r"[A-Za-z0-9.@_-]{1,100}", "is not the name of a pipeline: 1 to 100 letters, digits, `.`, `@`, `_`, `-`"),
+]
 PolicyAction = Annotated[
     str, Grammar(r"[a-z0-9-]+:[A-Za-z0-9*?]+", "is not an action of IAM, such as `s3:GetObject` or `s3:Get*`")
 ]
@@ -514,6 +546,7 @@ RoleArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::{_ACCOUNT}:role/[A-Za-z0-9_+=,.@/-]+", "is not the ARN of a role (`arn:aws:iam::…:role/…`)"),
 ]
+ProfileName = Annotated[str, Grammar(r"[^\s\[\]][^\n\r\[\]]{0,127}", "is not the name of an AWS profile")]
 PolicyArn = Annotated[
     str,
     Grammar(rf"{_ARN}:iam::({_ACCOUNT}|aws):policy/\S+", "is not the ARN of an IAM policy (`arn:aws:iam::…:policy/…`)"),

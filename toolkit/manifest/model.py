@@ -7,10 +7,19 @@ decides names. Descriptions are what `toolkit schema` shows in an editor.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
@@ -31,6 +40,7 @@ from toolkit.manifest.grammar import (
     Prefix,
     Principal,
     PrincipalOrAll,
+    ProfileName,
     ProviderVersion,
     ReferenceText,
     Region,
@@ -38,13 +48,17 @@ from toolkit.manifest.grammar import (
     RepositoryName,
     ResourceTagKey,
     ResourceTagValue,
+    RoleArn,
     SecretArn,
     ServicePrincipal,
     Spec,
     StateKey,
     TableName,
     TagExclusion,
+    TagName,
     WorkspaceName,
+    check_day,
+    listed,
 )
 from toolkit.manifest.tag_selection import Tags
 from toolkit.oci.endpoints import is_loopback
@@ -267,6 +281,12 @@ class ImageSpec(Spec):
         description="Several tags of one source, as a list or by what they have in common. In quotes: `3.10` is the "
         "number 3.1 otherwise.",
     )
+    tag_as: TagName | None = Field(
+        None,
+        description="Name of the tag in ECR; with several `tags`, `{tag}` stands for each. Default: as upstream. The "
+        "strategies `hosts` and `builder` find an image by its upstream tag only.",
+        examples=["base-{tag}"],
+    )
     platforms: Platforms | None = Field(
         None, description="Platforms to copy, or `all` for the index as it is; default: those of the manifest."
     )
@@ -314,6 +334,9 @@ class EnvCredentialSpec(Spec):
     )
 
 
+_CREDENTIALS = ("env", "secretsmanager", "role_arn", "profile")
+
+
 class CredentialSpec(Spec):
     """Where a registry's credential comes from: `docker-config`, or one of these fields."""
 
@@ -321,6 +344,16 @@ class CredentialSpec(Spec):
     secretsmanager: SecretArn | None = Field(
         None,
         description='ARN of a secret that is `{"username": …, "password": …, "hosts": […]}`, for these hosts only.',
+    )
+
+    role_arn: RoleArn | None = Field(
+        None,
+        description="ARN of a role that signs in to this registry of ECR, as in another account; the run has to be "
+        "allowed to assume it.",
+        examples=["arn:aws:iam::210987654321:role/read-base-images"],
+    )
+    profile: ProfileName | None = Field(
+        None, description="AWS profile that signs in to this registry of ECR.", examples=["shared-services"]
     )
 
     @model_validator(mode="before")
@@ -331,10 +364,11 @@ class CredentialSpec(Spec):
         if value == "docker-config":
             return {}
         if not isinstance(value, dict) or not value:
-            raise ValueError("must be `docker-config`, or a mapping with `env` or `secretsmanager`")
-        if {"env", "secretsmanager"} <= value.keys():
-            raise ValueError("has both `env` and `secretsmanager`: keep one")
-        empty = [key for key in ("env", "secretsmanager") if key in value and value[key] is None]
+            raise ValueError(f"must be `docker-config`, or a mapping with {listed(_CREDENTIALS, 'or')}")
+        given = [key for key in _CREDENTIALS if key in value]
+        if len(given) > 1:
+            raise ValueError(f"has {listed(given)}: keep one")
+        empty = [key for key in given if value[key] is None]
         if empty:
             raise ValueError(f"`{empty[0]}` is empty: fill it in or take it away")
         return value
@@ -402,6 +436,27 @@ def _is_plain_elsewhere(url: str | None) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
+class IgnoreSpec(Spec):
+    """A risk that somebody has accepted, for a reason and for a time."""
+
+    code: Literal["risk.plain_secret", "risk.wide_rights", "risk.needless_privileges", "risk.shared_cache"] = Field(
+        description="The code of the notice."
+    )
+    at: Annotated[str, Field(min_length=1)] = Field(
+        description="The place that the notice names, or one around it.",
+        examples=["builds.web", "builds.web.policy_statements[0]"],
+    )
+    reason: Annotated[str, Grammar(r"[\s\S]*\w[\s\S]*", "says no reason")] = Field(description="Why it is accepted.")
+    until: Annotated[str, AfterValidator(check_day)] = Field(
+        description="The last day on which it is ignored, in UTC.", examples=["2027-03-31"]
+    )
+
+    @property
+    def last_day(self) -> date:
+        """`until` as a date."""
+        return date.fromisoformat(self.until)
+
+
 class Manifest(Spec):
     """Base images to keep in Amazon ECR, and the builds that start from them."""
 
@@ -424,6 +479,11 @@ class Manifest(Spec):
         description="Mirror what Docker's builders fetch unasked, and let every build have it: `docker/dockerfile:1`, "
         "BuildKit itself, the SBOM scanner and binfmt.",
     )
+    test_tools: bool = Field(
+        False,
+        description="Mirror what Testcontainers starts unasked (Ryuk, sshd and socat), let every build have it, and "
+        "have the step of a build name it to the libraries.",
+    )
     registries: dict[RegistryHost, RegistrySpec] = Field(
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]
     )
@@ -434,6 +494,9 @@ class Manifest(Spec):
         description="Repositories and builds that may be taken over where they exist already and are not this "
         "manifest's: names, `*` matches any characters. As `--adopt`.",
         examples=[["docker-hub/library/nginx", "team/*"]],
+    )
+    ignore: tuple[IgnoreSpec, ...] = Field(
+        (), strict=False, description="Risks that `validate` and `plan` no longer show, and that `--strict` lets pass."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.manifest.build_model import BuildProjectSpec
-from toolkit.manifest.destinations import with_build_tools
+from toolkit.manifest.destinations import preset_of, tools_of, with_tools
 from toolkit.manifest.document import Document, Path, format_path
 from toolkit.manifest.grammar import (
     AlternativeText,
@@ -39,7 +39,8 @@ class Readable:
     """The well-formed parts of a document, with defaults for the rest; images and builds by their number.
 
     `doubtful` are the upstream repositories of faulty images, which a build may need. `secrets` are the registries
-    whose credential is in Secrets Manager. The images from number `listed_images` on are the build tools.
+    whose credential is in Secrets Manager, `identities` those with a role or a profile. The images from number
+    `listed_images` on are the tools of the presets.
     """
 
     document: Document
@@ -53,6 +54,7 @@ class Readable:
     registry_hosts: tuple[str, ...]
     alternatives: Mapping[str, Mapping[int, str]]
     secrets: frozenset[str]
+    identities: frozenset[str]
     resource_tag_keys: tuple[str, ...]
     builds: Mapping[int, BuildProjectSpec]
 
@@ -62,10 +64,10 @@ class Readable:
         return f"`{format_path(self.document.trimmed(path))}` on line {self.document.place(path).line}"
 
     def field_of(self, path: Path) -> Path:
-        """`path`; for a build tool, which is in no list, the field that asks for it."""
+        """`path`; for a tool, which is in no list, the field that asks for it."""
         match path:
             case ("images", int(number), *_) if number >= self.listed_images:
-                return ("build_tools",)
+                return (preset_of(self.images[number].source),)
         return path
 
 
@@ -78,8 +80,9 @@ def read_parts(document: Document) -> Readable:
     images = _well_formed(TypeAdapter(ImageSpec), entries)
     broken = {number: entry for number, entry in entries.items() if number not in images}
     build_tools = data.get("build_tools") is True
-    if build_tools:
-        images = with_build_tools(images, len(entries), repositories.prefix)
+    tools = tools_of(build_tools=build_tools, test_tools=data.get("test_tools") is True)
+    images = with_tools(images, len(entries), repositories.prefix, tools)
+    credentials = _credentials(data.get("registries"))
     vague = [image.source for image in images.values() if _names_no_tag(image)]
     return Readable(
         document=document,
@@ -92,7 +95,8 @@ def read_parts(document: Document) -> Readable:
         doubtful=_repositories([*vague, *map(_source_of, broken.values())]),
         registry_hosts=tuple(_well_formed(TypeAdapter(RegistryHost), _keys(data.get("registries"))).values()),
         alternatives=_alternatives(data.get("registries")),
-        secrets=_hosts_with_secret(data.get("registries")),
+        secrets=frozenset(host for host, fields in credentials.items() if fields.get("secretsmanager")),
+        identities=frozenset(host for host, fields in credentials.items() if {"role_arn", "profile"} & fields.keys()),
         resource_tag_keys=tuple(_well_formed(TypeAdapter(ResourceTagKey), _keys(aws.get("resource_tags"))).values()),
         builds=_builds(data.get("builds")),
     )
@@ -131,15 +135,11 @@ def _alternatives(value: object) -> Mapping[str, Mapping[int, str]]:
     return {host: _well_formed(adapter, entries) for host, entries in lists.items() if entries}
 
 
-def _hosts_with_secret(value: object) -> frozenset[str]:
-    """Registries, by their canonical names, whose credential is in Secrets Manager."""
+def _credentials(value: object) -> Mapping[str, Mapping[str, object]]:
+    """What is said of the credential of each registry, by its canonical name."""
     registries = _mapping(value)
     hosts = _well_formed(TypeAdapter(RegistryHost), _keys(registries)).values()
-    return frozenset(
-        canonical_host(host)
-        for host in hosts
-        if _mapping(_mapping(registries[host]).get("credential")).get("secretsmanager")
-    )
+    return {canonical_host(host): _mapping(_mapping(registries[host]).get("credential")) for host in hosts}
 
 
 def _builds(value: object) -> dict[int, BuildProjectSpec]:

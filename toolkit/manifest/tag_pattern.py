@@ -36,6 +36,14 @@ class TagPattern:
 
     def matches(self, tag: str) -> bool:
         """Whether the whole of `tag` matches. Raises TooSlow once all tags together have taken too long."""
+        return self._match(tag) is not None
+
+    def extract(self, tag: str) -> str | None:
+        """What the pattern's named group takes of `tag`; None if it does not match. Raises TooSlow."""
+        found = self._match(tag)
+        return next(iter(found.groupdict().values()), None) if found else None
+
+    def _match(self, tag: str) -> regex.Match[str] | None:
         started = time.thread_time()
         try:
             found = self._compiled.fullmatch(tag, timeout=self._seconds_left)
@@ -44,7 +52,7 @@ class TagPattern:
         self._seconds_left -= time.thread_time() - started
         if self._seconds_left <= 0:
             raise TooSlow
-        return found is not None
+        return found
 
 
 def check_tag_pattern(text: str) -> None:
@@ -58,6 +66,14 @@ def check_tag_pattern(text: str) -> None:
         raise ValueError(f"is not a regular expression: {why}") from error
     if _count_parts(text) > _MOST_PARTS:
         raise ValueError(f"repeats too much: with its repetitions written out it has more than {_MOST_PARTS:,} parts")
+
+
+def check_tag_extract(text: str) -> None:
+    """As `check_tag_pattern`, for a pattern that has a named group."""
+    check_tag_pattern(text)
+    groups = re.compile(text, re.ASCII).groupindex
+    if len(groups) != 1:
+        raise ValueError("must have one named group, which says what to order by, such as `(?P<time>[0-9]+)`")
 
 
 def _count_parts(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from toolkit.manifest.grammar import Spec, TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
+from toolkit.manifest.grammar import Spec, TagExtract, TagGlob, TagRegex, TagSuffix, TagText, VersionRangeText, listed
 from toolkit.manifest.tag_pattern import TagPattern
 from toolkit.manifest.tag_versions import VersionRange, age_key, read_version
 from toolkit.oci.companions import is_companion_tag
@@ -19,14 +19,17 @@ from toolkit.oci.companions import is_companion_tag
 _WAYS = ("glob", "regex", "versions")
 
 
-class TagSelectionSpec(Spec):
-    """Tags chosen among the upstream's own for each plan: by one of `glob`, `regex` and `versions`."""
+def _given(way: str) -> dict[str, Any]:
+    return {"required": [way], "properties": {way: {"type": "string"}}}
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [{"required": [way], "properties": {way: {"type": "string"}}} for way in _WAYS],
-        }
-    )
+
+_ONLY_EXTRACT = {**_given("extract"), "not": {"anyOf": [_given(way) for way in _WAYS]}}
+
+
+class TagSelectionSpec(Spec):
+    """Tags chosen among the upstream's own for each plan: by one of `glob`, `regex` and `versions`, or by `extract`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [*map(_given, _WAYS), _ONLY_EXTRACT]})
 
     glob: TagGlob | None = Field(
         None, description="The whole tag, with `*`, `?` and `[…]`.", examples=["3.1?-slim", "3.*-slim"]
@@ -53,6 +56,12 @@ class TagSelectionSpec(Spec):
         le=8,
         description="With `versions`: how many numbers a version has, 3 for `1.27.3`; default: any.",
     )
+    extract: TagExtract | None = Field(
+        None,
+        description="A regular expression for the whole tag. What its named group takes stands for the tag: it says "
+        "which tag is newer, and with `versions` it is the version. Other tags are left out.",
+        examples=[r"main-[0-9a-f]+-(?P<time>\d+)"],
+    )
     exclude: tuple[TagGlob, ...] = Field(
         (), strict=False, description="Patterns of tags to leave out, as for `glob`.", examples=[["*rc*"]]
     )
@@ -61,13 +70,14 @@ class TagSelectionSpec(Spec):
     @model_validator(mode="after")
     def _has_one_way(self) -> TagSelectionSpec:
         given = [way for way in _WAYS if getattr(self, way) is not None]
-        if not given:
-            raise ValueError("must have `glob`, `regex` or `versions`")
+        if not given and self.extract is None:
+            raise ValueError("must have `glob`, `regex`, `versions` or `extract`")
         if len(given) > 1:
             raise ValueError(f"has {listed(given)}: keep one of them")
         lost = [name for name in ("suffix", "parts") if getattr(self, name) is not None]
         if lost and self.versions is None:
-            raise ValueError(f"{listed(lost)} can stand beside `versions` only: say it in the `{given[0]}`")
+            way = (*given, "extract")[0]
+            raise ValueError(f"{listed(lost)} can stand beside `versions` only: say it in the `{way}`")
         return self
 
     def matches(self, tag: str) -> bool:
@@ -75,27 +85,35 @@ class TagSelectionSpec(Spec):
 
         A tag of a signature never is: signatures come with their image (`signatures: keep`).
         """
-        return self._test()(tag)
+        return self._reader()(tag) is not None
 
     def choose(self, tags: Iterable[str]) -> tuple[str, ...]:
         """The tags to mirror of an upstream's, newest first. Raises TooSlow."""
-        return tuple(sorted(filter(self._test(), set(tags)), key=age_key, reverse=True)[: self.keep])
+        read = self._reader()
+        found = {tag: part for tag in tags if (part := read(tag)) is not None}
+        return tuple(sorted(found, key=lambda tag: (age_key(found[tag]), tag), reverse=True)[: self.keep])
 
-    def _test(self) -> Callable[[str], bool]:
-        """What says of each tag of one repository whether it is described."""
+    def _reader(self) -> Callable[[str], str | None]:
+        """What says of each tag of one repository which part of it counts; None if the tag is not described."""
         pattern = TagPattern(self.regex) if self.regex is not None else None
+        extract = TagPattern(self.extract) if self.extract is not None else None
 
-        def is_described(tag: str) -> bool:
+        def read(tag: str) -> str | None:
             if is_companion_tag(tag) or any(fnmatchcase(tag, excluded) for excluded in self.exclude):
-                return False
-            if self.glob is not None:
-                return fnmatchcase(tag, self.glob)
-            return pattern.matches(tag) if pattern is not None else self._has_version(tag)
+                return None
+            part = extract.extract(tag) if extract is not None else tag
+            is_described = (
+                part is not None
+                and (self.glob is None or fnmatchcase(tag, self.glob))
+                and (pattern is None or pattern.matches(tag))
+                and (self.versions is None or self._has_version(part))
+            )
+            return part if is_described else None
 
-        return is_described
+        return read
 
-    def _has_version(self, tag: str) -> bool:
-        version = read_version(tag)
+    def _has_version(self, text: str) -> bool:
+        version = read_version(text)
         if version is None or version.suffix is None or self.versions is None:
             return False
         has_suffix = fnmatchcase(version.suffix, self.suffix) if self.suffix else not version.suffix
@@ -108,7 +126,7 @@ class TagSelectionSpec(Spec):
             wider = self.model_copy(update={"versions": ">=0", "parts": None, "exclude": (), "keep": 3})
             if found := wider.choose(tags):
                 return list(found)
-        words = self.glob or self.regex or f"{self.versions}-{self.suffix or ''}"
+        words = self.glob or self.regex or self.extract or f"{self.versions}-{self.suffix or ''}"
         return difflib.get_close_matches(
             re.sub(r"\\[a-zA-Z]|[^A-Za-z0-9_.-]", "", words), sorted(set(tags)), n=3, cutoff=0
         )
@@ -129,7 +147,7 @@ class _ListOrSelection:
     @staticmethod
     def _read(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> object:
         if isinstance(value, str):
-            raise ValueError("must be a list of tags, or a mapping with `glob`, `regex` or `versions`")
+            raise ValueError("must be a list of tags, or a mapping with `glob`, `regex`, `versions` or `extract`")
         return TagSelectionSpec.model_validate(value) if isinstance(value, dict | TagSelectionSpec) else handler(value)
 
 

@@ -7,7 +7,10 @@ take a suffix for a pre-release, so these are the rules:
 - `rc1`, `-beta.2`, `a1`, `-M3`, `-SNAPSHOT` and their like right after the numbers make it a pre-release; anything else
   that follows is a variant's suffix.
 - Numbers are compared as numbers, zeros at the end count for nothing, and a pre-release is older than its release.
-- A date or a build number beside versions is none: `20250108` is not within `>=3.18`, but within `>=20240101`.
+- A date or a build number beside versions is none: `20250108` and `2025.01.08` are not within `>=3.18`, but within
+  `>=20240101` and `>=2024`.
+- After three numbers, `_` stands for the `+` of semantic versions, which no tag can have: `1.2.3_build.4` of a Helm
+  chart is version 1.2.3, and newer than `1.2.3` itself.
 """
 
 from __future__ import annotations
@@ -24,18 +27,20 @@ _STAGES = {
     **dict.fromkeys(("rc", "cr"), 4),
 }
 _FINAL = 5
+_SEMANTIC = 3
 _VERSION = re.compile(
     r"(?P<prefix>[^0-9]*)(?P<release>[0-9]+(?:[._][0-9]+)*)"
     r"(?:[._-]?(?P<stage>alpha|beta|rc|cr|preview|pre|dev|nightly|snapshot|canary|milestone|ea|[abm](?=[0-9]))"
-    r"(?P<number>[._-]?[0-9]+(?:\.[0-9]+)*)?(?=-|$))?"
+    r"(?P<number>[._-]?[0-9]+(?:\.[0-9]+)*)?(?=[-_]|$))?"
     r"(?P<rest>.*)",
     re.IGNORECASE,
 )
-# No version is a number alone from here on, such as a year or a build, or begins with a number as large as a date,
-# where the bounds are less than a hundredth of it. `2024.1` may be a version.
+# These are no versions where the bounds are less than a hundredth of them: a number alone from here on, such as a year
+# or a build, what begins with a number larger than a year, and a date. `2024.1` may be a version.
 _LEAST_NUMBER = 1000
-_LEAST_DATE = 1_000_000
+_LEAST_BUILD = 10_000
 _MOST_TIMES = 100
+_DATE = re.compile(r"(?:19|20)[0-9]{2}([._])[01][0-9]\1[0-3][0-9](?:\1.*)?")
 _BOUND = re.compile(r"(?P<operator>>=|<=|!=|=|>|<)[ ]*(?P<version>[^ ,<>=!]+)[ ,]*")
 
 Precedence = tuple[tuple[int, ...], int, tuple[int, ...]]
@@ -50,6 +55,7 @@ class TagVersion:
     stage: int
     stage_numbers: tuple[int, ...]
     rest: str
+    is_date: bool
 
     @property
     def is_prerelease(self) -> bool:
@@ -59,9 +65,11 @@ class TagVersion:
     @property
     def suffix(self) -> str | None:
         """What follows the version and its `-`, "" for nothing; None in a tag that is not `[v]VERSION[-SUFFIX]`."""
-        if self.prefix.lower() not in ("", "v") or (self.rest and not self.rest.startswith("-")):
+        if self.prefix.lower() not in ("", "v"):
             return None
-        return self.rest[1:]
+        if len(self.release) == _SEMANTIC and self.rest.startswith("_"):
+            return ""
+        return self.rest[1:] if self.rest.startswith("-") or not self.rest else None
 
     @property
     def precedence(self) -> Precedence:
@@ -98,8 +106,8 @@ class VersionRange:
         if version.is_prerelease and not any(bound.is_prerelease for _, bound in self.bounds):
             return False
         first, highest = version.release[0], max(bound.release[0] for _, bound in self.bounds)
-        is_number = first >= _LEAST_DATE or (len(version.release) == 1 and first >= _LEAST_NUMBER)
-        if is_number and first > _MOST_TIMES * highest:
+        is_number = first >= _LEAST_BUILD or (len(version.release) == 1 and first >= _LEAST_NUMBER)
+        if (is_number or version.is_date) and first > _MOST_TIMES * highest:
             return False
         return all(_holds(operator, version, bound) for operator, bound in self.bounds)
 
@@ -112,7 +120,12 @@ def read_version(tag: str) -> TagVersion | None:
         return None
     stage = _FINAL if match["stage"] is None else _STAGES[match["stage"].lower()]
     return TagVersion(
-        match["prefix"], _numbers(match["release"]), stage, _numbers(match["number"] or ""), match["rest"]
+        match["prefix"],
+        _numbers(match["release"]),
+        stage,
+        _numbers(match["number"] or ""),
+        match["rest"],
+        is_date=_DATE.fullmatch(match["release"]) is not None,
     )
 
 

@@ -10,6 +10,7 @@ urllib3 retries nothing here and follows no redirect; `toolkit.oci.transport` do
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import logging
 import os
@@ -20,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from typing import Any, TypeVar
@@ -34,12 +36,12 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProxyError,
-    ProxySchemeUnknown,
     SSLError,
 )
 
 from toolkit.oci.endpoints import is_loopback
-from toolkit.oci.errors import ConnectionFailed, registry_words
+from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, registry_words
+from toolkit.oci.masking import remember_password
 
 Body = bytes | Iterable[bytes] | None
 _E = TypeVar("_E", bound=BaseException)
@@ -65,6 +67,22 @@ _HOSTS = 1024
 _PORTS = {"http": 80, "https": 443}
 # OpenSSL's reasons when the other side does not speak TLS at all.
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+# OpenSSL's reasons when the other side will never accept us.
+_OLD_TLS = "it speaks no TLS 1.2 or newer"
+_TLS_REFUSALS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it accepts none of our ciphers, or wants a client certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_TLS,
+    "UNSUPPORTED_PROTOCOL": _OLD_TLS,
+}
+# By OpenSSL's number (X509_V_ERR_…); what is not listed here is a CA that we do not know.
+_CERTIFICATE_HINTS = {
+    9: "Set this machine's clock.",
+    10: "Have the certificate renewed, or set this machine's clock.",
+    62: "Use the name that the certificate is for.",
+    64: "Use the name that the certificate is for.",
+}
+_PROXY_HINT = "Check `HTTPS_PROXY` and `NO_PROXY`."
 
 
 class Connections:
@@ -98,12 +116,17 @@ class Connections:
         """
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
+        if "@" in parts.netloc or "\\" in parts.netloc:  # urllib3 would end the host at a `\`, and our checks do not
+            raise ConnectionFailed(f"`{host}` is no host that can be reached", host=host, is_temporary=False)
+        proxy = proxy_for(parts, self._proxies)
         try:
-            manager = self._manager(proxy_for(parts, self._proxies))
-            raw = self._send(manager, method, url, headers, body, timeout)
+            raw = self._send(self._manager(host, proxy), method, url, headers, body, timeout)
         except HTTPError as error:
-            raise _failure(host, error) from error
-        response = OpenResponse(host, raw)
+            raise _failure(host, error, is_proxied=bool(proxy)) from error
+        response = OpenResponse(host, url, raw)
+        if raw.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
+            response.close()
+            raise _refused_by_proxy(host, raw.status)
         for name, value in raw.headers.iteritems():
             if len(value) > _LONGEST_VALUE:
                 response.close()
@@ -144,10 +167,19 @@ class Connections:
                 raise
         return urlopen()
 
-    def _manager(self, proxy: str) -> urllib3.PoolManager:
+    def _manager(self, host: str, proxy: str) -> urllib3.PoolManager:
         with self._lock:
             if proxy not in self._managers:
-                self._managers[proxy] = self._new_manager(proxy)
+                try:
+                    self._managers[proxy] = self._new_manager(proxy)
+                except ValueError:  # its text quotes the address, in which there may be a password
+                    raise ConnectionFailed(
+                        f"the address of the proxy between here and `{host}` is not that of an HTTP proxy",
+                        host=host,
+                        is_temporary=False,
+                        hint="Write `http://USER:PASSWORD@HOST:PORT` into `HTTPS_PROXY`, with an `@` in it as `%40`.",
+                        code="oci.proxy_unusable",
+                    ) from None
             return self._managers[proxy]
 
     def _new_manager(self, proxy: str) -> urllib3.PoolManager:
@@ -156,10 +188,12 @@ class Connections:
         if proxy:
             parts = urlsplit(proxy)
             user, at, address = parts.netloc.rpartition("@")
+            if not parts.hostname or parts.port == 0:
+                raise ValueError("no host")
             manager: urllib3.PoolManager = urllib3.ProxyManager(
                 f"{parts.scheme}://{address}",
                 _HOSTS,
-                proxy_headers=urllib3.make_headers(proxy_basic_auth=unquote(user)) if at else None,
+                proxy_headers={"proxy-authorization": _basic(user)} if at else None,
                 proxy_ssl_context=self._tls_context() if parts.scheme == "https" else None,
                 **settings,
             )
@@ -184,11 +218,20 @@ class Connections:
             return self._tls
 
 
+def _basic(user: str) -> str:
+    """What a proxy gets for the `user:password` in its address. From now on no message shows it."""
+    name, _, password = unquote(user).partition(":")
+    for spelled in (password, user.partition(":")[2]):
+        remember_password(spelled, name)
+    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode('ascii')}"
+
+
 class OpenResponse:
     """A response whose body is still to be read. Whatever breaks meanwhile is a ConnectionFailed."""
 
-    def __init__(self, host: str, raw: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, host: str, url: str, raw: urllib3.BaseHTTPResponse) -> None:
         self.host = host
+        self.url = url
         self._raw = raw
         self.status = raw.status
         self.headers = raw.headers
@@ -224,6 +267,14 @@ class _DeadConnection(ConnectionResetError):
     """A kept connection fails before the response to another request begins."""
 
 
+class _TunnelRefused(OSError):
+    """A proxy opens no tunnel; `status` is its own."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class _Connection(HTTPConnection):
     """`send_timeout` is how long a request may get no further."""
 
@@ -235,6 +286,7 @@ class _Connection(HTTPConnection):
         self._early: _Incoming | None = None  # of one that may have begun while its request is being sent
         self._is_kept = False
         self._is_whole = True
+        self._is_open = False
 
     @property
     def is_connected(self) -> bool:
@@ -246,8 +298,9 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         """Open it."""
-        self._is_kept, self._is_whole = False, True
+        self._is_kept, self._is_whole, self._is_open = False, True, False
         super().connect()
+        self._is_open = True
 
     def close(self) -> None:
         """Close it; a response that is being read keeps the socket until it is closed too."""
@@ -272,7 +325,8 @@ class _Connection(HTTPConnection):
     def response_class(self, sock: Any, *, method: str | None = None) -> HTTPResponse:  # type: ignore[override]
         """What http.client reads a response with, also a proxy's when a tunnel begins."""
         self._incoming, self._early = self._early or _Incoming(sock, self._clock), None
-        return _Response(self._incoming, method=method)  # type: ignore[arg-type]  # it asks for `makefile` only
+        kind = _Response if self._is_open else _TunnelResponse
+        return kind(self._incoming, method=method)  # type: ignore[arg-type]  # it asks for `makefile` only
 
     def send(self, data: Any) -> None:
         """Send all of `data`; BrokenPipeError, after which urllib3 reads the response, where that has come already."""
@@ -336,6 +390,15 @@ class _Response(HTTPResponse):
             super().begin()
         if self.chunked and self.status in (204, 304):
             self.chunked, self.will_close = False, True
+
+
+class _TunnelResponse(_Response):
+    def _read_status(self) -> tuple[str, int, str]:
+        """Of a proxy; http.client would put its status into a text."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # a part that http.client calls too
+        if status != HTTPStatus.OK:
+            raise _TunnelRefused(status)
+        return version, status, reason
 
 
 class _Incoming(BufferedReader):
@@ -437,7 +500,7 @@ def _close_idle(manager: urllib3.PoolManager, url: str) -> None:
                 connection.close()
 
 
-def _failure(host: str, error: HTTPError) -> ConnectionFailed:
+def _failure(host: str, error: HTTPError, *, is_proxied: bool = False) -> ConnectionFailed:
     """What urllib3 raised for a request to `host`, in our words.
 
     Its own are not passed on: they quote addresses, and those of storage carry signatures.
@@ -447,26 +510,33 @@ def _failure(host: str, error: HTTPError) -> ConnectionFailed:
         return ConnectionFailed(message, host=host, **details)
 
     tls = _cause(error, ssl.SSLError)
-    if isinstance(error, ProxySchemeUnknown):
+    if refused := _cause(error, _TunnelRefused):
+        return _refused_by_proxy(host, refused.status)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        whose = "the proxy" if isinstance(error, ProxyError) else f"`{host}`"
         return failed(
-            f"the proxy between here and `{host}` is of a kind that is not supported",
+            f"the certificate of {whose} is not trusted: {tls.verify_message.removesuffix('.')}",
             is_temporary=False,
-            hint="Name an HTTP proxy in `HTTPS_PROXY`, or exempt the host in `NO_PROXY`.",
+            code="oci.certificate_untrusted",
+            hint=_CERTIFICATE_HINTS.get(tls.verify_code, "Name your organisation's CA bundle in `SSL_CERT_FILE`."),
         )
     if isinstance(error, ProxyError) and not isinstance(
         error.original_error, ConnectionError | HTTPException | TimeoutError
     ):
+        return failed(f"no connection to `{host}` through the proxy", reason="proxy failed", hint=_PROXY_HINT)
+    if isinstance(error, SSLError) and tls is not None and tls.reason in _TLS_REFUSALS:
         return failed(
-            f"no connection to `{host}` through the proxy",
-            reason="proxy failed",
-            hint="Check `HTTPS_PROXY` and `NO_PROXY`.",
-        )
-    if isinstance(error, SSLError) and isinstance(tls, ssl.SSLCertVerificationError):
-        return failed(
-            f"the certificate of `{host}` is not trusted: {tls.verify_message}",
+            f"`{host}` refuses a secure connection: {_TLS_REFUSALS[tls.reason]}",
             is_temporary=False,
-            code="oci.certificate_untrusted",
-            hint="Name your organisation's CA bundle in `SSL_CERT_FILE`.",
+            code="oci.tls_refused",
+            hint="Run a proxy on this machine that can do that, and make it the registry's endpoint.",
+        )
+    if isinstance(error, SSLError) and tls is not None and tls.reason in _NOT_TLS and is_proxied:
+        return failed(
+            f"the proxy responds itself instead of `{host}`",
+            is_temporary=False,
+            hint=_PROXY_HINT,
+            code="oci.proxy_unusable",
         )
     if isinstance(error, SSLError) and tls is not None and tls.reason in _NOT_TLS:
         return failed(
@@ -492,6 +562,18 @@ def _failure(host: str, error: HTTPError) -> ConnectionFailed:
     if _cause(error, TimeoutError):
         return failed(f"`{host}` did not respond in time", reason="timed out")
     return failed(f"the connection to `{host}` broke", reason="connection broke")
+
+
+def _refused_by_proxy(host: str, status: int) -> ConnectionFailed:
+    wants_password = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    return ConnectionFailed(
+        f"no connection to `{host}`: the proxy responded with {status}",
+        host=host,
+        reason="proxy failed",
+        is_temporary=status in TEMPORARY_STATUSES,
+        hint="Put the proxy's user and password into `HTTPS_PROXY`." if wants_password else _PROXY_HINT,
+        code="oci.proxy_refused",
+    )
 
 
 def _cause(error: BaseException, kind: type[_E]) -> _E | None:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from toolkit.oci.auth import Credential
 from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.errors import CredentialUnusable
+from toolkit.oci.programs import find_program
 from toolkit.oci.reference import DOCKER_HUB, HUB_NAMES
 
 # Docker Hub's name in config files and helpers: the address of its first API.
@@ -136,20 +137,21 @@ class DockerConfigCredentials:
 
     def _ask_helper(self, helper: str, registry: str) -> Credential | None:
         server = _HUB_KEY if registry in HUB_NAMES else registry
+        program = find_program(helper, os.environ)
+        if program is None:
+            raise CredentialUnusable(
+                f"the credential helper `{helper}` that `{self._path}` names is not installed",
+                hint=f"Install `{helper}`, or remove it from the file and run `docker login` again.",
+            )
         try:
             answer = subprocess.run(
-                [helper, "get"],
+                [program, "get"],
                 input=f"{server}\n".encode(),
                 env=without_secrets(os.environ),
                 capture_output=True,
                 timeout=self._helper_seconds,
                 check=False,
             )
-        except FileNotFoundError:
-            raise CredentialUnusable(
-                f"the credential helper `{helper}` that `{self._path}` names is not installed",
-                hint=f"Install `{helper}`, or remove it from the file and run `docker login` again.",
-            ) from None
         except OSError as error:
             raise CredentialUnusable(f"the credential helper `{helper}` cannot be run: {error.strerror}") from None
         except subprocess.TimeoutExpired:

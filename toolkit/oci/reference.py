@@ -19,16 +19,30 @@ HUB_HOSTS = ("registry-1.docker.io", "registry.hub.docker.com")
 HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", *HUB_HOSTS})
 ECR_HOST_PART = r"\.dkr[.-]ecr(?:-fips)?\."
 """A pattern for what stands between account and region in each host of ECR, in the dual-stack form (`dkr-ecr`) too."""
+ECR_PUBLIC = "public.ecr.aws"
+# An ECR host contains its region in every partition. The domain must be one of AWS, because anybody can own a host
+# such as `123456789012.dkr.ecr.eu-west-1.evil.example`.
+_AWS_DOMAIN = (
+    r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.(?:com\.cn|eu)"
+    r"|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
+)
+_ECR_HOST = re.compile(rf"\d{{12}}{ECR_HOST_PART}([a-z0-9-]+)\.{_AWS_DOMAIN}")
 _OFFICIAL = "library/"
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?")
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PATH = 255
 _AT_WITHOUT_DIGEST = re.compile(r"@(?!sha(?:256|512):)")
+
+
+def ecr_region(registry: str) -> str | None:
+    """The region of an ECR host, None for any other host."""
+    match = _ECR_HOST.fullmatch(registry)
+    return match.group(1) if match else None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,7 +78,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         _check_name(self.registry, self.repository)
-        if self.tag is not None and not _TAG.fullmatch(self.tag):
+        if self.tag is not None and not TAG.fullmatch(self.tag):
             raise InvalidReference(
                 f"`{self.tag}` is no tag: 1 to 128 letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
             )

@@ -17,6 +17,7 @@ from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_d
 from toolkit.codebuild.findings import NamedImage, Trouble
 from toolkit.codebuild.matching import Match, Matcher, platform_of
 from toolkit.codebuild.scan_report import KEPT, ScannedUse, ScanReport, ScanTrouble
+from toolkit.codebuild.testcontainers_reading import PINNED, RYUK
 from toolkit.errors import UsageError
 from toolkit.manifest.additions import add_images
 from toolkit.manifest.document import NewImage, read_document
@@ -68,11 +69,25 @@ class ScanOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundBuild:
+    """What a buildspec builds: paths from the root of its source, and the images of its files as they are spelled."""
+
+    buildspec: str
+    dockerfiles: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """The report, and the entries that the manifest lacks."""
+    """The report, the entries that the manifest lacks, and the builds of the buildspecs that were read.
+
+    `has_tests`: a library of Testcontainers takes its helpers from variables.
+    """
 
     report: ScanReport
     additions: tuple[NewImage, ...]
+    builds: tuple[FoundBuild, ...] = ()
+    has_tests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +206,23 @@ def scan(options: ScanOptions) -> Scan:
         troubles=tuple(sorted(set(troubles), key=lambda one: (one.file, one.line, one.message))),
         missing=tuple(entry.text for entry in additions.values()),
     )
-    return Scan(report, tuple(additions.values()))
+    has_tests = any(found.image.is_implied and _remedy_of_helper(found.image, None) for found in findings.images)
+    return Scan(report, tuple(additions.values()), tuple(_builds(findings, pairs)), has_tests)
+
+
+def _builds(findings: Findings, pairs: Sequence[tuple[FoundImage, Match]]) -> Iterator[FoundBuild]:
+    """The buildspecs that build Dockerfiles, with the images that those fetch and a manifest can mirror."""
+    for spec, used in sorted(findings.used_by.items()):
+        root = findings.roots[spec].resolve()
+        dockerfiles = [path for path in used if findings.files.get(path) == "dockerfile"]
+        if not dockerfiles or not all(path.resolve().is_relative_to(root) for path in (spec, *dockerfiles)):
+            continue
+        images = [found.image.name for found, match in pairs if found.file in used and _is_addable(match)]
+        yield FoundBuild(
+            spec.resolve().relative_to(root).as_posix(),
+            tuple(sorted(path.resolve().relative_to(root).as_posix() for path in dockerfiles)),
+            tuple(sorted(set(images))),
+        )
 
 
 def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
@@ -313,6 +344,8 @@ def _judged(
         outcomes=outcomes,
         is_read=reference is not None or is_kept,
         can_be_added=_is_addable(match),
+        doubt=image.doubt,
+        is_implied=image.is_implied,
         remedy="" if is_kept else _remedy(match, image, way.build, additions),
     )
 
@@ -321,9 +354,15 @@ def _remedy(
     match: Match, image: NamedImage, build: DesiredBuild | None, additions: Mapping[Reference, NewImage]
 ) -> str:
     traits, reference = match.use.traits, match.reference
+    if image.is_implied:
+        return _remedy_of_helper(image, build)
+    if image.doubt:
+        return "name the image in the source"
     if image.unset:
         options = [f"`--build-arg {name}=...`" for name in image.unset if name.isidentifier()]
         return f"give values: {' '.join(options)}" if options else ""
+    if Trait.OF_CI in traits and match.mirror:
+        return "name ECR's copy there"
     if match.remark or reference is None or Trait.NOT_MIRRORED not in traits or Trait.BUILT_HERE in traits:
         return match.remark
     if not reference.tag and reference.digest:
@@ -332,9 +371,20 @@ def _remedy(
     if entry is None:
         return ""
     remedy = f"add `- {entry.text}` to `images`"
+    if Trait.OF_CI in traits:
+        return f"{remedy}, and name ECR's copy there"
     if build and build.strategy.serves:
         remedy += f", and `- {NewImage(reference.familiar).text}` to those of the build `{build.name}`"
     return remedy
+
+
+def _remedy_of_helper(image: NamedImage, build: DesiredBuild | None) -> str:
+    """What has ECR serve a container that Testcontainers starts by itself."""
+    variables = [name for name, libraries in PINNED[image.name].items() if image.library in libraries]
+    if not variables:
+        return "" if image.name != RYUK else "set `TESTCONTAINERS_RYUK_DISABLED=true` for the tests"
+    remedy = f"say `test_tools: true`, and the step of a build sets `{variables[0]}`"
+    return remedy if build is None or build.strategy.serves else ""
 
 
 def _tagged(reference: Reference) -> Reference:

@@ -18,26 +18,54 @@ from pathlib import Path
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
-from toolkit.codebuild.compose_reading import read_compose, services_with_images
+from toolkit.codebuild.ci_reading import read_ci
+from toolkit.codebuild.compose_model import CannotRead
+from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
 from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
 from toolkit.codebuild.shell_state import SOURCE
+from toolkit.codebuild.testcontainers_reading import (
+    LANGUAGES,
+    NEEDS_NEW,
+    RYUK,
+    implied,
+    prefixed,
+    read_properties,
+    read_settings,
+    read_tests,
+    ryuk_of_go,
+    uses_testcontainers,
+)
 from toolkit.codebuild.variables import Values
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
-from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike
+from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike, may_be_test
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
 )
 
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _USUAL = {
-    "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
-    "bake": ("docker-bake.hcl", "docker-bake.json"),
+    "compose": _COMPOSE,
+    "bake": (
+        "docker-bake.json",
+        "docker-bake.hcl",
+        "docker-bake.override.json",
+        "docker-bake.override.hcl",
+        *_COMPOSE,
+    ),
 }
-"""The files that a tool looks for if none is named: the first that exists, and its `.override` file."""
+"""The files that a tool looks for if none is named: compose the first that exists, bake all of them."""
+_OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+_SUFFIXES = (".yml", ".yaml")
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _Find = Callable[[str], Path | None]
 """From a canonical name to the file that makes the local image of that name."""
@@ -67,12 +95,15 @@ class Findings:
 
     `images` maps each image to the file that builds a local image of its name before it is fetched, if the same file
     or the same commands do. `command_tags` are the names that commands give to images; a step knows no others.
+    `used_by` are the files that the commands of each buildspec use, itself among them; `roots` is where they run.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
     images: dict[FoundImage, Path | None] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
     command_tags: set[str] = field(default_factory=set)
+    used_by: dict[Path, dict[Path, None]] = field(default_factory=dict)
+    roots: dict[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +157,38 @@ def read_files(
             for found in _walk(path, scan.refuse):
                 if kind := kind_of(found):
                     scan.add(found, kind, path)
-                else:
+                elif look_alike(found):
                     scan.pass_by(found)
+                else:
+                    scan.look_for_tests(found)
         else:
-            scan.add(path, kind_of(path) or scan.kind_by_content(path), path.parent, is_named=True)
+            kind = kind_of(path) or scan.kind_by_content(path)
+            if kind == "tests":
+                scan.look_for_tests(path, is_named=True)
+            else:
+                scan.add(path, kind, path.parent, is_named=True)
     if commands:
         scan.run(commands)
-    scan.finish(reached_only=reached_only)
+    scan.finish(reached_only=reached_only, is_of_build=commands is not None)
     return scan.findings
 
 
 def _walk(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
-    """The files whose names are known or look like it. Broken links are among them, pipes are not."""
+    """The files whose names are known or look like it, and what may be a test. Pipes are not among them."""
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         found = (Path(parent) / name for name in sorted(files))
-        known = (path for path in found if kind_of(path) or look_alike(path))
+        known = (path for path in found if kind_of(path) or look_alike(path) or may_be_test(path))
         yield from (path for path in known if path.is_file() or not path.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What a file says about containers of tests; `properties` are those of a `testcontainers.properties`."""
+
+    language: str
+    reading: Reading
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +211,20 @@ class _Scan:
         self._unasked: dict[Path, tuple[str, Path]] = {}
         self._built: set[Path] = set()
         self._seen: dict[Path, list[tuple[Follow, Mapping[str, Path]]]] = {}
+        self._overlays: set[Path] = set()
         self._made: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
         self._settled: frozenset[FoundImage] = frozenset()
         self._reached: set[tuple[Path, int, str, str]] = set()
         self._left_out: list[_LeftOut] = []
+        self._tests: dict[Path, _Test] = {}
+        self._runs: list[tuple[Path, Follow, Mapping[str, Path], Path | None]] = []
+        self._spec: Path | None = None
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
         """The kind of a file that the user named and whose name says nothing."""
+        if path.suffix.lower() in LANGUAGES or path.suffix == ".properties":
+            return "tests"
         if path.suffix in (".hcl", ".json"):
             return "bake"
         if path.suffix not in (".yml", ".yaml"):
@@ -186,36 +238,67 @@ class _Scan:
             self._named.add(path)
         self._unasked[path] = kind, root
 
+    def look_for_tests(self, path: Path, *, is_named: bool = False) -> None:
+        """Read a source or settings file if it may start containers by Testcontainers."""
+        text = None if path.is_symlink() and not is_named else _glance(path)
+        language = LANGUAGES.get(path.suffix.lower(), "java")
+        if text is None:
+            return
+        if path.name.lstrip(".") == "testcontainers.properties":
+            self._tests[path] = _Test(language, *read_properties(text))
+        elif path.suffix.lower() not in LANGUAGES:
+            if "bc:tc:" in text:
+                self._tests[path] = _Test(language, read_settings(text))
+        elif uses_testcontainers(text, language):
+            needs_new = path.suffix.lower() in NEEDS_NEW
+            self._tests[path] = _Test(language, read_tests(text, language, self._values, needs_new=needs_new))
+
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
         self._passed_by.append(path)
 
     def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
         """Read a file other than a Dockerfile, for the command `follow` that uses it; `there` are local images."""
-        asked = replace(follow, line=0, path="", kind="")
+        asked = replace(follow, line=0, path="", kind=kind)
         seen = self._seen.setdefault(path, [])
         if any(asked == known and before.keys() <= there.keys() for known, before in seen):
             return  # a local image counts only if it exists in every such use
         seen.append((asked, there))
-        self.findings.files[path] = kind
+        self.findings.files.setdefault(path, kind_of(path) or kind)
+        outer = self._spec
+        if kind == "buildspec":
+            self._spec = path
+        self._use(path)
+        self._read_asked(path, kind, root, asked, there)
+        self._spec = outer
+
+    def _use(self, path: Path) -> None:
+        """Note that the buildspec which is being read uses a file."""
+        if self._spec:
+            self.findings.used_by.setdefault(self._spec, {})[path] = None
+
+    def _read_asked(self, path: Path, kind: str, root: Path, asked: Follow, there: Mapping[str, Path]) -> None:
         text = self._read(path)
         if text is None:
             return
+        folder = Path(asked.folder) if asked.folder else path.parent
+        given = {**asked.values, **self._values}
+        above = list(map(Path, asked.above))
+        files = [os.path.relpath(one, folder) for one in (path, *above)]
+        self._overlays.update(above)
         match kind:
-            case "compose":
-                folder = Path(asked.folder) if asked.folder else path.parent
-                given = {**asked.values, **self._values}
-                usual = [] if asked.services else [folder / ".env"]  # what extends a service has read its own
-                own = self._environment([Path(one) for one in asked.env_files] or usual, given)
-                above = [self._read(Path(one)) or "" for one in asked.above]
-                replaced = asked.replaced.union(*map(services_with_images, above))
-                reading = read_compose(text, {"PWD": ".", **own, **given}, replace(asked, replaced=replaced))
-            case "bake":
-                values = {**asked.values, **self._values}
-                reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
-                folder = path.parent
+            case "compose" | "bake":
+                own = self._environment([Path(one) for one in asked.env_files] or [folder / ".env"], given)
+                around = {"PWD": ".", **own, **given}
+                tree = _Tree(self, folder)
+                reading = (
+                    read_compose(files, tree, around, pulls_always=asked.pulls_always)
+                    if kind == "compose"
+                    else read_bake(files, tree, given, asked, compose_values=around)
+                )
             case _:
                 reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
+                self.findings.roots[path] = folder
         self._take_whole(path, folder, reading, asked, there)
         if kind == "buildspec":
             self._note_commands(reading)
@@ -241,6 +324,9 @@ class _Scan:
         """
         made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
 
+        def file_of(name: str) -> Path:
+            return _joined(folder, name) if name else path
+
         def there_at(number: int) -> dict[str, Path]:
             return {name: file for name, (position, file) in made.items() if position < number}
 
@@ -253,7 +339,10 @@ class _Scan:
 
         for position, tag in enumerate(reading.tags):
             if isinstance(tag, str):
-                names = dict.fromkeys(tagged_names([tag]), path)
+                names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
+            elif tag.kind == "tests":
+                self._runs.append((_joined(folder, tag.path), tag, there_at(position), self._spec))
+                names = {}
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
                 is_apart = tag.kind == "buildspec"  # each build of a batch has a machine of its own
@@ -262,9 +351,13 @@ class _Scan:
             for name, file in names.items():
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
-        self._note_troubles(path, reading)
+        for file in map(file_of, reading.files):
+            self.findings.files.setdefault(file, kind_of(file) or "compose")
+            self._seen.setdefault(file, [])
+        for trouble in reading.troubles:
+            self._trouble(file_of(trouble.file), trouble)
         for image in reading.images:
-            self._note_image(path, image, found_at(image.made))
+            self._note_image(file_of(image.file), image, found_at(image.made))
         for build in reading.builds:
             asked_build = replace(
                 build,
@@ -272,13 +365,13 @@ class _Scan:
                 args={**build.args, **asked.args},
                 platforms=asked.platforms or build.platforms,
             )
-            self._build(path, folder, asked_build, found_at(build.made))
+            self._build(file_of(build.file), folder, asked_build, found_at(build.made))
 
     def refuse(self, error: OSError) -> None:
         """Note a folder that cannot be read."""
         self._trouble(Path(error.filename), Trouble(1, f"it cannot be read: {error.strerror}", is_fault=True))
 
-    def finish(self, *, reached_only: bool) -> None:
+    def finish(self, *, reached_only: bool, is_of_build: bool = False) -> None:
         """Read the remaining files on their own.
 
         A file that commands use keeps the local images that they made. Last come the Dockerfiles that no build uses:
@@ -290,18 +383,25 @@ class _Scan:
                 self._read_whole(path, "buildspec", root, _NOBODY, {})
         led_to, settled = frozenset(self._seen), frozenset(self.findings.images)
         for path, (kind, root) in self._unasked.items():
-            if kind in ("dockerfile", "buildspec"):
+            if kind in ("dockerfile", "buildspec", "ci"):
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
-            there: Mapping[str, Path] = {}
-            if below != path and self._unasked.get(below) == (kind, root):  # the tool reads both files
-                self._read_whole(below, kind, root, _NOBODY, {})
-                there = self._made[below]
-            self._read_whole(path, kind, root, _NOBODY, dict(there))
+            above = [path.with_name(f"{path.stem}.override{suffix}") for suffix in _SUFFIXES]
+            above = [one for one in above if one in self._unasked][:1]
+            if kind == "bake" and path.name in _USUAL["bake"]:
+                below, *above = self._usual(path.parent, kind)
+            if path in self._overlays or (below != path and self._unasked.get(below) == (kind, root)):
+                continue  # it is read with the files below it
+            self._read_whole(path, kind, root, replace(_NOBODY, above=tuple(map(str, above))), {})
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built:
                 self._read_alone(path)
+            elif kind == "ci" and is_of_build:
+                del self.findings.files[path]
+            elif kind == "ci" and (text := self._read(path)) is not None:
+                self._take(path, read_ci(text, is_gitlab="gitlab" in path.name.lower()), lambda _: None)
+        self._take_tests()
         for left_out in self._left_out:
             image = left_out.image
             is_reached = reached_only or _place(left_out.file, image) in self._reached
@@ -317,9 +417,45 @@ class _Scan:
                 message = f"it looks like {noun} and was not read: name it, if it is one"
                 self._trouble(path, Trouble(1, message))
 
+    def _take_tests(self) -> None:
+        """Note the images of tests. A local image counts if it exists before every command that may run the test."""
+        self._settled = frozenset()
+        own = {_module_of(path): test.properties for path, test in self._tests.items() if test.properties}
+        started: dict[str, tuple[Path, int]] = {}
+        for path, test in self._tests.items():
+            images = test.reading.images
+            properties = [found for module, found in own.items() if test.language == "java" and module in path.parents]
+            prefix = next((one["hub.image.name.prefix"] for one in properties if "hub.image.name.prefix" in one), "")
+            runs = [run for run in self._runs if run[0] in (path, *path.parents)]
+            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for _, run, _, _ in runs)
+            if images and not is_off and not any("ryuk.container.image" in one for one in properties):
+                started.setdefault(test.language, (path, images[0].line))
+            there = dict(runs[0][2]) if runs else {}
+            for _, _, other, self._spec in runs if images else ():
+                there = {name: file for name, file in there.items() if name in other}
+                self._use(path)
+            if images:
+                self.findings.files[path] = "tests"
+            for image in images:
+                self._note_image(path, prefixed(image, prefix) if prefix else image, there.get)
+        for language, (path, line) in started.items():
+            ryuk = implied(line, RYUK, language)
+            if language == "go" and (name := self._ryuk_of_go(path)):
+                ryuk = replace(ryuk, written=name, name=name, unset=(), is_implied=False, doubt="")
+            self._note_image(path, ryuk, lambda _: None)
+
+    def _ryuk_of_go(self, path: Path) -> str | None:
+        modules = (folder / "go.mod" for folder in path.parents)
+        module = next(filter(self._is_there, modules), None)
+        return ryuk_of_go(_glance(module) or "") if module else None
+
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
-        if text is not None and not begins_as_dockerfile(text):
+        is_source = path.suffix.lower() in LANGUAGES and path not in self._named
+        if text is not None and is_source and not begins_as_dockerfile(text):
+            self.look_for_tests(path)
+            del self.findings.files[path]
+        elif text is not None and not begins_as_dockerfile(text):
             message = "it is not a Dockerfile: its first instruction is neither `FROM` nor `ARG`"
             is_meant = path in self._named or has_usual_name(path)
             self._trouble(path, Trouble(1, message, is_fault=is_meant))
@@ -335,29 +471,29 @@ class _Scan:
         seen = [file for file in env_files if is_below(file, self._roots)]
         named = _joined(folder, follow.path) if follow.path else path
         targets = self._usual(named, follow.kind) if follow.path.endswith("/") else [named]
-        above = [one for one in (_joined(folder, one) for one in follow.above) if self._is_there(one)]
-        project = str(_joined(folder, follow.folder)) if follow.folder else ""
+        targets += [_joined(folder, one) for one in follow.above]
         for file in (*targets, *env_files):
             shown = os.path.relpath(file, folder)
             if not is_below(file, self._roots):
                 self._trouble(path, Trouble(follow.line, f"`{shown}` {_OUTSIDE}", is_fault=True))
             elif not file.is_file():
                 self._trouble(path, Trouble(follow.line, f"there is no `{shown}`, which it uses", is_fault=True))
-        made: dict[str, Path] = {}
-        there_now = list(filter(self._is_there, targets))
-        for number, target in enumerate(there_now, 1):
-            is_compose = follow.kind == "compose" or target.suffix in (".yml", ".yaml")
-            kind = "compose" if follow.kind == "bake" and is_compose else follow.kind
-            # What a command gives for the root of the source, a file finds from its own folder.
-            root = os.path.relpath(folder, target.parent)
-            values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
-            over = [*there_now[number:], *above] if kind == "compose" == follow.kind else []
-            asked = replace(
-                follow, env_files=tuple(map(str, seen)), values=values, folder=project, above=tuple(map(str, over))
-            )
-            self._read_whole(target, kind, folder, asked, {**there, **made})
-            made |= self._made[target]
-        return made
+        if not (there_now := list(filter(self._is_there, targets))):
+            return {}
+        first, *above = there_now
+        # What a command gives for the root of the source, a file finds from its project's folder.
+        project = _joined(folder, follow.folder) if follow.folder else first.parent
+        root = os.path.relpath(folder, project)
+        values = {name: value and value.replace(SOURCE, root) for name, value in follow.values.items()}
+        asked = replace(
+            follow,
+            env_files=tuple(map(str, seen)),
+            values=values,
+            folder=str(project),
+            above=tuple(map(str, above)),
+        )
+        self._read_whole(first, follow.kind, folder, asked, there)
+        return self._made[first]
 
     def _usual(self, folder: Path, kind: str) -> list[Path]:
         """The files that a tool finds in a folder; `.env` may name others for compose."""
@@ -365,9 +501,11 @@ class _Scan:
         if named:
             return [_joined(folder, one) for one in named.split(":")]
         usual = [folder / name for name in _USUAL[kind]]
-        there = [name for name in usual if self._is_there(name)]
-        overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
-        return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
+        there = [*filter(self._is_there, usual)] or usual[:1]
+        if kind == "bake":  # it reads all of them
+            return there
+        overrides = [*filter(self._is_there, [folder / name for name in _OVERRIDES])]
+        return [*there[:1], *overrides[:1]]
 
     def _build(self, path: Path, folder: Path, build: Build, find: _Find) -> None:
         if build.inline is not None:
@@ -391,6 +529,7 @@ class _Scan:
             return
         self.findings.files.setdefault(target, "dockerfile")
         self._built.add(target.resolve())
+        self._use(target)
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(text, self._circumstances(build, platform))
@@ -415,9 +554,21 @@ class _Scan:
         """The variables that `docker compose` finds in those of `files` that exist; `given` go before them."""
         found: dict[str, str | None] = {}
         for file in files:
-            if self._is_there(file) or self._leads_out(file):
+            if self.has(file):
                 found = read_dotenv(self._read(file) or "", given, found)
         return found
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file; what leads out of the scan's folders counts, and is a fault when it is read."""
+        return self._is_there(path) or self._leads_out(path)
+
+    def read_used(self, path: Path, shown: str) -> str | None:
+        """The text of a file that another one uses as `shown`; None if the reason is noted. Raises CannotRead."""
+        if not is_below(path, self._roots):
+            raise CannotRead(f"`{shown}` {_OUTSIDE}")
+        if not path.is_file():
+            raise CannotRead(f"there is no `{shown}`, which it uses")
+        return self._read(path)
 
     def _take(self, path: Path, reading: Reading, find: _Find) -> None:
         for image in reading.images:
@@ -466,12 +617,31 @@ class _Scan:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The files around those of a tool that runs in `folder`."""
+
+    scan: _Scan
+    folder: Path
+
+    def has(self, path: str) -> bool:
+        return self.scan.has(_joined(self.folder, path))
+
+    def read(self, path: str) -> str | None:
+        return self.scan.read_used(_joined(self.folder, path), path)
+
+
 def _glance(path: Path) -> str | None:
     """The beginning of a text; None if it cannot be read."""
     try:
         return read_regular(path, MAX_TEXT).decode(errors="replace")
     except OSError:
         return None
+
+
+def _module_of(path: Path) -> Path:
+    """The folder of the module that has `path` among its resources, else its own folder."""
+    return path.parents[3] if path.parent.name == "resources" and len(path.parents) > 3 else path.parent
 
 
 def _is_batch(path: Path) -> bool:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from toolkit.codebuild.ci_reading import is_ci
+from toolkit.codebuild.testcontainers_reading import LANGUAGES, SETTINGS
+
 _DOCUMENTS = "md|markdown|rst|adoc|html?|pdf|png|svg|jpe?g|gif"
 _TEMPLATES = "j2|jinja2?|tmpl|tpl|template|in|erb|ejs|mustache|hbs|gotmpl|m4|mako"
 _LEFT_OVERS = "orig|rej|bak|swp|patch|diff|gz|zip|tar"
@@ -53,10 +56,17 @@ _SYNTAX = re.compile(r"\s*#\s*syntax\s*=", re.IGNORECASE)
 
 
 def kind_of(path: Path) -> str | None:
-    """`dockerfile`, `compose`, `bake` or `buildspec`, by the name; None for other files."""
+    """`dockerfile`, `compose`, `bake`, `buildspec` or `ci`, by the name; None for other files."""
+    if is_ci(path):
+        return "ci"
     if path.name.endswith(".dockerignore") or _IS_NONE.fullmatch(path.name):
         return None
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(path.name)), None)
+
+
+def may_be_test(path: Path) -> bool:
+    """Whether a file may start containers by Testcontainers: a source, or settings with the URL of a database."""
+    return path.suffix.lower() in LANGUAGES or path.suffix.lower() in SETTINGS
 
 
 def look_alike(path: Path, text: str | None = None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from toolkit.events import NoticeGiven
+from toolkit.manifest.grammar import TAG_PLACE
 from toolkit.operations.choose import fits, may_fit, spellings
 from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired, DesiredImage, DesiredSelection
@@ -51,4 +52,5 @@ def names_of(image: DesiredImage) -> list[str]:
 
 def _starts(selection: DesiredSelection) -> list[str]:
     """The prefixes of the names of all its images."""
-    return [name.removesuffix("any") for name in names_of(selection.image("any"))]
+    key = f"{selection.repository}:{selection.naming.template.partition(TAG_PLACE)[0]}"
+    return [key, *(name.removesuffix("any") for name in spellings(selection.source.with_tag("any")))]

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from toolkit.manifest.destinations import AS_UPSTREAM, TagNaming
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
 from toolkit.manifest.strategy import OnMiss, Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
+from toolkit.plan.model import Notice
 
 if TYPE_CHECKING:
     from toolkit.manifest.build_model import (
@@ -96,13 +98,14 @@ class DesiredSelection:
     path: str
     position: int
     keeps_signatures: bool
+    naming: TagNaming = AS_UPSTREAM
 
     def image(self, tag: str) -> DesiredImage:
-        """The image for one of its tags."""
+        """The image for one of the upstream's tags."""
         return DesiredImage(
             source=self.source.with_tag(tag),
             repository=self.repository,
-            tag=tag,
+            tag=self.naming.renamed(tag),
             subset=self.subset,
             path=self.path,
             keeps_signatures=self.keeps_signatures,
@@ -209,7 +212,8 @@ class DesiredBuild:
 class DesiredRegistry:
     """How to reach an upstream: names and addresses, never a secret.
 
-    Its credential is in two environment variables or in a secret; otherwise the docker configuration supplies it.
+    Its credential is in two environment variables or in a secret, or is ECR's token for `role_arn` or for the AWS
+    profile `profile`; otherwise the docker configuration supplies it. With `is_docker_config` the manifest says so.
     `is_insecure`: the endpoint is plain HTTP on another machine. `alternatives` are tried first, in their order.
     `token_server` is on another domain and may have the credential.
     """
@@ -220,6 +224,9 @@ class DesiredRegistry:
     username_env: str | None = None
     password_env: str | None = None
     secret_arn: str | None = None
+    role_arn: str | None = None
+    profile: str | None = None
+    is_docker_config: bool = False
     token_server: str | None = None
     alternatives: tuple[Alternative, ...] = ()
 
@@ -251,7 +258,8 @@ class Desired:
     ones that the manifest configures, by canonical host. With a `mirror_account_id` the builds pull from that account's
     registry in the same region, and there are no repositories and no images. `adopt` are name patterns of existing
     repositories and builds that may be taken over. `provider_versions` is a version constraint in Terraform's syntax.
-    `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them.
+    `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them. `risks` are what
+    `toolkit.plan.risks` found in the manifest.
     """
 
     name: str
@@ -271,6 +279,7 @@ class Desired:
     workspace: str = "default"
     provider_versions: str = PROVIDER_VERSIONS
     extra_files: Mapping[str, str] = field(default_factory=dict)
+    risks: tuple[Notice, ...] = ()
 
     @property
     def registry_account_id(self) -> str | None:
@@ -279,7 +288,9 @@ class Desired:
 
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""
-        return replace(self, repositories=(), images=(), selections=(), builds=(), adopt=(), provider_needs=())
+        return replace(
+            self, repositories=(), images=(), selections=(), builds=(), adopt=(), provider_needs=(), risks=()
+        )
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""

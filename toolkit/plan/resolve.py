@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 
 from toolkit.manifest.build_model import BuildProjectSpec
 from toolkit.manifest.destinations import (
-    BUILD_TOOLS,
     Destination,
     Mirrors,
     Selection,
@@ -17,11 +16,13 @@ from toolkit.manifest.destinations import (
     destinations_of,
     mirrors_of,
     prefixed,
+    preset_of,
     repository_name,
     selection_of,
     settings_of,
+    tools_of,
     upstream_tag,
-    with_build_tools,
+    with_tools,
 )
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host
@@ -148,6 +149,7 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         source=selection.source,
         repository=selection.repository,
         tags=selection.tags,
+        naming=selection.naming,
         subset=subset_of(manifest, image),
         path=format_path(selection.path),
         position=position,
@@ -161,7 +163,10 @@ def _keeps_signatures(manifest: Manifest, image: ImageSpec) -> bool:
 
 def field_of(manifest: Manifest, destination: Destination) -> str:
     """The manifest field that asks for the destination, for messages."""
-    return format_path(destination.path) if destination.number < len(manifest.images) else "build_tools"
+    is_listed = destination.number < len(manifest.images)
+    return (
+        format_path(destination.path) if is_listed else preset_of(mirrored_images(manifest)[destination.number].source)
+    )
 
 
 def subset_of(manifest: Manifest, image: ImageSpec) -> Subset:
@@ -172,9 +177,13 @@ def subset_of(manifest: Manifest, image: ImageSpec) -> Subset:
 
 
 def mirrored_images(manifest: Manifest) -> dict[int, ImageSpec]:
-    """The images to mirror by number: those of `manifest`, then the build tools if it asks for them."""
+    """The images to mirror by number: those of `manifest`, then the tools that it asks for."""
     images = dict(enumerate(manifest.images))
-    return with_build_tools(images, len(images), manifest.repositories.prefix) if manifest.build_tools else images
+    return with_tools(images, len(images), manifest.repositories.prefix, _tools_of(manifest))
+
+
+def _tools_of(manifest: Manifest) -> tuple[str, ...]:
+    return tools_of(build_tools=manifest.build_tools, test_tools=manifest.test_tools)
 
 
 def _upstreams(images: Mapping[int, ImageSpec], prefix: str) -> tuple[Upstream, ...]:
@@ -183,9 +192,9 @@ def _upstreams(images: Mapping[int, ImageSpec], prefix: str) -> tuple[Upstream, 
 
 
 def _build_images(manifest: Manifest, build: BuildProjectSpec, mirrors: Mirrors) -> Iterator[BuildImage]:
-    """The images that the Dockerfiles of `build` name, then the tools that a builder also fetches."""
+    """The images that the Dockerfiles of `build` name, then the tools that builders and tests also fetch."""
     listed = {upstream_tag(original) for original in build.images}
-    tools = [name for name in BUILD_TOOLS if upstream_tag(name) not in listed] if manifest.build_tools else []
+    tools = [name for name in _tools_of(manifest) if upstream_tag(name) not in listed]
     fetches = build.strategy.serves and (build.has_docker or build.images)
     for original in (*build.images, *tools) if fetches else ():
         reference = Reference.parse(original)
@@ -288,6 +297,9 @@ def _registry(host: str, registry: RegistrySpec) -> DesiredRegistry:
         username_env=credential.env.username if credential.env else None,
         password_env=credential.env.password if credential.env else None,
         secret_arn=credential.secretsmanager,
+        role_arn=credential.role_arn,
+        profile=credential.profile,
+        is_docker_config="credential" in registry.model_fields_set and not credential.model_fields_set,
         token_server=registry.token_server,
         alternatives=tuple(map(Alternative.parse, registry.alternatives)),
     )

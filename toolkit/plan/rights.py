@@ -74,7 +74,7 @@ def compare_policies(before: str | None, after: str | None, of: str, *, is_new: 
     """
     try:
         old, new = _rights(before), _rights(after)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return (Grant(f"{of or 'everyone'}: a policy that cannot be read", is_added=True, is_widening=True),)
     phrases = _Phrases(of)
     for right in new.keys() - old.keys():
@@ -173,8 +173,10 @@ def _covers(part: _Part, other: _Part) -> bool:
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
     # The other name may itself be a pattern, and its `*` can stand for more than the one character that `?` matches.
-    written = {"*": ".*", "?": "[^*]"}
-    return re.compile("".join(written.get(letter, re.escape(letter)) for letter in name), re.DOTALL)
+    # Each `*` but the last keeps the least that it can take (`(?>…)`): to try every way would take for ever.
+    first, *rest = ("[^*]".join(map(re.escape, part.split("?"))) for part in name.split("*"))
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1])
+    return re.compile(first + middle + (f".*{rest[-1]}" if rest else ""), re.DOTALL)
 
 
 def _has_wildcard(name: str) -> bool:

@@ -67,9 +67,10 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
 
 def _selected(desired: Desired, seed: Seed) -> DesiredImage | None:
     """The image by the first selection that may choose this tag; one with the seed's source is preferred."""
-    fitting = [s for s in desired.selections if s.repository == seed.repository and s.tags.matches(seed.tag)]
-    same_source = [s for s in fitting if s.source == seed.source.name]
-    return next((s.image(seed.tag) for s in (*same_source, *fitting)), None)
+    tags = [(s, s.naming.original(seed.tag)) for s in desired.selections if s.repository == seed.repository]
+    fitting = [(s, tag) for s, tag in tags if tag is not None and s.tags.matches(tag)]
+    same_source = [(s, tag) for s, tag in fitting if s.source == seed.source.name]
+    return next((s.image(tag) for s, tag in (*same_source, *fitting)), None)
 
 
 def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.manifest.grammar import quoted
+from toolkit.manifest.destinations import upstream_tag
+from toolkit.manifest.grammar import LONGEST_TAG, quoted
 from toolkit.manifest.tag_pattern import SECONDS, TooSlow
 from toolkit.oci.reference import Reference, Repository
 from toolkit.plan.desired import Desired, DesiredImage, DesiredSelection
@@ -43,7 +44,7 @@ def choose_images(
         images += desired.images[done : selection.position]
         done = selection.position
         listed = listings[selection.source]
-        candidates = (stored or {}).get(selection.repository, ()) if isinstance(listed, SourceFault) else listed
+        candidates = _originals(selection, stored or {}) if isinstance(listed, SourceFault) else listed
         try:
             tags = selection.tags.choose(candidates)
         except TooSlow:
@@ -61,14 +62,27 @@ def choose_images(
             if not tags:
                 without.add(selection)
         for image in map(selection.image, tags):
+            if len(image.tag) > LONGEST_TAG:
+                remarks.append(_too_long(selection, image))
+                continue
             first = taken.setdefault(image.key, image)
             if first is image:
                 images.append(image)
-            elif first.source.name != image.source.name and (is_meant(image) or is_meant(first)):
+            elif not _is_same_tag(first.source, image.source) and (is_meant(image) or is_meant(first)):
                 remarks.append(_collision(image, first))
     images += desired.images[done:]
     remarks += _missing_for_builds(desired, taken, without, is_meant)
     return replace(desired, images=tuple(images), selections=()), tuple(remarks)
+
+
+def _originals(selection: DesiredSelection, stored: Mapping[str, Sequence[str]]) -> list[str]:
+    """The upstream's names of the tags in ECR."""
+    originals = map(selection.naming.original, stored.get(selection.repository, ()))
+    return [tag for tag in originals if tag is not None]
+
+
+def _is_same_tag(one: Reference, other: Reference) -> bool:
+    return (one.name, one.tag) == (other.name, other.tag)
 
 
 def _not_listed(selection: DesiredSelection, fault: SourceFault, *, keeps: bool) -> Refusal | Notice:
@@ -94,12 +108,16 @@ def _none_match(selection: DesiredSelection, listed: Sequence[str]) -> Refusal:
     )
 
 
+def _patterns(selection: DesiredSelection) -> str:
+    given = {"regex": selection.tags.regex, "extract": selection.tags.extract}
+    return " or ".join(f"`{field}` {quoted(text)}" for field, text in given.items() if text is not None)
+
+
 def _too_slow(selection: DesiredSelection) -> Refusal:
     name = Reference(selection.source.registry, selection.source.path).familiar
     return Refusal(
         "tags.too_slow",
-        f"{selection.path}: its `regex` {quoted(selection.tags.regex or '')} takes more than {SECONDS:g} s of CPU for "
-        f"the tags of `{name}`",
+        f"{selection.path}: its {_patterns(selection)} takes more than {SECONDS:g} s of CPU for the tags of `{name}`",
         hint="write it without repetitions inside repetitions, or select by `glob` or `versions`",
         image=f"{selection.repository}:*",
         source=str(selection.source),
@@ -111,7 +129,18 @@ def _collision(image: DesiredImage, first: DesiredImage) -> Refusal:
     return Refusal(
         "tags.collide",
         f"{image.path}: `{image.source.familiar}` and {other} have the same destination `{image.key}`",
-        hint=f"give one of them another `repository`, or `exclude: [{image.tag}]`",
+        hint=f"give one of them another `repository` or `tag_as`, or `exclude: [{image.source.tag}]`",
+    )
+
+
+def _too_long(selection: DesiredSelection, image: DesiredImage) -> Refusal:
+    return Refusal(
+        "tags.name_too_long",
+        f"{selection.path}: `tag_as` makes {quoted(image.tag)} of `{image.source.familiar}`, and a tag has at most "
+        f"{LONGEST_TAG} characters",
+        hint=f"shorten `tag_as`, or `exclude: [{image.source.tag}]`",
+        image=image.key,
+        source=str(image.source),
     )
 
 
@@ -126,10 +155,10 @@ def _missing_for_builds(
         for position, image in enumerate(build.images):
             if f"{image.repository}:{image.tag}" in taken:
                 continue
-            source = Reference.parse(image.original).name
+            source, tag = upstream_tag(image.original)
             selections = [s for s in desired.selections if (s.source, s.repository) == (source, image.repository)]
-            if without.isdisjoint(selections) and any(is_meant(s.image(image.tag)) for s in selections):
-                wanted = source.with_tag(image.tag).familiar
+            if without.isdisjoint(selections) and any(is_meant(s.image(tag)) for s in selections):
+                wanted = source.with_tag(tag).familiar
                 yield Refusal(
                     "build.image_not_selected",
                     f"builds[{number}].images[{position}]: `{wanted}` is not among the tags that "

@@ -215,7 +215,9 @@ def _other_grants(resource: Document, change: AttributeChange, who: str) -> Iter
     elif change.path == "environment[0].privileged_mode":
         yield Grant(f"builds of {_owner(resource)}: privileged mode", is_added=bool(after), is_widening=bool(after))
     elif change.path in ("managed_policy_arns", "policy_arn"):
-        old, new = (set(side if isinstance(side, list) else [side] if side else []) for side in (before, after))
+        old, new = (
+            set(map(str, side if isinstance(side, list) else [side] if side else [])) for side in (before, after)
+        )
         for arn in sorted(new - old):
             yield Grant(f"{who}: managed policy {arn}", is_added=True, is_widening=True)
         for arn in sorted(old - new):
@@ -226,7 +228,7 @@ def _rules(change: AttributeChange) -> Iterator[AttributeChange]:
     """A lifecycle policy rule by rule, in words."""
     try:
         before, after = _rule_texts(change.before), _rule_texts(change.after)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         yield change
         return
     if change.is_unknown or change.is_sensitive or before == after:

@@ -34,6 +34,7 @@ _FAULTS = (
     LookupError,
     TypeError,
     AttributeError,
+    ArithmeticError,
     EOFError,
     RuntimeError,
 )
@@ -158,7 +159,10 @@ def variable_misfits(shown: Mapping[str, Any], extra_files: Mapping[str, str]) -
     wanted = {name: variable.get("default") for name, variable in declared.items()}
     for name, text in sorted(extra_files.items()):
         if name.endswith(".auto.tfvars.json"):
-            wanted |= json.loads(text)
+            try:
+                wanted |= dict(json.loads(text))
+            except (ValueError, TypeError, RecursionError):
+                yield f"`{name}` has no values of variables"
     for name, variable in sorted(shown.get("variables", {}).items()):
         if wanted.get(name) != variable.get("value"):
             yield f"Terraform's plan was made with another value of the variable `{name}`"

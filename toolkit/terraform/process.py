@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from toolkit.errors import Interrupted, TerraformFailed
 from toolkit.oci.credential_variables import without_secrets
 from toolkit.oci.local_files import create_own, make_own_folder
+from toolkit.oci.programs import is_in_tree, safe_search_path
 
 _KEPT_RUNS = 20
 # Variables that change what Terraform does or prints; we pass the necessary settings as flags.
@@ -37,7 +38,9 @@ _BENDING = (
 _OWNER_ALONE = 0o077
 """The umask of Terraform, which would otherwise make its files, state and plan included, readable for everybody."""
 _RUNNING = "running"
-_CLI_CONFIG = "TF_CLI_CONFIG_FILE"
+CLI_CONFIGS = ("TF_CLI_CONFIG_FILE", "TERRAFORM_CONFIG")
+"""The second one is the old name of the first."""
+_PLUGIN_CACHE = "TF_PLUGIN_CACHE_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,25 @@ def scrub(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` without secrets and variables that change Terraform, and with settings that keep it quiet.
 
     A CLI configuration file that is missing or unreadable is dropped: Terraform would print a warning, as plain text,
-    with every command.
+    with every command. PATH leads to no program of the tree under review.
     """
-    kept = {name: value for name, value in without_secrets(environment).items() if not name.startswith(_BENDING)}
-    if (file := kept.get(_CLI_CONFIG)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
-        del kept[_CLI_CONFIG]
+    kept = {name: value for name, value in without_secrets(environment).items() if not _is_dropped(name, value)}
+    if "PATH" in kept:
+        kept["PATH"] = safe_search_path(kept["PATH"])
+    for name in CLI_CONFIGS:
+        if (file := kept.get(name)) is not None and not (os.access(file, os.R_OK) and Path(file).is_file()):
+            del kept[name]
     return {**kept, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
 def dropped(environment: Mapping[str, str]) -> list[str]:
     """The names of the variables that `scrub` drops because they change Terraform."""
-    return sorted(name for name, value in environment.items() if name.startswith(_BENDING) and value)
+    return sorted(name for name, value in environment.items() if value and _is_dropped(name, value))
+
+
+def _is_dropped(name: str, value: str) -> bool:
+    """Providers in a plugin cache in the tree are as good as those in the tree's lock file."""
+    return name.startswith(_BENDING) or (name == _PLUGIN_CACHE and is_in_tree(value))
 
 
 @contextmanager

@@ -7,19 +7,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from toolkit.errors import TerraformFailed
+from toolkit.errors import Refused, TerraformFailed
+from toolkit.oci.programs import is_in_tree
 
 _VARIABLE = "TOOLKIT_PROVIDER_MIRROR"
 _REGISTRY = "registry.terraform.io"
 _REGISTRY_OF_OPENTOFU = "registry.opentofu.org"
+REGISTRIES = (_REGISTRY, _REGISTRY_OF_OPENTOFU)
+"""The hosts in the addresses of providers, wherever they were installed from."""
 
 
 def find(environment: Mapping[str, str], home: Path | None, *, root: Path = Path("/")) -> Path | None:
     """The mirror to install the AWS provider from; with None, Terraform uses its configuration or the registry.
 
-    `TOOLKIT_PROVIDER_MIRROR` comes first; TerraformFailed if it does not hold the provider. A CLI configuration with
-    `provider_installation` is left in charge. Otherwise the folders that Terraform itself searches, and those of
-    `/opt`, are tried.
+    `TOOLKIT_PROVIDER_MIRROR` comes first; TerraformFailed if it does not hold the provider, Refused if it lies in the
+    tree under review. A CLI configuration with `provider_installation` is left in charge. Otherwise the folders that
+    Terraform itself searches, and those of `/opt`, are tried.
     """
     named = environment.get(_VARIABLE)
     if named:
@@ -29,6 +32,12 @@ def find(environment: Mapping[str, str], home: Path | None, *, root: Path = Path
                 "terraform.mirror_without_provider",
                 f"the provider mirror `{named}` has no `{_REGISTRY}/hashicorp/aws`",
                 hint=f"correct {_VARIABLE}, or fill the folder: `terraform providers mirror {named}`",
+            )
+        if is_in_tree(str(mirror)):
+            raise Refused(
+                "terraform.settings_in_tree",
+                f"`{_VARIABLE}` names `{named}` in the checkout, where a pull request could put another provider",
+                hint="keep the mirror outside of the checkout",
             )
         return mirror
     if _says_how_to_install(environment, home):

@@ -26,21 +26,23 @@ from python_terraform import IsFlagged, IsNotFlagged
 
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
-from toolkit.oci.local_files import create_own
+from toolkit.oci.programs import find_program, is_in_tree
 from toolkit.plan.model import InfraAction, InfraChange
-from toolkit.terraform import process
+from toolkit.terraform import initialised, process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
 from toolkit.terraform.plan_changes import drift_in, needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import read_contents, tells_of_drift
 from toolkit.terraform.provider_lock import LOCK_FILE, PLATFORMS, ProviderChoice, ProviderLock
-from toolkit.terraform.provider_mirror import serves
+from toolkit.terraform.provider_mirror import REGISTRIES, serves
 from toolkit.terraform.root_module import required_provider
 from toolkit.terraform.state import DEFAULT_WORKSPACE, State, read_local_state, read_state
-from toolkit.terraform.work_dir import WorkDir, refuse_overrides
+from toolkit.terraform.work_dir import WorkDir, refuse_foreign_files
 
 _OLDEST = (1, 6)
 _SURVIVOR_SECONDS = 120.0
+_PROVIDERS = "TOOLKIT_TERRAFORM_PROVIDERS"
+"""Variable with the providers beside AWS's that Terraform may start, `hashicorp/random` for example."""
 
 Outputs = Mapping[str, object]
 OnResource = Callable[[InfraChange], None]
@@ -159,22 +161,24 @@ class TerraformRunner:
         """Install providers and modules and open the backend, unless that is already done with the same inputs.
 
         If a Terraform outlived a killed run, waits for it first. With `keeps_lock`, only the provider in the existing
-        lock file is installed. Raises Refused if another workspace is selected, or if a file overrides ours.
+        lock file is installed. Raises Refused if another workspace is selected, if Terraform would read files that are
+        not ours, or if something needs a provider that is not AWS's.
         """
-        refuse_overrides(work_dir)
+        refuse_foreign_files(work_dir)
         self._refuse_other_workspace(work_dir)
         self._tell_what_is_dropped()
         self._await_survivor(work_dir)
         lock = self._provider_lock
         is_locked = lock is not None and lock.impose(work_dir.path)
-        if _initialised(work_dir) != self._fingerprint(work_dir):
+        if initialised.record_of(work_dir) != self._inputs(work_dir):
             self._initialise(work_dir, is_locked=is_locked or keeps_lock)
+        self._refuse_other_providers(work_dir)
         if lock is not None and not is_locked:
             lock.keep(work_dir.path, self._emit)
 
     def _initialise(self, work_dir: WorkDir, *, is_locked: bool) -> None:
         self.version()
-        _fingerprint_path(work_dir).unlink(missing_ok=True)
+        initialised.forget(work_dir)
         options = {"plugin_dir": str(self._mirror)} if self._mirror else {}
         if is_locked:
             options["lockfile"] = "readonly"
@@ -183,9 +187,7 @@ class TerraformRunner:
             reconfigure=IsNotFlagged, var=None, json=IsFlagged, lock_timeout=f"{self._lock_seconds}s", **options
         )
         call.raise_for(code, ok=(0,))
-        _fingerprint_path(work_dir).parent.mkdir(exist_ok=True)
-        with create_own(_fingerprint_path(work_dir)) as file:
-            file.write(self._fingerprint(work_dir).encode())
+        initialised.record(work_dir, self._inputs(work_dir))
 
     def plan(self, work_dir: WorkDir) -> PlanFile:
         """Plan and save the plan."""
@@ -316,6 +318,27 @@ class TerraformRunner:
                     hint=f"name it in the manifest, `terraform: {{workspace: {name}}}`, or undo the selection",
                 )
 
+    def _refuse_settings_of_tree(self) -> None:
+        for name in process.CLI_CONFIGS:
+            if (file := self._environment.get(name)) and is_in_tree(file):
+                raise Refused(
+                    "terraform.settings_in_tree",
+                    f"`{name}` names `{file}` in the checkout, and a pull request could choose Terraform's providers",
+                    hint="keep the file outside of the checkout",
+                )
+
+    def _refuse_other_providers(self, work_dir: WorkDir) -> None:
+        """A file of the user's or a planted state may need any provider, which Terraform would install and start."""
+        allowed = {"hashicorp/aws", *self._given.get(_PROVIDERS, "").replace(",", " ").split()}
+        for folder in sorted((work_dir.path / ".terraform" / "providers").glob("*/*/*")):
+            registry, name = folder.parts[-3], "/".join(folder.parts[-2:])
+            if name not in allowed or registry not in REGISTRIES:
+                raise Refused(
+                    "provider.not_allowed",
+                    f"`{work_dir.path}` needs the provider `{registry}/{name}`, and only AWS's may be started",
+                    hint=f"remove what needs it, or list `{name}` in `{_PROVIDERS}`, in the environment of the run",
+                )
+
     def _tell_what_is_dropped(self) -> None:
         names = [name for name in process.dropped(self._given) if name != "TF_WORKSPACE"]
         if names:
@@ -331,7 +354,14 @@ class TerraformRunner:
         return Call(work_dir, self._environment, self._emit, on_event)
 
     def _program(self) -> str:
-        found = shutil.which(self._binary, path=self._environment.get("PATH"))
+        self._refuse_settings_of_tree()
+        found = find_program(self._binary, self._environment)
+        if found is None and (planted := shutil.which(self._binary, path=self._given.get("PATH"))):
+            raise Refused(
+                "terraform.program_in_tree",
+                f"`{planted}` lies in the checkout, which a pull request can change, and there is no other one on PATH",
+                hint="install Terraform elsewhere, or name this one with --terraform-bin if you trust it",
+            )
         if found is None:
             raise TerraformFailed(
                 "terraform.not_found",
@@ -354,8 +384,8 @@ class TerraformRunner:
                 was_told = True
             self._sleep(0.2)
 
-    def _fingerprint(self, work_dir: WorkDir) -> str:
-        """A hash of the inputs of `init`: the program, the mirror, the folder, the sources, the providers."""
+    def _inputs(self, work_dir: WorkDir) -> str:
+        """A hash of the inputs of `init`: the program, the mirror, the folder, the sources, the lock."""
         program = Path(self._program())
         about = program.stat()
         seen = hashlib.sha256()
@@ -366,20 +396,7 @@ class TerraformRunner:
         for source in (*sources, work_dir.path / LOCK_FILE):
             if source.name not in ("imports.tf", "let_go.tf") and source.is_file():
                 seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
-        for made in ("providers", "modules/modules.json"):
-            seen.update(f"{made} {(work_dir.path / '.terraform' / made).exists()}\n".encode())
         return seen.hexdigest()
-
-
-def _fingerprint_path(work_dir: WorkDir) -> Path:
-    return work_dir.path / ".terraform" / "toolkit-initialised"
-
-
-def _initialised(work_dir: WorkDir) -> str | None:
-    try:
-        return _fingerprint_path(work_dir).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
 
 
 class _Terraform(python_terraform.Terraform):  # type: ignore[misc]  # the library has no types

@@ -50,7 +50,7 @@ def read(line: str) -> Message | None:
     """The message in `line`; None for plain text, which Terraform sometimes mixes in."""
     try:
         body = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         return None

@@ -22,7 +22,6 @@ from toolkit.atomic_file import HALF_WRITTEN, write_atomically
 from toolkit.errors import Refused, ToolkitError
 from toolkit.manifest.grammar import is_override
 from toolkit.oci.local_files import make_own_folder, open_own, refuse_links
-from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import MODULES, RootModule
 
 _LISTING = ".toolkit-files"
@@ -109,31 +108,33 @@ def write_input(text: str, path: Path) -> None:
         ) from error
 
 
-def refuse_overrides(work_dir: WorkDir) -> None:
-    """Raise Refused if a file that is not ours would silently override parts of our files."""
-    found = [name for name in _foreign_files(work_dir.path) if is_override(name.rpartition("/")[2])]
+def refuse_foreign_files(work_dir: WorkDir) -> None:
+    """Raise Refused if Terraform would read files that are not ours: planning alone can start programs they name."""
+    found = _foreign_files(work_dir.path)
+    for name in found:
+        if is_override(name.rpartition("/")[2]):
+            raise Refused(
+                "terraform.override_file",
+                f"`{work_dir.path / name}` would override what `toolkit` wrote",
+                hint="move it away, and set the fields of the manifest instead",
+            )
     if found:
         raise Refused(
-            "terraform.override_file",
-            f"`{work_dir.path / found[0]}` would override what `toolkit` wrote",
-            hint="move it away, and set the fields of the manifest instead",
+            "terraform.extra_file",
+            f"Terraform would also read `{'`, `'.join(found)}` in `{work_dir.path}`, which `toolkit` did not write",
+            hint="move it away, or list it in `terraform.extra_files`",
         )
 
 
-def extra_file_notices(work_dir: WorkDir) -> tuple[Notice, ...]:
-    """A notice that lists the files which Terraform reads in addition to ours."""
-    found = _foreign_files(work_dir.path)
-    if not found:
-        return ()
-    message = f"Terraform also reads `{'`, `'.join(found)}` in `{work_dir.path}`, which `toolkit` did not write"
-    return (Notice("terraform.extra_file", message, hint="move it away, or list it in `terraform.extra_files`"),)
-
-
 def _foreign_files(folder: Path) -> list[str]:
-    """The files in `folder` and its modules which Terraform reads and which are not ours."""
+    """What Terraform reads in `folder` and its modules and is not ours; from `terraform.d` it installs providers."""
     ours = _listed(folder)
     files = [*folder.glob("*"), *(folder / "modules").rglob("*")]
-    names = sorted(file.relative_to(folder).as_posix() for file in files if _READ.fullmatch(file.name))
+    names = sorted(
+        file.relative_to(folder).as_posix()
+        for file in files
+        if _READ.fullmatch(file.name) or file == folder / "terraform.d"
+    )
     return [name for name in names if name not in ours]
 
 

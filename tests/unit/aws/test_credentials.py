@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials, ecr_region
+from toolkit.aws.credentials import EcrCredentials, SecretsManagerCredentials
 from toolkit.oci.errors import CredentialUnusable
+from toolkit.oci.reference import ecr_region
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hub-AbCdEf"

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from posixpath import normpath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.compose_tree import Tree
 from toolkit.codebuild.build_fields import SBOM_SCANNER
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.coverage import Kind
-from toolkit.codebuild.findings import Build, Follow
+from toolkit.codebuild.findings import Build, Reading
+
+
+def read(text: str, values: Mapping[str, str] | None = None, *, pulls_always: bool = False) -> Reading:
+    return read_compose(["compose.yaml"], Tree({"compose.yaml": text}), values, pulls_always=pulls_always)
 
 
 def images(text: str, **values: str) -> list[str]:
-    reading = read_compose(text, values)
+    reading = read(text, values)
     assert not reading.troubles
     return [f"{one.line} {one.kind} {one.name}{' always' if one.pulls_always else ''}" for one in reading.images]
 
 
 def build(text: str, **values: str) -> Build:
-    [found] = read_compose(text, values).builds
+    [found] = read(text, values).builds
     return found
 
 
@@ -48,7 +56,7 @@ def test_services_fetch_these_images(text: str, expected: list[str]) -> None:
 
 
 def test_reports_an_image_without_its_variable() -> None:
-    [found] = read_compose("services: {db: {image: 'postgres:$V'}}").images
+    [found] = read("services: {db: {image: 'postgres:$V'}}").images
     assert found.unset == ("V",)
 
 
@@ -123,20 +131,9 @@ def test_platforms_of_the_build_go_before_the_services() -> None:
 
 
 def test_pulling_from_outside_holds_for_every_service() -> None:
-    reading = read_compose(
-        "services: {web: {build: .}, db: {image: a}}", asked=Follow(0, "", "compose", pulls_always=True)
-    )
+    reading = read("services: {web: {build: .}, db: {image: a}}", pulls_always=True)
     assert reading.builds[0].pulls_always
     assert reading.images[0].pulls_always
-
-
-def test_other_files_are_followed() -> None:
-    text = "include: [a.yaml, {path: [b.yaml]}]\nservices: {x: {extends: {file: c.yaml, service: y}}}"
-    assert read_compose(text).follows == (
-        Follow(1, "a.yaml", "compose"),
-        Follow(1, "b.yaml", "compose"),
-        Follow(2, "c.yaml", "compose", services=frozenset(["y"])),
-    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +157,7 @@ def test_other_files_are_followed() -> None:
     ],
 )
 def test_reports_what_cannot_be_followed(text: str, line: int) -> None:
-    troubles = read_compose(text).troubles
+    troubles = read(text).troubles
     assert [trouble.line for trouble in troubles if trouble.is_fault][:1] == [line]
 
 
@@ -178,10 +175,125 @@ shapes = st.recursive(
 def test_a_file_of_any_shape_is_read(shape: object) -> None:
     import json
 
-    read_compose(json.dumps({"services": {"a": shape}}))
-    read_compose(json.dumps(shape))
+    read(json.dumps({"services": {"a": shape}}))
+    read(json.dumps(shape))
 
 
 def test_a_volume_may_be_an_image() -> None:
     text = "services: {a: {build: ., volumes: ['x:/x', {type: image, source: 'data:$V', target: /data}]}}"
-    assert [(one.kind, one.name) for one in read_compose(text, {"V": "1"}).images] == [(Kind.COMPOSE_IMAGE, "data:1")]
+    assert [(one.kind, one.name) for one in read(text, {"V": "1"}).images] == [(Kind.COMPOSE_IMAGE, "data:1")]
+
+
+WEB = "services:\n  web:\n"
+JOINED = {
+    # Each was tried with Docker Compose 2.40 (`config --format json`).
+    "arguments are merged by name": (
+        WEB + "    build: {context: svc, args: [V=1, W=2]}\n",
+        {"above.yaml": WEB + "    build: {args: {V: 3}, target: dev}\n"},
+        [("svc", {"V": "3", "W": "2"})],
+    ),
+    "a short build takes fields": (
+        WEB + "    build: svc\n",
+        {"above.yaml": WEB + "    build: {args: {V: 1}}\n"},
+        [("svc", {"V": "1"})],
+    ),
+    "`!override` replaces a mapping": (
+        WEB + "    build: {context: svc, args: {V: 1, W: 2}}\n",
+        {"above.yaml": WEB + "    build: {args: !override {V: 3}}\n"},
+        [("svc", {"V": "3"})],
+    ),
+    "`!reset` removes a field": (
+        WEB + "    build: {context: svc, args: {V: 1}}\n",
+        {"above.yaml": WEB + "    build: {args: !reset {}}\n"},
+        [("svc", {})],
+    ),
+    "a service without its build runs its image": (
+        WEB + "    image: a:1\n    build: svc\n",
+        {"above.yaml": WEB + "    build: !reset null\n"},
+        ["a:1"],
+    ),
+    "`!reset` removes a service": (
+        WEB + "    image: a:1\n  db: {image: 'db:1'}\n",
+        {"above.yaml": "services:\n  db: !reset null\n"},
+        ["a:1"],
+    ),
+    "a service is laid over the one that it extends": (
+        "services:\n  base: {build: {context: svc, args: {V: 1}}}\n"
+        "  web:\n    extends: base\n    build: {args: {W: 2}}\n",
+        {},
+        [("svc", {"V": "1"}), ("svc", {"V": "1", "W": "2"})],
+    ),
+    "a chain of extended files keeps each folder": (
+        WEB + "    extends: {file: b/base.yaml, service: base}\n",
+        {
+            "b/base.yaml": "services:\n  base:\n    extends: {file: ../c/x.yaml, service: r}\n"
+            "    build: {args: {V: 1}}\n",
+            "c/x.yaml": "services: {r: {build: {context: ., args: {W: 4}}}, other: {image: 'x:1'}}",
+        },
+        [("c", {"W": "4", "V": "1"})],
+    ),
+    "an image above replaces the extended one": (
+        WEB + "    extends: {file: base.yaml, service: base}\n    image: a:2\n",
+        {"base.yaml": "services: {base: {image: 'a:1'}}"},
+        ["a:2"],
+    ),
+    "an included project has its own variables and folder": (
+        "include: [b/compose.yaml]\n",
+        {"b/compose.yaml": WEB + "    build: {context: ., args: {V: $A}}\n", "b/.env": "A=4\n"},
+        [("b", {"V": "4"})],
+    ),
+    "an included list is one project": (
+        "include:\n  - path: [b/compose.yaml, b/over.yaml]\n    project_directory: .\n",
+        {
+            "b/compose.yaml": WEB + "    build: {context: svc, args: {V: 1}}\n",
+            "b/over.yaml": WEB + "    build: {args: {V: 2}}\n",
+        },
+        [("svc", {"V": "2"})],
+    ),
+    "a service is laid over an included one": (
+        "include: [b/compose.yaml]\n" + WEB + "    image: a:2\n",
+        {"b/compose.yaml": WEB + "    image: a:1\n"},
+        ["a:2"],
+    ),
+    "a number may be octal": (WEB + "    build: {args: {V: 010}}\n", {}, [(".", {"V": "8"})]),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_files_are_joined_as_compose_does(name: str) -> None:
+    text, others, expected = JOINED[name]
+    files = ["compose.yaml", *(["above.yaml"] if "above.yaml" in others else [])]
+    reading = read_compose(files, Tree({"compose.yaml": text, **others}))
+    builds = [(normpath(one.context), {**one.args}) for one in reading.builds]
+    assert not reading.troubles
+    assert [*builds, *(one.name for one in reading.images)] == expected
+
+
+def test_an_image_keeps_its_place_and_its_platform() -> None:
+    tree = Tree({"a.yaml": WEB + "    image: a:1\n", "b.yaml": WEB + "    platform: linux/arm64\n"})
+    [found] = read_compose(["a.yaml", "b.yaml"], tree).images
+    assert (found.file, found.line, found.platform) == ("a.yaml", 3, "linux/arm64")
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "line"),
+    [
+        ("services:\n  a:\n    extends: b\n  b:\n    extends: a\n", "compose.yaml", 3),
+        ("services:\n  a:\n    extends: nobody\n", "compose.yaml", 3),
+        ("services:\n  a:\n    extends: {file: none.yaml, service: b}\n", "compose.yaml", 3),
+        ("services:\n  a:\n    extends: {file: base.yaml, service: b}\n", "compose.yaml", 3),
+        ("services:\n  a: {image: a}\ninclude: [compose.yaml]\n", "compose.yaml", 3),
+        ("include:\n  - path: base.yaml\n    env_file: none\n", "compose.yaml", 2),
+        ("services:\n  a:\n    image: b\n    image: c\n", "compose.yaml", 3),
+    ],
+)
+def test_reports_what_compose_refuses(text: str, file: str, line: int) -> None:
+    tree = Tree({"compose.yaml": text, "base.yaml": "services: {other: {image: b}}"})
+    [trouble, *_] = read_compose(["compose.yaml"], tree).troubles
+    assert (trouble.file, trouble.line, trouble.is_fault) == (file, line, True)
+
+
+def test_files_that_include_others_twice_come_to_an_end() -> None:
+    files = {f"{number}.yaml": f"include: [{number + 1}.yaml, ./{number + 1}.yaml]" for number in range(30)}
+    reading = read_compose(["0.yaml"], Tree({**files, "30.yaml": "services: {a: {image: b}}"}))
+    assert any("too many files" in one.message for one in reading.troubles)

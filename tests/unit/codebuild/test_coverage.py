@@ -37,7 +37,7 @@ def verdicts(strategy: Strategy, subject: ImageUse, daemon: Daemon = CODEBUILD) 
         (Kind.FROM, (Trait.OTHER_PLATFORM, Trait.PULL_ALWAYS), "lll"),
         (Kind.FROM, (Trait.NOT_MIRRORED,), "lll"),
         (Kind.FROM, (Trait.HUB_BY_HOST,), "lll"),
-        (Kind.FROM, (Trait.REPOSITORY_RENAMED,), "ssl"),
+        (Kind.FROM, (Trait.RENAMED,), "ssl"),
         (Kind.SYNTAX, (), "isl"),
         (Kind.SYNTAX, (Trait.NOT_MIRRORED,), "ill"),
         (Kind.SBOM, (), "rrl"),
@@ -111,14 +111,14 @@ def test_writes_hosts_and_mirrors_for_auto_and_retags() -> None:
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST)) == "lss"
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.DIGEST), OLD) == "lll"
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.OTHER_PLATFORM)) == "wss"
-    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.REPOSITORY_RENAMED)) == "ssl"
+    assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.RENAMED)) == "ssl"
     assert verdicts(Strategy.AUTO, use(Kind.FROM, Trait.NOT_MIRRORED)) == "lrl"
     assert verdicts(Strategy.AUTO, use(Kind.RUN)) == "sss"
     assert verdicts(Strategy.AUTO, use(Kind.PULL)) == "lll"
 
 
 def test_closes_the_builder_and_ends_a_build_that_misses() -> None:
-    for trait in (Trait.NOT_MIRRORED, Trait.REPOSITORY_RENAMED):
+    for trait in (Trait.NOT_MIRRORED, Trait.RENAMED):
         missing = use(Kind.FROM, trait)
         assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER).verdict is Verdict.REFUSED
         assert outcome(missing, Strategy.BUILDER, Builder.CONTAINER, on_miss="upstream").verdict is Verdict.LEAVES
@@ -203,7 +203,7 @@ ROWS = {
     "`--pull`": use(Kind.FROM, Trait.PULL_ALWAYS),
     "`name@sha256:...`, pinned in the manifest": use(Kind.FROM, Trait.DIGEST),
     "another platform than the machine's": use(Kind.FROM, Trait.OTHER_PLATFORM),
-    "`repository` of its own in the manifest": use(Kind.FROM, Trait.REPOSITORY_RENAMED),
+    "`repository` or `tag_as` of its own in the manifest": use(Kind.FROM, Trait.RENAMED),
     "not in the manifest": use(Kind.FROM, Trait.NOT_MIRRORED),
     "not in the `images` of its build (`--build`)": use(Kind.FROM, Trait.NOT_LISTED),
     "`docker run`, compose `image`": use(Kind.RUN),

@@ -24,6 +24,8 @@ images:
   - {{source: "alpine:3.20@{DIGEST}", platforms: all}}
   - {{source: "busybox:1@{DIGEST}"}}
   - {{source: redis:7, repository: own/redis}}
+  - {{source: memcached:1.6, tag_as: ours}}
+  - {{source: "mariadb:11@{DIGEST}", tag_as: ours, platforms: all}}
 """
 
 
@@ -43,7 +45,9 @@ def match(name: str, kind: Kind = Kind.FROM, machine: str = "linux/amd64", **fie
         ("registry.hub.docker.com/library/nginx:1.16", "mirror/docker-hub/library/nginx", {Trait.HUB_BY_HOST}),
         (f"alpine@{DIGEST}", "mirror/docker-hub/library/alpine", {Trait.DIGEST}),
         (f"alpine:3.20@{DIGEST}", "mirror/docker-hub/library/alpine", {Trait.DIGEST}),
-        ("redis:7", "mirror/own/redis", {Trait.REPOSITORY_RENAMED}),
+        ("redis:7", "mirror/own/redis", {Trait.RENAMED}),
+        ("memcached:1.6", "mirror/docker-hub/library/memcached", {Trait.RENAMED}),
+        (f"mariadb:11@{DIGEST}", "mirror/docker-hub/library/mariadb", {Trait.DIGEST}),
         ("python:3.12-slim", "mirror/docker-hub/library/python", {Trait.PLATFORM_MISSING}),
     ],
 )
@@ -59,6 +63,7 @@ def test_a_mirrored_image_is_found_by_each_of_its_names(name: str, repository: s
     [
         ("nginx", {Trait.NOT_MIRRORED}, ""),
         ("nginx:1.17", {Trait.NOT_MIRRORED}, ""),
+        ("memcached:ours", {Trait.NOT_MIRRORED}, ""),
         ("quay.io/a/b:1", {Trait.NOT_MIRRORED, Trait.REGISTRY_UNKNOWN}, ""),
         (f"nginx@{DIGEST}", {Trait.NOT_MIRRORED, Trait.DIGEST}, ""),
         (f"nginx:1.16@{DIGEST}", {Trait.NOT_MIRRORED, Trait.DIGEST}, "pin it there"),

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.manifest.destinations import default_repository, destinations_of, mirrors_of, settings_of, upstream_tag
-from toolkit.manifest.grammar import REPOSITORY_NAME
+from toolkit.manifest.destinations import (
+    TagNaming,
+    default_repository,
+    destinations_of,
+    mirrors_of,
+    settings_of,
+    upstream_tag,
+)
+from toolkit.manifest.grammar import REPOSITORY_NAME, TAG
 from toolkit.manifest.model import ImageSpec, RepositorySpec
 from toolkit.oci.reference import Reference
 
@@ -62,6 +69,34 @@ def test_a_pinned_source_keeps_its_digest_under_every_tag() -> None:
 @pytest.mark.parametrize("image", [ImageSpec(source="nginx"), ImageSpec(source="nginx:1", tags=("2",))])
 def test_an_image_without_a_clear_tag_goes_nowhere(image: ImageSpec) -> None:
     assert destinations_of(image, 0, "") == []
+
+
+def test_tags_can_have_other_names_at_the_destination() -> None:
+    listed = ImageSpec(source="python", tags=("3.12", "3.13"), tag_as="base-{tag}")
+    found = destinations_of(listed, 0, "")
+    assert [(str(one.source.tag), one.tag) for one in found] == [("3.12", "base-3.12"), ("3.13", "base-3.13")]
+    one = destinations_of(ImageSpec(source="nginx:1.27", tag_as="stable"), 0, "")[0]
+    assert (str(one.source.tag), one.tag) == ("1.27", "stable")
+
+
+def test_a_tag_with_another_name_is_found_by_its_upstream_name() -> None:
+    images = [
+        ImageSpec(source="nginx:1.27", tag_as="stable"),
+        ImageSpec(source="nginx:1.26", tag_as="old"),
+        ImageSpec(source="nginx:1.26"),
+        ImageSpec(source="redis", tags={"glob": "7.*"}, tag_as="base-{tag}"),
+    ]
+    mirrors = mirrors_of(enumerate(images), "")
+    names = ("nginx:1.27", "nginx:stable", "nginx:1.26", "redis:7.4", "redis:base-7.4")
+    found = [mirrors.find(upstream_tag(name)) for name in names]
+    assert [one and one.tag for one in found] == ["stable", None, "1.26", "base-7.4", None]
+
+
+@given(st.from_regex(TAG, fullmatch=True), st.sampled_from(["{tag}", "base-{tag}", "{tag}-x", "a{tag}a"]))
+def test_the_upstream_name_of_a_tag_is_found_again(tag: str, template: str) -> None:
+    naming = TagNaming(template)
+    assert naming.original(naming.renamed(tag)) == tag
+    assert naming.original(template.replace("{tag}", "")) is None
 
 
 def test_the_first_of_several_mirrors_counts() -> None:

@@ -16,6 +16,11 @@ latest 3 3.9 3.9-slim 3.10-slim 3.11-slim 3.12-slim 3.12.7-slim 3.13-slim 3.13-s
 3.14-rc-slim 3.14.0a2-slim
 """
 
+MAIN = (
+    "main-9f2c1aa-1700000000 main-0a1b2c3-1700000300 dev-1d2e3f4-1700000500 dev-ffffff0-1600000000 main-latest "
+    "release-1.10-ff00aa1 release-1.9-11aa22b release-2.0-0000000"
+)
+
 
 def select(tags: str, **fields: object) -> str:
     return " ".join(TagSelectionSpec.model_validate(fields).choose(tags.split()))
@@ -40,6 +45,20 @@ def select(tags: str, **fields: object) -> str:
         (NGINX, {"versions": ">=1.27", "suffix": "alpine*"}, "1.27.3-alpine3.20 1.27.3-alpine"),
         (NGINX, {"versions": ">=3"}, ""),
         ("3.18 3.20.6 3.21 3.21.3 edge 20240329 20250108", {"versions": ">=3.18", "keep": 3}, "3.21.3 3.21 3.20.6"),
+        (MAIN, {"extract": r"main-[0-9a-f]+-(?P<time>\d+)"}, "main-0a1b2c3-1700000300 main-9f2c1aa-1700000000"),
+        (MAIN, {"extract": r"\w+-[0-9a-f]+-(?P<t>\d+)", "glob": "dev-*", "keep": 1}, "dev-1d2e3f4-1700000500"),
+        (
+            MAIN,
+            {"extract": r"release-(?P<v>.+)-[0-9a-f]+", "versions": ">=1.9 <2"},
+            "release-1.10-ff00aa1 release-1.9-11aa22b",
+        ),
+        (MAIN, {"extract": r"main-(?P<word>x)?.*", "keep": 1}, ""),
+        (
+            "1.2.3 1.2.3_build.4 1.2.4_build.1 1.2",
+            {"versions": ">=1.2", "parts": 3},
+            "1.2.4_build.1 1.2.3_build.4 1.2.3",
+        ),
+        ("8u392 8u402-jdk 9 edge-20240101", {"versions": ">=8"}, "9"),
         ("v1.8.2 1.9.0 x1.10 v2.0-rc.1", {"versions": ">=1"}, "1.9.0 v1.8.2"),
     ],
 )

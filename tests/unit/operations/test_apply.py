@@ -260,12 +260,3 @@ def test_seed_fills_repositories_that_exist_and_refuses_others(tmp_path: Path) -
     del world.repositories["two"]
     with pytest.raises(Refused, match="`two` does not exist"):
         seed(desired(*NAMES), world.services, review=audience.plans.append, publish=audience.reports.append)
-
-
-def test_files_that_terraform_reads_besides_ours_are_in_the_plan(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    assert plan_manifest(desired(*world.names), world.services).plan.notices == ()
-    (world.services.work_path / "zz.tf").write_text("# theirs")
-    [notice] = plan_manifest(desired(*world.names), world.services).plan.notices
-    assert notice.code == "terraform.extra_file"
-    assert "`zz.tf`" in notice.message

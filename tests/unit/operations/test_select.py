@@ -12,6 +12,7 @@ from tests.support.fake_services import desired as listing
 from tests.support.made_images import image, store
 from tests.support.memory_registry import Call, Fault
 from toolkit.errors import AccessDenied, Refused
+from toolkit.manifest.destinations import TagNaming
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.companions import cosign_tags
 from toolkit.oci.errors import ConnectionFailed, Denied
@@ -64,6 +65,20 @@ def test_a_plan_shows_each_selected_tag_and_apply_fills_it(world: World) -> None
         ("one:1.10", SeedAction.COPY),
     ]
     assert filled(world) == ["1.10"]
+
+
+def test_a_selection_with_other_names_in_ecr_fills_these_once(world: World) -> None:
+    desired = selecting(glob="1.*", keep=2)
+    [selection] = desired.selections
+    desired = replace(desired, selections=(replace(selection, naming=TagNaming("up-{tag}")),))
+    assert [(str(seed.source.tag), seed.key) for seed in run(world, desired).seeds[1:]] == [
+        ("1.10", "one:up-1.10"),
+        ("1.9", "one:up-1.9"),
+    ]
+    assert filled(world) == ["up-1.10", "up-1.9"]
+    assert not plan_manifest(desired, world.services).plan.has_changes
+    only = plan_images(desired, world.services, only=["one:up-1.9"])
+    assert [seed.key for seed in only.seeds] == ["one:up-1.9"]
 
 
 def test_a_new_tag_is_picked_up_by_the_next_plan_and_the_one_that_falls_out_stays(world: World) -> None:

@@ -127,18 +127,23 @@ def test_the_environment_image_fits_the_machine(machine: str, image: str) -> Non
 
 def test_registries_are_found_by_their_canonical_host_and_hold_no_secret() -> None:
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
+    ecr, role = "210987654321.dkr.ecr.eu-west-1.amazonaws.com", "arn:aws:iam::210987654321:role/reader"
     found = desired(
         "images: ['a:1']\nregistries:\n"
         "  index.docker.io: {credential: {env: {username: U, password: P}}}\n"
         f"  GHCR.io: {{credential: {{secretsmanager: '{arn}'}}}}\n"
         "  quay.io: {credential: docker-config, endpoint: 'http://127.0.0.1:5000'}\n"
+        f"  {ecr}: {{credential: {{role_arn: '{role}'}}}}\n"
+        "  public.ecr.aws: {credential: {profile: shared}}\n"
         "  mirrored.io: {endpoint: 'http://mirror.test', insecure: true}\n"
         "  registry.k8s.io: {alternatives: [mirror.test/k8s, mirror.test]}\n"
     )
     assert found.registries == {
         "docker.io": DesiredRegistry("docker.io", username_env="U", password_env="P"),
         "ghcr.io": DesiredRegistry("ghcr.io", secret_arn=arn),
-        "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000"),
+        "quay.io": DesiredRegistry("quay.io", endpoint="http://127.0.0.1:5000", is_docker_config=True),
+        ecr: DesiredRegistry(ecr, role_arn=role),
+        "public.ecr.aws": DesiredRegistry("public.ecr.aws", profile="shared"),
         "mirrored.io": DesiredRegistry("mirrored.io", endpoint="http://mirror.test", is_insecure=True),
         "registry.k8s.io": DesiredRegistry(
             "registry.k8s.io", alternatives=(Alternative("mirror.test", "k8s"), Alternative("mirror.test"))

@@ -69,6 +69,42 @@ def test_a_selected_tag_is_as_the_same_tag_in_a_list() -> None:
         assert found.images == tuple(replace(image, path="images[0].tags") for image in listed.images)
 
 
+def test_selected_tags_get_their_names_in_ecr() -> None:
+    selection = "{source: python, tags: {glob: '3.1[23]-slim'}, tag_as: 'base-{tag}'}"
+    found, remarks = chosen(
+        f"images: [{selection}, {{source: 'python:3.9-slim', tag_as: 'base-3.9'}}]\n", python=PYTHON
+    )
+    assert [(image.source.tag, image.tag) for image in found.images] == [
+        ("3.13-slim", "base-3.13-slim"),
+        ("3.12-slim", "base-3.12-slim"),
+        ("3.9-slim", "base-3.9"),
+    ]
+    assert remarks == ()
+
+
+def test_another_tag_under_the_name_of_a_selected_one_is_refused() -> None:
+    selection = "{source: python, tags: {glob: '3.12-slim'}}"
+    _, (refusal,) = chosen(
+        f"images: [{{source: 'python:3.9-slim', tag_as: '3.12-slim'}}, {selection}]\n", python=PYTHON
+    )
+    assert refusal.code == "tags.collide"
+    assert "`python:3.12-slim` and `python:3.9-slim`" in refusal.message
+
+
+def test_a_name_in_ecr_that_gets_too_long_is_refused() -> None:
+    selection = f"{{source: a, tags: {{glob: '*'}}, tag_as: '{'x' * 100}-{{tag}}'}}"
+    found, (refusal,) = chosen(f"images: [{selection}]\n", a=("1", "2" * 28))
+    assert [image.source.tag for image in found.images] == ["1"]
+    assert refusal.code == "tags.name_too_long"
+
+
+def test_tags_in_ecr_are_read_by_their_names_there_while_the_upstream_cannot_be_listed() -> None:
+    desired = resolve(loads(HEAD + "images: [{source: a, tags: {versions: '>=1'}, tag_as: 'ours-{tag}'}]\n", "x.yaml"))
+    stored = {"docker-hub/library/a": ("ours-1.2", "1.3", "ours-latest", "ours-")}
+    found, _ = choose_images(desired, {repository("a"): SourceFault("unreachable", "no")}, stored=stored)
+    assert [(image.source.tag, image.tag) for image in found.images] == [("1.2", "ours-1.2")]
+
+
 def test_a_listed_tag_wins_over_a_selected_one_wherever_it_stands() -> None:
     selection = "{source: python, tags: {glob: '3.1[23]-slim'}, platforms: all}"
     for order in (f"[{selection}, 'python:3.12-slim']", f"['python:3.12-slim', {selection}]"):
@@ -102,7 +138,7 @@ def test_another_image_on_the_same_tag_is_refused() -> None:
     found, [refusal] = chosen(body, b=("1", "2"))
     assert refusal.code == "tags.collide"
     assert refusal.message == "images[1].tags: `b:1` and `a:1` of `images[0]` have the same destination `x/y:1`"
-    assert refusal.hint == "give one of them another `repository`, or `exclude: [1]`"
+    assert refusal.hint == "give one of them another `repository` or `tag_as`, or `exclude: [1]`"
     assert sources(found) == ["a:1", "b:2"]
 
 

@@ -15,7 +15,7 @@ from tests.support.terraform_samples import DESIRED
 from toolkit.errors import Refused
 from toolkit.manifest.grammar import OWN_FILES
 from toolkit.terraform.root_module import Adoption, RootModule, render
-from toolkit.terraform.work_dir import WorkDir, extra_file_notices, files_of, refuse_overrides, write
+from toolkit.terraform.work_dir import WorkDir, files_of, refuse_foreign_files, write
 
 ROOT = Path(__file__).parents[3]
 ONE = RootModule({"main.tf": "# one\n", "buildspecs/web.yml": "version: 0.2\n"})
@@ -206,23 +206,26 @@ def _put(folder: Path, *names: str) -> None:
         (folder / name).write_text("theirs")
 
 
-def test_what_terraform_reads_besides_ours_is_named_in_the_plan(tmp_path: Path) -> None:
+def test_what_terraform_would_read_besides_ours_is_refused(tmp_path: Path) -> None:
     work_dir = write(render(DESIRED), tmp_path)
-    assert extra_file_notices(work_dir) == ()
     read = [
         "a.tofu",
         "a.tofu.json",
         "modules/ecr-repository/zz.tf",
         "modules/own/x.tf.json",
+        "terraform.d",
         "terraform.tfvars",
         "x.tf",
         "z.auto.tfvars",
         "z.auto.tfvars.json",
     ]
-    _put(tmp_path, *read, ".hidden.tf", "x.tf~", "notes.txt", "below/x.tf", "terraform.tfstate")
-    [notice] = extra_file_notices(work_dir)
-    assert notice.code == "terraform.extra_file"
-    assert f"`{'`, `'.join(read)}`" in notice.message
+    _put(tmp_path, ".hidden.tf", "x.tf~", "notes.txt", "below/x.tf", "terraform.tfstate")
+    refuse_foreign_files(work_dir)
+    _put(tmp_path, *read)
+    with pytest.raises(Refused) as refused:
+        refuse_foreign_files(work_dir)
+    assert refused.value.code == "terraform.extra_file"
+    assert f"`{'`, `'.join(read)}`" in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -231,11 +234,9 @@ def test_what_terraform_reads_besides_ours_is_named_in_the_plan(tmp_path: Path) 
 )
 def test_a_file_that_overrides_ours_is_refused(tmp_path: Path, name: str) -> None:
     work_dir = write(render(DESIRED), tmp_path)
-    _put(tmp_path, "overridehim.tf", "my-override.tf")
-    refuse_overrides(work_dir)
     _put(tmp_path, name)
     with pytest.raises(Refused) as refused:
-        refuse_overrides(work_dir)
+        refuse_foreign_files(work_dir)
     assert refused.value.code == "terraform.override_file"
     assert name in refused.value.message
 
@@ -243,7 +244,7 @@ def test_a_file_that_overrides_ours_is_refused(tmp_path: Path, name: str) -> Non
 def test_wanted_extras_are_ours_and_go_with_the_wish(tmp_path: Path) -> None:
     work_dir = write(render(replace(DESIRED, extra_files={"alarms.tf": "# wanted\n"})), tmp_path)
     assert (tmp_path / "alarms.tf").read_text() == "# wanted\n"
-    assert extra_file_notices(work_dir) == ()
+    refuse_foreign_files(work_dir)
     write(render(DESIRED), tmp_path)
     assert not (tmp_path / "alarms.tf").exists()
 

@@ -29,6 +29,7 @@ EXAMPLES = (
     "toolkit scan --write .",
     "toolkit scan --check --build web .",
     "toolkit scan --check --strict .",
+    "toolkit scan --places .",
 )
 
 
@@ -120,6 +121,10 @@ def command(
         bool,
         typer.Option("--strict", help="Count commands whose own commands are not read, such as make, as faults."),
     ] = False,
+    places: Annotated[
+        bool,
+        typer.Option("--places", help="List every place of every image, in text and Markdown; JSON always has them."),
+    ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="Add what is missing to the manifest's own `images`, and scan again.")
     ] = False,
@@ -153,7 +158,7 @@ def command(
         if write and found.additions:
             write_additions(usual, found.additions)
             found = scan(options)
-        _show(run, found.report, format)
+        _show(run, found.report, format, has_places=places)
         if check and not found.report.is_clean:
             raise _refusal(found.report)
         return 0
@@ -190,7 +195,7 @@ def read_version(text: str) -> str:
     return text
 
 
-def _show(run: Run, report: ScanReport, form: ScanFormat) -> None:
+def _show(run: Run, report: ScanReport, form: ScanFormat, *, has_places: bool) -> None:
     import json
 
     from toolkit.cli.boundary import has_colour, width
@@ -202,9 +207,9 @@ def _show(run: Run, report: ScanReport, form: ScanFormat) -> None:
 
             text = json.dumps(sarif_document(report), indent=2)
         case ScanFormat.MARKDOWN:
-            text = render_markdown(report)
+            text = render_markdown(report, has_places=has_places)
         case _:
-            text = render_scan(report, width=width(), colour=has_colour())
+            text = render_scan(report, has_places=has_places, width=width(), colour=has_colour())
     run.show("scan", scan_document(report), text)
 
 

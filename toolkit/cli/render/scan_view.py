@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 
 from toolkit.cli.render.amounts import format_count
@@ -22,6 +24,8 @@ _STYLES = {
     "unknown": "red",
     "unreached": "yellow",
 }
+_WORDS = ("leaves", "wrong", "refused", "unknown", "unreached", "ignored", "stays")
+"""The verdicts in the order in which they are shown."""
 _LONGEST_MARKDOWN = 60_000
 _SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
@@ -43,6 +47,8 @@ def reason_of(use: ScannedUse) -> str:
 def _reason_of_built(use: ScannedUse) -> str:
     if use.is_read:
         return use.outcome.why
+    if use.doubt:
+        return use.doubt
     if use.unset:
         return f"{', '.join(f'`{name}`' for name in use.unset)} has no value, so the image is not known"
     return "it is no image name"
@@ -106,29 +112,41 @@ def _places(uses: Iterable[ScannedUse]) -> list[str]:
     return list(dict.fromkeys(f"{use.file}:{use.line}" for use in uses))
 
 
-def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -> str:
-    """The text of `report`, its last line a summary."""
+_ENTRY = re.compile("`- [^`]*`")
+_DIGEST = re.compile("(@sha256:[0-9a-f]{12})[0-9a-f]{52}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Images with one verdict for one reason, each with its uses; `remedy` helps them all."""
+
+    word: str
+    reason: str
+    remedy: str
+    images: Mapping[str, list[ScannedUse]]
+
+
+def _groups(report: ScanReport) -> list[_Group]:
+    """The uses by verdict, what does not stay first; then by reason, remedy and image."""
+    found: dict[tuple[str, str, str], dict[str, list[ScannedUse]]] = {}
+    for use in report.uses:
+        remedy = "" if use.is_kept else _ENTRY.sub("it", use.remedy) or _others(use)
+        reason = f"built by {use.built_by}" if use.built_by else reason_of(use)
+        if word_of(use) == "unknown" and use.unset and not use.doubt:
+            reason, remedy = "it needs a value that no file gives", "give values: `--build-arg NAME=...`"
+        name = Reference.parse(use.reference).familiar if use.reference else use.written
+        found.setdefault((word_of(use), reason, remedy), {}).setdefault(name, []).append(use)
+    groups = [_Group(*key, dict(sorted(images.items()))) for key, images in found.items()]
+    return sorted(groups, key=lambda group: _WORDS.index(group.word))
+
+
+def render_scan(report: ScanReport, *, has_places: bool = False, width: int = 100, colour: bool = False) -> str:
+    """The text of `report`, its last line a summary. `has_places` lists each use by file, else each image once."""
     paint = Paint(colour)
-    lines: list[str] = []
-    for file, uses in groupby(report.uses, key=lambda use: use.file):
-        lines.append(paint("bold", visible(file)))
-        alike: dict[tuple[object, ...], list[ScannedUse]] = {}
-        for use in uses:
-            alike.setdefault(
-                (use.line, word_of(use), use.written, use.reference, reason_of(use), use.remedy), []
-            ).append(use)
-        for same in alike.values():
-            lines += _use_lines(same, width, paint)
-        lines.append("")
+    lines = [*(_place_lines if has_places else _image_lines)(report, width, paint)]
     if report.troubles:
         lines.append(paint("bold", "Not understood"))
-        for trouble in report.troubles:
-            word = f"{visible(trouble.file)}:{trouble.line}"
-            style = "red" if trouble.is_fault else "yellow"
-            lines += [
-                "  " + line
-                for line in format_remark(word, trouble.message, None, style=style, width=width - 2, paint=paint)
-            ]
+        lines += _trouble_lines(report, width, paint, has_places=has_places)
         lines.append("")
     lines += _strategy_lines(report, width, paint)
     if report.missing:
@@ -138,6 +156,56 @@ def render_scan(report: ScanReport, *, width: int = 100, colour: bool = False) -
         ]
         lines.append("")
     return "\n".join([*lines, _summary(report)])
+
+
+def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
+    """One line for each image, below what holds for all images of its group."""
+    for group in _groups(report):
+        about = [group.reason, f"-> {group.remedy}" if group.remedy else ""]
+        first, *rest = [
+            line for text in about if text for line in wrap(visible(text), width=width, indent=" " * 9)
+        ] or [""]
+        yield f"{paint(_STYLES[group.word], group.word.ljust(8))} {first.lstrip()}".rstrip()
+        yield from rest
+        for name, uses in group.images.items():
+            places = _places(uses)
+            what = ", ".join(dict.fromkeys(part for use in uses for part in _about(use)))
+            count = format_count(len(places), "place").rjust(11)
+            shown = _DIGEST.sub(r"\1...", visible(name))
+            yield f"{count}  {shown}  ({visible(what)})  {_shown_places(places, 1)}"
+        yield ""
+
+
+def _trouble_lines(report: ScanReport, width: int, paint: Paint, *, has_places: bool) -> Iterator[str]:
+    """The lines that were not understood, each message once with its places."""
+    alike: dict[tuple[str, bool, str], list[str]] = {}
+    for trouble in report.troubles:
+        place = f"{trouble.file}:{trouble.line}"
+        alike.setdefault((trouble.message, trouble.is_fault, place if has_places else ""), []).append(place)
+    for (message, is_fault, _), places in alike.items():
+        style = "red" if is_fault else "yellow"
+        word = visible(places[0])
+        text = f"{message} (and in {format_count(len(places) - 1, 'more place')})" if len(places) > 1 else message
+        yield from (f"  {line}" for line in format_remark(word, text, None, style=style, width=width - 2, paint=paint))
+
+
+def _shown_places(places: list[str], most: int) -> str:
+    more = f" and {len(places) - most} more" if len(places) > most else ""
+    return visible(", ".join(places[:most])) + more
+
+
+def _place_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
+    """Each use of an image, by file."""
+    for file, uses in groupby(report.uses, key=lambda use: use.file):
+        yield paint("bold", visible(file))
+        alike: dict[tuple[object, ...], list[ScannedUse]] = {}
+        for use in uses:
+            alike.setdefault(
+                (use.line, word_of(use), use.written, use.reference, reason_of(use), use.remedy), []
+            ).append(use)
+        for same in alike.values():
+            yield from _use_lines(same, width, paint)
+        yield ""
 
 
 def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
@@ -152,8 +220,7 @@ def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[st
             yield f"  {paint('green', name)} nothing"
         for why, uses in reasons.items():
             places = _places(uses)
-            shown = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
-            first, *rest = wrap(f"{why}: {shown}", width=width, indent=" " * 13, first="")
+            first, *rest = wrap(f"{why}: {_shown_places(places, 4)}", width=width, indent=" " * 13, first="")
             yield f"  {paint('yellow', name)} {first}"
             yield from rest
             name = " " * 10
@@ -207,7 +274,14 @@ def _summary(report: ScanReport) -> str:
     return f"{text}."
 
 
-_NOUNS = {"bake": "bake file", "buildspec": "buildspec", "compose": "compose file", "dockerfile": "Dockerfile"}
+_NOUNS = {
+    "bake": "bake file",
+    "buildspec": "buildspec",
+    "ci": "CI file",
+    "compose": "compose file",
+    "dockerfile": "Dockerfile",
+    "tests": "test file",
+}
 _MEANINGS = {
     "stays": "from ECR",
     "ignored": "not looked at",
@@ -219,22 +293,19 @@ _MEANINGS = {
 }
 
 
-def render_markdown(report: ScanReport) -> str:
-    """The report for a pull request: faults first, then everything in a table that folds.
+def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
+    """The report for a pull request: faults first, then everything in a table that folds. `has_places` lists each use.
 
     A comment on GitHub has at most 65,536 characters, so each part shows what fits into its share.
     """
     lines = ["### Base images", "", _cell(_summary(report)), ""]
     if report.lost:
         lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
-        lines += _fitting(
-            f"| {word_of(use)} | {_place(use)} | {_cell(reason_of(use))} | {_cell(use.remedy or _others(use))} |"
-            for use in report.lost
-        )
+        lines += _fitting(_lost_rows(report, has_places=has_places))
         lines.append("")
     if report.troubles:
         lines += ["**Not understood**", ""]
-        lines += _fitting(f"- `{_cell(one.file)}:{one.line}` {_cell(one.message)}" for one in report.troubles)
+        lines += _fitting(_trouble_items(report, has_places=has_places))
         lines.append("")
     if report.missing:
         lines += [
@@ -246,12 +317,9 @@ def render_markdown(report: ScanReport) -> str:
             "",
         ]
     if report.uses:
-        lines += ["<details><summary>Every use, by strategy</summary>", ""]
+        lines += [f"<details><summary>Every {'use' if has_places else 'image'}, by strategy</summary>", ""]
         lines += [f"| where | image | {' | '.join(_SHOWN_STRATEGIES)} |", f"|---|---|{'---|' * len(_SHOWN_STRATEGIES)}"]
-        lines += _fitting(
-            f"| {_place(use)} | {' | '.join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)} |"
-            for use in report.uses
-        )
+        lines += _fitting(_strategy_rows(report, has_places=has_places))
         lines += ["", "</details>", ""]
     return "\n".join(lines)
 
@@ -271,9 +339,43 @@ def _fitting(lines: Iterable[str]) -> list[str]:
     return kept
 
 
-def _place(use: ScannedUse) -> str:
-    """The cells of where and what."""
-    return f"`{_cell(use.file)}:{use.line}` | `{_cell(_shown_name(use))}`"
+def _alike(uses: Iterable[ScannedUse], mark: Callable[[ScannedUse], str], *, has_places: bool) -> Iterator[str]:
+    """Table rows of the uses of an image for which `mark` gives the same cells: one with the count, or one for each."""
+    found: dict[tuple[str, str, str], list[ScannedUse]] = {}
+    for use in uses:
+        place = f"{use.file}:{use.line}" if has_places else ""
+        found.setdefault((_shown_name(use), mark(use), place), []).append(use)
+    for (name, cells, _), same in found.items():
+        places = _places(same)
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        yield cells.format(f"`{_cell(places[0])}`{more} | `{_cell(name)}`")
+
+
+def _lost_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
+    def mark(use: ScannedUse) -> str:
+        why, remedy = (
+            _cell(text).replace("{", "{{").replace("}", "}}") for text in (reason_of(use), use.remedy or _others(use))
+        )
+        return f"| {word_of(use)} | {{}} | {why} | {remedy} |"
+
+    return _alike(report.lost, mark, has_places=has_places)
+
+
+def _strategy_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
+    def mark(use: ScannedUse) -> str:
+        return f"| {{}} | {' | '.join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)} |"
+
+    return _alike(report.uses, mark, has_places=has_places)
+
+
+def _trouble_items(report: ScanReport, *, has_places: bool) -> Iterator[str]:
+    alike: dict[tuple[str, str], list[str]] = {}
+    for trouble in report.troubles:
+        place = f"{trouble.file}:{trouble.line}"
+        alike.setdefault((trouble.message, place if has_places else ""), []).append(place)
+    for (message, _), places in alike.items():
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        yield f"- `{_cell(places[0])}`{more} {_cell(message)}"
 
 
 def _others(use: ScannedUse) -> str:
