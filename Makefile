@@ -39,6 +39,9 @@ test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults
 kills: $(STAMP) ## every command broken off at a hundred random moments; hours, KILLS=20 for less
 	TOOLKIT_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -n auto --dist loadgroup tests/kills
 
+soak: $(STAMP) ## copies for half an hour with a fifth of the answers wrong; memory and descriptors stay flat; MINUTES=2 for less
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30)
+
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
 	$(BIN)/python -m pytest tests/proof -m docker28

@@ -2,7 +2,7 @@
 
 One process, one client and one pool of connections; every round copies other images. A line per round says how much
 memory and how many descriptors and threads are left behind. The first rounds warm up: connections, code and the
-allocator's arenas.
+allocator's arenas. Registries run in another process, so that what is measured is ours.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
     pipe, other = context.Pipe()
     server = context.Process(target=serve, args=(other, arguments.faults), daemon=True)
     server.start()
-    source, destination = pipe.recv()
+    destination = pipe.recv()
     fake_time = FakeTime()
     client = RegistryClient(transport=quick_transport(fake_time), clock=fake_time.clock)
     seen: list[tuple[float, int, int]] = []
@@ -64,9 +64,11 @@ def main() -> int:
         failed = sum(outcome.error_code is not None for outcome in outcomes)
         del outcomes, requests, seeder
         pipe.send(None)
-        seen.append((memory(), len(os.listdir("/proc/self/fd")), threading.active_count()))
+        seen.append((memory(), len(list(Path("/proc/self/fd").iterdir())), threading.active_count()))
         megabytes, descriptors, threads = seen[-1]
-        sys.stdout.write(f"{len(seen):5} {megabytes:7.1f} MB {descriptors:4} fds {threads:3} threads, {failed} failed\n")
+        sys.stdout.write(
+            f"{len(seen):5} {megabytes:7.1f} MB {descriptors:4} fds {threads:3} threads, {failed} failed\n"
+        )
         sys.stdout.flush()
     pipe.send(None)
     server.join()
@@ -74,7 +76,10 @@ def main() -> int:
     steady = seen[WARM_UP:]
     third = len(steady) // 3
     before, after = steady[third : 2 * third], steady[2 * third :]
-    growth = [statistics.mean(row[column] for row in after) - statistics.mean(row[column] for row in before) for column in range(3)]
+    growth = [
+        statistics.mean(row[column] for row in after) - statistics.mean(row[column] for row in before)
+        for column in range(3)
+    ]
     sys.stdout.write("growth: {:+.2f} MB, {:+.2f} descriptors, {:+.2f} threads\n".format(*growth))
     return int(growth[0] > ALLOWED_MB or growth[1] > 1 or growth[2] > 1)
 

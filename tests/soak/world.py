@@ -12,7 +12,13 @@ from tests.support.fault_injection import ON_ARRIVAL, Asked, Broken, Fault, Refu
 from tests.support.made_images import MadeImage, image
 from tests.support.two_registries import open_side, two_servers
 
-FAULTS: list[Fault] = [Refused(500), Refused(503), Refused(429), Broken(ON_ARRIVAL), Refused(404, "BLOB_UPLOAD_UNKNOWN")]
+FAULTS: list[Fault] = [
+    Refused(500),
+    Refused(503),
+    Refused(429),
+    Broken(ON_ARRIVAL),
+    Refused(404, "BLOB_UPLOAD_UNKNOWN"),
+]
 
 
 def made(round_number: int, number: int) -> MadeImage:
@@ -21,14 +27,14 @@ def made(round_number: int, number: int) -> MadeImage:
 
 
 def serve(pipe: Connection, share: float) -> None:
-    """Serve both, a new pair of stores for each number of images that comes; answer with the hosts."""
+    """Serve both, a new pair of stores for each number of images that comes; answer with what is to be copied. The destination's host comes first."""
     dice = random.Random(0)
 
     def strike(asked: Asked) -> Fault | None:
         return dice.choice(FAULTS) if dice.random() < share else None
 
     with two_servers() as (source_server, destination_server):
-        pipe.send((source_server.host, destination_server.host))
+        pipe.send(destination_server.host)
         while (asked := pipe.recv()) is not None:
             round_number, count = asked
             folder = Path(tempfile.mkdtemp())
