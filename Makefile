@@ -7,7 +7,7 @@ CHECKOV := .venv-checkov/bin/checkov
 LOCKED := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow checkov test-docker28 test-floors docs reference install-matrix lock bench demo format clean
+.PHONY: help check test test-slow checkov test-docker28 test-floors fuzz kills soak docs reference install-matrix lock bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ test: $(STAMP) ## the tests, on every core; under five minutes on two
 
 test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults, README's day, lost state
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'slow and not docker28'
+
+kills: $(STAMP) ## every command broken off at a hundred random moments; hours, KILLS=20 for less
+	TOOLKIT_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -n auto --dist loadgroup tests/kills
 
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
