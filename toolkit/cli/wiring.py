@@ -52,7 +52,7 @@ class Settings:
 
 @contextmanager
 def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
-    """Everything a use case needs. Holds the working directory's lock unless `locks` is False: no Terraform then runs."""
+    """Everything a use case needs. Holds the working directory's lock; without `locks`, no Terraform is run."""
     if locks:
         _refuse_extra_files(desired)
     from toolkit.aws.ecr import EcrService
