@@ -218,7 +218,7 @@ registries:
   "{secret}": {{credential: {{secretsmanager: "{arn}"}}}}
   "{env}": {{credential: {{env: {{username: TOOLKIT_REGISTRY_X_USER, password: TOOLKIT_REGISTRY_X_TOKEN}}}}}}
 builds:
-  - {{name: web, source: {{type: GITHUB, location: "https://github.com/acme/web.git"}}}}
+  - {{name: web, source: {{type: GITHUB, location: "https://github.com/acme/web.git"}}, images: ["{env}/a/b:1"]}}
 """
 LIFE = (
     ("schema",),
@@ -271,6 +271,6 @@ def test_no_command_lets_a_secret_out(tmp_path: Path) -> None:
                 check_output(done)
         check_files(work)
         check_children(children)
-    assert {command: end for command, end in ends.items() if end[0] not in (0,)} == {}
+    assert [(command, *end) for command, end in ends.items() if end[0]] == []
     programs = {Path(argv.split(b"\0")[0].decode()).name for argv, _ in children.others()}
     assert {"terraform", "docker-credential-canary"} <= {program.split("_")[0] for program in programs}
