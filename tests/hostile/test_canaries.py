@@ -230,13 +230,13 @@ LIFE = (
     ("show", "shop.plan"),
     ("show", "shop.plan", "--format", "json"),
     ("apply", "shop.plan", "--format", "json-lines"),
-    ("apply", "--yes", "--format", "json"),
+    ("apply", "--auto-approve", "--format", "json"),
     ("seed",),
     ("scan", ".", "--format", "json"),
     ("scan", ".", "--format", "sarif"),
     ("buildspec", "web"),
     ("lock-provider",),
-    ("destroy", "--yes", "--format", "json-lines"),
+    ("destroy", "--auto-approve", "--format", "json-lines"),
 )
 
 
