@@ -57,6 +57,11 @@ checkov: $(STAMP) $(CHECKOV) ## checkov over the plans of all examples; a failed
 	$(CHECKOV) --file build/checkov/plans/*.json --framework terraform_plan --compact --quiet --skip-download \
 	  --repo-root-for-plan-enrichment build/checkov/modules
 
+# CASES=… for another number; what is found goes to tests/hostile/corpus, where `make test` reads it for ever.
+CASES ?= 200000
+fuzz: $(STAMP) ## nearly right texts for every reader of foreign text; some minutes, not in CI
+	$(BIN)/python -m tests.hostile.fuzz --cases $(CASES)
+
 docs: $(STAMP) ## the site, into build/docs; a broken link fails
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/docs
 

@@ -26,10 +26,18 @@ from toolkit.cli.render.lines import visible
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step
 from toolkit.codebuild.buildspec_reading import read_buildspec
-from toolkit.codebuild.compose_reading import read_compose, services_with_images
+from toolkit.codebuild.ci_reading import read_ci
+from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
+from toolkit.codebuild.testcontainers_reading import (
+    LANGUAGES,
+    read_properties,
+    read_settings,
+    read_tests,
+    uses_testcontainers,
+)
 from toolkit.codebuild.variables import CannotExpand, expand, interpolate
 from toolkit.errors import ToolkitError
 from toolkit.manifest.additions import NewImage, add_images
@@ -257,6 +265,8 @@ def _shown(text: str) -> None:
         return  # Terraform writes JSON, though no deeper than its own types
     if not isinstance(sides, list) or not all(isinstance(side, dict) for side in sides):
         return
+    if not all(isinstance(side.get(key, ""), str) for side in sides for key in ("name", "role", "repository")):
+        return  # the provider has types
     before, after = (*sides, {}, {})[:2]
     for kind in ("aws_ecr_repository", "aws_ecr_lifecycle_policy", "aws_iam_role_policy", "aws_codebuild_project"):
         address = f'module.base_images.module.repositories["a"].{kind}.this'
@@ -321,6 +331,47 @@ def _inner(which: str, text: str) -> None:
 
 
 # --- what is in a tree
+
+
+class _Tree:
+    """Every file of a project has the same text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def has(self, path: str) -> bool:
+        return len(path) < 100
+
+    def read(self, path: str) -> str | None:
+        return self._text
+
+
+def _compose(text: str) -> None:
+    read_compose(["compose.yaml"], _Tree(text), {"A": "b"})
+
+
+def _bake(text: str) -> None:
+    read_bake(["docker-bake.hcl"], _Tree(text), {})
+
+
+def _bake_json(text: str) -> None:
+    read_bake(["docker-bake.json"], _Tree(text), {})
+
+
+def _ci(text: str) -> None:
+    for is_gitlab in (True, False):
+        read_ci(text, is_gitlab=is_gitlab)
+
+
+def _tests(text: str) -> None:
+    for language in sorted(set(LANGUAGES.values())):
+        uses_testcontainers(text, language)
+        read_tests(text, language)
+
+
+def _settings(text: str) -> None:
+    read_settings(text)
+    read_properties(text)
 
 
 def _commands(text: str) -> None:
@@ -413,6 +464,16 @@ COMPOSE = "services:\n  web:\n    image: ${A:-nginx:1}\n    build: {context: ., 
 BAKE = 'variable "A" {\n  default = "1"\n}\ngroup "default" {\n  targets = ["a"]\n}\ntarget "a" {\n  inherits = ["b"]\n  dockerfile = "D"\n  args = { A = "${A}", B = equal(A, "1") ? "x" : "y" }\n  contexts = { x = "docker-image://nginx:1" }\n  matrix = { v = ["1", "2"] }\n  tags = ["a:${v}"]\n}\n'  # fmt: skip
 BAKE_JSON = json.dumps({"variable": {"A": {"default": "1"}}, "group": {"default": {"targets": ["a"]}}, "target": {"a": {"inherits": ["b"], "args": {"A": "${A}"}, "contexts": {"x": "docker-image://nginx:1"}, "matrix": {"v": ["1", "2"]}, "dockerfile-inline": "FROM nginx", "cache-from": ["type=registry,ref=a/b"], "platforms": ["linux/amd64"], "attest": ["type=sbom,generator=x"]}}})  # fmt: skip
 DOCKERFILE = "# syntax=docker/dockerfile:1\nARG A=1\nFROM --platform=$BUILDPLATFORM nginx:${A:-1} AS base\nENV B=c D=\"e f\"\nRUN --mount=type=bind,from=busybox:1,target=/x <<E\ncat\nE\nCOPY --from=golang:1 [\"a\", \"b\"]\nONBUILD COPY --from=a b c\nFROM base\nHEALTHCHECK CMD true\n"  # fmt: skip
+GITHUB = "on: push\njobs:\n  a:\n    strategy: {matrix: {v: [1, 2], include: [{v: 3}]}}\n    container: node:${{ matrix.v }}\n    services: {db: {image: 'postgres:16'}}\n    steps: [{uses: 'docker://alpine:3'}]\n"
+GITLAB = "variables: {A: b}\ndefault: {image: 'ruby:$A'}\njob:\n  image: {name: 'node:20', entrypoint: ['']}\n  services: [{name: 'postgres:16', alias: db}, 'redis:7']\n  parallel: {matrix: [{V: [1, 2]}]}\n"
+SOURCES = (
+    'import org.testcontainers.containers.*;\nclass A extends GenericContainer<A> {\n  static final String V = "1";\n  A() { super("redis:" + V); new PostgreSQLContainer<>(DockerImageName.parse("postgres:16").asCompatibleSubstituteFor("x")); String u = "jdbc:tc:mysql:8:///x"; }\n}\n',
+    'package a\nimport tc "github.com/testcontainers/testcontainers-go"\nconst v = "1"\nfunc f() { tc.Run(ctx, "redis:"+v); _ = tc.ContainerRequest{Image: "nginx:1", X: `raw`} }\n',
+    'from testcontainers.postgres import PostgresContainer\nV = "16"\nwith PostgresContainer(f"postgres:{V}") as p:\n    DockerContainer(image="redis:7" """x""")\n',
+    "import { GenericContainer } from 'testcontainers';\nconst v = '1';\nnew GenericContainer(`redis:${v}`).withExposedPorts(1); GenericContainer.fromDockerfile('x')\n",
+    'using DotNet.Testcontainers.Builders;\nvar c = new ContainerBuilder().WithImage($"redis:{V}").Build(); const string V = @"7";\n',
+)
+SOURCE_PIECES = ("(", ")", "{", "}", "[", "]", "<", ">", '"', "'", "`", '"""', "\\", "//", "/*", "*/", "#", "\n", "+", ",", ";", "=", "new ", "GenericContainer", "Container", "import ", "testcontainers", "const ", "f\"", "$\"", "@\"", "${", "redis:7", "Image:", "super(", "extends ", "jdbc:tc:", "\x00", "é")  # fmt: skip
 DOTENV = "A=1\nexport B='x'\nC=\"a $A ${B:-c}\\n\"\nD: e # f\nE\n"
 COMMANDS = "set -e\nexport A=b\ncd sub && docker build -f D -t x . | tee log\nif [ -n \"$A\" ]; then docker pull nginx:$A; fi\nsh -c 'docker run busybox'\nsh <<E\ndocker compose up\nE\ndocker buildx bake -f a.hcl --set '*.args.A=b' \"$(pwd)\"\n"  # fmt: skip
 
@@ -448,11 +509,14 @@ READERS: dict[str, Reader] = {
     "dockerfile": Reader(read_dockerfile, (DOCKERFILE,), DOCKERFILE_PIECES, KIB * KIB),
     ".env": Reader(lambda text: read_dotenv(text, {"A": "b"}), (DOTENV,), DOTENV_PIECES, KIB * KIB),
     "word": Reader(_words, ("${A:-b}${U}$B'c'", "${B//c/x}", "${B#*c}"), ("$", "{", "}", "A", "B", "U", ":", "-", "+", "?", "#", "%", "/", "*", "'", '"', "\\", "`", "c", "${B", "$B"), 64 * KIB),
-    "compose": Reader(lambda text: (read_compose(text, {"A": "b"}), services_with_images(text)), (COMPOSE,), (*YAML_PIECES, "services:", "image:", "build:", "extends:"), KIB * KIB, cost_size=2 * KIB),
-    "bake": Reader(lambda text: read_bake(text, {}, is_json=False), (BAKE,), HCL_PIECES, 256 * KIB, cost_size=2 * KIB),
-    "bake in JSON": Reader(lambda text: read_bake(text, {}, is_json=True), (BAKE_JSON,), (*JSON_PIECES, "${", "}", "?", "=="), KIB * KIB, is_json=True),
+    "compose": Reader(_compose, (COMPOSE,), (*YAML_PIECES, "services:", "image:", "build:", "extends:"), KIB * KIB, cost_size=2 * KIB),
+    "bake": Reader(_bake, (BAKE,), HCL_PIECES, 256 * KIB, cost_size=2 * KIB),
+    "bake in JSON": Reader(_bake_json, (BAKE_JSON,), (*JSON_PIECES, "${", "}", "?", "=="), KIB * KIB, is_json=True),
+    "CI file": Reader(_ci, (GITHUB, GITLAB), (*YAML_PIECES, "jobs:", "container:", "services:", "image:", "matrix:", "${{ matrix.", "}}", "$A"), KIB * KIB, cost_size=2 * KIB),
+    "tests": Reader(_tests, SOURCES, SOURCE_PIECES, KIB * KIB, cost_size=8 * KIB),
+    "settings of tests": Reader(_settings, ("spring.datasource.url=jdbc:tc:postgresql:16:///x?TC_TMPFS=a\nryuk.container.image = a/b:1\n",), ("jdbc:tc:", "r2dbc:tc:", ":", "/", "=", "\n", " ", "postgresql", "?", "TC_IMAGE_TAG=", "1", ".", "-", "<url>", '"', "&"), KIB * KIB),
     "buildspec": Reader(_buildspec, (BUILDSPEC,), (*YAML_PIECES, "phases:", "commands:", "# toolkit: begin", "# toolkit: end"), KIB * KIB, cost_size=2 * KIB),
-    "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB, cost_size=4 * KIB),
+    "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB),
     "manifest": Reader(_manifest, (MANIFEST,), (*YAML_PIECES, "images:", "source:", "tags:", "registries:", "version: 1\n"), KIB * KIB, cost_size=2 * KIB),
     "tag pattern": Reader(_tag_pattern, ("1\\.2[0-9]-(?:alpine|slim)",), PATTERN_PIECES, KIB, allows=(ValueError, TooSlow)),
     "version range": Reader(VersionRange.parse, (">=1.24 <2 !=1.25-rc1",), (">=", "<", "!=", "1", ".", "-", "rc", "alpha", " ", ",", "_", "9" * 5000), KIB, allows=(ValueError,)),

@@ -58,10 +58,12 @@ _MENTIONS = {
     "node": re.compile(r"""["'](?:@testcontainers/[\w-]+|testcontainers)["']"""),
     "dotnet": re.compile(r"\b(?:DotNet\.)?Testcontainers\b"),
 }
-_TEXT = r'"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
-_SLASHES = r"//[^\n]*|/\*.*?\*/"
+# What is not closed goes to the end (`\Z`): to look for its end again at each beginning would take for ever.
+_LONG_TEXT = r'"""(?:[^\\]|\\.)*?(?:"""|\Z)|\'\'\'(?:[^\\]|\\.)*?(?:\'\'\'|\Z)'
+_TEXT = rf'{_LONG_TEXT}|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
+_SLASHES = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
 _COMMENTS = {"python": r"#[^\n]*"}
-_RAW_TEXTS = dict.fromkeys(("go", "node"), r"|`[^`]*`")
+_RAW_TEXTS = dict.fromkeys(("go", "node"), r"|`[^`]*(?:`|\Z)")
 _TOKENS = {
     language: re.compile(
         f"(?P<comment>{_COMMENTS.get(language, _SLASHES)})|(?P<text>{_TEXT}{_RAW_TEXTS.get(language, '')})", re.DOTALL
@@ -285,7 +287,7 @@ class _Source:
                 blank = [one if one == "\n" else " " for one in token[0]]
                 readable[start:end] = code[start:end] = blank
             else:
-                code[start:end] = ['"', *[_INSIDE] * (end - start - 2), '"']
+                code[start:end] = ['"', *[_INSIDE] * (end - start - 2), '"'][: end - start]
         self.readable, self.code = "".join(readable), "".join(code)
         self._lines = [found.start() for found in re.finditer("\n", text)]
         self._constants: dict[str, list[int]] = {}
