@@ -16,6 +16,7 @@ from toolkit import errors
 from toolkit.cli.app import make_app
 from toolkit.cli.main import COMMANDS
 from toolkit.manifest.loader import loads
+from toolkit.manifest.model import Manifest
 from toolkit.manifest.tag_selection import TagSelectionSpec
 
 DOCS = ROOT / "docs"
@@ -96,7 +97,7 @@ def test_names_files_and_tests_that_are_there(page: Path) -> None:
         for path in sources
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    known = tests | {path.name for path in sources}
+    known = tests | {path.name for path in sources} | Manifest.model_fields.keys()
     assert [name for name in names if name not in known and not (ROOT / name).exists()] == []
 
 

@@ -20,7 +20,10 @@ from toolkit.manifest.strategy import Strategy
 
 BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 
-_SET_HARMLESS = re.compile(r"(tags|output|labels\..*|cache-to|no-cache|push|load|annotations)\+?")
+_SET_KNOWN = re.compile(
+    r"((args|contexts|labels)\..+|annotations|attest|cache-from|cache-to|context|dockerfile|load|no-cache|output|platform"
+    r"|pull|push|tags|target)\+?"
+)
 
 _COPY_OF_FRAGMENT = re.compile(
     r"\$(?:TOOLKIT_DOCKERFILE|\{TOOLKIT_DOCKERFILE\}|\{?TOOLKIT_DOCKERFILES\}?/(?P<name>.+))"
@@ -46,6 +49,7 @@ RUN_FLAGS = frozenset(
     | {"--quiet", "--use-api-socket"}
 )
 PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content-trust"})
+COMMIT_FLAGS = frozenset({"-p", "--pause", "--no-pause"})
 CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
 USE_FLAGS = frozenset({"--default", "--global"} | DEBUG_FLAGS)
 REMOVE_FLAGS = frozenset({"--all-inactive", "-f", "--force", "--keep-daemon", "--keep-state"} | DEBUG_FLAGS)
@@ -132,8 +136,10 @@ class DockerCalls:
             rest = [rest[0], *behind[:1], *rest[1 : len(rest) - len(behind)], *behind[1:]]
         match rest:
             case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
-                self._read_build(call, words, is_buildx=rest[0] != "build")
-                self._tags += self._names(words)  # also for a build that was not understood
+                is_buildx = rest[0] != "build"
+                self._read_build(call, words, is_buildx=is_buildx)
+                if self._loads(call, words, is_buildx=is_buildx):
+                    self._tags += self._names(words)  # also for a build that was not understood
             case ["pull", *words] | ["image", "pull", *words]:
                 self._read_images(call, words, PULL_FLAGS, Kind.PULL)
             case ["run" | "create", *words] | ["container", "run" | "create", *words]:
@@ -151,6 +157,9 @@ class DockerCalls:
             case ["tag", _, name] | ["image", "tag", _, name]:
                 word = self._shell.expanded(name)
                 self._tags += [] if word.unset else [word.text]
+            case ["import" | "commit", *words] | ["image", "import", *words] | ["container", "commit", *words]:
+                named = [self._shell.expanded(name) for name in read_options(words, COMMIT_FLAGS)[1][1:2]]
+                self._tags += [word.text for word in named if not word.unset]
             case ["compose", *words]:
                 self._read_compose(call, words)
             case ["manifest", "inspect", *words] | ["buildx", "imagetools", "inspect" | "create", *words]:
@@ -259,6 +268,14 @@ class DockerCalls:
             )
         )
 
+    def _loads(self, call: Call, words: list[str], *, is_buildx: bool) -> bool:
+        """Whether the daemon has the result: a builder of its own keeps it, unless it is to be loaded."""
+        options, _ = read_options(words, BUILD_FLAGS)
+        named = ["", *values_of(options, "--builder")][-1] or call.values.get("BUILDX_BUILDER", "")
+        is_own = named != "default" if named != "" else bool(self._builder_name and is_buildx)
+        outputs = values_of(options, "-o", "--output")
+        return not is_own or is_on(options, "--load") or any("type=docker" in one for one in outputs)
+
     def _names(self, words: list[str]) -> tuple[str, ...]:
         options, _ = read_options(words, BUILD_FLAGS)
         found = map(self._shell.expanded, values_of(options, "-t", "--tag"))
@@ -306,28 +323,24 @@ class DockerCalls:
         if any(map(is_elsewhere, targets)):
             self.give_up(call.command, "its file is somewhere else")
             return
-        args: list[str] = []
-        platforms: Options = []
+        changes: list[tuple[str, str | None]] = []
         for value in values_of(options, "--set"):
             key, _, text = value.partition("=")
-            pattern, _, field = key.partition(".")
-            if field == "cache-from":
-                self._note_cache(call, text)
-            elif pattern == "*" and field == "platform":
-                platforms.append(("--platform", text))
-            elif pattern == "*" and field.startswith("args."):
-                args.append(value.removeprefix("*.args."))
-            elif not _SET_HARMLESS.fullmatch(field):
+            word = self._shell.expanded(text)
+            changes.append((key, None if word.unset else word.text))
+            if not _SET_KNOWN.fullmatch(key.partition(".")[2]):
                 self.give_up(call.command, "what `--set` changes is not read")
         self._note_scanners(call, options)
+        names = [self._shell.expanded(one) for one in targets or ["default"]]
         asked = Follow(
             call.command.line,
             "",
             "bake",
             is_on(options, "--pull"),
             values={**call.values, **self._pairs(call, values_of(options, "--var"))},
-            args=self._pairs(call, args),
-            platforms=self._platforms(call, platforms) if platforms else (),
+            folder="".join(self._paths(call, ["."])),
+            targets=tuple(word.text for word in names if not word.unset),
+            changes=tuple(changes),
         )
         self._follow(call, values_of(options, "-f", "--file") or [""], options, asked)
 

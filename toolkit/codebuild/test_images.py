@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from toolkit.codebuild.testcontainers_reading import PINNED, RYUK, has_registry
+from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
@@ -40,11 +41,15 @@ def hub_prefix(build: DesiredBuild) -> str | None:
 
 def helper_of(images: Iterable[BuildImage], name: str) -> BuildImage | None:
     """The image that a library takes for its helper `name`: the last that the build lists by a tag."""
-    fitting = [one for one in images if _is_tag_of(Reference.parse(one.original), name)]
+    fitting = [one for one in images if _is_tag_of(one.original, name)]
     return fitting[-1] if fitting else None
 
 
-def _is_tag_of(reference: Reference, name: str) -> bool:
+def _is_tag_of(original: str, name: str) -> bool:
+    try:
+        reference = Reference.parse(original)
+    except OciError:
+        return False
     return reference.registry == DOCKER_HUB and reference.repository == name and reference.digest is None
 
 

@@ -18,7 +18,7 @@ from toolkit.oci.auth import CredentialProvider, CredentialUse, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import ACCEPT, Document, ImageIndex, media_type_of, parse, read_object
-from toolkit.oci.endpoints import Endpoints, origin
+from toolkit.oci.endpoints import Endpoints, may_send_to, origin
 from toolkit.oci.errors import (
     ConnectionFailed,
     DigestMismatch,
@@ -402,6 +402,7 @@ class RegistryClient:
             if parts.scheme == "http" and base.scheme == "https" and parts.hostname == base.hostname:
                 parts = parts._replace(scheme=base.scheme, netloc=base.netloc)
             is_usable = parts.scheme in ("http", "https") and (parts.scheme == "https" or base.scheme == "http")
+            is_usable = is_usable and may_send_to(base.hostname or "", urlunsplit(parts))
             found = urlunsplit(parts) if is_usable and origin(urlunsplit(parts))[1] else None
         except ValueError:
             found = None

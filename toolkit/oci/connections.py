@@ -116,6 +116,8 @@ class Connections:
         """
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
+        if "@" in parts.netloc or "\\" in parts.netloc:  # urllib3 would end the host at a `\`, and our checks do not
+            raise ConnectionFailed(f"`{host}` is no host that can be reached", host=host, is_temporary=False)
         proxy = proxy_for(parts, self._proxies)
         try:
             raw = self._send(self._manager(host, proxy), method, url, headers, body, timeout)

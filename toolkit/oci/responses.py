@@ -20,6 +20,8 @@ from toolkit.oci.errors import (
 from toolkit.oci.masking import cleaned
 from toolkit.oci.reference import TAG
 
+# Registries send one; each is cleaned, which costs time.
+_MOST_ERRORS = 100
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.
 _SHORT_WINDOW_SECONDS = 900
@@ -161,7 +163,7 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
     if not isinstance(errors, list):
         return []
     entries = []
-    for error in errors:
+    for error in errors[:_MOST_ERRORS]:
         if isinstance(error, Mapping):
             said = error.get("message")
             code = cleaned(

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from toolkit.oci.endpoints import origin
+from toolkit.oci.endpoints import may_send_to, origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.masking import cleaned
@@ -299,10 +299,18 @@ def _follow(parts: SplitResult, location: str) -> str:
     try:
         url = urljoin(parts.geturl(), location)
         scheme = urlsplit(url).scheme
+        origin(url)  # raises for what is no port
     except ValueError:
         scheme = ""
+    host = parts.netloc.rpartition("@")[2]
+    if scheme and not may_send_to(parts.hostname or "", url):
+        raise ConnectionFailed(
+            f"`{host}` redirects to an address that only this machine reaches",
+            host=host,
+            is_temporary=False,
+            code="oci.unsafe_address",
+        )
     if scheme not in ("http", "https") or (parts.scheme == "https" and scheme == "http"):
-        host = parts.netloc.rpartition("@")[2]
         raise ConnectionFailed(
             f"`{host}` redirects to where a secure connection is not possible", host=host, is_temporary=False
         )

@@ -19,6 +19,9 @@ from toolkit.oci.subset import Subset
 
 # An index of indexes is rare; deeper nesting is an attack.
 _DEEPEST = 4
+# Of one image. The largest that are known have some hundred, and signatures by the hundred; every one is a request.
+_MOST_DOCUMENTS = 2000
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class TreeReader:
         self._attestations: set[Digest] = set()
         self._wanted = {digest}
         self._depths = {digest: 0}
+        self._size = 0
 
     @property
     def is_complete(self) -> bool:
@@ -87,6 +91,9 @@ class TreeReader:
             parsed = parse(document)
         self._documents[digest] = document
         self._parsed[digest] = parsed
+        self._size += len(document.raw)
+        if self._size > _MOST_BYTES:
+            raise InvalidDocument(f"the image's documents have more than {_MOST_BYTES:,} bytes together")
         if not isinstance(parsed, ImageIndex):
             return ()
         children = tuple(dict.fromkeys(child.digest for child in parsed.documents))
@@ -94,6 +101,8 @@ class TreeReader:
         if children and depth == _DEEPEST:
             raise InvalidDocument(f"indexes point to indexes more than {_DEEPEST} deep")
         missing = tuple(d for d in children if d not in self._depths)
+        if len(self._depths) + len(missing) > _MOST_DOCUMENTS:
+            raise InvalidDocument(f"the image consists of more than {_MOST_DOCUMENTS:,} documents")
         self._depths.update(dict.fromkeys(missing, depth + 1))
         self._wanted.update(missing)
         return missing

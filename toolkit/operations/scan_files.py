@@ -28,12 +28,14 @@ from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Troub
 from toolkit.codebuild.shell_state import SOURCE
 from toolkit.codebuild.testcontainers_reading import (
     LANGUAGES,
+    NEEDS_NEW,
     RYUK,
     implied,
     prefixed,
     read_properties,
     read_settings,
     read_tests,
+    ryuk_of_go,
     uses_testcontainers,
 )
 from toolkit.codebuild.variables import Values
@@ -45,12 +47,25 @@ SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
 )
 
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _USUAL = {
-    "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
-    "bake": ("docker-bake.hcl", "docker-bake.json"),
+    "compose": _COMPOSE,
+    "bake": (
+        "docker-bake.json",
+        "docker-bake.hcl",
+        "docker-bake.override.json",
+        "docker-bake.override.hcl",
+        *_COMPOSE,
+    ),
 }
-"""The files that a tool looks for if none is named: the first that exists, and its `.override` file."""
-_SUFFIXES = {"compose": (".yaml", ".yml"), "bake": (".json", ".hcl")}
+"""The files that a tool looks for if none is named: compose the first that exists, bake all of them."""
+_OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+_SUFFIXES = (".yml", ".yaml")
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _Find = Callable[[str], Path | None]
 """From a canonical name to the file that makes the local image of that name."""
@@ -80,12 +95,15 @@ class Findings:
 
     `images` maps each image to the file that builds a local image of its name before it is fetched, if the same file
     or the same commands do. `command_tags` are the names that commands give to images; a step knows no others.
+    `used_by` are the files that the commands of each buildspec use, itself among them; `roots` is where they run.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
     images: dict[FoundImage, Path | None] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
     command_tags: set[str] = field(default_factory=set)
+    used_by: dict[Path, dict[Path, None]] = field(default_factory=dict)
+    roots: dict[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +217,8 @@ class _Scan:
         self._reached: set[tuple[Path, int, str, str]] = set()
         self._left_out: list[_LeftOut] = []
         self._tests: dict[Path, _Test] = {}
-        self._runs: list[tuple[Path, Follow, Mapping[str, Path]]] = []
+        self._runs: list[tuple[Path, Follow, Mapping[str, Path], Path | None]] = []
+        self._spec: Path | None = None
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
@@ -231,7 +250,8 @@ class _Scan:
             if "bc:tc:" in text:
                 self._tests[path] = _Test(language, read_settings(text))
         elif uses_testcontainers(text, language):
-            self._tests[path] = _Test(language, read_tests(text, language, self._values))
+            needs_new = path.suffix.lower() in NEEDS_NEW
+            self._tests[path] = _Test(language, read_tests(text, language, self._values, needs_new=needs_new))
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -239,31 +259,46 @@ class _Scan:
 
     def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
         """Read a file other than a Dockerfile, for the command `follow` that uses it; `there` are local images."""
-        asked = replace(follow, line=0, path="", kind="")
+        asked = replace(follow, line=0, path="", kind=kind)
         seen = self._seen.setdefault(path, [])
         if any(asked == known and before.keys() <= there.keys() for known, before in seen):
             return  # a local image counts only if it exists in every such use
         seen.append((asked, there))
-        self.findings.files[path] = kind
+        self.findings.files.setdefault(path, kind_of(path) or kind)
+        outer = self._spec
+        if kind == "buildspec":
+            self._spec = path
+        self._use(path)
+        self._read_asked(path, kind, root, asked, there)
+        self._spec = outer
+
+    def _use(self, path: Path) -> None:
+        """Note that the buildspec which is being read uses a file."""
+        if self._spec:
+            self.findings.used_by.setdefault(self._spec, {})[path] = None
+
+    def _read_asked(self, path: Path, kind: str, root: Path, asked: Follow, there: Mapping[str, Path]) -> None:
         text = self._read(path)
         if text is None:
             return
+        folder = Path(asked.folder) if asked.folder else path.parent
+        given = {**asked.values, **self._values}
+        above = list(map(Path, asked.above))
+        files = [os.path.relpath(one, folder) for one in (path, *above)]
+        self._overlays.update(above)
         match kind:
-            case "compose":
-                folder = Path(asked.folder) if asked.folder else path.parent
-                given = {**asked.values, **self._values}
+            case "compose" | "bake":
                 own = self._environment([Path(one) for one in asked.env_files] or [folder / ".env"], given)
-                above = list(map(Path, asked.above))
-                self._overlays.update(above)
-                files = [os.path.relpath(one, folder) for one in (path, *above)]
-                tree = _ComposeTree(self, folder)
-                reading = read_compose(files, tree, {"PWD": ".", **own, **given}, pulls_always=asked.pulls_always)
-            case "bake":
-                values = {**asked.values, **self._values}
-                reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
-                folder = path.parent
+                around = {"PWD": ".", **own, **given}
+                tree = _Tree(self, folder)
+                reading = (
+                    read_compose(files, tree, around, pulls_always=asked.pulls_always)
+                    if kind == "compose"
+                    else read_bake(files, tree, given, asked, compose_values=around)
+                )
             case _:
                 reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
+                self.findings.roots[path] = folder
         self._take_whole(path, folder, reading, asked, there)
         if kind == "buildspec":
             self._note_commands(reading)
@@ -306,7 +341,7 @@ class _Scan:
             if isinstance(tag, str):
                 names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
             elif tag.kind == "tests":
-                self._runs.append((_joined(folder, tag.path), tag, there_at(position)))
+                self._runs.append((_joined(folder, tag.path), tag, there_at(position), self._spec))
                 names = {}
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
@@ -317,7 +352,7 @@ class _Scan:
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
         for file in map(file_of, reading.files):
-            self.findings.files[file] = "compose"
+            self.findings.files.setdefault(file, kind_of(file) or "compose")
             self._seen.setdefault(file, [])
         for trouble in reading.troubles:
             self._trouble(file_of(trouble.file), trouble)
@@ -352,11 +387,13 @@ class _Scan:
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
-            is_laid_over = path in self._overlays or (below != path and self._unasked.get(below) == (kind, root))
-            if not is_laid_over:  # it is read with the files below it
-                overrides = [path.with_name(path.stem + f".override{suffix}") for suffix in _SUFFIXES[kind]]
-                above = tuple(str(one) for one in overrides if one in self._unasked)[:1]
-                self._read_whole(path, kind, root, replace(_NOBODY, above=above), {})
+            above = [path.with_name(f"{path.stem}.override{suffix}") for suffix in _SUFFIXES]
+            above = [one for one in above if one in self._unasked][:1]
+            if kind == "bake" and path.name in _USUAL["bake"]:
+                below, *above = self._usual(path.parent, kind)
+            if path in self._overlays or (below != path and self._unasked.get(below) == (kind, root)):
+                continue  # it is read with the files below it
+            self._read_whole(path, kind, root, replace(_NOBODY, above=tuple(map(str, above))), {})
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built:
                 self._read_alone(path)
@@ -389,23 +426,36 @@ class _Scan:
             images = test.reading.images
             properties = [found for module, found in own.items() if test.language == "java" and module in path.parents]
             prefix = next((one["hub.image.name.prefix"] for one in properties if "hub.image.name.prefix" in one), "")
-            runs = [(run, there) for folder, run, there in self._runs if folder in (path, *path.parents)]
-            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for run, _ in runs)
+            runs = [run for run in self._runs if run[0] in (path, *path.parents)]
+            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for _, run, _, _ in runs)
             if images and not is_off and not any("ryuk.container.image" in one for one in properties):
                 started.setdefault(test.language, (path, images[0].line))
-            there = dict(runs[0][1]) if runs else {}
-            for _, other in runs[1:]:
+            there = dict(runs[0][2]) if runs else {}
+            for _, _, other, self._spec in runs if images else ():
                 there = {name: file for name, file in there.items() if name in other}
+                self._use(path)
             if images:
                 self.findings.files[path] = "tests"
             for image in images:
                 self._note_image(path, prefixed(image, prefix) if prefix else image, there.get)
         for language, (path, line) in started.items():
-            self._note_image(path, implied(line, RYUK, language), lambda _: None)
+            ryuk = implied(line, RYUK, language)
+            if language == "go" and (name := self._ryuk_of_go(path)):
+                ryuk = replace(ryuk, written=name, name=name, unset=(), is_implied=False, doubt="")
+            self._note_image(path, ryuk, lambda _: None)
+
+    def _ryuk_of_go(self, path: Path) -> str | None:
+        modules = (folder / "go.mod" for folder in path.parents)
+        module = next(filter(self._is_there, modules), None)
+        return ryuk_of_go(_glance(module) or "") if module else None
 
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
-        if text is not None and not begins_as_dockerfile(text):
+        is_source = path.suffix.lower() in LANGUAGES and path not in self._named
+        if text is not None and is_source and not begins_as_dockerfile(text):
+            self.look_for_tests(path)
+            del self.findings.files[path]
+        elif text is not None and not begins_as_dockerfile(text):
             message = "it is not a Dockerfile: its first instruction is neither `FROM` nor `ARG`"
             is_meant = path in self._named or has_usual_name(path)
             self._trouble(path, Trouble(1, message, is_fault=is_meant))
@@ -439,7 +489,7 @@ class _Scan:
             follow,
             env_files=tuple(map(str, seen)),
             values=values,
-            folder=str(project) if follow.kind == "compose" else "",
+            folder=str(project),
             above=tuple(map(str, above)),
         )
         self._read_whole(first, follow.kind, folder, asked, there)
@@ -451,9 +501,11 @@ class _Scan:
         if named:
             return [_joined(folder, one) for one in named.split(":")]
         usual = [folder / name for name in _USUAL[kind]]
-        there = [name for name in usual if self._is_there(name)]
-        overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
-        return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
+        there = [*filter(self._is_there, usual)] or usual[:1]
+        if kind == "bake":  # it reads all of them
+            return there
+        overrides = [*filter(self._is_there, [folder / name for name in _OVERRIDES])]
+        return [*there[:1], *overrides[:1]]
 
     def _build(self, path: Path, folder: Path, build: Build, find: _Find) -> None:
         if build.inline is not None:
@@ -477,6 +529,7 @@ class _Scan:
             return
         self.findings.files.setdefault(target, "dockerfile")
         self._built.add(target.resolve())
+        self._use(target)
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(text, self._circumstances(build, platform))
@@ -565,8 +618,8 @@ class _Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class _ComposeTree:
-    """The files around a compose project in `folder`."""
+class _Tree:
+    """The files around those of a tool that runs in `folder`."""
 
     scan: _Scan
     folder: Path
