@@ -26,10 +26,12 @@ from toolkit.cli.render.lines import visible
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step
 from toolkit.codebuild.buildspec_reading import read_buildspec
+from toolkit.codebuild.ci_reading import read_ci
 from toolkit.codebuild.compose_reading import read_compose, services_with_images
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
+from toolkit.codebuild.testcontainers_reading import read_properties, read_settings, read_tests, ryuk_of_go
 from toolkit.codebuild.variables import CannotExpand, expand, interpolate
 from toolkit.errors import ToolkitError
 from toolkit.manifest.additions import NewImage, add_images
@@ -416,6 +418,17 @@ DOCKERFILE = "# syntax=docker/dockerfile:1\nARG A=1\nFROM --platform=$BUILDPLATF
 DOTENV = "A=1\nexport B='x'\nC=\"a $A ${B:-c}\\n\"\nD: e # f\nE\n"
 COMMANDS = "set -e\nexport A=b\ncd sub && docker build -f D -t x . | tee log\nif [ -n \"$A\" ]; then docker pull nginx:$A; fi\nsh -c 'docker run busybox'\nsh <<E\ndocker compose up\nE\ndocker buildx bake -f a.hcl --set '*.args.A=b' \"$(pwd)\"\n"  # fmt: skip
 
+SOURCES = {
+    "java": 'import org.testcontainers.containers.*;\nclass T extends PgContainer<T> {\n  static final String V = "7"; // x\n  T() { super("a:1"); }\n  Object c = new GenericContainer<>(DockerImageName.parse("redis").withTag("a" + V))\n    .withPort(1);\n  String u = "jdbc:tc:mysql:8://x/y";\n}\n',
+    "go": 'import (\n\t"github.com/testcontainers/testcontainers-go"\n\tpg "github.com/testcontainers/testcontainers-go/modules/postgres"\n)\nconst (\n\tv = `a:1`\n)\nfunc f() { pg.Run(ctx, v); _ = testcontainers.ContainerRequest{Image: "b" + v} }\n',
+    "python": "from testcontainers.core import (\n  DockerContainer as D,\n)\nV = '1'\nclass C(D):\n  def __init__(self): super().__init__(f\"a:{V}\")\nD(image=V, b=1) # x\n",
+    "node": 'import { GenericContainer as G } from "testcontainers";\nconst v = `a:${w}`;\nclass X extends G { constructor() { super(v) } }\nnew G(v + "b").withX() /* y */\n',
+    "dotnet": 'using Testcontainers.PostgreSql;\nconst string V = "1";\nvar a = new PostgreSqlBuilder().WithImage($"a:{V}").Build();\nvar b = new ContainerBuilder("b");\n',
+}
+SOURCE_PIECES = ("new ", "GenericContainer", "Container", "(", ")", "{", "}", "<", ">", '"', "'", "`", '"""', "\\", "/*", "*/", "//", "#", "\n", ";", ",", "+", ".", "=", "a", "a = ", "a:1", "class X ", "extends ", "super(", "super().__init__(", "DockerImageName.parse(", ".withTag(", "pg.Run(", "WithImage(", "ContainerRequest{", "Image: ", "${", "$", "import ", "from testcontainers import ", "jdbc:tc:mysql:", " ")
+WORKFLOW = "jobs:\n  t:\n    container: a:1\n    strategy: {matrix: {v: [1, 2], include: [{v: 3}]}}\n    services:\n      d: {image: 'b:${{ matrix.v }}'}\n    steps: [{uses: 'docker://c'}]\n"
+GITLAB = "variables: {V: 1}\nimage: a:$V\nt:\n  services: [b, {name: 'c:${V}'}]\n"
+
 READERS: dict[str, Reader] = {
     "challenge": Reader(_challenge, ('Bearer realm="https://registry.example/token",service="x, y",scope="a", Basic realm=x',), HEADER_PIECES, 16 * KIB),
     "link": Reader(lambda text: read_next_page({"Link": text}), ('</v2/a/tags/list?n=1&last=x>; rel="next"',), HEADER_PIECES, 16 * KIB),
@@ -453,6 +466,10 @@ READERS: dict[str, Reader] = {
     "bake in JSON": Reader(lambda text: read_bake(text, {}, is_json=True), (BAKE_JSON,), (*JSON_PIECES, "${", "}", "?", "=="), KIB * KIB, is_json=True),
     "buildspec": Reader(_buildspec, (BUILDSPEC,), (*YAML_PIECES, "phases:", "commands:", "# toolkit: begin", "# toolkit: end"), KIB * KIB, cost_size=2 * KIB),
     "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB, cost_size=4 * KIB),
+    **{f"tests in {language}": Reader(partial(read_tests, language=language), (text,), SOURCE_PIECES, KIB * KIB) for language, text in SOURCES.items()},
+    "settings of tests": Reader(lambda text: (read_properties(text), read_settings(text), ryuk_of_go(text)), ("ryuk.container.image=a\njdbc:tc:mysql:8:///x?TC_IMAGE_TAG=1",), ("=", ".", ".container.image", "\n", " ", "jdbc:tc:", "a", ":", "/", "?", "v1"), KIB * KIB),
+    "workflow": Reader(lambda text: read_ci(text, is_gitlab=False), (WORKFLOW,), (*YAML_PIECES, "jobs:", "services:", "image:", "${{", "}}", "matrix."), KIB * KIB, cost_size=2 * KIB),
+    "gitlab": Reader(lambda text: read_ci(text, is_gitlab=True), (GITLAB,), (*YAML_PIECES, "services:", "image:", "variables:", "name:"), KIB * KIB, cost_size=2 * KIB),
     "manifest": Reader(_manifest, (MANIFEST,), (*YAML_PIECES, "images:", "source:", "tags:", "registries:", "version: 1\n"), KIB * KIB, cost_size=2 * KIB),
     "tag pattern": Reader(_tag_pattern, ("1\\.2[0-9]-(?:alpine|slim)",), PATTERN_PIECES, KIB, allows=(ValueError, TooSlow)),
     "version range": Reader(VersionRange.parse, (">=1.24 <2 !=1.25-rc1",), (">=", "<", "!=", "1", ".", "-", "rc", "alpha", " ", ",", "_", "9" * 5000), KIB, allows=(ValueError,)),
