@@ -22,8 +22,8 @@ def read_compose(
     model = ComposeModel(tree)
     services = model.services(files, "", values or {})
     reader = _Reader(model, pulls_always)
-    for service in services.values():
-        reader.read(service)
+    for name, service in services.items():
+        reader.read(name, service)
     return reader.reading
 
 
@@ -54,7 +54,7 @@ class _Reader:
             files=self._model.files,
         )
 
-    def read(self, service: Node) -> None:
+    def read(self, name: str, service: Node) -> None:
         """Read one service."""
         volumes = service.get("volumes")
         for volume in volumes.items if volumes else ():
@@ -66,7 +66,7 @@ class _Reader:
         platform = self._platform(service.get("platform"))
         policy = self._model.word(service.get("pull_policy")) or Word("")
         if build is not None:
-            self._read_build(service, build, image, platform)
+            self._read_build(name, service, build, image, platform)
         elif written and image and (policy.unset or policy.text not in ("never", "build")):
             self._note(
                 Kind.COMPOSE_IMAGE,
@@ -79,7 +79,7 @@ class _Reader:
                 or policy.text.startswith("every_"),
             )
 
-    def _read_build(self, service: Node, build: Node, image: Word | None, platform: Word | None) -> None:
+    def _read_build(self, name: str, service: Node, build: Node, image: Word | None, platform: Word | None) -> None:
         fields = fields_of_build(build)
         if fields is None:
             self._model.give_up(build, "`build` is a folder or a mapping")
@@ -110,12 +110,13 @@ class _Reader:
         target = self._model.word(fields.get("target")) or Word("")
         pull = self._model.word(fields.get("pull")) or Word("")
         contexts = dict(self._pairs(fields.get("additional_contexts")))
-        for name in [name for name, value in contexts.items() if value is None]:
-            self._model.give_up(fields.get("additional_contexts") or build, f"its context `{name}` has no known value")
+        for key in [key for key, value in contexts.items() if value is None]:
+            self._model.give_up(fields.get("additional_contexts") or build, f"its context `{key}` has no known value")
         self._builds.append(
             Build(
                 line=build.line,
                 file=build.scope.file,
+                name=name.replace(".", "_"),  # as buildx names the target
                 context=join((written or service).scope.folder, context.text),
                 dockerfile=file.text if file else None,
                 is_beside_context=True,

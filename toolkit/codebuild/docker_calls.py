@@ -20,7 +20,10 @@ from toolkit.manifest.strategy import Strategy
 
 BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 
-_SET_HARMLESS = re.compile(r"(tags|output|labels\..*|cache-to|no-cache|push|load|annotations)\+?")
+_SET_KNOWN = re.compile(
+    r"((args|contexts|labels)\..+|annotations|attest|cache-from|cache-to|context|dockerfile|load|no-cache|output|platform"
+    r"|pull|push|tags|target)\+?"
+)
 
 _COPY_OF_FRAGMENT = re.compile(
     r"\$(?:TOOLKIT_DOCKERFILE|\{TOOLKIT_DOCKERFILE\}|\{?TOOLKIT_DOCKERFILES\}?/(?P<name>.+))"
@@ -320,28 +323,24 @@ class DockerCalls:
         if any(map(is_elsewhere, targets)):
             self.give_up(call.command, "its file is somewhere else")
             return
-        args: list[str] = []
-        platforms: Options = []
+        changes: list[tuple[str, str | None]] = []
         for value in values_of(options, "--set"):
             key, _, text = value.partition("=")
-            pattern, _, field = key.partition(".")
-            if field == "cache-from":
-                self._note_cache(call, text)
-            elif pattern == "*" and field == "platform":
-                platforms.append(("--platform", text))
-            elif pattern == "*" and field.startswith("args."):
-                args.append(value.removeprefix("*.args."))
-            elif not _SET_HARMLESS.fullmatch(field):
+            word = self._shell.expanded(text)
+            changes.append((key, None if word.unset else word.text))
+            if not _SET_KNOWN.fullmatch(key.partition(".")[2]):
                 self.give_up(call.command, "what `--set` changes is not read")
         self._note_scanners(call, options)
+        names = [self._shell.expanded(one) for one in targets or ["default"]]
         asked = Follow(
             call.command.line,
             "",
             "bake",
             is_on(options, "--pull"),
             values={**call.values, **self._pairs(call, values_of(options, "--var"))},
-            args=self._pairs(call, args),
-            platforms=self._platforms(call, platforms) if platforms else (),
+            folder="".join(self._paths(call, ["."])),
+            targets=tuple(word.text for word in names if not word.unset),
+            changes=tuple(changes),
         )
         self._follow(call, values_of(options, "-f", "--file") or [""], options, asked)
 

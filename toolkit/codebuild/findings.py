@@ -76,7 +76,7 @@ class Build:
     `platforms` is empty for the machine's own; `tags` are the names of its result. If the target is not known, it may
     be any stage. `unused` are strategies whose variable the build does not use; only commands can use one. `made`
     counts the `tags` of the file that exist when the build begins. `file` is the file that asks for it, if several were
-    read as one.
+    read as one; `name` is that of the service or target.
     """
 
     line: int
@@ -97,6 +97,7 @@ class Build:
     made: int = 0
     unused: frozenset[Strategy] = UNUSED
     file: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Follow:
     A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself. The files
     `above` are laid over it. `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file,
     `values` are its variables. `env_files` hold more variables and replace the `.env` of the `folder`, from which the
-    file gives paths: its own, if that is empty.
+    file gives paths: its own, if that is empty. Of a bake file the command builds `targets`, and sets the fields in
+    `changes`, None for an unknown value.
     """
 
     line: int
@@ -120,6 +122,8 @@ class Follow:
     env_files: tuple[str, ...] = ()
     folder: str = ""
     above: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

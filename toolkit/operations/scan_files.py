@@ -47,12 +47,25 @@ SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "vendor", ".venv", "venv", ".tox", "__pycache__", ".terraform", ".toolkit"}
 )
 
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _USUAL = {
-    "compose": ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
-    "bake": ("docker-bake.hcl", "docker-bake.json"),
+    "compose": _COMPOSE,
+    "bake": (
+        "docker-bake.json",
+        "docker-bake.hcl",
+        "docker-bake.override.json",
+        "docker-bake.override.hcl",
+        *_COMPOSE,
+    ),
 }
-"""The files that a tool looks for if none is named: the first that exists, and its `.override` file."""
-_SUFFIXES = {"compose": (".yaml", ".yml"), "bake": (".json", ".hcl")}
+"""The files that a tool looks for if none is named: compose the first that exists, bake all of them."""
+_OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+_SUFFIXES = (".yml", ".yaml")
 _OUTSIDE = "lies outside of what is scanned and was not read; `--root` takes a folder that holds it"
 _Find = Callable[[str], Path | None]
 """From a canonical name to the file that makes the local image of that name."""
@@ -246,12 +259,12 @@ class _Scan:
 
     def _read_whole(self, path: Path, kind: str, root: Path, follow: Follow, there: Mapping[str, Path]) -> None:
         """Read a file other than a Dockerfile, for the command `follow` that uses it; `there` are local images."""
-        asked = replace(follow, line=0, path="", kind="")
+        asked = replace(follow, line=0, path="", kind=kind)
         seen = self._seen.setdefault(path, [])
         if any(asked == known and before.keys() <= there.keys() for known, before in seen):
             return  # a local image counts only if it exists in every such use
         seen.append((asked, there))
-        self.findings.files[path] = kind
+        self.findings.files.setdefault(path, kind_of(path) or kind)
         outer = self._spec
         if kind == "buildspec":
             self._spec = path
@@ -268,20 +281,21 @@ class _Scan:
         text = self._read(path)
         if text is None:
             return
+        folder = Path(asked.folder) if asked.folder else path.parent
+        given = {**asked.values, **self._values}
+        above = list(map(Path, asked.above))
+        files = [os.path.relpath(one, folder) for one in (path, *above)]
+        self._overlays.update(above)
         match kind:
-            case "compose":
-                folder = Path(asked.folder) if asked.folder else path.parent
-                given = {**asked.values, **self._values}
+            case "compose" | "bake":
                 own = self._environment([Path(one) for one in asked.env_files] or [folder / ".env"], given)
-                above = list(map(Path, asked.above))
-                self._overlays.update(above)
-                files = [os.path.relpath(one, folder) for one in (path, *above)]
-                tree = _ComposeTree(self, folder)
-                reading = read_compose(files, tree, {"PWD": ".", **own, **given}, pulls_always=asked.pulls_always)
-            case "bake":
-                values = {**asked.values, **self._values}
-                reading = read_bake(text, values, is_json=path.suffix == ".json", pulls_always=asked.pulls_always)
-                folder = path.parent
+                around = {"PWD": ".", **own, **given}
+                tree = _Tree(self, folder)
+                reading = (
+                    read_compose(files, tree, around, pulls_always=asked.pulls_always)
+                    if kind == "compose"
+                    else read_bake(files, tree, given, asked, compose_values=around)
+                )
             case _:
                 reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
                 self.findings.roots[path] = folder
@@ -338,7 +352,7 @@ class _Scan:
                 made.setdefault(name, (position, file))
         self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
         for file in map(file_of, reading.files):
-            self.findings.files[file] = "compose"
+            self.findings.files.setdefault(file, kind_of(file) or "compose")
             self._seen.setdefault(file, [])
         for trouble in reading.troubles:
             self._trouble(file_of(trouble.file), trouble)
@@ -373,11 +387,13 @@ class _Scan:
                 continue
             self._settled = settled if path in led_to else frozenset()
             below = path.with_name(path.name.replace(".override.", ".", 1))
-            is_laid_over = path in self._overlays or (below != path and self._unasked.get(below) == (kind, root))
-            if not is_laid_over:  # it is read with the files below it
-                overrides = [path.with_name(path.stem + f".override{suffix}") for suffix in _SUFFIXES[kind]]
-                above = tuple(str(one) for one in overrides if one in self._unasked)[:1]
-                self._read_whole(path, kind, root, replace(_NOBODY, above=above), {})
+            above = [path.with_name(f"{path.stem}.override{suffix}") for suffix in _SUFFIXES]
+            above = [one for one in above if one in self._unasked][:1]
+            if kind == "bake" and path.name in _USUAL["bake"]:
+                below, *above = self._usual(path.parent, kind)
+            if path in self._overlays or (below != path and self._unasked.get(below) == (kind, root)):
+                continue  # it is read with the files below it
+            self._read_whole(path, kind, root, replace(_NOBODY, above=tuple(map(str, above))), {})
         for path, (kind, _) in self._unasked.items():
             if kind == "dockerfile" and path.resolve() not in self._built:
                 self._read_alone(path)
@@ -473,7 +489,7 @@ class _Scan:
             follow,
             env_files=tuple(map(str, seen)),
             values=values,
-            folder=str(project) if follow.kind == "compose" else "",
+            folder=str(project),
             above=tuple(map(str, above)),
         )
         self._read_whole(first, follow.kind, folder, asked, there)
@@ -485,9 +501,11 @@ class _Scan:
         if named:
             return [_joined(folder, one) for one in named.split(":")]
         usual = [folder / name for name in _USUAL[kind]]
-        there = [name for name in usual if self._is_there(name)]
-        overrides = [folder / name.replace(".", ".override.", 1) for name in _USUAL[kind]]
-        return [*([*there, usual[0]][:1]), *([*filter(self._is_there, overrides)][:1])]
+        there = [*filter(self._is_there, usual)] or usual[:1]
+        if kind == "bake":  # it reads all of them
+            return there
+        overrides = [*filter(self._is_there, [folder / name for name in _OVERRIDES])]
+        return [*there[:1], *overrides[:1]]
 
     def _build(self, path: Path, folder: Path, build: Build, find: _Find) -> None:
         if build.inline is not None:
@@ -600,8 +618,8 @@ class _Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class _ComposeTree:
-    """The files around a compose project in `folder`."""
+class _Tree:
+    """The files around those of a tool that runs in `folder`."""
 
     scan: _Scan
     folder: Path

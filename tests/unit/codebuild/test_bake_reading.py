@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.codebuild.bake_reading import read_bake
-from toolkit.codebuild.findings import Reading
+from tests.support.compose_tree import Tree
+from toolkit.codebuild import bake_reading
+from toolkit.codebuild.findings import Follow, Reading
+
+
+def read_bake(text: str, values: Mapping[str, str | None] | None = None, *, is_json: bool) -> Reading:
+    name = "docker-bake.json" if is_json else "docker-bake.hcl"
+    return bake_reading.read_bake([name], Tree({name: text}), values)
+
 
 HCL = """\
 variable "TAG" {
@@ -22,7 +30,7 @@ group "default" {
 # what all have
 target "base" {
   dockerfile = "Dockerfile.base"
-  args = { V = "${TAG}-alpine", W = TAG, X = UNSET, Y = null, Z = upper("z") }
+  args = { V = "${TAG}-alpine", W = TAG, X = UNSET, Y = null, Z = timestamp() }
   pull = true
 }
 target "web" {
@@ -157,6 +165,7 @@ def test_reports_a_cache_without_its_variable() -> None:
         {"a": {"context": "github.com/acme/x"}},
         {"a": {"contexts": {"nginx": "${x}"}}},
         {"a": {"attest": ["${x}"]}},
+        {"a": {"cache-from": ["type=${x},ref=a"]}},
         {"a": {"matrix": {"v": [str(number) for number in range(201)]}}},
         {"a": {"target": "${x}", "matrix": {"v": [{"x": 1}]}, "dockerfile": "${v.y}"}},
     ],
@@ -173,8 +182,8 @@ def test_reports_what_cannot_be_followed(targets: object) -> None:
         ("=", False),
         ("{", True),
         ("[]", True),
-        ('{"target": [{"a": {}}]}', True),
-        ('{"target": {"a": [{"context": "x"}]}}', True),
+        ('{"target": [["a"]]}', True),
+        ('{"target": {"a": ["x"]}}', True),
     ],
 )
 def test_what_cannot_be_read_is_a_fault(text: str, is_json: bool) -> None:
@@ -232,8 +241,8 @@ target "app" {
         ('"v${W == "1" ? "x" : "y"}"', "vx"),
         ("UNTYPED", ""),
         ('TYPED != "" ? TYPED : "3.18"', None),
-        ('lower("A")', None),
-        ("W + 1", None),
+        ('lower("A")', "a"),
+        ("W + 1", "2"),
     ],
 )
 def test_a_condition_is_known_where_both_sides_are(expression: str, value: str | None) -> None:
@@ -270,3 +279,157 @@ target "b" { platforms = [BAKE_LOCAL_PLATFORM] }
     reading = read_bake(text, is_json=False)
     assert [build.platforms for build in reading.builds] == [("linux/arm64", "local"), ("local",)]
     assert reading.troubles == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        # Each was tried with buildx 0.29 (`bake --print`).
+        ("upper(V)", "3.X"),
+        ('format("%s-%d", V, 4)', "3.x-4"),
+        ('join(".", ["1", V])', "1.3.x"),
+        ('replace(V, ".", "-")', "3-x"),
+        ('coalesce(UNTYPED, "9")', ""),
+        ('both("1", V)', "1-3.x"),
+        ('"1%{ if V == "3.x" }-a%{ else }-b%{ endif }"', "1-a"),
+        ("M.a", "1"),
+        ("LATER", "3.x.2"),
+        ("GLOBAL", "5"),
+        ("N + 1", "4"),
+        ("N == 3 ? 1 : 2", "1"),
+        ("V == 3 ? 1 : 2", "2"),
+        ("N", "3"),
+        ("true", "true"),
+        ('"a$${V}"', "a${V}"),
+        ('join("", [for a in L : a if a != "a"])', "b"),
+        ('length(concat(L, ["c"]))', "3"),
+        # What is not read is not known.
+        ('regex_replace(V, "[.]", "-")', None),
+        ("target.web.args.V", None),
+        ("L[1]", None),
+        ("timestamp()", None),
+        ("CYCLE", None),
+        ("NOBODY", None),
+        ("upper(", None),
+    ],
+)
+def test_expressions_come_to_what_buildx_makes_of_them(expression: str, value: str | None) -> None:
+    text = {
+        "V": "3.x",
+        "L": ["a", "b"],
+        "M": {"a": "1"},
+        "N": 3,
+        "LATER": "${EARLIER}.2",
+        "EARLIER": "${V}",
+        "CYCLE": "${CYCLE}",
+    }
+    variables = {name: {"default": default} for name, default in text.items()} | {"UNTYPED": {}}
+    function = {"both": {"params": ["x", "y"], "result": "${x}-${y}"}}
+    raw = expression[1:-1] if expression[0] == '"' else f"${{{expression}}}"
+    document = {"variable": variables, "function": function, "GLOBAL": "5", "target": {"a": {"args": {"X": raw}}}}
+    (build,) = read_bake(json.dumps(document), is_json=True).builds
+    assert build.args == {"X": value}
+
+
+def test_values_are_bounded_in_sum() -> None:
+    doubled = {f"V{number}": {"default": f"${{V{number - 1}}}${{V{number - 1}}}"} for number in range(1, 40)}
+    many = {f"t{number}": {"args": {"V": "${V20}"}} for number in range(50)}
+    document = {"variable": {"V0": {"default": "xx"}, **doubled}, "target": many}
+    values = [build.args["V"] for build in read_bake(json.dumps(document), is_json=True).builds]
+    assert sum(len(value or "") for value in values) < 8 * 1024 * 1024
+    assert None in values
+
+
+def read_files(files: Mapping[str, str], **asked: object) -> Reading:
+    follow = Follow(1, "", "bake", **asked)  # type: ignore[arg-type]
+    return bake_reading.read_bake(list(files), Tree(files), asked=follow)
+
+
+def built(reading: Reading) -> dict[str, tuple[str, dict[str, str | None]]]:
+    assert not reading.troubles
+    return {build.name: (build.context, {**build.args}) for build in reading.builds}
+
+
+WEB = {"target": {"web": {"context": "svc", "args": {"V": "1"}}}}
+
+
+def test_files_are_read_as_one() -> None:
+    files = {
+        "a.json": json.dumps({"variable": {"X": {"default": "1"}}, **WEB}),
+        "b.json": json.dumps({"variable": {"X": {"default": "2"}}, "target": {"web": {"args": {"W": "${X}"}}}}),
+    }
+    reading = read_files(files)
+    assert built(reading) == {"web": ("svc", {"V": "1", "W": "2"})}
+    assert reading.builds[0].file == "a.json"
+
+
+def test_a_target_lies_over_the_service_of_its_name() -> None:
+    files = {
+        "docker-bake.json": json.dumps({"target": {"web_ui": {"args": {"V": "2"}}}}),
+        "compose.yaml": "services:\n  web.ui: {build: {context: svc, args: {V: 1, W: '${A}'}}}\n  db: {image: 'db:1'}\n",
+    }
+    reading = read_files(files, targets=("default", "web.ui"))
+    assert built(reading) == {"web_ui": ("svc", {"V": "2", "W": None})}
+    assert not reading.images  # bake runs no service
+
+
+@pytest.mark.parametrize(
+    ("changes", "build"),
+    [
+        ((("web.args.V", "2"),), ("svc", {"V": "2"})),
+        ((("*.args.V", None),), ("svc", {"V": None})),
+        ((("other.args.V", "2"),), ("svc", {"V": "1"})),
+        ((("w*.context", "new${V}"),), ("new${V}", {"V": "1"})),
+    ],
+)
+def test_a_command_may_set_fields(changes: tuple[tuple[str, str | None], ...], build: object) -> None:
+    assert built(read_files({"a.json": json.dumps(WEB)}, changes=changes)) == {"web": build}
+
+
+def test_a_command_may_set_contexts_platforms_and_caches() -> None:
+    changes = (
+        ("web.contexts.base", "docker-image://redis:5"),
+        ("*.platform", "linux/arm64"),
+        ("*.platform", "linux/amd64"),
+        ("*.cache-from", "shop/c:1"),
+        ("*.target", None),
+    )
+    reading = read_files({"a.json": json.dumps(WEB)}, changes=changes)
+    [build] = reading.builds
+    assert build.contexts == {"base": "docker-image://redis:5"}
+    assert build.platforms == ("linux/arm64", "linux/amd64")
+    assert not build.is_target_known
+    assert [image.name for image in reading.images] == ["shop/c:1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        ((), []),
+        (("web",), []),
+        (("all",), []),
+        (("w*",), []),
+        (("app-1",), []),
+        (("default",), ["default"]),
+        (("web", "wep", "x*"), ["wep", "x*"]),
+    ],
+)
+def test_a_name_that_the_file_lacks_is_a_fault(asked: tuple[str, ...], missing: list[str]) -> None:
+    app = {"name": "app-${v}", "matrix": {"v": ["1", "2"]}}
+    document = {"group": {"all": {"targets": ["web"]}}, "target": {**WEB["target"], "app": app}}
+    troubles = read_files({"a.json": json.dumps(document)}, targets=asked).troubles
+    assert [one.message.split("`")[1] for one in troubles if one.is_fault] == missing
+
+
+def test_caches_of_parents_stay() -> None:
+    targets = {
+        "base": {"cache-from": ["shop/a:1"], "context": "x"},
+        "web": {"inherits": ["base"], "cache-from": ["shop/b:1"]},
+    }
+    reading = read_files({"a.json": json.dumps({"target": targets})})
+    assert [image.name for image in reading.images] == ["shop/a:1", "shop/a:1", "shop/b:1"]
+
+
+def test_an_expression_that_the_parser_cannot_print_is_a_fault() -> None:
+    [trouble] = read_bake("X = {for k in P : k => 1}", is_json=False).troubles
+    assert trouble.is_fault

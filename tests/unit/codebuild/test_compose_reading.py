@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from posixpath import normpath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.compose_tree import Tree
 from toolkit.codebuild.build_fields import SBOM_SCANNER
-from toolkit.codebuild.compose_model import CannotRead
 from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.coverage import Kind
 from toolkit.codebuild.findings import Build, Reading
-
-
-@dataclass(frozen=True)
-class Tree:
-    """Files by their paths."""
-
-    files: Mapping[str, str]
-
-    def has(self, path: str) -> bool:
-        return path in self.files
-
-    def read(self, path: str) -> str:
-        if path not in self.files:
-            raise CannotRead(f"there is no `{path}`")
-        return self.files[path]
 
 
 def read(text: str, values: Mapping[str, str] | None = None, *, pulls_always: bool = False) -> Reading:

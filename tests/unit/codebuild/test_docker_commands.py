@@ -90,7 +90,6 @@ def build(text: str, **values: str) -> Build:
         ("mkdir -p /etc/docker /x; cp docker x; command -v docker; find docker x", []),
         ("docker buildx create --use --name x", [f"1 builder_image {BUILDKIT_IMAGE}"]),
         ("docker buildx create --driver-opt image=host/buildkit:1,network=host", ["1 builder_image host/buildkit:1"]),
-        ("docker buildx bake --set *.cache-from=type=registry,ref=a:1 --set x.cache-from=type=gha", ["1 cache_from a:1"]),
         ("docker buildx build --sbom=true .", [f"1 sbom {SBOM_SCANNER}"]),
         ("docker buildx build --attest type=sbom,generator=x/y:1 .", ["1 sbom x/y:1"]),
         ("docker build --cache-from a:1 --cache-from type=registry,ref=b:1 --cache-from type=gha .", [
@@ -216,9 +215,8 @@ def test_the_builder_is_the_one_that_the_commands_choose(text: str, builder: Bui
         "COMPOSE_FILE=$X docker compose up",
         "cd $SOMEWHERE; docker compose up",
         "docker buildx bake https://github.com/acme/web.git",
-        "docker buildx bake --set web.dockerfile=x",
-        "docker buildx bake --set web.args.tags=x",
-        "docker buildx bake --set *.platform=$P",
+        "docker buildx bake --set web.call=x",
+        "docker buildx bake --set web",
         "docker service create nginx",
         "sudo docker $WHAT nginx",
         "$TOOL pull nginx",
@@ -360,8 +358,8 @@ def test_what_a_command_says_holds_for_its_file() -> None:
         {"V": "9", "W": None},
         ("./ci.env",),
     )
-    assert (bake.builder, bake.args, bake.values["T"]) == (Builder.CONTAINER, {"V": "9"}, None)
-    assert bake.platforms == ("linux/arm64",)
+    assert (bake.builder, bake.targets, bake.values["T"]) == (Builder.CONTAINER, ("default",), None)
+    assert bake.changes == (("*.args.V", "9"), ("web.tags", "x"), ("*.platform", "linux/arm64"))
 
 
 @pytest.mark.parametrize(

@@ -480,7 +480,7 @@ def test_reports_a_base_image_without_a_value(files: dict[str, str]) -> None:
                     "TAG=1.27 docker buildx bake --set '*.args.W=9' --set *.platform=linux/arm64"
                 ),
                 "docker-bake.json": json.dumps(
-                    {"variable": {"TAG": {"default": "1.16"}}, "target": {"web": {"args": {"V": "${TAG}"}}}}
+                    {"variable": {"TAG": {"default": "1.16"}}, "target": {"default": {"args": {"V": "${TAG}"}}}}
                 ),
                 "Dockerfile": "ARG V=1.16\nARG W=1.16\nFROM nginx:$V\nFROM nginx:$W\nCOPY --from=0 x y\n",
             },
@@ -651,7 +651,7 @@ def test_the_strategy_decides_and_brings_its_builder() -> None:
 
 
 COMPOSE = "services: {x: {build: .}}"
-BAKE = '{"target": {"x": {}}}'
+BAKE = '{"target": {"default": {}}}'
 
 
 @pytest.mark.parametrize(
