@@ -19,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tests.support import saved_plans
+from tests.support.compose_tree import Tree
 from toolkit.aws.credentials import SecretsManagerCredentials
 from toolkit.aws.session import AwsSession
 from toolkit.cli import saved_plan, sealed_archive
@@ -27,7 +28,7 @@ from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.ci_reading import read_ci
-from toolkit.codebuild.compose_reading import read_compose, services_with_images
+from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
@@ -461,7 +462,7 @@ READERS: dict[str, Reader] = {
     "dockerfile": Reader(read_dockerfile, (DOCKERFILE,), DOCKERFILE_PIECES, KIB * KIB),
     ".env": Reader(lambda text: read_dotenv(text, {"A": "b"}), (DOTENV,), DOTENV_PIECES, KIB * KIB),
     "word": Reader(_words, ("${A:-b}${U}$B'c'", "${B//c/x}", "${B#*c}"), ("$", "{", "}", "A", "B", "U", ":", "-", "+", "?", "#", "%", "/", "*", "'", '"', "\\", "`", "c", "${B", "$B"), 64 * KIB),
-    "compose": Reader(lambda text: (read_compose(text, {"A": "b"}), services_with_images(text)), (COMPOSE,), (*YAML_PIECES, "services:", "image:", "build:", "extends:"), KIB * KIB, cost_size=2 * KIB),
+    "compose": Reader(lambda text: read_compose(["compose.yaml"], Tree({"compose.yaml": text}), {"A": "b"}), (COMPOSE,), (*YAML_PIECES, "services:", "image:", "build:", "extends:"), KIB * KIB, cost_size=2 * KIB),
     "bake": Reader(lambda text: read_bake(text, {}, is_json=False), (BAKE,), HCL_PIECES, 256 * KIB, cost_size=2 * KIB),
     "bake in JSON": Reader(lambda text: read_bake(text, {}, is_json=True), (BAKE_JSON,), (*JSON_PIECES, "${", "}", "?", "=="), KIB * KIB, is_json=True),
     "buildspec": Reader(_buildspec, (BUILDSPEC,), (*YAML_PIECES, "phases:", "commands:", "# toolkit: begin", "# toolkit: end"), KIB * KIB, cost_size=2 * KIB),
