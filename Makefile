@@ -7,7 +7,7 @@ CHECKOV := .venv-checkov/bin/checkov
 LOCKED := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow checkov test-docker28 test-floors fuzz kills soak docs reference install-matrix lock bench demo format clean
+.PHONY: help check test test-slow checkov test-docker28 test-floors kills soak docs reference install-matrix lock bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
