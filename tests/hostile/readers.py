@@ -426,7 +426,7 @@ SOURCES = {
     "node": 'import { GenericContainer as G } from "testcontainers";\nconst v = `a:${w}`;\nclass X extends G { constructor() { super(v) } }\nnew G(v + "b").withX() /* y */\n',
     "dotnet": 'using Testcontainers.PostgreSql;\nconst string V = "1";\nvar a = new PostgreSqlBuilder().WithImage($"a:{V}").Build();\nvar b = new ContainerBuilder("b");\n',
 }
-SOURCE_PIECES = ("new ", "GenericContainer", "Container", "(", ")", "{", "}", "<", ">", '"', "'", "`", '"""', "\\", "/*", "*/", "//", "#", "\n", ";", ",", "+", ".", "=", "a", "a = ", "a:1", "class X ", "extends ", "super(", "super().__init__(", "DockerImageName.parse(", ".withTag(", "pg.Run(", "WithImage(", "ContainerRequest{", "Image: ", "${", "$", "import ", "from testcontainers import ", "jdbc:tc:mysql:", " ")
+SOURCE_PIECES = ("new ", "GenericContainer", "Container", "(", ")", "{", "}", "<", ">", '"', "'", "`", '"""', "\\", "/*", "*/", "//", "#", "\n", ";", ",", "+", ".", "=", "a", "a = ", "a:1", "class X ", "extends ", "super(", "super().__init__(", "DockerImageName.parse(", ".withTag(", "pg.Run(", "WithImage(", "ContainerRequest{", "Image: ", "${", "$", "import ", "from testcontainers import ", "jdbc:tc:mysql:", " ")  # fmt: skip
 WORKFLOW = "jobs:\n  t:\n    container: a:1\n    strategy: {matrix: {v: [1, 2], include: [{v: 3}]}}\n    services:\n      d: {image: 'b:${{ matrix.v }}'}\n    steps: [{uses: 'docker://c'}]\n"
 GITLAB = "variables: {V: 1}\nimage: a:$V\nt:\n  services: [b, {name: 'c:${V}'}]\n"
 
