@@ -36,6 +36,7 @@ from toolkit.codebuild.testcontainers_reading import (
     read_properties,
     read_settings,
     read_tests,
+    ryuk_of_go,
     uses_testcontainers,
 )
 from toolkit.codebuild.variables import CannotExpand, expand, interpolate
@@ -372,6 +373,7 @@ def _tests(text: str) -> None:
 def _settings(text: str) -> None:
     read_settings(text)
     read_properties(text)
+    ryuk_of_go(text)
 
 
 def _commands(text: str) -> None:

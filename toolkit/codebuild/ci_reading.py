@@ -21,7 +21,7 @@ from toolkit.codebuild.variables import CannotExpand, Values, interpolate
 from toolkit.manifest.document import Document, NotYaml, Path, read_document
 
 _IS_GITLAB = re.compile(r"(.*[._-])?gitlab-ci([._-].*)?\.ya?ml", re.IGNORECASE)
-_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+_EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 _OF_MATRIX = re.compile(r"matrix\.([\w-]+)")
 _NO_JOBS = frozenset({"variables", "stages", "workflow", "include", "spec", "cache"})
 _MOST_MEMBERS = 200
@@ -67,7 +67,7 @@ def _of_github(document: Document, root: Mapping[str, Any]) -> Iterator[NamedIma
 
 def _members(written: str, matrix: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The names that a text has for the members of a matrix, with the expressions that are not known."""
-    asked = dict.fromkeys(found[1] for found in _EXPRESSION.finditer(written))
+    asked = dict.fromkeys(found[1].strip() for found in _EXPRESSION.finditer(written))
     axes: list[list[tuple[str, str | None]]] = []
     for expression in asked:
         member = _OF_MATRIX.fullmatch(expression)
@@ -77,7 +77,7 @@ def _members(written: str, matrix: Mapping[str, Any]) -> Iterator[tuple[str, tup
         axes = [[(expression, None)] for expression in asked]
     for pairs in itertools.product(*axes):
         known = dict(pairs)
-        name = _EXPRESSION.sub(lambda found, known=known: known[found[1]] or "", written)  # type: ignore[misc]
+        name = _EXPRESSION.sub(lambda found, known=known: known[found[1].strip()] or "", written)  # type: ignore[misc]
         yield name, tuple(expression for expression, value in pairs if value is None)
 
 

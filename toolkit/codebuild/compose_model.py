@@ -23,7 +23,7 @@ _RESET, _OVERRIDE = "!reset", "!override"
 _OCTAL = re.compile(r"0[0-7]+")
 _PAIRS = (("build", "args"), ("build", "additional_contexts"))
 """Fields that are a mapping or a list of `KEY=VALUE`."""
-_COMMENTS = re.compile(r"(?:\s*#[^\n]*)+\s*")
+_COMMENTS = re.compile(r"(?:\s*#[^\n]*(?:\n|\Z))+\s*")
 _MOST_FILES = 500
 """How often files may be opened, since each may include others twice. No service extends others through more."""
 

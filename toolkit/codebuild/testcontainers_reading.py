@@ -58,9 +58,11 @@ _MENTIONS = {
     "node": re.compile(r"""["'](?:@testcontainers/[\w-]+|testcontainers)["']"""),
     "dotnet": re.compile(r"\b(?:DotNet\.)?Testcontainers\b"),
 }
-# What is not closed goes to the end (`\Z`): to look for its end again at each beginning would take for ever.
-_LONG_TEXT = r'"""(?:[^\\]|\\.)*?(?:"""|\Z)|\'\'\'(?:[^\\]|\\.)*?(?:\'\'\'|\Z)'
-_TEXT = rf'{_LONG_TEXT}|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
+_TEXT = (
+    r'"""(?:[^\\]|\\.)*?(?:"""|\Z)|\'\'\'(?:[^\\]|\\.)*?(?:\'\'\'|\Z)|'
+    r'"(?:[^"\\\n]|\\.)*(?:"|(?=\n)|\Z|(?<=\\))|\'(?:[^\'\\\n]|\\.)*(?:\'|(?=\n)|\Z|(?<=\\))'
+)
+"""What does not close ends with the line or the file: a pattern that fails there is tried again at every letter."""
 _SLASHES = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
 _COMMENTS = {"python": r"#[^\n]*"}
 _RAW_TEXTS = dict.fromkeys(("go", "node"), r"|`[^`]*(?:`|\Z)")
@@ -79,7 +81,7 @@ _ASSIGNED = re.compile(
 )
 _LITERAL = re.compile(rf'([fFrRuUsS$@]{{0,2}})"[{_INSIDE}]*"')
 _NAME = re.compile(r"(?:\w+\s*\.\s*)*(\w+)")
-_WRAPPED = re.compile(r"(?:new\s+)?(?:[\w.]+\.)?(?:DockerImageName(?:\s*\.\s*parse)?|DockerImage)\s*\(")
+_WRAPPED = re.compile(r"(?<![\w.])(?:new\s+)?(?:[\w.]+\.)?(?:DockerImageName(?:\s*\.\s*parse)?|DockerImage)\s*\(")
 _TAGGED = re.compile(r"\s*\.\s*withTag\s*\(")
 _CHANGED = re.compile(r"(?:\w+\s*\.\s*)*?(\w+)\s*\.\s*(?:withTag|asCompatibleSubstituteFor)\s*\(")
 _STAND_IN = re.compile(r"\b(?:asCompatibleSubstituteFor|assertCompatibleWith)\s*\(\s*$")
@@ -89,9 +91,11 @@ _IS_BUILT = re.compile(r"ImageFromDockerfile|\bfromDockerfile\b|\bDockerImage\s*
 _PULLS = re.compile(
     r"\balwaysPull\s*\(|\bPullPolicy\s*\.\s*(?:alwaysPull|Always)\b|\bAlwaysPullImage\s*:\s*true|\bWithAlwaysPull\b"
 )
-_LONGEST_CALL = 20_000
+_LONGEST_EXPRESSION = 2_000
+_LONGEST_NAME = 1_000
 _DEEPEST = 10
-"""How many constants one name may need."""
+"""How deeply constants and calls of one name may be nested."""
+_STOPS = re.compile(r"[+,;\n()\[\]{}]")
 
 _HELPERS = (
     (
@@ -290,6 +294,8 @@ class _Source:
                 code[start:end] = ['"', *[_INSIDE] * (end - start - 2), '"'][: end - start]
         self.readable, self.code = "".join(readable), "".join(code)
         self._lines = [found.start() for found in re.finditer("\n", text)]
+        self._closing = _pairs(self.code)
+        self._values_of: dict[str, _Text | None] = {}
         self._constants: dict[str, list[int]] = {}
         depth = seen = 0
         for found in _ASSIGNED.finditer(self.code):
@@ -315,17 +321,24 @@ class _Source:
 
     def arguments(self, opening: int) -> list[_Argument]:
         """The arguments of the call whose bracket is at `opening`."""
-        found, depth, start = [], 0, opening + 1
-        end = opening
-        for end in range(opening, min(len(self.code), opening + _LONGEST_CALL)):
-            character = self.code[end]
-            depth += (character in "([{") - (character in ")]}")
-            if depth == 0 or (depth == 1 and character == ","):
-                found.append(self._argument(start, end))
-                start = end + 1
-            if depth == 0:
-                break
-        return [one for one in found if self.code[one.start : one.end]]
+        end = self.end_of(opening)
+        commas = [at for at in self._stops(opening + 1, end) if self.code[at] == ","]
+        starts = [opening + 1, *(at + 1 for at in commas)]
+        found = [self._argument(*one) for one in zip(starts, [*commas, end], strict=True)]
+        return [one for one in found if one.start < one.end]
+
+    def end_of(self, opening: int) -> int:
+        """Where the bracket at `opening` closes; itself, if it does not."""
+        return self._closing.get(opening, opening)
+
+    def _stops(self, start: int, end: int) -> Iterator[int]:
+        """Where something stands that may end an expression, except in brackets that close."""
+        found = _STOPS.search(self.code, start, end)
+        while found:
+            at = found.start()
+            if at not in self._closing:
+                yield at
+            found = _STOPS.search(self.code, self._closing.get(at, at) + 1, end)
 
     def is_constructor(self, opening: int, first: _Argument | None) -> bool:
         """Whether the bracket at `opening` has the parameters of a constructor instead of arguments."""
@@ -333,20 +346,11 @@ class _Source:
             return re.compile(r"\)\s*(?:throws\b[^{]*)?\{").match(self.code, self.end_of(opening)) is not None
         return _PARAMETER.fullmatch(self.code, first.start, first.end) is not None
 
-    def end_of(self, opening: int) -> int:
-        """Where the bracket at `opening` closes."""
-        depth = 0
-        for end in range(opening, min(len(self.code), opening + _LONGEST_CALL)):
-            depth += (self.code[end] in "([{") - (self.code[end] in ")]}")
-            if depth == 0:
-                return end
-        return opening
-
     def names_alone(self) -> Iterator[NamedImage]:
         """The image names that the source makes from texts and that no call of it uses."""
         for found in _WRAPPED.finditer(self.code):
             first = next(iter(self.arguments(found.end() - 1)), None)
-            is_stand_in = _STAND_IN.search(self.code[: found.start()][-60:]) is not None
+            is_stand_in = _STAND_IN.search(self.code[max(found.start() - 60, 0) : found.start()]) is not None
             if found.start() not in self._wrapped and first and self.code[first.start] == '"' and not is_stand_in:
                 text = self._term(found.start(), len(self.code), 0)
                 if text and not text.unset and _has_version(text.name):
@@ -362,20 +366,18 @@ class _Source:
 
     def _evaluate(self, start: int, end: int, depth: int = 0) -> _Text | None:
         """The value of the expression there; None if it is something that the source builds."""
-        parts, level, begin = [], 0, start
-        for at in range(start, end):
-            level += (self.code[at] in "([{") - (self.code[at] in ")]}")
-            if level == 0 and self.code[at] == "+":
-                parts.append((begin, at))
-                begin = at + 1
+        if depth > _DEEPEST or end - start > _LONGEST_EXPRESSION:
+            return _Text("...", "", ("...",))
+        pluses = [at for at in self._stops(start, end) if self.code[at] == "+"]
         found = _Text()
-        for part in [*parts, (begin, end)]:
+        for part in zip([start, *(at + 1 for at in pluses)], [*pluses, end], strict=True):
             own = self._argument(*part)
             text = self._term(own.start, own.end, depth)
             if text is None:
                 return None
             found += text
-        return found
+        is_long = len(found.name) + len(found.written) > _LONGEST_NAME
+        return _Text("...", "", ("...",)) if is_long else found
 
     def _term(self, start: int, end: int, depth: int) -> _Text | None:
         if literal := _LITERAL.fullmatch(self.code, start, end):
@@ -392,7 +394,7 @@ class _Source:
         if (changed := _CHANGED.match(self.code, start, end)) and not changed[1].startswith("new"):
             text = self._constant(changed[1], depth)
             return text and self._behind(text, changed.end(1), end, depth)
-        shown = " ".join(self.readable[start:end].split())
+        shown = " ".join(self.readable[start : min(end, start + 100)].split())
         if _IS_BUILT.search(self.code, start, end):
             return None
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
@@ -430,36 +432,46 @@ class _Source:
 
     def _constant(self, name: str, depth: int) -> _Text | None:
         """The value of a name that the source sets once; None if it is set to something that the source builds."""
-        places = self._constants.get(name, [])
-        if len(places) == 1 and depth < _DEEPEST:
-            end = self._end_of_statement(places[0])
-            if end is not None:
-                text = self._evaluate(places[0], end, depth + 1)
-                if text is None or not text.unset:
-                    return text and _Text(f"${{{name}}}", text.name)
-        elif any(_IS_BUILT.search(self.code, place, self._end_of_statement(place) or place) for place in places):
-            return None
         value = self._values.get(name)
-        return _Text(f"${{{name}}}", value or "", () if value else (name,))
+        unknown = _Text(f"${{{name}}}", value or "", () if value else (name,))
+        if name not in self._values_of:
+            self._values_of[name] = unknown  # for a name that needs itself
+            places = self._constants.get(name, [])
+            ends = [self._end_of_statement(place) for place in places[:2]]
+            if len(places) == 1 and ends[0] is not None:
+                text = self._evaluate(places[0], ends[0], depth + 1)
+                if text is None or not text.unset:
+                    self._values_of[name] = text and _Text(f"${{{name}}}", text.name)
+            elif any(end and _IS_BUILT.search(self.code, at, end) for at, end in zip(places[:2], ends, strict=True)):
+                self._values_of[name] = None
+        return self._values_of[name]
 
     def _end_of_statement(self, start: int) -> int | None:
-        """Where the expression at `start` ends; None if it is a parameter or one of several values."""
-        depth = 0
-        for at in range(start, min(len(self.code), start + _LONGEST_CALL)):
+        """Where the expression at `start` ends; None if it is a parameter, one of several values or too long."""
+        last = min(len(self.code), start + _LONGEST_EXPRESSION)
+        for at in self._stops(start, last):
             character = self.code[at]
-            depth += (character in "([{") - (character in ")]}")
-            if depth < 0 or (depth == 0 and character == ","):
-                return at if depth < 0 and character == "}" else None
-            if depth == 0 and character == ";":
+            if character in ";}" or (character == "\n" and not self._goes_on(start, at)):
                 return at
-            if depth == 0 and character == "\n" and not self._goes_on(start, at):
-                return at
-        return len(self.code)
+            if character not in "+\n":
+                return None
+        return last if last == len(self.code) else None
 
     def _goes_on(self, start: int, at: int) -> bool:
         """Whether the expression that begins at `start` goes on behind the line's end at `at`."""
         is_open = self.code[start:at].rstrip()[-1:] in ("+", "=", "")
-        return is_open or re.compile(r"\s*[+.]").match(self.code, at) is not None
+        return is_open or self.code[at : at + 200].lstrip()[:1] in ("+", ".")
+
+
+def _pairs(code: str) -> dict[int, int]:
+    """Where each bracket that closes does so."""
+    found, opened = {}, []
+    for one in re.finditer(r"[()\[\]{}]", code):
+        if one[0] in "([{":
+            opened.append(one.start())
+        elif opened:
+            found[opened.pop()] = one.start()
+    return found
 
 
 _CLASS = re.compile(r"\bclass\s+\w+")
@@ -481,6 +493,12 @@ def _classes(source: _Source) -> list[tuple[int, str]]:
     return found
 
 
+def _class_at(classes: list[tuple[int, str]], at: int) -> str:
+    """What the last class before a place extends; empty if it is none."""
+    number = bisect(classes, (at, ""))
+    return classes[number - 1][1] if number else ""
+
+
 _NO_IMAGE = ("DockerComposeContainer", "ComposeContainer")
 """Classes that start a compose file."""
 
@@ -491,7 +509,7 @@ def _java(source: _Source) -> Iterator[NamedImage | None]:
     own = {found.split()[-1] for found in _CLASS.findall(source.code)}
     is_any = "" in imports or re.search(r"\bpackage\s+org\.testcontainers\b", source.code) is not None
     for call in re.finditer(
-        r"(\bnew\s+(?:\w+\s*\.\s*)*)?(?<!\w)([A-Z]\w*Container)\s*(?:<[^()\n]*>)?\s*\(", source.code
+        r"(\bnew\s+(?:\w+\s*\.\s*)*)?(?<!\w)([A-Z]\w*Container)\s*(?:<[^()\n]{0,200}>)?\s*\(", source.code
     ):
         is_new, name = call.groups()
         if name in (*_NO_IMAGE, *own) or not (is_any or name in known) or (source.needs_new and not is_new):
@@ -512,9 +530,9 @@ def _supers(source: _Source, known: set[str], *, is_any: bool, call: str) -> Ite
     """The images that classes give to the container that they extend."""
     classes = _classes(source)
     for found in re.finditer(call, source.code):
-        before = [parent for start, parent in classes if start < found.start()]
-        if before and (before[-1] in known or (is_any and before[-1].endswith("Container"))):
-            yield source.image(found.start(), next(iter(source.arguments(found.end() - 1)), None), before[-1])
+        parent = _class_at(classes, found.start())
+        if parent in known or (is_any and parent.endswith("Container")):
+            yield source.image(found.start(), next(iter(source.arguments(found.end() - 1)), None), parent)
 
 
 _GO_IMPORT = re.compile(r'(?:\b(?!import\b)(\w+)[ \t]+)?"github\.com/testcontainers/testcontainers-go((?:/[\w.-]+)*)"')
@@ -544,7 +562,9 @@ def _go(source: _Source) -> Iterator[NamedImage | None]:
                 yield source.image(field.start, _Argument(named.end(), field.end), "Image")
 
 
-_PYTHON_IMPORT = re.compile(r"^[ \t]*from[ \t]+testcontainers[\w.]*[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)", re.MULTILINE)
+_PYTHON_IMPORT = re.compile(
+    r"^[ \t]*from[ \t]+testcontainers[\w.]*[ \t]+import[ \t]+(\([^)]{0,2000}\)|[^\n]+)", re.MULTILINE
+)
 
 
 def _python(source: _Source) -> Iterator[NamedImage | None]:
@@ -559,9 +579,9 @@ def _python(source: _Source) -> Iterator[NamedImage | None]:
             yield source.image(call.start(), _image_of(source, call.end() - 1), name)
     classes = _classes(source)
     for call in re.finditer(r"\bsuper\s*\([^()]*\)\s*\.\s*__init__\s*\(", source.code):
-        before = [parent for start, parent in classes if start < call.start()]
-        if before and before[-1] in known:
-            yield source.image(call.start(), _image_of(source, call.end() - 1), before[-1])
+        parent = _class_at(classes, call.start())
+        if parent in known:
+            yield source.image(call.start(), _image_of(source, call.end() - 1), parent)
 
 
 def _image_of(source: _Source, opening: int) -> _Argument | None:
@@ -591,7 +611,7 @@ def _node(source: _Source) -> Iterator[NamedImage | None]:
 def _dotnet(source: _Source) -> Iterator[NamedImage | None]:
     modules = re.findall(r"(?<!DotNet\.)\bTestcontainers\.(\w+)", source.code)
     known = {f"{name}Builder".lower() for name in modules} | {"containerbuilder"}
-    for call in re.finditer(r"\bnew\s+(?:[\w.]+\.)?(\w+Builder)\s*(?:<[^()\n]*>)?\s*\(", source.code):
+    for call in re.finditer(r"\bnew\s+(?:[\w.]+\.)?(\w+Builder)\s*(?:<[^()\n]{0,200}>)?\s*\(", source.code):
         if call[1].lower() not in known:
             continue
         arguments = source.arguments(call.end() - 1)
@@ -603,7 +623,9 @@ def _dotnet(source: _Source) -> Iterator[NamedImage | None]:
             continue  # the library's own classes
         if arguments:
             yield source.image(call.start(), arguments[0], call[1])
-        elif call[1] != "ContainerBuilder" and not re.compile(r"[^;]*\.\s*WithImage\b").match(source.code, call.end()):
+        elif call[1] != "ContainerBuilder" and not re.compile(r"[^;]{0,2000}?\.\s*WithImage\b").match(
+            source.code, call.end()
+        ):
             yield source.image(call.start(), None, call[1])
     for call in re.finditer(r"\.\s*WithImage\s*\(", source.code):
         yield source.image(call.start(), next(iter(source.arguments(call.end() - 1)), None), "WithImage")

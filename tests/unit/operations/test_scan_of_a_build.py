@@ -329,3 +329,35 @@ def test_serves_nothing_to_a_build_that_logs_in(tmp_path: Path) -> None:
     document["registries"] = {"docker.io": {"credential": {"secretsmanager": secret}}}
     [use] = scanned(tmp_path, json.dumps(document), {"Dockerfile": "FROM nginx:1.16\n"}).uses
     assert (use.outcome.verdict, use.outcome.by) == (Verdict.LEAVES, Kind.FROM)
+
+
+def test_tests_ask_ecr_for_what_the_prefix_of_their_build_leads_to(tmp_path: Path) -> None:
+    def words(listed: str, strategy: str) -> dict[str, tuple[str, str]]:
+        manifest = f"""\
+version: 1
+name: shop
+aws: {{region: eu-west-1}}
+images: ["confluentinc/cp-kafka:7", "postgres:16"]
+test_tools: true
+builds:
+  - name: web
+    source: {{type: GITHUB, location: "https://github.com/acme/web.git"}}
+    strategy: {strategy}
+    images: [{listed}]
+"""
+        java = "import org.testcontainers.containers.*;\n" + "".join(
+            f'Object x = new GenericContainer<>("{name}");\n' for name in ("confluentinc/cp-kafka:7", "postgres:16")
+        )
+        files = {"T.java": java, "Dockerfile": "FROM scratch\n", "images.yaml": manifest}
+        files[".github/workflows/x.yml"] = "jobs: {t: {container: 'node:20'}}\n"
+        root = write_project(tmp_path, files)
+        report = scan(ScanOptions((root,), root, root / "images.yaml", build="web")).report
+        return {use.written: (use.outcome.verdict.value, use.outcome.by.value) for use in report.uses}
+
+    ryuk = {"testcontainers/ryuk": ("stays", "named_by_step")}
+    fitting = {"confluentinc/cp-kafka:7": ("stays", "named_by_step"), "postgres:16": ("refused", "misnamed_by_step")}
+    assert words('"confluentinc/cp-kafka:7"', "hosts") == {**fitting, **ryuk}
+    mixed = {"confluentinc/cp-kafka:7": ("stays", "run"), "postgres:16": ("stays", "run")}
+    assert words('"confluentinc/cp-kafka:7", "postgres:16"', "retag") == {**mixed, **ryuk}
+    leaving = {"confluentinc/cp-kafka:7": ("leaves", "run"), "postgres:16": ("leaves", "run")}
+    assert words('"confluentinc/cp-kafka:7", "postgres:16"', "hosts") == {**leaving, **ryuk}
