@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CHECKOV := .venv-checkov/bin/checkov
 LOCKED := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow test-docker28 test-floors docs reference install-matrix lock bench demo format clean
+.PHONY: help check test test-slow checkov test-docker28 test-floors kills soak docs reference install-matrix lock bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,9 +36,23 @@ test: $(STAMP) ## the tests, on every core; under five minutes on two
 test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults, README's day, lost state
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'slow and not docker28'
 
+kills: $(STAMP) ## every command broken off at a hundred random moments; hours, KILLS=20 for less
+	TOOLKIT_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -n auto --dist loadgroup tests/kills
+
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
 	$(BIN)/python -m pytest tests/proof -m docker28
+
+$(CHECKOV): tests/checkov/requirements.txt
+	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
+	@echo "installing into .venv-checkov …" >&2
+	@.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+checkov: $(STAMP) $(CHECKOV) ## checkov over the plans of all examples; a failed check needs a reason beside the resource
+	$(BIN)/python -m tests.checkov build/checkov
+	$(CHECKOV) --file build/checkov/plans/*.json --framework terraform_plan --compact --quiet --skip-download \
+	  --repo-root-for-plan-enrichment build/checkov/modules
 
 docs: $(STAMP) ## the site, into build/docs; a broken link fails
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/docs
@@ -76,4 +91,4 @@ format: $(STAMP) ## rewrite to the house style
 	terraform fmt -recursive terraform_modules
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-checkov build/checkov build/docs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -90,13 +90,15 @@ locals {
     Resource = ["arn:${local.partition}:codecommit:${split(".", var.source_code.location)[1]}:${local.account_id}:${basename(var.source_code.location)}"]
   }]
 
-  # The pipeline's artifact store holds the input and output of the build, under names that the pipeline chooses.
+  # The pipeline's artifact store holds the input and output of the build, below the first 20 characters of the pipeline's
+  # name. A bucket is often the store of several pipelines.
+  pipeline_folder = var.source_code.pipeline == null ? "" : "${substr(var.source_code.pipeline, 0, 20)}/"
   pipeline_statements = !local.is_pipeline ? [] : [
     {
       Sid      = "ExchangePipelineArtifacts"
       Effect   = "Allow"
       Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-      Resource = ["${local.s3}${coalesce(var.source_code.pipeline_bucket, "-")}/*"]
+      Resource = ["${local.s3}${coalesce(var.source_code.pipeline_bucket, "-")}/${local.pipeline_folder}*"]
     },
     {
       Sid      = "FindPipelineBucket"
@@ -108,13 +110,20 @@ locals {
 
   # The actions have the same prefix as the connection's ARN; older connections have the older prefix.
   connection_service = split(":", coalesce(var.source_code.connection, "arn:aws:codeconnections"))[2]
-  connection_statements = var.source_code.connection == null ? [] : [{
-    Sid    = "UseSourceConnection"
-    Effect = "Allow"
-    Action = [
-      for action in ["GetConnection", "GetConnectionToken", "UseConnection"] : "${local.connection_service}:${action}"
-    ]
+  # AWS knows the repository for `UseConnection` alone, and not in each of its requests.
+  repository_id = try(trimsuffix(trim(regex("^https://[^/]+/(.+)$", var.source_code.location)[0], "/"), ".git"), "-")
+  connection_token_statements = var.source_code.connection == null ? [] : [{
+    Sid      = "ReadSourceConnection"
+    Effect   = "Allow"
+    Action   = ["${local.connection_service}:GetConnection", "${local.connection_service}:GetConnectionToken"]
     Resource = [var.source_code.connection]
+  }]
+  connection_statements = var.source_code.connection == null ? [] : [{
+    Sid       = "UseSourceConnection"
+    Effect    = "Allow"
+    Action    = ["${local.connection_service}:UseConnection"]
+    Resource  = [var.source_code.connection]
+    Condition = { StringEqualsIgnoreCaseIfExists = { "${local.connection_service}:FullRepositoryId" = local.repository_id } }
   }]
 
   # A variable names a secret by its name or whole ARN, then `:<JSON key>:<stage>:<version>`. AWS puts a hyphen and six
@@ -144,8 +153,22 @@ locals {
     ]))
   }]
 
+  # What a pull request leaves in a cache must not get into the builds of `main`. A project that builds pull requests alone
+  # has a folder of its own, also where others have the same location.
+  webhook_events = [
+    for event in flatten([
+      for filter in flatten(try(var.webhook.filter_groups, [])) : split(",", filter.pattern) if filter.type == "EVENT"
+    ]) : trimspace(event)
+  ]
+  builds_pull_requests_alone = length(local.webhook_events) > 0 && alltrue([
+    for event in local.webhook_events : startswith(event, "PULL_REQUEST_")
+  ])
+
   # CodeBuild writes a cache object below the prefix; without ListBucket a cache that is not there yet looks forbidden.
-  cache_location = one(var.cache[*].location)
+  cache_location = one([
+    for location in var.cache[*].location :
+    local.builds_pull_requests_alone ? "${trimsuffix(location, "/")}/pull-requests" : location if location != null
+  ])
   cache_statements = local.cache_location == null ? [] : [
     {
       Sid      = "KeepCache"
@@ -191,11 +214,21 @@ locals {
     },
   ]
 
-  key_statements = var.kms_key == null ? [] : [{
-    Sid      = "UseKey"
+  # Artifacts, cache and logs are in S3, so that the key is used through S3 in its own region and in no other way.
+  key_look_statements = var.kms_key == null ? [] : [{
+    Sid      = "LookAtKey"
     Effect   = "Allow"
-    Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    Action   = ["kms:DescribeKey"]
     Resource = [var.kms_key]
+  }]
+  key_statements = var.kms_key == null ? [] : [{
+    Sid      = "UseKeyThroughS3"
+    Effect   = "Allow"
+    Action   = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    Resource = [var.kms_key]
+    Condition = {
+      StringEquals = { "kms:ViaService" = "s3.${split(":", var.kms_key)[3]}.${data.aws_partition.current.dns_suffix}" }
+    }
   }]
 
   # The subnets and groups of a shared VPC belong to another account; their ids are unique without it.
@@ -269,12 +302,14 @@ resource "aws_iam_role_policy" "this" {
       local.s3_statements,
       local.codecommit_statements,
       local.pipeline_statements,
+      local.connection_token_statements,
       local.connection_statements,
       local.secret_statements,
       local.parameter_statements,
       local.cache_statements,
       local.s3_log_statements,
       local.artifact_statements,
+      local.key_look_statements,
       local.key_statements,
       local.vpc_look_statements,
       local.vpc_create_statements,

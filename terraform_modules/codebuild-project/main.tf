@@ -38,6 +38,9 @@ locals {
 
 # The key is its name, so that the group of a renamed project can leave the state and keep its logs.
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key by default; `log_kms_key` takes another one.
+  #checkov:skip=CKV_AWS_338:The output of a build is no audit log; `log_retention_days` keeps it longer.
+
   for_each = toset(["/aws/codebuild/${var.name}"])
 
   name              = each.key
@@ -47,6 +50,9 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_codebuild_project" "this" {
+  #checkov:skip=CKV_AWS_147:AWS's key for S3 by default; `kms_key` takes another one.
+  #checkov:skip=CKV_AWS_316:The Docker daemon in the build's container needs it; `privileged_mode` is false where no Docker is used.
+
   name                   = var.name
   description            = var.description
   service_role           = local.role_arn
@@ -114,7 +120,7 @@ resource "aws_codebuild_project" "this" {
 
     content {
       type     = var.cache.location != null ? "S3" : "LOCAL"
-      location = var.cache.location
+      location = local.cache_location
       modes    = var.cache.modes
     }
   }

@@ -32,7 +32,8 @@ variable "source_code" {
     - `report_build_status`: whether the Git host receives the status of each build;
     - `connection`: ARN of an AWS CodeConnections connection to the Git host; null for the account's default credential;
     - `secret`: instead of a connection, ARN of a Secrets Manager secret with a token in CodeBuild's format; not for GitLab;
-    - `pipeline_bucket`: the artifact store of the pipeline, only with `CODEPIPELINE`.
+    - `pipeline_bucket`: the artifact store of the pipeline, only with `CODEPIPELINE`;
+    - `pipeline`: name of the pipeline, to whose folder in that bucket the build is limited; null for the whole bucket.
   EOT
   type = object({
     type                = string
@@ -44,6 +45,7 @@ variable "source_code" {
     connection          = optional(string)
     secret              = optional(string)
     pipeline_bucket     = optional(string)
+    pipeline            = optional(string)
   })
   nullable = false
 
@@ -104,6 +106,11 @@ variable "source_code" {
   validation {
     condition     = (var.source_code.type == "CODEPIPELINE") == can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_code.pipeline_bucket))
     error_message = "A `CODEPIPELINE` source needs the name of its artifact store as `pipeline_bucket`; no other source may have one."
+  }
+
+  validation {
+    condition     = var.source_code.pipeline == null || (var.source_code.type == "CODEPIPELINE" && can(regex("^[A-Za-z0-9.@_-]{1,100}$", var.source_code.pipeline)))
+    error_message = "The `pipeline` of the source must be the name of a pipeline; only a `CODEPIPELINE` source may have one."
   }
 }
 

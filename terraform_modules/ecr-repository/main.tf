@@ -47,6 +47,10 @@ locals {
 }
 
 resource "aws_ecr_repository" "this" {
+  #checkov:skip=CKV_AWS_51:A tag follows its upstream by default; `tag_mutability` makes it immutable.
+  #checkov:skip=CKV_AWS_136:The key of S3 by default, because ECR cannot change it later; `encryption_type` takes KMS.
+  #checkov:skip=CKV_AWS_163:On by default; a repository whose images are scanned elsewhere turns `scan_on_push` off.
+
   name                 = var.name
   image_tag_mutability = local.tag_mutability
   force_delete         = var.force_delete

@@ -84,6 +84,7 @@ builds:
     queued_timeout_minutes: 20
     concurrent_build_limit: 2
     webhook:
+      allow_forks: true
       filter_groups:
         - [{{type: EVENT, pattern: "PUSH, PULL_REQUEST_CREATED"}}, {{type: HEAD_REF, pattern: ^refs/heads/main$}}]
         - [{{type: EVENT, pattern: PUSH}}, {{type: FILE_PATH, pattern: ^docs/, exclude: true}}]
@@ -103,13 +104,13 @@ builds:
     source: {{type: GITHUB_ENTERPRISE, location: "https://git.acme.example/acme/web.git", secret: "{SECRET}"}}
     images: [nginx:1.16]
     vpc: {{id: vpc-0a1b2c3d, subnets: [subnet-0b1b2c3d, subnet-0a1b2c3d], security_groups: [sg-0a1b2c3d]}}
-    webhook: {{}}
+    webhook: {{allow_forks: true}}
   - name: gitlab
     source: {{type: GITLAB, location: "https://gitlab.com/acme/web.git", connection: "{CONNECTION}"}}
     images: [nginx:1.16]
     buildspec: ci/buildspec.yml
     batch: {{timeout_minutes: 60, maximum_builds: 4, compute_types: [BUILD_GENERAL1_SMALL], combine_artifacts: true}}
-    webhook: {{build_type: BUILD_BATCH}}
+    webhook: {{build_type: BUILD_BATCH, allow_forks: true}}
   - name: gitlab-own
     source: {{type: GITLAB_SELF_MANAGED, location: "https://gitlab.acme.example/acme/web.git"}}
     images: [nginx:1.16]
@@ -131,7 +132,7 @@ builds:
     permissions_boundary: arn:aws:iam::{ACCOUNT}:policy/boundary
     artifacts: {{bucket: acme-out, files: [out]}}
   - name: pipeline
-    source: {{type: CODEPIPELINE, pipeline_bucket: acme-pipeline}}
+    source: {{type: CODEPIPELINE, pipeline_bucket: acme-pipeline, pipeline: web}}
     images: [nginx:1.16]
   - name: nothing
     source: {{type: NO_SOURCE}}

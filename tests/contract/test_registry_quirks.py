@@ -99,7 +99,7 @@ def test_head_without_a_digest_is_an_error_and_costs_no_get(
         document_reply(Docker_Content_Digest=""),
         document_reply(Content_Length=""),
         document_reply(Content_Type=""),
-        *(refused(status, "UNSUPPORTED") for status in (400, 405, 406, 501)),
+        *(refused(status, "UNSUPPORTED") for status in (400, 403, 405, 406, 501)),
     ],
 )
 @pytest.mark.parametrize("is_pinned", [False, True])
@@ -139,6 +139,12 @@ def test_reads_nothing_after_a_refused_head_where_pulls_are_counted(
     with pytest.raises(RegistryError):
         client.head_manifest(reference)
     assert server.asked("GET", path) == []
+
+
+def test_names_who_sent_a_page_where_a_document_was_asked_for(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("GET", MANIFEST, Reply(200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"))
+    with pytest.raises(InvalidDocument, match=f"`{server.host}` sent no document for `docker.io/library/nginx:1.16`"):
+        client.get_manifest(NGINX)
 
 
 def test_ecr_tells_no_digest_on_get_and_it_is_computed(server: FaultyRegistry, client: RegistryClient) -> None:
@@ -311,6 +317,16 @@ def test_an_upload_goes_where_the_registry_says(
     assert put.headers["content-length"] == "10"
     assert put.query == {"digest": [str(BLOB.digest)]} | ({"_state": ["a/b"]} if query else {})
     assert "state" not in repr(upload)
+
+
+def test_an_upload_begins_where_the_registry_sends_it(server: FaultyRegistry, client: RegistryClient) -> None:
+    server.on("POST", UPLOADS, Reply(308, {"Location": f"{server.foreign_url}/new/uploads/"}))
+    server.on("POST", "/new/uploads/", Reply(202, {"Location": "session/1"}))
+    server.on("PUT", "/new/uploads/session/1", Reply(201))
+
+    upload = client.begin_upload(NGINX.name, BLOB.digest)
+    assert upload is not None and upload.location == f"{server.foreign_url}/new/uploads/session/1"
+    client.put_blob(upload, BLOB, [b"0123456789"])
 
 
 def test_an_upload_to_another_host_gets_no_credential(server: FaultyRegistry, client: RegistryClient) -> None:
@@ -565,8 +581,9 @@ def test_what_is_no_list_of_tags_is_an_error(server: FaultyRegistry, client: Reg
         client.list_tags(NGINX.name)
 
 
-def test_a_repository_may_have_no_tags(server: FaultyRegistry, client: RegistryClient) -> None:
-    server.on("GET", TAGS, Reply(200, {}, b'{"name": "library/nginx", "tags": null}'))
+@pytest.mark.parametrize("rest", [b', "tags": null', b', "tags": []', b""])
+def test_a_repository_may_have_no_tags(server: FaultyRegistry, client: RegistryClient, rest: bytes) -> None:
+    server.on("GET", TAGS, Reply(200, {}, b'{"name": "library/nginx"' + rest + b"}"))
 
     assert client.list_tags(NGINX.name) == ()
 

@@ -346,10 +346,34 @@ def test_redirects_end(server: FaultyRegistry, transport: Transport) -> None:
     assert len(server.seen) == 6
 
 
-def test_what_is_sent_is_not_redirected(server: FaultyRegistry, transport: Transport) -> None:
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_write_follows_a_redirect_with_its_body_and_without_its_credential(
+    server: FaultyRegistry, transport: Transport, status: int
+) -> None:
+    server.on("PUT", "/x", Reply(status, {"Location": f"{server.foreign_url}/y"}))
+    server.on("PUT", "/y", Reply(201))
+
+    response = transport.send("PUT", f"{server.url}/x", {"Authorization": "Bearer hunter2"}, b"body")
+
+    assert (response.status, response.url) == (201, f"{server.foreign_url}/y")
+    assert [(seen.body, seen.authorization) for seen in server.seen] == [(b"body", "Bearer hunter2"), (b"body", None)]
+
+
+def test_what_is_secret_or_a_stream_is_not_redirected(server: FaultyRegistry, transport: Transport) -> None:
     server.on("PUT", "/x", Reply(307, {"Location": "/y"}))
 
-    assert transport.send("PUT", f"{server.url}/x", {}, b"body").status == 307
+    assert transport.send("PUT", f"{server.url}/x", {}, b"refresh_token=hunter2", follows=False).status == 307
+    assert transport.upload(f"{server.url}/x", {"Content-Length": "4"}, [b"body"]).status == 307
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_would_make_a_get_of_a_write_is_not_followed(
+    server: FaultyRegistry, transport: Transport, status: int
+) -> None:
+    server.on("POST", "/x", Reply(status, {"Location": "/y"}))
+
+    assert transport.send("POST", f"{server.url}/x", {}).status == status
     assert len(server.seen) == 1
 
 

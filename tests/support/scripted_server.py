@@ -84,8 +84,8 @@ class Server:
         with suppress(OSError), closing(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock) as open_:
             visit = Visit(open_)
             self.visits.append(visit)
-            script(visit)
-            visit.file.close()
+            with closing(visit.file):
+                script(visit)
         ended.set()
 
     def close(self) -> None:

@@ -82,8 +82,9 @@ class EcrCredentials:
         if key is None:
             return None
         with self._lock:
-            known = self._responses.get(key)
-            if known is None or known.expires - _RENEW_BEFORE_SECONDS <= self._clock():
+            known, now = self._responses.get(key), self._clock()
+            # A clock that was set back does not keep a response for longer.
+            if known is None or not known.obtained <= now < known.expires - _RENEW_BEFORE_SECONDS:
                 known = self._responses[key] = self._fetch(*key)
             return _usable(known.credential)
 

@@ -113,14 +113,14 @@ def _config(service: str) -> Config:
 
     Every call is short: no response after these seconds means a firewall or a dead endpoint. With boto3's default of a
     minute per attempt, the user would wait minutes for the first message. Each run calls STS first, so a network fault
-    shows there.
+    shows there. Without ECR Public's token a run goes on.
     """
     from botocore.config import Config
 
-    is_first = service == "sts"
+    is_brief = service in ("sts", "ecr-public")
     return Config(
-        retries={"mode": "standard", "total_max_attempts": 3 if is_first else 5},
+        retries={"mode": "standard", "total_max_attempts": 3 if is_brief else 5},
         max_pool_connections=32,
         connect_timeout=5,
-        read_timeout=10 if is_first else 20,
+        read_timeout=10 if is_brief else 20,
     )

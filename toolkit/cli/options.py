@@ -27,6 +27,10 @@ OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="TOOLKIT_FORMAT", help="What stdout carries; everything else is on stderr.")
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="One line per event on stderr, also on a terminal.")]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse what else is a notice: secrets in plain text, wide rights and other risks."),
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="More events on stderr: short retries, the start of each resource change."),

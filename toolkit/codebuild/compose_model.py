@@ -23,6 +23,7 @@ _RESET, _OVERRIDE = "!reset", "!override"
 _OCTAL = re.compile(r"0[0-7]+")
 _PAIRS = (("build", "args"), ("build", "additional_contexts"))
 """Fields that are a mapping or a list of `KEY=VALUE`."""
+_COMMENTS = re.compile(r"(?:\s*#[^\n]*)+\s*")
 _MOST_FILES = 500
 """How often files may be opened, since each may include others twice. No service extends others through more."""
 
@@ -135,7 +136,8 @@ class ComposeModel:
                 text = self._tree.read(scope.file)
                 if text is not None:
                     self._documents[scope.file] = read_document(text, frozenset({_RESET, _OVERRIDE}))
-                    self._check(scope)
+                    if not _COMMENTS.fullmatch(text):  # a layer that a fork may fill adds nothing
+                        self._check(scope)
             except CannotRead as error:
                 self.trouble(user.scope if user else scope, user.line if user else 1, str(error))
             except NotYaml as error:

@@ -49,6 +49,7 @@ RUN_FLAGS = frozenset(
     | {"--quiet", "--use-api-socket"}
 )
 PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content-trust"})
+COMMIT_FLAGS = frozenset({"-p", "--pause", "--no-pause"})
 CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
 USE_FLAGS = frozenset({"--default", "--global"} | DEBUG_FLAGS)
 REMOVE_FLAGS = frozenset({"--all-inactive", "-f", "--force", "--keep-daemon", "--keep-state"} | DEBUG_FLAGS)
@@ -135,8 +136,10 @@ class DockerCalls:
             rest = [rest[0], *behind[:1], *rest[1 : len(rest) - len(behind)], *behind[1:]]
         match rest:
             case ["build", *words] | ["buildx" | "builder" | "image", "build" | "b", *words]:
-                self._read_build(call, words, is_buildx=rest[0] != "build")
-                self._tags += self._names(words)  # also for a build that was not understood
+                is_buildx = rest[0] != "build"
+                self._read_build(call, words, is_buildx=is_buildx)
+                if self._loads(call, words, is_buildx=is_buildx):
+                    self._tags += self._names(words)  # also for a build that was not understood
             case ["pull", *words] | ["image", "pull", *words]:
                 self._read_images(call, words, PULL_FLAGS, Kind.PULL)
             case ["run" | "create", *words] | ["container", "run" | "create", *words]:
@@ -154,6 +157,9 @@ class DockerCalls:
             case ["tag", _, name] | ["image", "tag", _, name]:
                 word = self._shell.expanded(name)
                 self._tags += [] if word.unset else [word.text]
+            case ["import" | "commit", *words] | ["image", "import", *words] | ["container", "commit", *words]:
+                named = [self._shell.expanded(name) for name in read_options(words, COMMIT_FLAGS)[1][1:2]]
+                self._tags += [word.text for word in named if not word.unset]
             case ["compose", *words]:
                 self._read_compose(call, words)
             case ["manifest", "inspect", *words] | ["buildx", "imagetools", "inspect" | "create", *words]:
@@ -261,6 +267,14 @@ class DockerCalls:
                 unused=UNUSED - used,
             )
         )
+
+    def _loads(self, call: Call, words: list[str], *, is_buildx: bool) -> bool:
+        """Whether the daemon has the result: a builder of its own keeps it, unless it is to be loaded."""
+        options, _ = read_options(words, BUILD_FLAGS)
+        named = ["", *values_of(options, "--builder")][-1] or call.values.get("BUILDX_BUILDER", "")
+        is_own = named != "default" if named != "" else bool(self._builder_name and is_buildx)
+        outputs = values_of(options, "-o", "--output")
+        return not is_own or is_on(options, "--load") or any("type=docker" in one for one in outputs)
 
     def _names(self, words: list[str]) -> tuple[str, ...]:
         options, _ = read_options(words, BUILD_FLAGS)

@@ -22,7 +22,7 @@ class ScannedUse:
     with it; `builders` and `outcomes` are those of every strategy. `is_read`: the image is known. `is_unreached`: no
     build that was found needs its stage. `can_be_added`: it can be added to the manifest as it is. `built_by` is the
     file that builds it before, if that keeps it home. `doubt` says why the image is not known, if no variable is the
-    reason. `remedy` says what to do, if anything can be done.
+    reason. `is_implied`: Testcontainers starts it by itself. `remedy` says what to do, if anything can be done.
     """
 
     file: str
@@ -46,6 +46,7 @@ class ScannedUse:
     is_read: bool = True
     can_be_added: bool = False
     doubt: str = ""
+    is_implied: bool = False
     remedy: str = ""
 
     @property

@@ -37,6 +37,7 @@ LANGUAGES: Mapping[str, str] = {
     **dict.fromkeys((".cs", ".vb", ".fs"), "dotnet"),
 }
 """The library that a source may use, by the ending of its name."""
+NEEDS_NEW = frozenset({".java", ".groovy"})
 SETTINGS = frozenset({".properties", ".yml", ".yaml", ".conf", ".xml"})
 """The endings of files that may have the URL of a database that Java's library starts."""
 
@@ -78,6 +79,8 @@ _LITERAL = re.compile(rf'([fFrRuUsS$@]{{0,2}})"[{_INSIDE}]*"')
 _NAME = re.compile(r"(?:\w+\s*\.\s*)*(\w+)")
 _WRAPPED = re.compile(r"(?:new\s+)?(?:[\w.]+\.)?(?:DockerImageName(?:\s*\.\s*parse)?|DockerImage)\s*\(")
 _TAGGED = re.compile(r"\s*\.\s*withTag\s*\(")
+_CHANGED = re.compile(r"(?:\w+\s*\.\s*)*?(\w+)\s*\.\s*(?:withTag|asCompatibleSubstituteFor)\s*\(")
+_STAND_IN = re.compile(r"\b(?:asCompatibleSubstituteFor|assertCompatibleWith)\s*\(\s*$")
 _VARIABLE = re.compile(r"\$\{\s*(?:\w+\.)*(\w+)\s*\}|\$(\w+)")
 _VARIABLE_IN_BRACES = re.compile(r"\{\s*(?:\w+\.)*(\w+)\s*\}")
 _IS_BUILT = re.compile(r"ImageFromDockerfile|\bfromDockerfile\b|\bDockerImage\s*\(\s*path\b|\bstr\s*\(")
@@ -118,6 +121,24 @@ _IMAGE_OF_DATABASE = {
 """The image for each kind of URL, from the providers of Java's library. Oracle and Db2 have two providers each."""
 _PROPERTY = re.compile(r"^[ \t]*([\w.]+)[ \t]*[=:][ \t]*(\S+)[ \t]*$", re.MULTILINE)
 
+_GO_RELEASE = re.compile(r"\bgithub\.com/testcontainers/testcontainers-go\s+v(\d+)\.(\d+)\.(\d+)")
+_RYUK_OF_GO = (
+    ((0, 12, 0), "0.3.3"),
+    ((0, 15, 0), "0.3.4"),
+    ((0, 20, 0), "0.4.0"),
+    ((0, 21, 0), "0.5.1"),
+    ((0, 27, 0), "0.6.0"),
+    ((0, 30, 0), "0.7.0"),
+    ((0, 33, 0), "0.8.1"),
+    ((0, 34, 0), "0.10.2"),
+    ((0, 34, 1), "0.11.0"),
+    ((0, 38, 0), "0.12.0"),
+    ((0, 39, 0), "0.13.0"),
+    ((0, 43, 0), "0.14.0"),
+)
+"""The first release of Go's library with each Ryuk, from the tags of its repository."""
+_GO_AFTER_TABLE = (0, 45, 0)
+
 _OF_RELEASE = "which one depends on the release of Testcontainers"
 
 
@@ -126,12 +147,12 @@ def uses_testcontainers(text: str, language: str) -> bool:
     return _MENTIONS[language].search(text) is not None
 
 
-def read_tests(text: str, language: str, values: Values | None = None) -> Reading:
+def read_tests(text: str, language: str, values: Values | None = None, *, needs_new: bool = False) -> Reading:
     """The images that a source starts, and those of the library itself that it needs besides Ryuk.
 
-    `values` fill in names that the file leaves unknown.
+    `values` fill in names that the file leaves unknown. `needs_new`: the language makes objects by `new` only.
     """
-    source = _Source(text, language, values or {})
+    source = _Source(text, language, values or {}, needs_new=needs_new)
     images = [one for one in _CALLS[language](source) if one]
     images += source.names_alone()
     if language == "java":
@@ -175,6 +196,15 @@ def implied(line: int, name: str, language: str) -> NamedImage:
     )
 
 
+def ryuk_of_go(text: str) -> str | None:
+    """The Ryuk that the release of Go's library in a `go.mod` starts; None if the table does not have it."""
+    found = _GO_RELEASE.search(text)
+    release = tuple(map(int, found.groups())) if found else (0, 0, 0)
+    if not _RYUK_OF_GO[0][0] <= release < _GO_AFTER_TABLE:
+        return None
+    return f"{RYUK}:{[tag for first, tag in _RYUK_OF_GO if first <= release][-1]}"
+
+
 def prefixed(image: NamedImage, prefix: str) -> NamedImage:
     """The image with a prefix for Docker Hub, as all libraries but Python's apply it: to names without a registry."""
     if image.is_implied or has_registry(image.name):
@@ -186,6 +216,11 @@ def has_registry(name: str) -> bool:
     """Whether a name begins with a registry, as the libraries see it."""
     host, slash, _ = name.partition("/")
     return bool(slash) and ("." in host or ":" in host or host == "localhost")
+
+
+def _has_version(name: str) -> bool:
+    """Whether a name has a tag or a digest."""
+    return ":" in name.rpartition("/")[2]
 
 
 def _is_name(name: str) -> bool:
@@ -203,7 +238,7 @@ def _urls(text: str) -> Iterator[NamedImage]:
         tag = tag or (asked[1] if asked else "")
         name = _IMAGE_OF_DATABASE.get(kind)
         known = bool(name and tag) and "$" not in tag
-        written = f"{name}:{tag}" if known else url[0]
+        written = f"{name}:{tag}" if known else url[0].partition("//")[0]
         yield NamedImage(
             text.count("\n", 0, url.start()) + 1,
             Kind.RUN,
@@ -239,7 +274,8 @@ class _Argument:
 class _Source:
     """A source: `readable` has no comments, `code` has no texts either. Places are the same in both."""
 
-    def __init__(self, text: str, language: str, values: Values) -> None:
+    def __init__(self, text: str, language: str, values: Values, *, needs_new: bool = False) -> None:
+        self.needs_new = needs_new
         self._language = language
         self._values = values
         readable, code = list(text), list(text)
@@ -289,6 +325,12 @@ class _Source:
                 break
         return [one for one in found if self.code[one.start : one.end]]
 
+    def is_constructor(self, opening: int, first: _Argument | None) -> bool:
+        """Whether the bracket at `opening` has the parameters of a constructor instead of arguments."""
+        if first is None:
+            return re.compile(r"\)\s*(?:throws\b[^{]*)?\{").match(self.code, self.end_of(opening)) is not None
+        return _PARAMETER.fullmatch(self.code, first.start, first.end) is not None
+
     def end_of(self, opening: int) -> int:
         """Where the bracket at `opening` closes."""
         depth = 0
@@ -302,9 +344,10 @@ class _Source:
         """The image names that the source makes from texts and that no call of it uses."""
         for found in _WRAPPED.finditer(self.code):
             first = next(iter(self.arguments(found.end() - 1)), None)
-            if found.start() not in self._wrapped and first and self.code[first.start] == '"':
+            is_stand_in = _STAND_IN.search(self.code[: found.start()][-60:]) is not None
+            if found.start() not in self._wrapped and first and self.code[first.start] == '"' and not is_stand_in:
                 text = self._term(found.start(), len(self.code), 0)
-                if text and not text.unset:
+                if text and not text.unset and _has_version(text.name):
                     yield NamedImage(self.line(found.start()), Kind.RUN, text.written, text.name)
 
     def _argument(self, start: int, end: int) -> _Argument:
@@ -341,15 +384,32 @@ class _Source:
             self._wrapped.add(wrapped.start())
             first, *others = [*self.arguments(wrapped.end() - 1), _Argument(0, 0)]
             text = self._evaluate(first.start, first.end, depth + 1)
-            tagged = _TAGGED.match(self.code, self.end_of(wrapped.end() - 1) + 1, end)
-            tags = self.arguments(tagged.end() - 1) if tagged else [one for one in others if one.end]
-            tag = self._evaluate(tags[0].start, tags[0].end, depth + 1) if tags else _Text()
-            return None if text is None or tag is None else text + (_Text(":", ":") if tags else _Text()) + tag
+            if text and others[0].end:
+                text = self._tagged(text, others[0], depth)
+            return text and self._behind(text, self.end_of(wrapped.end() - 1) + 1, end, depth)
+        if (changed := _CHANGED.match(self.code, start, end)) and not changed[1].startswith("new"):
+            text = self._constant(changed[1], depth)
+            return text and self._behind(text, changed.end(1), end, depth)
         shown = " ".join(self.readable[start:end].split())
         if _IS_BUILT.search(self.code, start, end):
             return None
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         return _Text(shown, "", (shown,))
+
+    def _behind(self, text: _Text, at: int, end: int, depth: int) -> _Text | None:
+        """An image name with the tag that a `withTag` behind it gives."""
+        tagged = _TAGGED.match(self.code, at, end)
+        tags = self.arguments(tagged.end() - 1) if tagged else []
+        return self._tagged(text, tags[0], depth) if tags else text
+
+    def _tagged(self, text: _Text, argument: _Argument, depth: int) -> _Text | None:
+        tag = self._evaluate(argument.start, argument.end, depth + 1)
+        is_digest = tag is not None and tag.name.startswith("sha256:")
+        bare = _Text(text.written, text.name.partition("@")[0], text.unset)
+        if _has_version(text.name):
+            bare = _Text(text.written, text.name.rpartition(":")[0], text.unset)
+        mark = "@" if is_digest else ":"
+        return tag and bare + _Text(mark, mark) + tag
 
     def _literal(self, prefix: str, value: str, depth: int) -> _Text:
         pattern = _VARIABLE
@@ -400,18 +460,45 @@ class _Source:
         return is_open or re.compile(r"\s*[+.]").match(self.code, at) is not None
 
 
-_CLASS = re.compile(r"\bclass\s+\w+[^{(\n]*?(?:\bextends\s+|\()\s*(?:[\w.]+\.)?(\w+)")
+_CLASS = re.compile(r"\bclass\s+\w+")
+_PARENT = re.compile(r"(?:\bextends\s+|^\s*\(\s*)(?:\w+\.)*(\w+)")
+_GENERIC = re.compile(r"<[^<>]*>")
+_PARAMETER = re.compile(r"(?:final\s+)?[\w.<>?\[\]]+(?:\.\.\.)?\s+\w+")
+_LONGEST_HEAD = 500
+
+
+def _classes(source: _Source) -> list[tuple[int, str]]:
+    """Where classes begin, and what they extend."""
+    found = []
+    for one in _CLASS.finditer(source.code):
+        head = re.split(r"[{:]", source.code[one.end() : one.end() + _LONGEST_HEAD])[0]
+        while (shorter := _GENERIC.sub("", head)) != head:
+            head = shorter
+        parent = _PARENT.search(head)
+        found.append((one.start(), parent[1] if parent else ""))
+    return found
+
+
+_NO_IMAGE = ("DockerComposeContainer", "ComposeContainer")
+"""Classes that start a compose file."""
 
 
 def _java(source: _Source) -> Iterator[NamedImage | None]:
     imports = re.findall(r"\b(?:org|com\.dimafeng)\.testcontainers[\w.]*\.(?:(\w+Container)\b|[*_]|\{)", source.code)
     known = {*imports, "GenericContainer"} - {""}
+    own = {found.split()[-1] for found in _CLASS.findall(source.code)}
     is_any = "" in imports or re.search(r"\bpackage\s+org\.testcontainers\b", source.code) is not None
-    for call in re.finditer(r"(?<![\w])(\w*Container)\s*(?:<[^()\n]*>)?\s*\(", source.code):
-        name = call[1]
-        if name in ("DockerComposeContainer", "ComposeContainer") or not (is_any or name in known):
+    for call in re.finditer(
+        r"(\bnew\s+(?:\w+\s*\.\s*)*)?(?<!\w)([A-Z]\w*Container)\s*(?:<[^()\n]*>)?\s*\(", source.code
+    ):
+        is_new, name = call.groups()
+        if name in (*_NO_IMAGE, *own) or not (is_any or name in known) or (source.needs_new and not is_new):
             continue
-        yield source.image(call.start(), next(iter(source.arguments(call.end() - 1)), None), name)
+        first = next(iter(source.arguments(call.end() - 1)), None)
+        if first is None and name == "SocatContainer":
+            continue  # a helper, whose image is known as such
+        if is_new or not source.is_constructor(call.end() - 1, first):
+            yield source.image(call.start(2), first, name)
     yield from _supers(source, known, is_any=is_any, call=r"\bsuper\s*\(")
     if "withDockerfileFromBuilder" in source.code:
         for call in re.finditer(r"\.\s*from\s*\(", source.code):
@@ -421,14 +508,14 @@ def _java(source: _Source) -> Iterator[NamedImage | None]:
 
 def _supers(source: _Source, known: set[str], *, is_any: bool, call: str) -> Iterator[NamedImage | None]:
     """The images that classes give to the container that they extend."""
-    classes = [(found.start(), found[1]) for found in _CLASS.finditer(source.code)]
+    classes = _classes(source)
     for found in re.finditer(call, source.code):
         before = [parent for start, parent in classes if start < found.start()]
         if before and (before[-1] in known or (is_any and before[-1].endswith("Container"))):
             yield source.image(found.start(), next(iter(source.arguments(found.end() - 1)), None), before[-1])
 
 
-_GO_IMPORT = re.compile(r'(?:(\w+)[ \t]+)?"github\.com/testcontainers/testcontainers-go((?:/[\w.-]+)*)"')
+_GO_IMPORT = re.compile(r'(?:\b(?!import\b)(\w+)[ \t]+)?"github\.com/testcontainers/testcontainers-go((?:/[\w.-]+)*)"')
 
 
 def _go(source: _Source) -> Iterator[NamedImage | None]:
@@ -460,11 +547,15 @@ _PYTHON_IMPORT = re.compile(r"^[ \t]*from[ \t]+testcontainers[\w.]*[ \t]+import[
 
 def _python(source: _Source) -> Iterator[NamedImage | None]:
     imported = [name for names in _PYTHON_IMPORT.findall(source.code) for name in names.strip("()").split(",")]
-    known = {name.split()[-1] for name in imported if name.split() and name.split()[0].endswith("Container")}
+    known = {name.split()[-1] for name in imported if name.split() and name.split()[0].endswith("Container")} - {
+        *_NO_IMAGE
+    }
     for call in re.finditer(r"(?<![\w.])((?:\w+\.)*)(\w+)\s*\(", source.code):
-        if call[2] in known or (call[1].startswith("testcontainers.") and call[2].endswith("Container")):
-            yield source.image(call.start(), _image_of(source, call.end() - 1), call[2])
-    classes = [(one.start(), one[1]) for one in _CLASS.finditer(source.code)]
+        module, name = call.groups()
+        is_whole = module.startswith("testcontainers.") and name.endswith("Container")
+        if is_whole or (not module and name in known):
+            yield source.image(call.start(), _image_of(source, call.end() - 1), name)
+    classes = _classes(source)
     for call in re.finditer(r"\bsuper\s*\([^()]*\)\s*\.\s*__init__\s*\(", source.code):
         before = [parent for start, parent in classes if start < call.start()]
         if before and before[-1] in known:
@@ -482,10 +573,13 @@ _NODE_IMPORT = re.compile(
 )
 
 
+_NODE_CLASS = re.compile(r"(?!(?:Abstract)?(?:Started|Stopped))\w+(?:Container|Emulator)")
+
+
 def _node(source: _Source) -> Iterator[NamedImage | None]:
     imported = [name for names in _NODE_IMPORT.findall(source.readable) for name in names.split(",")]
     words = [name.replace(":", " ").split() for name in imported]
-    known = {one[-1] for one in words if one and one[0] != "type" and re.search(r"(Container|Emulator)$", one[0])}
+    known = {one[-1] for one in words if one and one[0] != "type" and _NODE_CLASS.fullmatch(one[0])}
     for call in re.finditer(r"\bnew\s+((?:\w+\.)?)(\w+)\s*\(", source.code):
         if call[2] in known or call[2] == "GenericContainer":
             yield source.image(call.start(), next(iter(source.arguments(call.end() - 1)), None), call[2])
@@ -499,6 +593,12 @@ def _dotnet(source: _Source) -> Iterator[NamedImage | None]:
         if call[1].lower() not in known:
             continue
         arguments = source.arguments(call.end() - 1)
+        if (
+            arguments
+            and source.code.startswith("new ", arguments[0].start)
+            and "Image" not in source.code[arguments[0].start : arguments[0].end]
+        ):
+            continue  # the library's own classes
         if arguments:
             yield source.image(call.start(), arguments[0], call[1])
         elif call[1] != "ContainerBuilder" and not re.compile(r"[^;]*\.\s*WithImage\b").match(source.code, call.end()):

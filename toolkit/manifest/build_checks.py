@@ -9,10 +9,17 @@ provider drops silently is refused too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from toolkit.manifest.build_model import BuildProjectSpec, CacheSpec, EnvironmentType, SourceSpec, WebhookSpec
+from toolkit.manifest.build_model import (
+    BuildProjectSpec,
+    CacheSpec,
+    EnvironmentType,
+    FilterSpec,
+    SourceSpec,
+    WebhookSpec,
+)
 from toolkit.manifest.destinations import (
     BUILDKIT,
     Destination,
@@ -221,7 +228,7 @@ MOST_TAGS = 48
 
 def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> Iterator[Finding]:
     """Every contradiction in one build."""
-    yield from _check_source(build.source, (*path, "source"))
+    yield from _check_source(build.source, (*path, "source"), has_role=build.service_role_arn is not None)
     yield from _check_buildspec(build, path)
     yield from _check_machine(build, path)
     yield from _check_privileged(build, path)
@@ -243,7 +250,7 @@ def check_settings(build: BuildProjectSpec, path: Path, readable: Readable) -> I
     yield from _check_tags(build, path, readable)
 
 
-def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
+def _check_source(source: SourceSpec, path: Path, *, has_role: bool) -> Iterator[Finding]:
     yield from _check_location(source, path)
     for name, kinds, needs in (
         ("clone_depth", _GIT, "a Git repository"),
@@ -253,6 +260,7 @@ def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
         ("connection", _HOSTS, "a repository at GitHub, GitLab or Bitbucket"),
         ("secret", (*_GITHUB, "BITBUCKET"), "a repository at GitHub or Bitbucket"),
         ("pipeline_bucket", ("CODEPIPELINE",), "the source `CODEPIPELINE`"),
+        ("pipeline", ("CODEPIPELINE",), "the source `CODEPIPELINE`"),
     ):
         if getattr(source, name) and source.type not in kinds:
             yield Finding((*path, name), f"needs {needs}, and the source is `{source.type}`")
@@ -261,6 +269,9 @@ def _check_source(source: SourceSpec, path: Path) -> Iterator[Finding]:
     if source.type == "CODEPIPELINE" and source.pipeline_bucket is None:
         message = "is missing: the build reads and writes there, as the artifact store of its pipeline"
         yield Finding((*path, "pipeline_bucket"), message)
+    if source.type == "CODEPIPELINE" and source.pipeline is None and not has_role:
+        message = "is missing: without it the build could read and change what other pipelines keep in that bucket"
+        yield Finding((*path, "pipeline"), message)
 
 
 def _check_location(source: SourceSpec, path: Path) -> Iterator[Finding]:
@@ -397,10 +408,14 @@ def _check_webhook(build: BuildProjectSpec, webhook: WebhookSpec, path: Path) ->
     if kind not in _HOSTS:
         yield Finding(path, f"needs a repository at GitHub, GitLab or Bitbucket, and the source is `{kind}`")
         return
+    if not webhook.allow_forks and not webhook.filter_groups:
+        yield Finding(path, f"without `filter_groups` everybody's pull requests are built: {_NAME_ACTORS}")
     if webhook.build_type == "BUILD_BATCH" and build.batch is None:
         yield Finding((*path, "build_type"), "`BUILD_BATCH` needs `batch`")
     for number, group in enumerate(webhook.filter_groups):
         events = {event for spec in group for event in spec.events}
+        if not webhook.allow_forks and _is_open(group):
+            yield Finding((*path, "filter_groups", number), f"builds everybody's pull requests: {_NAME_ACTORS}")
         for position, spec in enumerate(group):
             here = (*path, "filter_groups", number, position)
             for event in spec.events:
@@ -411,6 +426,25 @@ def _check_webhook(build: BuildProjectSpec, webhook: WebhookSpec, path: Path) ->
                 have = "has" if len(events - wanted) == 1 else "have"
                 message = f"{others} {have} no `{spec.type}`, so the filter would never match: give it its own group"
                 yield Finding((*here, "type"), message)
+
+
+_NAME_ACTORS = "filter `ACTOR_ACCOUNT_ID` by whole ids, such as `^(1234567|2345678)$`, or say `allow_forks: true`"
+_ID = r"(?:\\?\{)?[0-9A-Fa-f:-]+(?:\\?\})?"
+_WHOLE_IDS = re.compile(rf"\^{_ID}\$(?:\|\^{_ID}\$)*|\^\((?:\?:)?{_ID}(?:\|{_ID})*\)\$")
+"""Without anchors at both ends, `1234567` also admits the account 91234567, which anybody may wait for and register."""
+
+
+def builds_foreign_code(webhook: WebhookSpec) -> bool:
+    """Whether everybody who can open a pull request can start a build."""
+    return not webhook.filter_groups or any(map(_is_open, webhook.filter_groups))
+
+
+def _is_open(group: Sequence[FilterSpec]) -> bool:
+    """A merged pull request was accepted; opening, changing, reopening and closing one is up to its author."""
+    events = {event for spec in group for event in spec.events if event.startswith("PULL_REQUEST_")}
+    return bool(events - {"PULL_REQUEST_MERGED"}) and not any(
+        spec.type == "ACTOR_ACCOUNT_ID" and not spec.exclude and _WHOLE_IDS.fullmatch(spec.pattern) for spec in group
+    )
 
 
 def _hosts_of(event: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from toolkit.manifest.grammar import (
     FolderPath,
     KmsKeyArn,
     ParameterName,
+    PipelineName,
     PolicyAction,
     PolicyArn,
     PolicyResource,
@@ -93,6 +94,11 @@ class SourceSpec(Spec):
     pipeline_bucket: BucketName | None = Field(
         None, description="Bucket that is the artifact store of the pipeline; for `CODEPIPELINE` only."
     )
+    pipeline: PipelineName | None = Field(
+        None,
+        description="Name of the pipeline, in whose part of that bucket the build may read and write. Required for "
+        "`CODEPIPELINE`, except with a `service_role_arn`.",
+    )
 
 
 class FilterSpec(Spec):
@@ -135,6 +141,7 @@ def _with_one_event(group: tuple[FilterSpec, ...]) -> tuple[FilterSpec, ...]:
     return group
 
 
+_DEFAULT_EVENTS = frozenset(event for event in WEBHOOK_EVENTS if event.startswith(("PUSH", "PULL_REQUEST_")))
 FilterGroup = Annotated[tuple[FilterSpec, ...], Field(strict=False, min_length=1), AfterValidator(_with_one_event)]
 
 
@@ -147,6 +154,17 @@ class WebhookSpec(Spec):
         strict=False,
         description="A build starts when all filters of one group hold; default: on every push and pull request.",
     )
+    allow_forks: bool = Field(
+        False,
+        description="Allows pull requests of everybody, forks too, to run builds with the rights and secrets of this "
+        "one. Otherwise a group with such events needs an `ACTOR_ACCOUNT_ID` with whole ids: `^(1234567|2345678)$`.",
+    )
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The events of all groups; without groups, pushes and pull requests."""
+        found = frozenset(event for group in self.filter_groups for spec in group for event in spec.events)
+        return found or _DEFAULT_EVENTS
 
 
 _ONE_OF_THREE = "must be a text, or a mapping with one of `value`, `parameter` and `secret`"

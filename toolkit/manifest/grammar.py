@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -83,6 +84,17 @@ def check_extra_file(text: str) -> str:
         raise ValueError(f"`{text}` would override what `toolkit` writes")
     if name in OWN_FILES:
         raise ValueError(f"`{text}` would take the place of the `{name}` that `toolkit` writes")
+    return text
+
+
+def check_day(text: str) -> str:
+    """`text` itself; ValueError with a sentence unless it is a day such as 2027-03-31."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        raise ValueError(f"{quoted(text)} is not a day, such as `2027-03-31`")
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"`{text}` is no day of the calendar") from error
     return text
 
 
@@ -518,6 +530,10 @@ FleetArn = Annotated[
     Grammar(
         _regional("codebuild", r"fleet/[A-Za-z0-9_:-]+"), "is not the ARN of a fleet (`arn:aws:codebuild:…:fleet/…`)"
     ),
+]
+PipelineName = Annotated[
+    str,
+    Grammar(r"[A-Za-z0-9.@_-]{1,100}", "is not the name of a pipeline: 1 to 100 letters, digits, `.`, `@`, `_`, `-`"),
 ]
 PolicyAction = Annotated[
     str, Grammar(r"[a-z0-9-]+:[A-Za-z0-9*?]+", "is not an action of IAM, such as `s3:GetObject` or `s3:Get*`")

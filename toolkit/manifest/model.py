@@ -7,10 +7,19 @@ decides names. Descriptions are what `toolkit schema` shows in an editor.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
@@ -48,6 +57,7 @@ from toolkit.manifest.grammar import (
     TagExclusion,
     TagName,
     WorkspaceName,
+    check_day,
     listed,
 )
 from toolkit.manifest.tag_selection import Tags
@@ -426,6 +436,27 @@ def _is_plain_elsewhere(url: str | None) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
+class IgnoreSpec(Spec):
+    """A risk that somebody has accepted, for a reason and for a time."""
+
+    code: Literal["risk.plain_secret", "risk.wide_rights", "risk.needless_privileges", "risk.shared_cache"] = Field(
+        description="The code of the notice."
+    )
+    at: Annotated[str, Field(min_length=1)] = Field(
+        description="The place that the notice names, or one around it.",
+        examples=["builds.web", "builds.web.policy_statements[0]"],
+    )
+    reason: Annotated[str, Grammar(r"[\s\S]*\w[\s\S]*", "says no reason")] = Field(description="Why it is accepted.")
+    until: Annotated[str, AfterValidator(check_day)] = Field(
+        description="The last day on which it is ignored, in UTC.", examples=["2027-03-31"]
+    )
+
+    @property
+    def last_day(self) -> date:
+        """`until` as a date."""
+        return date.fromisoformat(self.until)
+
+
 class Manifest(Spec):
     """Base images to keep in Amazon ECR, and the builds that start from them."""
 
@@ -463,6 +494,9 @@ class Manifest(Spec):
         description="Repositories and builds that may be taken over where they exist already and are not this "
         "manifest's: names, `*` matches any characters. As `--adopt`.",
         examples=[["docker-hub/library/nginx", "team/*"]],
+    )
+    ignore: tuple[IgnoreSpec, ...] = Field(
+        (), strict=False, description="Risks that `validate` and `plan` no longer show, and that `--strict` lets pass."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from toolkit.oci.endpoints import is_loopback, origin
+from toolkit.oci.endpoints import is_loopback, may_send_to, origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,8 @@ def is_safe_realm(realm: str, registry_url: str) -> bool:
         return False
     if not host or parts.username is not None:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and urlsplit(registry_url).scheme == "http")
+    is_safe_scheme = parts.scheme == "https" or (parts.scheme == "http" and urlsplit(registry_url).scheme == "http")
+    return is_safe_scheme and may_send_to(urlsplit(registry_url).hostname or "", realm)
 
 
 def _parent_domain(host: str) -> str:

@@ -18,7 +18,7 @@ from toolkit.oci.auth import CredentialProvider, CredentialUse, NoCredentials
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import ACCEPT, Document, ImageIndex, media_type_of, parse, read_object
-from toolkit.oci.endpoints import Endpoints, origin
+from toolkit.oci.endpoints import Endpoints, may_send_to, origin
 from toolkit.oci.errors import (
     ConnectionFailed,
     DigestMismatch,
@@ -54,8 +54,8 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 _PART_SIZES = (50 * 2**20, 5 * 2**20, 2**19)
 _GZIP = 16 + zlib.MAX_WBITS
 _RANGE_START = re.compile(r"bytes\s+([0-9]{1,18})-")
-# How registries refuse HEAD, which has no room for words: a GET says what they mean.
-_NO_HEAD_STATUSES = frozenset({400, 405, 406, 501})
+# How registries refuse HEAD, which has no room for words: a GET says what they mean. crane asks again by GET too.
+_NO_HEAD_STATUSES = frozenset({400, 403, 405, 406, 501})
 # How registries refuse to list referrers; the standard says 404.
 _NO_REFERRERS_STATUSES = frozenset({400, 404, 405, 406, 501})
 
@@ -141,7 +141,11 @@ class RegistryClient:
             found = Digest.of(response.body, wanted.algorithm)
             if found != wanted:
                 raise DigestMismatch(f"`{ref}` came with other content than `{wanted}`: its digest is `{found}`")
-        return Document(media_type_of(response.headers.get("Content-Type"), response.body), response.body)
+        try:
+            media_type = media_type_of(response.headers.get("Content-Type"), response.body)
+        except InvalidDocument as fault:  # a page for people, for one
+            raise InvalidDocument(f"`{response.host}` sent no document for `{ref}`: {fault.message}") from None
+        return Document(media_type, response.body)
 
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...] | None:
         """The documents in `repository` that name `subject` as theirs, as the registry lists them.
@@ -260,7 +264,7 @@ class RegistryClient:
         location = response.headers.get("Location")
         if response.status != 202 or not location:
             raise refusal(response, f"an upload to `{repository}`")
-        return Upload(repository, self._absolute(repository.registry, url, location), scopes)
+        return Upload(repository, self._absolute(repository.registry, response.url, location), scopes)
 
     def put_blob(self, upload: Upload, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
         """Send all of a blob and complete `upload`. One attempt: after a failure begin another upload.
@@ -398,6 +402,7 @@ class RegistryClient:
             if parts.scheme == "http" and base.scheme == "https" and parts.hostname == base.hostname:
                 parts = parts._replace(scheme=base.scheme, netloc=base.netloc)
             is_usable = parts.scheme in ("http", "https") and (parts.scheme == "https" or base.scheme == "http")
+            is_usable = is_usable and may_send_to(base.hostname or "", urlunsplit(parts))
             found = urlunsplit(parts) if is_usable and origin(urlunsplit(parts))[1] else None
         except ValueError:
             found = None

@@ -116,12 +116,14 @@ class Connections:
         """
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
+        if "@" in parts.netloc or "\\" in parts.netloc:  # urllib3 would end the host at a `\`, and our checks do not
+            raise ConnectionFailed(f"`{host}` is no host that can be reached", host=host, is_temporary=False)
         proxy = proxy_for(parts, self._proxies)
         try:
             raw = self._send(self._manager(host, proxy), method, url, headers, body, timeout)
         except HTTPError as error:
             raise _failure(host, error, is_proxied=bool(proxy)) from error
-        response = OpenResponse(host, raw)
+        response = OpenResponse(host, url, raw)
         if raw.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy:
             response.close()
             raise _refused_by_proxy(host, raw.status)
@@ -227,8 +229,9 @@ def _basic(user: str) -> str:
 class OpenResponse:
     """A response whose body is still to be read. Whatever breaks meanwhile is a ConnectionFailed."""
 
-    def __init__(self, host: str, raw: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, host: str, url: str, raw: urllib3.BaseHTTPResponse) -> None:
         self.host = host
+        self.url = url
         self._raw = raw
         self.status = raw.status
         self.headers = raw.headers

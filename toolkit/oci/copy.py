@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 # How often an interrupted download is resumed.
 _RESUMES = 5
-# An image's configuration has some kilobytes of JSON.
-_LARGEST_CONFIG = 4 * 2**20
+# An image's configuration has some kilobytes of JSON, seldom megabytes: as for documents.
+_LARGEST_CONFIG = 8 * 2**20
 
 T = TypeVar("T")
 Watch = Callable[[int], None]
@@ -277,16 +277,22 @@ class CopyEngine:
         An immutable tag refuses even the image that it has already, so a refusal is followed by another look.
         """
         with _at("destination", request.key):
-            if may_be_there and _if_allowed(lambda: self._tag_digest(request)) == tree.digest:
+            document = tree.documents[tree.digest]
+
+            def is_done(found: Digest | None) -> bool:
+                """A registry may name content by another algorithm than the source does."""
+                return found is not None and found == Digest.of(document.raw, found.algorithm)
+
+            if may_be_there and is_done(_if_allowed(lambda: self._tag_digest(request))):
                 return False
             try:
-                self._target.put_manifest(request.destination, tree.documents[tree.digest])
+                self._target.put_manifest(request.destination, document)
             except TagImmutable:
-                if self._tag_digest(request) != tree.digest:
+                if not is_done(self._tag_digest(request)):
                     raise
                 return False
             found = self._tag_digest(request)
-            if found != tree.digest:
+            if not is_done(found):
                 raise NotAsCopied(
                     f"`{request.destination}` points to `{found or 'nothing'}` after `{tree.digest}` was put",
                     is_missing=found is None,

@@ -19,6 +19,7 @@ from toolkit.oci.media_types import (
     DOCKER_SCHEMA_1_SIGNED,
     INDEX_TYPES,
     MANIFEST_TYPES,
+    OCI_ARTIFACT_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
     SCHEMA_1_TYPES,
@@ -26,6 +27,8 @@ from toolkit.oci.media_types import (
 
 # Schema 1 is among them so that a registry that has nothing else says so, instead of 404.
 ACCEPT = ", ".join((*COPYABLE, DOCKER_SCHEMA_1_SIGNED, DOCKER_SCHEMA_1))
+
+_DOCUMENT_TYPES = INDEX_TYPES | MANIFEST_TYPES | SCHEMA_1_TYPES | {OCI_ARTIFACT_MANIFEST}
 
 # Layers that live at `urls` of their owner (Windows base layers) and that registries do not hold.
 _FOREIGN_TYPES = (
@@ -93,6 +96,16 @@ class ImageIndex:
 
     def __str__(self) -> str:
         return f"index of {len(self.manifests)} manifests"
+
+    @property
+    def documents(self) -> tuple[Descriptor, ...]:
+        """The children that are documents themselves."""
+        return tuple(child for child in self.manifests if child.media_type in _DOCUMENT_TYPES)
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The children that are blobs: a build cache of BuildKit is an index of layers."""
+        return tuple(child for child in self.manifests if child.media_type not in _DOCUMENT_TYPES)
 
 
 def parse(document: Document) -> ImageManifest | ImageIndex:
@@ -210,7 +223,8 @@ def _platform(found: object, path: str) -> Platform | None:
         raise InvalidDocument(f"`{path}` is no object")
     system, architecture = _optional_text(found, "os", path), _optional_text(found, "architecture", path)
     variant = _optional_text(found, "variant", path) or ""
-    return Platform(system, architecture, variant) if system and architecture else None
+    version = _optional_text(found, "os.version", path) or ""
+    return Platform(system, architecture, variant, version) if system and architecture else None
 
 
 def _annotations(found: Mapping[str, object], path: str) -> Annotations:

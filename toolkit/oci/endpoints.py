@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -14,6 +15,8 @@ from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Repository
 
 _DOCKER_HUB_URL = f"https://{HUB_HOSTS[0]}"
 _PREFIX = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*)?")
+# AWS's by IPv6, which is no link-local address.
+_METADATA = "fd00:ec2::254"
 _HINT = "Write `pattern=URL` pairs with spaces between them, such as `docker.io=http://127.0.0.1:5000`."
 
 
@@ -105,6 +108,32 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def may_send_to(host: str, url: str) -> bool:
+    """Whether a registry at `host` may send us to `url`, by a redirect for example.
+
+    Not to a place that only this machine reaches: services on loopback, and on link-local addresses the metadata of
+    clouds, which hand out credentials. A registry that is itself on this machine may send us to another port of it.
+    """
+    there = urlsplit(url).hostname or ""
+    return there == host or not _is_only_here(there) or (is_loopback(host) and is_loopback(there))
+
+
+def _is_only_here(host: str) -> bool:
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:  # `127.1`, `2852039166` and `0xa9fea9fe` are addresses to what opens connections
+            address = ipaddress.ip_address(socket.inet_aton(name))
+        except (OSError, ValueError):
+            return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_link_local or address.is_unspecified or str(address) == _METADATA
 
 
 def origin(url: str) -> tuple[str, str, int]:

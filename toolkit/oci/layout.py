@@ -190,8 +190,9 @@ class Layouts:
             parts = _parts(document)
             if any(folder.size(part.digest) != part.size for part in parts):
                 return False
-            return not isinstance(parse(document), ImageIndex) or all(
-                self._is_whole(repository, self._read(repository, part.digest)) for part in parts
+            parsed = parse(document)
+            return not isinstance(parsed, ImageIndex) or all(
+                self._is_whole(repository, self._read(repository, child.digest)) for child in parsed.documents
             )
         except (OciError, RecursionError):  # damaged counts as absent
             return False

@@ -20,6 +20,8 @@ from toolkit.oci.errors import (
 from toolkit.oci.masking import cleaned
 from toolkit.oci.reference import TAG
 
+# Registries send one; each is cleaned, which costs time.
+_MOST_ERRORS = 100
 # A limit whose window is longer cannot be waited for within a run: Docker Hub counts pulls in 6 hours, while the
 # request limits of other registries pass in a minute.
 _SHORT_WINDOW_SECONDS = 900
@@ -62,7 +64,7 @@ class PullLimit:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response with its whole body. `host`, with its port, sent it, after any redirect."""
+    """A response with its whole body. `host`, with its port, sent it, after any redirect, from the address `url`."""
 
     method: str
     host: str
@@ -70,6 +72,7 @@ class Response:
     headers: Headers
     body: bytes = field(default=b"", repr=False)
     challenges: tuple[str, ...] = ()
+    url: str = field(default="", repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -105,13 +108,15 @@ def read_next_page(headers: Headers) -> str | None:
 def read_tag_page(response: Response, subject: str) -> list[str]:
     """The tags on one page, of which there may be none. Raises InvalidDocument for anything else.
 
-    What cannot be a tag is left out: no reference can name it, and its numbers may have any length.
+    Programs in Go write an empty list as `null`, or leave it out. What cannot be a tag is left out: no reference can
+    name it, and its numbers may have any length.
     """
     try:
         found = json.loads(response.body)
-        tags = found["tags"] or []
-    except (ValueError, RecursionError, TypeError, KeyError):
-        tags = None
+    except (ValueError, RecursionError):
+        found = None
+    is_page = isinstance(found, dict) and not found.keys().isdisjoint({"name", "tags"})
+    tags = (found.get("tags") or []) if is_page else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidDocument(f"`{response.host}` sent no list of tags when asked for {subject}")
     return [tag for tag in tags if TAG.fullmatch(tag)]
@@ -158,7 +163,7 @@ def _entries(body: bytes) -> list[tuple[str, str]]:
     if not isinstance(errors, list):
         return []
     entries = []
-    for error in errors:
+    for error in errors[:_MOST_ERRORS]:
         if isinstance(error, Mapping):
             said = error.get("message")
             code = cleaned(

@@ -227,7 +227,7 @@ class Authorizer:
         }
         remember_password(credential.password, credential.username)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"))
+        return self._transport.send("POST", realm, headers, urlencode(form).encode("ascii"), follows=False)
 
 
 def _path(scopes: Scopes) -> str:

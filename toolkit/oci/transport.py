@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from toolkit.oci.endpoints import origin
+from toolkit.oci.endpoints import may_send_to, origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
 from toolkit.oci.masking import cleaned
@@ -33,6 +33,8 @@ CHUNK_BYTES = 256 * 1024
 _LONGEST_BODY = 8 * 1024 * 1024
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# These say that the same method is meant at the other address; the others turn a POST into a GET.
+_REDIRECTS_OF_WRITES = frozenset({307, 308})
 _FIRST_PAUSE = 0.5
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
@@ -82,9 +84,16 @@ class Transport:
         self._connections: Connections | None = None
         self._pauses: dict[str, float] = {}
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
-        """The response, whatever its status. A temporary refusal is returned after the last attempt only."""
-        return self._with_retries(url, lambda: self._attempt(method, url, headers, body, self._read_timeout))
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, follows: bool = True
+    ) -> Response:
+        """The response, whatever its status. A temporary refusal is returned after the last attempt only.
+
+        With `follows` the body goes along with a redirect: it must hold no secret.
+        """
+        return self._with_retries(
+            url, lambda: self._attempt(method, url, headers, body, self._read_timeout, follows=follows)
+        )
 
     @contextmanager
     def open(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Response, Iterator[bytes]]]:
@@ -143,28 +152,49 @@ class Transport:
                     self._sleep(seconds)
             number += 1
 
-    def _attempt(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> Response:
+    def _attempt(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body,
+        timeout: float,
+        *,
+        follows: bool = True,
+    ) -> Response:
         """Send a request once, as soon as its host takes another one."""
         with self._limits.turn(_host(url), "read" if method in ("GET", "HEAD") else "write") as report:
-            response = _read(method, self._request(method, url, headers, body, timeout))
+            response = _read(method, self._request(method, url, headers, body, timeout, follows=follows))
             report(response.status)
             return response
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str], body: Body, timeout: float) -> OpenResponse:
-        """Send a request, and those to which its response redirects."""
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body,
+        timeout: float,
+        *,
+        follows: bool = True,
+    ) -> OpenResponse:
+        """Send a request, and those to which its response redirects, unless the body is a stream, which is gone."""
+        followed = _REDIRECTS if method in ("GET", "HEAD") else _REDIRECTS_OF_WRITES
+        if not follows or not (body is None or isinstance(body, bytes)):
+            followed = frozenset()
         sent = {"User-Agent": self._user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
             host = _host(url)
             self._await_pause(host)
             response = self._opened().request(method, url, sent, body, timeout)
             location = response.headers.get("Location")
-            if method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
+            if response.status not in followed or not location:
                 return response
             _read(method, response)
-            followed = _follow(_split(url), location)
-            if origin(followed) != origin(url):
+            following = _follow(_split(url), location)
+            if origin(following) != origin(url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
-            url = followed
+            url = following
         raise ConnectionFailed(f"`{host}` redirects without end", host=host, is_temporary=False)
 
     def _opened(self) -> Connections:
@@ -226,7 +256,7 @@ def _read(method: str, response: OpenResponse) -> Response:
             is_temporary=False,
             code="oci.document_too_large",
         )
-    return Response(method, response.host, response.status, response.headers, body, response.challenges)
+    return Response(method, response.host, response.status, response.headers, body, response.challenges, response.url)
 
 
 def _is_worth_repeating(response: Response) -> bool:
@@ -269,10 +299,18 @@ def _follow(parts: SplitResult, location: str) -> str:
     try:
         url = urljoin(parts.geturl(), location)
         scheme = urlsplit(url).scheme
+        origin(url)  # raises for what is no port
     except ValueError:
         scheme = ""
+    host = parts.netloc.rpartition("@")[2]
+    if scheme and not may_send_to(parts.hostname or "", url):
+        raise ConnectionFailed(
+            f"`{host}` redirects to an address that only this machine reaches",
+            host=host,
+            is_temporary=False,
+            code="oci.unsafe_address",
+        )
     if scheme not in ("http", "https") or (parts.scheme == "https" and scheme == "http"):
-        host = parts.netloc.rpartition("@")[2]
         raise ConnectionFailed(
             f"`{host}` redirects to where a secure connection is not possible", host=host, is_temporary=False
         )

@@ -19,6 +19,9 @@ from toolkit.oci.subset import Subset
 
 # An index of indexes is rare; deeper nesting is an attack.
 _DEEPEST = 4
+# Of one image. The largest that are known have some hundred, and signatures by the hundred; every one is a request.
+_MOST_DOCUMENTS = 2000
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class TreeReader:
         self._attestations: set[Digest] = set()
         self._wanted = {digest}
         self._depths = {digest: 0}
+        self._size = 0
 
     @property
     def is_complete(self) -> bool:
@@ -87,20 +91,25 @@ class TreeReader:
             parsed = parse(document)
         self._documents[digest] = document
         self._parsed[digest] = parsed
+        self._size += len(document.raw)
+        if self._size > _MOST_BYTES:
+            raise InvalidDocument(f"the image's documents have more than {_MOST_BYTES:,} bytes together")
         if not isinstance(parsed, ImageIndex):
             return ()
-        children = tuple(dict.fromkeys(child.digest for child in parsed.manifests))
+        children = tuple(dict.fromkeys(child.digest for child in parsed.documents))
         self._attestations.update(child.digest for child in parsed.manifests if is_attestation(child))
         if children and depth == _DEEPEST:
             raise InvalidDocument(f"indexes point to indexes more than {_DEEPEST} deep")
         missing = tuple(d for d in children if d not in self._depths)
+        if len(self._depths) + len(missing) > _MOST_DOCUMENTS:
+            raise InvalidDocument(f"the image consists of more than {_MOST_DOCUMENTS:,} documents")
         self._depths.update(dict.fromkeys(missing, depth + 1))
         self._wanted.update(missing)
         return missing
 
     def tree(self) -> ImageTree:
         """The image; all documents must be there."""
-        blobs = {b.digest: b for p in self._parsed.values() if isinstance(p, ImageManifest) for b in p.blobs}
+        blobs = {blob.digest: blob for parsed in self._parsed.values() for blob in parsed.blobs}
         top = self._parsed[self._digest]
         config = top.config if isinstance(top, ImageManifest) and self._subset.platforms is not None else None
         return ImageTree(
@@ -124,7 +133,7 @@ class TreeReader:
 
     def _children(self, digest: Digest) -> tuple[Digest, ...]:
         parsed = self._parsed[digest]
-        return tuple(child.digest for child in parsed.manifests) if isinstance(parsed, ImageIndex) else ()
+        return tuple(child.digest for child in parsed.documents) if isinstance(parsed, ImageIndex) else ()
 
 
 def read_tree(reader: TreeReader, top: Digest, read: Callable[[Digest], Document]) -> ImageTree:
@@ -139,10 +148,15 @@ def read_tree(reader: TreeReader, top: Digest, read: Callable[[Digest], Document
 def check_platform(config: bytes, platforms: Sequence[Platform]) -> None:
     """MissingPlatform unless the image with this configuration is for every wanted platform."""
     found = read_object(config)
-    system, architecture, variant = (found.get(key) for key in ("os", "architecture", "variant"))
+    system, architecture, variant, version = (found.get(k) for k in ("os", "architecture", "variant", "os.version"))
     if not isinstance(system, str) or not isinstance(architecture, str):
         raise InvalidDocument("the image's configuration names no platform")
-    platform = Platform(system, architecture, variant if isinstance(variant, str) else "")
+    platform = Platform(
+        system,
+        architecture,
+        variant if isinstance(variant, str) else "",
+        version if isinstance(version, str) else "",
+    )
     missing = [str(wanted) for wanted in platforms if not platform.matches(wanted)]
     if missing:
         raise MissingPlatform(

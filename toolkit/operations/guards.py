@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.errors import AccessDenied, Refused
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import Plan
+from toolkit.plan.model import Notice, Plan, Refusal
 from toolkit.plan.observed import Account
 
 if TYPE_CHECKING:
@@ -44,6 +45,20 @@ def refuse_other_place(state: State, account: Account) -> None:
                 hint=f"for a second {what}, give its manifest a `name` and a state of its own; for a move, go back to "
                 f"`{others[0]}`, run `toolkit destroy`, and then apply here",
             )
+
+
+def refusals_of(risks: Sequence[Notice]) -> tuple[Refusal, ...]:
+    """The `risks` of a manifest as reasons to refuse it."""
+    return tuple(Refusal(risk.code, risk.message, risk.hint) for risk in risks)
+
+
+def refuse_risks(risks: Sequence[Notice]) -> None:
+    """Raise Refused if there are any."""
+    if len(risks) == 1:
+        raise Refused(risks[0].code, risks[0].message, hint=risks[0].hint)
+    if risks:
+        message = f"the manifest is refused for {len(risks)} risks, which are listed"
+        raise Refused(risks[0].code, message, hint="remove them, or list them in `ignore` with a `reason` and `until`")
 
 
 def refuse_if_unsafe(plan: Plan) -> None:

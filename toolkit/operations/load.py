@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.errors import ManifestUnusable
 from toolkit.manifest.loader import MAX_BYTES, loads, read
 from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
+from toolkit.plan.risks import find_risks
 
 
 def load_desired(file: Path) -> Desired:
@@ -28,7 +30,8 @@ def desired_of(text: str, file: Path, extra_files: Mapping[str, bytes] | None = 
         texts = _read_extra_files(file.parent, paths)
     else:
         texts = {name: extra_files.get(name, b"").decode() for name in (Path(path).name for path in paths)}
-    return replace(resolve(manifest), extra_files=texts)
+    risks = find_risks(manifest, datetime.now(UTC).date())
+    return replace(resolve(manifest), extra_files=texts, risks=risks)
 
 
 def _read_extra_files(folder: Path, paths: Sequence[str]) -> dict[str, str]:

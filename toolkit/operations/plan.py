@@ -13,7 +13,7 @@ from functools import partial
 
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
-from toolkit.operations.guards import find_account, refuse_other_place
+from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
 from toolkit.operations.orphans import Kind, find_orphans
 from toolkit.operations.select import select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alternatives, step
@@ -49,6 +49,7 @@ def plan_manifest(
     on_budget: OnBudget = OnBudget.REFUSE,
     adopt: Sequence[str] = (),
     keeps_going: bool = False,
+    is_strict: bool = False,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
@@ -56,7 +57,7 @@ def plan_manifest(
     `allows_destroy` permits the loss of images and logs, and replacements. `adopt` are patterns of names that may be
     taken over, in addition to those of the manifest. `reads_sizes` reads the documents of the images to copy. The plan
     is then exact, at the cost of counted pulls; the documents are kept in the cache for the copy. With `keeps_going`, a
-    refusal of one image does not stop the others.
+    refusal of one image does not stop the others. If `is_strict`, the risks of the manifest are refusals.
     """
     check_patterns(desired, adopt)
     account = find_account(desired, services)
@@ -104,8 +105,9 @@ def plan_manifest(
             plan = decide_with_alternatives(observation.result(), services, decide)
     plan = replace(
         plan,
-        refusals=(*healing.refusals, *unselected, *plan.refusals),
+        refusals=(*healing.refusals, *unselected, *plan.refusals, *(refusals_of(desired.risks) if is_strict else ())),
         notices=(
+            *(() if is_strict else desired.risks),
             *healing.notices,
             *orphans.notices,
             *unlisted,

@@ -69,11 +69,25 @@ class ScanOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundBuild:
+    """What a buildspec builds: paths from the root of its source, and the images of its files as they are spelled."""
+
+    buildspec: str
+    dockerfiles: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """The report, and the entries that the manifest lacks."""
+    """The report, the entries that the manifest lacks, and the builds of the buildspecs that were read.
+
+    `has_tests`: a library of Testcontainers takes its helpers from variables.
+    """
 
     report: ScanReport
     additions: tuple[NewImage, ...]
+    builds: tuple[FoundBuild, ...] = ()
+    has_tests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +206,23 @@ def scan(options: ScanOptions) -> Scan:
         troubles=tuple(sorted(set(troubles), key=lambda one: (one.file, one.line, one.message))),
         missing=tuple(entry.text for entry in additions.values()),
     )
-    return Scan(report, tuple(additions.values()))
+    has_tests = any(found.image.is_implied and _remedy_of_helper(found.image, None) for found in findings.images)
+    return Scan(report, tuple(additions.values()), tuple(_builds(findings, pairs)), has_tests)
+
+
+def _builds(findings: Findings, pairs: Sequence[tuple[FoundImage, Match]]) -> Iterator[FoundBuild]:
+    """The buildspecs that build Dockerfiles, with the images that those fetch and a manifest can mirror."""
+    for spec, used in sorted(findings.used_by.items()):
+        root = findings.roots[spec].resolve()
+        dockerfiles = [path for path in used if findings.files.get(path) == "dockerfile"]
+        if not dockerfiles or not all(path.resolve().is_relative_to(root) for path in (spec, *dockerfiles)):
+            continue
+        images = [found.image.name for found, match in pairs if found.file in used and _is_addable(match)]
+        yield FoundBuild(
+            spec.resolve().relative_to(root).as_posix(),
+            tuple(sorted(path.resolve().relative_to(root).as_posix() for path in dockerfiles)),
+            tuple(sorted(set(images))),
+        )
 
 
 def _way(options: ScanOptions, manifest: Manifest | None) -> _Way:
@@ -315,6 +345,7 @@ def _judged(
         is_read=reference is not None or is_kept,
         can_be_added=_is_addable(match),
         doubt=image.doubt,
+        is_implied=image.is_implied,
         remedy="" if is_kept else _remedy(match, image, way.build, additions),
     )
 

@@ -28,12 +28,14 @@ from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Troub
 from toolkit.codebuild.shell_state import SOURCE
 from toolkit.codebuild.testcontainers_reading import (
     LANGUAGES,
+    NEEDS_NEW,
     RYUK,
     implied,
     prefixed,
     read_properties,
     read_settings,
     read_tests,
+    ryuk_of_go,
     uses_testcontainers,
 )
 from toolkit.codebuild.variables import Values
@@ -93,12 +95,15 @@ class Findings:
 
     `images` maps each image to the file that builds a local image of its name before it is fetched, if the same file
     or the same commands do. `command_tags` are the names that commands give to images; a step knows no others.
+    `used_by` are the files that the commands of each buildspec use, itself among them; `roots` is where they run.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
     images: dict[FoundImage, Path | None] = field(default_factory=dict)
     troubles: dict[FoundTrouble, None] = field(default_factory=dict)
     command_tags: set[str] = field(default_factory=set)
+    used_by: dict[Path, dict[Path, None]] = field(default_factory=dict)
+    roots: dict[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,8 @@ class _Scan:
         self._reached: set[tuple[Path, int, str, str]] = set()
         self._left_out: list[_LeftOut] = []
         self._tests: dict[Path, _Test] = {}
-        self._runs: list[tuple[Path, Follow, Mapping[str, Path]]] = []
+        self._runs: list[tuple[Path, Follow, Mapping[str, Path], Path | None]] = []
+        self._spec: Path | None = None
         self.findings = Findings()
 
     def kind_by_content(self, path: Path) -> str:
@@ -244,7 +250,8 @@ class _Scan:
             if "bc:tc:" in text:
                 self._tests[path] = _Test(language, read_settings(text))
         elif uses_testcontainers(text, language):
-            self._tests[path] = _Test(language, read_tests(text, language, self._values))
+            needs_new = path.suffix.lower() in NEEDS_NEW
+            self._tests[path] = _Test(language, read_tests(text, language, self._values, needs_new=needs_new))
 
     def pass_by(self, path: Path) -> None:
         """Note a file that only looks like one that is read."""
@@ -258,6 +265,19 @@ class _Scan:
             return  # a local image counts only if it exists in every such use
         seen.append((asked, there))
         self.findings.files.setdefault(path, kind_of(path) or kind)
+        outer = self._spec
+        if kind == "buildspec":
+            self._spec = path
+        self._use(path)
+        self._read_asked(path, kind, root, asked, there)
+        self._spec = outer
+
+    def _use(self, path: Path) -> None:
+        """Note that the buildspec which is being read uses a file."""
+        if self._spec:
+            self.findings.used_by.setdefault(self._spec, {})[path] = None
+
+    def _read_asked(self, path: Path, kind: str, root: Path, asked: Follow, there: Mapping[str, Path]) -> None:
         text = self._read(path)
         if text is None:
             return
@@ -278,6 +298,7 @@ class _Scan:
                 )
             case _:
                 reading, folder = read_buildspec(text, self._values, asked.values), source_root(path, root)
+                self.findings.roots[path] = folder
         self._take_whole(path, folder, reading, asked, there)
         if kind == "buildspec":
             self._note_commands(reading)
@@ -320,7 +341,7 @@ class _Scan:
             if isinstance(tag, str):
                 names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
             elif tag.kind == "tests":
-                self._runs.append((_joined(folder, tag.path), tag, there_at(position)))
+                self._runs.append((_joined(folder, tag.path), tag, there_at(position), self._spec))
                 names = {}
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
@@ -405,23 +426,36 @@ class _Scan:
             images = test.reading.images
             properties = [found for module, found in own.items() if test.language == "java" and module in path.parents]
             prefix = next((one["hub.image.name.prefix"] for one in properties if "hub.image.name.prefix" in one), "")
-            runs = [(run, there) for folder, run, there in self._runs if folder in (path, *path.parents)]
-            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for run, _ in runs)
+            runs = [run for run in self._runs if run[0] in (path, *path.parents)]
+            is_off = runs and all(run.values.get("TESTCONTAINERS_RYUK_DISABLED") == "true" for _, run, _, _ in runs)
             if images and not is_off and not any("ryuk.container.image" in one for one in properties):
                 started.setdefault(test.language, (path, images[0].line))
-            there = dict(runs[0][1]) if runs else {}
-            for _, other in runs[1:]:
+            there = dict(runs[0][2]) if runs else {}
+            for _, _, other, self._spec in runs if images else ():
                 there = {name: file for name, file in there.items() if name in other}
+                self._use(path)
             if images:
                 self.findings.files[path] = "tests"
             for image in images:
                 self._note_image(path, prefixed(image, prefix) if prefix else image, there.get)
         for language, (path, line) in started.items():
-            self._note_image(path, implied(line, RYUK, language), lambda _: None)
+            ryuk = implied(line, RYUK, language)
+            if language == "go" and (name := self._ryuk_of_go(path)):
+                ryuk = replace(ryuk, written=name, name=name, unset=(), is_implied=False, doubt="")
+            self._note_image(path, ryuk, lambda _: None)
+
+    def _ryuk_of_go(self, path: Path) -> str | None:
+        modules = (folder / "go.mod" for folder in path.parents)
+        module = next(filter(self._is_there, modules), None)
+        return ryuk_of_go(_glance(module) or "") if module else None
 
     def _read_alone(self, path: Path) -> None:
         text = _glance(path) if self._is_there(path) else None
-        if text is not None and not begins_as_dockerfile(text):
+        is_source = path.suffix.lower() in LANGUAGES and path not in self._named
+        if text is not None and is_source and not begins_as_dockerfile(text):
+            self.look_for_tests(path)
+            del self.findings.files[path]
+        elif text is not None and not begins_as_dockerfile(text):
             message = "it is not a Dockerfile: its first instruction is neither `FROM` nor `ARG`"
             is_meant = path in self._named or has_usual_name(path)
             self._trouble(path, Trouble(1, message, is_fault=is_meant))
@@ -496,6 +530,7 @@ class _Scan:
             return
         self.findings.files.setdefault(target, "dockerfile")
         self._built.add(target.resolve())
+        self._use(target)
         if (text := self._read(target)) is not None:
             for platform in build.platforms or (None,):
                 reading = read_dockerfile(text, self._circumstances(build, platform))

@@ -18,6 +18,7 @@ from toolkit.oci.alternatives import Alternative
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
+from toolkit.plan.model import Notice
 
 if TYPE_CHECKING:
     from toolkit.manifest.build_model import (
@@ -257,7 +258,8 @@ class Desired:
     ones that the manifest configures, by canonical host. With a `mirror_account_id` the builds pull from that account's
     registry in the same region, and there are no repositories and no images. `adopt` are name patterns of existing
     repositories and builds that may be taken over. `provider_versions` is a version constraint in Terraform's syntax.
-    `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them.
+    `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them. `risks` are what
+    `toolkit.plan.risks` found in the manifest.
     """
 
     name: str
@@ -277,6 +279,7 @@ class Desired:
     workspace: str = "default"
     provider_versions: str = PROVIDER_VERSIONS
     extra_files: Mapping[str, str] = field(default_factory=dict)
+    risks: tuple[Notice, ...] = ()
 
     @property
     def registry_account_id(self) -> str | None:
@@ -285,7 +288,9 @@ class Desired:
 
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""
-        return replace(self, repositories=(), images=(), selections=(), builds=(), adopt=(), provider_needs=())
+        return replace(
+            self, repositories=(), images=(), selections=(), builds=(), adopt=(), provider_needs=(), risks=()
+        )
 
     def repository(self, name: str) -> DesiredRepository:
         """The repository called `name`; KeyError if the manifest has none."""

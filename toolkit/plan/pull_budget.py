@@ -25,8 +25,8 @@ def pulls_of(source: SourceImage, subset: Subset) -> tuple[int, int | None]:
     if subset.platforms is None:
         return 2, None
     chosen = len(subset.platforms)
-    if any(platform.architecture == "arm" and not platform.variant for platform in subset.platforms):
-        return 1 + chosen, None  # linux/arm means all of its variants, and HEAD cannot tell how many there are
+    if any(platform.may_be_several for platform in subset.platforms):
+        return 1 + chosen, None  # `linux/arm` means all of its variants, and HEAD cannot tell how many there are
     # Each platform may have an attestation, and HEAD cannot tell.
     return 1 + chosen, 1 + chosen * (2 if subset.keeps_attestations else 1)
 

@@ -35,6 +35,8 @@ def _candidates(selection: TagSelectionSpec) -> Iterator[str]:
     yield "latest"
     if selection.glob is not None:
         yield from _from_glob(selection.glob)
+    if selection.extract is not None:
+        yield from _from_expression(selection.extract)
     plain = re.sub(r"\\[a-zA-Z]", "", selection.glob or selection.regex or selection.versions or "")
     numbers = sorted({int(number) for number in re.findall(r"[0-9]{1,4}", plain)} or {1})
     minors = sorted({*_MINORS, *(number + more for number in numbers for more in range(4))})
@@ -54,6 +56,14 @@ def _from_glob(glob: str) -> Iterator[str]:
     """The pattern with each wildcard filled in."""
     for several, one in product(("9", "10", "10.1", ""), "0123456789"):
         yield re.sub(r"\[[^]]*\]|\?", one, glob).replace("*", several)
+
+
+def _from_expression(expression: str) -> Iterator[str]:
+    """A plain expression with each class and group filled in."""
+    words = re.sub(r"\(\?(?:P?<\w+>|:)|[()]", "", expression)
+    for number in ("1.9", "1.10", *(str(1_700_000_000 + 300 * more) for more in range(8))):
+        digits = re.sub(r"\\[dw]\+?|\[0-9\]\+?|\.\+", number, words)
+        yield re.sub(r"\[[^]]*\](?:\{[0-9,]+\}|[+*])?", "9f2c1aa", digits).replace("\\", "")
 
 
 def _is_tag(text: str) -> bool:

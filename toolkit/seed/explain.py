@@ -117,6 +117,13 @@ ROWS = (
     Row(None, oci.CredentialUnusable, "credential_unusable", AccessDenied),
     Row(None, oci.MissingPlatform, "platform_missing", Refused, "choose among the platforms that it has, or `all`"),
     Row(None, oci.UnsupportedDocument, "unsupported_document", Refused),
+    Row(
+        "source",
+        oci.InvalidDocument,
+        "invalid_document",
+        Refused,
+        "check that the address is that of a registry; if it is, report the document to its publisher",
+    ),
     Row(None, oci.InvalidDocument, "invalid_document", Refused),
     Row("source", oci.DigestMismatch, "digest_mismatch", Refused, "do not use this image: report it to its registry"),
     Row("source", oci.SizeMismatch, "size_mismatch", Refused, "do not use this image: report it to its registry"),

@@ -38,7 +38,7 @@ def build_values(build: DesiredBuild, *, region: str, account_id: str | None = N
         "queued_timeout_minutes": settings.queued_timeout_minutes,
         "concurrent_build_limit": settings.concurrent_build_limit,
         "batch": settings.batch and settings.batch.model_dump(mode="json"),
-        "webhook": settings.webhook and settings.webhook.model_dump(mode="json"),
+        "webhook": settings.webhook and settings.webhook.model_dump(mode="json", exclude={"allow_forks"}),
         "badge_enabled": settings.has_badge,
         "artifacts": _artifact_values(build),
         "log_retention_days": build.log_retention_days,
@@ -67,6 +67,7 @@ def _source_values(build: DesiredBuild) -> dict[str, object]:
             "connection": source.connection,
             "secret": source.secret,
             "pipeline_bucket": source.pipeline_bucket,
+            "pipeline": source.pipeline,
         }
     return values
 

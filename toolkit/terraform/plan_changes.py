@@ -215,7 +215,9 @@ def _other_grants(resource: Document, change: AttributeChange, who: str) -> Iter
     elif change.path == "environment[0].privileged_mode":
         yield Grant(f"builds of {_owner(resource)}: privileged mode", is_added=bool(after), is_widening=bool(after))
     elif change.path in ("managed_policy_arns", "policy_arn"):
-        old, new = (set(side if isinstance(side, list) else [side] if side else []) for side in (before, after))
+        old, new = (
+            set(map(str, side if isinstance(side, list) else [side] if side else [])) for side in (before, after)
+        )
         for arn in sorted(new - old):
             yield Grant(f"{who}: managed policy {arn}", is_added=True, is_widening=True)
         for arn in sorted(old - new):

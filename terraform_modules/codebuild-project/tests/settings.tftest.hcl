@@ -4,7 +4,7 @@ mock_provider "aws" {
   }
 
   mock_data "aws_partition" {
-    defaults = { partition = "aws" }
+    defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
 
   mock_data "aws_region" {
@@ -48,7 +48,7 @@ run "a_connection_authorises_the_source_and_starts_builds" {
   variables {
     source_code = {
       type                = "GITLAB"
-      location            = "https://gitlab.com/acme/web.git"
+      location            = "https://gitlab.com/acme/tools/web.git"
       report_build_status = true
       connection          = "arn:aws:codestar-connections:eu-west-1:123456789012:connection/0a1b"
     }
@@ -70,13 +70,22 @@ run "a_connection_authorises_the_source_and_starts_builds" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this["this"].policy).Statement[1] == {
-      Sid      = "UseSourceConnection"
-      Effect   = "Allow"
-      Action   = ["codestar-connections:GetConnection", "codestar-connections:GetConnectionToken", "codestar-connections:UseConnection"]
-      Resource = ["arn:aws:codestar-connections:eu-west-1:123456789012:connection/0a1b"]
-    }
-    error_message = "the role must be able to use the connection, by the prefix that the connection has"
+    condition = slice(jsondecode(aws_iam_role_policy.this["this"].policy).Statement, 1, 3) == [
+      {
+        Sid      = "ReadSourceConnection"
+        Effect   = "Allow"
+        Action   = ["codestar-connections:GetConnection", "codestar-connections:GetConnectionToken"]
+        Resource = ["arn:aws:codestar-connections:eu-west-1:123456789012:connection/0a1b"]
+      },
+      {
+        Sid       = "UseSourceConnection"
+        Effect    = "Allow"
+        Action    = ["codestar-connections:UseConnection"]
+        Resource  = ["arn:aws:codestar-connections:eu-west-1:123456789012:connection/0a1b"]
+        Condition = { StringEqualsIgnoreCaseIfExists = { "codestar-connections:FullRepositoryId" = "acme/tools/web" } }
+      },
+    ]
+    error_message = "the role must be able to use the connection, by the prefix that it has, and for its own repository"
   }
 
   assert {
@@ -150,7 +159,7 @@ run "a_secret_authorises_the_source_and_fills_variables" {
 
 run "a_pipeline_s_build_exchanges_artifacts_with_its_bucket" {
   variables {
-    source_code = { type = "CODEPIPELINE", pipeline_bucket = "acme-pipeline" }
+    source_code = { type = "CODEPIPELINE", pipeline_bucket = "acme-pipeline", pipeline = "a-name-of-more-than-20-characters" }
     kms_key     = "arn:aws:kms:eu-west-1:123456789012:key/0a1b"
   }
 
@@ -160,12 +169,12 @@ run "a_pipeline_s_build_exchanges_artifacts_with_its_bucket" {
   }
 
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.this["this"].policy).Statement, 1, 4) == [
+    condition = slice(jsondecode(aws_iam_role_policy.this["this"].policy).Statement, 1, 5) == [
       {
         Sid      = "ExchangePipelineArtifacts"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-        Resource = ["arn:aws:s3:::acme-pipeline/*"]
+        Resource = ["arn:aws:s3:::acme-pipeline/a-name-of-more-than-/*"]
       },
       {
         Sid      = "FindPipelineBucket"
@@ -174,13 +183,36 @@ run "a_pipeline_s_build_exchanges_artifacts_with_its_bucket" {
         Resource = ["arn:aws:s3:::acme-pipeline"]
       },
       {
-        Sid      = "UseKey"
+        Sid      = "LookAtKey"
         Effect   = "Allow"
-        Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+        Action   = ["kms:DescribeKey"]
         Resource = ["arn:aws:kms:eu-west-1:123456789012:key/0a1b"]
       },
+      {
+        Sid       = "UseKeyThroughS3"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+        Resource  = ["arn:aws:kms:eu-west-1:123456789012:key/0a1b"]
+        Condition = { StringEquals = { "kms:ViaService" = "s3.eu-west-1.amazonaws.com" } }
+      },
     ]
-    error_message = "the build must be able to use its pipeline's bucket and its key"
+    error_message = "the build must be able to use its pipeline's part of the bucket, and its key through S3"
+  }
+}
+
+run "the_cache_of_pull_requests_is_apart" {
+  variables {
+    source_code = { type = "GITHUB", location = "https://github.com/acme/web.git" }
+    cache       = { location = "acme-cache/web/" }
+    webhook     = { filter_groups = [[{ type = "EVENT", pattern = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED" }]] }
+  }
+
+  assert {
+    condition = (
+      one(aws_codebuild_project.this.cache).location == "acme-cache/web/pull-requests"
+      && jsondecode(aws_iam_role_policy.this["this"].policy).Statement[1].Resource == ["arn:aws:s3:::acme-cache/web/pull-requests/*"]
+    )
+    error_message = "a pull request must not be able to write what other builds read"
   }
 }
 

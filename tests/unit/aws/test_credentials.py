@@ -122,6 +122,22 @@ def test_keeps_a_refusal_of_aws_for_a_minute() -> None:
     assert password(credentials)
 
 
+def test_a_clock_that_is_set_back_keeps_neither_a_refused_token_nor_a_refusal() -> None:
+    aws = Aws()
+    credentials = ecr(aws)
+    first = password(credentials)
+    aws.now -= 86_400
+    credentials.forget(HOST)
+    assert password(credentials) != first
+    aws.now -= 86_400
+    aws.refuses = True
+    with pytest.raises(CredentialUnusable):
+        credentials.credential_for(HOST)
+    aws.refuses = False
+    aws.now -= 86_400
+    assert password(credentials)
+
+
 def test_a_secret_is_read_once() -> None:
     aws = Aws()
     credentials = SecretsManagerCredentials(aws, {"docker.io": ARN})  # type: ignore[arg-type]  # as above

@@ -138,7 +138,7 @@ def test_a_build_of_the_manifest_is_asked_for_by_its_name(start: Start) -> None:
     toolkit.run("scan", "--check", ".").expect(0)
     done = toolkit.run("scan", "--check", "--build", "web", ".").expect(7)
     assert "against images.yaml, build web, strategy retag, Docker" in done.stdout
-    assert "-> add `- node:20` to `images` of the build `web`" in done.stdout
+    assert "-> add it to `images` of the build `web`" in done.stdout
     assert toolkit.run("scan", "--build", "web", "--format", "json", ".").document["scan"]["build"] == "web"
     assert "no build `api`" in toolkit.run("scan", "--build", "api", ".").expect(64).stderr
     Path("images.yaml").unlink()
@@ -150,13 +150,13 @@ def test_write_adds_to_the_manifests_own_images_only(start: Start) -> None:
     toolkit = start({"Dockerfile": "FROM node:20\n", "images.yaml": MANIFEST + build})
     done = toolkit.run("scan", "--write", "--check", "--build", "web", ".").expect(7)
     assert Path("images.yaml").read_text() == f"{MANIFEST}  - node:20\n{build}"
-    assert "-> add `- node:20` to `images` of the build `web`" in done.stdout
+    assert "-> add it to `images` of the build `web`" in done.stdout
 
 
 def test_a_miss_ends_the_build_or_comes_from_its_upstream(start: Start) -> None:
     toolkit = start({"Dockerfile": "FROM node:20\n", "images.yaml": MANIFEST})
-    assert "refused    1  node:20" in toolkit.run("scan", ".").expect(0).stdout
-    assert "leaves     1  node:20" in toolkit.run("scan", "--on-miss", "upstream", ".").expect(0).stdout
+    assert "refused    1  node:20" in toolkit.run("scan", "--places", ".").expect(0).stdout
+    assert "leaves     1  node:20" in toolkit.run("scan", "--places", "--on-miss", "upstream", ".").expect(0).stdout
 
 
 def test_a_stage_that_no_build_needs_fails_a_check_unless_only_what_is_reached_counts(start: Start) -> None:
@@ -167,7 +167,7 @@ def test_a_stage_that_no_build_needs_fails_a_check_unless_only_what_is_reached_c
     }
     toolkit = start(files)
     done = toolkit.run("scan", "--check", ".").expect(7)
-    assert "unreached    2  node:20" in done.stdout
+    assert "unreached no build that was found needs its stage" in done.stdout
     assert "1 use in stages that no build needs (--reached-only): Dockerfile:2" in done.stderr
     assert "still reach" not in done.stderr
     verdicts = [one["verdict"] for one in toolkit.run("scan", "--format", "json", ".").document["scan"]["images"]]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.made_images import LAYER, image, index, store
@@ -197,6 +199,15 @@ def test_the_tag_is_put_and_read_back() -> None:
     assert engine.put_tag(request, tree, may_be_there=True) is True
     assert engine.put_tag(request, tree, may_be_there=True) is False
     assert [call.operation for call in registry.calls] == ["head_manifest", "put_manifest"] + ["head_manifest"] * 2
+
+
+def test_a_registry_may_name_what_was_put_by_another_algorithm() -> None:
+    registry, engine, _ = setting()
+    request, tree = copied_tree(registry)
+    wide = Digest.of(tree.documents[tree.digest].raw, "sha512")
+    tree = replace(tree, digest=wide, documents={wide: tree.documents[tree.digest]})
+    assert engine.put_tag(request, tree, may_be_there=True) is True
+    assert engine.put_tag(request, tree, may_be_there=True) is False
 
 
 def test_a_tag_that_points_elsewhere_after_it_was_put_is_an_error() -> None:

@@ -13,13 +13,25 @@ def descriptor_of(content: bytes) -> Descriptor:
     return Descriptor("application/octet-stream", Digest.of(content), len(content))
 
 
-@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm64/v8", "windows/amd64", "linux/arm/v7"])
+@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm64/v8", "windows/amd64:10.0.20348.*", "linux/arm/v7"])
 def test_platform_reads_back_from_its_text(text: str) -> None:
     assert str(Platform.parse(text)) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "linux", "linux/", "/amd64", "linux/amd64/", "a/b/c/d", "Linux/amd64", "linux/x y"]
+    "text",
+    [
+        "",
+        "linux",
+        "linux/",
+        "/amd64",
+        "linux/amd64/",
+        "a/b/c/d",
+        "Linux/amd64",
+        "linux/x y",
+        "windows/amd64:",
+        "a/b:1,2",
+    ],
 )
 def test_what_is_no_platform_is_refused(text: str) -> None:
     with pytest.raises(InvalidPlatform) as caught:
@@ -43,6 +55,11 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
         ("linux/amd64", "linux/amd64/v3", False),
         ("windows/amd64", "linux/amd64", False),
         ("linux/386", "linux/amd64", False),
+        ("windows/amd64:10.0.17763.1", "windows/amd64", True),
+        ("windows/amd64:10.0.20348.2700", "windows/amd64:10.0.20348.*", True),
+        ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.*", False),
+        ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.17763.1", True),
+        ("windows/amd64", "windows/amd64:10.0.17763.1", False),
     ],
 )
 def test_a_platform_matches_what_is_wanted(offered: str, wanted: str, matches: bool) -> None:

@@ -123,6 +123,25 @@ def test_a_platform_without_variant_takes_every_variant() -> None:
     assert digests(filter_index(source, Subset((Platform.parse("linux/arm/v7"),)), source.digest)) == named(b"arm7")
 
 
+def test_images_for_one_version_of_windows_are_chosen() -> None:
+    def windows(content: bytes, version: str) -> dict[str, object]:
+        platform = {"os": "windows", "architecture": "amd64", "os.version": version}
+        return {**child(content), "platform": platform}
+
+    source = index(manifests=[windows(b"2019", "10.0.17763.6414"), windows(b"2022", "10.0.20348.2762")])
+
+    def chosen(text: str) -> list[str]:
+        return digests(filter_index(source, Subset((Platform.parse(text),)), source.digest))
+
+    assert chosen("windows/amd64") == named(b"2019", b"2022")
+    assert chosen("windows/amd64:10.0.20348.*") == named(b"2022")
+    assert chosen("windows/amd64:10.0.17763.6414") == named(b"2019")
+    with pytest.raises(
+        MissingPlatform, match=r"offers `windows/amd64:10\.0\.17763\.6414`, `windows/amd64:10\.0\.20348"
+    ):
+        chosen("windows/amd64:10.0.26100.*")
+
+
 def test_dropping_attestations_keeps_every_image() -> None:
     source = index()
     filtered = filter_index(source, Subset(keeps_attestations=False), source.digest)

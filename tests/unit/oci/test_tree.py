@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.made_images import MadeImage, image, index
-from toolkit.oci.descriptor import Platform
+from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document
 from toolkit.oci.errors import InvalidDocument, MissingPlatform, UnsupportedDocument
-from toolkit.oci.media_types import DOCKER_SCHEMA_1
+from toolkit.oci.media_types import DOCKER_SCHEMA_1, OCI_INDEX
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import ImageTree, TreeReader, check_platform, read_tree
 
@@ -48,6 +50,19 @@ def test_children_come_before_what_points_to_them_also_when_they_are_near_the_to
     inner = index(("linux/amd64", leaf))
     top = index(("", inner), ("linux/amd64", leaf))
     assert read(top).levels == ((leaf.digest,), (inner.digest,), (top.digest,))
+
+
+def test_a_build_cache_is_an_index_of_blobs() -> None:
+    leaf = image([b"leaf"])
+    layer = Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", Digest.of(b"layer"), 5)
+    config = Descriptor("application/vnd.buildkit.cacheconfig.v0", Digest.of(b"{}"), 2)
+    children = [leaf.document.descriptor, layer, config]
+    fields = [{"mediaType": one.media_type, "digest": str(one.digest), "size": one.size} for one in children]
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": fields}).encode()
+    reader = TreeReader(Digest.of(raw), WHOLE)
+    assert reader.add(Digest.of(raw), Document(OCI_INDEX, raw)) == (leaf.digest,)
+    reader.add(leaf.digest, leaf.document)
+    assert {blob.digest for blob in reader.tree().blobs} == {layer.digest, config.digest, *leaf.blobs}
 
 
 def test_a_child_named_twice_is_asked_for_once() -> None:
@@ -99,6 +114,13 @@ def test_an_image_for_another_platform_is_refused(wanted: tuple[Platform, ...]) 
 
 def test_an_image_for_the_wanted_platform_passes() -> None:
     check_platform(b'{"os": "linux", "architecture": "arm64", "variant": "v8"}', (ARM64,))
+
+
+def test_the_configuration_tells_the_version_of_windows() -> None:
+    config = b'{"os": "windows", "architecture": "amd64", "os.version": "10.0.20348.2762"}'
+    check_platform(config, (Platform.parse("windows/amd64:10.0.20348.*"),))
+    with pytest.raises(MissingPlatform, match=r"for `windows/amd64:10\.0\.20348\.2762` only"):
+        check_platform(config, (Platform.parse("windows/amd64:10.0.17763.*"),))
 
 
 def test_a_configuration_without_platform_is_invalid() -> None:

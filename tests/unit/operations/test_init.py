@@ -153,3 +153,35 @@ def test_a_name_or_region_that_is_none_is_said_before_anything_is_written(tmp_pa
     with pytest.raises(UsageError, match=r"name .*region"):
         init(start(write_project(tmp_path, FILES), name="X", region="mars"))
     assert not (tmp_path / "images.yaml").exists()
+
+
+def test_it_writes_a_build_for_each_buildspec_that_builds(tmp_path: Path) -> None:
+    files = {
+        "buildspec.yml": "version: 0.2\nphases: {build: {commands: [docker build -t base ., docker build web]}}\n",
+        "Dockerfile": "FROM nginx:1.16\n",
+        "web/Dockerfile": "FROM base\nFROM node:20\nFROM scratch\nCOPY --from=node:$X / /\n",
+        "api/buildspec.yml": "version: 0.2\nphases: {build: {commands: [docker build api, docker run redis:7]}}\n",
+        "api/Dockerfile": "FROM python:3\n",
+        "deploy/buildspec.yml": "version: 0.2\nphases: {build: {commands: [aws s3 ls]}}\n",
+        ".git/config": '[remote "origin"]\n\turl = https://me:secret@github.com/acme/shop.git\n',
+    }
+    begun = init(start(write_project(tmp_path, files), name="shop"))
+    manifest = load(tmp_path / "images.yaml")
+    found = {build.name: (build.buildspec, build.dockerfiles, build.images) for build in manifest.builds}
+    own = next(name for name in found if name != "api")
+    assert begun.builds == 2
+    assert found["api"] == ("api/buildspec.yml", ("api/Dockerfile",), ("python:3", "redis:7"))
+    assert found[own] == ("buildspec.yml", ("Dockerfile", "web/Dockerfile"), ("nginx:1.16", "node:20"))
+    assert {build.source.location for build in manifest.builds} == {"https://github.com/acme/shop.git"}
+    assert "secret" not in (tmp_path / "images.yaml").read_text()
+
+
+def test_it_asks_for_the_helpers_of_tests(tmp_path: Path) -> None:
+    java = 'import org.testcontainers.containers.*;\nObject db = new PostgreSQLContainer<>("postgres:16");\n'
+    begun = init(start(write_project(tmp_path, {"T.java": java}), name="shop"))
+    manifest = load(tmp_path / "images.yaml")
+    assert (manifest.test_tools, [image.source for image in manifest.images], begun.left_out) == (
+        True,
+        ["postgres:16"],
+        (),
+    )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.scanned_project import write_project
-from toolkit.codebuild.coverage import Builder, Daemon, Verdict
+from toolkit.cli.render.scan_view import word_of
+from toolkit.codebuild.coverage import Builder, Daemon, Kind, Verdict
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.errors import ManifestUnusable, Refused, UsageError
 from toolkit.manifest.strategy import Strategy
@@ -899,3 +900,93 @@ def test_a_compose_file_finds_the_folders_of_variables_from_its_own() -> None:
 def test_an_image_of_an_unknown_platform_is_proposed_for_the_machine() -> None:
     files = {"images.yaml": MANIFEST, "Dockerfile": "FROM --platform=odd node:20\n"}
     assert scanned(files).report.missing == ("node:20",)
+
+
+JAVA_TEST = (
+    'import org.testcontainers.containers.*;\nclass T { Object db = new PostgreSQLContainer<>("postgres:16"); }\n'
+)
+
+
+def _words(scan: Scan) -> dict[str, str]:
+    return {use.written: word_of(use) for use in scan.report.uses}
+
+
+def test_tests_run_images_and_ryuk() -> None:
+    files = {
+        "src/test/java/T.java": JAVA_TEST,
+        "src/Other.java": "class Other {}",
+        "buildspec.yml": _buildspec("./mvnw verify"),
+    }
+    found = scanned(files)
+    assert _words(found) == {"postgres:16": "leaves", "testcontainers/ryuk": "unknown"}
+    assert found.report.files == {"buildspec.yml": "buildspec", "src/test/java/T.java": "tests"}
+    assert found.report.missing == ("postgres:16",)
+    assert "test_tools: true" in next(use.remedy for use in found.report.uses if not use.is_read)
+
+
+def test_the_preset_names_ryuk_to_every_library_but_gos() -> None:
+    manifest = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [postgres:16]\ntest_tools: true\n"
+    go = 'import "github.com/testcontainers/testcontainers-go"\nvar x = testcontainers.Run(ctx, "postgres:16")\n'
+    found = scanned({"T.java": JAVA_TEST, "images.yaml": manifest})
+    assert _words(found) == {"postgres:16": "stays", "testcontainers/ryuk": "stays"}
+    found = scanned({"T.java": "", "x_test.go": go, "images.yaml": manifest})
+    assert _words(found) == {"postgres:16": "stays", "testcontainers/ryuk": "unknown"}
+    module = {"go.mod": "require github.com/testcontainers/testcontainers-go v0.44.0\n", "images.yaml": manifest}
+    assert _words(scanned(module))["testcontainers/ryuk:0.14.0"] == "stays"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"src/test/resources/testcontainers.properties": "ryuk.container.image=acme/ryuk:1\n"}, {"acme/ryuk:1"}),
+        ({"buildspec.yml": "TESTCONTAINERS_RYUK_DISABLED=true ./mvnw verify"}, set()),
+        (
+            {"src/test/resources/testcontainers.properties": "hub.image.name.prefix=r.example/hub/\n"},
+            {"testcontainers/ryuk"},
+        ),
+    ],
+)
+def test_settings_name_ryuk_and_turn_it_off(files: dict[str, str], expected: set[str]) -> None:
+    files = {name: _buildspec(text) if name == "buildspec.yml" else text for name, text in files.items()}
+    found = scanned({**files, "src/test/java/T.java": JAVA_TEST})
+    assert {use.written for use in found.report.uses if "ryuk" in use.written} == expected
+    prefix = "r.example/hub/" if "prefix" in "".join(files.values()) else ""
+    assert f"{prefix}postgres:16" in _words(found)
+
+
+def test_tests_find_what_their_commands_built_before() -> None:
+    test = JAVA_TEST.replace("postgres:16", "web")
+    before = scanned(
+        {"T.java": test, "Dockerfile": "FROM a\n", "buildspec.yml": commands("docker build -t web .", "make test")}
+    )
+    assert _words(before)["web"] == "stays"
+    assert [use.built_by for use in before.report.uses if use.written == "web"] == ["buildspec.yml"]
+    after = scanned({"buildspec.yml": commands("make test", "docker build -t web .")})
+    assert _words(after)["web"] == "leaves"
+    elsewhere = scanned({"buildspec.yml": commands("docker build -t web .", "cd other && make test")})
+    assert _words(elsewhere)["web"] == "leaves"
+
+
+def test_images_of_ci_runners_leave_whatever_is_mirrored() -> None:
+    workflow = "jobs: {t: {services: {db: {image: 'nginx:1.16'}}}}\n"
+    manifest = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
+    files = {".github/workflows/t.yml": workflow, "images.yaml": manifest}
+    [use] = scanned(files).report.uses
+    assert (use.kind, word_of(use), use.remedy) == (Kind.RUN, "leaves", "name ECR's copy there")
+    assert not use.kept_by
+
+
+def test_a_source_is_looked_at_for_tests_whatever_its_name() -> None:
+    found = scanned({"DockerfileTest.java": JAVA_TEST.replace("class T", "class DockerfileTest")})
+    assert (found.report.files, found.report.troubles) == ({"DockerfileTest.java": "tests"}, ())
+
+
+def test_links_to_sources_are_not_followed(tmp_path: Path) -> None:
+    Path("T.java").symlink_to(tmp_path.parent / "outside.java")
+    (tmp_path.parent / "outside.java").write_text(JAVA_TEST)
+    assert scanned({}).report.uses == ()
+
+
+def test_a_compose_file_of_comments_adds_nothing() -> None:
+    files = {"compose.yaml": "services: {x: {image: a}}\n", "compose.extras.yaml": "# services:\n#   y: {image: b}\n"}
+    assert [trouble.message for trouble in scanned(files).report.troubles] == []

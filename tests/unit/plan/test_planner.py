@@ -471,6 +471,9 @@ def test_seed_alone_refuses_a_repository_that_is_not_there() -> None:
         (UNKNOWN, replace(CHOSEN, subset=Subset(AMD64, keeps_attestations=False)), (2, 2)),
         (UNKNOWN, replace(CHOSEN, subset=Subset((Platform("linux", "arm"),))), (2, None)),
         (UNKNOWN, replace(CHOSEN, subset=Subset((Platform("linux", "arm", "v7"),))), (2, 3)),
+        (UNKNOWN, replace(CHOSEN, subset=Subset((Platform.parse("windows/amd64"),))), (2, None)),
+        (UNKNOWN, replace(CHOSEN, subset=Subset((Platform.parse("windows/amd64:10.0.20348.*"),))), (2, None)),
+        (UNKNOWN, replace(CHOSEN, subset=Subset((Platform.parse("windows/amd64:10.0.20348.1"),))), (2, 3)),
         (replace(UNKNOWN, documents=5, cached_documents=2), CHOSEN, (3, 3)),
     ],
 )

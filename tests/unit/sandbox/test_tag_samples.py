@@ -20,6 +20,8 @@ from toolkit.sandbox.tag_samples import sample_tags
         {"versions": ">=1.24 <2", "suffix": "alpine", "parts": 3, "keep": 2},
         {"versions": ">2.5 <2.8", "suffix": "debian-12-r*", "parts": 3},
         {"versions": ">=3.13-rc1"},
+        {"extract": r"main-[0-9a-f]+-(?P<time>\d+)", "keep": 3},
+        {"regex": r"3\.\d+", "extract": r"3\.(?P<minor>\d+)", "keep": 1},
     ],
 )
 def test_there_are_tags_to_select_more_than_are_kept_and_others(fields: dict[str, object]) -> None:

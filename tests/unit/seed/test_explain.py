@@ -57,7 +57,7 @@ CASES: list[tuple[str, oci.OciError, str, type[ToolkitError], str]] = [
     ("source", oci.CredentialUnusable("bad", hint="mend it"), "source.credential_unusable", AccessDenied, "mend it"),
     ("source", oci.MissingPlatform("no arm64"), "source.platform_missing", Refused, "`all`"),
     ("source", oci.UnsupportedDocument("schema 1", hint="newer"), "source.unsupported_document", Refused, "newer"),
-    ("source", oci.InvalidDocument("no JSON"), "source.invalid_document", Refused, ""),
+    ("source", oci.InvalidDocument("no JSON"), "source.invalid_document", Refused, "is that of a registry"),
     ("source", oci.DigestMismatch("other"), "source.digest_mismatch", Refused, "do not use"),
     ("source", oci.SizeMismatch("short"), "source.size_mismatch", Refused, "do not use"),
     ("source", oci.ConnectionFailed("broke", host="h"), "source.connection_failed", SeedingIncomplete, "network"),

@@ -78,9 +78,18 @@ def command(
             overwrites=force,
         )
         begun = init(start)
-        lines = [f"{manifest} written: {format_count(begun.images, 'image')}; next: toolkit validate, toolkit scan ."]
+        written = [
+            format_count(begun.images, "image"),
+            *([format_count(begun.builds, "build")] if begun.builds else []),
+        ]
+        lines = [f"{manifest} written: {', '.join(written)}; next: toolkit validate, toolkit scan ."]
         lines += [f"not in it: {reason}" for reason in begun.left_out]
-        document = {"file": str(manifest), "images": begun.images, "left_out": list(begun.left_out)}
+        document = {
+            "file": str(manifest),
+            "images": begun.images,
+            "builds": begun.builds,
+            "left_out": list(begun.left_out),
+        }
         run.show("manifest", document, os.linesep.join(map(visible, lines)))
         return 0
 

@@ -23,6 +23,7 @@ from toolkit.cli.options import (
     NoProgress,
     OutputFormat,
     ShowUnchanged,
+    Strict,
     TerraformBinary,
     Verbose,
     WorkDirectory,
@@ -69,6 +70,7 @@ def command(
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
     keep_going: KeepGoing = False,
+    strict: Strict = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     show_unchanged: ShowUnchanged = False,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
@@ -106,6 +108,7 @@ def command(
                 on_budget=on_budget,
                 adopt=adopt or (),
                 keeps_going=keep_going,
+                is_strict=strict,
             )
             finish(planned)
         if not detailed_exitcode:

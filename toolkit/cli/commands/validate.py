@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Format, ManifestFile, OutputFormat
+from toolkit.cli.options import Format, ManifestFile, OutputFormat, Strict
 
 NAME = "validate"
 HELP = "Check the manifest and report every problem. Needs no network and no credentials."
 EXAMPLES = (
     "toolkit validate",
     "toolkit validate -f infra/images.yaml --format json",
+    "toolkit validate --strict   # exit 7 for a secret in plain text, wide rights and the like",
 )
 
 
-def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = Format.TEXT) -> None:  # noqa: A002  the option's name
+def command(
+    file: ManifestFile = Path("images.yaml"),
+    strict: Strict = False,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+) -> None:
     """Run `toolkit validate`."""
 
     def body(run: Run) -> int:
         from toolkit.cli.render.amounts import format_count
         from toolkit.cli.render.lines import visible
+        from toolkit.operations.guards import refuse_risks
         from toolkit.operations.load import load_desired
 
         desired = load_desired(file)
@@ -38,9 +45,13 @@ def command(file: ManifestFile = Path("images.yaml"), format: OutputFormat = For
                 format_count(counts["builds"], "build"),
             )
         )
-        run.show(
-            "manifest", {"file": str(file), "name": desired.name, **counts}, f"{visible(str(file))} is valid: {found}"
-        )
+        lines = [f"{visible(str(file))} is valid: {found}"]
+        for risk in desired.risks:
+            lines += [f"notice: {visible(risk.message)} [{risk.code}]", f"  hint: {visible(risk.hint or '')}"]
+        document = {"file": str(file), "name": desired.name, **counts, "notices": [asdict(r) for r in desired.risks]}
+        run.show("manifest", document, "\n".join(lines))
+        if strict:
+            refuse_risks(desired.risks)
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)

@@ -113,6 +113,7 @@ def _places(uses: Iterable[ScannedUse]) -> list[str]:
 
 
 _ENTRY = re.compile("`- [^`]*`")
+_DIGEST = re.compile("(@sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
             places = _places(uses)
             what = ", ".join(dict.fromkeys(part for use in uses for part in _about(use)))
             count = format_count(len(places), "place").rjust(11)
-            yield f"{count}  {visible(name)}  ({visible(what)})  {_shown_places(places, 1)}"
+            shown = _DIGEST.sub(r"\1...", visible(name))
+            yield f"{count}  {shown}  ({visible(what)})  {_shown_places(places, 1)}"
         yield ""
 
 
@@ -182,10 +184,9 @@ def _trouble_lines(report: ScanReport, width: int, paint: Paint, *, has_places: 
         alike.setdefault((trouble.message, trouble.is_fault, place if has_places else ""), []).append(place)
     for (message, is_fault, _), places in alike.items():
         style = "red" if is_fault else "yellow"
-        word = _shown_places(places, 1)
-        yield from (
-            f"  {line}" for line in format_remark(word, message, None, style=style, width=width - 2, paint=paint)
-        )
+        word = visible(places[0])
+        text = f"{message} (and in {format_count(len(places) - 1, 'more place')})" if len(places) > 1 else message
+        yield from (f"  {line}" for line in format_remark(word, text, None, style=style, width=width - 2, paint=paint))
 
 
 def _shown_places(places: list[str], most: int) -> str:

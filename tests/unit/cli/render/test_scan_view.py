@@ -72,3 +72,27 @@ def test_a_line_that_cannot_be_shown_is_escaped(tmp_path: Path, monkeypatch: pyt
     report = scan(ScanOptions(paths=(Path(),), home=tmp_path)).report
     assert "\x1b" not in render_scan(report)
     assert "\\|\\x1b[31m&lt;b" in render_markdown(report)
+
+
+def test_each_image_is_one_line_with_the_count_of_its_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"{name}/Dockerfile": "FROM alpine:3\n" for name in "abc"}
+    files["compose.yaml"] = "services: {x: {build: {context: x}, image: web}, y: {image: web}}\n"
+    files["x/Dockerfile"] = "FROM alpine:3\n"
+    monkeypatch.chdir(write_project(tmp_path, files))
+    report = scan(ScanOptions(paths=(Path(),), home=tmp_path)).report
+    text = render_scan(report)
+    assert "   4 places  alpine:3  (from, linux/amd64)  a/Dockerfile:1 and 3 more\n" in text
+    assert text.count("the manifest mirrors nothing of this registry") == 1
+    assert "stays    built by compose.yaml\n    1 place  web  (compose_image)  compose.yaml:1\n" in text
+    assert render_scan(report, has_places=True).count("alpine:3  (from") == 4
+    assert "`a/Dockerfile:1` and 3 more | `alpine:3`" in render_markdown(report)
+    assert all(f"`{name}/Dockerfile:1` | `alpine:3`" in render_markdown(report, has_places=True) for name in "abcx")
+    assert len(scan_document(report)["images"]) == 5  # type: ignore[arg-type]
+
+
+def test_a_message_of_many_places_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_project(tmp_path, {f"{name}/Dockerfile.j2": "x\n" for name in "abc"}))
+    text = render_scan(scan(ScanOptions(paths=(Path(),), home=tmp_path)).report)
+    assert text.count("looks like a Dockerfile") == 1
+    assert "a/Dockerfile.j2:1: it looks like" in text
+    assert "(and in 2 more places)" in " ".join(text.split())
