@@ -354,6 +354,7 @@ class _Scan:
         for file in map(file_of, reading.files):
             self.findings.files.setdefault(file, kind_of(file) or "compose")
             self._seen.setdefault(file, [])
+            self._use(file)
         for trouble in reading.troubles:
             self._trouble(file_of(trouble.file), trouble)
         for image in reading.images:
