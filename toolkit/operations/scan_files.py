@@ -364,7 +364,6 @@ class _Scan:
                 build,
                 builder=build.builder or asked.builder,
                 args={**build.args, **asked.args},
-                platforms=asked.platforms or build.platforms,
             )
             self._build(file_of(build.file), folder, asked_build, found_at(build.made))
 
