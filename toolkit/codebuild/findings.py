@@ -107,8 +107,8 @@ class Follow:
     A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself. The files
     `above` are laid over it. `pulls_always`, `builder` and `args` apply to all builds of the file, `values` are its
     variables. `env_files` hold more variables and replace the `.env` of the `folder`, from which the file gives paths:
-    its own, if that is empty. Of a bake file the command builds `targets`, and sets the fields in `changes`, None for an
-    unknown value.
+    its own, if that is empty. Of a bake file the command builds `targets`, and sets the fields in `changes`, None for
+    an unknown value.
     """
 
     line: int
