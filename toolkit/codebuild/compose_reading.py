@@ -64,6 +64,8 @@ class _Reader:
         written, build = service.get("image"), service.get("build")
         image = self._model.word(written)
         platform = self._platform(service.get("platform"))
+        if platform is None and (default := service.scope.values.get("DOCKER_DEFAULT_PLATFORM")):
+            platform = Word(default)
         policy = self._model.word(service.get("pull_policy")) or Word("")
         if build is not None:
             self._read_build(name, service, build, image, platform)

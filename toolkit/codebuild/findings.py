@@ -105,10 +105,10 @@ class Follow:
     """Another file that asks for images, by its path from the folder; `kind` is `compose`, `bake` or `buildspec`.
 
     A path that ends in `/` means the files that the tool looks for there; an empty path is the file itself. The files
-    `above` are laid over it. `pulls_always`, `builder`, `args` and `platforms` apply to all builds of the file,
-    `values` are its variables. `env_files` hold more variables and replace the `.env` of the `folder`, from which the
-    file gives paths: its own, if that is empty. Of a bake file the command builds `targets`, and sets the fields in
-    `changes`, None for an unknown value.
+    `above` are laid over it. `pulls_always`, `builder` and `args` apply to all builds of the file, `values` are its
+    variables. `env_files` hold more variables and replace the `.env` of the `folder`, from which the file gives paths:
+    its own, if that is empty. Of a bake file the command builds `targets`, and sets the fields in `changes`, None for
+    an unknown value.
     """
 
     line: int
@@ -118,7 +118,6 @@ class Follow:
     builder: Builder | None = None
     values: Values = field(default_factory=dict)
     args: Values = field(default_factory=dict)
-    platforms: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
     folder: str = ""
     above: tuple[str, ...] = ()

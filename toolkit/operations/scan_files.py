@@ -354,6 +354,7 @@ class _Scan:
         for file in map(file_of, reading.files):
             self.findings.files.setdefault(file, kind_of(file) or "compose")
             self._seen.setdefault(file, [])
+            self._use(file)
         for trouble in reading.troubles:
             self._trouble(file_of(trouble.file), trouble)
         for image in reading.images:
@@ -363,7 +364,6 @@ class _Scan:
                 build,
                 builder=build.builder or asked.builder,
                 args={**build.args, **asked.args},
-                platforms=asked.platforms or build.platforms,
             )
             self._build(file_of(build.file), folder, asked_build, found_at(build.made))
 

@@ -269,6 +269,13 @@ def test_files_are_joined_as_compose_does(name: str) -> None:
     assert [*builds, *(one.name for one in reading.images)] == expected
 
 
+def test_the_environment_may_name_the_platform() -> None:
+    text = "services: {web: {build: .}, db: {image: a}, own: {image: b, platform: linux/amd64}}"
+    reading = read(text, {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"})
+    assert reading.builds[0].platforms == ("linux/arm64",)
+    assert [one.platform for one in reading.images] == ["linux/arm64", "linux/amd64"]
+
+
 def test_an_image_keeps_its_place_and_its_platform() -> None:
     tree = Tree({"a.yaml": WEB + "    image: a:1\n", "b.yaml": WEB + "    platform: linux/arm64\n"})
     [found] = read_compose(["a.yaml", "b.yaml"], tree).images
