@@ -39,6 +39,9 @@ test-slow: $(STAMP) ## the long stories: killed runs, thousands of random faults
 kills: $(STAMP) ## every command broken off at a hundred random moments; hours, KILLS=20 for less
 	TOOLKIT_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -n auto --dist loadgroup tests/kills
 
+soak: $(STAMP) ## copies for half an hour with a fifth of the answers wrong; memory and descriptors stay flat; MINUTES=2 for less
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30)
+
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
 	$(BIN)/python -m pytest tests/proof -m docker28
@@ -53,6 +56,11 @@ checkov: $(STAMP) $(CHECKOV) ## checkov over the plans of all examples; a failed
 	$(BIN)/python -m tests.checkov build/checkov
 	$(CHECKOV) --file build/checkov/plans/*.json --framework terraform_plan --compact --quiet --skip-download \
 	  --repo-root-for-plan-enrichment build/checkov/modules
+
+# CASES=… for another number; what is found goes to tests/hostile/corpus, where `make test` reads it for ever.
+CASES ?= 200000
+fuzz: $(STAMP) ## nearly right texts for every reader of foreign text; some minutes, not in CI
+	$(BIN)/python -m tests.hostile.fuzz --cases $(CASES)
 
 docs: $(STAMP) ## the site, into build/docs; a broken link fails
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/docs

@@ -119,6 +119,21 @@ def test_a_token_is_asked_for_with_service_scope_and_credential(
     assert [s.authorization for s in server.asked("HEAD", HEAD_PATH)] == [None, "Bearer t1"]
 
 
+def test_asks_a_registry_that_only_says_no_how_to_sign_in(
+    server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
+) -> None:
+    registry.on("GET", "/v2/", Reply(200))
+    server.on(
+        "HEAD",
+        HEAD_PATH,
+        lambda seen: HEAD_OK if seen.authorization == f"Bearer {registry.valid}" else Reply(401),
+    )
+
+    assert make_client(server, time, ME).head_manifest(NGINX) is not None
+    assert [asked.authorization for asked in registry.given] == [BASIC]
+    assert len(server.asked("GET", "/v2/")) == 1
+
+
 def test_without_a_credential_the_token_is_anonymous(
     server: FaultyRegistry, registry: TokenRegistry, time: FakeTime
 ) -> None:

@@ -1,9 +1,8 @@
 """`make fuzz`: hundreds of thousands of nearly right texts for every reader; what breaks one is kept in `corpus/`.
 
-    python -m tests.hostile.fuzz [--cases N] [--seed N] [--only READER] [--guided SECONDS]
+    python -m tests.hostile.fuzz [--cases N] [--seed N] [--only READER]
 
-`--guided` lets atheris choose the texts of one reader by the lines that they reach (`pip install atheris`: there are
-wheels for Linux on x86_64, so it is no dependency).
+`guided.py` does the same for one reader with atheris, which chooses texts by the lines that they reach.
 """
 
 from __future__ import annotations
@@ -127,34 +126,11 @@ def run(cases: int, seed: int, names: list[str]) -> int:
     return int(faults > 0)
 
 
-def run_guided(name: str, seconds: int) -> None:
-    """Let atheris look for a text that reaches more, for so many seconds; it ends the process."""
-    import atheris  # type: ignore[import-not-found]
-
-    atheris.instrument_all()
-    reader = READERS[name]
-
-    def check(content: bytes) -> None:
-        text = content.decode(errors="replace")
-        if fault := fault_of(reader, text):
-            keep(name, text, fault)
-
-    folder = CORPUS.with_name("guided") / name.replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate([*reader.seeds, *corpus(name)]):
-        (folder / f"seed-{number}").write_bytes(seed.encode(errors="replace"))
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=20000", str(folder)], check)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.hostile.fuzz")
     parser.add_argument("--cases", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--only", choices=list(READERS))
-    parser.add_argument("--guided", type=int, metavar="SECONDS")
     given = parser.parse_args()
-    if given.guided:
-        run_guided(given.only, given.guided)
     say(f"--seed {given.seed}")
     sys.exit(run(given.cases, given.seed, [given.only] if given.only else list(READERS)))

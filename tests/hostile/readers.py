@@ -19,7 +19,6 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tests.support import saved_plans
-from tests.support.compose_tree import Tree
 from toolkit.aws.credentials import SecretsManagerCredentials
 from toolkit.aws.session import AwsSession
 from toolkit.cli import saved_plan, sealed_archive
@@ -32,7 +31,14 @@ from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
-from toolkit.codebuild.testcontainers_reading import read_properties, read_settings, read_tests, ryuk_of_go
+from toolkit.codebuild.testcontainers_reading import (
+    LANGUAGES,
+    read_properties,
+    read_settings,
+    read_tests,
+    ryuk_of_go,
+    uses_testcontainers,
+)
 from toolkit.codebuild.variables import CannotExpand, expand, interpolate
 from toolkit.errors import ToolkitError
 from toolkit.manifest.additions import NewImage, add_images
@@ -260,6 +266,8 @@ def _shown(text: str) -> None:
         return  # Terraform writes JSON, though no deeper than its own types
     if not isinstance(sides, list) or not all(isinstance(side, dict) for side in sides):
         return
+    if not all(isinstance(side.get(key, ""), str) for side in sides for key in ("name", "role", "repository")):
+        return  # the provider has types
     before, after = (*sides, {}, {})[:2]
     for kind in ("aws_ecr_repository", "aws_ecr_lifecycle_policy", "aws_iam_role_policy", "aws_codebuild_project"):
         address = f'module.base_images.module.repositories["a"].{kind}.this'
@@ -324,6 +332,48 @@ def _inner(which: str, text: str) -> None:
 
 
 # --- what is in a tree
+
+
+class _Tree:
+    """Every file of a project has the same text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def has(self, path: str) -> bool:
+        return len(path) < 100
+
+    def read(self, path: str) -> str | None:
+        return self._text
+
+
+def _compose(text: str) -> None:
+    read_compose(["compose.yaml"], _Tree(text), {"A": "b"})
+
+
+def _bake(text: str) -> None:
+    read_bake(["docker-bake.hcl"], _Tree(text), {})
+
+
+def _bake_json(text: str) -> None:
+    read_bake(["docker-bake.json"], _Tree(text), {})
+
+
+def _ci(text: str) -> None:
+    for is_gitlab in (True, False):
+        read_ci(text, is_gitlab=is_gitlab)
+
+
+def _tests(text: str) -> None:
+    for language in sorted(set(LANGUAGES.values())):
+        uses_testcontainers(text, language)
+        read_tests(text, language)
+
+
+def _settings(text: str) -> None:
+    read_settings(text)
+    read_properties(text)
+    ryuk_of_go(text)
 
 
 def _commands(text: str) -> None:
@@ -416,19 +466,18 @@ COMPOSE = "services:\n  web:\n    image: ${A:-nginx:1}\n    build: {context: ., 
 BAKE = 'variable "A" {\n  default = "1"\n}\ngroup "default" {\n  targets = ["a"]\n}\ntarget "a" {\n  inherits = ["b"]\n  dockerfile = "D"\n  args = { A = "${A}", B = equal(A, "1") ? "x" : "y" }\n  contexts = { x = "docker-image://nginx:1" }\n  matrix = { v = ["1", "2"] }\n  tags = ["a:${v}"]\n}\n'  # fmt: skip
 BAKE_JSON = json.dumps({"variable": {"A": {"default": "1"}}, "group": {"default": {"targets": ["a"]}}, "target": {"a": {"inherits": ["b"], "args": {"A": "${A}"}, "contexts": {"x": "docker-image://nginx:1"}, "matrix": {"v": ["1", "2"]}, "dockerfile-inline": "FROM nginx", "cache-from": ["type=registry,ref=a/b"], "platforms": ["linux/amd64"], "attest": ["type=sbom,generator=x"]}}})  # fmt: skip
 DOCKERFILE = "# syntax=docker/dockerfile:1\nARG A=1\nFROM --platform=$BUILDPLATFORM nginx:${A:-1} AS base\nENV B=c D=\"e f\"\nRUN --mount=type=bind,from=busybox:1,target=/x <<E\ncat\nE\nCOPY --from=golang:1 [\"a\", \"b\"]\nONBUILD COPY --from=a b c\nFROM base\nHEALTHCHECK CMD true\n"  # fmt: skip
+GITHUB = "on: push\njobs:\n  a:\n    strategy: {matrix: {v: [1, 2], include: [{v: 3}]}}\n    container: node:${{ matrix.v }}\n    services: {db: {image: 'postgres:16'}}\n    steps: [{uses: 'docker://alpine:3'}]\n"
+GITLAB = "variables: {A: b}\ndefault: {image: 'ruby:$A'}\njob:\n  image: {name: 'node:20', entrypoint: ['']}\n  services: [{name: 'postgres:16', alias: db}, 'redis:7']\n  parallel: {matrix: [{V: [1, 2]}]}\n"
+SOURCES = (
+    'import org.testcontainers.containers.*;\nclass A extends GenericContainer<A> {\n  static final String V = "1";\n  A() { super("redis:" + V); new PostgreSQLContainer<>(DockerImageName.parse("postgres:16").asCompatibleSubstituteFor("x")); String u = "jdbc:tc:mysql:8:///x"; }\n}\n',
+    'package a\nimport tc "github.com/testcontainers/testcontainers-go"\nconst v = "1"\nfunc f() { tc.Run(ctx, "redis:"+v); _ = tc.ContainerRequest{Image: "nginx:1", X: `raw`} }\n',
+    'from testcontainers.postgres import PostgresContainer\nV = "16"\nwith PostgresContainer(f"postgres:{V}") as p:\n    DockerContainer(image="redis:7" """x""")\n',
+    "import { GenericContainer } from 'testcontainers';\nconst v = '1';\nnew GenericContainer(`redis:${v}`).withExposedPorts(1); GenericContainer.fromDockerfile('x')\n",
+    'using DotNet.Testcontainers.Builders;\nvar c = new ContainerBuilder().WithImage($"redis:{V}").Build(); const string V = @"7";\n',
+)
+SOURCE_PIECES = ("(", ")", "{", "}", "[", "]", "<", ">", '"', "'", "`", '"""', "\\", "//", "/*", "*/", "#", "\n", "+", ",", ";", "=", "new ", "GenericContainer", "Container", "import ", "testcontainers", "const ", "f\"", "$\"", "@\"", "${", "redis:7", "Image:", "super(", "extends ", "jdbc:tc:", "\x00", "é")  # fmt: skip
 DOTENV = "A=1\nexport B='x'\nC=\"a $A ${B:-c}\\n\"\nD: e # f\nE\n"
 COMMANDS = "set -e\nexport A=b\ncd sub && docker build -f D -t x . | tee log\nif [ -n \"$A\" ]; then docker pull nginx:$A; fi\nsh -c 'docker run busybox'\nsh <<E\ndocker compose up\nE\ndocker buildx bake -f a.hcl --set '*.args.A=b' \"$(pwd)\"\n"  # fmt: skip
-
-SOURCES = {
-    "java": 'import org.testcontainers.containers.*;\nclass T extends PgContainer<T> {\n  static final String V = "7"; // x\n  T() { super("a:1"); }\n  Object c = new GenericContainer<>(DockerImageName.parse("redis").withTag("a" + V))\n    .withPort(1);\n  String u = "jdbc:tc:mysql:8://x/y";\n}\n',
-    "go": 'import (\n\t"github.com/testcontainers/testcontainers-go"\n\tpg "github.com/testcontainers/testcontainers-go/modules/postgres"\n)\nconst (\n\tv = `a:1`\n)\nfunc f() { pg.Run(ctx, v); _ = testcontainers.ContainerRequest{Image: "b" + v} }\n',
-    "python": "from testcontainers.core import (\n  DockerContainer as D,\n)\nV = '1'\nclass C(D):\n  def __init__(self): super().__init__(f\"a:{V}\")\nD(image=V, b=1) # x\n",
-    "node": 'import { GenericContainer as G } from "testcontainers";\nconst v = `a:${w}`;\nclass X extends G { constructor() { super(v) } }\nnew G(v + "b").withX() /* y */\n',
-    "dotnet": 'using Testcontainers.PostgreSql;\nconst string V = "1";\nvar a = new PostgreSqlBuilder().WithImage($"a:{V}").Build();\nvar b = new ContainerBuilder("b");\n',
-}
-SOURCE_PIECES = ("new ", "GenericContainer", "Container", "(", ")", "{", "}", "<", ">", '"', "'", "`", '"""', "\\", "/*", "*/", "//", "#", "\n", ";", ",", "+", ".", "=", "a", "a = ", "a:1", "class X ", "extends ", "super(", "super().__init__(", "DockerImageName.parse(", ".withTag(", "pg.Run(", "WithImage(", "ContainerRequest{", "Image: ", "${", "$", "import ", "from testcontainers import ", "jdbc:tc:mysql:", " ")  # fmt: skip
-WORKFLOW = "jobs:\n  t:\n    container: a:1\n    strategy: {matrix: {v: [1, 2], include: [{v: 3}]}}\n    services:\n      d: {image: 'b:${{ matrix.v }}'}\n    steps: [{uses: 'docker://c'}]\n"
-GITLAB = "variables: {V: 1}\nimage: a:$V\nt:\n  services: [b, {name: 'c:${V}'}]\n"
 
 READERS: dict[str, Reader] = {
     "challenge": Reader(_challenge, ('Bearer realm="https://registry.example/token",service="x, y",scope="a", Basic realm=x',), HEADER_PIECES, 16 * KIB),
@@ -462,15 +511,14 @@ READERS: dict[str, Reader] = {
     "dockerfile": Reader(read_dockerfile, (DOCKERFILE,), DOCKERFILE_PIECES, KIB * KIB),
     ".env": Reader(lambda text: read_dotenv(text, {"A": "b"}), (DOTENV,), DOTENV_PIECES, KIB * KIB),
     "word": Reader(_words, ("${A:-b}${U}$B'c'", "${B//c/x}", "${B#*c}"), ("$", "{", "}", "A", "B", "U", ":", "-", "+", "?", "#", "%", "/", "*", "'", '"', "\\", "`", "c", "${B", "$B"), 64 * KIB),
-    "compose": Reader(lambda text: read_compose(["compose.yaml"], Tree({"compose.yaml": text}), {"A": "b"}), (COMPOSE,), (*YAML_PIECES, "services:", "image:", "build:", "extends:"), KIB * KIB, cost_size=2 * KIB),
-    "bake": Reader(lambda text: read_bake(["a.hcl"], Tree({"a.hcl": text}), {}), (BAKE,), HCL_PIECES, 256 * KIB, cost_size=2 * KIB),
-    "bake in JSON": Reader(lambda text: read_bake(["a.json"], Tree({"a.json": text}), {}), (BAKE_JSON,), (*JSON_PIECES, "${", "}", "?", "=="), KIB * KIB, is_json=True),
+    "compose": Reader(_compose, (COMPOSE,), (*YAML_PIECES, "services:", "image:", "build:", "extends:"), KIB * KIB, cost_size=2 * KIB),
+    "bake": Reader(_bake, (BAKE,), HCL_PIECES, 256 * KIB, cost_size=2 * KIB),
+    "bake in JSON": Reader(_bake_json, (BAKE_JSON,), (*JSON_PIECES, "${", "}", "?", "=="), KIB * KIB, is_json=True),
+    "CI file": Reader(_ci, (GITHUB, GITLAB), (*YAML_PIECES, "jobs:", "container:", "services:", "image:", "matrix:", "${{ matrix.", "}}", "$A"), KIB * KIB, cost_size=2 * KIB),
+    "tests": Reader(_tests, SOURCES, SOURCE_PIECES, KIB * KIB, cost_size=8 * KIB),
+    "settings of tests": Reader(_settings, ("spring.datasource.url=jdbc:tc:postgresql:16:///x?TC_TMPFS=a\nryuk.container.image = a/b:1\n",), ("jdbc:tc:", "r2dbc:tc:", ":", "/", "=", "\n", " ", "postgresql", "?", "TC_IMAGE_TAG=", "1", ".", "-", "<url>", '"', "&"), KIB * KIB),
     "buildspec": Reader(_buildspec, (BUILDSPEC,), (*YAML_PIECES, "phases:", "commands:", "# toolkit: begin", "# toolkit: end"), KIB * KIB, cost_size=2 * KIB),
-    "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB, cost_size=4 * KIB),
-    **{f"tests in {language}": Reader(partial(read_tests, language=language), (text,), SOURCE_PIECES, KIB * KIB) for language, text in SOURCES.items()},
-    "settings of tests": Reader(lambda text: (read_properties(text), read_settings(text), ryuk_of_go(text)), ("ryuk.container.image=a\njdbc:tc:mysql:8:///x?TC_IMAGE_TAG=1",), ("=", ".", ".container.image", "\n", " ", "jdbc:tc:", "a", ":", "/", "?", "v1"), KIB * KIB),
-    "workflow": Reader(lambda text: read_ci(text, is_gitlab=False), (WORKFLOW,), (*YAML_PIECES, "jobs:", "services:", "image:", "${{", "}}", "matrix."), KIB * KIB, cost_size=2 * KIB),
-    "gitlab": Reader(lambda text: read_ci(text, is_gitlab=True), (GITLAB,), (*YAML_PIECES, "services:", "image:", "variables:", "name:"), KIB * KIB, cost_size=2 * KIB),
+    "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB),
     "manifest": Reader(_manifest, (MANIFEST,), (*YAML_PIECES, "images:", "source:", "tags:", "registries:", "version: 1\n"), KIB * KIB, cost_size=2 * KIB),
     "tag pattern": Reader(_tag_pattern, ("1\\.2[0-9]-(?:alpine|slim)",), PATTERN_PIECES, KIB, allows=(ValueError, TooSlow)),
     "version range": Reader(VersionRange.parse, (">=1.24 <2 !=1.25-rc1",), (">=", "<", "!=", "1", ".", "-", "rc", "alpha", " ", ",", "_", "9" * 5000), KIB, allows=(ValueError,)),

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.kills.blows import KILLS, Blow, Process, Victim, draw, power_cut
+from tests.kills.blows import KILLS, Blow, Process, Victim, draw, power_cut, sigint_twice
 from tests.support.real_parts import require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import Finished, Toolkit
@@ -35,7 +36,6 @@ aws: {region: eu-west-1}
 images: ["nginx:1.16", "redis:7"]
 """
 REPOSITORIES = {"docker-hub/library/nginx", "docker-hub/library/redis"}
-COMMANDS = ("plan --out", "apply", "apply FILE", "destroy")
 # Each round strikes apply once with a plan and once without, destroy twice, plan once.
 ROUNDS = max(1, KILLS // 6)
 
@@ -50,6 +50,7 @@ class World:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: 12.0))
     struck: Counter[str] = field(default_factory=Counter)
     turn: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_remote(self) -> bool:
@@ -64,11 +65,14 @@ class World:
         """Strike it at a random moment of the time that it takes."""
         toolkit, blow = self.next(), self.blow()
         victim = Victim(toolkit, *arguments)
-        victim.strike_after(self.dice.uniform(0.1, self.seconds[command]), blow)
-        victim.finish(*ends)
+        moment = self.dice.uniform(0.1, self.seconds[command])
+        victim.strike_after(moment, blow)
+        done = victim.finish(*ends)
+        told = f"{command} by {blow.__name__} after {moment:.1f} of {self.seconds[command]:.1f} s: {done.code}"
+        sys.stdout.write(f"{told}\n{done.stderr}\n")  # pytest shows it with a failure
         if victim.blow is not None:
-            self.struck[f"{command} {blow.__name__}"] += 1
-        if blow is power_cut:
+            self.struck[command] += 1
+        if blow in (power_cut, sigint_twice):
             self.unlock(toolkit)
         self.check()
         return toolkit, victim
@@ -91,7 +95,7 @@ class World:
         return done
 
     def unlock(self, toolkit: Toolkit) -> None:
-        """After a power cut a lock in S3 has no owner; the next run says so, and what to do."""
+        """A Terraform that was aborted leaves its lock in S3; the next run says so, and what to do."""
         if not self.is_remote or not self.objects(".tflock"):
             return
         refused = toolkit.run("plan", "--lock-timeout", "0").expect(7)
@@ -125,15 +129,14 @@ class World:
                     wanted = self.digests.setdefault(f"{one['repositoryName']}:{tag}", found["imageDigest"])
                     assert found["imageDigest"] == wanted
 
-    digests: dict[str, str] = field(default_factory=dict)
-
     def check_converged(self) -> None:
         """All is in place, the state whole, nothing locked, and a plan finds nothing to do."""
         self.run("plan", "plan", "--detailed-exitcode")
         self.check()
         assert len(self.digests) == 2
         state = self.state()
-        assert len([one for one in state["resources"] if one["type"] == "aws_ecr_repository"]) == 2 or state
+        managed = [one for one in state["resources"] if one["type"] == "aws_ecr_repository"]
+        assert sum(len(one["instances"]) for one in managed) == len(REPOSITORIES)
         self.check_unlocked()
 
     def check_unlocked(self) -> None:
@@ -143,7 +146,7 @@ class World:
             assert list(self.folders[0].folder.rglob("*.lock.info")) == []
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["s3", "local"] if KILLS > 6 else ["s3"])  # a sample takes the harder one
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     require("terraform")
     is_remote = request.param == "s3"
@@ -186,7 +189,7 @@ def test_broken_off_by_turns_the_next_run_ends_where_the_first_should_have(world
         world.break_off("destroy", "destroy", "--auto-approve", ends=(7,))
         world.run("destroy", "destroy", "--auto-approve")
         check_destroyed(world)
-    print(dict(world.struck))  # noqa: T201  `-rP` shows it
+    assert world.struck.total() > ROUNDS, "nearly every run ended before it could be struck"
 
 
 def check_destroyed(world: World) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from toolkit import __version__
 from toolkit.aws.credentials import AwsIdentity, EcrCredentials, EcrPublicSignIn, SecretsManagerCredentials
 from toolkit.aws.session import AwsSession
-from toolkit.errors import ManifestUnusable, UsageError
+from toolkit.errors import ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven, RetryScheduled
 from toolkit.oci.auth import ChainedCredentials, Credential, CredentialProvider
 from toolkit.oci.client import RegistryClient
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from toolkit.terraform.runner import TerraformRunner
 
 _ENDPOINTS_VARIABLE = "TOOLKIT_REGISTRY_ENDPOINTS"
+_EXTRA_FILES_VARIABLE = "TOOLKIT_ALLOW_EXTRA_FILES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ class Settings:
 
 @contextmanager
 def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bool = True) -> Iterator[Services]:
-    """Everything a use case needs; holds the working directory's lock unless `locks` is False."""
+    """Everything a use case needs. Holds the working directory's lock; without `locks`, no Terraform is run."""
+    if locks:
+        _refuse_extra_files(desired)
     from toolkit.aws.ecr import EcrService
     from toolkit.aws.existing import ExistingService
     from toolkit.aws.losses import LossService
@@ -126,7 +129,6 @@ def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> Terrafor
     from toolkit.terraform.provider_mirror import find
     from toolkit.terraform.runner import TerraformRunner
 
-    is_pipeline = os.environ.get("CI", "").lower() not in ("", "0", "false")
     lock_file = settings.provider_lock
     return TerraformRunner(
         settings.terraform_bin,
@@ -134,8 +136,23 @@ def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> Terrafor
         find_mirror=lambda: find(os.environ, home_folder()),
         lock_seconds=settings.lock_seconds,
         workspace=desired.workspace,
-        provider_lock=ProviderLock(lock_file, is_made=not is_pipeline) if lock_file else None,
+        provider_lock=ProviderLock(lock_file, is_made=not _is_pipeline()) if lock_file else None,
     )
+
+
+def _is_pipeline() -> bool:
+    """CodeBuild does not set `CI`."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false") or "CODEBUILD_BUILD_ID" in os.environ
+
+
+def _refuse_extra_files(desired: Desired) -> None:
+    """Terraform runs them while it plans, with the pipeline's secrets, and they come with the pull request."""
+    if desired.extra_files and _is_pipeline() and os.environ.get(_EXTRA_FILES_VARIABLE) != "1":
+        raise Refused(
+            "terraform.extra_files_not_allowed",
+            "`terraform.extra_files` are code that Terraform runs while it plans, and a pull request can change them",
+            hint=f"set `{_EXTRA_FILES_VARIABLE}=1` in the environment where only trusted people's changes are planned",
+        )
 
 
 def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:

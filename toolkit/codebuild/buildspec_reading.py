@@ -20,6 +20,7 @@ _PHASES = ("install", "pre_build", "build", "post_build")
 _BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
 _OF_CODEBUILD = "aws/codebuild/"
 _IDENTIFIER = "CODEBUILD_BATCH_BUILD_IDENTIFIER"
+_OF_WINDOWS = frozenset({"powershell.exe", "pwsh", "cmd.exe"})
 _MOST_BUILDS = 200
 
 _OF_TOOLKIT = "printf 'toolkit: %s\\n'"
@@ -52,12 +53,17 @@ def read_buildspec(text: str, values: Values | None = None, project: Values | No
         if isinstance(command, str) and _OF_TOOLKIT in command:
             continue  # it fetches from ECR what the manifest lists
         if isinstance(command, str):
-            reader.read(command, first_line(document, path, lines))
+            reader.read(command, first_line(document, path, lines), is_apart=spelled(root.get("version")) == "0.1")
         else:
             troubles.append(
                 Trouble(line, "not understood: a command is a text, in quotes where it has a `: `", is_fault=True)
             )
-    return replace(reader.reading, troubles=(*reader.reading.troubles, *troubles))
+    troubles = [*reader.reading.troubles, *troubles]
+    if (shell := str(_mapping(root.get("env")).get("shell"))) in _OF_WINDOWS:
+        line = document.place(("env", "shell")).line
+        message = f"its commands are for `{shell}`, of which only plain calls of Docker are read"
+        troubles = [one for one in troubles if one.is_fault] + [Trouble(line, message, hides=True)]
+    return replace(reader.reading, troubles=tuple(troubles))
 
 
 def _read_batch(document: Document, root: dict[str, Any], project: Values) -> Reading:

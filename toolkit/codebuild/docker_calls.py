@@ -374,7 +374,15 @@ class DockerCalls:
         own, _ = read_options(rest[1:], flags, stops=command == "run")
         named = call.values.get("COMPOSE_FILE", "")
         separator = call.values.get("COMPOSE_PATH_SEPARATOR") or ":"
-        files = values_of(options, "-f", "--file") or (["$COMPOSE_FILE"] if named is None else named.split(separator))
+        folder = values_of(options, "--project-directory")[-1:]
+        usual = [f"{one.rstrip('/')}/" for one in folder] or [""]
+        files = values_of(options, "-f", "--file") or (
+            ["$COMPOSE_FILE"] if named is None else named.split(separator) if named else usual
+        )
+        variables = call.values.get("COMPOSE_ENV_FILES", "")
+        env_files = values_of(options, "--env-file") or (
+            ["$COMPOSE_ENV_FILES"] if variables is None else variables.split(",") if variables else []
+        )
         pulls = command == "pull" or any(
             value in ("true", "always") or "$" in value for value in values_of(own, "--pull")
         )
@@ -386,8 +394,8 @@ class DockerCalls:
             pulls,
             values=call.values,
             args=self._pairs(call, values_of(own, "--build-arg")),
-            env_files=tuple(self._paths(call, values_of(options, "--env-file"))),
-            folder="".join(self._paths(call, values_of(options, "--project-directory")[-1:])),
+            env_files=tuple(self._paths(call, env_files)),
+            folder="".join(self._paths(call, folder)),
         )
         self._follow(call, files, [*options, *own], asked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import dropwhile, pairwise
 
 from toolkit.codebuild.docker_calls import Call, DockerCalls
@@ -70,10 +71,11 @@ class CommandReader:
         self._depth = 0
         self._calls = DockerCalls(self._shell)
 
-    def read(self, text: str, first_line: int = 1) -> None:
-        """Read the commands of `text`."""
-        self._read_script(Script(first_line, text))
-        self._shell.settle()
+    def read(self, text: str, first_line: int = 1, *, is_apart: bool = False) -> None:
+        """Read the commands of `text`; `is_apart`: a shell of its own runs them."""
+        with self._shell.apart() if is_apart else nullcontext():
+            self._read_script(Script(first_line, text))
+            self._shell.settle()
 
     @property
     def reading(self) -> Reading:

@@ -85,6 +85,9 @@ class Authorizer:
     def renewed_header(self, registry: str, scopes: Scopes, response: Response, rejected: str | None) -> str | None:
         """The header to send instead of the `rejected` one after `response`; None when there is nothing else to try."""
         challenge = _pick(response) if response.status == 401 else self._challenges.get(registry)
+        if challenge is None and response.status == 401 and rejected is None:
+            # Docker, skopeo and crane ask here first, so some registries say it nowhere else.
+            challenge = _pick(self._transport.send("GET", f"{self._endpoints.base_url(registry)}/v2/", {}))
         if challenge is None:
             return None
         self._challenges[registry] = challenge

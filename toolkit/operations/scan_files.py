@@ -500,12 +500,13 @@ class _Scan:
         named = self._environment([folder / ".env"], {}).get("COMPOSE_FILE") if kind == "compose" else None
         if named:
             return [_joined(folder, one) for one in named.split(":")]
-        usual = [folder / name for name in _USUAL[kind]]
-        there = [*filter(self._is_there, usual)] or usual[:1]
-        if kind == "bake":  # it reads all of them
-            return there
-        overrides = [*filter(self._is_there, [folder / name for name in _OVERRIDES])]
-        return [*there[:1], *overrides[:1]]
+        for place in (folder, *(folder.parents if kind == "compose" else ())):  # compose looks further up, too
+            if there := [*filter(self._is_there, [place / name for name in _USUAL[kind]])]:
+                if kind == "bake":  # it reads all of them
+                    return there
+                overrides = [*filter(self._is_there, [place / name for name in _OVERRIDES])]
+                return [*there[:1], *overrides[:1]]
+        return [folder / _USUAL[kind][0]]
 
     def _build(self, path: Path, folder: Path, build: Build, find: _Find) -> None:
         if build.inline is not None:

@@ -185,7 +185,10 @@ EDITS: dict[str, tuple[dict[str, Callable[[bytes], bytes]], str]] = {
     "another upstream tag": ({"plan_json": source(tag="1.17")}, "from `nginx:1.17@"),
     "no digest": ({"plan_json": source(digest=None)}, "without a digest"),
     "another tag": ({"plan_json": first_seed("tag", "latest")}, "for `docker-hub/library/nginx:latest`"),
-    "another platform": ({"plan_json": subset(platforms=[{"os": "linux", "architecture": "arm64", "variant": ""}])}, "other platforms"),
+    "another platform": (
+        {"plan_json": subset(platforms=[{"os": "linux", "architecture": "arm64", "variant": "", "os_version": ""}])},
+        "other platforms",
+    ),
     "all platforms": ({"plan_json": subset(platforms=None)}, "other platforms"),
     "no attestations": ({"plan_json": subset(keeps_attestations=False)}, "the attestations of"),
     "an image less": ({"plan_json": edited_json(lambda plan: plan["seeds"].pop(0))}, "lacks `docker-hub/library/nginx"),

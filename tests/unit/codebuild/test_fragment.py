@@ -167,12 +167,24 @@ def test_ends_at_once_without_a_daemon_and_names_privileged_mode(container: Buil
     assert not [call for call in run.calls if call[:2] == ["docker", "pull"] or "login" in call]
 
 
-@pytest.mark.parametrize("before", ["set -x", "set -C", "IFS=/:.", "set -x -C -f; IFS=e"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("set -x", "set -C", "IFS=/:.", "set -x -C -f; IFS=e", "set -a -m; umask 777", "unset HOME; export CDPATH=/"),
+        'docker() { echo "$@" $(cat); }; aws() { echo none; }',
+    ],
+)
 def test_does_not_depend_on_the_commands_before(container: BuildContainer, before: str) -> None:
     run = container.run(f"{before}\n{_script(WEB)}")
     assert run.status == 0, run.output
     assert PASSWORD not in run.output
     assert _pull(NGINX) in run.calls
+
+
+def test_says_that_there_is_no_folder_for_its_work(container: BuildContainer) -> None:
+    run = container.run(_script(RETAG), TMPDIR="/none")
+    assert run.status != 0
+    assert "toolkit: no temporary folder" in run.output
 
 
 def test_repeats_a_failed_pull(container: BuildContainer) -> None:

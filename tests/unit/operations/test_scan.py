@@ -498,6 +498,45 @@ def test_reports_a_base_image_without_a_value(files: dict[str, str]) -> None:
         ),
         (
             {
+                "buildspec.yml": commands("cd ci/deep && COMPOSE_ENV_FILES=x.env docker compose up"),
+                "ci/deep/x.env": "TAG=1.27\n",
+                "ci/compose.yaml": "services: {db: {image: 'nginx:${TAG:-1.16}'}}",
+            },
+            ["ci/compose.yaml nginx:1.27 buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("docker compose --project-directory ci up"),
+                "ci/compose.yaml": "services: {db: {image: 'nginx:1.27'}}",
+            },
+            ["ci/compose.yaml nginx:1.27 buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("docker buildx bake -f ci/x.json"),
+                "ci/x.json": json.dumps({"target": {"default": {"context": "web"}}}),
+                "web/Dockerfile": "FROM nginx:1.27\n",
+            },
+            ["web/Dockerfile nginx:1.27 buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": commands("docker buildx bake web"),
+                "docker-bake.json": json.dumps({"target": {"web": {"args": {"V": "1.27"}}}}),
+                "compose.yaml": "services: {web: {build: svc}}",
+                "svc/Dockerfile": "ARG V=1.16\nFROM nginx:$V\n",
+            },
+            ["svc/Dockerfile nginx:1.27 buildkit"],
+        ),
+        (
+            {
+                "buildspec.yml": "version: 0.1\nphases: {build: {commands: ['cd web', 'docker build .']}}\n",
+                "Dockerfile": "FROM nginx:1.27\n",
+            },
+            ["Dockerfile nginx:1.27 buildkit"],
+        ),
+        (
+            {
                 "buildspec.yml": commands("docker compose up"),
                 ".env": "COMPOSE_FILE=services:ci/db.yml\nTAG=1.27\n",
                 "services": "services: {web: {image: 'nginx:$TAG'}}",
@@ -585,6 +624,17 @@ def test_lets_an_override_leave_out_the_folder() -> None:
     report = scanned(files).report
     assert not report.troubles
     assert names(report) == ["web/Dockerfile:2 docker.io/library/alpine:1"]
+
+
+def test_names_powershell_once() -> None:
+    files = {
+        "buildspec.yml": "version: 0.2\nenv:\n  shell: powershell.exe\nphases:\n  build:\n    commands:\n"
+        "      - $V = Get-Content v.txt\n      - .\\build.ps1\n      - docker pull nginx:1.16\n",
+    }
+    report = scanned(files).report
+    assert [(one.line, one.is_fault, "powershell.exe" in one.message) for one in report.troubles] == [(3, False, True)]
+    assert names(report) == ["buildspec.yml:9 docker.io/library/nginx:1.16"]
+    assert [one.is_fault for one in scanned(files, is_strict=True).report.troubles] == [True]
 
 
 def test_files_that_a_command_joins_are_one_project() -> None:

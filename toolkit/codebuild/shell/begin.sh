@@ -1,4 +1,5 @@
-# Earlier commands may have left tracing on (it would print the password), noclobber, or an IFS of their own.
+# Earlier commands may have left tracing on (it would print the password), noclobber, an IFS of their own, or functions
+# named `docker` and `aws`, which `command` passes by.
 set +x +C -eu
 unset IFS
 
@@ -14,7 +15,7 @@ give_up() {
 # With $password, for a user and a registry. The builtin printf keeps the password out of every argv.
 docker_login() {
   attempt=1
-  until printf %s "$password" | docker login --password-stdin --username "$@"; do
+  until printf %s "$password" | command docker login --password-stdin --username "$@"; do
     [ "$attempt" -lt 3 ] || return 1
     sleep "$((attempt * 5))"
     attempt=$((attempt + 1))

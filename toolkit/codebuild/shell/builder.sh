@@ -1,8 +1,8 @@
 make_builder() {
   builder_config=$(mktemp) || give_up "no temporary file"
   each_upstream mirror_of >"$builder_config"
-  docker buildx rm --force toolkit >/dev/null 2>&1 || : # from an earlier try
-  docker buildx create --name toolkit --driver docker-container --driver-opt "image=$registry/$buildkit" \
+  command docker buildx rm --force toolkit >/dev/null 2>&1 || : # from an earlier try
+  command docker buildx create --name toolkit --driver docker-container --driver-opt "image=$registry/$buildkit" \
     --driver-opt default-load=true --buildkitd-config "$builder_config" --bootstrap ||
     give_up "cannot make a builder of $registry/$buildkit"
   rm -f "$builder_config"

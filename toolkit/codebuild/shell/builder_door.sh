@@ -2,7 +2,7 @@
 close_builder() {
   hosts=
   each_upstream add_host
-  docker exec buildx_buildkit_toolkit0 sh -c 'printf "255.255.255.255 %s\n" "$@" >>/etc/hosts' sh $hosts ||
+  command docker exec buildx_buildkit_toolkit0 sh -c 'printf "255.255.255.255 %s\n" "$@" >>/etc/hosts' sh $hosts ||
     give_up "cannot close the builder's way to $hosts"
 }
 

@@ -1,5 +1,5 @@
 log_in_to_docker_hub() {
-  secret=$(aws secretsmanager get-secret-value --region "$region" --secret-id "$secret_id" --query SecretString \
+  secret=$(command aws secretsmanager get-secret-value --region "$region" --secret-id "$secret_id" --query SecretString \
     --output text) || give_up "cannot read $secret_id"
   username=$(secret_field username) || give_up "$secret_id has no username as text"
   password=$(secret_field password) || give_up "$secret_id has no password as text"

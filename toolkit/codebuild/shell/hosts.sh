@@ -4,7 +4,7 @@ fault_of_daemon() {
     unix:*) ;;
     *) printf 'the daemon at %s reads the files of its own machine' "$DOCKER_HOST" && return ;;
   esac
-  daemon=$(docker info --format '{{.ServerVersion}} {{.Driver}} {{.DriverStatus}}') || daemon=
+  daemon=$(command docker info --format '{{.ServerVersion}} {{.Driver}} {{.DriverStatus}}') || daemon=
   case $daemon in
     [0-9]*.*' '*io.containerd.snapshotter*) printf 'the images of Docker %s are in containerd' "${daemon%% *}" ;;
     [0-9]*.*)

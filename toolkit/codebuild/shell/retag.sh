@@ -1,6 +1,6 @@
 # Four at a time; more would wait for the daemon's own limit. The process that makes an image's folder handles it.
 retag_all() (
-  work=$(mktemp -d)
+  work=$(mktemp -d) || give_up "no temporary folder"
   trap 'rm -rf "$work"' EXIT
   workers=
   for worker in 1 2 3 4; do
@@ -32,7 +32,7 @@ retag() {
       ;;
   esac
   attempt=1
-  until docker pull --quiet "$2" >"$work/$number/pulled"; do
+  until command docker pull --quiet "$2" >"$work/$number/pulled"; do
     if [ "$attempt" -ge 3 ]; then
       printf 'cannot pull %s for %s, tried %s times' "$2" "$1" "$attempt" >"$work/$number/fault"
       return
@@ -40,7 +40,7 @@ retag() {
     sleep "$((attempt * 5))"
     attempt=$((attempt + 1))
   done
-  if docker tag "$2" "$1"; then
+  if command docker tag "$2" "$1"; then
     : >"$work/$number/done"
     say "$1 is $2"
   else
