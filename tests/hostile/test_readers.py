@@ -81,7 +81,7 @@ def test_reads_what_once_broke_it(name: str, text: str) -> None:
 def test_costs_time_in_proportion_to_the_length(name: str) -> None:
     reader = READERS[name]
 
-    @settings(ALL, max_examples=max(ALL.max_examples // 10, 10))
+    @settings(ALL, max_examples=max(ALL.max_examples // 10, 4))
     @given(shapes(reader))
     @example(Shape("text", "", reader.pieces[0], "", 0))
     def cost(shape: Shape) -> None:
