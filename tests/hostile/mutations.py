@@ -63,7 +63,8 @@ class Shape:
             case "list":
                 container[key] = [value] * max(1, size // len(json.dumps(value)))
             case _:
-                container[key] = {f"{self.repeated}{number}": value for number in range(times)}
+                entry = len(self.repeated) + len(json.dumps(value)) + 10
+                container[key] = {f"{self.repeated}{number}": value for number in range(max(1, size // entry))}
         return json.dumps(root[0], ensure_ascii=False)
 
 

@@ -518,7 +518,7 @@ READERS: dict[str, Reader] = {
     "tests": Reader(_tests, SOURCES, SOURCE_PIECES, KIB * KIB, cost_size=8 * KIB),
     "settings of tests": Reader(_settings, ("spring.datasource.url=jdbc:tc:postgresql:16:///x?TC_TMPFS=a\nryuk.container.image = a/b:1\n",), ("jdbc:tc:", "r2dbc:tc:", ":", "/", "=", "\n", " ", "postgresql", "?", "TC_IMAGE_TAG=", "1", ".", "-", "<url>", '"', "&"), KIB * KIB),
     "buildspec": Reader(_buildspec, (BUILDSPEC,), (*YAML_PIECES, "phases:", "commands:", "# toolkit: begin", "# toolkit: end"), KIB * KIB, cost_size=2 * KIB),
-    "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB),
+    "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB, cost_size=6 * KIB),
     "manifest": Reader(_manifest, (MANIFEST,), (*YAML_PIECES, "images:", "source:", "tags:", "registries:", "version: 1\n"), KIB * KIB, cost_size=2 * KIB),
     "tag pattern": Reader(_tag_pattern, ("1\\.2[0-9]-(?:alpine|slim)",), PATTERN_PIECES, KIB, allows=(ValueError, TooSlow)),
     "version range": Reader(VersionRange.parse, (">=1.24 <2 !=1.25-rc1",), (">=", "<", "!=", "1", ".", "-", "rc", "alpha", " ", ",", "_", "9" * 5000), KIB, allows=(ValueError,)),
