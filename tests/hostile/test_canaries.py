@@ -32,7 +32,7 @@ CANARIES = {
 """Their letters differ in every form in which something may be written."""
 FOR_AWS = frozenset({"aws", "session"})
 FOR_PROXIES = frozenset({"proxy"})
-MARK = "HOSTILE_CANARY_RUN"
+MARK = f"CANARY_RUN_{os.getpid()}_OF_TESTS"
 USER = "canary-user"
 
 

@@ -77,11 +77,7 @@ def test_reads_what_once_broke_it(name: str, text: str) -> None:
         READERS[name].check(text)
 
 
-# Readers that some text still costs more than its length, with the reason.
-NOT_YET = {"tests": pytest.mark.xfail(run=False, reason="a pattern of testcontainers_reading.py is super-linear")}
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=NOT_YET.get(name, ())) for name in READERS])
+@pytest.mark.parametrize("name", READERS)
 def test_costs_time_in_proportion_to_the_length(name: str) -> None:
     reader = READERS[name]
 
