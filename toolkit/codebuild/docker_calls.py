@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.codebuild.build_fields import attested_scanner, cache_image, is_elsewhere, sbom_scanner
 from toolkit.codebuild.coverage import Builder, Kind
-from toolkit.codebuild.findings import UNUSED, Build, Follow, NamedImage, Reading, Trouble
+from toolkit.codebuild.findings import UNUSED, Build, Follow, NamedImage, Reading, Removal, Trouble
 from toolkit.codebuild.shell_state import NOWHERE, ShellState
 from toolkit.codebuild.shell_words import Command
 from toolkit.codebuild.variables import Values, Word
@@ -49,6 +49,7 @@ RUN_FLAGS = frozenset(
     | {"--quiet", "--use-api-socket"}
 )
 PULL_FLAGS = frozenset({"-a", "--all-tags", "-q", "--quiet", "--disable-content-trust"})
+REMOVE_IMAGE_FLAGS = frozenset({"-f", "--force", "--no-prune"})
 COMMIT_FLAGS = frozenset({"-p", "--pause", "--no-pause"})
 CREATE_FLAGS = frozenset({"--bootstrap", "--use", "--append", "--leave", "-D", "--debug"})
 USE_FLAGS = frozenset({"--default", "--global"} | DEBUG_FLAGS)
@@ -110,7 +111,7 @@ class DockerCalls:
         self._builder_name: str | None = None
         self._images: list[NamedImage] = []
         self._builds: list[Build] = []
-        self._tags: list[str | Follow] = []
+        self._tags: list[str | Follow | Removal] = []
         self.troubles: list[Trouble] = []
 
     @property
@@ -160,6 +161,13 @@ class DockerCalls:
             case ["import" | "commit", *words] | ["image", "import", *words] | ["container", "commit", *words]:
                 named = [self._shell.expanded(name) for name in read_options(words, COMMIT_FLAGS)[1][1:2]]
                 self._tags += [word.text for word in named if not word.unset]
+            case ["rmi", *words] | ["image", "rm" | "remove", *words]:
+                gone = [self._shell.expanded(name) for name in read_options(words, REMOVE_IMAGE_FLAGS)[1]]
+                is_known = not any(word.unset for word in gone)
+                self._tags.append(Removal(tuple(word.text for word in gone) if is_known else ()))
+            case ["image" | "system", "prune", *words]:
+                if any(word == "--all" or re.fullmatch("-[af]*a[af]*", word) for word in words):
+                    self._tags.append(Removal())
             case ["compose", *words]:
                 self._read_compose(call, words)
             case ["manifest", "inspect", *words] | ["buildx", "imagetools", "inspect" | "create", *words]:

@@ -126,19 +126,25 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """A command that takes local images away; without `names` perhaps all of them."""
+
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """Everything that a file says about images.
 
-    `tags` are the names that it gives to local images, in the order in which they are made. A `Follow` among them
-    stands for the names that its file gives. `files` are those that were read as one, if
-    several were, and `makers` those that give names.
-    `behind` are images of the stages after the target, which no builder reads.
+    `tags` are the names that it gives to local images, and takes away, in order. A `Follow` among them stands for the
+    names that its file gives. `files` are those that were read as one, if several were, and `makers` those that give
+    names. `behind` are images of the stages after the target, which no builder reads.
     """
 
     images: tuple[NamedImage, ...] = ()
     builds: tuple[Build, ...] = ()
     troubles: tuple[Trouble, ...] = ()
-    tags: tuple[str | Follow, ...] = ()
+    tags: tuple[str | Follow | Removal, ...] = ()
     behind: tuple[NamedImage, ...] = ()
     makers: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()

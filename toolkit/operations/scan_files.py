@@ -24,7 +24,7 @@ from toolkit.codebuild.compose_reading import read_compose
 from toolkit.codebuild.docker_commands import CommandReader
 from toolkit.codebuild.dockerfile_reading import MAX_TEXT, Circumstances, read_dockerfile
 from toolkit.codebuild.dotenv import read_dotenv
-from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Trouble
+from toolkit.codebuild.findings import Build, Follow, NamedImage, Reading, Removal, Trouble
 from toolkit.codebuild.shell_state import SOURCE
 from toolkit.codebuild.testcontainers_reading import (
     LANGUAGES,
@@ -322,35 +322,38 @@ class _Scan:
 
         `asked` is the command that uses it; `there` are the local images that exist before.
         """
-        made: dict[str, tuple[int, Path]] = {name: (-1, file) for name, file in there.items()}
+        made: dict[str, list[tuple[int, Path | None]]] = {name: [(-1, file)] for name, file in there.items()}
 
         def file_of(name: str) -> Path:
             return _joined(folder, name) if name else path
 
-        def there_at(number: int) -> dict[str, Path]:
-            return {name: file for name, (position, file) in made.items() if position < number}
-
         def found_at(number: int) -> _Find:
             def find(name: str) -> Path | None:
-                position, file = made.get(name, (number, path))
-                return file if position < number else None
+                return next((file for position, file in reversed(made.get(name, ())) if position < number), None)
 
             return find
 
+        def there_at(number: int) -> dict[str, Path]:
+            find = found_at(number)
+            return {name: file for name in made if (file := find(name))}
+
         for position, tag in enumerate(reading.tags):
+            names: Mapping[str, Path | None] = {}
             if isinstance(tag, str):
                 names = dict.fromkeys(tagged_names([tag]), file_of(reading.makers.get(tag, "")))
+            elif isinstance(tag, Removal):
+                names = dict.fromkeys(tagged_names(tag.names) if tag.names else made)
             elif tag.kind == "tests":
                 self._runs.append((_joined(folder, tag.path), tag, there_at(position), self._spec))
-                names = {}
             else:
                 asked_file = replace(tag, builder=tag.builder or asked.builder, args={**tag.args, **asked.args})
                 is_apart = tag.kind == "buildspec"  # each build of a batch has a machine of its own
-                names = self._follow(path, folder, asked_file, {} if is_apart else there_at(position))
-                names = {} if is_apart else names
+                found = self._follow(path, folder, asked_file, {} if is_apart else there_at(position))
+                names = {} if is_apart else found
             for name, file in names.items():
-                made.setdefault(name, (position, file))
-        self._made[path].update((name, file) for name, (position, file) in made.items() if position >= 0)
+                made.setdefault(name, []).append((position, file))
+        last = {name: history[-1] for name, history in made.items()}
+        self._made[path].update((name, file) for name, (position, file) in last.items() if position >= 0 and file)
         for file in map(file_of, reading.files):
             self.findings.files.setdefault(file, kind_of(file) or "compose")
             self._seen.setdefault(file, [])
