@@ -1,12 +1,15 @@
-"""Where every test finds the AWS provider: as the product does, once for the whole session."""
+"""What holds for every test: where the AWS provider is, as the product finds it, and which secrets are masked."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
+from toolkit.oci import masking
 from toolkit.terraform.provider_mirror import find
 
 # How long an example takes is the machine's affair: a deadline is a timed assertion, and fails when others work there.
@@ -20,3 +23,14 @@ def pytest_configure() -> None:
         mirror = find(os.environ, Path.home())
         if mirror is not None:
             os.environ["TOOLKIT_PROVIDER_MIRROR"] = str(mirror)
+
+
+@pytest.fixture(autouse=True)
+def _masks_of_its_own() -> Iterator[None]:
+    """A password stays masked for the whole process, so that `secret` of one test would spoil the messages of others."""
+    passwords, tokens = set(masking._passwords), list(masking._tokens)
+    yield
+    masking._passwords.clear()
+    masking._passwords.update(passwords)
+    masking._tokens.clear()
+    masking._tokens.extend(tokens)

@@ -40,7 +40,7 @@ builds:
     images: [nginx:1.16]
     buildspec: buildspec.yml
     batch: {}
-    webhook: {build_type: BUILD_BATCH}
+    webhook: {build_type: BUILD_BATCH, allow_forks: true}
 """
 UPSTREAM = (
     "library/nginx:1.16",

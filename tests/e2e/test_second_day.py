@@ -14,7 +14,7 @@ from tests.e2e.conftest import Laptop
 
 HEAD = "version: 1\nname: shop\naws: {region: eu-west-1}\n"
 IMAGES = "images: [app01:1, app02:1]\n"
-WEB = 'source: {type: GITHUB, location: "https://github.com/acme/web.git"}, images: [app01:1], webhook: {}'
+WEB = 'source: {type: GITHUB, location: "https://github.com/acme/web.git"}, images: [app01:1], webhook: {allow_forks: true}'
 WHOLE = f"{HEAD}{IMAGES}builds: [{{name: web, {WEB}}}]\n"
 WITHOUT_APP02 = WHOLE.replace(", app02:1", "")
 APP01, APP02 = "docker-hub/library/app01", "docker-hub/library/app02"
@@ -152,7 +152,7 @@ def test_another_name_on_the_same_state_is_refused_and_never_costs_logs(day: Day
 
 
 def test_a_webhook_is_not_deleted_without_a_word(day: Day) -> None:
-    day.laptop.write(WHOLE.replace(", webhook: {}", ""))
+    day.laptop.write(WHOLE.replace(", webhook: {allow_forks: true}", ""))
     (refusal,) = day.plan(code=7)["refusals"]
     assert refusal["code"] == "infra.destroys_build"
     assert "webhook" in refusal["message"]

@@ -152,6 +152,10 @@ def test_copies_the_rest_beside_what_cannot_be_copied(
     odd = MadeImage(document, {})
     requests = play.requests({"lib/odd:v1": index(("", SINGLE), ("", odd)) if is_child else odd, "lib/b:v1": SINGLE})
     outcomes = play.seed(requests)
+    if is_child and document.media_type == "application/x-whatever":
+        code = (
+            "source.missing"  # a child of a type that no standard knows is taken for a blob, as BuildKit's caches are
+        )
     assert [outcome.error_code for outcome in outcomes] == [code, None]
     assert hint in (outcomes[0].hint or "")
     assert play.destination.tags() == {"lib/b:v1": str(SINGLE.digest)}
@@ -257,17 +261,17 @@ def test_leaves_an_immutable_tag_alone(play: Play, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("links", "expected"),
-    [("all", {6}), ("referred", {1, 2, 3, 4, 5, 6}), ("none", {0})],  # what is tried too early is sent
+    ("links", "jobs", "expected"),
+    [("all", 4, 6), ("referred", 1, 5), ("none", 4, 0)],  # what is tried too early is sent, with one job the least
     ids=["accepted", "accepted once referred to", "declined"],
 )
 def test_links_or_sends_blobs_of_several_repositories(
-    play: Play, tmp_path: Path, links: str, expected: set[int]
+    play: Play, tmp_path: Path, links: str, jobs: int, expected: int
 ) -> None:
     play.destination = open_side(play.destination.server, tmp_path / "other", links=links)
-    outcomes = play.seed(play.requests({f"lib/{name}:v1": SINGLE for name in "abc"}), jobs=4)
+    outcomes = play.seed(play.requests({f"lib/{name}:v1": SINGLE for name in "abc"}), jobs=jobs)
     assert codes(outcomes) == {None}
     mounted = sum(outcome.mounted_blobs for outcome in outcomes)
-    assert mounted in expected
+    assert mounted == expected
     assert play.destination.server.count("PUT upload") == 9 - mounted
     assert play.destination.damage() == []
