@@ -71,6 +71,7 @@ def test_a_pipeline_is_told_that_nothing_is_locked_and_writes_no_file(tmp_path: 
     assert not lock.path.exists()
 
 
+@pytest.mark.slow
 def test_another_choice_is_made_by_the_command_alone(tmp_path: Path) -> None:
     events: list[Event] = []
     path = lock_file_of(tmp_path / "images.yaml")

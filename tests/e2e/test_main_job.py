@@ -251,6 +251,7 @@ def test_a_wrong_account_is_refused(story: Story, applied: dict[str, object], tm
     assert "`999999999999`" in done.stderr
 
 
+@pytest.mark.slow
 def test_destroying_a_removed_repository_is_refused_while_it_holds_images(
     story: Story, applied: dict[str, object], tmp_path: Path
 ) -> None:

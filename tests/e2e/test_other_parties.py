@@ -58,6 +58,7 @@ def pulled(reference: str, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stand-in", "docker-registry"])
 def test_skopeo_finds_at_the_destination_what_the_source_has(tmp_path: Path, kind: str) -> None:
     with registry(kind, tmp_path / "source") as source, registry(kind, tmp_path / "destination") as destination:

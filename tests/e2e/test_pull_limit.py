@@ -76,6 +76,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield office
 
 
+@pytest.mark.slow
 def test_partial_leaves_whole_images_for_the_next_run(office: Office) -> None:
     first = office.seed("--on-budget", "partial").expect(6)
     assert statuses(first) == ["copied", "copied", "skipped"]
@@ -128,6 +129,7 @@ def test_a_limit_that_is_too_low_from_the_start_is_refused(office: Office) -> No
     assert json.dumps(refused.document["plan"]["refusals"]).count("budget.too_small") == 1
 
 
+@pytest.mark.slow
 def test_copy_keeps_to_the_limit_too(office: Office, tmp_path: Path) -> None:
     with running_registry(tmp_path / "other") as other:
         pairs = [text for name in IMAGES for text in (name, f"{other.host}/{name}")]
@@ -146,6 +148,7 @@ def test_copy_keeps_to_the_limit_too(office: Office, tmp_path: Path) -> None:
         assert office.pulls == sum(PULLS)
 
 
+@pytest.mark.slow
 def test_an_alternative_with_the_same_digests_spares_the_pulls(office: Office, tmp_path: Path) -> None:
     with running_registry(tmp_path / "other") as other:
         office.raise_limit(100)

@@ -110,7 +110,7 @@ def check_the_rest(registry: MemoryRegistry, requests: list[CopyRequest], jobs: 
     assert (registry.sent_bytes, registry.count("put_manifest")) == before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(works, st.integers(1, 4), st.booleans())
 def test_moves_each_unique_blob_once_without_faults(work: Work, jobs: int, mounts: bool) -> None:
     registry = MemoryRegistry(mounts=mounts, checks_content=False)
@@ -126,7 +126,7 @@ def test_moves_each_unique_blob_once_without_faults(work: Work, jobs: int, mount
     check_the_rest(registry, requests, jobs)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     works,
     st.integers(1, 4),
@@ -154,7 +154,7 @@ def test_leaves_no_tag_without_its_content_after_faults(
     check_the_rest(registry, requests, jobs)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(works, st.integers(1, 4), st.integers(0, 60))
 def test_leaves_no_tag_without_its_content_when_stopped(work: Work, jobs: int, stop_at: int) -> None:
     registry = MemoryRegistry(checks_content=False)
