@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from toolkit.codebuild.coverage import CODEBUILD, Daemon, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
-from toolkit.codebuild.test_images import helper_of, hub_prefix
 from toolkit.codebuild.testcontainers_reading import has_registry
+from toolkit.codebuild.testcontainers_variables import helper_of, hub_prefix
 from toolkit.manifest.destinations import ALIASES
 from toolkit.manifest.document import NewImage
 from toolkit.manifest.strategy import Strategy
-from toolkit.oci.errors import OciError
-from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference, Repository
+from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference, Repository, parsed
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
 
@@ -88,14 +87,6 @@ def tagged_name(reference: Reference) -> str:
 def tagged_names(texts: Iterable[str]) -> frozenset[str]:
     """Canonical names; text that is not an image name is left out."""
     return frozenset(tagged_name(reference) for reference in map(parsed, texts) if reference)
-
-
-def parsed(text: str) -> Reference | None:
-    """The reference; None if `text` is not an image name."""
-    try:
-        return Reference.parse(text)
-    except OciError:
-        return None
 
 
 def _key(reference: Reference) -> tuple[Repository, object]:

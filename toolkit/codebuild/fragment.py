@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from toolkit.codebuild.docker_commands import CommandReader
-from toolkit.codebuild.test_images import test_variables
+from toolkit.codebuild.testcontainers_variables import testcontainers_variables
 from toolkit.manifest.destinations import ALIASES, BUILDKIT
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.reference import DOCKER_HUB, HUB_HOSTS, Reference
@@ -41,7 +41,7 @@ def render_fragment(build: DesiredBuild, *, region: str, account_id: str | None 
     if not build.images:
         return ""
     pieces, steps = _plan(build)
-    variables = test_variables(build)
+    variables = testcontainers_variables(build)
     if variables:
         pieces.append("tests")
         steps.append("each_test_variable name_to_tests")

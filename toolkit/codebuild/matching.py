@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.codebuild.build_list import BuildList, parsed
+from toolkit.codebuild.build_list import BuildList
 from toolkit.codebuild.coverage import ImageUse, Kind, Trait
 from toolkit.codebuild.findings import NamedImage
 from toolkit.codebuild.testcontainers_reading import PINNED
@@ -16,7 +16,7 @@ from toolkit.manifest.model import Manifest
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import DOCKER_HUB, ECR_HOST_PART, HUB_HOSTS, Reference
+from toolkit.oci.reference import DOCKER_HUB, ECR_HOST_PART, HUB_HOSTS, Reference, parsed
 from toolkit.plan.resolve import field_of, mirrored_images, subset_of
 
 _ECR_HOST = re.compile(ECR_HOST_PART)

@@ -24,8 +24,7 @@ from dataclasses import dataclass, replace
 from toolkit.codebuild.coverage import Builder, Kind
 from toolkit.codebuild.findings import NamedImage, Reading
 from toolkit.codebuild.variables import Values
-from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference
+from toolkit.oci.reference import parsed
 
 RYUK, SSHD, SOCAT = "testcontainers/ryuk", "testcontainers/sshd", "alpine/socat"
 
@@ -167,13 +166,13 @@ def read_tests(text: str, language: str, values: Values | None = None, *, needs_
         if language != "python" and (asked := pattern.search(source.code)):
             images.append(implied(source.line(asked.start()), name, language))
     pulls = _PULLS.search(source.code) is not None
-    usable = {replace(one, pulls_always=pulls, library=language) for one in images if one.unset or _is_name(one.name)}
+    usable = {replace(one, pulls_always=pulls, library=language) for one in images if one.unset or parsed(one.name)}
     return Reading(tuple(sorted(usable, key=lambda image: (image.line, image.written))))
 
 
 def read_settings(text: str) -> Reading:
     """The images of the URLs in a settings file that has Java's library start databases."""
-    return Reading(tuple(one for one in _urls(text) if one.unset or _is_name(one.name)))
+    return Reading(tuple(one for one in _urls(text) if one.unset or parsed(one.name)))
 
 
 def read_properties(text: str) -> tuple[Reading, dict[str, str]]:
@@ -182,7 +181,7 @@ def read_properties(text: str) -> tuple[Reading, dict[str, str]]:
     for found in _PROPERTY.finditer(text):
         name, value = found.groups()
         properties[name] = value
-        if name.endswith(".container.image") and _is_name(value):
+        if name.endswith(".container.image") and parsed(value):
             line = text.count("\n", 0, found.start(1)) + 1
             images.append(NamedImage(line, Kind.RUN, value, value, library="java"))
     return Reading(tuple(images)), properties
@@ -227,14 +226,6 @@ def has_registry(name: str) -> bool:
 def _has_version(name: str) -> bool:
     """Whether a name has a tag or a digest."""
     return ":" in name.rpartition("/")[2]
-
-
-def _is_name(name: str) -> bool:
-    try:
-        Reference.parse(name)
-    except OciError:
-        return False
-    return True
 
 
 def _urls(text: str) -> Iterator[NamedImage]:

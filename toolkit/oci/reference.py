@@ -211,3 +211,11 @@ def _has_usable_address(registry: str) -> bool:
     except ValueError:  # an IPv6 address or a port that cannot be
         return False
     return True
+
+
+def parsed(text: str) -> Reference | None:
+    """The reference; None if `text` is not an image name."""
+    try:
+        return Reference.parse(text)
+    except (InvalidDigest, InvalidReference):
+        return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from toolkit.codebuild.buildspec import render_buildspec
 from toolkit.codebuild.buildspec_edit import check_exports, commands_of, insert_step, remove_step
 from toolkit.codebuild.fragment import render_fragment
-from toolkit.codebuild.test_images import test_variables
+from toolkit.codebuild.testcontainers_variables import testcontainers_variables
 from toolkit.errors import Refused, UsageError
 from toolkit.oci.local_files import open_regular
 from toolkit.operations.whole_file import write_whole
@@ -44,7 +44,7 @@ def put_in(desired: Desired, build: DesiredBuild, file: Path, *, only_check: boo
     """Insert or update the step in `file`; True if the file changed. With `only_check`, Refused if it would change."""
     text = _read(file)
     commands = commands_of(remove_step(text, file=str(file)), file=str(file))
-    check_exports(text, build.strategy, names_to_tests=bool(test_variables(build)), file=str(file))
+    check_exports(text, build.strategy, names_to_tests=bool(testcontainers_variables(build)), file=str(file))
     step = step_text(desired, replace(build, buildspec_commands=commands))
     return _change(file, text, insert_step(text, step, build.name, file=str(file)), only_check)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.codebuild.bake_reading import read_bake
-from toolkit.codebuild.build_list import parsed, tagged_name, tagged_names
+from toolkit.codebuild.build_list import tagged_name, tagged_names
 from toolkit.codebuild.buildspec_reading import read_buildspec
 from toolkit.codebuild.ci_reading import read_ci
 from toolkit.codebuild.compose_model import CannotRead
@@ -41,6 +41,7 @@ from toolkit.codebuild.testcontainers_reading import (
 from toolkit.codebuild.variables import Values
 from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
+from toolkit.oci.reference import parsed
 from toolkit.operations.scan_names import begins_as_dockerfile, has_usual_name, kind_of, look_alike, may_be_test
 
 SKIPPED = frozenset(

@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from toolkit.codebuild.testcontainers_reading import PINNED, RYUK, has_registry
-from toolkit.oci.errors import OciError
-from toolkit.oci.reference import DOCKER_HUB, Reference
+from toolkit.oci.reference import DOCKER_HUB, Reference, Repository, parsed
 from toolkit.plan.desired import BuildImage, DesiredBuild
 
 PREFIX = "TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX"
 
 
-def test_variables(build: DesiredBuild) -> list[tuple[str, str]]:
+def testcontainers_variables(build: DesiredBuild) -> list[tuple[str, str]]:
     """The variables and their values; a value that begins with `/` is a place in the registry."""
     prefix = hub_prefix(build)
     found = [] if prefix is None else [(PREFIX, f"/{prefix}")]
@@ -46,11 +45,8 @@ def helper_of(images: Iterable[BuildImage], name: str) -> BuildImage | None:
 
 
 def _is_tag_of(original: str, name: str) -> bool:
-    try:
-        reference = Reference.parse(original)
-    except OciError:
-        return False
-    return reference.registry == DOCKER_HUB and reference.repository == name and reference.digest is None
+    reference = parsed(original)
+    return reference is not None and reference.name == Repository(DOCKER_HUB, name) and reference.digest is None
 
 
 def _prefix_of(image: BuildImage) -> str | None:

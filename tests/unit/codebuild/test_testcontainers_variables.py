@@ -11,7 +11,7 @@ from tests.support.build_container import REGISTRY, BuildContainer
 from tests.support.builds import EXPORTER, NGINX, PINNED, REGION, WEB
 from toolkit.codebuild.buildspec_edit import check_exports
 from toolkit.codebuild.fragment import render_fragment
-from toolkit.codebuild.test_images import PREFIX, hub_prefix
+from toolkit.codebuild.testcontainers_variables import PREFIX, hub_prefix
 from toolkit.errors import Refused
 from toolkit.manifest.strategy import Strategy
 from toolkit.plan.desired import BuildImage, DesiredBuild
