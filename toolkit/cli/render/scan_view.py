@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
@@ -27,6 +28,7 @@ _STYLES = {
 _WORDS = ("leaves", "wrong", "refused", "unknown", "unreached", "ignored", "stays")
 """The verdicts in the order in which they are shown."""
 _LONGEST_MARKDOWN = 60_000
+_T = TypeVar("_T")
 _SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
 
@@ -177,16 +179,21 @@ def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
 
 
 def _trouble_lines(report: ScanReport, width: int, paint: Paint, *, has_places: bool) -> Iterator[str]:
-    """The lines that were not understood, each message once with its places."""
+    for message, is_fault, places in _troubles(report, has_places=has_places):
+        style = "red" if is_fault else "yellow"
+        word = visible(places[0])
+        text = f"{message} (and in {format_count(len(places) - 1, 'more place')})" if len(places) > 1 else message
+        yield from (f"  {line}" for line in format_remark(word, text, None, style=style, width=width - 2, paint=paint))
+
+
+def _troubles(report: ScanReport, *, has_places: bool) -> Iterator[tuple[str, bool, list[str]]]:
+    """What was not understood, whether it fails `--check`, and where: each message once, or with `has_places` each."""
     alike: dict[tuple[str, bool, str], list[str]] = {}
     for trouble in report.troubles:
         place = f"{trouble.file}:{trouble.line}"
         alike.setdefault((trouble.message, trouble.is_fault, place if has_places else ""), []).append(place)
     for (message, is_fault, _), places in alike.items():
-        style = "red" if is_fault else "yellow"
-        word = visible(places[0])
-        text = f"{message} (and in {format_count(len(places) - 1, 'more place')})" if len(places) > 1 else message
-        yield from (f"  {line}" for line in format_remark(word, text, None, style=style, width=width - 2, paint=paint))
+        yield message, is_fault, places
 
 
 def _shown_places(places: list[str], most: int) -> str:
@@ -339,43 +346,42 @@ def _fitting(lines: Iterable[str]) -> list[str]:
     return kept
 
 
-def _alike(uses: Iterable[ScannedUse], mark: Callable[[ScannedUse], str], *, has_places: bool) -> Iterator[str]:
-    """Table rows of the uses of an image for which `mark` gives the same cells: one with the count, or one for each."""
-    found: dict[tuple[str, str, str], list[ScannedUse]] = {}
-    for use in uses:
-        place = f"{use.file}:{use.line}" if has_places else ""
-        found.setdefault((_shown_name(use), mark(use), place), []).append(use)
-    for (name, cells, _), same in found.items():
-        places = _places(same)
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        yield cells.format(f"`{_cell(places[0])}`{more} | `{_cell(name)}`")
-
-
 def _lost_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
-    def mark(use: ScannedUse) -> str:
-        why, remedy = (
-            _cell(text).replace("{", "{{").replace("}", "}}") for text in (reason_of(use), use.remedy or _others(use))
-        )
-        return f"| {word_of(use)} | {{}} | {why} | {remedy} |"
+    def about(use: ScannedUse) -> tuple[str, str]:
+        return word_of(use), f"{_cell(reason_of(use))} | {_cell(use.remedy or _others(use))}"
 
-    return _alike(report.lost, mark, has_places=has_places)
+    for place, (word, why) in _alike(report.lost, about, has_places=has_places):
+        yield f"| {word} | {place} | {why} |"
 
 
 def _strategy_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
-    def mark(use: ScannedUse) -> str:
-        return f"| {{}} | {' | '.join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)} |"
+    def marks(use: ScannedUse) -> str:
+        return " | ".join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)
 
-    return _alike(report.uses, mark, has_places=has_places)
+    for place, cells in _alike(report.uses, marks, has_places=has_places):
+        yield f"| {place} | {cells} |"
+
+
+def _alike(
+    uses: Iterable[ScannedUse], about: Callable[[ScannedUse], _T], *, has_places: bool
+) -> Iterator[tuple[str, _T]]:
+    """The cells of where and what, and what `about` says: once for the uses of an image that share it, or for each."""
+    found: dict[tuple[str, _T, str], list[ScannedUse]] = {}
+    for use in uses:
+        place = f"{use.file}:{use.line}" if has_places else ""
+        found.setdefault((_shown_name(use), about(use), place), []).append(use)
+    for (name, said, _), same in found.items():
+        yield f"{_first_place(_places(same))} | `{_cell(name)}`", said
 
 
 def _trouble_items(report: ScanReport, *, has_places: bool) -> Iterator[str]:
-    alike: dict[tuple[str, str], list[str]] = {}
-    for trouble in report.troubles:
-        place = f"{trouble.file}:{trouble.line}"
-        alike.setdefault((trouble.message, place if has_places else ""), []).append(place)
-    for (message, _), places in alike.items():
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        yield f"- `{_cell(places[0])}`{more} {_cell(message)}"
+    for message, _, places in _troubles(report, has_places=has_places):
+        yield f"- {_first_place(places)} {_cell(message)}"
+
+
+def _first_place(places: list[str]) -> str:
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"`{_cell(places[0])}`{more}"
 
 
 def _others(use: ScannedUse) -> str:
