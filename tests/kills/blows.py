@@ -103,7 +103,7 @@ class Victim:
 
     def finish(self, *ends: int) -> Finished:
         """Wait for the end. A killed run has said nothing; another says 130, or ends as if nothing had been."""
-        code = self.process.wait(120)
+        code = self.process.wait(300)  # with a network lost for good, all patience together took 123 s
         text = self._output.read_text(errors="replace")
         context = f"{self._arguments} after {getattr(self.blow, '__name__', 'nothing')} ends with {code}:\n{text}"
         assert "Traceback" not in text, context
