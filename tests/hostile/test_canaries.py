@@ -82,9 +82,11 @@ class Children:
             for process in Path("/proc").iterdir():
                 if process.name.isdecimal() and int(process.name) != os.getpid():
                     with suppress(OSError):
+                        argv = (process / "cmdline").read_bytes()
                         environment = (process / "environ").read_bytes()
-                        if MARK.encode() in environment:
-                            self.seen[int(process.name)] = ((process / "cmdline").read_bytes(), environment)
+                        # One that ends meanwhile has no argv, and one that calls exec has another program's.
+                        if MARK.encode() in environment and argv == (process / "cmdline").read_bytes() != b"":
+                            self.seen[int(process.name)] = (argv, environment)
 
     def others(self) -> list[tuple[bytes, bytes]]:
         """All but the program itself, which the user gave everything."""
