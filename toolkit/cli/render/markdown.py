@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from toolkit.cli.render.lines import visible
 
-LONGEST_COMMENT = 60_000
-"""GitHub refuses a comment of more than 65,536 characters; the rest is for what a pipeline adds."""
+LONGEST_COMMENT = 57_000
+"""With an error behind it, 60,000. GitHub refuses more than 65,536; the rest is for what a pipeline adds."""
 
 _LONGEST_TEXT = 1_000
 _SHOWN_NAMES = 5
