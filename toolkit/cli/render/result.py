@@ -72,7 +72,10 @@ def render(result: Result, form: str, look: Look) -> str | None:
             # A report holds the plan that it is about, and a comment has room for one of them.
             kinds = [kind for kind in result.values if kind != "plan" or "report" not in result.values]
             parts = [markdown_of(kind, result.values[kind], look) for kind in kinds]
-            parts += [f"```text\n{error_text(result.error)}\n```"] if result.error else []
+            if result.error:
+                from toolkit.cli.render.report_markdown import render_error_markdown
+
+                parts.append(render_error_markdown(result.command, result.error, begins=not any(parts)))
             return "\n\n".join(part.strip("\n") for part in parts if part)
     parts = [text_of(kind, value, look) for kind, value in result.values.items()]
     parts += [error_text(result.error)] if result.error else []
@@ -135,7 +138,9 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
 
             return render_markdown(value, has_places=look.has_places)
         case "preview":
-            return f"```text\n{text_of(kind, value, Look())}\n```"
+            from toolkit.cli.render.report_markdown import render_previews_markdown
+
+            return render_previews_markdown(value)
     return ""
 
 

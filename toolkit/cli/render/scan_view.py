@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
+from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, escape, fitted, marker, prose, row, yaml_block
 from toolkit.codebuild.coverage import Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.manifest.strategy import Strategy
@@ -27,7 +28,8 @@ _STYLES = {
 }
 _WORDS = ("leaves", "wrong", "refused", "unknown", "unreached", "ignored", "stays")
 """The verdicts in the order in which they are shown."""
-_LONGEST_MARKDOWN = 60_000
+_SHOWN_ADDITIONS = 100
+_LOST_HEAD = ("| | where | image | why | what to do |", "|---|---|---|---|---|")
 _T = TypeVar("_T")
 SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
@@ -248,54 +250,35 @@ _MEANINGS = {
 
 
 def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
-    """The report for a pull request: faults first, then everything in a table that folds. `has_places` lists each use.
-
-    A comment on GitHub has at most 65,536 characters, so each part shows what fits into its share.
-    """
-    lines = ["### Base images", "", _cell(_summary(report)), ""]
-    if report.lost:
-        lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
-        lines += _fitting(_lost_rows(report, has_places=has_places))
-        lines.append("")
-    if report.troubles:
-        lines += ["**Not understood**", ""]
-        lines += _fitting(_trouble_items(report, has_places=has_places))
-        lines.append("")
-    if report.missing:
-        lines += [
-            "To be added to `images`:",
-            "",
-            "```yaml",
-            *_fitting(f"- {text}" for text in report.missing),
-            "```",
-            "",
-        ]
-    if report.uses:
-        lines += [f"<details><summary>Every {'use' if has_places else 'image'}, by strategy</summary>", ""]
-        lines += [f"| where | image | {' | '.join(SHOWN_STRATEGIES)} |", f"|---|---|{'---|' * len(SHOWN_STRATEGIES)}"]
-        lines += _fitting(_strategy_rows(report, has_places=has_places))
-        lines += ["", "</details>", ""]
-    return "\n".join(lines)
+    """The report as a comment: faults first, then everything in a table that folds. `has_places` lists each use."""
+    top = [marker("scan", manifest=report.manifest, build=report.build), escape(_summary(report)), ""]
+    added = report.missing[:_SHOWN_ADDITIONS]
+    left = len(report.missing) - len(added)
+    parts = [
+        Part("**Not kept home**", _once(_lost_rows(report, has_places=has_places)), head=_LOST_HEAD),
+        Part("**Not understood**", _once(_trouble_items(report, has_places=has_places))),
+        Part(
+            f"To be added to `images`{f', and {left} more' if left else ''}:",
+            [yaml_block("\n".join(f"- {text}" for text in added))] if added else [],
+        ),
+        Part(
+            f"Every {'use' if has_places else 'image'}, by strategy",
+            _once(_strategy_rows(report, has_places=has_places)),
+            head=(row("where", "image", *SHOWN_STRATEGIES), f"|---|---|{'---|' * len(SHOWN_STRATEGIES)}"),
+            is_folded=True,
+        ),
+    ]
+    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
+    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
 
 
-def _fitting(lines: Iterable[str]) -> list[str]:
-    """The lines, each once, as far as they fit into a quarter of a comment."""
-    found = list(dict.fromkeys(lines))
-    room = _LONGEST_MARKDOWN // 4 - 500
-    kept: list[str] = []
-    for line in found:
-        room -= len(line) + 1
-        if room < 0:
-            return (
-                [*kept, f"\n... and {len(found) - len(kept)} more"] if kept else [f"... {len(found)} that are too long"]
-            )
-        kept.append(line)
-    return kept
+def _once(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))
 
 
 def _lost_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
     def about(use: ScannedUse) -> tuple[str, str]:
-        return word_of(use), f"{_cell(reason_of(use))} | {_cell(use.remedy or _others(use))}"
+        return word_of(use), f"{prose(reason_of(use))} | {prose(use.remedy or _others(use))}"
 
     for place, (word, why) in _alike(report.lost, about, has_places=has_places):
         yield f"| {word} | {place} | {why} |"
@@ -318,17 +301,17 @@ def _alike(
         place = f"{use.file}:{use.line}" if has_places else ""
         found.setdefault((_shown_name(use), about(use), place), []).append(use)
     for (name, said, _), same in found.items():
-        yield f"{_first_place(places_of(same))} | `{_cell(name)}`", said
+        yield f"{_first_place(places_of(same))} | {code(name)}", said
 
 
 def _trouble_items(report: ScanReport, *, has_places: bool) -> Iterator[str]:
     for message, _, places in _troubles(report, has_places=has_places):
-        yield f"- {_first_place(places)} {_cell(message)}"
+        yield f"- {_first_place(places)} {prose(message)}"
 
 
 def _first_place(places: list[str]) -> str:
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    return f"`{_cell(places[0])}`{more}"
+    return f"{code(places[0])}{more}"
 
 
 def _others(use: ScannedUse) -> str:
@@ -340,8 +323,3 @@ def _mark(use: ScannedUse, strategy: Strategy) -> str:
         return "unknown"
     verdict = use.under(strategy).verdict
     return verdict.value if verdict is not Verdict.STAYS else "ok"
-
-
-def _cell(text: str) -> str:
-    """Text that stays in its cell and is not markup."""
-    return visible(text).replace("|", "\\|").replace("<", "&lt;")

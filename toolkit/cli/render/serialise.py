@@ -176,6 +176,7 @@ class SeedObject(_Object):
     bytes_from: _Repository | None
     is_overwritten: bool
     pushed_at: str | None
+    used_by: tuple[str, ...] = ()
 
 
 class LossObject(_Object):

@@ -72,7 +72,7 @@ def test_a_line_that_cannot_be_shown_is_escaped(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(write_project(tmp_path, {"Dockerfile": "FROM a|\x1b[31m<b>\n"}))
     report = scan(ScanOptions(paths=(Path(),), home=tmp_path)).report
     assert "\x1b" not in render_scan(report)
-    assert "\\|\\x1b[31m&lt;b" in render_markdown(report)
+    assert "a&#124;\\\\x1b\\[31m&lt;b" in render_markdown(report)
 
 
 def test_each_image_is_one_line_with_the_count_of_its_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
