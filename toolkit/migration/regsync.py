@@ -134,6 +134,7 @@ class _Reading:
         self._region = region
         self._remarks: list[Remark] = list(file.faults())
         self._elsewhere: dict[str, list[int]] = {}  # lines by registry
+        self._chosen: str | None = None  # whose images are carried over, in words; None for all
 
     def read(self) -> Carried:
         defaults = self._parsed(Defaults, self._file.data.get("defaults") or {}, ("defaults",)) or Defaults()
@@ -142,12 +143,14 @@ class _Reading:
             if not key.startswith("x-"):  # only a place for YAML anchors
                 self._remarks.append(self._file.remark((key,), *_UNKNOWN))
         syncs = [(number, sync) for number, sync in self._list_of(SyncEntry, "sync") if self._is_known(number, sync)]
-        registry = self._choose([sync.target for _, sync in syncs])
+        registry, has_ecr = self._choose([sync.target for _, sync in syncs])
+        if has_ecr:
+            self._chosen = f"`{registry}`" if registry else f"the region `{self._region}`"
         images = [entry for number, sync in syncs for entry in self._entries(number, sync, defaults, registry)]
         sources = {Reference.parse(str(entry.fields["source"])).registry for entry in images}
         registries = dict(self._registries(sources))
         for host, lines in self._elsewhere.items():
-            self._remarks.append(_elsewhere(self._file, host, lines, registry or f"the region {self._region}"))
+            self._remarks.append(_elsewhere(self._file, host, lines, self._chosen))
         names = sorted({str(entry.fields["repository"]) for entry in images if "repository" in entry.fields})
         return Carried(
             where=self._file.name,
@@ -179,7 +182,10 @@ class _Reading:
             return None
 
     def _list_extra(self, model: BaseModel, path: Path, left: Mapping[str, tuple[str, str]]) -> None:
-        for key, value in (model.model_extra or {}).items():
+        self._list_others(model.model_extra or {}, path, left)
+
+    def _list_others(self, values: Mapping[str, object], path: Path, left: Mapping[str, tuple[str, str]]) -> None:
+        for key, value in values.items():
             if value not in (None, False, "", [], {}):
                 self._remarks.append(self._file.remark((*path, key), *left.get(key, _UNKNOWN)))
 
@@ -191,7 +197,7 @@ class _Reading:
         if sync.type == "registry":
             reason, instead = "repositories are named here, not listed from a registry", "write an entry for each"
         elif unset:
-            reason = f"`{'` and `'.join(dict.fromkeys(unset))}` is not set in the environment"
+            reason = f"`{'` and `'.join(dict.fromkeys(unset))}` unset in the environment"
             instead = "set it as for regsync and run again"
         elif "{{" in _ENV.sub("", f"{sync.source} {sync.target}"):
             reason, instead = "its template is known only when regsync runs", "write the name out and run again"
@@ -203,24 +209,28 @@ class _Reading:
     def _expanded(self, text: str) -> str:
         return _ENV.sub(lambda found: self._environment[found[1]], text).strip()
 
-    def _choose(self, targets: Sequence[str]) -> str | None:
-        """The registry of ECR that the manifest is for: the first one, in the wanted region if there is one."""
+    def _choose(self, targets: Sequence[str]) -> tuple[str | None, bool]:
+        """The registry of ECR that the manifest is for, the first in the wanted region; and whether there is any."""
         parsed = (_parsed_reference(self._expanded(target)) for target in targets)
         hosts = [one.registry for one in parsed if one is not None and ecr_region(one.registry)]
-        return next((host for host in hosts if self._region in (None, ecr_region(host))), None)
+        return next((host for host in hosts if self._region in (None, ecr_region(host))), None), bool(hosts)
 
-    def _place(self, number: int, sync: SyncEntry, registry: str | None) -> _Place:
+    def _place(self, number: int, sync: SyncEntry, registry: str | None) -> _Place | None:
+        """Where the entry's images land; None if they are not for this manifest."""
         target = _parsed_reference(self._expanded(sync.target))
         host = target.registry if target else self._expanded(sync.target).partition("/")[0]
         if target is None or host != registry:
             self._elsewhere.setdefault(host, []).append(self._file.line("sync", number))
-            return _Place()
+            return _Place() if self._chosen is None else None
         return _Place(target.repository, (target.tag or "latest") if sync.type == "image" else None)
 
     # Entries
 
     def _entries(self, number: int, sync: SyncEntry, defaults: Defaults, registry: str | None) -> Iterator[Entry]:
         path: Path = ("sync", number)
+        place = self._place(number, sync, registry)
+        if place is None:
+            return
         self._list_extra(sync, path, _LEFT)
         try:
             source = Reference.parse(self._expanded(sync.source))
@@ -231,7 +241,6 @@ class _Reading:
         if sync.source.startswith("ocidir://"):
             self._remarks.append(self._file.remark(path, "a folder is no upstream", "use `toolkit copy oci:…`"))
             return
-        place = self._place(number, sync, registry)
         common: dict[str, object] = {}
         if place.repository is not None:
             common["repository"] = place.repository
@@ -319,9 +328,12 @@ class _Reading:
                 instead = "nothing is to be done: the toolkit signs in to ECR by the AWS credentials of the run"
                 self._remarks.append(self._file.remark(path, reason, instead))
                 continue
-            instead = f"`docker login {registry}`, or name a credential in `registries`: see `toolkit schema`"
-            secret = ("a manifest holds no secret", instead)
-            self._list_extra(host, path, {**_LEFT_OF_HOST, **dict.fromkeys(_SECRETS, secret)})
+            others = dict(host.model_extra or {})
+            secrets = [key for key in _SECRETS if others.pop(key, None)]
+            if secrets:
+                instead = f"`docker login {registry}`, or name a credential in `registries`: see `toolkit schema`"
+                self._remarks.append(self._file.remark((*path, secrets[0]), "a manifest holds no secret", instead))
+            self._list_others(others, path, _LEFT_OF_HOST)
             if host.tls == "insecure":
                 reason, instead = "certificates are always checked", "name the registry's own in SSL_CERT_FILE"
                 self._remarks.append(self._file.remark((*path, "tls"), reason, instead))
@@ -358,15 +370,19 @@ def _named(source: Reference, tag: str | None) -> str:
     return f"{name}@{source.digest}" if source.digest else name
 
 
-def _elsewhere(file: ForeignFile, host: str, lines: Sequence[int], chosen: str) -> Remark:
-    more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-    if ecr_region(host):
-        reason = f"the manifest is for `{chosen}`, and one manifest is for one account and region"
-        instead = "make another one for it, with `--region` or other credentials; the images are in this one too"
+def _elsewhere(file: ForeignFile, host: str, lines: Sequence[int], chosen: str | None) -> Remark:
+    what = f"{host} (and {len(lines) - 1} more)" if len(lines) > 1 else host
+    if chosen is None:
+        reason, instead = "images go to ECR, under the manifest's own names", "change what pulls from there"
+    elif ecr_region(host):
+        reason = f"a manifest is for one account and region, and this one is for {chosen}"
+        instead = "make another one from a copy of the file without the other targets"
     else:
-        reason = "images go to ECR, under the manifest's own names"
-        instead = "change what pulls from there; or set `repository`"
-    return Remark(file.name, lines[0], f"{host}{more}", reason, instead, is_carried=True)
+        reason, instead = (
+            f"a manifest fills ECR, and this one is for {chosen}",
+            "use `toolkit copy` for other registries",
+        )
+    return Remark(file.name, lines[0], what, reason, instead, is_carried=chosen is None)
 
 
 def _grouped(entries: Sequence[Entry], file: str) -> list[Entry]:

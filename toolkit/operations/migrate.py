@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ruamel.yaml import YAML
 
 from toolkit.errors import ManifestUnusable, Refused, UsageError
+from toolkit.manifest.document import NewImage
 from toolkit.manifest.loader import loads
 from toolkit.migration.carried import Carried, Entry, ForeignFile, Remark
 from toolkit.migration.existing import InEcr, UpstreamName, carry_existing, remarks_on, upstream_of
@@ -108,14 +109,11 @@ def _look_up(ecr: Ecr, names: Sequence[str]) -> list[InEcr]:
 
 
 def migrate(carried: Carried, target: Target) -> Migrated:
-    """Write the manifest. Raises Refused if it exists or nothing is left to write, UsageError for a bad value."""
+    """Write the manifest, unless there is no entry for it. Raises Refused if it exists, UsageError for a bad value."""
     refuse_to_overwrite(target.manifest, overwrites=target.overwrites)
     carried, text = _valid(carried, target)
-    if not carried.images and not carried.waiting:
-        shown = "; ".join(str(remark) for remark in carried.remarks[:3])
-        more = f": {shown}" if shown else ""
-        raise Refused("init.nothing", f"`{carried.where}` has nothing that can be carried over{more}")
-    write_whole(target.manifest, text)
+    if carried.images or carried.waiting:
+        write_whole(target.manifest, text)
     return Migrated(len(carried.images), len(carried.waiting), tuple(carried.remarks))
 
 
@@ -187,9 +185,9 @@ def _text(carried: Carried, target: Target) -> str:
 
 
 def _entry_text(entry: Entry) -> str:
-    shown: Any = dict(entry.fields)
-    shown = shown["source"] if shown.keys() == {"source"} else shown
-    return "".join(f"  {line}\n" for line in (f"# {entry.origin}", *_dump([shown]).splitlines()))
+    is_short = entry.fields.keys() == {"source"}
+    text = f"- {NewImage(str(entry.fields['source'])).text}" if is_short else _dump([dict(entry.fields)])
+    return "".join(f"  {line}\n" for line in (f"# {entry.origin}", *text.splitlines()))
 
 
 def _dump(value: object) -> str:

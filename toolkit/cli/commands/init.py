@@ -12,7 +12,7 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.commands.scan import BuildArguments, Roots, read_pairs, read_platform
 from toolkit.cli.options import Format, OutputFormat
-from toolkit.errors import UsageError
+from toolkit.errors import Refused, UsageError
 from toolkit.operations.examples import Example
 
 if TYPE_CHECKING:
@@ -189,15 +189,7 @@ def _migrate(run: Run, target: Target, carry: Callable[[], Carried]) -> int:
 
     refuse_to_overwrite(target.manifest, overwrites=target.overwrites)
     migrated = migrate(carry(), target)
-    notes = LineWriter(sys.stderr)
-    for remark in migrated.remarks:
-        notes.write(visible(str(remark)))
     lost = [remark for remark in migrated.remarks if not remark.is_carried]
-    parts = [
-        f"{target.manifest} written: {format_count(migrated.images, 'entry', 'entries')}",
-        *([f"{migrated.waiting} to be filled in"] if migrated.waiting else []),
-        *([f"{len(lost)} not carried over, {len(migrated.remarks) - len(lost)} changed"] if migrated.remarks else []),
-    ]
     document = {
         "file": str(target.manifest),
         "images": migrated.images,
@@ -206,5 +198,15 @@ def _migrate(run: Run, target: Target, carry: Callable[[], Carried]) -> int:
         "to_fill_in": migrated.waiting,
         "remarks": [asdict(remark) for remark in migrated.remarks],
     }
+    notes = LineWriter(sys.stderr)
+    for remark in migrated.remarks:
+        notes.write(visible(str(remark)))
+    if not migrated.images and not migrated.waiting:
+        raise Refused("init.nothing", "nothing can be carried over; no file was written")
+    parts = [
+        f"{target.manifest} written: {format_count(migrated.images, 'entry', 'entries')}",
+        *([f"{migrated.waiting} to be filled in"] if migrated.waiting else []),
+        *([f"{len(lost)} not carried over, {len(migrated.remarks) - len(lost)} changed"] if migrated.remarks else []),
+    ]
     run.show("manifest", document, visible(f"{', '.join(parts)}; next: toolkit validate, toolkit plan"))
     return 0
