@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from toolkit.errors import Refused
 from toolkit.manifest.document import Document, NotYaml, Path, format_path, read_document
 from toolkit.manifest.grammar import quoted
+from toolkit.oci.reference import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Carried:
     platforms: str | None = None
     region: str | None = None
     account_id: str | None = None
+
+
+def familiar(repository: Repository) -> str:
+    """The name as people write it in a Dockerfile: `nginx`."""
+    return repository.with_tag("x").familiar.removesuffix(":x")
 
 
 class ForeignFile:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.manifest.destinations import default_repository
 from toolkit.manifest.grammar import quoted
-from toolkit.migration.carried import Carried, Entry, Remark
+from toolkit.migration.carried import Carried, Entry, Remark, familiar
 from toolkit.oci.companions import is_companion_tag
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, Reference
@@ -85,7 +85,8 @@ def carry_existing(found: Sequence[InEcr], upstreams: Sequence[UpstreamName], de
         tags = sorted(tag for tag in one.tags if not is_companion_tag(tag))
         remarks += _remarks(one, tags)
         upstream = next((known for said in upstreams if (known := said.of(name)) is not None), None)
-        fields: dict[str, object] = {"source": upstream or "UPSTREAM", "tags": tags, "repository": name}
+        shown = familiar(Reference.parse(upstream).name) if upstream else "UPSTREAM"
+        fields: dict[str, object] = {"source": shown, "tags": tags, "repository": name}
         if settings := settings_that_keep(one.repository, DesiredRepository(name), desired):
             fields["repository_settings"] = dict(settings)
         if upstream and default_repository(Reference.parse(upstream)) == name:

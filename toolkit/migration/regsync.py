@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from toolkit.manifest.destinations import default_repository
 from toolkit.manifest.document import Path
-from toolkit.migration.carried import Carried, Entry, ForeignFile, Remark
+from toolkit.migration.carried import Carried, Entry, ForeignFile, Remark, familiar
 from toolkit.migration.go_patterns import CannotSay, anchored, literals, regclients, selection, versions_extract
 from toolkit.oci.endpoints import is_loopback
 from toolkit.oci.errors import OciError
@@ -197,7 +197,7 @@ class _Reading:
         if sync.type == "registry":
             reason, instead = "repositories are named here, not listed from a registry", "write an entry for each"
         elif unset:
-            reason = f"`{'` and `'.join(dict.fromkeys(unset))}` unset in the environment"
+            reason = f"`{'` and `'.join(dict.fromkeys(unset))}` must come from the environment"
             instead = "set it as for regsync and run again"
         elif "{{" in _ENV.sub("", f"{sync.source} {sync.target}"):
             reason, instead = "its template is known only when regsync runs", "write the name out and run again"
@@ -365,8 +365,7 @@ def _tag_of(target: str) -> str:
 
 def _named(source: Reference, tag: str | None) -> str:
     """As people write it in a Dockerfile."""
-    named = source.name.with_tag(tag or "latest").familiar
-    name = named if tag else named.rpartition(":")[0]
+    name = familiar(source.name) + (f":{tag}" if tag else "")
     return f"{name}@{source.digest}" if source.digest else name
 
 

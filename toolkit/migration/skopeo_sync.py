@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.manifest.document import Path
-from toolkit.migration.carried import Carried, Entry, ForeignFile, Remark
+from toolkit.migration.carried import Carried, Entry, ForeignFile, Remark, familiar
 from toolkit.migration.go_patterns import CannotSay, masterminds, searched, selection
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
@@ -121,7 +121,7 @@ def _is_digest(text: str) -> bool:
 
 def _entry(file: ForeignFile, path: Path, tags: object, remarks: list[Remark]) -> Iterator[Entry]:
     try:
-        source = Reference.parse(f"{path[0]}/{path[-1]}").name.with_tag("x").familiar.rpartition(":")[0]
+        source = familiar(Reference.parse(f"{path[0]}/{path[-1]}").name)
     except OciError as error:
         remarks.append(file.remark(path, error.message, "name it as a repository of a registry"))
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from toolkit.errors import ManifestUnusable, Refused, UsageError
 from toolkit.manifest.document import NewImage
@@ -179,8 +180,9 @@ def _text(carried: Carried, target: Target) -> str:
     parts.append("\nimages:\n" if carried.images else "\nimages: []\n")
     parts += [_entry_text(entry) for entry in carried.images]
     if carried.waiting:
-        parts.append("\n  # To be filled in: write the upstream in the place of UPSTREAM, below `images`.\n")
-        parts += [re.sub(r"^  ", "  # ", _entry_text(entry), flags=re.MULTILINE) for entry in carried.waiting]
+        first = "" if carried.images else "; take the `[]` away"
+        parts.append(f"\n  # To be filled in, the upstream for UPSTREAM and the tags, and then uncommented{first}.\n")
+        parts += [re.sub(r"^  (?!#)", "  # ", _entry_text(entry), flags=re.MULTILINE) for entry in carried.waiting]
     return "".join(parts)
 
 
@@ -190,11 +192,21 @@ def _entry_text(entry: Entry) -> str:
     return "".join(f"  {line}\n" for line in (f"# {entry.origin}", *text.splitlines()))
 
 
+class _WithNull(RoundTripRepresenter):
+    """Writes `null`, which people see, instead of nothing."""
+
+
+_WithNull.add_representer(
+    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
 def _dump(value: object) -> str:
     yaml = YAML()
     yaml.default_flow_style = None  # the innermost in one line
-    yaml.width = 110
+    yaml.width = 2**16
     yaml.indent(mapping=2, sequence=2, offset=0)
+    yaml.Representer = _WithNull
     stream = io.StringIO()
     yaml.dump(value, stream)
     return stream.getvalue()
