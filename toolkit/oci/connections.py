@@ -92,7 +92,8 @@ class Connections:
     """Sends requests over connections that are kept; safe to share between threads.
 
     `most` is the number of connections to one host. A request waits while all of them are in use. `proxies` are those
-    of the environment unless given: by scheme or as `all`, and the exemptions as `no`.
+    of the environment unless given: by scheme or as `all`, and the exemptions as `no`. With a `ca_file` its CAs alone
+    are trusted.
     """
 
     def __init__(
@@ -102,9 +103,11 @@ class Connections:
         connect_timeout: float,
         upload_timeout: float,
         proxies: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most
+        self._ca_file = ca_file
         self._connect_timeout = connect_timeout
         self._settings: Any = {"clock": clock, "send_timeout": upload_timeout}
         self._proxies = getproxies_environment() if proxies is None else proxies
@@ -216,7 +219,7 @@ class Connections:
         """Made when it is needed: to read the system's certificates takes longer than some runs."""
         with self._lock:
             if self._tls is None:
-                self._tls = ssl.create_default_context()
+                self._tls = ssl.create_default_context(cafile=self._ca_file)
                 self._tls.set_alpn_protocols(["http/1.1"])
             return self._tls
 
@@ -243,6 +246,14 @@ class OpenResponse:
     def challenges(self) -> tuple[str, ...]:
         """Every `WWW-Authenticate`."""
         return tuple(self._raw.headers.getlist("WWW-Authenticate"))
+
+    @property
+    def issuer(self) -> str:
+        """Who signed the certificate of the host; "" for plain HTTP. Known until the response has been read."""
+        sock = getattr(self._raw.connection, "sock", None)
+        certificate: Any = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+        names = dict(pair for part in (certificate or {}).get("issuer", ()) for pair in part)
+        return registry_words([names.get("commonName") or names.get("organizationName") or ""])
 
     def read(self, size: int) -> bytes:
         """The decoded body, or `size` bytes of it."""
