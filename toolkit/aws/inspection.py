@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from toolkit.aws.explain import explain, explained
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The caller of a session with a role; its ARN lacks the path that the role's own ARN may have.
 _ROLE_SESSION = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/(?P<role>[^/]+)/.+")
 _USER = re.compile(r"arn:[^:]+:iam::\d+:user/.+")
+_RESOURCES_A_CALL = 50
 # Enabled in every account of the partition that nearly all accounts are in.
 _ALWAYS_ENABLED = "us-east-1"
 
@@ -44,11 +45,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket of S3; `encryption` is S3's word for it (`AES256`, `aws:kms`)."""
+    """A bucket of S3; `encryption` is S3's word for it (`AES256`, `aws:kms`). None is what may not be read."""
 
     region: str
-    is_versioned: bool
-    encryption: str
+    is_versioned: bool | None
+    encryption: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,22 @@ class Quota:
     name: str
     code: str
     value: float
+
+
+class Statement(Protocol):
+    """What a policy has to allow; `conditions` are lists of values by operator and key."""
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """Such as `ecr:PutImage`."""
+
+    @property
+    def resources(self) -> Sequence[str]:
+        """ARNs."""
+
+    @property
+    def conditions(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """What holds for a request."""
 
 
 class RegionDisabled(AccessDenied):
@@ -111,8 +128,8 @@ class Inspection:
                 response = error.response
         return parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
 
-    def simulate(self, caller: str, statements: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[str, ...]:
-        """The actions among `statements`, each of actions and resources, which IAM says `caller` may not do.
+    def simulate(self, caller: str, statements: Iterable[Statement]) -> frozenset[str]:
+        """The actions among `statements` which IAM says `caller` may not do to one of their resources.
 
         Raises AccessDenied where IAM may not be asked, and for a caller that is no role and no user.
         """
@@ -123,12 +140,20 @@ class Inspection:
                 arn = client.get_role(RoleName=role["role"])["Role"]["Arn"]
             elif not _USER.fullmatch(caller):
                 raise AccessDenied("aws.access_denied", f"IAM simulates roles and users only, not `{caller}`")
-            pages = client.get_paginator("simulate_principal_policy")
-            return tuple(
+            pages: Any = client.get_paginator("simulate_principal_policy")
+            return frozenset(
                 result["EvalActionName"]
-                for actions, resources in statements
-                for page in pages.paginate(PolicySourceArn=arn, ActionNames=actions, ResourceArns=resources)
-                for result in page["EvaluationResults"]
+                for statement in statements
+                for start in range(0, len(statement.resources), _RESOURCES_A_CALL)
+                for result in _items(
+                    pages.paginate(
+                        PolicySourceArn=arn,
+                        ActionNames=list(statement.actions),
+                        ResourceArns=list(statement.resources[start : start + _RESOURCES_A_CALL]),
+                        ContextEntries=_context(statement.conditions),
+                    ),
+                    "EvaluationResults",
+                )
                 if result["EvalDecision"] != "allowed"
             )
 
@@ -142,16 +167,11 @@ class Inspection:
                 if _status(error) == 404:
                     return None
                 raise _of_bucket(error, name) from error
-            versioning = client.get_bucket_versioning(Bucket=name).get("Status")
-            try:
-                rules = client.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
-            except client.exceptions.ClientError as error:
-                # S3 encrypts everything since 2023; a right to read with which key is no condition for a run.
-                if _status(error) not in (403, 404):
-                    raise
-                rules = []
+            versioning = _if_allowed(client.get_bucket_versioning, Bucket=name)
+            encryption = _if_allowed(client.get_bucket_encryption, Bucket=name)
+        rules = (encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
         kinds = [rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in rules]
-        return Bucket(found, versioning == "Enabled", kinds[0] if kinds else "AES256")
+        return Bucket(found, versioning and versioning.get("Status") == "Enabled", kinds[0] if kinds else None)
 
     def stored(self, bucket: str, key: str, region: str) -> str | None:
         """The text of a small object; None if it does not exist."""
@@ -180,9 +200,30 @@ class Inspection:
         return {quota.name.lower(): quota for quota in found}
 
 
+def _context(conditions: Mapping[str, Mapping[str, Sequence[str]]]) -> list[dict[str, object]]:
+    """A request as the conditions want it."""
+    return [
+        {"ContextKeyName": key, "ContextKeyValues": list(values), "ContextKeyType": "string"}
+        for keys in conditions.values()
+        for key, values in keys.items()
+    ]
+
+
 def _items(pages: Any, field: str) -> Iterator[Any]:
     for page in pages:
         yield from page[field]
+
+
+def _if_allowed(ask: Callable[..., Any], **arguments: str) -> Any:
+    """What `ask` answers; None where the right is missing, which no run needs, and where nothing is set."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return ask(**arguments)
+    except ClientError as error:
+        if _status(error) not in (403, 404):
+            raise
+        return None
 
 
 def _status(error: ClientError) -> int:

@@ -25,15 +25,15 @@ from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from toolkit import __version__
-from toolkit.aws.inspection import Bucket, Identity, Inspection, Quota, proxy_of
+from toolkit.aws.inspection import Bucket, Identity, Inspection, Quota, Statement, proxy_of
 from toolkit.errors import AccessDenied, ManifestUnusable, Refused, ToolkitError
 from toolkit.events import Emit
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
-from toolkit.oci.client import ManifestHead, Ping, RegistryClient
+from toolkit.oci.client import Ping, PullLimit, RegistryClient
 from toolkit.oci.digest import Digest
 from toolkit.oci.endpoints import is_loopback, own_url
 from toolkit.oci.errors import OciError
@@ -43,12 +43,15 @@ from toolkit.seed.companions import fault_of
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.explain import StateLock
 from toolkit.terraform.runner import TerraformRunner
+from toolkit.terraform.state import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import Desired, DesiredBuild, ProviderNeed, S3Backend
 
 T = TypeVar("T")
-Statements = Sequence[tuple[Sequence[str], Sequence[str]]]
+Fault: TypeAlias = "ToolkitError | OciError | Skipped"
+Pings: TypeAlias = "Mapping[str, Future[tuple[Ping, datetime] | Fault]]"
+"""By registry, its response and this machine's time then."""
 
 _DISTRIBUTION = "base-image-toolkit"
 _FLOOR = re.compile(r"(?P<name>[\w.-]+)(\[[^]]*\])?\s*[>=]=\s*(?P<floor>[\d.]+)")
@@ -129,8 +132,8 @@ class AwsTools:
 class Tools:
     """What the checks ask. `aws` is None without a region.
 
-    `public` trusts public CAs alone. `statements` are the rights that a run needs in an account, as actions and
-    resources. `folders` are those that a run writes to, with the bytes that it may need there. `is_locked`: a lock file
+    `public` trusts public CAs alone. `statements` are the rights that `plan` and `apply` need in an account, by
+    command. `folders` are those that a run writes to, with the bytes that it may need there. `is_locked`: a lock file
     stands beside the manifest. `now` is this machine's time.
     """
 
@@ -140,7 +143,7 @@ class Tools:
     terraform: TerraformRunner
     folders: Mapping[str, tuple[Path, int]]
     proxy_for: Callable[[str], str]
-    statements: Callable[[Desired, str], Statements] | None = None
+    statements: Callable[[Desired, str], Mapping[str, Sequence[Statement]]] | None = None
     is_locked: bool = True
     is_pipeline: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -153,28 +156,25 @@ Check = Callable[[], Iterable[Finding]]
 def examine(desired: Desired | None, manifest: Finding, tools: Tools, emit: Emit) -> tuple[Finding, ...]:
     """Every finding. `manifest` is the one about the manifest, and `desired` None where that cannot be used."""
     images = _probes(desired)
-    hosts = tuple(images)
     with step(emit, "examine"), asking(_THREADS) as pool:
-        identity = pool.ask(partial(_attempt, partial(_identity, tools)))
-        pings = {host: pool.ask(partial(_attempt, partial(_ping, tools, host))) for host in hosts}
-        account = _Account(identity)
+        account = _Account(tools.aws, pool.ask(partial(_attempt, partial(_identity, tools))))
+        pings = {host: pool.ask(partial(_attempt, partial(_ping, tools, host))) for host in images}
         far: dict[str, Check] = {
             "terraform.program": partial(check_terraform, tools),
             "terraform.provider": partial(check_provider, desired, tools, emit),
             "clock": partial(check_clock, tools, pings),
             "tls": partial(check_tls, tools, pings),
-            "aws.credentials": partial(check_credentials, identity, tools),
+            "aws.credentials": partial(check_credentials, account, tools),
             "aws.account": partial(check_account, desired, account),
-            "aws.region": partial(check_region, tools, account),
+            "aws.region": partial(check_region, account),
             "aws.rights": partial(check_rights, desired, tools, account),
-            "state.bucket": partial(check_bucket, desired, tools, account),
-            "state.lock": partial(check_lock, desired, tools, account),
+            "state.bucket": partial(check_state, desired, tools, account),
             "ecr.registry": partial(check_ecr, desired, tools, account),
         }
         for host, image in images.items():
-            far[f"registry {host}"] = partial(check_registry, image, pings[host], tools)
-        far["quota.repositories"] = partial(check_ecr_quotas, desired, tools, account)
-        far["quota.builds"] = partial(check_build_quotas, desired, tools, account)
+            far[f"registry {host}"] = partial(check_registry, image, desired, pings, tools)
+        far["quota.repositories"] = partial(check_ecr_quotas, desired, account)
+        far["quota.builds"] = partial(check_build_quotas, desired, account)
         asked = [pool.ask(partial(_findings, name, check)) for name, check in far.items()]
         near = [finding for name, check in _near(desired, tools).items() for finding in _findings(name, check)]
         return (*near[:1], manifest, *near[1:], *(finding for answer in asked for finding in answer.result()))
@@ -204,7 +204,7 @@ def _probes(desired: Desired | None) -> Mapping[str, Reference]:
     return dict(sorted({image.registry: image for image in found}.items()))
 
 
-def _attempt(question: Callable[[], T]) -> T | ToolkitError | OciError | Skipped:
+def _attempt(question: Callable[[], T]) -> T | Fault:
     try:
         return question()
     except (ToolkitError, OciError, Skipped) as error:
@@ -386,7 +386,8 @@ def judge_proxy(proxies: Mapping[str, str], unequal: Sequence[str]) -> Finding:
 
 def check_ca(environment: Mapping[str, str]) -> Iterator[Finding]:
     """The files of CAs that the environment names."""
-    named = {name: environment[name] for name in _BUNDLES if environment.get(name)}
+    named = {whose: name for name, whose in reversed(_BUNDLES.items()) if environment.get(name)}
+    named = {name: environment[name] for name in sorted(named.values(), reverse=True)}
     yield judge_ca({name: (path, _fault_of_bundle(path)) for name, path in named.items()})
 
 
@@ -450,19 +451,17 @@ def judge_provider(version: str, origin: str, needs: Sequence[ProviderNeed], *, 
 
 # Hosts
 
-_Pinged = Mapping[str, Future[tuple[Ping, datetime] | ToolkitError | OciError | Skipped]]
-
 
 def _ping(tools: Tools, host: str) -> tuple[Ping, datetime]:
     return tools.registries.ping(host), tools.now()
 
 
-def _pong(pings: _Pinged) -> Mapping[str, tuple[Ping, datetime]]:
+def _pong(pings: Pings) -> Mapping[str, tuple[Ping, datetime]]:
     answers = {host: answer.result() for host, answer in pings.items()}
     return {host: answer for host, answer in answers.items() if isinstance(answer, tuple)}
 
 
-def check_clock(tools: Tools, pings: _Pinged) -> Iterator[Finding]:
+def check_clock(tools: Tools, pings: Pings) -> Iterator[Finding]:
     """This machine's clock against AWS's and against those of the registries."""
     times = {ping.host: (ping.date, now) for ping, now in _pong(pings).values() if ping.date}
     if tools.aws:
@@ -489,7 +488,7 @@ def judge_clock(skews: Mapping[str, float]) -> Finding:
     return Finding("clock", State.OK, f"this machine's clock agrees with `{shown}`")
 
 
-def check_tls(tools: Tools, pings: _Pinged) -> Iterator[Finding]:
+def check_tls(tools: Tools, pings: Pings) -> Iterator[Finding]:
     """Whether somebody between here and a public registry decrypts what is sent."""
     at_home = {
         host: ping
@@ -517,12 +516,10 @@ def judge_tls(ping: Ping, *, is_opened: bool, has_bundle: bool) -> Finding:
     return Finding("tls", State.WARNING, reason, cure)
 
 
-def check_registry(
-    image: Reference, pinged: Future[tuple[Ping, datetime] | ToolkitError | OciError | Skipped], tools: Tools
-) -> Iterator[Finding]:
+def check_registry(image: Reference, desired: Desired | None, pings: Pings, tools: Tools) -> Iterator[Finding]:
     """An upstream: whether it responds and takes the credential, and how many counted pulls are left there."""
     host = image.registry
-    answer = pinged.result()
+    answer = pings[host].result()
     if not isinstance(answer, tuple):
         raise answer
     head = tools.registries.head_manifest(image)
@@ -534,12 +531,12 @@ def check_registry(
     else:
         yield Finding("registry", State.OK, f"gives `{image.familiar}`, {how}", subject=host)
     if host == DOCKER_HUB and head is not None:
-        yield judge_pulls(head, is_signed_in=bool(uses))
+        here = {image.source for image in desired.images if image.source.registry == host} if desired else set()
+        yield judge_pulls(head.pull_limit, len(here), is_signed_in=bool(uses))
 
 
-def judge_pulls(head: ManifestHead, *, is_signed_in: bool) -> Finding:
-    """The pull limit that came with a HEAD of Docker Hub, and whose pulls it counts."""
-    limit = head.pull_limit
+def judge_pulls(limit: PullLimit | None, images: int, *, is_signed_in: bool) -> Finding:
+    """The pull limit of Docker Hub and whose pulls it counts; the manifest has so many `images` from there."""
     if limit is None:
         return Finding("pulls", State.OK, "Docker Hub counts no pulls here", subject=DOCKER_HUB)
     try:
@@ -548,10 +545,11 @@ def judge_pulls(head: ManifestHead, *, is_signed_in: bool) -> Finding:
     except ValueError:
         whose = f"of the account `{limit.source}`" if limit.source else "of nobody that Docker Hub names"
     reason = f"{limit.remaining} of {limit.limit} pulls in {limit.window_seconds / 3600:g} h are left {whose}"
-    if limit.remaining:
+    if limit.remaining > 0 and limit.remaining >= images:
         return Finding("pulls", State.OK, reason, subject=DOCKER_HUB)
+    reason += f", and the manifest's {images} images need one or more each where ECR lacks them" if images else ""
     cure = "wait until the window has passed" if is_signed_in else "sign in: `docker login`, or `registries`"
-    return Finding("pulls", State.WARNING, reason, cure, subject=DOCKER_HUB)
+    return Finding("pulls", State.WARNING, reason, f"{cure}; or plan with `--on-budget`", subject=DOCKER_HUB)
 
 
 # AWS
@@ -565,32 +563,29 @@ def _identity(tools: Tools) -> Identity:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """The identity for the checks that need one."""
+    """AWS for the checks that need accepted credentials; `aws.credentials` says why there are none."""
 
-    _identity: Future[Identity | ToolkitError | OciError | Skipped]
+    _aws: AwsTools | None
+    answer: Future[Identity | Fault]
 
-    def get(self) -> Identity:
-        """Raises Skipped where there is none: `aws.credentials` says why."""
-        identity = self._identity.result()
-        if isinstance(identity, Skipped):
-            raise identity
-        if not isinstance(identity, Identity):
-            raise Skipped("AWS does not accept the credentials")
-        return identity
+    def identity(self) -> Identity:
+        """Whose credentials are accepted. Raises Skipped."""
+        answer = self.answer.result()
+        if isinstance(answer, Identity):
+            return answer
+        raise answer if isinstance(answer, Skipped) else Skipped("AWS does not accept the credentials")
+
+    def aws(self) -> AwsTools:
+        """What to ask with them. Raises Skipped."""
+        self.identity()
+        if self._aws is None:
+            raise Skipped("no region")
+        return self._aws
 
 
-def _aws(tools: Tools, account: _Account) -> AwsTools:
-    account.get()
-    if tools.aws is None:
-        raise Skipped("no region")
-    return tools.aws
-
-
-def check_credentials(
-    identity: Future[Identity | ToolkitError | OciError | Skipped], tools: Tools
-) -> Iterator[Finding]:
+def check_credentials(account: _Account, tools: Tools) -> Iterator[Finding]:
     """Whose credentials these are, where they were found and when they expire."""
-    found = identity.result()
+    found = account.answer.result()
     if not isinstance(found, Identity):
         raise found
     yield judge_identity(found, tools.now())
@@ -613,7 +608,7 @@ def judge_identity(identity: Identity, now: datetime) -> Finding:
 
 def check_account(desired: Desired | None, account: _Account) -> Iterator[Finding]:
     """The guard of the manifest."""
-    found = account.get().account_id
+    found = account.identity().account_id
     if desired is None:
         raise Skipped("no manifest")
     yield judge_account(desired.account_id, found)
@@ -631,34 +626,42 @@ def judge_account(wanted: str | None, found: str) -> Finding:
     return Finding("aws.account", State.FAILED, reason, cure, code="aws.wrong_account", is_denied=True)
 
 
-def check_region(tools: Tools, account: _Account) -> Iterator[Finding]:
+def check_region(account: _Account) -> Iterator[Finding]:
     """Whether ECR of the region works for the account."""
-    aws = _aws(tools, account)
+    aws = account.aws()
     host = aws.ecr.registry_host()
     yield Finding("aws.region", State.OK, f"`{aws.region}` is enabled; its registry is `{host}`")
 
 
 def check_rights(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
     """The rights, by simulation where IAM may be asked, else by calls that change nothing."""
-    identity, aws = account.get(), _aws(tools, account)
+    identity, aws = account.identity(), account.aws()
     if desired is not None and tools.statements is not None:
         statements = tools.statements(desired, identity.account_id)
-        refused = _attempt(partial(aws.inspection.simulate, identity.arn, statements))
-        if isinstance(refused, tuple):
-            total = len({action for actions, _ in statements for action in actions})
-            yield judge_simulation(identity, refused, total)
+        simulated = {
+            command: _attempt(partial(aws.inspection.simulate, identity.arn, needed))
+            for command, needed in statements.items()
+        }
+        refused = {command: found for command, found in simulated.items() if isinstance(found, frozenset)}
+        if len(refused) == len(simulated):
+            yield judge_simulation(identity, refused)
             return
     yield judge_calls(*_harmless_calls(desired, tools, aws))
 
 
-def judge_simulation(identity: Identity, refused: Sequence[str], total: int) -> Finding:
-    """What IAM's simulation says of `total` actions."""
-    names = sorted(set(refused))
-    if not names:
-        return Finding("aws.rights", State.OK, f"IAM's simulation allows all {total} actions that apply may need")
+def judge_simulation(identity: Identity, refused: Mapping[str, frozenset[str]]) -> Finding:
+    """By command, what IAM's simulation refuses; a role that only plans lacks what apply needs."""
+    lacking = next((command for command, names in refused.items() if names), None)
+    if lacking is None:
+        reason = f"IAM's simulation allows everything that {' and '.join(refused)} need"
+        return Finding("aws.rights", State.OK, reason)
+    names = sorted(refused[lacking])
     shown = ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
-    reason = f"IAM's simulation refuses {len(names)} of {total} actions to `{identity.arn}`: {shown}"
-    cure = "give it the policy that `toolkit iam-policy apply` prints"
+    cure = f"give it the policy that `toolkit iam-policy {lacking}` prints"
+    reason = f"IAM's simulation refuses to `{identity.arn}` what {lacking} needs: {shown}"
+    if any(not found for found in refused.values()):
+        enough = next(command for command, found in refused.items() if not found)
+        return Finding("aws.rights", State.WARNING, f"{reason}; {enough} is allowed", cure)
     return Finding("aws.rights", State.FAILED, reason, cure, code="aws.access_denied", is_denied=True)
 
 
@@ -680,8 +683,7 @@ def _harmless_calls(
     mine = next((name for name in names if isinstance(existing, Mapping) and name in existing), "")
     if mine:
         calls["ecr:InitiateLayerUpload"] = _attempt(lambda: _try_upload(tools, aws, mine))
-    failed = {name: found if isinstance(found, ToolkitError | OciError) else None for name, found in calls.items()}
-    return failed, mine
+    return {name: found if isinstance(found, ToolkitError | OciError) else None for name, found in calls.items()}, mine
 
 
 def _try_upload(tools: Tools, aws: AwsTools, name: str) -> None:
@@ -713,7 +715,7 @@ def fault_is_denied(error: ToolkitError | OciError) -> bool:
 
 def check_ecr(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
     """The registry of ECR, by a HEAD of an image that need not exist."""
-    host = _aws(tools, account).ecr.registry_host()
+    host = account.aws().ecr.registry_host()
     name = desired.repositories[0].name if desired is not None and desired.repositories else "toolkit-doctor"
     tools.registries.head_manifest(Repository(host, name).with_tag("latest"))
     yield Finding("ecr.registry", State.OK, f"`{host}` responds and accepts ECR's token")
@@ -722,16 +724,19 @@ def check_ecr(desired: Desired | None, tools: Tools, account: _Account) -> Itera
 # Terraform's state
 
 
-def check_bucket(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
-    """Where Terraform keeps its state."""
+def check_state(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
+    """Where Terraform keeps its state, and whether somebody holds its lock; nothing is written there."""
     if desired is None:
         raise Skipped("no manifest")
     backend = desired.backend
     if backend is None:
         yield judge_local_state(is_pipeline=tools.is_pipeline)
         return
-    found = _aws(tools, account).inspection.bucket(backend.bucket, backend.region)
-    yield judge_bucket(backend, found)
+    inspection = account.aws().inspection
+    bucket = judge_bucket(backend, inspection.bucket(backend.bucket, backend.region))
+    yield bucket
+    if bucket.state is not State.FAILED:
+        yield from _findings("state.lock", partial(check_lock, backend, desired.workspace, inspection))
 
 
 def judge_local_state(*, is_pipeline: bool) -> Finding:
@@ -754,7 +759,12 @@ def judge_bucket(backend: S3Backend, bucket: Bucket | None) -> Finding:
         reason = f"the bucket `{name}` is in `{bucket.region}`, the manifest looks for it in `{backend.region}`"
         cure = f"write `region: {bucket.region}` into `terraform.backend.s3`"
         return Finding("state.bucket", State.FAILED, reason, cure)
-    about = f"`{name}` in `{bucket.region}`, encrypted with {bucket.encryption}"
+    encryption = (
+        f"encrypted with {bucket.encryption}" if bucket.encryption else "with an encryption that may not be read"
+    )
+    about = f"`{name}` in `{bucket.region}`, {encryption}"
+    if bucket.is_versioned is None:
+        return Finding("state.bucket", State.OK, f"{about}; whether it has versions may not be read")
     if not bucket.is_versioned:
         cure = f"`aws s3api put-bucket-versioning --bucket {name} --versioning-configuration Status=Enabled`"
         reason = f"{about}, without versioning: a damaged state cannot be got back"
@@ -762,15 +772,9 @@ def judge_bucket(backend: S3Backend, bucket: Bucket | None) -> Finding:
     return Finding("state.bucket", State.OK, f"{about}, versioned")
 
 
-def check_lock(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
-    """Whether somebody holds the lock of the state; nothing is written there."""
-    if desired is None:
-        raise Skipped("no manifest")
-    backend = desired.backend
-    if backend is None:
-        raise Skipped("the state is a local file, whose lock ends with its process")
-    inspection = _aws(tools, account).inspection
-    key = backend.key if desired.workspace == "default" else f"env:/{desired.workspace}/{backend.key}"
+def check_lock(backend: S3Backend, workspace: str, inspection: Inspection) -> Iterator[Finding]:
+    """The lock file beside the state, and the item in the table if there is one."""
+    key = backend.key if workspace == DEFAULT_WORKSPACE else f"env:/{workspace}/{backend.key}"
     texts = {f"`{key}.tflock`": inspection.stored(backend.bucket, f"{key}.tflock", backend.region)}
     if table := backend.dynamodb_table:
         texts[f"table `{table}`"] = inspection.item(table, f"{backend.bucket}/{key}", backend.region)
@@ -800,20 +804,25 @@ def judge_lock(locks: Mapping[str, StateLock], places: Sequence[str]) -> Finding
 # Quotas
 
 
-def check_ecr_quotas(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
+def check_ecr_quotas(desired: Desired | None, account: _Account) -> Iterator[Finding]:
     """ECR's quotas against what the manifest makes."""
-    aws = _aws(tools, account)
-    quotas = aws.inspection.quotas("ecr")
+    aws = account.aws()
+    quotas = _quotas(aws, "ecr")
     existing = aws.ecr.repositories()
     names = {repository.name for repository in desired.repositories} if desired is not None else set()
-    yield from judge_ecr_quotas(quotas, len(existing), len(names - existing.keys()), _rate(desired))
+    rate = desired.put_image_per_second if desired is not None else None
+    yield from judge_ecr_quotas(quotas, len(existing), len(names - existing.keys()), rate)
 
 
-def _rate(desired: Desired | None) -> int:
-    return desired.put_image_per_second if desired is not None else 0
+def _quotas(aws: AwsTools, service: str) -> Mapping[str, Quota]:
+    """No run needs the right to read them."""
+    try:
+        return aws.inspection.quotas(service)
+    except AccessDenied as error:
+        raise Skipped(f"{error.message}; allow `servicequotas:ListServiceQuotas` to see them") from error
 
 
-def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate: int) -> Iterator[Finding]:
+def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate: int | None) -> Iterator[Finding]:
     """Repositories and image manifests a second."""
     if quota := quotas.get("registered repositories"):
         reason = f"{existing:,} of {quota.value:,.0f} repositories exist, and {new} are to be made"
@@ -823,22 +832,23 @@ def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate:
     if quota := quotas.get("rate of putimage requests"):
         begun = quotas.get("rate of initiatelayerupload requests")
         layers = f", and {begun.value:,.0f} uploads of layers" if begun else ""
-        reason = f"ECR takes {quota.value:,.0f} image manifests a second{layers}; a run writes up to {rate}"
-        if rate > quota.value:
+        reason = f"ECR takes {quota.value:,.0f} image manifests a second{layers}"
+        reason += f"; a run writes up to {rate}" if rate else ""
+        if rate and rate > quota.value:
             cure = f"lower `aws.put_image_per_second`, or: {increase(quota, 'ecr', rate)}"
             yield Finding("quota.put_image", State.WARNING, reason, cure)
         else:
             yield Finding("quota.put_image", State.OK, reason)
 
 
-def check_build_quotas(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
+def check_build_quotas(desired: Desired | None, account: _Account) -> Iterator[Finding]:
     """How many builds CodeBuild runs at a time."""
-    aws = _aws(tools, account)
+    aws = account.aws()
     if desired is None:
         raise Skipped("no manifest")
     if not desired.builds:
         raise Skipped("the manifest has no builds")
-    yield from judge_build_quotas(aws.inspection.quotas("codebuild"), desired.builds)
+    yield from judge_build_quotas(_quotas(aws, "codebuild"), desired.builds)
 
 
 def judge_build_quotas(quotas: Mapping[str, Quota], builds: Sequence[DesiredBuild]) -> Iterator[Finding]:
