@@ -115,7 +115,7 @@ class RegistryClient:
 
     def ping(self, registry: str) -> Ping:
         """How `registry` responds to a request without a credential. Raises ConnectionFailed if it does not."""
-        response, issuer = self._transport.probe(f"{self.url_of(registry)}/v2/")
+        response, issuer = self._transport.probe(f"{self._endpoints.base_url(registry)}/v2/")
         try:
             date = parsedate_to_datetime(response.headers.get("Date") or "")
         except ValueError:

@@ -24,6 +24,7 @@ from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment
@@ -250,9 +251,8 @@ class OpenResponse:
     @property
     def issuer(self) -> str:
         """Who signed the certificate of the host; "" for plain HTTP. Known until the response has been read."""
-        sock = getattr(self._raw.connection, "sock", None)
-        certificate: Any = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
-        names = dict(pair for part in (certificate or {}).get("issuer", ()) for pair in part)
+        certificate = getattr(self._raw.connection, "certificate", {})
+        names = dict(pair for part in certificate.get("issuer", ()) for pair in part)
         return registry_words([names.get("commonName") or names.get("organizationName") or ""])
 
     def read(self, size: int) -> bytes:
@@ -384,7 +384,13 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
-    pass
+    certificate: Mapping[str, Any] = MappingProxyType({})
+
+    def connect(self) -> None:
+        """Open it; the certificate is kept, because the socket may be closed before the response is read."""
+        super().connect()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.certificate = self.sock.getpeercert() or {}
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -160,8 +160,7 @@ def examine(desired: Desired | None, manifest: Finding, tools: Tools, emit: Emit
         account = _Account(tools.aws, pool.ask(partial(_attempt, partial(_identity, tools))))
         pings = {host: pool.ask(partial(_attempt, partial(_ping, tools, host))) for host in images}
         far: dict[str, Check] = {
-            "terraform.program": partial(check_terraform, tools),
-            "terraform.provider": partial(check_provider, desired, tools, emit),
+            "terraform.program": partial(check_terraform, desired, tools, emit),
             "clock": partial(check_clock, tools, pings),
             "tls": partial(check_tls, tools, pings),
             "aws.credentials": partial(check_credentials, account, tools),
@@ -414,10 +413,11 @@ def judge_ca(bundles: Mapping[str, tuple[str, str]]) -> Finding:
 # Terraform
 
 
-def check_terraform(tools: Tools) -> Iterator[Finding]:
-    """The program, its version, and whether that is one which does wrong."""
+def check_terraform(desired: Desired | None, tools: Tools, emit: Emit) -> Iterator[Finding]:
+    """The program, whether its version is one that does wrong, and the provider that it installs."""
     path, version = tools.terraform.path(), tools.terraform.version()
     yield Finding("terraform.program", State.OK, f"{tools.terraform.product} {version}, `{path}`")
+    yield from _findings("terraform.provider", partial(check_provider, desired, tools, emit))
 
 
 def check_provider(desired: Desired | None, tools: Tools, emit: Emit) -> Iterator[Finding]:
@@ -815,11 +815,14 @@ def check_ecr_quotas(desired: Desired | None, account: _Account) -> Iterator[Fin
 
 
 def _quotas(aws: AwsTools, service: str) -> Mapping[str, Quota]:
-    """No run needs the right to read them."""
+    """Raises Skipped where there are none to see: no run needs the right to read them."""
     try:
-        return aws.inspection.quotas(service)
+        quotas = aws.inspection.quotas(service)
     except AccessDenied as error:
         raise Skipped(f"{error.message}; allow `servicequotas:ListServiceQuotas` to see them") from error
+    if not quotas:
+        raise Skipped("Service Quotas lists none")
+    return quotas
 
 
 def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate: int | None) -> Iterator[Finding]:
