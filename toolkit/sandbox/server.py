@@ -15,8 +15,9 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.oci.reference import Reference
 from toolkit.sandbox import aws
-from toolkit.sandbox.admin import Admin, route
+from toolkit.sandbox.admin import LIMIT_PREVIEW, Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
 from toolkit.sandbox.ecr import EcrApp, EcrPolicy
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, ecr_references
@@ -67,6 +68,7 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
         return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, owner), ecr_log)
 
     hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
+    hub.provide(Reference.parse(LIMIT_PREVIEW))
     others, others_policy = _upstream(folder, "upstream", None)
     admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id))
     servers = {
