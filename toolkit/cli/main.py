@@ -31,6 +31,7 @@ COMMANDS = (
     "copy",
     "render",
     "lock-provider",
+    "iam-policy",
     "buildspec",
     "schema",
     "sandbox",
