@@ -129,11 +129,13 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             if call.action == "CreateRole" and any(parameter.startswith("Tags.") for parameter in asked):
                 yield Right("iam:TagRole", role)
         case "logs":
-            group = asked.get("logGroupName") or asked.get("resourceArn", "").partition(":log-group:")[2]
-            # A list is checked against all log groups, also one that asks for a prefix.
-            yield Right(name, f"{arn}log-group:{group.removesuffix(':*') or '*'}")
+            tagged = asked.get("resourceArn", "").partition(":log-group:")[2]
+            # Actions on tags are checked against the log group, the others against its streams, and a list against
+            # no group in particular, also if it asks for a prefix.
+            group = f"{arn}log-group:{tagged or asked.get('logGroupName', '')}"
+            yield Right(name, group if tagged else f"{group}:log-stream:")
             if call.action == "CreateLogGroup" and asked.get("tags"):
-                yield Right("logs:TagResource", f"{arn}log-group:{group}")
+                yield Right("logs:TagResource", group)
         case "secretsmanager":
             yield Right(name, asked["SecretId"])
         case "dynamodb":
