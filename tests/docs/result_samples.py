@@ -16,7 +16,10 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
+from toolkit.cli.render.doctor_view import doctor_document
 from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
+from toolkit.migration.carried import Remark
+from toolkit.operations.doctor import Finding, State
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
@@ -113,6 +116,8 @@ def _sandboxes() -> list[dict[str, Any]]:
 
 
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
+_MIGRATED = {"file": "images.yaml", "images": 1, "builds": 0, "left_out": ["…"], "to_fill_in": 1}
+_FINDINGS = [Finding("disk", State.OK, "room"), Finding("rights", State.FAILED, "no", "ask", "web", "aws.denied", True)]
 _SAVED = {
     "file": "plan.toolkit",
     "toolkit_version": "0.1.0",
@@ -136,8 +141,11 @@ def results() -> dict[str, Result]:
             [
                 _run("validate")["manifest"],
                 {**_run("init", "--manifest", "new.yaml", ".")["manifest"], "left_out": ["…"]},
+                {**_MIGRATED, "remarks": [asdict(Remark("regsync.yml", 3, "x", "y", "z"))]},
             ],
         ),
+        "example": Result("`init --example`: the files that were written.", [{"name": "quickstart", "files": ["…"]}]),
+        "doctor": Result("`doctor`: what stands in the way of a run.", [_as_json(doctor_document(_FINDINGS))]),
         "buildspec": Result(
             "`buildspec`: the text, or what became of the file.",
             [_run("buildspec", "web")["buildspec"], _run("buildspec", "web", "--into", "buildspec.yml")["buildspec"]],

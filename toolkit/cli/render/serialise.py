@@ -531,6 +531,37 @@ class ErrorObject(_Parts):
     issues: list[Issue] = _ABSENT
 
 
+class FindingObject(_Parts):
+    """The result of one check; `state` is `ok`, `warning`, `failed` or `skipped`."""
+
+    check: str
+    state: str
+    reason: str
+    cure: str | None
+    subject: str
+    code: str | None
+    is_denied: bool
+
+
+class DoctorObject(_Parts):
+    """What stands in the way of a run."""
+
+    schema_version: Literal[1]
+    totals: Mapping[str, int]
+    findings: list[FindingObject]
+
+
+class RemarkObject(_Parts):
+    """Something that was not carried over or, with `is_carried`, works in another way from now on."""
+
+    where: str
+    line: int | None
+    what: str
+    reason: str
+    instead: str
+    is_carried: bool
+
+
 class ManifestObject(_Parts):
     """What is in the manifest, or what was written into it."""
 
@@ -542,6 +573,8 @@ class ManifestObject(_Parts):
     selections: int = _ABSENT
     notices: list[Notice] = _ABSENT
     left_out: list[str] = _ABSENT
+    to_fill_in: int = _ABSENT
+    remarks: list[RemarkObject] = _ABSENT
 
 
 class ExampleObject(_Parts):
@@ -623,6 +656,7 @@ class ResultObject(_Parts):
     module_input: ModuleInputObject = _ABSENT
     provider_lock: ProviderLockObject = _ABSENT
     sandbox: SandboxObject = _ABSENT
+    doctor: DoctorObject = _ABSENT
 
 
 OBJECTS: Mapping[str, type[BaseModel]] = {
