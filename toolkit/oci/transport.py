@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from toolkit.oci.endpoints import may_send_to, origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
+from toolkit.oci.lost_hosts import LostHosts
 from toolkit.oci.masking import cleaned
 from toolkit.oci.responses import Response, refusal
 
@@ -80,6 +81,7 @@ class Transport:
         self._random = random
         self._pool_size = pool_size
         self._limits = HostLimits(pool_size)
+        self._lost = LostHosts(clock)
         self._lock = threading.Lock()
         self._connections: Connections | None = None
         self._pauses: dict[str, float] = {}
@@ -136,7 +138,7 @@ class Transport:
             try:
                 response = attempt()
             except ConnectionFailed as failure:
-                if not failure.is_temporary or number >= self._attempts:
+                if not failure.is_temporary or number >= self._attempts or self._lost.is_lost(failure.host):
                     raise
                 seconds = self._back_off(number)
                 self._report_retry(failure.host, failure.reason, number, seconds)
@@ -186,7 +188,8 @@ class Transport:
         for _ in range(_MOST_REDIRECTS + 1):
             host = _host(url)
             self._await_pause(host)
-            response = self._opened().request(method, url, sent, body, timeout)
+            with self._lost.asking(host):
+                response = self._opened().request(method, url, sent, body, timeout)
             location = response.headers.get("Location")
             if response.status not in followed or not location:
                 return response

@@ -88,7 +88,6 @@ class _Object(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        json_schema_serialization_defaults_required=True,
     )
     of: ClassVar[type]
 
@@ -510,7 +509,12 @@ class _Parts(BaseModel):
     """A JSON object in which what has a default may be absent."""
 
 
-_ABSENT: Any = Field(default_factory=lambda: None)
+def absent() -> Any:
+    """What stands for a field that is not there."""
+    return None
+
+
+_ABSENT: Any = Field(default_factory=absent)
 
 
 class ErrorObject(_Parts):
