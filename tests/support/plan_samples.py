@@ -142,6 +142,7 @@ plans = st.builds(
             bytes_from=st.none() | st.builds(Repository, hosts, paths),
             is_overwritten=st.booleans(),
             pushed_at=st.none() | texts,
+            used_by=st.lists(texts, max_size=2).map(tuple),
         ),
         max_size=3,
     ).map(tuple),

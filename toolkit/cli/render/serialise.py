@@ -107,6 +107,7 @@ def _seed_document(seed: Seed) -> Document:
         "bytes_from": None if seed.bytes_from is None else asdict(seed.bytes_from),
         "is_overwritten": seed.is_overwritten,
         "pushed_at": seed.pushed_at,
+        "used_by": list(seed.used_by),
     }
 
 
