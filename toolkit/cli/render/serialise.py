@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -90,6 +90,11 @@ class _Object(BaseModel):
         serialize_by_alias=True,
     )
     of: ClassVar[type]
+
+    @classmethod
+    def made_of(cls, value: Any) -> Self:
+        """The object of `value`."""
+        return cls.model_validate(value)
 
     @cached_property
     def value(self) -> Any:
@@ -303,10 +308,10 @@ class PreviewObject(_Object):
     pairs: tuple[CopyPreview, ...]
     totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", _preview_totals)
 
-    @model_validator(mode="before")
     @classmethod
-    def _of_previews(cls, previews: Any) -> Any:
-        return {"pairs": previews} if isinstance(previews, tuple) else previews
+    def made_of(cls, value: Any) -> Self:
+        """The object of these previews."""
+        return cls(pairs=value)
 
     @cached_property
     def value(self) -> tuple[CopyPreview, ...]:
@@ -633,7 +638,7 @@ def document_of(kind: str, value: object) -> dict[str, Any]:
     made = OBJECTS[kind]
     if not issubclass(made, _Object):
         raise TypeError(f"a {kind} is written as the document that it has")
-    return made.model_validate(value).model_dump(mode="json")
+    return made.made_of(value).model_dump(mode="json")
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
