@@ -20,8 +20,8 @@ from toolkit.cli.render.infra_view import (
     group_alike,
     group_whole,
     loss_facts,
+    settings_to_keep,
     split_drift,
-    to_yaml,
 )
 from toolkit.cli.render.markdown import (
     LONGEST_COMMENT,
@@ -60,9 +60,10 @@ _INFRA_WORDS = {
 def render_plan_markdown(plan: Plan) -> str:
     """The comment for `plan`."""
     totals = sum_plan(plan)
+    refused = say_refused(totals)
     top = [
         marker("plan", name=plan.name, region=plan.account.region),
-        verdict(plan, totals),
+        " ".join(part for part in (refused and f"**{refused}**", escape(verdict(plan, totals))) if part),
         "",
         _dangers(plan, totals),
         "",
@@ -93,10 +94,10 @@ def render_plan_markdown(plan: Plan) -> str:
 
 
 def verdict(plan: Plan, totals: PlanTotals) -> str:
-    """What apply does, in one sentence."""
+    """What apply does, in one sentence; "" if a plan that is refused has nothing to do."""
     actions = [*_image_actions(totals), *_infra_actions(plan), *_pull_actions(plan)]
     if not plan.has_changes and not totals.refusals:
-        return escape(f"{say_unchanged(plan, totals)}.")
+        return f"{say_unchanged(plan, totals)}."
     ends = []
     if plan.covers_infra and not totals.infra.destroys:
         ends.append("nothing is destroyed")
@@ -104,11 +105,15 @@ def verdict(plan: Plan, totals: PlanTotals) -> str:
         ends.append(f"{format_count(plan.unseen_images, 'image')} left out by --only")
     if totals.skipped:
         ends.append(f"{format_count(totals.skipped, 'image')} skipped (--keep-going)")
+    if totals.refusals and not actions:
+        return ""
     sentence = "; ".join([", ".join(actions), *ends] if actions else ends)
-    sentence = f"{sentence[:1].upper()}{sentence[1:]}."
-    if totals.refusals:
-        sentence = f"**Refused for {format_count(totals.refusals, 'reason')}.** {sentence if actions else ''}".rstrip()
-    return sentence
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def say_refused(totals: PlanTotals) -> str:
+    """That the plan cannot be applied, "" if it can."""
+    return f"Refused for {format_count(totals.refusals, 'reason')}." if totals.refusals else ""
 
 
 def _image_actions(totals: PlanTotals) -> Iterator[str]:
@@ -330,9 +335,5 @@ def _named(those: Sequence[Changed], details: str) -> str:
 
 def _adopted_items(plan: Plan) -> Iterator[str]:
     """For each adopted repository that would change: what to write into the manifest to keep it as it is."""
-    alike: dict[str, list[str]] = {}
-    for one in plan.adopted:
-        if one.settings:
-            alike.setdefault(to_yaml({"repository_settings": one.settings}), []).append(one.repository)
-    for text, found in alike.items():
+    for text, found in settings_to_keep(plan.adopted).items():
         yield f"- Write into the images of {names(found)}:\n\n{yaml_block(text)}"
