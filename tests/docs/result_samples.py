@@ -25,6 +25,7 @@ from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
+_SKOPEO_SYNC = Path(__file__).parents[1] / "unit" / "migration" / "samples" / "skopeo-sync.yml"
 _DIGEST = str(plan_samples.digest("a"))
 
 
@@ -105,6 +106,12 @@ def _run(*arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def _migrations() -> list[dict[str, Any]]:
+    """What was carried over from a file, and from ECR, where nothing has a line."""
+    found = _run("init", "--manifest", "new.yaml", "--from-skopeo-sync", str(_SKOPEO_SYNC))["manifest"]
+    return [found, {**found, "remarks": [{**found["remarks"][0], "line": None}]}]
+
+
 def _sandboxes() -> list[dict[str, Any]]:
     up = SandboxStatus(
         Path("sandbox"), 1, "123456789012", "eu-west-1", *["http://127.0.0.1:1"] * 4,
@@ -138,6 +145,7 @@ def results() -> dict[str, Result]:
             [
                 _run("validate")["manifest"],
                 {**_run("init", "--manifest", "new.yaml", ".")["manifest"], "left_out": ["…"]},
+                *_migrations(),
             ],
         ),
         "buildspec": Result(
@@ -158,6 +166,10 @@ def results() -> dict[str, Result]:
         "saved_plan": Result(
             "`show`: the file around the plan. `is_verified`: the signature was checked with `TOOLKIT_PLAN_KEY`.",
             [{**_SAVED, "commit": None, "is_clean": None}, {**_SAVED, "commit": "1f0c8a5e", "is_clean": True}],
+        ),
+        "explanation": Result(
+            "`explain`: what a code or an exit code means; without one, all `codes` and `exit_codes`.",
+            [_run("explain", *words)["explanation"] for words in ((), ("plan.stale",), ("7",))],
         ),
         "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
     }

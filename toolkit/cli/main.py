@@ -33,6 +33,7 @@ COMMANDS = (
     "lock-provider",
     "buildspec",
     "schema",
+    "explain",
     "sandbox",
 )
 """In the order of the help; each is a module of `toolkit.cli.commands`, with `_` for `-`."""
