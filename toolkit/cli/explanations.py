@@ -133,6 +133,7 @@ _ROOMS = {
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
+    "result": "`show` shows what an earlier run wrote as JSON.",
     "risk": "The manifest asks for something that is allowed and seldom wanted.",
     "sandbox": "The sandbox stands in for AWS and the registries, as a process of this machine.",
     "scan": "`scan` follows what builds read, and compares it with the manifest.",
@@ -180,6 +181,7 @@ _WHY = {
     "terraform.variable_dropped": "A variable of the environment would bend what Terraform does.",
     "usage": "An option or a value is unknown, or an argument is missing.",
     "usage.pairs": "`copy` takes pairs of references, the source first.",
+    "usage.trust": "A trust policy needs to know which project and which of its branches may take the role.",
     "usage.terraform_flag": "It is an option of Terraform, which the toolkit has under another name or not at all.",
 }
 

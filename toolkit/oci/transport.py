@@ -37,6 +37,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # These say that the same method is meant at the other address; the others turn a POST into a GET.
 _REDIRECTS_OF_WRITES = frozenset({307, 308})
 _FIRST_PAUSE = 0.5
+ATTEMPTS = 6
+"""How often a request is sent, unless said otherwise."""
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
 OnRetry = Callable[[str, str, int, float], None]
@@ -56,11 +58,12 @@ class Transport:
         connect_timeout: float = 10.0,
         read_timeout: float = 60.0,
         upload_timeout: float = 300.0,
-        attempts: int = 6,
+        attempts: int = ATTEMPTS,
         longest_pause: float = 60.0,
         on_retry: OnRetry | None = None,
         user_agent: str = "base-image-toolkit",
         proxies: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -75,6 +78,7 @@ class Transport:
         self._on_retry = on_retry
         self._user_agent = user_agent
         self._proxies = proxies
+        self._ca_file = ca_file
         self._sleep = sleep
         self._clock = clock
         self._wall_clock = wall_clock
@@ -131,6 +135,12 @@ class Transport:
     def send_once(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
         """The response of a single attempt."""
         return self._attempt(method, url, headers, None, self._read_timeout)
+
+    def probe(self, url: str) -> tuple[Response, str]:
+        """The response to a single GET, and who signed the certificate of its host; "" for plain HTTP."""
+        response = self._request("GET", url, {}, None, self._read_timeout, follows=False)
+        issuer = response.issuer
+        return _read("GET", response), issuer
 
     def _with_retries(self, url: str, attempt: Callable[[], Response]) -> Response:
         number = 1
@@ -211,6 +221,7 @@ class Transport:
                     connect_timeout=self._connect_timeout,
                     upload_timeout=self._upload_timeout,
                     proxies=self._proxies,
+                    ca_file=self._ca_file,
                     clock=self._clock,
                 )
             return self._connections

@@ -34,11 +34,12 @@ _NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0
 
 @dataclass(frozen=True, slots=True)
 class EcrToken:
-    """The account and region for which a password is valid, and its expiry."""
+    """The account and region for which a password is valid, its expiry, and the access key that it was issued to."""
 
     account_id: str
     region: str
     expires: float
+    access_key: str = ""
 
 
 class EcrTokens:
@@ -48,10 +49,10 @@ class EcrTokens:
         self.clock = clock
         self._tokens: dict[str, EcrToken] = {}
 
-    def issue(self, account_id: str, region: str) -> tuple[str, EcrToken]:
+    def issue(self, account_id: str, region: str, access_key: str = "") -> tuple[str, EcrToken]:
         """A new password and its token."""
         password = secrets.token_urlsafe(96)
-        token = EcrToken(account_id, region, self.clock() + TOKEN_SECONDS)
+        token = EcrToken(account_id, region, self.clock() + TOKEN_SECONDS, access_key)
         self._tokens[password] = token
         return password, token
 
@@ -64,7 +65,7 @@ def complete_ecr(tokens: EcrTokens) -> None:
     """Change moto's classes; `tokens` issues the passwords."""
 
     def get_authorization_token(response: Any) -> Any:
-        password, token = tokens.issue(response.current_account, response.region)
+        password, token = tokens.issue(response.current_account, response.region, response.access_key)
         data = {
             "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
             "expiresAt": datetime.datetime.fromtimestamp(token.expires, datetime.UTC),

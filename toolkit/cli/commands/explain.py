@@ -47,7 +47,7 @@ def command(
             if ending is None:
                 known = ", ".join(str(one.number) for one in explanations.EXIT_CODES)
                 raise UsageError("usage.value", f"`{asked}` is no exit code of toolkit: these are {known}")
-            document = {**asdict(ending), "codes": explanations.codes_that_end_with(ending.number)}
+            document = {"exit_code": {**asdict(ending), "codes": explanations.codes_that_end_with(ending.number)}}
             run.show("explanation", document, _exit_code(ending))
             return 0
         found = explanations.explain(asked)
@@ -55,7 +55,7 @@ def command(
             near = explanations.near(asked)
             hint = f"ask for {', '.join(f'`{one}`' for one in near)}" if near else "`toolkit explain` lists all"
             raise UsageError("usage.value", f"`{asked}` is no code of toolkit", hint=hint)
-        run.show("explanation", asdict(found), _code(found))
+        run.show("explanation", {"code": asdict(found)}, _code(found))
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)
