@@ -31,6 +31,7 @@ from toolkit.cli.explanations import Code
 from toolkit.cli.main import COMMANDS
 from toolkit.cli.process import EXHAUSTED
 from toolkit.cli.render.schemas import event_kinds
+from toolkit.cli.variables import ONLY_BY_HAND, long_name
 from toolkit.manifest.model import json_schema
 from toolkit.seed import explain as seed_explain
 
@@ -47,6 +48,7 @@ def pages() -> dict[str, str]:
         "errors.md": _HEAD + errors_page(),
         "exit-codes.md": _HEAD + exit_codes_page(),
         "events.md": _HEAD + events_page(),
+        "files-and-variables.md": files_and_variables_page(),
         "results.md": _HEAD + results_page(),
         "../../toolkit/cli/codes.json": codes_file(),
         **{f"schemas/{kind}.json": _json(schema_of(kind)) for kind in Kind},
@@ -94,6 +96,34 @@ def commands_page() -> str:
             *(_command(context) for context in commands),
         )
     )
+
+
+def files_and_variables_page() -> str:
+    """The page as it is, with the tables of variables between its marks renewed."""
+    group: Any = typer.main.get_command(make_app(COMMANDS))
+    users: dict[str, list[str]] = {}
+    by_hand: dict[str, list[str]] = {}
+    for context in _commands(group, typer.Context(group, info_name="toolkit")):
+        name = context.command_path.removeprefix("toolkit ")
+        for param in context.command.params:
+            if param.param_type_name == "option" and (found := long_name(param)) in ONLY_BY_HAND:
+                by_hand.setdefault(found, []).append(name)
+            for variable in [param.envvar] if isinstance(param.envvar, str) else param.envvar or ():
+                users.setdefault(f"`{variable}` | `{found}`", []).append(name)
+    rows = [(*key.split(" | "), ", ".join(names)) for key, names in sorted(users.items())]
+    tables = "\n".join(
+        (
+            _table(("variable", "option", "commands"), rows),
+            "These have none, because they let something be destroyed, taken over or overwritten, or approve it unasked. "
+            "A pull request cannot set a pipeline's environment, but an `export` that somebody has forgotten acts on every "
+            "later command of a shell; a command line is seen by whoever runs it and by whoever reviews the pipeline. "
+            "To set their variable is an error (`usage.variable`), so that nobody relies on it.\n",
+            _table(("option", "commands"), [(_code(key), ", ".join(names)) for key, names in sorted(by_hand.items())]),
+        )
+    )
+    page = (REFERENCE / "files-and-variables.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition("<!-- variables -->\n")
+    return f"{before}<!-- variables -->\n{tables}<!-- /variables -->{rest.partition('<!-- /variables -->')[2]}"
 
 
 def _commands(group: Any, context: Any) -> Iterator[Any]:
