@@ -28,6 +28,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
 from toolkit import __version__
+from toolkit.cli.completion import VARIABLE, complete_in_bash
 from toolkit.cli.options import Format
 from toolkit.cli.outputs import Output, open_outputs
 from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
@@ -67,6 +68,9 @@ class ToolkitGroup(TyperGroup):
     ) -> Any:
         """Run and return the exit code, whatever `standalone_mode` says."""
         given = sys.argv[1:] if args is None else args
+        if os.environ.get(VARIABLE) == "complete_bash":
+            complete_in_bash(lambda: super(ToolkitGroup, self).main(args, "toolkit", None, False))
+            return 0
         try:
             options = list(_options(self))
             refuse_terraform_flags(
@@ -107,8 +111,9 @@ def _usage_error(error: TyperException) -> UsageError:
         hint_for(getattr(error, "option_name", "")) or f"see `{context.command_path if context else 'toolkit'} --help`"
     )
     message = error.format_message().rstrip(".").replace(": Value error, ", ": ")  # pydantic's words, since Typer 0.29
+    message = re.sub(r" \(env var: [^)]*\)", "", message)  # of every option that has one, wherever the value comes from
     if variable := variable_in_use(context, getattr(error, "param", None)):
-        message = re.sub(r" \(env var: [^)]*\)", "", f"`{variable}`: {message}")
+        message = f"`{variable}`: {message}"
     return UsageError("usage", message, hint=hint)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.completion import codes
 from toolkit.cli.options import Format, OutputFormat
 from toolkit.errors import UsageError
 
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
 
 NAME = "explain"
 HELP = (
-    "Explain a code: what happened, why, what it leaves behind, and what to do next. Takes the code of an error, a "
-    "refusal or a notice, or an exit code; without one, lists all. Needs no manifest."
+    "Explain a code of an error, or an exit code. Says what happened, why, what it leaves behind, and what to do next. "
+    "Takes codes of refusals and notices too; without one, lists all. Needs no manifest."
 )
 EXAMPLES = ("toolkit explain plan.stale", "toolkit explain 7", "toolkit explain | grep tag")
 
 
 def command(
     code: Annotated[
-        str | None, typer.Argument(metavar="[CODE]", help="Such as source.missing, or 7.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[CODE]", help="Such as source.missing, or 7.", show_default=False, autocompletion=codes
+        ),
     ] = None,
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
 ) -> None:
