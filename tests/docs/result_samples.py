@@ -18,7 +18,6 @@ from tests.support import plan_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.doctor_view import doctor_document
 from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
-from toolkit.migration.carried import Remark
 from toolkit.operations.doctor import Finding, State
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
@@ -26,6 +25,7 @@ from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
+_SKOPEO_SYNC = Path(__file__).parents[1] / "unit" / "migration" / "samples" / "skopeo-sync.yml"
 _DIGEST = str(plan_samples.digest("a"))
 
 
@@ -106,6 +106,12 @@ def _run(*arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def _migrations() -> list[dict[str, Any]]:
+    """What was carried over from a file, and from ECR, where nothing has a line."""
+    found = _run("init", "--manifest", "new.yaml", "--from-skopeo-sync", str(_SKOPEO_SYNC))["manifest"]
+    return [found, {**found, "remarks": [{**found["remarks"][0], "line": None}]}]
+
+
 def _sandboxes() -> list[dict[str, Any]]:
     up = SandboxStatus(
         Path("sandbox"), 1, "123456789012", "eu-west-1", *["http://127.0.0.1:1"] * 4,
@@ -116,7 +122,6 @@ def _sandboxes() -> list[dict[str, Any]]:
 
 
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
-_MIGRATED = {"file": "images.yaml", "images": 1, "builds": 0, "left_out": ["…"], "to_fill_in": 1}
 _FINDINGS = [Finding("disk", State.OK, "room"), Finding("rights", State.FAILED, "no", "ask", "web", "aws.denied", True)]
 _SAVED = {
     "file": "plan.toolkit",
@@ -141,7 +146,7 @@ def results() -> dict[str, Result]:
             [
                 _run("validate")["manifest"],
                 {**_run("init", "--manifest", "new.yaml", ".")["manifest"], "left_out": ["…"]},
-                {**_MIGRATED, "remarks": [asdict(Remark("regsync.yml", 3, "x", "y", "z"))]},
+                *_migrations(),
             ],
         ),
         "example": Result("`init --example`: the files that were written.", [{"name": "quickstart", "files": ["…"]}]),
@@ -167,6 +172,10 @@ def results() -> dict[str, Result]:
                 {**_SAVED, "commit": None, "changed": [], "is_clean": None},
                 {**_SAVED, "commit": "1f0c8a5e", "changed": [], "is_clean": True},
             ],
+        ),
+        "explanation": Result(
+            "`explain`: what a code or an exit code means; without one, all `codes` and `exit_codes`.",
+            [_run("explain", *words)["explanation"] for words in ((), ("plan.stale",), ("7",))],
         ),
         "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
     }

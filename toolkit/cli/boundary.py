@@ -29,6 +29,7 @@ from typer.exceptions import TyperException
 
 from toolkit import __version__
 from toolkit.cli.ci import Annotation, FoldingSink, Service, annotation_lines, find_service, write_summary
+from toolkit.cli.completion import VARIABLE, complete_in_bash
 from toolkit.cli.options import Format, LogFormat, ScanFormat
 from toolkit.cli.outputs import Output, open_outputs
 from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
@@ -37,6 +38,7 @@ from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere
 from toolkit.cli.render.plain import PlainSink
 from toolkit.cli.render.result import Look, Other, Result, error_text, render, text_of, value_document
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
+from toolkit.cli.variables import name_variable, refuse_variables, variable_in_use
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Sink, Stamped
 
@@ -49,7 +51,12 @@ T = TypeVar("T")
 
 
 class ToolkitGroup(TyperGroup):
-    """Turns usage errors into exit 64: Typer's own 2 means "changes present" here."""
+    """Turns usage errors into exit 64: Typer's own 2 means "changes present" here. Gives options their variables."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for option in _options(self):
+            name_variable(option)
 
     def main(
         self,
@@ -62,6 +69,9 @@ class ToolkitGroup(TyperGroup):
     ) -> Any:
         """Run and return the exit code, whatever `standalone_mode` says."""
         given = sys.argv[1:] if args is None else args
+        if os.environ.get(VARIABLE) == "complete_bash":
+            complete_in_bash(lambda: super(ToolkitGroup, self).main(args, "toolkit", None, False))
+            return 0
         try:
             options = list(_options(self))
             refuse_terraform_flags(
@@ -69,6 +79,8 @@ class ToolkitGroup(TyperGroup):
                 known={name for option in options for name in option.opts},
                 with_value={name for option in options if not option.is_flag for name in option.opts},
             )
+            if not {"--help", "-h"} & set(given):
+                refuse_variables(options, os.environ)
             code = super().main(args, prog_name or "toolkit", complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
             return _report_usage(_usage_error(error), given)
@@ -100,6 +112,9 @@ def _usage_error(error: TyperException) -> UsageError:
         hint_for(getattr(error, "option_name", "")) or f"see `{context.command_path if context else 'toolkit'} --help`"
     )
     message = error.format_message().rstrip(".").replace(": Value error, ", ": ")  # pydantic's words, since Typer 0.29
+    message = re.sub(r" \(env var: [^)]*\)", "", message)  # of every option that has one, wherever the value comes from
+    if variable := variable_in_use(context, getattr(error, "param", None)):
+        message = f"`{variable}`: {message}"
     return UsageError("usage", message, hint=hint)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from toolkit.cli.completion import adoptable
 from toolkit.plan.on_budget import OnBudget
 
 
@@ -174,6 +175,7 @@ Adopt = Annotated[
     typer.Option(
         "--adopt",
         metavar="PATTERN",
+        autocompletion=adoptable,
         help="Take over resources that exist in AWS and are not this manifest's, by the name of a repository or of a "
         "build, which has a project, a role and logs. `*` matches any characters; may be repeated.",
     ),

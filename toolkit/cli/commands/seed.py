@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.completion import images
 from toolkit.cli.options import (
     BudgetPolicy,
     CacheDirectory,
@@ -44,6 +45,7 @@ def command(
         typer.Option(
             "--only",
             metavar="PATTERN",
+            autocompletion=images,
             help="Only images whose key (REPOSITORY:TAG) or source fits, such as '*nginx*'; may be repeated.",
         ),
     ] = None,

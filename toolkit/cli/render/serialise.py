@@ -552,7 +552,7 @@ class DoctorObject(_Parts):
 
 
 class RemarkObject(_Parts):
-    """Something that was not carried over or, with `is_carried`, works in another way from now on."""
+    """Something that was not carried over into the manifest, or works in another way from now on."""
 
     where: str
     line: int | None
@@ -575,6 +575,36 @@ class ManifestObject(_Parts):
     left_out: list[str] = _ABSENT
     to_fill_in: int = _ABSENT
     remarks: list[RemarkObject] = _ABSENT
+
+
+class ExitCodeObject(_Parts):
+    """What an exit code means; `next` is what to do, `codes` the errors that end a run so."""
+
+    number: int
+    meaning: str
+    leaves: str
+    next: str
+    codes: list[str] = _ABSENT
+
+
+class CodeObject(_Parts):
+    """What a code means: each sentence that comes with it, why, what it leaves behind, what to do next."""
+
+    code: str
+    kinds: list[str]
+    happened: list[str]
+    why: str
+    leaves: list[str]
+    next: list[str]
+
+
+class ExplanationObject(_Parts):
+    """A code, an exit code, or all of both."""
+
+    code: CodeObject = _ABSENT
+    exit_code: ExitCodeObject = _ABSENT
+    codes: list[CodeObject] = _ABSENT
+    exit_codes: list[ExitCodeObject] = _ABSENT
 
 
 class ExampleObject(_Parts):
@@ -655,6 +685,7 @@ class ResultObject(_Parts):
     root_module: RootModuleObject = _ABSENT
     module_input: ModuleInputObject = _ABSENT
     provider_lock: ProviderLockObject = _ABSENT
+    explanation: ExplanationObject = _ABSENT
     sandbox: SandboxObject = _ABSENT
     doctor: DoctorObject = _ABSENT
 
