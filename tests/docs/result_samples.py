@@ -16,9 +16,11 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
+from toolkit.cli.render.doctor_view import doctor_document
 from toolkit.cli.render.preview_view import preview_document
 from toolkit.cli.render.scan_view import scan_document
 from toolkit.cli.render.serialise import plan_document, report_document
+from toolkit.operations.doctor import Finding, State
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
@@ -114,6 +116,7 @@ def _sandboxes() -> list[dict[str, Any]]:
     return [_as_json(asdict(up)), {"was_running": True}]
 
 
+_FINDING = Finding("registry", State.OK, "gives `nginx:1.16`", subject="docker.io")
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
 _SAVED = {
     "file": "plan.toolkit",
@@ -133,6 +136,10 @@ def results() -> dict[str, Result]:
         "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
         "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
         "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
+        "doctor": Result(
+            "`doctor`: each check. `state` is `ok`, `warning`, `failed` or `skipped`; `code` is the error of a run.",
+            [doctor_document((_FINDING, replace(_FINDING, state=State.FAILED, cure="look", code="aws.no_credentials")))],
+        ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",
             [
