@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
-from toolkit.cli.render.doctor_view import doctor_document
+from toolkit.cli.render.doctor_view import diagnosis_document
 from toolkit.cli.render.preview_view import preview_document
 from toolkit.cli.render.scan_view import scan_document
 from toolkit.cli.render.serialise import plan_document, report_document
@@ -136,9 +136,13 @@ def results() -> dict[str, Result]:
         "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
         "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
         "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
-        "doctor": Result(
+        "diagnosis": Result(
             "`doctor`: each check. `state` is `ok`, `warning`, `failed` or `skipped`; `code` is the error of a run.",
-            [doctor_document((_FINDING, replace(_FINDING, state=State.FAILED, cure="look", code="aws.no_credentials")))],
+            [
+                diagnosis_document(
+                    (_FINDING, replace(_FINDING, state=State.FAILED, cure="look", code="aws.no_credentials"))
+                )
+            ],
         ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",

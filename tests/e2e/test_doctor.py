@@ -49,9 +49,9 @@ def laptop(open_laptop: Callable[[str], Laptop]) -> Laptop:
 def test_is_content_before_the_first_plan_and_leaves_everything_as_it_was(laptop: Laptop) -> None:
     before = {path for path in laptop.folder.rglob("*") if "sandbox" not in path.parts}
     done = laptop.toolkit.run("doctor", "--format", "json").expect(0)
-    findings = done.document["doctor"]["findings"]
+    findings = done.document["diagnosis"]["findings"]
     assert {(f["check"], f["state"]) for f in findings if f["state"] != "ok"} == {("tls", "skipped")}, findings
-    assert done.document["doctor"]["totals"] == {"ok": len(findings) - 1, "warning": 0, "failed": 0, "skipped": 1}
+    assert done.document["diagnosis"]["totals"] == {"ok": len(findings) - 1, "warning": 0, "failed": 0, "skipped": 1}
     assert {path for path in laptop.folder.rglob("*") if "sandbox" not in path.parts} == before
     assert laptop.sandbox("status")["pulls_used"] == 0
     text = laptop.toolkit.run("doctor").expect(0)
@@ -62,7 +62,7 @@ def test_is_content_before_the_first_plan_and_leaves_everything_as_it_was(laptop
 def test_names_a_manifest_that_cannot_be_used_and_goes_on(laptop: Laptop) -> None:
     (laptop.folder / "wrong.yaml").write_text("version: 1\nname: shop\nimage: []\n")
     done = laptop.toolkit.run("doctor", "-f", "wrong.yaml", "--format", "json", "--terraform-bin", "false").expect(7)
-    found = {finding["check"]: finding for finding in done.document["doctor"]["findings"]}
+    found = {finding["check"]: finding for finding in done.document["diagnosis"]["findings"]}
     assert found["manifest"]["code"] == "manifest.invalid"
     assert found["terraform.program"]["code"] == "terraform.not_terraform"
     assert found["pulls"]["state"] == "ok"
@@ -85,7 +85,7 @@ def test_sees_a_disk_that_is_full_and_one_that_is_read_only(laptop: Laptop) -> N
         text=True,
     )
     assert done.returncode == 7
-    found = {finding["check"]: finding for finding in json.loads(done.stdout)["doctor"]["findings"]}
+    found = {finding["check"]: finding for finding in json.loads(done.stdout)["diagnosis"]["findings"]}
     assert (found["machine.work_dir"]["state"], found["machine.cache_dir"]["state"]) == ("failed", "failed")
     assert "cannot be written" in found["machine.cache_dir"]["reason"]
     assert "0.0 GB left" in found["machine.work_dir"]["reason"]

@@ -26,7 +26,7 @@ HELP = (
 )
 EXAMPLES = (
     "toolkit doctor",
-    "toolkit doctor --format json | jq '.doctor.findings[] | select(.state != \"ok\")'",
+    "toolkit doctor --format json | jq '.diagnosis.findings[] | select(.state != \"ok\")'",
 )
 _DEFAULT_MANIFEST = Path("images.yaml")
 
@@ -52,7 +52,7 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.boundary import has_colour, width
-        from toolkit.cli.render.doctor_view import doctor_document, render_findings
+        from toolkit.cli.render.doctor_view import diagnosis_document, render_diagnosis
         from toolkit.cli.wiring import Settings, open_tools
         from toolkit.errors import ManifestUnusable
         from toolkit.operations.doctor import examine, judge_manifest, refuse_failed
@@ -74,7 +74,9 @@ def command(
             desired, fault = None, error
             tools = open_tools(run.emit, None, settings)
         findings = examine(desired, judge_manifest(manifest, desired, fault), tools, run.emit)
-        run.show("doctor", doctor_document(findings), render_findings(findings, width=width(), colour=has_colour()))
+        run.show(
+            "diagnosis", diagnosis_document(findings), render_diagnosis(findings, width=width(), colour=has_colour())
+        )
         refuse_failed(findings)
         return 0
 

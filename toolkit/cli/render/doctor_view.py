@@ -14,7 +14,7 @@ _STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", Stat
 _INDENT = " " * (max(map(len, State)) + 2)
 
 
-def doctor_document(findings: Sequence[Finding]) -> dict[str, object]:
+def diagnosis_document(findings: Sequence[Finding]) -> dict[str, object]:
     """The findings in the order of the checks, and how many there are of each state."""
     return {
         "schema_version": 1,
@@ -23,7 +23,7 @@ def doctor_document(findings: Sequence[Finding]) -> dict[str, object]:
     }
 
 
-def render_findings(findings: Sequence[Finding], *, width: int = 100, colour: bool = False) -> str:
+def render_diagnosis(findings: Sequence[Finding], *, width: int = 100, colour: bool = False) -> str:
     """A line for each finding, its cure below it, and a summary as the last line."""
     paint = Paint(colour)
     lines = []
