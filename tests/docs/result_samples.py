@@ -16,14 +16,10 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
-from toolkit.cli.render.doctor_view import diagnosis_document
-from toolkit.cli.render.preview_view import preview_document
-from toolkit.cli.render.scan_view import scan_document
-from toolkit.cli.render.serialise import plan_document, report_document
-from toolkit.operations.doctor import Finding, State
+from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
-from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -78,7 +74,7 @@ def _previews() -> list[dict[str, Any]]:
     lost = replace(
         found, action=None, current_digest=None, error_code="source.missing", error_message="gone", hint="look"
     )
-    return [_as_json(preview_document((found, lost)))]
+    return [_as_json(document_of("preview", (found, lost)))]
 
 
 def _scans() -> list[dict[str, Any]]:
@@ -116,7 +112,7 @@ def _sandboxes() -> list[dict[str, Any]]:
     return [_as_json(asdict(up)), {"was_running": True}]
 
 
-_FINDING = Finding("registry", State.OK, "gives `nginx:1.16`", subject="docker.io")
+_FINDING = Finding("registry", CheckState.OK, "gives `nginx:1.16`", subject="docker.io")
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
 _SAVED = {
     "file": "plan.toolkit",
@@ -139,8 +135,9 @@ def results() -> dict[str, Result]:
         "diagnosis": Result(
             "`doctor`: each check. `state` is `ok`, `warning`, `failed` or `skipped`; `code` is the error of a run.",
             [
-                diagnosis_document(
-                    (_FINDING, replace(_FINDING, state=State.FAILED, cure="look", code="aws.no_credentials"))
+                document_of(
+                    "diagnosis",
+                    (_FINDING, replace(_FINDING, state=CheckState.FAILED, cure="look", code="aws.no_credentials")),
                 )
             ],
         ),
@@ -168,7 +165,10 @@ def results() -> dict[str, Result]:
         ),
         "saved_plan": Result(
             "`show`: the file around the plan. `is_verified`: the signature was checked with `TOOLKIT_PLAN_KEY`.",
-            [{**_SAVED, "commit": None, "is_clean": None}, {**_SAVED, "commit": "1f0c8a5e", "is_clean": True}],
+            [
+                {**_SAVED, "commit": None, "changed": [], "is_clean": None},
+                {**_SAVED, "commit": "1f0c8a5e", "changed": [], "is_clean": True},
+            ],
         ),
         "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
     }

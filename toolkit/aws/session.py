@@ -123,6 +123,19 @@ class AwsSession:
             return client.get_caller_identity()["Account"]
 
 
+def partition_of(region: str) -> tuple[str, str]:
+    """The AWS partition of a region and the suffix of its domains; those of `aws` for a region that is not known."""
+    from botocore import session
+    from botocore.exceptions import UnknownRegionError
+
+    resolver = session.get_session().get_component("endpoint_resolver")
+    try:
+        name = str(resolver.get_partition_for_region(region))
+    except UnknownRegionError:
+        name = "aws"
+    return name, str(resolver.get_partition_dns_suffix(name))
+
+
 def _config(service: str) -> Config:
     """The mode `standard` retries throttling and connection resets with back-off; all threads share one client.
 

@@ -32,6 +32,7 @@ COMMANDS = (
     "copy",
     "render",
     "lock-provider",
+    "iam-policy",
     "buildspec",
     "schema",
     "sandbox",

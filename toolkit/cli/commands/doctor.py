@@ -51,8 +51,6 @@ def command(
     """Run `toolkit doctor`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.boundary import has_colour, width
-        from toolkit.cli.render.doctor_view import diagnosis_document, render_diagnosis
         from toolkit.cli.wiring import Settings, open_tools
         from toolkit.errors import ManifestUnusable
         from toolkit.operations.doctor import examine, judge_manifest, refuse_failed
@@ -74,9 +72,7 @@ def command(
             desired, fault = None, error
             tools = open_tools(run.emit, None, settings)
         findings = examine(desired, judge_manifest(manifest, desired, fault), tools, run.emit)
-        run.show(
-            "diagnosis", diagnosis_document(findings), render_diagnosis(findings, width=width(), colour=has_colour())
-        )
+        run.show_diagnosis(findings)
         refuse_failed(findings)
         return 0
 
