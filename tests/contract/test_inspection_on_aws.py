@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from toolkit.aws.inspection import Bucket, Identity, Inspection, Quota
 from toolkit.aws.session import AwsSession
-from toolkit.errors import Refused
+from toolkit.errors import AccessDenied, Refused
 
 pytestmark = pytest.mark.xdist_group("inspection_on_aws")
 
@@ -66,6 +67,47 @@ def test_reads_both_kinds_of_lock(aws: RunningSandbox, inspection: Inspection) -
     assert inspection.item("locks", "locks/k", REGION) is None
     tables.put_item(TableName="locks", Item={"LockID": {"S": "locks/k"}, "Info": {"S": info}})
     assert inspection.item("locks", "locks/k", REGION) == info
+
+
+@dataclass(frozen=True)
+class Needed:
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+
+
+def test_simulates_the_rights_of_the_role_behind_a_session(aws: RunningSandbox, inspection: Inspection) -> None:
+    iam, here, passed = (
+        aws.client("iam", REGION),
+        "arn:aws:ecr:eu-west-1:123456789012:repository/a",
+        "iam:PassedToService",
+    )
+    policy = [
+        {"Effect": "Allow", "Action": ["ecr:PutImage"], "Resource": [here]},
+        {
+            "Effect": "Allow",
+            "Action": ["iam:PassRole"],
+            "Resource": ["*"],
+            "Condition": {"StringEquals": {passed: "codebuild.amazonaws.com"}},
+        },
+    ]
+    role = iam.create_role(RoleName="pipeline", Path="/ci/", AssumeRolePolicyDocument="{}")["Role"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": policy})
+    iam.put_role_policy(RoleName="pipeline", PolicyName="own", PolicyDocument=document)
+    caller = "arn:aws:sts::123456789012:assumed-role/pipeline/42"
+    allowed = [
+        Needed(("ecr:PutImage",), (here,)),
+        Needed(("iam:PassRole",), (role["Arn"],), {"StringEquals": {passed: ["codebuild.amazonaws.com"]}}),
+    ]
+    assert inspection.simulate(caller, allowed) == frozenset()
+    refused = [
+        Needed(("ecr:PutImage", "ecr:DeleteRepository"), (here,)),
+        Needed(("ecr:PutImage",), (f"{here}b",)),
+        Needed(("iam:PassRole",), (role["Arn"],)),
+    ]
+    assert inspection.simulate(caller, refused) == {"ecr:DeleteRepository", "ecr:PutImage", "iam:PassRole"}
+    with pytest.raises(AccessDenied, match="roles and users"):
+        inspection.simulate("arn:aws:iam::123456789012:root", allowed)
 
 
 def test_reads_quotas_by_name(inspection: Inspection) -> None:
