@@ -50,7 +50,7 @@ from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCos
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CopyPreview, Report, SavedFile, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
 
 T = TypeVar("T")
 
@@ -317,6 +317,32 @@ class PreviewObject(_Object):
     def value(self) -> tuple[CopyPreview, ...]:
         """The previews."""
         return self.pairs
+
+
+# Diagnoses
+
+
+def _count_states(findings: tuple[Finding, ...]) -> Mapping[CheckState, int]:
+    counts = Counter(finding.state for finding in findings)
+    return {state: counts[state] for state in CheckState}
+
+
+class DiagnosisObject(_Object):
+    """The checks of `doctor`, from this machine to the services far away."""
+
+    schema_version: Literal[1] = 1
+    findings: tuple[Finding, ...]
+    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", _count_states)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_findings(cls, findings: Any) -> Any:
+        return {"findings": findings} if isinstance(findings, tuple) else findings
+
+    @cached_property
+    def value(self) -> tuple[Finding, ...]:
+        """The findings."""
+        return self.findings
 
 
 # Scans
@@ -679,6 +705,7 @@ class ResultObject(_Parts):
     report: ReportObject = _ABSENT
     preview: PreviewObject = _ABSENT
     scan: ScanObject = _ABSENT
+    diagnosis: DiagnosisObject = _ABSENT
     manifest: ManifestObject = _ABSENT
     example: ExampleObject = _ABSENT
     buildspec: BuildspecObject = _ABSENT
