@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.wrappers import Request, Response
+from moto.utilities.utils import get_partition
+from werkzeug.wrappers import Request
 
+from toolkit.sandbox.access_control import Principal, Right, registry_rights
 from toolkit.sandbox.documents import RegistryFault
 from toolkit.sandbox.moto_ecr import EcrToken, EcrTokens, MotoDocuments
 from toolkit.sandbox.registry import Access, Policy, RegistryApp
@@ -66,6 +68,12 @@ class EcrPolicy(Policy):
             raise RegistryFault(400, "TAG_INVALID", message)
 
 
+def ecr_rights(request: Request, account_id: str, region: str) -> tuple[Right, ...]:
+    """The rights that a request to the registry of the account and region needs."""
+    repositories = f"arn:{get_partition(region)}:ecr:{region}:{account_id}:repository/"
+    return tuple(registry_rights(request.method, request.path, request.args, repositories))
+
+
 class EcrApp:
     """The registries of all accounts and regions: a request's token determines which one answers."""
 
@@ -73,11 +81,13 @@ class EcrApp:
         self,
         tokens: EcrTokens,
         make_app: Callable[[str, str], RegistryApp],
-        log: Callable[[Request, Response], None] | None = None,
+        log: Callable[..., None] | None = None,
+        principal_of: Callable[[str], Principal | None] = lambda key: None,
     ) -> None:
         self._tokens = tokens
         self._make_app = make_app
         self._log = log
+        self._principal_of = principal_of
         self._apps: dict[tuple[str, str], RegistryApp] = {}
         self._lock = threading.Lock()
 
@@ -86,6 +96,7 @@ class EcrApp:
         request = Request(environ)
         try:
             token = self._authenticate(request)
+            self._authorize(request, token)
         except RegistryFault as fault:
             response = fault.response()
             if self._log is not None:
@@ -97,6 +108,13 @@ class EcrApp:
             if app is None:
                 app = self._apps[place] = self._make_app(*place)
         return app(environ, start_response)
+
+    def _authorize(self, request: Request, token: EcrToken) -> None:
+        """Refuse what the role to whose session the token was issued has no right for."""
+        principal = self._principal_of(token.access_key)
+        sentence = principal.lacks(ecr_rights(request, token.account_id, token.region)) if principal else None
+        if sentence:
+            raise RegistryFault(403, "DENIED", sentence)
 
     def _authenticate(self, request: Request) -> EcrToken:
         given = request.authorization

@@ -2,7 +2,8 @@
 
 moto's own classes are changed, in the server process only. Tokens are random and expire after twelve hours.
 `BatchGetImage` returns the requested tag. The digest and size of an image are those of its bytes. When a tag moves, its
-former image stays. `DescribeImages` applies its filter. Repository names follow AWS's rules.
+former image stays. `DescribeImages` applies its filter. Repository names follow AWS's rules. Pull-through cache rules
+are kept and listed; a pull fills nothing by them.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ _NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0
 
 @dataclass(frozen=True, slots=True)
 class EcrToken:
-    """The account and region for which a password is valid, and its expiry."""
+    """The account and region for which a password is valid, its expiry, and the access key that it was issued to."""
 
     account_id: str
     region: str
     expires: float
+    access_key: str = ""
 
 
 class EcrTokens:
@@ -47,10 +49,10 @@ class EcrTokens:
         self.clock = clock
         self._tokens: dict[str, EcrToken] = {}
 
-    def issue(self, account_id: str, region: str) -> tuple[str, EcrToken]:
+    def issue(self, account_id: str, region: str, access_key: str = "") -> tuple[str, EcrToken]:
         """A new password and its token."""
         password = secrets.token_urlsafe(96)
-        token = EcrToken(account_id, region, self.clock() + TOKEN_SECONDS)
+        token = EcrToken(account_id, region, self.clock() + TOKEN_SECONDS, access_key)
         self._tokens[password] = token
         return password, token
 
@@ -63,7 +65,7 @@ def complete_ecr(tokens: EcrTokens) -> None:
     """Change moto's classes; `tokens` issues the passwords."""
 
     def get_authorization_token(response: Any) -> Any:
-        password, token = tokens.issue(response.current_account, response.region)
+        password, token = tokens.issue(response.current_account, response.region, response.access_key)
         data = {
             "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
             "expiresAt": datetime.datetime.fromtimestamp(token.expires, datetime.UTC),
@@ -78,6 +80,29 @@ def complete_ecr(tokens: EcrTokens) -> None:
     models.Image.get_image_size_in_bytes = _size_in_bytes
     models.ECRBackend.batch_get_image = _batch_get_image
     responses.ECRResponse.get_authorization_token = get_authorization_token
+    rules: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+
+    def create_pull_through_cache_rule(response: Any) -> Any:
+        rule = {
+            name: value
+            for name in ("ecrRepositoryPrefix", "upstreamRegistryUrl", "upstreamRepositoryPrefix", "credentialArn")
+            if (value := response._get_param(name)) is not None
+        }
+        rule["registryId"] = response.current_account
+        rules.setdefault((response.current_account, response.region), {})[rule["ecrRepositoryPrefix"]] = rule
+        return ActionResult(rule)
+
+    def describe_pull_through_cache_rules(response: Any) -> Any:
+        found = rules.get((response.current_account, response.region), {})
+        return ActionResult({"pullThroughCacheRules": list(found.values())})
+
+    def delete_pull_through_cache_rule(response: Any) -> Any:
+        found = rules.get((response.current_account, response.region), {})
+        return ActionResult(found.pop(response._get_param("ecrRepositoryPrefix"), {}))
+
+    responses.ECRResponse.create_pull_through_cache_rule = create_pull_through_cache_rule
+    responses.ECRResponse.describe_pull_through_cache_rules = describe_pull_through_cache_rules
+    responses.ECRResponse.delete_pull_through_cache_rule = delete_pull_through_cache_rule
 
 
 class MotoDocuments:

@@ -15,10 +15,14 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from werkzeug.wrappers import Request, Response
+
+from toolkit.oci.reference import Reference
 from toolkit.sandbox import aws
-from toolkit.sandbox.admin import Admin, route
+from toolkit.sandbox.access_control import World
+from toolkit.sandbox.admin import LIMIT_PREVIEW, Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
-from toolkit.sandbox.ecr import EcrApp, EcrPolicy
+from toolkit.sandbox.ecr import EcrApp, EcrPolicy, ecr_rights
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, ecr_references
 from toolkit.sandbox.record import Record, is_recorded, sign_lock, write_record
 from toolkit.sandbox.registry import RegistryApp
@@ -64,16 +68,21 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     def make_ecr(owner: str, ecr_region: str) -> RegistryApp:
         documents = MotoDocuments(owner, ecr_region)
         blobs = BlobStore(folder / "ecr" / owner / ecr_region)
-        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, owner), ecr_log)
+
+        def log(request: Request, response: Response) -> None:
+            ecr_log(request, response, ecr_rights(request, owner, ecr_region))
+
+        return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, owner), log)
 
     hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
+    hub.provide(Reference.parse(LIMIT_PREVIEW))
     others, others_policy = _upstream(folder, "upstream", None)
     admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id))
     servers = {
         "aws": open_server(aws_app, aws.AWS_HANDLER),
         "docker_hub": open_server(route(_app(folder, "docker-hub", hub, hub_policy), hub_policy, admin)),
         "upstream": open_server(route(_app(folder, "upstream", others, others_policy), others_policy, admin)),
-        "ecr": open_server(EcrApp(tokens, make_ecr, ecr_log)),
+        "ecr": open_server(EcrApp(tokens, make_ecr, ecr_log, World().principal)),
     }
     for server in servers.values():
         serve(server)

@@ -21,6 +21,8 @@ from werkzeug.wrappers import Request, Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from toolkit.sandbox.access_control import Right
+
 
 LOOPBACK = "127.0.0.1"
 _CHUNK = 1 << 20
@@ -123,21 +125,28 @@ class AccessLog:
         self._file = file.open("a", buffering=1)
         self._lock = threading.Lock()
 
-    def registry_request(self, request: Request, response: Response) -> None:
-        """Log a request to a registry with the status of its response."""
+    def registry_request(self, request: Request, response: Response, rights: Iterable[Right] = ()) -> None:
+        """Log a request to a registry with the status of its response, and the rights that it needs in AWS."""
         self._write(
             method=request.method,
             path=request.path,
             status=response.status_code,
             bytes=request.content_length or 0,
             agent=request.headers.get("User-Agent", ""),
+            **_logged(rights),
         )
 
-    def aws_call(self, action: str, path: str, status: int) -> None:
-        """Log a call to AWS."""
-        self._write(action=action, path=path, status=status)
+    def aws_call(self, action: str, path: str, status: int, rights: Iterable[Right] = ()) -> None:
+        """Log a call to AWS with the rights that it needs."""
+        self._write(action=action, path=path, status=status, **_logged(rights))
 
     def _write(self, **fields: object) -> None:
         line = json.dumps({"time": round(time.time(), 3)} | fields)
         with self._lock:
             self._file.write(line + "\n")
+
+
+def _logged(rights: Iterable[Right]) -> dict[str, object]:
+    """`rights` as fields of a line: each is its action, its resource and its condition keys."""
+    listed = [[right.action, right.resource, dict(right.context)] for right in rights]
+    return {"rights": listed} if listed else {}

@@ -81,14 +81,14 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
     `let_go` are addresses of module instances or resources that leave the state and stay in AWS.
     """
     files = {
-        "main.tf": _render("main.tf.j2", _main_values(desired)),
-        "outputs.tf": _render("outputs.tf.j2", {}),
+        "main.tf": render_template("main.tf.j2", _main_values(desired)),
+        "outputs.tf": render_template("outputs.tf.j2", {}),
         "base-images.json": render_input(desired),
     }
     if adopt:
-        files["imports.tf"] = _render("imports.tf.j2", {"adoptions": _imports(adopt)})
+        files["imports.tf"] = render_template("imports.tf.j2", {"adoptions": _imports(adopt)})
     if let_go:
-        files["let_go.tf"] = _render("let_go.tf.j2", {"left": _left(let_go)})
+        files["let_go.tf"] = render_template("let_go.tf.j2", {"left": _left(let_go)})
     files |= desired.extra_files
     overrides = [_EXCLUSIONS] if any(r.tag_mutability_exclusions for r in desired.repositories) else []
     return RootModule(MappingProxyType(dict(sorted(files.items()))), tuple(overrides))
@@ -111,10 +111,14 @@ def render_input(desired: Desired) -> str:
     return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def required_provider(versions: str) -> str:
-    """A root module that needs only the AWS provider, within the version constraint `versions`."""
+def required_provider(versions: str, backend: S3Backend | None = None) -> str:
+    """A root module that needs only the AWS provider, within the version constraint `versions`.
+
+    It needs the Terraform that a state in `backend` needs, and does not open that.
+    """
     aws = f'aws = {{\n source = "hashicorp/aws"\n version = {encode(versions)}\n}}'
-    return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
+    terraform = encode(_REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION)
+    return f"terraform {{\nrequired_version = {terraform}\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
 def repository_module(name: str) -> str:
@@ -193,7 +197,8 @@ def _environment() -> Environment:
     )
 
 
-def _render(template: str, values: Mapping[str, object]) -> str:
+def render_template(template: str, values: Mapping[str, object]) -> str:
+    """A template of this package; every value in it is encoded as HCL."""
     return _environment().get_template(template).render(values)
 
 

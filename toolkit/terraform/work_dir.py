@@ -208,7 +208,7 @@ def _module_files(overrides: Collection[str]) -> Mapping[str, str]:
     """The files of the modules, without tests and Terraform's own files, and with the `overrides` in place."""
     files = {}
     for module in MODULES:
-        folder = _modules_folder() / module
+        folder = modules_folder() / module
         for file in sorted(folder.rglob("*")):
             parts = file.relative_to(folder).parts
             if file.is_file() and parts[0] != "tests" and not any(part.startswith(".") for part in parts):
@@ -219,8 +219,8 @@ def _module_files(overrides: Collection[str]) -> Mapping[str, str]:
     return files
 
 
-def _modules_folder() -> Path:
-    """In the wheel the modules are inside the package, in a checkout beside it."""
+def modules_folder() -> Path:
+    """The folder of the Terraform modules. In the wheel the modules are inside the package, in a checkout beside it."""
     package = Path(toolkit.__file__).parent
     for folder in (package / "terraform_modules", package.parent / "terraform_modules"):
         if folder.is_dir():
