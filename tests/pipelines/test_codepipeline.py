@@ -38,12 +38,13 @@ def pipeline(world: World, resources: dict[str, Any]) -> Pipeline:
 
 def test_gives_each_build_the_rights_of_what_it_runs(resources: dict[str, Any]) -> None:
     granted = {
-        name: resources[f'aws_iam_role_policy.toolkit["{name}"]']["policy"] for name in ("plan", "apply", "nightly")
+        name: json.loads(resources[f'aws_iam_role_policy.toolkit["{name}"]']["policy"])
+        for name in ("plan", "apply", "nightly")
     }
     assert granted == {
-        "plan": INPUTS["plan_policy"],
-        "apply": INPUTS["apply_policy"],
-        "nightly": INPUTS["plan_policy"],
+        "plan": json.loads(INPUTS["plan_policy"]),
+        "apply": json.loads(INPUTS["apply_policy"]),
+        "nightly": json.loads(INPUTS["plan_policy"]),
     }
 
 
