@@ -72,7 +72,7 @@ def _refused(refusal: Refusal, plan: Plan) -> SeedOutcome:
 
 
 def raise_if_incomplete(report: Report) -> None:
-    """Raise SeedingIncomplete unless every tag is in place; AccessDenied if nothing but the right to push is missing."""
+    """Raise SeedingIncomplete unless every tag is in place, AccessDenied if only the right to push is missing."""
     left = [outcome for outcome in report.failed if outcome.error_code == LEFT]
     if left and len(left) == len(report.failed):
         raise SeedingIncomplete(
