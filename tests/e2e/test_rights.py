@@ -165,6 +165,12 @@ class World:
             administrator.environment.update(keys_of)
             administrator.run("copy", "app03:1", f"{host}/tools:1").expect(0)
 
+    def unlock(self) -> None:
+        """Remove the lock of a run that had no right to release it."""
+        self.sandbox.client("s3", REGION).delete_object(Bucket="state", Key="shop.tfstate.tflock")
+        key = {"LockID": {"S": "state/shop.tfstate"}}
+        self.sandbox.client("dynamodb", REGION).delete_item(TableName="locks", Key=key)
+
     def forget_checksum(self) -> None:
         """A state that is lost has no checksum in the table of locks either."""
         key = {"LockID": {"S": "state/shop.tfstate-md5"}}
@@ -407,13 +413,15 @@ def test_without_one_action_the_run_says_which_and_who_needs_it(applied: World, 
     both = [*POLICIES[role](applied.manifest.desired, PLACE), *POLICIES[role](manifest.desired, PLACE)]
     applied.roles[role].may(without(both, action))
     scene.drift(applied)
+    applied.unlock()
     shutil.rmtree(applied.folder / "empty", ignore_errors=True)
     done = applied.run(role, manifest, *scene.arguments)
     error = done.stderr[done.stderr.rindex("error: ") :]
     print(f"\n{role} {action}: exit {done.code}\n{error}")  # noqa: T201
     done.expect(4)
     assert action in error
-    assert f"assumed-role/toolkit-{role}/" in error
+    # S3 answers a HEAD without a body, so nobody but CloudTrail says whom it refused.
+    assert f"assumed-role/toolkit-{role}/" in error or action == "s3:GetObject"
 
 
 def test_every_action_is_taken_away_once() -> None:
