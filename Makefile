@@ -76,10 +76,11 @@ install-matrix: $(STAMP) ## which systems and Pythons install from wheels alone;
 
 UV := $(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
-lock: $(STAMP) ## renew the locked development dependencies; asks the package index
+lock: $(STAMP) ## renew the locked dependencies; asks the package index
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@printf 'editables\nhatchling\nsetuptools\n' | $(UV) --output-file requirements-build.txt -
 	@$(UV) --extra dev --output-file requirements-dev.txt pyproject.toml
+	@$(UV) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 
 # A whole run renews the picture in README.
 bench: $(STAMP) ## the copy engine beside its peers, on a quiet machine; ARGS='cold --runs 1' for a part

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from toolkit.plan.model import InfraChange, Plan, SeedAction
-
+from toolkit.plan.model import InfraChange, Plan, SeedAction
 
 LEFT = "budget.left_for_next_run"
 """The code of an image that is skipped because of the pull budget."""
@@ -59,6 +56,20 @@ class CopyPreview:
     error_code: str | None = None
     error_message: str | None = None
     hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """The file of a saved plan. `commit` is that of its checkout, and `changed` are files that differed from it."""
+
+    file: str
+    toolkit_version: str
+    terraform_version: str
+    providers: Mapping[str, str]
+    commit: str | None
+    changed: tuple[str, ...]
+    is_signed: bool
+    is_verified: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,6 +294,37 @@ def test_a_closed_port_is_named(time: FakeTime) -> None:
         Transport(attempts=1, sleep=time.sleep, proxies={}).send("GET", f"http://{host}/", {})
 
 
+def test_a_long_list_does_not_wait_for_a_lost_host_again_and_again(time: FakeTime) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        host = f"127.0.0.1:{closing.getsockname()[1]}"
+    transport = Transport(sleep=time.sleep, clock=time.clock, random=lambda: 1.0, proxies={})
+    began, messages = time.now, []
+    for _ in range(2500):
+        with pytest.raises(ConnectionFailed) as caught:
+            transport.send("HEAD", f"http://{host}/", {})
+        messages.append(str(caught.value))
+
+    assert 120 < time.now - began < 150
+    assert sum("Connection refused" in message for message in messages) < 10
+    assert f"`{host}` has not answered for" in messages[-1]
+
+
+def test_a_lost_host_that_comes_back_is_asked_as_before(server: FaultyRegistry, time: FakeTime) -> None:
+    server.on("GET", "/x", *[Reply(drops=True)] * 6, OK)
+    slow = Transport(attempts=5, sleep=time.sleep, clock=time.clock, random=lambda: 1.0, proxies=server.proxies)
+    with pytest.raises(ConnectionFailed):
+        slow.send("GET", f"{server.url}/x", {})
+    time.now += 121
+    for _ in range(3):  # one of them is sent
+        with pytest.raises(ConnectionFailed):
+            slow.send("GET", f"{server.url}/x", {})
+    assert len(server.seen) == 6
+    time.now += 11
+
+    assert slow.send("GET", f"{server.url}/x", {}).body == b"fine"
+    assert slow.send("GET", f"{server.url}/x", {}).body == b"fine"
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_credentials_do_not_follow_to_another_host(server: FaultyRegistry, transport: Transport, status: int) -> None:
     server.on("GET", "/x", Reply(status, {"Location": f"{server.foreign_url}/y?sig=1"}))

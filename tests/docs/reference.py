@@ -25,27 +25,26 @@ from tests.docs.result_samples import results
 from toolkit import errors, events
 from toolkit.aws import explain as aws_explain
 from toolkit.cli.app import make_app
+from toolkit.cli.commands.schema import Kind, schema_of
 from toolkit.cli.main import COMMANDS
+from toolkit.cli.render.schemas import event_kinds
 from toolkit.manifest.model import json_schema
 from toolkit.seed import explain as seed_explain
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 _HEAD = "<!-- Written by `make reference`. Change the code, not this page. -->\n\n"
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def pages() -> dict[str, str]:
     """Every generated file, by its path below `docs/reference`."""
-    schemas = {kind: result_schema(one.documents) for kind, one in results().items()}
     return {
         "commands.md": _HEAD + commands_page(),
         "manifest.md": _HEAD + manifest_page(),
         "errors.md": _HEAD + errors_page(),
         "events.md": _HEAD + events_page(),
-        "results.md": _HEAD + results_page(schemas),
-        "schemas/event.json": _json(event_schema()),
-        **{f"schemas/{kind}.json": _json({"$schema": _DRAFT, **schema}) for kind, schema in schemas.items()},
+        "results.md": _HEAD + results_page(),
+        **{f"schemas/{kind}.json": _json(schema_of(kind)) for kind in Kind},
     }
 
 
@@ -402,164 +401,138 @@ def events_page() -> str:
         "the run failed. Results of the command are lines of their own: `plan_made`, `report_made` and so on, with "
         "the [result](results.md) as `plan`, `report` and so on. Progress "
         "(`"
-        + "`, `".join(kind.name for kind in _event_kinds() if kind.ephemeral)
+        + "`, `".join(kind.name for kind in vars(events).values() if getattr(kind, "ephemeral", False))
         + "`) is drawn on a terminal and is never a line. "
-        "The JSON Schema of a line is [`schemas/event.json`](schemas/event.json).\n",
+        "The JSON Schema of a line is [`schemas/events.json`](schemas/events.json); `toolkit schema events` prints it.\n",
     ]
-    for kind in _event_kinds():
-        if not kind.ephemeral:
-            hints = typing.get_type_hints(kind)
-            rows = [(_code(field.name), _python_type(hints[field.name])) for field in fields(kind)]
-            parts += [f"## {kind.name}\n", f"{_paragraph(kind)}\n", _table(("field", "value"), rows)]
+    for kind in event_kinds():
+        hints = typing.get_type_hints(kind)
+        rows = [(_code(field.name), _python_type(hints[field.name])) for field in fields(kind)]
+        parts += [f"## {kind.name}\n", f"{_paragraph(kind)}\n", _table(("field", "value"), rows)]
     return "\n".join(parts)
-
-
-def _event_kinds() -> list[type[events.Event]]:
-    kinds = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, events.Event)]
-    return sorted((kind for kind in kinds if kind.name), key=lambda kind: inspect.getsourcelines(kind)[1])
 
 
 def _paragraph(kind: type) -> str:
     return " ".join((inspect.getdoc(kind) or "").split())
 
 
-_NAMES = {
-    str: ("text", "string"),
-    int: ("whole number", "integer"),
-    float: ("number", "number"),
-    bool: ("boolean", "boolean"),
-    type(None): ("null", "null"),
-}
+_NAMES = {str: "text", int: "whole number", float: "number", bool: "boolean", type(None): "null"}
 
 
 def _python_type(hint: Any) -> str:
-    return " or ".join(_NAMES[one][0] for one in _members(hint))
-
-
-def _members(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-
-
-def event_schema() -> dict[str, Any]:
-    """JSON Schema of a line of `--format json-lines`."""
-    head = {
-        "schema_version": {"const": 1},
-        "sequence": {"type": "integer", "minimum": 1},
-        "time": {"type": "string", "format": "date-time"},
-    }
-    lines = []
-    for kind in _event_kinds():
-        if not kind.ephemeral:
-            hints = typing.get_type_hints(kind)
-            own = {
-                field.name: {"type": [_NAMES[one][1] for one in _members(hints[field.name])]} for field in fields(kind)
-            }
-            lines.append(_line(kind.name, {**head, **own}, list(own)))
-    lines += [_line(f"{kind}_made", {**head, kind: {"type": "object"}}, [kind]) for kind in results()]
-    return {"$schema": _DRAFT, "title": "A line of --format json-lines", "oneOf": lines}
-
-
-def _line(name: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"type": {"const": name}, **properties},
-        "required": ["type", "sequence", "time", *required],
-        "additionalProperties": False,
-    }
+    members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return " or ".join(_NAMES[one] for one in members)
 
 
 # Results
 
 
-_ANY_VALUE = frozenset({"before", "after", "settings", "outputs"})  # of Terraform, of the manifest
-
-
-def result_schema(documents: Sequence[object]) -> dict[str, Any]:
-    """What all these documents have in common, as JSON Schema."""
-    kinds: dict[str, list[Any]] = {}
-    for document in documents:
-        kinds.setdefault(_json_kind(document), []).append(document)
-    schema: dict[str, Any] = {"type": sorted(kinds) if len(kinds) != 1 else next(iter(kinds))}
-    if objects := kinds.get("object"):
-        names = list(dict.fromkeys(name for one in objects for name in one))
-        schema["properties"] = {name: _member(name, [one[name] for one in objects if name in one]) for name in names}
-        schema["required"] = [name for name in names if all(name in one for one in objects)]
-    if lists := kinds.get("array"):
-        items = [item for one in lists for item in one]
-        if items:
-            schema["items"] = result_schema(items)
-    return schema
-
-
-def _member(name: str, values: Sequence[object]) -> dict[str, Any]:
-    if name == "plan":  # of a report
-        return {"anyOf": [{"$ref": "plan.json"}, {"type": "null"}]}
-    return {} if name in _ANY_VALUE else result_schema(values)
-
-
-def _json_kind(value: object) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case None:
-            return "null"
-        case Mapping():
-            return "object"
-    return "array"
-
-
-def results_page(schemas: Mapping[str, Any]) -> str:
+def results_page() -> str:
     parts = [
         "# Results as JSON\n",
-        "`--format json` writes one document to stdout when the run ends: `schema_version`, `command`, `exit_code`, "
-        "`error` (`code`, `message`, `hint`; for an unusable manifest also `issues[]` with `file`, `line`, `path`, "
-        "`message`) when it failed, and the results below under their names. `plan` is explained in "
-        "[plan-output.md](plan-output.md). Fields may be added in any version; `schema_version` is raised when one "
-        "changes or goes. The schemas are made of documents that the code wrote.\n",
+        "`--format json` writes one document to stdout when the run ends, and `--output json=FILE` the same one into a "
+        "file: `schema_version`, `command`, `exit_code`, `error` (`code`, `message`, `hint`; for an unusable manifest "
+        "also `issues[]` with `file`, `line`, `path`, `message`) when it failed, and the results below under their "
+        "names. `toolkit show FILE` shows a saved document again, in any format. `plan` is explained in "
+        "[plan-output.md](plan-output.md).\n",
+        "**What may change.** Within a `schema_version`, fields, kinds of results and values of enumerations are added, "
+        "and nothing else: no field goes or changes its type. Skip what you do not know. `toolkit` reads documents of "
+        "its own `schema_version`, from older and newer versions. The schemas are made of the types in the code: "
+        "[`result.json`](schemas/result.json) is that of the whole document, and `toolkit schema result` prints it.\n",
     ]
-    for kind, schema in schemas.items():
-        about = results()[kind]
-        rows = [(_code(path), types_) for path, types_ in _paths(schema)]
-        parts += [
-            f"## {kind}\n",
-            f"{about.text} Schema: [`schemas/{kind}.json`](schemas/{kind}.json).\n",
-            _table(("field", "value"), rows) if rows else "",
+    whole = schema_of(Kind.RESULT)
+    for kind, about in results().items():
+        part = whole["properties"][kind]
+        file = (
+            f" Schema: [`schemas/{kind}.json`](schemas/{kind}.json)."
+            if kind in list(Kind) and kind != "manifest"
+            else ""
+        )
+        rows = [
+            (_code(path), types_, said)
+            for path, types_, said in fields_of(part, whole)
+            if not path.startswith("plan.")  # of a report
         ]
+        parts += [f"## {kind}\n", f"{about.text}{file}\n", _table(("field", "value", "what it says"), rows)]
     return "\n".join(parts)
 
 
-def _paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, one in schema.get("properties", {}).items():
-        path = f"{prefix}{name}"
-        kinds = one.get("type", "any value")
-        kinds = [kinds] if isinstance(kinds, str) else kinds
-        item = one.get("items", {})
-        if path == "plan":  # of a report
-            yield path, "the [plan](#plan), or null"
-            continue
-        yield (
-            path,
-            " or ".join(
-                f"array of {item['type']}" if kind == "array" and item else kind
-                for kind in sorted(kinds, key="null".__eq__)
-            ),
-        )
-        yield from _paths(one, f"{path}.")
-        yield from _paths(item, f"{path}[].")
+Schema = Mapping[str, Any]
+
+
+def fields_of(schema: Schema, root: Schema, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Path, type and description of each field; `[]` stands for an item, and `*` for a name in a mapping."""
+    for one in _alternatives(schema, root):
+        if "items" in one:
+            yield from fields_of(one["items"], root, f"{prefix.removesuffix('.')}[].")
+        for name, field in one.get("properties", {}).items():
+            absent = "" if name in one.get("required", ()) else ", may be absent"
+            yield f"{prefix}{name}", _type_of(field, root) + absent, _clean(_about(field, root))
+            yield from fields_of(field, root, f"{prefix}{name}.")
+        if isinstance(one.get("additionalProperties"), dict) and one["additionalProperties"]:
+            values = one["additionalProperties"]
+            names = [
+                found for key in _alternatives(one.get("propertyNames", {}), root) for found in key.get("enum", ())
+            ]
+            yield f"{prefix}*", _type_of(values, root), f"for each of {', '.join(map(_code, names))}" if names else ""
+            yield from fields_of(values, root, f"{prefix}*.")
+
+
+def _alternatives(schema: Schema, root: Schema) -> Iterator[Schema]:
+    if "$ref" in schema:
+        yield from _alternatives(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    elif "anyOf" in schema:
+        for one in schema["anyOf"]:
+            yield from _alternatives(one, root)
+    else:
+        yield schema
+
+
+def _about(schema: Schema, root: Schema) -> str:
+    """What is said of the field, or of the object that it holds."""
+    if "description" not in schema:
+        found = [_about(one["items"], root) for one in _alternatives(schema, root) if "items" in one]
+        found += [_about(one, root) for one in _alternatives(schema, root) if "description" in one]
+        return next(iter(found), "")
+    return re.sub(r"\bNone\b", "null", str(schema["description"]).partition("\n\n")[0])
+
+
+def _type_of(schema: Schema, root: Schema) -> str:
+    found = []
+    for one in _alternatives(schema, root):
+        kind = one.get("type", "any value")
+        found.append(f"array of {_type_of(one['items'], root)}" if "items" in one else kind)
+    return " or ".join(sorted(dict.fromkeys(found), key="null".__eq__))
+
+
+def losses(old: Schema, new: Schema) -> list[str]:
+    """What a reader of the schema `old` misses in documents of `new`: fields that went or changed their type."""
+    was, now = ({path: kind for path, kind, _ in _all_fields(one)} for one in (old, new))
+    if was.get("schema_version") != now.get("schema_version"):
+        return []
+    return [f"{path}: {kind}, now {now.get(path, 'gone')}" for path, kind in was.items() if now.get(path) != kind]
+
+
+def _all_fields(schema: Schema) -> Iterator[tuple[str, str, str]]:
+    """With the version as a type, and each kind of line under the name of its `type`."""
+    for line in schema.get("oneOf", [schema]):
+        properties = line.get("properties", {})
+        kind = properties.get("type", {}).get("const", "")
+        yield "schema_version", str(properties.get("schema_version", {}).get("const")), ""
+        for path, types_, about in fields_of(line, schema, f"{kind}."[bool(not kind) :]):
+            if path != "schema_version":
+                yield path, types_, about
 
 
 def main() -> int:
-    """Write the pages; `--check` only says which differ."""
+    """Write the pages; `--check` only says which differ. A schema that breaks its version's promise is not written."""
     changed = []
     for name, text in pages().items():
         path = REFERENCE / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if old and name.startswith("schemas/") and (lost := losses(json.loads(old), json.loads(text))):
+            sys.exit(f"{name}: raise the `schema_version`, or keep {'; '.join(lost)}")
+        if old != text:
             changed.append(name)
             if "--check" not in sys.argv:
                 path.parent.mkdir(exist_ok=True)

@@ -16,9 +16,7 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
-from toolkit.cli.render.preview_view import preview_document
-from toolkit.cli.render.scan_view import scan_document
-from toolkit.cli.render.serialise import plan_document, report_document
+from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
@@ -76,7 +74,7 @@ def _previews() -> list[dict[str, Any]]:
     lost = replace(
         found, action=None, current_digest=None, error_code="source.missing", error_message="gone", hint="look"
     )
-    return [_as_json(preview_document((found, lost)))]
+    return [_as_json(document_of("preview", (found, lost)))]
 
 
 def _scans() -> list[dict[str, Any]]:
@@ -157,7 +155,10 @@ def results() -> dict[str, Result]:
         ),
         "saved_plan": Result(
             "`show`: the file around the plan. `is_verified`: the signature was checked with `TOOLKIT_PLAN_KEY`.",
-            [{**_SAVED, "commit": None, "is_clean": None}, {**_SAVED, "commit": "1f0c8a5e", "is_clean": True}],
+            [
+                {**_SAVED, "commit": None, "changed": [], "is_clean": None},
+                {**_SAVED, "commit": "1f0c8a5e", "changed": [], "is_clean": True},
+            ],
         ),
         "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
     }

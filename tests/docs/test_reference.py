@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +16,10 @@ from jsonschema import Draft202012Validator
 from tests.bench import plot
 from tests.docs import reference
 from tests.docs.pages import ROOT
+from tests.docs.result_samples import results
 from tests.support.event_samples import SAMPLES
 from tests.support.plan_samples import plans
+from toolkit.cli.commands.schema import Kind, schema_of
 from toolkit.cli.render.serialise import plan_document
 from toolkit.plan.model import Plan
 
@@ -34,16 +39,86 @@ def test_has_no_schema_of_a_result_that_is_gone(pages: dict[str, str]) -> None:
     assert there == {name for name in pages if name.startswith("schemas/")}
 
 
+def closed(schema: Any) -> Any:
+    """The same schema, which takes no other fields than those that it names."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    more = {"additionalProperties": False} if isinstance(schema.get("properties"), dict) else {}
+    return {**{key: closed(one) for key, one in schema.items()}, **more}
+
+
+def checker(kind: Kind) -> Draft202012Validator:
+    """For exactly what the published schema describes."""
+    text = (reference.REFERENCE / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
+    Draft202012Validator.check_schema(json.loads(text))
+    return Draft202012Validator(closed(json.loads(text)))
+
+
 @given(plans)
 def test_describes_any_plan(plan: Plan) -> None:
-    schema = json.loads((reference.REFERENCE / "schemas" / "plan.json").read_text(encoding="utf-8"))
-    Draft202012Validator(schema).validate(json.loads(json.dumps(plan_document(plan))))
+    PLAN.validate(json.loads(json.dumps(plan_document(plan))))
+
+
+PLAN = checker(Kind.PLAN)
+
+
+@pytest.mark.parametrize("kind", results())
+def test_describes_every_result(kind: str) -> None:
+    whole, line = checker(Kind.RESULT), checker(Kind.EVENTS)
+    head = {"type": f"{kind}_made", "sequence": 2, "time": "2026-11-24T10:00:00.000Z"}
+    for document in results()[kind].documents[:20]:
+        whole.validate({"schema_version": 1, "command": "any", "exit_code": 0, kind: document})
+        line.validate({**head, kind: document})
+        if kind in list(Kind) and kind != Kind.MANIFEST:
+            checker(Kind(kind)).validate(document)
 
 
 @pytest.mark.parametrize("event", [event for event in SAMPLES if not event.ephemeral], ids=lambda event: event.name)
 def test_describes_every_event(event: Any) -> None:
     line = {"type": event.name, "sequence": 2, "time": "2026-11-24T10:00:00.000Z", **asdict(event)}
-    Draft202012Validator(reference.event_schema()).validate(json.loads(json.dumps(line)))
+    checker(Kind.EVENTS).validate(json.loads(json.dumps(line)))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.MANIFEST])
+def test_takes_nothing_away_from_the_readers_of_a_version(kind: Kind) -> None:
+    published = json.loads((reference.REFERENCE / "schemas" / f"{kind}.json").read_text(encoding="utf-8"))
+    assert reference.losses(published, schema_of(kind)) == [], "raise the `schema_version`"
+
+
+def changed(kind: Kind, change: Callable[[Any], object]) -> Any:
+    schema = copy.deepcopy(schema_of(kind))
+    change(schema)
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "lost"),
+    [
+        (Kind.PLAN, lambda plan: plan["properties"].pop("name"), ["name: string, now gone"]),
+        (Kind.PLAN, lambda plan: plan["$defs"]["SeedObject"]["properties"].update(size={"type": "string"}), ["seeds[].size: integer or null, now string"]),
+        (Kind.PLAN, lambda plan: plan["$defs"]["Notice"]["required"].remove("hint"), ["notices[].hint: string or null, now string or null, may be absent"]),
+        (Kind.PLAN, lambda plan: plan["$defs"]["Notice"]["properties"].update(more={"type": "string"}), []),
+        (Kind.PLAN, lambda plan: plan["$defs"]["SeedAction"]["enum"].append("hold"), []),
+        (Kind.PLAN, lambda plan: plan["properties"].update(schema_version={"const": 2}, name={}), []),
+        (Kind.EVENTS, lambda line: line["oneOf"][0]["properties"].pop("command"), ["run_started.command: string, now gone"]),
+        (Kind.EVENTS, lambda line: line["oneOf"].append({"properties": {"type": {"const": "new"}}}), []),
+    ],
+)  # fmt: skip
+def test_knows_what_readers_would_lose(kind: Kind, change: Callable[[Any], object], lost: list[str]) -> None:
+    assert reference.losses(schema_of(kind), changed(kind, change)) == lost
+
+
+def test_does_not_write_a_schema_that_breaks_the_promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "schemas").mkdir()
+    old = changed(Kind.PLAN, lambda plan: plan["properties"].update(sizes={"type": "integer"}))
+    (tmp_path / "schemas" / "plan.json").write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(reference, "REFERENCE", tmp_path)
+    monkeypatch.setattr(reference, "pages", lambda: {"schemas/plan.json": json.dumps(schema_of(Kind.PLAN))})
+    with pytest.raises(SystemExit, match="raise the `schema_version`, or keep sizes: integer, may be absent, now gone"):
+        reference.main()
+    assert json.loads((tmp_path / "schemas" / "plan.json").read_text(encoding="utf-8")) == old
 
 
 def test_draws_the_speed_that_was_measured() -> None:

@@ -214,6 +214,7 @@ class Stage:
 
         for server in (source, storage, destination):
             server.restart()
+        self.time.now += 11  # a host that was lost is asked again after ten seconds
         schedule.options.pop("destination_is_new", None)
         again = play.seed(play.requests(schedule.images, **schedule.options), jobs=schedule.jobs)
         assert [outcome.error_message for outcome in again] == [None] * len(requests)

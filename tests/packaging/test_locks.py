@@ -1,4 +1,4 @@
-"""What developers and CI install is locked: `make lock` writes the files, and pip checks every byte against them."""
+"""What is installed here and by users is locked: `make lock` writes the files, and pip checks every byte against them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCKS = ["requirements-build.txt", "requirements-dev.txt"]
+LOCKS = ["requirements-build.txt", "requirements-dev.txt", "requirements.txt"]
 
 
 def locked(name: str) -> list[tuple[Requirement, str]]:
@@ -47,3 +47,12 @@ def test_the_lock_is_renewed_when_a_dependency_changes() -> None:
         found = versions.get(canonicalize_name(asked.name), [])
         assert found, f"run `make lock`: {asked} is not in it"
         assert all(asked.specifier.contains(version) for version in found), f"run `make lock`: {asked}, not {found}"
+
+
+def test_ships_what_was_tested() -> None:
+    tested = {str(pin): hashes for pin, hashes in locked("requirements-dev.txt")}
+    shipped = {str(pin): hashes for pin, hashes in locked("requirements.txt")}
+    assert shipped.items() <= tested.items()
+    assert {canonicalize_name(Requirement(pin).name) for pin in shipped} >= {
+        canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]
+    }

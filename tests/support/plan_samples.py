@@ -142,6 +142,7 @@ plans = st.builds(
             bytes_from=st.none() | st.builds(Repository, hosts, paths),
             is_overwritten=st.booleans(),
             pushed_at=st.none() | texts,
+            used_by=st.lists(texts, max_size=2).map(tuple),
         ),
         max_size=3,
     ).map(tuple),
@@ -519,3 +520,65 @@ KEEPS_GOING = Plan(
 )
 
 SOME_SEEN = replace(NO_CHANGES, covers_infra=False, unseen_images=48)
+
+
+def _reviewed() -> Plan:
+    builds = ("api", "shop", "web")
+    kept = many(58, 20, action=SeedAction.KEEP, has_infra=False).seeds
+    nginx = "docker-hub/library/nginx"
+    dates = [f"2026-{1 + number % 11:02}-{1 + number % 28:02}T06:30:00Z" for number in range(58)]
+    return Plan(
+        "platform",
+        ACCOUNT,
+        infra_changes=(
+            *in_root_module(
+                "repositories", "base/old", _REPOSITORY_TYPES, InfraAction.DELETE, reason="delete_because_each_key"
+            ),
+            *in_root_module(
+                "builds",
+                "web",
+                ["aws_iam_role_policy"],
+                InfraAction.UPDATE,
+                grants=(
+                    Grant("role of web: s3:* on *", is_added=True, is_widening=True),
+                    Grant("role of web: s3:GetObject on arn:aws:s3:::assets/*", is_added=False),
+                ),
+            ),
+            *in_root_module(
+                "builds",
+                "web",
+                ["aws_codebuild_project"],
+                InfraAction.UPDATE,
+                changes=(AttributeChange("build_timeout", 60, 30),),
+            ),
+        ),
+        seeds=(
+            seed(
+                SeedAction.MOVE,
+                "nginx:1.27",
+                nginx,
+                "upstream moved",
+                wanted_digest=digest("a"),
+                current_digest=digest("c"),
+                size=44_830_000,
+                pulls=(2, 3),
+                pushed_at="2026-10-02T04:11:00Z",
+                used_by=("shop", "web"),
+            ),
+            seed(SeedAction.COPY, "redis:7.4", "docker-hub/library/redis", "not in ECR", pin="b", used_by=("api",)),
+            *(replace(one, pushed_at=dates[number], used_by=builds[: number % 4]) for number, one in enumerate(kept)),
+        ),
+        pull_costs=(hub_cost(4, 6, 97),),
+        losses=(Loss("repository", "base/old", 231_000_000, (digest("e"),), "2026-03-01T12:00:00Z"),),
+        notices=(
+            Notice(
+                "source.pin_behind",
+                f"images[7]: `alpine:3.20` is `{digest('f')}` upstream now; the pinned digest stays",
+                hint="review the new image, and change the pin to follow the tag",
+            ),
+        ),
+    )
+
+
+REVIEWED = _reviewed()
+"""60 images: one moves, one is new; a repository goes with its image, and rights are widened."""

@@ -10,7 +10,7 @@ from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.media_types import COPYABLE, OCI_INDEX
-from toolkit.plan.observed import ExistingRepository, StoredImage, StoredTag
+from toolkit.plan.observed import ExistingRepository, PullThroughRule, StoredImage, StoredTag
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -39,6 +39,22 @@ class EcrService:
         with explained():
             pages = client.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000})
             return {r["repositoryName"]: r["repositoryArn"] for page in pages for r in page["repositories"]}
+
+    def pull_through_rules(self) -> Sequence[PullThroughRule]:
+        """The pull-through cache rules of the region."""
+        client = self._session.client("ecr")
+        with explained():
+            pages = client.get_paginator("describe_pull_through_cache_rules").paginate()
+            return [
+                PullThroughRule(
+                    prefix=rule["ecrRepositoryPrefix"],
+                    upstream_host=rule["upstreamRegistryUrl"],
+                    upstream_prefix=rule.get("upstreamRepositoryPrefix", "ROOT"),
+                    credential_arn=rule.get("credentialArn"),
+                )
+                for page in pages
+                for rule in page["pullThroughCacheRules"]
+            ]
 
     def repository(self, name: str) -> ExistingRepository | None:
         """The repository `name` with its AWS tags and policies; None if it does not exist."""

@@ -103,6 +103,12 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         return AccessDenied("aws.access_denied", str(error), hint="grant the action named above to this user")
     if isinstance(error, boto.LoginError):
         return AccessDenied("aws.credentials_expired", str(error), hint="sign in again: `aws login`")
+    if isinstance(error, boto.SSLError):
+        return Refused(
+            "aws.certificate_untrusted",
+            f"the certificate of AWS is not trusted: {error}",
+            hint="name your organisation's CA bundle in AWS_CA_BUNDLE",
+        )
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
         return Refused(
             "aws.unreachable",
@@ -155,3 +161,10 @@ def explained() -> Iterator[None]:
         raise explain(error) from error
     except OSError as error:
         raise explain_credentials(error) from error
+    except RuntimeError as error:
+        # botocore has no class for credentials of the environment that have expired (AWS_CREDENTIAL_EXPIRATION).
+        if "credentials are still expired" not in str(error):
+            raise
+        raise AccessDenied(
+            "aws.credentials_expired", "the AWS credentials have expired", hint=_DENIED["ExpiredToken"][1]
+        ) from error

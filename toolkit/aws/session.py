@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from toolkit.aws.explain import explain_credentials, explained
@@ -50,6 +51,8 @@ class AwsSession:
     def client(self, service: Literal["codebuild"], region: str | None = None) -> CodeBuildClient: ...
     @overload
     def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
+    @overload
+    def client(self, service: Literal["s3", "dynamodb", "service-quotas"], region: str | None = None) -> Any: ...
     def client(self, service: Any, region: str | None = None) -> Any:
         """The client of `service` in `region`, by default the session's. Raises AccessDenied, Refused."""
         key = (service, region or self.region)
@@ -58,6 +61,18 @@ class AwsSession:
                 self._session = self._session or self._open()
                 self._clients[key] = self._make(self._session, *key)
             return self._clients[key]
+
+    def origin(self) -> tuple[str, datetime | None, bool]:
+        """Where the credentials were found, when they expire, and whether they are then renewed. Raises AccessDenied.
+
+        botocore has no public name for the expiry.
+        """
+        self.client("sts")
+        credentials = self._session.get_credentials() if self._session else None
+        if credentials is None:
+            return "", None, False
+        method = credentials.method or ""
+        return method, getattr(credentials, "_expiry_time", None), method != "env"
 
     def _open(self) -> boto3.session.Session:
         """A session that has looked up its credentials, so that faults of their source are caught here."""

@@ -7,6 +7,7 @@ out of something. `toolkit.cli.main` has a second `except`, for limits that are 
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -26,15 +29,18 @@ from typer.exceptions import TyperException
 
 from toolkit import __version__
 from toolkit.cli.options import Format
+from toolkit.cli.outputs import Output, open_outputs
 from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
 from toolkit.cli.render.json_lines import JsonLinesSink
-from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere, visible
+from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere
 from toolkit.cli.render.plain import PlainSink
+from toolkit.cli.render.result import Look, Other, Result, error_text, render, text_of, value_document
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
 
 if TYPE_CHECKING:
+    from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
     from toolkit.report import CopyPreview, Report
 
@@ -139,27 +145,30 @@ def error_document(error: ToolkitError) -> dict[str, object]:
 
 
 def _print_error(error: ToolkitError) -> None:
-    lines = [f"error: {visible(error.message)} [{error.code}]"]
-    if isinstance(error, ManifestUnusable):
-        lines += [f"  {visible(str(issue))}" for issue in error.issues]
-    if error.hint:
-        lines.append(f"hint: {visible(error.hint)}")
-    LineWriter(sys.stderr).write("\n".join(lines))
+    LineWriter(sys.stderr).write(error_text(error_document(error)))
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
     """How a run is shown.
 
-    A brief run is over at once, so its beginning and end are not reported. `shows_unchanged`: a plan's text lists the
-    images that stay as they are.
+    `format` is a member of the enumeration of the command's formats. A brief run is over at once, so its beginning and
+    end are not reported. `shows_unchanged` and `has_places` are those of `Look`. `outputs` are `FORMAT=FILE`, none of
+    which may be one of `files`, which the run reads or writes besides.
     """
 
-    format: Format = Format.TEXT
+    format: StrEnum = Format.TEXT
     no_progress: bool = False
     verbose: bool = False
     is_brief: bool = False
     shows_unchanged: bool = False
+    has_places: bool = False
+    outputs: Sequence[str] = ()
+    files: Sequence[Path | None] = ()
+
+    def look(self, *, width: int = 100, colour: bool = False) -> Look:
+        """How its texts look."""
+        return Look(width, colour, self.shows_unchanged, self.has_places)
 
 
 class Run:
@@ -167,7 +176,8 @@ class Run:
 
     def __init__(self, presentation: Presentation, stack: ExitStack) -> None:
         self.presentation = presentation
-        self._lines = JsonLinesSink(sys.stdout) if presentation.format is Format.JSON_LINES else None
+        self._lines = JsonLinesSink(sys.stdout) if presentation.format == Format.JSON_LINES else None
+        self._recorded = io.StringIO()
         self._live: Any = None
         self._out = LineWriter(sys.stdout)
         sinks: list[Sink] = []
@@ -184,62 +194,83 @@ class Run:
             sinks.append(self._live)
         else:
             sinks.append(PlainSink(sys.stderr, verbose=presentation.verbose))
+        self._recorder = JsonLinesSink(self._recorded)
+        if any(text.startswith(f"{Format.JSON_LINES}=") for text in presentation.outputs):
+            sinks.append(self._recorder)
         self._stream = EventStream(sinks)
         self.emit = self._stream.emit
-        self.documents: dict[str, object] = {}
+        self._values: dict[str, Any] = {}
+        self._shown: Result | None = None
+        self._outputs: tuple[Output, ...] = ()
+
+    def open_outputs(self) -> None:
+        """Prepare the files of `--output`. Raises UsageError."""
+        given = self.presentation
+        self._outputs = open_outputs(given.outputs, type(given.format), given.files)
+
+    @property
+    def output_formats(self) -> tuple[str, ...]:
+        """What the files of `--output` are written as."""
+        return tuple(output.format for output in self._outputs)
 
     def show_plan(self, plan: Plan) -> None:
-        """Put the plan on stdout (json: with the end of the run)."""
-        from toolkit.cli.render.plan_view import render_plan
-        from toolkit.cli.render.serialise import plan_document
-
-        self._show(
-            "plan",
-            lambda: plan_document(plan),
-            lambda: render_plan(
-                plan, width=width(), colour=has_colour(), shows_unchanged=self.presentation.shows_unchanged
-            ),
-        )
+        """Put the plan on stdout: at once as text or JSON lines, else with the end of the run."""
+        self._show("plan", plan)
 
     def show_report(self, report: Report) -> None:
-        """Put the report on stdout (json: with the end of the run)."""
-        from toolkit.cli.render.report_view import render_report
-        from toolkit.cli.render.serialise import report_document
-
-        self._show(
-            "report",
-            lambda: report_document(report),
-            lambda: render_report(report, width=width(), colour=has_colour()),
-        )
+        """Put the report on stdout, as `show_plan` does."""
+        self._show("report", report)
 
     def show_previews(self, previews: Sequence[CopyPreview]) -> None:
-        """Put what copying would do on stdout (json: with the end of the run)."""
-        from toolkit.cli.render.preview_view import preview_document, render_previews
+        """Put what copying would do on stdout, as `show_plan` does."""
+        self._show("preview", tuple(previews))
 
-        self._show(
-            "preview",
-            lambda: preview_document(previews),
-            lambda: render_previews(previews, width=width(), colour=has_colour()),
-        )
+    def show_scan(self, report: ScanReport) -> None:
+        """Put what a scan found on stdout, as `show_plan` does."""
+        self._show("scan", report)
 
     def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
         """Put any other result on stdout; an exact text is for a program: nothing in it is escaped."""
         if is_exact:
             encode(sys.stdout, encoding="utf-8", errors="surrogateescape")
-        self._show(kind, lambda: dict(document), lambda: text)
+        self._show(kind, Other(document, text))
 
-    def _show(self, kind: str, document: Callable[[], Mapping[str, object]], text: Callable[[], str]) -> None:
-        if self.presentation.format is Format.JSON:
-            self.documents[kind] = document()
-        elif self._lines is not None:
-            self._lines.write_result(kind, dict(document()))
-        else:
+    def show_result(self, result: Result) -> None:
+        """Put the result of another run on stdout, in place of this run's own."""
+        for kind, value in result.values.items():
+            self._show(kind, value)
+        if result.error and self.presentation.format == Format.TEXT:
+            self._out.write(error_text(result.error))
+        self._shown = result
+
+    def _show(self, kind: str, value: Any) -> None:
+        self._values[kind] = value
+        if Format.JSON_LINES in self.output_formats:
+            self._recorder.write_result(kind, value_document(kind, value))
+        if self._lines is not None:
+            self._lines.write_result(kind, value_document(kind, value))
+        elif self.presentation.format == Format.TEXT:
             with self.paused():
-                self._out.write(text().rstrip("\n"))
+                look = self.presentation.look(width=width(), colour=has_colour())
+                self._out.write(text_of(kind, value, look).rstrip("\n"))
 
-    def write_document(self, document: Mapping[str, object]) -> None:
-        """Put the one JSON document of the run on stdout."""
-        self._out.write(json.dumps(document, indent=2))
+    def finish(self, command: str, code: int, error: ToolkitError | None) -> Iterator[ToolkitError]:
+        """Write the views that are made when a run ends, on stdout and in files; yields what could not be written."""
+        own = Result(command, code, self._values, error_document(error) if error else None)
+        result = own if error or self._shown is None else self._shown
+        look = self.presentation.look()
+        if self.presentation.format not in (Format.TEXT, Format.JSON_LINES):
+            text = render(result, self.presentation.format, look)
+            if text:
+                self._out.write(text.rstrip("\n"))
+        for output in self._outputs:
+            is_stream = output.format == Format.JSON_LINES
+            text = self._recorded.getvalue() if is_stream else render(result, output.format, look)
+            try:
+                if text is not None:
+                    output.write(text)
+            except OSError as failure:
+                yield _OutputLost("output.lost", f"`{output.path}` cannot be written: {failure.strerror}")
 
     @property
     def lost_output(self) -> OSError | None:
@@ -269,7 +300,7 @@ class Run:
 
 def _is_live(presentation: Presentation) -> bool:
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return is_terminal and not presentation.no_progress and presentation.format is Format.TEXT
+    return is_terminal and not presentation.no_progress and presentation.format == Format.TEXT
 
 
 def width() -> int:
@@ -294,6 +325,7 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         run.emit(RunStarted(command=command, toolkit_version=__version__))
         try:
             with _signals_interrupt():
+                run.open_outputs()
                 code = body(run)
         except ToolkitError as failure:
             error = failure
@@ -305,19 +337,22 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
         if error:
             code = error.exit_code
         run.emit(_end_of_run(code, time.monotonic() - started, error))
-    if presentation.format is Format.JSON:
-        result = {"schema_version": 1, "command": command, "exit_code": code}
-        failed = {"error": error_document(error)} if error else {}
-        run.write_document({**result, **failed, **run.documents})
-    if error and (presentation.format is not Format.JSON_LINES or run.lost_output):
+    try:
+        losses = list(run.finish(command, code, error))
+    except Exception as failure:  # noqa: BLE001  a view that cannot be made
+        losses = [_unforeseen(failure)]
+    if error and (presentation.format != Format.JSON_LINES or run.lost_output):
         _print_error(error)
     if run.lost_output:
         why = run.lost_output.strerror
-        loss = _OutputLost(
-            "output.lost",
-            f"stdout cannot be written: {why}; the run went on and ended with exit code {code}",
-            hint=_hint_for(run.lost_output),
+        losses.append(
+            _OutputLost(
+                "output.lost",
+                f"stdout cannot be written: {why}; the run went on and ended with exit code {code}",
+                hint=_hint_for(run.lost_output),
+            )
         )
+    for loss in losses:
         _print_error(loss)
         code = code or loss.exit_code
     raise typer.Exit(code)

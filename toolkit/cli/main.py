@@ -23,6 +23,7 @@ COMMANDS = (
     "init",
     "scan",
     "validate",
+    "doctor",
     "plan",
     "show",
     "apply",

@@ -20,11 +20,47 @@ class Format(StrEnum):
     JSON_LINES = "json-lines"
 
 
+class ResultFormat(StrEnum):
+    """The formats of a command whose result has views."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSON_LINES = "json-lines"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+class ScanFormat(StrEnum):
+    """The formats of a command whose result may be a scan: all that there are."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSON_LINES = "json-lines"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    SARIF = "sarif"
+
+
 ManifestFile = Annotated[
     Path, typer.Option("--file", "-f", envvar="TOOLKIT_MANIFEST", help="The image manifest.", show_default=True)
 ]
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="TOOLKIT_FORMAT", help="What stdout carries; everything else is on stderr.")
+]
+_VIEW = typer.Option(
+    "--format", envvar="TOOLKIT_FORMAT", help="The view of the result on stdout; everything else is on stderr."
+)
+ViewFormat = Annotated[ResultFormat, _VIEW]
+ScanViewFormat = Annotated[ScanFormat, _VIEW]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output",
+        envvar="TOOLKIT_OUTPUT",
+        metavar="FORMAT=FILE",
+        help="Write this view of the result to FILE too, also when the run fails; may be repeated. The variable has "
+        "them with blanks between.",
+    ),
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="One line per event on stderr, also on a terminal.")]
 Strict = Annotated[

@@ -12,7 +12,6 @@ Nothing in the file proves the pinned digests and the manifest itself. They were
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -26,13 +25,14 @@ from toolkit import __version__
 from toolkit.atomic_file import check_writable, write_atomically
 from toolkit.cli import sealed_archive
 from toolkit.cli.checkout import Checkout, find_checkout
+from toolkit.cli.render.serialise import first_fault, plan_from_json, plan_to_json
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven
-from toolkit.oci.errors import OciError
 from toolkit.operations.load import desired_of
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.saved_plan import misfits, refuse_misfits, secret_looking
+from toolkit.report import SavedFile
 from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
 from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
 from toolkit.terraform.root_module import RootModule, render
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "TOOLKIT_PLAN_KEY"
 _SHORTEST_KEY = 16
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _MOST_NAMED = 8
 _ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
 _TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
@@ -91,30 +91,19 @@ class SavedPlan:
     is_signed: bool
     is_verified: bool
 
-    def document(self) -> dict[str, object]:
-        """What the file says besides its plan, as JSON-safe values."""
+    @property
+    def file(self) -> SavedFile:
+        """What the file says besides its plan."""
         checkout = self.about.checkout
-        return {
-            "file": str(self.path),
-            "toolkit_version": self.about.toolkit_version,
-            "terraform_version": self.about.terraform_version,
-            "providers": dict(self.about.providers),
-            "commit": checkout.commit if checkout else None,
-            "is_clean": None if checkout is None else not checkout.changed,
-            "is_signed": self.is_signed,
-            "is_verified": self.is_verified,
-        }
-
-    def lines(self) -> tuple[str, str]:
-        """The same for people."""
-        about, checkout = self.about, self.about.checkout
-        providers = "".join(f", {name.rpartition('/')[2]} provider {one}" for name, one in about.providers.items())
-        signed = "signed by this key" if self.is_verified else "signed, not checked" if self.is_signed else "not signed"
-        commit = f"commit {checkout.commit}" if checkout else "no Git commit"
-        changed = f" with changes in {', '.join(checkout.changed)}" if checkout and checkout.changed else ""
-        return (
-            f"{self.path}: {signed}, of {commit}{changed}",
-            f"made by toolkit {about.toolkit_version}, Terraform {about.terraform_version}{providers}",
+        return SavedFile(
+            file=str(self.path),
+            toolkit_version=self.about.toolkit_version,
+            terraform_version=self.about.terraform_version,
+            providers=self.about.providers,
+            commit=checkout.commit if checkout else None,
+            changed=tuple(checkout.changed) if checkout else (),
+            is_signed=self.is_signed,
+            is_verified=self.is_verified,
         )
 
 
@@ -247,42 +236,15 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     )
 
 
-_PLAN_TYPE = TypeAdapter(Plan)
-
-
-def plan_to_json(plan: Plan) -> bytes:
-    """What `plan_from_json` reads."""
-    return _PLAN_TYPE.dump_json(plan, indent=2)
-
-
-def plan_from_json(content: bytes) -> Plan:
-    """The plan that `plan_to_json` wrote. Raises ValueError for anything else, also for a key more or less."""
-    try:
-        plan = _PLAN_TYPE.validate_json(content, strict=True)
-    except ValidationError as error:
-        raise ValueError(_first_fault(error)) from error
-    except OciError as error:
-        raise ValueError(error.message) from error
-    if _PLAN_TYPE.dump_python(plan, mode="json") != json.loads(content):
-        raise ValueError("it does not have exactly the fields of a plan")
-    return plan
-
-
 def _read_about(path: Path, content: bytes) -> About:
     try:
         about = TypeAdapter(About).validate_json(content, strict=True)
     except ValidationError as error:
-        message = f"`{path}` is not a saved plan: `{_ABOUT}`: {_first_fault(error)}"
+        message = f"`{path}` is not a saved plan: `{_ABOUT}`: {first_fault(error)}"
         raise Refused("plan.unreadable", message, hint=PLAN_AGAIN) from error
     if about.schema_version != _SCHEMA_VERSION or _line_of(about.toolkit_version) != _line_of(__version__):
         raise _other_version(path, about.toolkit_version)
     return about
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, fault["loc"]))
-    return f"`{place}`: {fault['msg']}" if place else fault["msg"]
 
 
 def _other_version(path: Path, version: str) -> Refused:

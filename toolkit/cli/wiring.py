@@ -23,11 +23,12 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints, is_loopback
 from toolkit.oci.errors import CredentialUnusable, OciError
 from toolkit.oci.reference import ECR_PUBLIC, ecr_region
-from toolkit.oci.transport import Transport
+from toolkit.oci.transport import ATTEMPTS, Transport
 
 if TYPE_CHECKING:
     from toolkit.cli.boundary import Run
     from toolkit.oci.alternatives import AlternativeSources
+    from toolkit.operations.doctor import Tools
     from toolkit.operations.plan import Planned
     from toolkit.operations.services import Services
     from toolkit.plan.desired import Desired, DesiredRegistry
@@ -123,7 +124,39 @@ def open_planning(
         yield desired, services, finish
 
 
-def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> TerraformRunner:
+def open_tools(emit: Emit, desired: Desired | None, settings: Settings) -> Tools:
+    """What `doctor` asks. Raises ManifestUnusable where the manifest names variables that are not for registries."""
+    from urllib.request import getproxies_environment
+
+    from toolkit.aws.ecr import EcrService
+    from toolkit.aws.existing import ExistingService
+    from toolkit.aws.inspection import Inspection, default_region, public_cas
+    from toolkit.oci.connections import proxy_for
+    from toolkit.operations.doctor import CACHE_BYTES, TEMP_BYTES, WORK_BYTES, AwsTools, Tools
+
+    region = desired.region if desired else default_region()
+    session = AwsSession(region or "us-east-1")
+    registries = desired.registries if desired else {}
+    named = Path(".toolkit") / desired.name / desired.region if desired else Path(".toolkit")
+    folders = {
+        "work_dir": (settings.work_dir or named, WORK_BYTES),
+        "cache_dir": (settings.cache_dir or cache_folder(), CACHE_BYTES),
+        "temp_dir": (Path(os.environ.get("TMPDIR") or "/tmp"), TEMP_BYTES),  # noqa: S108  as Terraform does
+    }
+    lock = settings.provider_lock
+    return Tools(
+        aws=AwsTools(region, Inspection(session), EcrService(session), ExistingService(session)) if region else None,
+        registries=open_client(emit, session, registries, jobs=1, attempts=2),
+        public=open_client(emit, session, registries, jobs=1, attempts=1, ca_file=public_cas()),
+        terraform=open_terraform(emit, desired, settings),
+        folders={name: (path, wanted) for name, (path, wanted) in folders.items() if path},
+        proxy_for=lambda url: proxy_for(urlsplit(url), getproxies_environment()),
+        is_locked=lock is not None and lock.exists(),
+        is_pipeline=is_pipeline(),
+    )
+
+
+def open_terraform(emit: Emit, desired: Desired | None, settings: Settings) -> TerraformRunner:
     """Terraform with the provider and the workspace of this run."""
     from toolkit.terraform.provider_lock import ProviderLock
     from toolkit.terraform.provider_mirror import find
@@ -135,19 +168,19 @@ def open_terraform(emit: Emit, desired: Desired, settings: Settings) -> Terrafor
         emit,
         find_mirror=lambda: find(os.environ, home_folder()),
         lock_seconds=settings.lock_seconds,
-        workspace=desired.workspace,
-        provider_lock=ProviderLock(lock_file, is_made=not _is_pipeline()) if lock_file else None,
+        workspace=desired.workspace if desired else "default",
+        provider_lock=ProviderLock(lock_file, is_made=not is_pipeline()) if lock_file else None,
     )
 
 
-def _is_pipeline() -> bool:
+def is_pipeline() -> bool:
     """CodeBuild does not set `CI`."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false") or "CODEBUILD_BUILD_ID" in os.environ
 
 
 def _refuse_extra_files(desired: Desired) -> None:
     """Terraform runs them while it plans, with the pipeline's secrets, and they come with the pull request."""
-    if desired.extra_files and _is_pipeline() and os.environ.get(_EXTRA_FILES_VARIABLE) != "1":
+    if desired.extra_files and is_pipeline() and os.environ.get(_EXTRA_FILES_VARIABLE) != "1":
         raise Refused(
             "terraform.extra_files_not_allowed",
             "`terraform.extra_files` are code that Terraform runs while it plans, and a pull request can change them",
@@ -160,6 +193,13 @@ def ecr_puts_per_second(rate: float = 8) -> Callable[[str], float | None]:
     return lambda registry: rate if ecr_region(registry) else None
 
 
+def cache_folder() -> Path | None:
+    """Where the registry documents of earlier runs are kept by default; None without a home."""
+    home = home_folder()
+    caches = Path(given) if (given := os.environ.get("XDG_CACHE_HOME")) else home / ".cache" if home else None
+    return caches / "base-image-toolkit" if caches else None
+
+
 def open_cache(emit: Emit, folder: Path | None) -> DocumentCache:
     """The registry documents of earlier runs; only of this run if the folder cannot be written."""
 
@@ -170,17 +210,22 @@ def open_cache(emit: Emit, folder: Path | None) -> DocumentCache:
         )
         emit(NoticeGiven("cache.unusable", message, hint))
 
-    if folder is None:
-        home = home_folder()
-        caches = Path(given) if (given := os.environ.get("XDG_CACHE_HOME")) else home / ".cache" if home else None
-        folder = caches / "base-image-toolkit" if caches else None
-    return DocumentCache(folder, on_unusable=unusable)
+    return DocumentCache(folder or cache_folder(), on_unusable=unusable)
 
 
 def open_client(
-    emit: Emit, session: AwsSession, registries: Mapping[str, DesiredRegistry], *, jobs: int
+    emit: Emit,
+    session: AwsSession,
+    registries: Mapping[str, DesiredRegistry],
+    *,
+    jobs: int,
+    attempts: int = ATTEMPTS,
+    ca_file: str | None = None,
 ) -> RegistryClient:
-    """A registry client with every credential that this run may use, each for its own registry."""
+    """A registry client with every credential that this run may use, each for its own registry.
+
+    It sends a request up to `attempts` times. With a `ca_file` it trusts no other CAs than those in it.
+    """
 
     def retried(host: str, reason: str, attempt: int, seconds: float) -> None:
         emit(RetryScheduled(host, reason, attempt, round(seconds, 3)))
@@ -213,6 +258,8 @@ def open_client(
         endpoints=endpoints,
         transport=Transport(
             pool_size=max(jobs, 32) + 4,  # observing both sides uses 32 threads of its own
+            attempts=attempts,
+            ca_file=ca_file,
             on_retry=retried,
             user_agent=f"base-image-toolkit/{__version__}",
         ),

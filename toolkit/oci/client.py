@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from toolkit.oci.auth import CredentialProvider, CredentialUse, NoCredentials
@@ -37,7 +39,7 @@ from toolkit.oci.responses import Headers, PullLimit, Response, read_next_page, 
 from toolkit.oci.token_exchange import Authorizer, Scopes
 from toolkit.oci.transport import CHUNK_BYTES, Transport
 
-__all__ = ["ManifestHead", "PullLimit", "RegistryClient", "Upload"]
+__all__ = ["ManifestHead", "Ping", "PullLimit", "RegistryClient", "Upload"]
 
 # From nothing to a header, and from a header that has expired to a good one.
 _MOST_RENEWALS = 2
@@ -69,6 +71,16 @@ class ManifestHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Which host responded and how, who signed its certificate ("" for plain HTTP), and its own time."""
+
+    host: str
+    status: int
+    issuer: str = ""
+    date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """An open upload session for one PUT. Its location may carry the registry's own secrets, so it is not shown."""
 
@@ -96,6 +108,19 @@ class RegistryClient:
     def credential_uses(self) -> tuple[CredentialUse, ...]:
         """Which credential was sent where so far."""
         return self._authorizer.uses()
+
+    def url_of(self, registry: str) -> str:
+        """Where `registry` is served."""
+        return self._endpoints.base_url(registry)
+
+    def ping(self, registry: str) -> Ping:
+        """How `registry` responds to a request without a credential. Raises ConnectionFailed if it does not."""
+        response, issuer = self._transport.probe(f"{self._endpoints.base_url(registry)}/v2/")
+        try:
+            date = parsedate_to_datetime(response.headers.get("Date") or "")
+        except ValueError:
+            date = None
+        return Ping(response.host, response.status, issuer, date)
 
     def head_manifest(self, ref: Reference) -> ManifestHead | None:
         """What `ref` points to; None when tag or repository are not there. Never a counted pull.

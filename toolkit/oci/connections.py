@@ -24,6 +24,7 @@ from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment
@@ -92,7 +93,8 @@ class Connections:
     """Sends requests over connections that are kept; safe to share between threads.
 
     `most` is the number of connections to one host. A request waits while all of them are in use. `proxies` are those
-    of the environment unless given: by scheme or as `all`, and the exemptions as `no`.
+    of the environment unless given: by scheme or as `all`, and the exemptions as `no`. With a `ca_file` its CAs alone
+    are trusted.
     """
 
     def __init__(
@@ -102,9 +104,11 @@ class Connections:
         connect_timeout: float,
         upload_timeout: float,
         proxies: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most
+        self._ca_file = ca_file
         self._connect_timeout = connect_timeout
         self._settings: Any = {"clock": clock, "send_timeout": upload_timeout}
         self._proxies = getproxies_environment() if proxies is None else proxies
@@ -216,7 +220,7 @@ class Connections:
         """Made when it is needed: to read the system's certificates takes longer than some runs."""
         with self._lock:
             if self._tls is None:
-                self._tls = ssl.create_default_context()
+                self._tls = ssl.create_default_context(cafile=self._ca_file)
                 self._tls.set_alpn_protocols(["http/1.1"])
             return self._tls
 
@@ -243,6 +247,13 @@ class OpenResponse:
     def challenges(self) -> tuple[str, ...]:
         """Every `WWW-Authenticate`."""
         return tuple(self._raw.headers.getlist("WWW-Authenticate"))
+
+    @property
+    def issuer(self) -> str:
+        """Who signed the certificate of the host; "" for plain HTTP. Known until the response has been read."""
+        certificate = getattr(self._raw.connection, "certificate", {})
+        names = dict(pair for part in certificate.get("issuer", ()) for pair in part)
+        return registry_words([names.get("commonName") or names.get("organizationName") or ""])
 
     def read(self, size: int) -> bytes:
         """The decoded body, or `size` bytes of it."""
@@ -373,7 +384,13 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
-    pass
+    certificate: Mapping[str, Any] = MappingProxyType({})
+
+    def connect(self) -> None:
+        """Open it; the certificate is kept, because the socket may be closed before the response is read."""
+        super().connect()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.certificate = self.sock.getpeercert() or {}
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -55,11 +55,15 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PullLimit:
-    """How many counted pulls a registry says that there are."""
+    """How many counted pulls a registry says that there are.
+
+    `source` is what they are counted for, in Docker Hub's words: an IP address, or the id of an account.
+    """
 
     limit: int
     remaining: int
     window_seconds: int
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ def read_pull_limit(headers: Headers) -> PullLimit | None:
     remaining = _LIMIT.match(headers.get("ratelimit-remaining") or "")
     if not limit or not remaining:
         return None
-    return PullLimit(int(limit[1]), int(remaining[1]), int(remaining[2]))
+    source = cleaned(headers.get("docker-ratelimit-source") or "")
+    return PullLimit(int(limit[1]), int(remaining[1]), int(remaining[2]), source)
 
 
 def read_next_page(headers: Headers) -> str | None:

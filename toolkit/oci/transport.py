@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from toolkit.oci.endpoints import may_send_to, origin
 from toolkit.oci.errors import TEMPORARY_STATUSES, ConnectionFailed, TooManyRequests
 from toolkit.oci.host_limits import HostLimits
+from toolkit.oci.lost_hosts import LostHosts
 from toolkit.oci.masking import cleaned
 from toolkit.oci.responses import Response, refusal
 
@@ -36,6 +37,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # These say that the same method is meant at the other address; the others turn a POST into a GET.
 _REDIRECTS_OF_WRITES = frozenset({307, 308})
 _FIRST_PAUSE = 0.5
+ATTEMPTS = 6
+"""How often a request is sent, unless said otherwise."""
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
 OnRetry = Callable[[str, str, int, float], None]
@@ -55,11 +58,12 @@ class Transport:
         connect_timeout: float = 10.0,
         read_timeout: float = 60.0,
         upload_timeout: float = 300.0,
-        attempts: int = 6,
+        attempts: int = ATTEMPTS,
         longest_pause: float = 60.0,
         on_retry: OnRetry | None = None,
         user_agent: str = "base-image-toolkit",
         proxies: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -74,12 +78,14 @@ class Transport:
         self._on_retry = on_retry
         self._user_agent = user_agent
         self._proxies = proxies
+        self._ca_file = ca_file
         self._sleep = sleep
         self._clock = clock
         self._wall_clock = wall_clock
         self._random = random
         self._pool_size = pool_size
         self._limits = HostLimits(pool_size)
+        self._lost = LostHosts(clock)
         self._lock = threading.Lock()
         self._connections: Connections | None = None
         self._pauses: dict[str, float] = {}
@@ -130,13 +136,19 @@ class Transport:
         """The response of a single attempt."""
         return self._attempt(method, url, headers, None, self._read_timeout)
 
+    def probe(self, url: str) -> tuple[Response, str]:
+        """The response to a single GET, and who signed the certificate of its host; "" for plain HTTP."""
+        response = self._request("GET", url, {}, None, self._read_timeout, follows=False)
+        issuer = response.issuer
+        return _read("GET", response), issuer
+
     def _with_retries(self, url: str, attempt: Callable[[], Response]) -> Response:
         number = 1
         while True:
             try:
                 response = attempt()
             except ConnectionFailed as failure:
-                if not failure.is_temporary or number >= self._attempts:
+                if not failure.is_temporary or number >= self._attempts or self._lost.is_lost(failure.host):
                     raise
                 seconds = self._back_off(number)
                 self._report_retry(failure.host, failure.reason, number, seconds)
@@ -186,7 +198,8 @@ class Transport:
         for _ in range(_MOST_REDIRECTS + 1):
             host = _host(url)
             self._await_pause(host)
-            response = self._opened().request(method, url, sent, body, timeout)
+            with self._lost.asking(host):
+                response = self._opened().request(method, url, sent, body, timeout)
             location = response.headers.get("Location")
             if response.status not in followed or not location:
                 return response
@@ -208,6 +221,7 @@ class Transport:
                     connect_timeout=self._connect_timeout,
                     upload_timeout=self._upload_timeout,
                     proxies=self._proxies,
+                    ca_file=self._ca_file,
                     clock=self._clock,
                 )
             return self._connections

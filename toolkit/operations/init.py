@@ -17,6 +17,8 @@ from toolkit.oci.local_files import read_regular
 from toolkit.operations.scan import Scan, ScanOptions, scan
 from toolkit.operations.whole_file import write_whole
 
+DEFAULT_REGION = "us-east-1"
+
 _LONGEST_CONFIG = 64 * 1024
 _ORIGIN = re.compile(
     r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?:https://(?:[^@/\s]*@)?|ssh://git@|git@)([\w.-]+)[/:]([\w./-]+?)(?:\.git)?/?\s*$',
@@ -33,7 +35,7 @@ class Start:
     home: Path
     manifest: Path
     name: str | None = None
-    region: str = "us-east-1"
+    region: str = DEFAULT_REGION
     values: Mapping[str, str] = field(default_factory=dict)
     machine: str = "linux/amd64"
     roots: tuple[Path, ...] = ()
@@ -51,13 +53,7 @@ class Begun:
 
 def init(start: Start) -> Begun:
     """Write the manifest. Raises Refused if it exists or nothing is to be mirrored, UsageError for a bad value."""
-    try:
-        is_there = start.manifest.resolve().exists()
-    except (OSError, RuntimeError) as error:  # too long, or a link that leads to itself
-        raise UsageError("usage.not_writable", f"`{start.manifest}` is not a usable file name") from error
-    if is_there and not start.overwrites:
-        hint = "use --force to overwrite it, or `toolkit scan --write` to add to it"
-        raise Refused("init.exists", f"`{start.manifest}` already exists", hint=hint)
+    refuse_to_overwrite(start.manifest, overwrites=start.overwrites)
     found = scan(ScanOptions(start.paths, start.home, values=start.values, machine=start.machine, roots=start.roots))
     reasons = (
         *(f"{use.file}:{use.line}: `{use.written}`: {use.remedy}" for use in found.report.uses if _is_lost(use)),
@@ -83,6 +79,17 @@ def init(start: Start) -> Begun:
     return Begun(len(found.additions), left_out, len(_builds_of(start, found)))
 
 
+def refuse_to_overwrite(manifest: Path, *, overwrites: bool) -> None:
+    """Raise Refused if the file exists and is to stay, UsageError if it cannot be named so."""
+    try:
+        is_there = manifest.resolve().exists()
+    except (OSError, RuntimeError) as error:  # too long, or a link that leads to itself
+        raise UsageError("usage.not_writable", f"`{manifest}` is not a usable file name") from error
+    if is_there and not overwrites:
+        hint = "use --force to overwrite it, or `toolkit scan --write` to add to it"
+        raise Refused("init.exists", f"`{manifest}` already exists", hint=hint)
+
+
 def _is_lost(use: ScannedUse) -> bool:
     return bool(use.remedy) and not use.can_be_added and not (use.is_implied and "test_tools" in use.remedy)
 
@@ -90,7 +97,7 @@ def _is_lost(use: ScannedUse) -> bool:
 def _text(start: Start, found: Scan) -> str:
     head: dict[str, object] = {
         "version": 1,
-        "name": _name_of(start.home) if start.name is None else start.name,
+        "name": name_of(start.home) if start.name is None else start.name,
         "aws": {"region": start.region},
     }
     if start.machine != "linux/amd64":
@@ -119,7 +126,7 @@ def _builds_of(start: Start, found: Scan) -> list[dict[str, object]]:
             continue
         path = Path(one.buildspec)
         words = re.sub(r"buildspec", "", path.stem, flags=re.IGNORECASE)
-        name = own = _as_name(f"{path.parent.as_posix()}-{words}") or _name_of(start.home)
+        name = own = _as_name(f"{path.parent.as_posix()}-{words}") or name_of(start.home)
         number = 2
         while name in builds:
             name, number = f"{own}-{number}", number + 1
@@ -145,7 +152,7 @@ def _source(home: Path) -> dict[str, str]:
     return {"type": "GITHUB", "location": "https://github.com/OWNER/REPOSITORY.git"}
 
 
-def _name_of(folder: Path) -> str:
+def name_of(folder: Path) -> str:
     """The folder's name, reduced to what the manifest accepts."""
     return _as_name(folder.name) or "base-images"
 

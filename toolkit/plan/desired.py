@@ -286,6 +286,15 @@ class Desired:
         """The account whose registry the builds pull from; None means the account of the run."""
         return self.mirror_account_id or self.account_id
 
+    def builds_by_image(self) -> dict[str, tuple[str, ...]]:
+        """The sorted names of the builds which start from an image or run in it, by the key of the image."""
+        found: dict[str, set[str]] = {}
+        for build in self.builds:
+            environment = build.settings.environment_mirror
+            for image in (*build.images, *([environment] if environment else [])):
+                found.setdefault(f"{image.repository}:{image.tag}", set()).add(build.name)
+        return {key: tuple(sorted(names)) for key, names in found.items()}
+
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""
         return replace(

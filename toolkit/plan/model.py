@@ -127,7 +127,8 @@ class Seed:
     of the copy, from `pulls[0]` to `pulls[1]` (None: HEAD cannot tell), both 0 where the upstream does not count.
     `bytes_from` is another repository which has the same content and does not count pulls. `reason` is a phrase for the
     user. `subject` is the digest to which a companion belongs, None for an image. `pushed_at` is the time of the last
-    push to the tag in ECR (ISO 8601, UTC), and `is_overwritten` says that somebody else made that push.
+    push to the tag in ECR (ISO 8601, UTC), and `is_overwritten` says that somebody else made that push. `used_by` are
+    the sorted names of the manifest's builds which start from the image or run in it.
     """
 
     key: str
@@ -145,6 +146,7 @@ class Seed:
     subject: Digest | None = None
     is_overwritten: bool = False
     pushed_at: str | None = None
+    used_by: tuple[str, ...] = ()
 
     @property
     def is_pending(self) -> bool:

@@ -209,3 +209,16 @@ class ExistingRepository:
         """The kinds of policies that exist, as `ExistingResource.parts`."""
         policies = {LIFECYCLE_POLICY: self.lifecycle_policy, REPOSITORY_POLICY: self.repository_policy}
         return frozenset(kind for kind, text in policies.items() if text is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PullThroughRule:
+    """A pull-through cache rule: pulls below `prefix` fill repositories from `upstream_host`, below `upstream_prefix`.
+
+    AWS writes `ROOT` for no prefix. `credential_arn` is a secret of Secrets Manager.
+    """
+
+    prefix: str
+    upstream_host: str
+    upstream_prefix: str = "ROOT"
+    credential_arn: str | None = None

@@ -100,6 +100,7 @@ def make_plan(
     With `keeps_going`, apply continues with the other images when single images are refused.
     """
     doomed = doomed_repositories(infra_changes)
+    builds = desired.builds_by_image()
     seeds: list[Seed] = []
     refusals: list[Refusal] = []
     if not allows_destroy:
@@ -137,7 +138,7 @@ def make_plan(
             refusals.append(decided)
             continue
         for seed, remarks in decided:
-            seeds.append(seed)
+            seeds.append(replace(seed, used_by=builds.get(seed.key, ())))
             notices += remarks
             if isinstance(fault := observed.sources[seed.key], SourceFault):
                 kept.setdefault(fault, []).append((image.path, seed))

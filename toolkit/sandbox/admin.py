@@ -25,6 +25,9 @@ from toolkit.sandbox.stock import Stock
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+LIMIT_PREVIEW = "ratelimitpreview/test:latest"
+"""The image of Docker Hub by which the pull limit is read, as Docker's documentation says it."""
+
 
 class Admin:
     """The pages cover the whole sandbox, on every port."""
@@ -113,8 +116,9 @@ def route(registry: WSGIApplication, policy: DockerHubPolicy, admin: Admin) -> W
 
 
 def _images(stock: Stock) -> list[str]:
-    """The images that can be pulled; signatures come with their images."""
-    return [name for name in stock.documents.references() if ":sha256-" not in name]
+    """The images that can be pulled; signatures come with their images, and one is always there."""
+    names = stock.documents.references()
+    return [name for name in names if ":sha256-" not in name and name != LIMIT_PREVIEW]
 
 
 def _json(document: object, status: int = 200) -> Response:

@@ -16,6 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from toolkit.sandbox.access_control import World, read_call, refusal, rights_of
 from toolkit.sandbox.moto_codebuild import complete_codebuild, complete_logs
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
+from toolkit.sandbox.moto_quotas import complete_quotas
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -41,6 +42,7 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
     complete_ecr(tokens)
     complete_codebuild()
     complete_logs()
+    complete_quotas()
     # Werkzeug writes a line per request, always `POST /`; `log` says more. Errors are still written.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto: Any = DomainDispatcherApplication(create_backend_app)

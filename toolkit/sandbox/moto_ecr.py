@@ -2,7 +2,8 @@
 
 moto's own classes are changed, in the server process only. Tokens are random and expire after twelve hours.
 `BatchGetImage` returns the requested tag. The digest and size of an image are those of its bytes. When a tag moves, its
-former image stays. `DescribeImages` applies its filter. Repository names follow AWS's rules.
+former image stays. `DescribeImages` applies its filter. Repository names follow AWS's rules. Pull-through cache rules
+are kept and listed; a pull fills nothing by them.
 """
 
 from __future__ import annotations
@@ -79,6 +80,29 @@ def complete_ecr(tokens: EcrTokens) -> None:
     models.Image.get_image_size_in_bytes = _size_in_bytes
     models.ECRBackend.batch_get_image = _batch_get_image
     responses.ECRResponse.get_authorization_token = get_authorization_token
+    rules: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+
+    def create_pull_through_cache_rule(response: Any) -> Any:
+        rule = {
+            name: value
+            for name in ("ecrRepositoryPrefix", "upstreamRegistryUrl", "upstreamRepositoryPrefix", "credentialArn")
+            if (value := response._get_param(name)) is not None
+        }
+        rule["registryId"] = response.current_account
+        rules.setdefault((response.current_account, response.region), {})[rule["ecrRepositoryPrefix"]] = rule
+        return ActionResult(rule)
+
+    def describe_pull_through_cache_rules(response: Any) -> Any:
+        found = rules.get((response.current_account, response.region), {})
+        return ActionResult({"pullThroughCacheRules": list(found.values())})
+
+    def delete_pull_through_cache_rule(response: Any) -> Any:
+        found = rules.get((response.current_account, response.region), {})
+        return ActionResult(found.pop(response._get_param("ecrRepositoryPrefix"), {}))
+
+    responses.ECRResponse.create_pull_through_cache_rule = create_pull_through_cache_rule
+    responses.ECRResponse.describe_pull_through_cache_rules = describe_pull_through_cache_rules
+    responses.ECRResponse.delete_pull_through_cache_rule = delete_pull_through_cache_rule
 
 
 class MotoDocuments:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
+from toolkit.oci.reference import Reference
 from toolkit.sandbox import aws
 from toolkit.sandbox.access_control import World
-from toolkit.sandbox.admin import Admin, route
+from toolkit.sandbox.admin import LIMIT_PREVIEW, Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
 from toolkit.sandbox.ecr import EcrApp, EcrPolicy, ecr_rights
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, ecr_references
@@ -74,6 +75,7 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
         return RegistryApp(blobs, documents, EcrPolicy(documents, blobs, owner), log)
 
     hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
+    hub.provide(Reference.parse(LIMIT_PREVIEW))
     others, others_policy = _upstream(folder, "upstream", None)
     admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id))
     servers = {

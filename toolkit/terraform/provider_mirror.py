@@ -47,8 +47,12 @@ def find(environment: Mapping[str, str], home: Path | None, *, root: Path = Path
 
 def serves(mirror: Path, program: str) -> bool:
     """Whether `mirror` has the provider under the registry that `program` uses: OpenTofu has its own."""
-    is_opentofu = "tofu" in Path(program).name
-    return _holds_provider(mirror, _REGISTRY_OF_OPENTOFU if is_opentofu else _REGISTRY)
+    return _holds_provider(mirror, _REGISTRY_OF_OPENTOFU if is_opentofu(program) else _REGISTRY)
+
+
+def is_opentofu(program: str) -> bool:
+    """Whether `program` is OpenTofu, by its name."""
+    return "tofu" in Path(program).name
 
 
 def _holds_provider(folder: Path, registry: str) -> bool:

@@ -111,10 +111,14 @@ def render_input(desired: Desired) -> str:
     return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def required_provider(versions: str) -> str:
-    """A root module that needs only the AWS provider, within the version constraint `versions`."""
+def required_provider(versions: str, backend: S3Backend | None = None) -> str:
+    """A root module that needs only the AWS provider, within the version constraint `versions`.
+
+    It needs the Terraform that a state in `backend` needs, and does not open that.
+    """
     aws = f'aws = {{\n source = "hashicorp/aws"\n version = {encode(versions)}\n}}'
-    return f"terraform {{\nrequired_providers {{\n{aws}\n}}\n}}\n"
+    terraform = encode(_REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION)
+    return f"terraform {{\nrequired_version = {terraform}\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
 def repository_module(name: str) -> str:

@@ -27,19 +27,25 @@ from python_terraform import IsFlagged, IsNotFlagged
 from toolkit.errors import Refused, TerraformFailed, ToolkitError
 from toolkit.events import Emit, Event, InfraChangeFinished, NoticeGiven
 from toolkit.oci.programs import find_program, is_in_tree
+from toolkit.plan.desired import S3Backend
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform import initialised, process
 from toolkit.terraform.call import Call, ask
 from toolkit.terraform.explain import hint_for, lock_in
 from toolkit.terraform.plan_changes import drift_in, needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import read_contents, tells_of_drift
-from toolkit.terraform.provider_lock import LOCK_FILE, PLATFORMS, ProviderChoice, ProviderLock
-from toolkit.terraform.provider_mirror import REGISTRIES, serves
+from toolkit.terraform.provider_lock import LOCK_FILE, PLATFORMS, ProviderChoice, ProviderLock, locked_version
+from toolkit.terraform.provider_mirror import REGISTRIES, is_opentofu, serves
 from toolkit.terraform.root_module import required_provider
 from toolkit.terraform.state import DEFAULT_WORKSPACE, State, read_local_state, read_state
 from toolkit.terraform.work_dir import WorkDir, refuse_foreign_files
 
 _OLDEST = (1, 6)
+KNOWN_BAD = {
+    # https://github.com/hashicorp/terraform/issues/39068; an interrupted apply and `--adopt` need an import each.
+    "Terraform 1.16.0": "it ignores all but one import of the resources of one `for_each`",
+}
+"""Versions that do something wrong which we rely on, each with what it does."""
 _SURVIVOR_SECONDS = 120.0
 _PROVIDERS = "TOOLKIT_TERRAFORM_PROVIDERS"
 """Variable with the providers beside AWS's that Terraform may start, `hashicorp/random` for example."""
@@ -111,6 +117,30 @@ class TerraformRunner:
         """Terraform's version. Raises TerraformFailed if Terraform is missing or too old."""
         return self._about()[0]
 
+    @property
+    def product(self) -> str:
+        """`Terraform` or `OpenTofu`, by the name of the program."""
+        return "OpenTofu" if is_opentofu(self._binary) else "Terraform"
+
+    def path(self) -> str:
+        """Where the program is. Raises TerraformFailed, Refused."""
+        return self._program()
+
+    def try_provider(self, versions: str, backend: S3Backend | None) -> tuple[str, Path | None]:
+        """The version of the AWS provider that `init` installs here, and the mirror that it comes from.
+
+        A real `init` in a temporary folder, under the lock, with nothing of the manifest but the constraint `versions`
+        and what Terraform needs for `backend`.
+        """
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "main.tf").write_text(required_provider(versions, backend), encoding="utf-8")
+            options = [f"-plugin-dir={self._mirror}"] if self._mirror else []
+            if self._provider_lock is not None and self._provider_lock.impose(folder):
+                options.append("-lockfile=readonly")
+            ask([self._program(), "init", "-backend=false", "-no-color", *options], folder, self._environment)
+            return locked_version((folder / LOCK_FILE).read_text(encoding="utf-8")) or "", self._mirror
+
     def choose_provider(self, versions: str) -> ProviderChoice:
         """The newest AWS provider that satisfies the constraint `versions`, with checksums for the usual platforms."""
         _, current = self._about()
@@ -154,6 +184,12 @@ class TerraformRunner:
                 "terraform.too_old",
                 f"`{self._binary}` is version {version}, and 1.6 or newer is needed",
                 hint="install Terraform 1.6 or newer, or name another with --terraform-bin",
+            )
+        if fault := KNOWN_BAD.get(f"{self.product} {version}"):
+            raise TerraformFailed(
+                "terraform.known_bad",
+                f"`{self._binary}` is version {version}, which has a known fault: {fault}",
+                hint="install a newer patch release, or name another with --terraform-bin",
             )
         return version, platform
 

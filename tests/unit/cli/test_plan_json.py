@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support import plan_samples
 from tests.support.plan_samples import plans
-from toolkit.cli.saved_plan import plan_from_json, plan_to_json
+from toolkit.cli.render.serialise import plan_from_json, plan_to_json
 from toolkit.plan.model import Plan
 
 
@@ -40,15 +40,17 @@ def changed(path: str, value: object) -> bytes:
     [
         ("name", ..., "`name`: Field required"),
         ("more", 1, "it does not have exactly the fields of a plan"),
-        ("keeps_going", ..., "it does not have exactly the fields of a plan"),
+        ("keeps_going", ..., "`keeps_going`: Field required"),
+        ("totals", {}, "it does not have exactly the fields of a plan"),
+        ("seeds.1.is_overwritten", 0, "`seeds.1.is_overwritten`: Input should be a valid boolean"),
         ("seeds", {}, "`seeds`: Input should be a valid array"),
         ("seeds.1", "x", "`seeds.1`: Input should be an object"),
         ("seeds.1.more", 1, "it does not have exactly the fields of a plan"),
         ("seeds.1.action", "delete", "`seeds.1.action`: Input should be 'copy', 'move' or 'keep'"),
-        ("seeds.0.wanted_digest", {"algorithm": "sha256", "hex": "ab"}, "`sha256:ab` is no digest"),
-        ("seeds.0.wanted_digest", ..., "it does not have exactly the fields of a plan"),
-        ("seeds.0.source.repository", "UP", "`docker.io/UP"),
-        ("seeds.1.subset.platforms", ["linux"], "`seeds.1.subset.platforms.0`: Input should be an object"),
+        ("seeds.0.wanted_digest", "sha256:ab", "`seeds.0.wanted_digest`: `sha256:ab` is no digest"),
+        ("seeds.0.wanted_digest", ..., "`seeds.0.wanted_digest`: Field required"),
+        ("seeds.0.source.repository", "UP", "`seeds.0.source`: `docker.io/UP` is not spelled canonically"),
+        ("seeds.1.subset.platforms", ["linux"], "`seeds.1.subset.platforms.0`: `linux` is no platform"),
         ("seeds.1.size", 1.5, "`seeds.1.size`: Input should be a valid integer"),
         (
             "seeds.1.subset.keeps_attestations",

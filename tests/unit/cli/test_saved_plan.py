@@ -186,7 +186,7 @@ EDITS: dict[str, tuple[dict[str, Callable[[bytes], bytes]], str]] = {
     "no digest": ({"plan_json": source(digest=None)}, "without a digest"),
     "another tag": ({"plan_json": first_seed("tag", "latest")}, "for `docker-hub/library/nginx:latest`"),
     "another platform": (
-        {"plan_json": subset(platforms=[{"os": "linux", "architecture": "arm64", "variant": "", "os_version": ""}])},
+        {"plan_json": subset(platforms=["linux/arm64"])},
         "other platforms",
     ),
     "all platforms": ({"plan_json": subset(platforms=None)}, "other platforms"),

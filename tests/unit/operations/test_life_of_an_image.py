@@ -13,8 +13,7 @@ import pytest
 from tests.support.fake_services import HOST, NAMES, PUSHED_AT, World, desired
 from tests.support.made_images import image, index, store
 from tests.support.memory_registry import Call
-from toolkit.cli.render.serialise import plan_document
-from toolkit.cli.saved_plan import plan_from_json, plan_to_json
+from toolkit.cli.render.serialise import plan_document, plan_from_json, plan_to_json
 from toolkit.errors import PLAN_AGAIN, AccessDenied, Refused, SeedingIncomplete
 from toolkit.events import Event, NoticeGiven
 from toolkit.oci.descriptor import Platform

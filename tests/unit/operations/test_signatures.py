@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import MadeImage, image, index, referrer, store, whole
 from tests.support.memory_registry import Call
-from toolkit.cli.saved_plan import plan_from_json, plan_to_json
+from toolkit.cli.render.serialise import plan_from_json, plan_to_json
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete
 from toolkit.oci.client import ManifestHead, PullLimit
 from toolkit.oci.companions import cosign_tags, referrers_index, referrers_tag

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.builds import EXPORTER, NGINX, WEB
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
-from toolkit.plan.desired import Desired, DesiredImage, DesiredRegistry, DesiredRepository
+from toolkit.plan.desired import BuildSettings, Desired, DesiredImage, DesiredRegistry, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, SeedAction
 from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
 from toolkit.plan.planner import make_plan
@@ -364,6 +365,14 @@ def test_pins_the_source_digest_that_was_seen() -> None:
     (seed,) = plan_of(WHOLE).seeds
     assert seed.source.digest == NEW
     assert seed.source.tag == "1.16"
+
+
+def test_names_the_builds_that_use_an_image() -> None:
+    runs_in_it = replace(WEB, name="api", images=(), settings=BuildSettings(environment_mirror=NGINX))
+    other = replace(WEB, name="docs", images=(EXPORTER,))
+    wanted = replace(desired(), builds=(WEB, other, runs_in_it))
+    plan = make_plan(wanted, Observed({KEY: WHOLE}, {}, frozenset({REPOSITORY})), (), ACCOUNT)
+    assert [seed.used_by for seed in plan.seeds] == [("api", "web")]
 
 
 def test_says_when_the_repository_is_new() -> None:

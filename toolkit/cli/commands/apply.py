@@ -15,17 +15,18 @@ from toolkit.cli.options import (
     AllowDestroy,
     CacheDirectory,
     DestroyRemoved,
-    Format,
     Jobs,
     KeepGoing,
     LimitRate,
     LockTimeout,
     ManifestFile,
     NoProgress,
-    OutputFormat,
+    Outputs,
+    ResultFormat,
     ShowUnchanged,
     TerraformBinary,
     Verbose,
+    ViewFormat,
     WorkDirectory,
 )
 from toolkit.errors import Refused, UsageError
@@ -86,7 +87,8 @@ def command(
         ),
     ] = None,
     show_unchanged: ShowUnchanged = False,
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    format: ViewFormat = ResultFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
@@ -139,7 +141,7 @@ def command(
         from toolkit.operations.orphans import Kind
 
         if not auto_approve:
-            if format is not Format.TEXT:
+            if format != ResultFormat.TEXT:
                 raise Refused("apply.not_asked", f"with `--format {format}` {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
             if not sys.stdin.isatty():
                 raise Refused("apply.no_terminal", f"there is no terminal, so {_NOBODY_IS_ASKED}", hint=_HOW_TO_APPROVE)
@@ -165,5 +167,7 @@ def command(
             )
         return 0
 
-    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    presentation = Presentation(
+        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file, saved_plan)
+    )
     execute(NAME, presentation, body)

@@ -14,12 +14,13 @@ from toolkit.cli.options import (
     BudgetPolicy,
     CacheDirectory,
     DryRun,
-    Format,
     Jobs,
     LimitRate,
     NoProgress,
-    OutputFormat,
+    Outputs,
+    ResultFormat,
     Verbose,
+    ViewFormat,
 )
 from toolkit.errors import UsageError
 from toolkit.plan.on_budget import OnBudget
@@ -74,7 +75,8 @@ def command(
         ),
     ] = None,
     dry_run: DryRun = False,
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    format: ViewFormat = ResultFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
@@ -130,7 +132,7 @@ def command(
             copy(pairs, wanted, observer, seeder, run.emit, publish=run.show_report, on_budget=on_budget)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    execute(NAME, Presentation(format, no_progress, verbose, outputs=output or (), files=(list_file,)), body)
 
 
 def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:

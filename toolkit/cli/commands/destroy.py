@@ -12,13 +12,14 @@ from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     DEFAULT_LOCK_TIMEOUT,
     CacheDirectory,
-    Format,
     LockTimeout,
     ManifestFile,
     NoProgress,
-    OutputFormat,
+    Outputs,
+    ResultFormat,
     TerraformBinary,
     Verbose,
+    ViewFormat,
     WorkDirectory,
 )
 from toolkit.errors import Refused
@@ -49,7 +50,8 @@ def command(
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Do not ask. Needed where there is no terminal.")
     ] = False,
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    format: ViewFormat = ResultFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
@@ -66,7 +68,7 @@ def command(
         from toolkit.terraform.provider_lock import lock_file_of
 
         asks = out is None and not auto_approve
-        if asks and (format is not Format.TEXT or not sys.stdin.isatty()):
+        if asks and (format != ResultFormat.TEXT or not sys.stdin.isatty()):
             raise Refused(
                 "apply.no_terminal",
                 "nobody can be asked to approve the destruction; nothing was changed",
@@ -94,4 +96,4 @@ def command(
             carry_out(planned, services, publish=run.show_report, started=started)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    execute(NAME, Presentation(format, no_progress, verbose, outputs=output or (), files=(file, out)), body)

@@ -15,17 +15,18 @@ from toolkit.cli.options import (
     BudgetPolicy,
     CacheDirectory,
     DestroyRemoved,
-    Format,
     Jobs,
     KeepGoing,
     LockTimeout,
     ManifestFile,
     NoProgress,
-    OutputFormat,
+    Outputs,
+    ResultFormat,
     ShowUnchanged,
     Strict,
     TerraformBinary,
     Verbose,
+    ViewFormat,
     WorkDirectory,
 )
 from toolkit.plan.on_budget import OnBudget
@@ -73,7 +74,8 @@ def command(
     strict: Strict = False,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     show_unchanged: ShowUnchanged = False,
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    format: ViewFormat = ResultFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
@@ -115,5 +117,7 @@ def command(
             return 0
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
-    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    presentation = Presentation(
+        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file, out)
+    )
     execute(NAME, presentation, body)

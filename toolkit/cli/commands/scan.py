@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Format
+from toolkit.cli.options import Outputs, ScanFormat, ScanViewFormat
 from toolkit.errors import UsageError
 from toolkit.manifest.strategy import OnMiss, Strategy
 
@@ -31,16 +30,6 @@ EXAMPLES = (
     "toolkit scan --check --strict .",
     "toolkit scan --places .",
 )
-
-
-class ScanFormat(StrEnum):
-    """What stdout carries: the formats of every command, and two that pull requests show."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSON_LINES = "json-lines"
-    SARIF = "sarif"
-    MARKDOWN = "markdown"
 
 
 _DEFAULT_MANIFEST = Path("images.yaml")
@@ -128,12 +117,10 @@ def command(
     write: Annotated[
         bool, typer.Option("--write", help="Add what is missing to the manifest's own `images`, and scan again.")
     ] = False,
-    format: Annotated[  # noqa: A002  the option's name
-        ScanFormat, typer.Option("--format", help="What stdout carries; everything else is on stderr.")
-    ] = ScanFormat.TEXT,
+    format: ScanViewFormat = ScanFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
 ) -> None:
     """Run `toolkit scan`."""
-    form = Format(format.value) if format.value in [one.value for one in Format] else Format.TEXT
 
     def body(run: Run) -> int:
         from toolkit.codebuild.coverage import Daemon
@@ -158,12 +145,14 @@ def command(
         if write and found.additions:
             write_additions(usual, found.additions)
             found = scan(options)
-        _show(run, found.report, format, has_places=places)
+        run.show_scan(found.report)
         if check and not found.report.is_clean:
             raise _refusal(found.report)
         return 0
 
-    execute(NAME, Presentation(form, is_brief=True), body)
+    files = (manifest or _DEFAULT_MANIFEST, *paths)
+    presentation = Presentation(format, is_brief=True, has_places=places, outputs=output or (), files=files)
+    execute(NAME, presentation, body)
 
 
 def read_pairs(texts: list[str]) -> dict[str, str]:
@@ -193,24 +182,6 @@ def read_version(text: str) -> str:
     if not re.fullmatch(r"\d+(\.\d+){0,2}([-+~][\w.+~-]+)?", text):
         raise UsageError("usage.value", f"--docker: `{text}` is no version, such as `28.5.2`")
     return text
-
-
-def _show(run: Run, report: ScanReport, form: ScanFormat, *, has_places: bool) -> None:
-    import json
-
-    from toolkit.cli.boundary import has_colour, width
-    from toolkit.cli.render.scan_view import render_markdown, render_scan, scan_document
-
-    match form:
-        case ScanFormat.SARIF:
-            from toolkit.cli.render.sarif import sarif_document
-
-            text = json.dumps(sarif_document(report), indent=2)
-        case ScanFormat.MARKDOWN:
-            text = render_markdown(report, has_places=has_places)
-        case _:
-            text = render_scan(report, has_places=has_places, width=width(), colour=has_colour())
-    run.show("scan", scan_document(report), text)
 
 
 def _refusal(report: ScanReport) -> Exception:

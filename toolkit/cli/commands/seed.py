@@ -12,15 +12,16 @@ from toolkit.cli.options import (
     BudgetPolicy,
     CacheDirectory,
     DryRun,
-    Format,
     Jobs,
     KeepGoing,
     LimitRate,
     ManifestFile,
     NoProgress,
-    OutputFormat,
+    Outputs,
+    ResultFormat,
     ShowUnchanged,
     Verbose,
+    ViewFormat,
 )
 from toolkit.plan.on_budget import OnBudget
 
@@ -47,7 +48,8 @@ def command(
     dry_run: DryRun = False,
     keep_going: KeepGoing = False,
     show_unchanged: ShowUnchanged = False,
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    format: ViewFormat = ResultFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
     on_budget: BudgetPolicy = OnBudget.REFUSE,
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
@@ -77,5 +79,7 @@ def command(
             )
         return 0
 
-    presentation = Presentation(format, no_progress, verbose, shows_unchanged=show_unchanged)
+    presentation = Presentation(
+        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file,)
+    )
     execute(NAME, presentation, body)

@@ -1,39 +1,79 @@
-"""`toolkit show`: a saved plan as the reviewer saw it, and how it was made."""
+"""`toolkit show`: a saved plan as the reviewer saw it, or the saved result of another command."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Format, OutputFormat
+from toolkit.cli.options import Outputs, ScanFormat, ScanViewFormat
+from toolkit.errors import Refused, UsageError
+from toolkit.oci.local_files import read_regular
+
+if TYPE_CHECKING:
+    from toolkit.cli.render.result import Result
 
 NAME = "show"
 HELP = (
-    "Show a plan that `toolkit plan --out` saved. Refuses a file whose parts do not fit together; `apply` also "
-    "compares it with Terraform's own plan. Needs no network, no credentials and no Terraform."
+    "Show a saved plan or result, in any format. A plan is a file of `toolkit plan --out`; its parts must fit "
+    "together, and `apply` also compares it with Terraform's own plan. A result is the JSON of plan, apply, seed, "
+    "destroy, copy or scan; the exit code is 0 whatever it tells of. Needs no network, no credentials and no Terraform."
 )
 EXAMPLES = (
     "toolkit show plan.toolkit",
     "toolkit show plan.toolkit --format json | jq .plan.totals",
+    "toolkit show result.json --format html > result.html",
 )
 
 
 def command(
-    saved_plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The file.")],
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    saved: Annotated[Path, typer.Argument(metavar="FILE", help="A saved plan, or the JSON of a result.")],
+    format: ScanViewFormat = ScanFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
 ) -> None:
     """Run `toolkit show`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.render.lines import visible
-        from toolkit.cli.saved_plan import read_plan
+        from toolkit.cli.render.result import Result
 
-        saved = read_plan(saved_plan)
-        run.show("saved_plan", saved.document(), "\n".join(map(visible, saved.lines())))
-        run.show_plan(saved.plan)
+        if _is_json(saved):
+            result = _read_result(saved)
+        else:
+            from toolkit.cli.saved_plan import read_plan
+
+            read = read_plan(saved)
+            result = Result(NAME, 0, {"saved_plan": read.file, "plan": read.plan})
+        if ScanFormat.SARIF in (format, *run.output_formats) and "scan" not in result.values:
+            raise UsageError(
+                "usage.format", f"`{saved}` is no result of a scan, so it has no view as `sarif`", hint="take another"
+            )
+        run.show_result(result)
         return 0
 
-    execute(NAME, Presentation(format, is_brief=True), body)
+    execute(NAME, Presentation(format, is_brief=True, outputs=output or (), files=(saved,)), body)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return read_regular(path, 64).lstrip().startswith(b"{")
+    except OSError:  # who reads the plan says why
+        return False
+
+
+def _read_result(path: Path) -> Result:
+    from toolkit.cli.render.serialise import read_result
+    from toolkit.cli.sealed_archive import MOST_BYTES
+
+    try:
+        result = read_result(read_regular(path, MOST_BYTES))
+    except ValueError as error:
+        raise Refused(
+            "result.unreadable",
+            f"`{path}` is not the result of a command: {error}",
+            hint="save one with `--output json=FILE`",
+        ) from error
+    if not result.values and not result.error:
+        raise Refused("result.without_view", f"`{path}` is of `toolkit {result.command}`, whose result is not shown")
+    return result

@@ -23,12 +23,12 @@ _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
 _MAIN_TYPES = frozenset({"aws_ecr_repository", "aws_codebuild_project"})
 # The reasons of drift, with their headings.
-_FATES = {
+FATES = {
     "put_back": "Changed outside of Terraform, will be put back",
     "changed": "Changed outside of Terraform, will be changed to something else",
     "recorded": "Changed outside of Terraform, recorded only",
 }
-_SAID = frozenset({"imported", *_FATES})
+_SAID = frozenset({"imported", *FATES})
 _LONGEST_VALUE = 60
 _CONTEXT = 12
 _DETAIL_INDENT = " " * 8
@@ -37,7 +37,7 @@ _GRANT_INDENT = " " * 6  # the sign is in the middle of three columns
 
 
 @dataclass(frozen=True, slots=True)
-class _Changed:
+class Changed:
     """Resources with one name for the reader: those of a repository or a build, or a single resource.
 
     `kind` is "" for the latter, and `name` its address.
@@ -51,6 +51,11 @@ class _Changed:
     def parts(self) -> str:
         """Its resources that change, without the name that they share."""
         return ", ".join(_split(change.address)[2] or change.resource_type for change in self.changes)
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """The rights of all of its changes."""
+        return tuple(grant for change in self.changes for grant in change.grants)
 
     @property
     def is_whole(self) -> bool:
@@ -90,13 +95,13 @@ class _InfraView:
         let_go, replaced = by_action[InfraAction.FORGET], by_action[InfraAction.REPLACE]
         deleted, losses = by_action[InfraAction.DELETE], self._plan.losses
         imported = [change for change in changes if is_import(change)]
-        drift = _split_drift(self._plan)
+        drift = split_drift(self._plan)
         lines = [
             *self._section("To create", created, self._created(created, named_below)),
             *self._section("To import into the state", imported, self._imported(imported)),
             *(
                 line
-                for fate, words in _FATES.items()
+                for fate, words in FATES.items()
                 for line in self._section(words, drift[fate], self._each(drift[fate], "!", "magenta"))
             ),
             *self._section("To update", updated, self._each(updated, "~", "yellow")),
@@ -117,20 +122,20 @@ class _InfraView:
         return format_item(symbol, text, style=style, width=self._width, paint=self._paint)
 
     def _created(self, changes: Sequence[InfraChange], named_below: frozenset[str]) -> list[str]:
-        listed: list[_Changed] = []
-        named: list[_Changed] = []
-        for one in _by_name(changes):
+        listed: list[Changed] = []
+        named: list[Changed] = []
+        for one in by_name(changes):
             is_named = one.kind == "repository" and one.name in named_below and one.is_whole
             (named if is_named else listed).append(one)
         lines = [line for text in _fold_whole(listed) for line in self._item("+", "green", text)]
         if named:
-            text = f"{_count(named)} ({_resources(named)}), named with the images below"
+            text = f"{count_of(named)} ({_resources(named)}), named with the images below"
             lines += self._item("+", "green", text)
         return lines + self._rights_of_created([*listed, *named])
 
-    def _rights_of_created(self, created: Iterable[_Changed]) -> list[str]:
+    def _rights_of_created(self, created: Iterable[Changed]) -> list[str]:
         """What creations allow; a right that many of them give is one line."""
-        owners: dict[Grant, list[_Changed]] = defaultdict(list)
+        owners: dict[Grant, list[Changed]] = defaultdict(list)
         for one in created:
             for grant in dict.fromkeys(grant for change in one.changes for grant in change.grants):
                 owners[grant].append(one)
@@ -140,7 +145,7 @@ class _InfraView:
         return [f"{' ' * 6}Rights that come with it:", *lines] if lines else []
 
     def _imported(self, changes: Sequence[InfraChange]) -> list[str]:
-        lines = [line for text in _fold_whole(_by_name(changes)) for line in self._item("<", "cyan", text)]
+        lines = [line for text in _fold_whole(by_name(changes)) for line in self._item("<", "cyan", text)]
         altered = sum(change.action is not InfraAction.IMPORT for change in changes)
         if altered:
             # The other sections have them too, as Terraform's own counts do.
@@ -152,37 +157,20 @@ class _InfraView:
 
         Beneath are the rights that go with a policy whose owner stays.
         """
-        lines = []
-        alike: dict[tuple[str, str, tuple[Grant, ...]], list[_Changed]] = defaultdict(list)
-        for one in _by_name(changes):
-            details = one.parts if one.kind else ""
-            grants = tuple(grant for change in one.changes for grant in change.grants)
-            alike[one.kind or one.name, details, grants].append(one)
-        for (_, details, grants), those in alike.items():
-            lines += self._item(symbol, style, _headline(those, details))
-            for grant in grants:
+        lines: list[str] = []
+        for those in group_whole(changes):
+            lines += self._item(symbol, style, _headline(those, those[0].parts if those[0].kind else ""))
+            for grant in those[0].grants:
                 lines += self._grant(grant)
         return lines
 
     def _each(self, changes: Sequence[InfraChange], symbol: str, style: str) -> list[str]:
         """Each resource with its changes beneath; resources with the same changes stand together."""
-        alike: dict[object, list[_Changed]] = defaultdict(list)
-        for change in changes:
-            kind, name, part = _split(change.address)
-            what = (change.action, change.reason, change.is_imported, change.replace_because, change.grants)
-            alike[(kind or name, part, *what, repr(change.changes))].append(_Changed(kind, name, (change,)))
         lines = []
-        for those in alike.values():
+        for those in group_alike(changes):
             change = those[0].changes[0]
-            details = [those[0].parts] if those[0].kind else []
-            if change.is_imported:
-                details.append("imported")
-            if change.action is InfraAction.DELETE:
-                details.append("deleted")
-            if change.reason and change.reason not in _SAID and not change.replace_because:
-                details.append(change.reason.replace("_", " "))
-            lines += self._item(symbol, style, _headline(those, ", ".join(details)))
-            for text in _attribute_texts(change):
+            lines += self._item(symbol, style, _headline(those, details_of(those)))
+            for text in attribute_texts(change):
                 lines += wrap(text, width=self._width, indent=_DETAIL_INDENT + "  ", first=_DETAIL_INDENT)
             for grant in change.grants:
                 lines += self._grant(grant)
@@ -202,14 +190,14 @@ class _InfraView:
         return lines
 
     def _lost(self, losses: Sequence[Loss]) -> list[str]:
-        return [line for loss in losses for line in self._item("-", "red", _loss_text(loss))]
+        return [line for loss in losses for line in self._item("-", "red", loss_text(loss))]
 
     def _adopted(self, adopted: Sequence[Adopted]) -> list[str]:
         """For each adopted repository that would change: what to write into the manifest to keep it as it is."""
         alike: dict[str, list[str]] = defaultdict(list)
         for one in adopted:
             if one.settings:
-                alike[_yaml({"repository_settings": one.settings})].append(one.repository)
+                alike[to_yaml({"repository_settings": one.settings})].append(one.repository)
         lines = []
         for text, names in alike.items():
             lines += wrap(f"In the images of {', '.join(names)}:", width=self._width, indent=" " * 6, first=" " * 4)
@@ -235,59 +223,92 @@ def _split(address: str) -> tuple[str, str, str]:
     return kind, calls[-1]["key"], _ONLY_ONE.sub("", rest)
 
 
-def _by_name(changes: Iterable[InfraChange]) -> list[_Changed]:
+def by_name(changes: Iterable[InfraChange]) -> list[Changed]:
+    """What the changes are about: repositories, builds, and single resources."""
     groups: dict[tuple[str, str], list[InfraChange]] = defaultdict(list)
     for change in changes:
         groups[_split(change.address)[:2]].append(change)
-    return [_Changed(kind, name, tuple(group)) for (kind, name), group in groups.items()]
+    return [Changed(kind, name, tuple(group)) for (kind, name), group in groups.items()]
 
 
-def _fold_whole(changed: Iterable[_Changed]) -> Iterator[str]:
+def group_whole(changes: Iterable[InfraChange]) -> list[list[Changed]]:
+    """What the changes are about; repositories and builds of which the same parts change stand together."""
+    alike: dict[tuple[str, str, tuple[Grant, ...]], list[Changed]] = defaultdict(list)
+    for one in by_name(changes):
+        alike[one.kind or one.name, one.parts if one.kind else "", one.grants].append(one)
+    return list(alike.values())
+
+
+def group_alike(changes: Iterable[InfraChange]) -> list[list[Changed]]:
+    """Each resource for itself; those with the same changes stand together."""
+    alike: dict[object, list[Changed]] = defaultdict(list)
+    for change in changes:
+        kind, name, part = _split(change.address)
+        what = (change.action, change.reason, change.is_imported, change.replace_because, change.grants)
+        alike[(kind or name, part, *what, repr(change.changes))].append(Changed(kind, name, (change,)))
+    return list(alike.values())
+
+
+def details_of(those: Sequence[Changed]) -> str:
+    """What resources with the same changes are, and why they change, in a few words."""
+    change = those[0].changes[0]
+    details = [those[0].parts] if those[0].kind else []
+    if change.is_imported:
+        details.append("imported")
+    if change.action is InfraAction.DELETE:
+        details.append("deleted")
+    if change.reason and change.reason not in _SAID and not change.replace_because:
+        details.append(change.reason.replace("_", " "))
+    return ", ".join(details)
+
+
+def _fold_whole(changed: Iterable[Changed]) -> Iterator[str]:
     """One text for all builds, and one for all repositories; what is only a part of one says which."""
-    alike: dict[tuple[str, str], list[_Changed]] = defaultdict(list)
+    alike: dict[tuple[str, str], list[Changed]] = defaultdict(list)
     for one in changed:
         alike[one.kind or one.name, "" if one.is_whole else one.parts].append(one)
     for (_, parts), those in alike.items():
         yield _headline(those, (parts or _resources(those)) if those[0].kind else "")
 
 
-def _headline(those: Sequence[_Changed], details: str) -> str:
+def _headline(those: Sequence[Changed], details: str) -> str:
     """`build web (details)`, or `2 builds (details): api, web`."""
     aside = f" ({details})" if details else ""
     first = those[0]
     if len(those) == 1:
         return f"{first.kind} {first.name}{aside}".lstrip()
-    return f"{_count(those)}{aside}: {', '.join(one.name for one in those)}"
+    return f"{count_of(those)}{aside}: {', '.join(one.name for one in those)}"
 
 
-def _name(those: Sequence[_Changed]) -> str:
-    return _headline(those, "") if len(those) == 1 else _count(those)
+def _name(those: Sequence[Changed]) -> str:
+    return _headline(those, "") if len(those) == 1 else count_of(those)
 
 
-def _count(those: Sequence[_Changed]) -> str:
+def count_of(those: Sequence[Changed]) -> str:
+    """`2 repositories`, of changes of one kind."""
     kind = those[0].kind or "resource"
     return format_count(len(those), kind, _PLURALS.get(kind))
 
 
-def _resources(those: Iterable[_Changed]) -> str:
+def _resources(those: Iterable[Changed]) -> str:
     return format_count(sum(len(one.changes) for one in those), "resource")
 
 
-def _split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
+def split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
     """Changes from outside of Terraform, grouped by what apply does about them."""
     rewritten = {
         change.address
         for change in plan.infra_changes
         if change.action in (InfraAction.CREATE, InfraAction.UPDATE, InfraAction.REPLACE)
     }
-    found: dict[str, list[InfraChange]] = {fate: [] for fate in _FATES}
+    found: dict[str, list[InfraChange]] = {fate: [] for fate in FATES}
     for drifted in plan.drift:
         fate = "put_back" if drifted.address in rewritten else "recorded"
         found[drifted.reason if drifted.reason in found else fate].append(drifted)
     return found
 
 
-def _attribute_texts(change: InfraChange) -> Iterator[str]:
+def attribute_texts(change: InfraChange) -> Iterator[str]:
     """Changes, those that force a replacement first."""
     fixed = [one for one in change.changes if any(_is_at(one.path, path) for path in change.replace_because)]
     for one in fixed:
@@ -359,17 +380,24 @@ def _changed_lines(before: str, after: str) -> str:
     return f"{format_count(added, 'line')} added, {removed} removed" if changed else "with other line ends"
 
 
-def _loss_text(loss: Loss) -> str:
+def loss_text(loss: Loss) -> str:
+    """What is lost, and how much."""
+    return f"{loss.kind} {loss.name}: {loss_facts(loss)}"
+
+
+def loss_facts(loss: Loss) -> str:
+    """How much is lost, in a few words."""
     if loss.kind == "repository" and not loss.digests:
-        return f"{loss.kind} {loss.name}: no images"
+        return "no images"
     facts = [format_count(len(loss.digests), "image")] if loss.digests else []
     facts.append(format_size(loss.size))
     if loss.last_pulled:
         facts.append(f"last pulled {format_moment(loss.last_pulled)}")
-    return f"{loss.kind} {loss.name}: {', '.join(facts)}"
+    return ", ".join(facts)
 
 
-def _yaml(settings: object) -> str:
+def to_yaml(settings: object) -> str:
+    """JSON values as lines for a manifest."""
     from io import StringIO
 
     from ruamel.yaml import YAML

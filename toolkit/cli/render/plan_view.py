@@ -29,7 +29,7 @@ _LOOKS = {
 _MOST_HEADINGS = 12
 _NEW = "its repository is new"  # the planner's words
 # What becomes of an image for which the pulls left do not suffice; each may turn out to cost less than it could.
-_PUT_OFF = {OnBudget.WAIT: "may have to wait for pulls", OnBudget.PARTIAL: "may be left for the next run"}
+PUT_OFF = {OnBudget.WAIT: "may have to wait for pulls", OnBudget.PARTIAL: "may be left for the next run"}
 
 
 def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unchanged: bool = False) -> str:
@@ -73,7 +73,7 @@ def apply_question(plan: Plan) -> str:
 def _summary(plan: Plan, totals: PlanTotals) -> str:
     """One line, however long."""
     is_verdict = not plan.has_changes and not totals.refusals
-    parts = [_verdict(plan, totals)] if is_verdict else _count_all(plan, totals)
+    parts = [say_unchanged(plan, totals)] if is_verdict else _count_all(plan, totals)
     if plan.unseen_images:
         parts.append(f"{plan.unseen_images} {'was' if plan.unseen_images == 1 else 'were'} left out by --only")
     if totals.skipped:
@@ -86,7 +86,7 @@ def _summary(plan: Plan, totals: PlanTotals) -> str:
     return f"{'' if is_verdict else 'Plan: '}{'; '.join(parts)}.{refused}"
 
 
-def _verdict(plan: Plan, totals: PlanTotals) -> str:
+def say_unchanged(plan: Plan, totals: PlanTotals) -> str:
     """That nothing is to be done, said only of what was looked at."""
     looked = len(plan.seeds)
     images = f"the {format_count(looked, 'image')} that {'was' if looked == 1 else 'were'} looked at"
@@ -133,7 +133,7 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
     new = created_repositories(plan)
 
     def put_off(seed: Seed) -> str:
-        return _PUT_OFF.get(plan.on_budget, "") if seed.key in without_room else ""
+        return PUT_OFF.get(plan.on_budget, "") if seed.key in without_room else ""
 
     for seed in plan.seeds:
         if seed.is_overwritten:
@@ -150,7 +150,7 @@ def _image_section(plan: Plan, totals: PlanTotals, shows_unchanged: bool, width:
                 alike[_facts(seed, put_off(seed), is_new=seed.repository in new)].append(seed)
         lines += _alike_lines(alike, verb, symbol, style, width, paint)
         if companions:
-            lines += format_item(symbol, _companions_text(companions), style=style, width=width, paint=paint)
+            lines += format_item(symbol, companions_text(companions), style=style, width=width, paint=paint)
     kept = totals.images[SeedAction.KEEP]
     count = f"{format_count(kept, 'image')} unchanged (--show-unchanged lists them)"
     if not lines:
@@ -241,12 +241,12 @@ def _by_repository(seeds: Iterable[Seed]) -> Iterator[str]:
 def _amounts(seed: Seed) -> str:
     """What is particular to one image: its digests, its size, and its source if the name does not show it."""
     wanted = seed.wanted_digest
-    made = f"made of {_short(seed.source.digest)}" if wanted is None else _short(wanted)
+    made = f"made of {short_digest(seed.source.digest)}" if wanted is None else short_digest(wanted)
     facts = [
         {
-            SeedAction.COPY: _short(seed.source.digest),
-            SeedAction.MOVE: f"{_short(seed.current_digest)} -> {made}",
-            SeedAction.KEEP: _short(seed.current_digest),
+            SeedAction.COPY: short_digest(seed.source.digest),
+            SeedAction.MOVE: f"{short_digest(seed.current_digest)} -> {made}",
+            SeedAction.KEEP: short_digest(seed.current_digest),
         }[seed.action]
     ]
     if seed.is_pending and seed.size is not None:
@@ -257,14 +257,14 @@ def _amounts(seed: Seed) -> str:
     return "  ".join(facts)
 
 
-def _companions_text(companions: Sequence[Seed]) -> str:
+def companions_text(companions: Sequence[Seed]) -> str:
     """They are named by their kind and repository, because their tags are digests of 64 digits."""
     kinds = ", ".join(dict.fromkeys(kind_of(seed.tag) for seed in companions))
     places = ", ".join(dict.fromkeys(seed.repository for seed in companions))
     return f"{format_count(len(companions), 'companion')} ({kinds}) in {places}"
 
 
-def _short(digest: Digest | None) -> str:
+def short_digest(digest: Digest | None) -> str:
     """As Docker shows it: 12 digits."""
     if digest is None:
         return "(unknown)"
@@ -285,7 +285,7 @@ def _size_text(totals: PlanTotals) -> str:
 
 
 def _pull_lines(cost: PullCost, width: int, paint: Paint) -> list[str]:
-    verdict, style = _judge(cost)
+    verdict, style = judge_cost(cost)
     left = "no limit stated"
     if cost.budget is not None:
         window = format_duration(cost.budget.window_seconds)
@@ -297,7 +297,8 @@ def _pull_lines(cost: PullCost, width: int, paint: Paint) -> list[str]:
     return [*others, last.removesuffix(end) + paint(style, end)]
 
 
-def _judge(cost: PullCost) -> tuple[str, str]:
+def judge_cost(cost: PullCost) -> tuple[str, str]:
+    """Whether the pulls that are left suffice, in words, and the colour of these words."""
     if cost.budget is None or (cost.at_most is not None and cost.at_most <= cost.budget.remaining):
         return "fits", "green"
     if cost.at_least > cost.budget.remaining:

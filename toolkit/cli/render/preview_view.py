@@ -1,10 +1,9 @@
-"""What `copy --dry-run` found, as one text and as JSON-safe values."""
+"""What `copy --dry-run` found, as one text."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, visible, wrap
@@ -12,15 +11,6 @@ from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview
 
 _LOOKS = {SeedAction.COPY: ("+", "green"), SeedAction.MOVE: ("~", "yellow")}
-
-
-def preview_document(previews: Sequence[CopyPreview]) -> dict[str, object]:
-    """The previews as JSON-safe values; `action` is null where the image cannot be copied."""
-    return {
-        "schema_version": 1,
-        "totals": {**_counts(previews), "refused": sum(p.action is None for p in previews)},
-        "pairs": [{**asdict(preview), "action": preview.action and preview.action.value} for preview in previews],
-    }
 
 
 def render_previews(previews: Sequence[CopyPreview], *, width: int = 100, colour: bool = False) -> str:

@@ -33,8 +33,8 @@ def render_report(report: Report, *, width: int = 100, colour: bool = False) -> 
     sections = [
         format_table([_HEADER, *rows], width=width, paint=paint, indent="") if rows else [],
         _failure_section(report, width, paint),
-        [line for total in _totals(report) for line in wrap(total, width=width, indent="")],
-        wrap(_AGAIN if report.can_resume else _PLAN_AGAIN, width=width, indent="") if report.failed else [],
+        [line for total in say_totals(report) for line in wrap(total, width=width, indent="")],
+        wrap(say_next_step(report), width=width, indent=""),
     ]
     return "\n".join("\n".join([*section, ""]) for section in sections if section)
 
@@ -70,7 +70,15 @@ def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
     ]
 
 
-def _totals(report: Report) -> list[str]:
+def say_next_step(report: Report) -> str:
+    """What to do about images that are not in place; "" if there are none."""
+    if not report.failed:
+        return ""
+    return _AGAIN if report.can_resume else _PLAN_AGAIN
+
+
+def say_totals(report: Report) -> list[str]:
+    """What was done, in sentences; the last one is the verdict."""
     totals = sum_report(report)
     lines = []
     if report.infra_changes:

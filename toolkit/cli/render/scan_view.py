@@ -1,4 +1,4 @@
-"""What a scan found, as text for a terminal, as Markdown for a pull request, and as JSON-safe values."""
+"""What a scan found, as text for a terminal and as Markdown for a pull request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
+from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, escape, fitted, marker, prose, row, yaml_block
 from toolkit.codebuild.coverage import Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.manifest.strategy import Strategy
@@ -27,9 +28,10 @@ _STYLES = {
 }
 _WORDS = ("leaves", "wrong", "refused", "unknown", "unreached", "ignored", "stays")
 """The verdicts in the order in which they are shown."""
-_LONGEST_MARKDOWN = 60_000
+_SHOWN_ADDITIONS = 100
+_LOST_HEAD = ("| | where | image | why | what to do |", "|---|---|---|---|---|")
 _T = TypeVar("_T")
-_SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
+SHOWN_STRATEGIES = tuple(strategy for strategy in Strategy if strategy.serves)
 
 
 def word_of(use: ScannedUse) -> str:
@@ -56,61 +58,8 @@ def _reason_of_built(use: ScannedUse) -> str:
     return "it is no image name"
 
 
-def scan_document(report: ScanReport) -> dict[str, object]:
-    """The report as JSON-safe values."""
-    return {
-        "schema_version": 1,
-        "manifest": report.manifest,
-        "build": report.build,
-        "strategy": report.strategy.value,
-        "docker_version": report.docker_version,
-        "is_clean": report.is_clean,
-        "files": [{"path": path, "kind": kind} for path, kind in report.files.items()],
-        "images": [_use_document(use) for use in report.uses],
-        "not_understood": [
-            {"file": one.file, "line": one.line, "message": one.message, "fails_check": one.is_fault}
-            for one in report.troubles
-        ],
-        "defeats": {strategy.value: _defeat_documents(report, strategy) for strategy in _SHOWN_STRATEGIES},
-        "missing": list(report.missing),
-        "upstreams": dict(report.upstreams),
-    }
-
-
-def _use_document(use: ScannedUse) -> dict[str, object]:
-    mirror = use.mirror
-    return {
-        "file": use.file,
-        "line": use.line,
-        "kind": use.kind.value,
-        "written": use.written,
-        "reference": use.reference,
-        "platform": use.platform,
-        "pinned_by_digest": use.is_pinned,
-        "pulls_always": use.pulls_always,
-        "unset_variables": list(use.unset),
-        "mirror": mirror and {"entry": mirror.path, "repository": mirror.repository, "tag": mirror.tag},
-        "built_by": use.built_by,
-        "builder": use.builder.value,
-        "builder_is_named": use.is_builder_named,
-        "verdict": word_of(use),
-        "decided_by": use.outcome.by.value,
-        "reason": reason_of(use) or None,
-        "remedy": use.remedy or None,
-        "kept_by": [strategy.value for strategy in use.kept_by] if use.is_read else [],
-        "verdicts": {
-            strategy.value: {builder.value: verdict.value for builder, verdict in row.items()}
-            for strategy, row in use.verdicts.items()
-        },
-    }
-
-
-def _defeat_documents(report: ScanReport, strategy: Strategy) -> list[dict[str, object]]:
-    reasons = report.defeats(strategy).items()
-    return [{"reason": why, "lines": _places(uses)} for why, uses in reasons]
-
-
-def _places(uses: Iterable[ScannedUse]) -> list[str]:
+def places_of(uses: Iterable[ScannedUse]) -> list[str]:
+    """Where they stand, each line once."""
     return list(dict.fromkeys(f"{use.file}:{use.line}" for use in uses))
 
 
@@ -170,7 +119,7 @@ def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
         yield f"{paint(_STYLES[group.word], group.word.ljust(8))} {first.lstrip()}".rstrip()
         yield from rest
         for name, uses in group.images.items():
-            places = _places(uses)
+            places = places_of(uses)
             what = ", ".join(dict.fromkeys(part for use in uses for part in _about(use)))
             count = format_count(len(places), "place").rjust(11)
             shown = _DIGEST.sub(r"\1...", visible(name))
@@ -217,7 +166,7 @@ def _place_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
 
 def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
     """The mirrored images that each strategy would not serve, and the lines that use them."""
-    defeats = {strategy: report.defeats(strategy) for strategy in _SHOWN_STRATEGIES}
+    defeats = {strategy: report.defeats(strategy) for strategy in SHOWN_STRATEGIES}
     if not any(defeats.values()):
         return
     yield paint("bold", "What defeats which strategy")
@@ -226,7 +175,7 @@ def _strategy_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[st
         if not reasons:
             yield f"  {paint('green', name)} nothing"
         for why, uses in reasons.items():
-            places = _places(uses)
+            places = places_of(uses)
             first, *rest = wrap(f"{why}: {_shown_places(places, 4)}", width=width, indent=" " * 13, first="")
             yield f"  {paint('yellow', name)} {first}"
             yield from rest
@@ -301,54 +250,35 @@ _MEANINGS = {
 
 
 def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
-    """The report for a pull request: faults first, then everything in a table that folds. `has_places` lists each use.
-
-    A comment on GitHub has at most 65,536 characters, so each part shows what fits into its share.
-    """
-    lines = ["### Base images", "", _cell(_summary(report)), ""]
-    if report.lost:
-        lines += ["| | where | image | why | what to do |", "|---|---|---|---|---|"]
-        lines += _fitting(_lost_rows(report, has_places=has_places))
-        lines.append("")
-    if report.troubles:
-        lines += ["**Not understood**", ""]
-        lines += _fitting(_trouble_items(report, has_places=has_places))
-        lines.append("")
-    if report.missing:
-        lines += [
-            "To be added to `images`:",
-            "",
-            "```yaml",
-            *_fitting(f"- {text}" for text in report.missing),
-            "```",
-            "",
-        ]
-    if report.uses:
-        lines += [f"<details><summary>Every {'use' if has_places else 'image'}, by strategy</summary>", ""]
-        lines += [f"| where | image | {' | '.join(_SHOWN_STRATEGIES)} |", f"|---|---|{'---|' * len(_SHOWN_STRATEGIES)}"]
-        lines += _fitting(_strategy_rows(report, has_places=has_places))
-        lines += ["", "</details>", ""]
-    return "\n".join(lines)
+    """The report as a comment: faults first, then everything in a table that folds. `has_places` lists each use."""
+    top = [marker("scan", manifest=report.manifest, build=report.build), escape(_summary(report)), ""]
+    added = report.missing[:_SHOWN_ADDITIONS]
+    left = len(report.missing) - len(added)
+    parts = [
+        Part("**Not kept home**", _once(_lost_rows(report, has_places=has_places)), head=_LOST_HEAD),
+        Part("**Not understood**", _once(_trouble_items(report, has_places=has_places))),
+        Part(
+            f"To be added to `images`{f', and {left} more' if left else ''}:",
+            [yaml_block("\n".join(f"- {text}" for text in added))] if added else [],
+        ),
+        Part(
+            f"Every {'use' if has_places else 'image'}, by strategy",
+            _once(_strategy_rows(report, has_places=has_places)),
+            head=(row("where", "image", *SHOWN_STRATEGIES), f"|---|---|{'---|' * len(SHOWN_STRATEGIES)}"),
+            is_folded=True,
+        ),
+    ]
+    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
+    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
 
 
-def _fitting(lines: Iterable[str]) -> list[str]:
-    """The lines, each once, as far as they fit into a quarter of a comment."""
-    found = list(dict.fromkeys(lines))
-    room = _LONGEST_MARKDOWN // 4 - 500
-    kept: list[str] = []
-    for line in found:
-        room -= len(line) + 1
-        if room < 0:
-            return (
-                [*kept, f"\n... and {len(found) - len(kept)} more"] if kept else [f"... {len(found)} that are too long"]
-            )
-        kept.append(line)
-    return kept
+def _once(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))
 
 
 def _lost_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
     def about(use: ScannedUse) -> tuple[str, str]:
-        return word_of(use), f"{_cell(reason_of(use))} | {_cell(use.remedy or _others(use))}"
+        return word_of(use), f"{prose(reason_of(use))} | {prose(use.remedy or _others(use))}"
 
     for place, (word, why) in _alike(report.lost, about, has_places=has_places):
         yield f"| {word} | {place} | {why} |"
@@ -356,7 +286,7 @@ def _lost_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
 
 def _strategy_rows(report: ScanReport, *, has_places: bool) -> Iterator[str]:
     def marks(use: ScannedUse) -> str:
-        return " | ".join(_mark(use, strategy) for strategy in _SHOWN_STRATEGIES)
+        return " | ".join(_mark(use, strategy) for strategy in SHOWN_STRATEGIES)
 
     for place, cells in _alike(report.uses, marks, has_places=has_places):
         yield f"| {place} | {cells} |"
@@ -371,17 +301,17 @@ def _alike(
         place = f"{use.file}:{use.line}" if has_places else ""
         found.setdefault((_shown_name(use), about(use), place), []).append(use)
     for (name, said, _), same in found.items():
-        yield f"{_first_place(_places(same))} | `{_cell(name)}`", said
+        yield f"{_first_place(places_of(same))} | {code(name)}", said
 
 
 def _trouble_items(report: ScanReport, *, has_places: bool) -> Iterator[str]:
     for message, _, places in _troubles(report, has_places=has_places):
-        yield f"- {_first_place(places)} {_cell(message)}"
+        yield f"- {_first_place(places)} {prose(message)}"
 
 
 def _first_place(places: list[str]) -> str:
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    return f"`{_cell(places[0])}`{more}"
+    return f"{code(places[0])}{more}"
 
 
 def _others(use: ScannedUse) -> str:
@@ -393,8 +323,3 @@ def _mark(use: ScannedUse, strategy: Strategy) -> str:
         return "unknown"
     verdict = use.under(strategy).verdict
     return verdict.value if verdict is not Verdict.STAYS else "ok"
-
-
-def _cell(text: str) -> str:
-    """Text that stays in its cell and is not markup."""
-    return visible(text).replace("|", "\\|").replace("<", "&lt;")
