@@ -261,6 +261,7 @@ class Scene:
     drift: Callable[[World], Any] = lambda world: None
 
 
+PLAN = ("plan", "--cache-dir", "empty", "--lock-timeout", "0")
 APPLY = ("apply", "--auto-approve", "--allow-destroy")
 
 
@@ -274,6 +275,10 @@ def _new_image(**settings: Any) -> Scene:
             {f"new-{next(_NUMBERS)}": {"source": "app03:1", "repository_settings": settings}}
         )
     )
+
+
+def _new_source(**image: Any) -> Scene:
+    return Scene("plan", PLAN, lambda manifest: manifest.images.update({f"new-{next(_NUMBERS)}": image}))
 
 
 def _new_build(**settings: Any) -> Scene:
@@ -302,14 +307,13 @@ def _gone(kind: str, name: str) -> Scene:
     return Scene("apply", (*APPLY, "--destroy-removed"), lambda manifest: getattr(manifest, kind).pop(name))
 
 
-PLAN = Scene("plan", ("plan", "--cache-dir", "empty", "--lock-timeout", "0"))
 SEED = Scene("seed", ("seed", "--cache-dir", "empty"), drift=lambda world: world.sandbox.bump("app01:1"))
 TRUSTS_OTHERS = json.dumps({"Version": "2012-10-17", "Statement": []})
 PUSH = {"InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage"}
 
 SCENES: dict[tuple[str, str], Scene] = {
     **{
-        ("plan", action): PLAN
+        ("plan", action): Scene("plan", PLAN)
         for action in (
             "codebuild:BatchGetProjects",
             "ecr:BatchGetImage",
@@ -318,7 +322,6 @@ SCENES: dict[tuple[str, str], Scene] = {
             "ecr:GetAuthorizationToken",
             "ecr:GetLifecyclePolicy",
             "ecr:GetRepositoryPolicy",
-            "ecr:ListImages",
             "ecr:ListTagsForResource",
             "iam:GetRole",
             "iam:GetRolePolicy",
@@ -335,10 +338,12 @@ SCENES: dict[tuple[str, str], Scene] = {
             "s3:GetObject",
             "s3:ListBucket",
             "s3:PutObject",
-            "secretsmanager:GetSecretValue",
-            "sts:AssumeRole",
         )
     },
+    # What is in ECR already stays there when its upstream cannot be asked. So these images are new.
+    ("plan", "ecr:ListImages"): _new_source(source=f"{OWN_ECR}/tools", tags={"glob": "1*"}),
+    ("plan", "secretsmanager:GetSecretValue"): _new_source(source="app03:1"),
+    ("plan", "sts:AssumeRole"): _new_source(source=f"{OTHER_ECR}/tools:1"),
     ("plan", "codebuild:ListProjects"): Scene(
         "plan", ("plan", "--destroy-removed", "--allow-destroy"), lambda manifest: manifest.images.pop("app02")
     ),
