@@ -35,8 +35,8 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
     these rights is refused.
 
     A repeated create or put call gets the first response again. On loopback, the provider loses one response in some
-    hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists. Credentials from AssumeRole
-    belong to the role's account, all others to `account_id`.
+    hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists.
+    Credentials from AssumeRole belong to the role's account, all others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens)
