@@ -16,9 +16,7 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
-from toolkit.cli.render.doctor_view import doctor_document
 from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
-from toolkit.operations.doctor import Finding, State
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
@@ -160,7 +158,6 @@ def results() -> dict[str, Result]:
             ],
         ),
         "example": Result("`init --example`: the files that were written.", [{"name": "quickstart", "files": ["…"]}]),
-        "doctor": Result("`doctor`: what stands in the way of a run.", [_as_json(doctor_document(_FINDINGS))]),
         "buildspec": Result(
             "`buildspec`: the text, or what became of the file.",
             [_run("buildspec", "web")["buildspec"], _run("buildspec", "web", "--into", "buildspec.yml")["buildspec"]],

@@ -557,26 +557,6 @@ class ErrorObject(_Parts):
     issues: list[Issue] = _ABSENT
 
 
-class FindingObject(_Parts):
-    """The result of one check; `state` is `ok`, `warning`, `failed` or `skipped`."""
-
-    check: str
-    state: str
-    reason: str
-    cure: str | None
-    subject: str
-    code: str | None
-    is_denied: bool
-
-
-class DoctorObject(_Parts):
-    """What stands in the way of a run."""
-
-    schema_version: Literal[1]
-    totals: Mapping[str, int]
-    findings: list[FindingObject]
-
-
 class RemarkObject(_Parts):
     """Something that was not carried over into the manifest, or works in another way from now on."""
 
@@ -714,7 +694,6 @@ class ResultObject(_Parts):
     provider_lock: ProviderLockObject = _ABSENT
     explanation: ExplanationObject = _ABSENT
     sandbox: SandboxObject = _ABSENT
-    doctor: DoctorObject = _ABSENT
 
 
 OBJECTS: Mapping[str, type[BaseModel]] = {
