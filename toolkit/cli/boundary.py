@@ -170,8 +170,8 @@ class Presentation:
 
     `format` is a member of the enumeration of the command's formats. A brief run is over at once, so its beginning and
     end are not reported. `shows_unchanged` and `has_places` are those of `Look`. `log` is what stderr carries, and
-    `manifest` the file that the run is about. `outputs` are `FORMAT=FILE`, none of
-    which may be one of `files`, which the run reads or writes besides.
+    `manifest` the file that the run is about. `outputs` are `FORMAT=FILE`, none of which may be one of `files`, which
+    the run reads or writes besides.
     """
 
     format: StrEnum = Format.TEXT
@@ -418,7 +418,10 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
     is_told = presentation.log is LogFormat.JSON or (presentation.format == Format.JSON_LINES and not run.lost_output)
     if error and not is_told:
         _print_error(error)
-    run.annotate(result)
+    try:
+        run.annotate(result)
+    except Exception as failure:  # noqa: BLE001  as above
+        losses.append(_unforeseen(failure))
     if run.lost_output:
         why = run.lost_output.strerror
         losses.append(

@@ -100,6 +100,7 @@ def test_ten_annotations_of_each_level_are_written_errors_first_and_each_once() 
 @given(foreign_texts)
 @example("##[add-mask]nginx")
 @example("\n  ::stop-commands::x")
+@example("a\r::stop-commands::x")
 def test_no_text_that_is_written_is_a_command(text: str) -> None:
     stream = StringIO()
     writer = LineWriter(stream)

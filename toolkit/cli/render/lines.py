@@ -21,7 +21,7 @@ _STYLES: Mapping[str, str] = MappingProxyType(
 )
 
 # What the runner of GitHub Actions takes for a command, in any line of either stream.
-_RUNNER_COMMAND = re.compile(r"^(\s*):(?=:)|(?<=#)#(?=\[)", re.MULTILINE)
+_RUNNER_COMMAND = re.compile(r"(?:^|(?<=\r))(\s*):(?=:)|(?<=#)#(?=\[)", re.MULTILINE)
 
 # A pipe without a reader, or a terminal that has hung up.
 _READER_IS_GONE = frozenset({errno.EPIPE, errno.EIO})
