@@ -193,8 +193,28 @@ def hostile() -> dict[str, Any]:
 
 
 _FREE = frozenset(
-    ("name", "key", "reason", "repository", "tag", "used_by", "address", "resource_type", "path", "before", "after")
-    + ("statement", "message", "hint", "code", "pushed_at", "account_id", "region", "registry_host", "last_pulled")
+    (
+        "name",
+        "key",
+        "reason",
+        "repository",
+        "tag",
+        "used_by",
+        "address",
+        "resource_type",
+        "path",
+        "before",
+        "after",
+        "statement",
+        "message",
+        "hint",
+        "code",
+        "pushed_at",
+        "account_id",
+        "region",
+        "registry_host",
+        "last_pulled",
+    )
 )
 
 
