@@ -149,7 +149,9 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.report_markdown import render_previews_markdown
 
             return render_previews_markdown(value)
-    return ""
+        case "saved_plan":
+            return ""
+    return f"```text\n{text_of(kind, value, Look())}\n```"
 
 
 def _saved_file_lines(saved: SavedFile) -> tuple[str, str]:
