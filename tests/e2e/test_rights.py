@@ -7,7 +7,6 @@ takes a quarter of an hour, so a sample runs by default; TOOLKIT_RIGHTS_ALL=1 ta
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +23,8 @@ from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.iam_policy import (
     Place,
-    Statement,
     apply_policy,
-    build_policy,
     plan_policy,
-    reasons,
     seed_policy,
 )
 

@@ -40,7 +40,6 @@ from toolkit.plan.model import (
     Grant,
     InfraAction,
     InfraChange,
-    Loss,
     Plan,
     PullCost,
     Refusal,
@@ -108,11 +107,11 @@ _ACTIONS = {
 _TO_DO = ("to create", "to update", "to destroy", "to import", "to let go of")
 _WAS_DONE = ("created", "updated", "destroyed", "imported", "let go of")
 _PLACES = (
-    Column("Upstream", "registry", "registries"),
-    Column("Repository in ECR", "repository", "repositories"),
-    Column("Build", "build", "builds"),
+    Column("Upstream", "registries"),
+    Column("Repository in ECR", "repositories"),
+    Column("Build", "builds"),
 )
-_FILES = (*_PLACES[:2], Column("File", "file", "files"))
+_FILES = (*_PLACES[:2], Column("File", "files"))
 _TONES = {"fits": "", "may not fit": "moved", "does not fit": "bad"}
 
 
@@ -150,7 +149,8 @@ class Tile:
 class Row:
     """An image in the table. `anchor` is its fragment, and `alias` another one: the name that people type.
 
-    Texts have numbers to sort by. `beneath` stands below the name, and `more` has what unfolds.
+    Texts have numbers to sort by. `is_made`: the new digest is only known after the copy, and `new` is
+    what it is made of. `beneath` stands below the name, and `more` has what unfolds.
     """
 
     name: str
@@ -159,6 +159,7 @@ class Row:
     beneath: Sequence[str] = ()
     old: str = ""
     new: str = ""
+    is_made: bool = False
     since: str = ""
     size: int | None = None
     size_text: str = ""
@@ -232,7 +233,6 @@ class Page:
     changes: Sequence[Changes] = ()
     rights: Sequence[Right] = ()
     drift: Sequence[Changes] = ()
-    losses: Sequence[Loss] = ()
     settings: Sequence[tuple[Sequence[str], str]] = ()
     notices: Sequence[Remark] = ()
     not_understood: Sequence[Remark] = ()
@@ -285,7 +285,6 @@ def _environment() -> Environment:
         size=format_size,
         moment=format_moment,
         duration=format_duration,
-        loss=infra_view.loss_text,
     )
     return environment
 
@@ -323,7 +322,6 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
         ("_changes", "Infrastructure", page.changes, resources),
         ("_rights", "Rights", page.rights, len(page.rights)),
         ("_drift", "Drift", page.drift, drifted),
-        ("_losses", "Lost for good", page.losses, len(page.losses)),
         ("_notices", "Notices", page.notices, len(page.notices)),
         ("_lines", "Not understood", page.not_understood, len(page.not_understood)),
         ("_data", "Data", True, None),
@@ -406,7 +404,6 @@ def _with_plan(page: Page, plan: Plan) -> Page:
             for fate, words in infra_view.FATES.items()
             if drift[fate]
         ],
-        losses=plan.losses,
         settings=[(names, text) for text, names in infra_view.settings_to_keep(plan.adopted).items()],
         notices=[Remark(notice.message, notice.code, notice.hint) for notice in plan.notices],
         credentials=plan.credentials,
@@ -427,11 +424,11 @@ def _alarms(plan: Plan) -> Iterator[Alarm]:
         yield Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.blocking_refusals)))
     gone = [change for change in plan.infra_changes if change.destroys]
     if gone:
-        titles = [Remark(change.title, link="_changes") for change in _whole(gone)]
-        yield Alarm(f"Destroys {format_count(len(gone), 'resource')}", "bad", titles)
-    if plan.losses:
-        texts = [Remark(infra_view.loss_text(loss), link="_losses") for loss in plan.losses]
-        yield Alarm("Lost for good", "bad", texts)
+        remarks = [Remark(change.title, link="_changes") for change in _whole(gone)]
+        for loss in plan.losses:
+            link = loss.name if loss.kind == "repository" else None
+            remarks.append(Remark(f"lost for good: {infra_view.loss_text(loss)}", link=link))
+        yield Alarm(f"Destroys {format_count(len(gone), 'resource')}", "bad", remarks)
     widened = [right for right in _rights(plan.infra_changes) if right.grant.is_widening]
     if widened:
         texts = [Remark(_right_text(right), link="_rights") for right in widened]
@@ -475,7 +472,7 @@ def _planned_rows(plan: Plan) -> list[Row]:
                 Row(
                     loss.name,
                     "destroy",
-                    beneath=[infra_view.loss_text(loss).partition(": ")[2]],
+                    beneath=[infra_view.loss_facts(loss)],
                     old=str(loss.digests[0]) if len(loss.digests) == 1 else "",
                     size=loss.size,
                     size_text=format_size(loss.size),
@@ -510,7 +507,8 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
             *([PUT_OFF[plan.on_budget]] if is_late else []),
         ],
         old=str(seed.current_digest or ""),
-        new=(str(wanted) if wanted else f"made of {seed.source.digest}") if moves else "",
+        new=str(wanted or seed.source.digest) if moves else "",
+        is_made=moves and wanted is None,
         since=seed.pushed_at or "",
         size=seed.size,
         size_text="" if seed.size is None else format_size(seed.size),
@@ -562,12 +560,16 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
     totals = sum_report(report)
     rows = _done_rows(report, plan)
     alarms = []
-    for state in ("failed", "refused", "skipped"):
-        those = [row for row in rows if row.state == state]
+    for status in (SeedStatus.FAILED, SeedStatus.SKIPPED):
+        those = [outcome for outcome in report.failed if outcome.status is status]
         if those:
-            remarks = [Remark(": ".join((row.name, *row.beneath[:1])), None, row.hint, row.name) for row in those]
-            look = _DONE[state]
-            alarms.append(Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, remarks))
+            look = _DONE[status.value]
+            alarms.append(
+                Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, list(map(_not_done, those)))
+            )
+    if plan and plan.refusals:
+        reasons = format_count(len(plan.refusals), "reason")
+        alarms.append(Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.refusals))))
     blobs = f"{totals.moved_blobs} blobs moved, {totals.mounted_blobs} linked, {totals.present_blobs} there before"
     page = Page(
         command,
@@ -592,6 +594,11 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
         changes=list(_changes(report.infra_changes, is_done=True)),
     )
     return _with_plan(page, plan) if plan else page
+
+
+def _not_done(outcome: SeedOutcome) -> Remark:
+    text = ": ".join(part for part in (outcome.key, outcome.error_message) if part)
+    return Remark(text, outcome.error_code, outcome.hint, outcome.key)
 
 
 def _done_rows(report: Report, plan: Plan | None) -> list[Row]:
@@ -694,6 +701,8 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
         )
         rows.append(row)
     rows = _sorted(rows, _SCANNED)
+    # An image that a build makes itself, or takes from ECR by its whole name, comes from no upstream.
+    drawn = [replace(row, users=_files(row.users)) for row in rows if row.repository or row.state != "stays"]
     alarms = []
     lost = [row for row in rows if _SCANNED[row.state].tone != "quiet"]
     if lost:
@@ -710,7 +719,7 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
         about=[f"strategy {scan.strategy}", f"Docker {scan.docker_version}"],
         calm="Every build gets its images from ECR only, as far as the files show." if scan.is_clean else "",
         alarms=alarms,
-        picture=_picture([replace(row, users=_files(row.users)) for row in rows], _SCANNED, _FILES),
+        picture=_picture(drawn, _SCANNED, _FILES),
         states=_SCANNED,
         labels=_SCAN_LABELS,
         rows=rows,
