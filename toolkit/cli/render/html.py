@@ -168,7 +168,6 @@ class Row:
     seconds: float | None = None
     users: Sequence[str] = ()
     more: Sequence[tuple[str, str]] = ()
-    hint: str | None = None
     upstream: str = ""
     repository: str = ""
     anchor: str = ""
@@ -465,7 +464,7 @@ def _planned_rows(plan: Plan) -> list[Row]:
     for refusal in plan.refusals:
         if refusal.image and refusal.image not in known:
             known.add(refusal.image)
-            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message], hint=refusal.hint))
+            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
     for loss in plan.losses:
         if loss.kind == "repository":
             rows.append(
@@ -608,7 +607,7 @@ def _done_rows(report: Report, plan: Plan | None) -> list[Row]:
     for refusal in plan.refusals if plan else ():
         if refusal.image and refusal.image not in known:
             known.add(refusal.image)
-            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message], hint=refusal.hint))
+            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
     return _sorted(rows, _DONE)
 
 
@@ -628,7 +627,6 @@ def _done_row(outcome: SeedOutcome, seed: Seed | None) -> Row:
         seconds=outcome.seconds if outcome.status is not SeedStatus.SKIPPED else None,
         users=seed.used_by if seed else (),
         more=[(label, text) for label, text in facts if text],
-        hint=outcome.hint,
     )
     if seed is None:
         return row
@@ -650,7 +648,6 @@ def _preview_page(command: str, previews: Sequence[CopyPreview]) -> Page:
                 old=one.current_digest or "",
                 new=one.source.partition("@")[2] if one.action and one.action is not SeedAction.KEEP else "",
                 more=[("Source", one.source), *([("Hint", one.hint)] if one.hint else [])],
-                hint=one.hint,
             )
             for one in previews
         ],

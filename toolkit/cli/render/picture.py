@@ -42,7 +42,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A place of the picture: `name` is whole and `about` counts its images by state; `label` and `summary` fit into it.
+    """A place of the picture. `about` counts its images by state; `label` and `summary` are both texts, cut to fit.
 
     `state` is the most important one. `link` is the row of its only image, if it has only one.
     """
