@@ -7,7 +7,7 @@ read for days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
 from toolkit.cli.render.infra_view import (
@@ -48,13 +48,14 @@ _HEAD = (
 )
 _UNCHANGED_HEAD = (row("image", "in ECR", "since", "used by", "why"), "|---|---|---|---|---|")
 _INFRA_WORDS = {
-    InfraAction.CREATE: "create",
-    InfraAction.IMPORT: "take over",
-    InfraAction.UPDATE: "change",
-    InfraAction.FORGET: "let go of; it stays in AWS",
-    InfraAction.REPLACE: "destroy and create again",
     InfraAction.DELETE: "destroy",
+    InfraAction.REPLACE: "destroy and create again",
+    InfraAction.FORGET: "let go of; it stays in AWS",
+    InfraAction.UPDATE: "change",
+    InfraAction.IMPORT: "take over",
+    InfraAction.CREATE: "create",
 }
+"""In the order shown, the dangerous ones first."""
 
 
 def render_plan_markdown(plan: Plan) -> str:
@@ -302,18 +303,13 @@ def _infra_counts(totals: PlanTotals) -> str:
 
 def infra_items(changes: Iterable[InfraChange]) -> Iterator[str]:
     """The items of a list of resource changes, the dangerous ones first."""
-    by_action: Mapping[InfraAction, list[InfraChange]] = {action: [] for action in InfraAction}
-    for change in changes:
-        by_action[change.action].append(change)
-    for action in (InfraAction.DELETE, InfraAction.REPLACE, InfraAction.FORGET, InfraAction.UPDATE):
-        word = f"{_INFRA_WORDS[action]}: "
-        if action in (InfraAction.UPDATE, InfraAction.REPLACE):
-            yield from _alike_items(word, by_action[action])
+    listed = list(changes)
+    for action, words in _INFRA_WORDS.items():
+        these = [change for change in listed if change.action is action]
+        if action in (InfraAction.REPLACE, InfraAction.UPDATE):
+            yield from _alike_items(f"{words}: ", these)
         else:
-            yield from (f"- {word}{_named(those, _parts(those))}" for those in group_whole(by_action[action]))
-    for action in (InfraAction.IMPORT, InfraAction.CREATE):
-        for those in group_whole(by_action[action]):
-            yield f"- {_INFRA_WORDS[action]}: {_named(those, _parts(those))}"
+            yield from (f"- {words}: {_named(those, _parts(those))}" for those in group_whole(these))
 
 
 def _parts(those: Sequence[Changed]) -> str:

@@ -50,7 +50,7 @@ from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCos
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CopyPreview, Report, SavedFile, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
 
 T = TypeVar("T")
 
@@ -319,6 +319,32 @@ class PreviewObject(_Object):
         return self.pairs
 
 
+# Diagnoses
+
+
+def _count_states(findings: tuple[Finding, ...]) -> Mapping[CheckState, int]:
+    counts = Counter(finding.state for finding in findings)
+    return {state: counts[state] for state in CheckState}
+
+
+class DiagnosisObject(_Object):
+    """The checks of `doctor`, from this machine to the services far away."""
+
+    schema_version: Literal[1] = 1
+    findings: tuple[Finding, ...]
+    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", _count_states)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_findings(cls, findings: Any) -> Any:
+        return {"findings": findings} if isinstance(findings, tuple) else findings
+
+    @cached_property
+    def value(self) -> tuple[Finding, ...]:
+        """The findings."""
+        return self.findings
+
+
 # Scans
 
 
@@ -531,6 +557,17 @@ class ErrorObject(_Parts):
     issues: list[Issue] = _ABSENT
 
 
+class RemarkObject(_Parts):
+    """Something that was not carried over into the manifest, or works in another way from now on."""
+
+    where: str
+    line: int | None
+    what: str
+    reason: str
+    instead: str
+    is_carried: bool
+
+
 class ManifestObject(_Parts):
     """What is in the manifest, or what was written into it."""
 
@@ -542,6 +579,38 @@ class ManifestObject(_Parts):
     selections: int = _ABSENT
     notices: list[Notice] = _ABSENT
     left_out: list[str] = _ABSENT
+    to_fill_in: int = _ABSENT
+    remarks: list[RemarkObject] = _ABSENT
+
+
+class ExitCodeObject(_Parts):
+    """What an exit code means; `next` is what to do, `codes` the errors that end a run so."""
+
+    number: int
+    meaning: str
+    leaves: str
+    next: str
+    codes: list[str] = _ABSENT
+
+
+class CodeObject(_Parts):
+    """What a code means: each sentence that comes with it, why, what it leaves behind, what to do next."""
+
+    code: str
+    kinds: list[str]
+    happened: list[str]
+    why: str
+    leaves: list[str]
+    next: list[str]
+
+
+class ExplanationObject(_Parts):
+    """A code, an exit code, or all of both."""
+
+    code: CodeObject = _ABSENT
+    exit_code: ExitCodeObject = _ABSENT
+    codes: list[CodeObject] = _ABSENT
+    exit_codes: list[ExitCodeObject] = _ABSENT
 
 
 class ExampleObject(_Parts):
@@ -616,12 +685,14 @@ class ResultObject(_Parts):
     report: ReportObject = _ABSENT
     preview: PreviewObject = _ABSENT
     scan: ScanObject = _ABSENT
+    diagnosis: DiagnosisObject = _ABSENT
     manifest: ManifestObject = _ABSENT
     example: ExampleObject = _ABSENT
     buildspec: BuildspecObject = _ABSENT
     root_module: RootModuleObject = _ABSENT
     module_input: ModuleInputObject = _ABSENT
     provider_lock: ProviderLockObject = _ABSENT
+    explanation: ExplanationObject = _ABSENT
     sandbox: SandboxObject = _ABSENT
 
 
