@@ -149,8 +149,8 @@ class Tile:
 class Row:
     """An image in the table. `anchor` is its fragment, and `alias` another one: the name that people type.
 
-    Texts have numbers to sort by. `is_made`: the new digest is only known after the copy, and `new` is
-    what it is made of. `beneath` stands below the name, and `more` has what unfolds.
+    Texts have numbers to sort by. `is_made`: the new digest is only known after the copy, and `new` is what it is made
+    of. `beneath` stands below the name, `more` unfolds. A repository that is destroyed has a row for all its `images`.
     """
 
     name: str
@@ -171,6 +171,7 @@ class Row:
     upstream: str = ""
     repository: str = ""
     anchor: str = ""
+    images: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +478,7 @@ def _planned_rows(plan: Plan) -> list[Row]:
                     size_text=format_size(loss.size),
                     more=[("Destroyed", str(digest)) for digest in loss.digests],
                     repository=loss.name,
+                    images=len(loss.digests),
                 )
             )
     return _sorted(rows, _PLANNED)
@@ -730,12 +732,14 @@ def _files(places: Iterable[str]) -> list[str]:
 
 
 def _picture(rows: Iterable[Row], states: Mapping[str, Look], columns: Sequence[Column]) -> Picture | None:
-    flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name) for row in rows]
+    flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name, row.images) for row in rows]
     return draw(flows, {state: look.word for state, look in states.items()}, columns)
 
 
 def _counted(rows: Iterable[Row], states: Mapping[str, Look]) -> str:
-    counts = Counter(row.state for row in rows)
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.state] += row.images
     return ", ".join(f"{counts[state]} {look.word}" for state, look in states.items() if counts[state])
 
 

@@ -27,9 +27,9 @@ IN_NO_REPOSITORY = "straight from upstream"
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One image on its way: from the registry `upstream` into `repository`, for the builds `users`.
+    """Images on their way, mostly one: from the registry `upstream` into `repository`, for the builds `users`.
 
-    `upstream` is "" where it is not known, as for an image that is destroyed. `repository` is "" where builds fetch the
+    `upstream` is "" where it is not known, as for images that are destroyed. `repository` is "" where builds fetch the
     image from its upstream. `link` is the fragment of its row in the page.
     """
 
@@ -38,6 +38,7 @@ class Flow:
     users: Sequence[str]
     state: str
     link: str
+    images: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +236,10 @@ def _name(names: set[str], words: Column, place: _Place, *, others: bool) -> str
 
 
 def _count(flows: Sequence[Flow], words: Mapping[str, str]) -> str:
-    counts = Counter(flow.state for flow in flows)
-    return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
+    counts: Counter[str] = Counter()
+    for flow in flows:
+        counts[flow.state] += flow.images
+    return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state]) or "no images"
 
 
 def _fit(text: str, most: int) -> str:
