@@ -26,6 +26,9 @@ from toolkit.cli.render.plan_markdown import say_refused
 from toolkit.cli.render.plan_markdown import verdict as plan_verdict
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost
 from toolkit.cli.render.report_markdown import verdict as report_verdict
+from toolkit.cli.render.report_view import say_next_step
+from toolkit.cli.render.result import Look as TextLook
+from toolkit.cli.render.result import saved_file_lines, text_of
 from toolkit.cli.render.scan_view import places_of, reason_of, word_of
 from toolkit.cli.render.scan_view import summary as say_scan
 from toolkit.cli.render.serialise import read_result
@@ -224,6 +227,7 @@ class Page:
     tone: str
     about: Sequence[str] = ()
     calm: str = ""
+    step: str = ""
     alarms: Sequence[Alarm] = ()
     tiles: Sequence[Tile] = ()
     picture: Picture | None = None
@@ -238,6 +242,7 @@ class Page:
     not_understood: Sequence[Remark] = ()
     to_add: Sequence[str] = ()
     credentials: Sequence[CredentialUse] = ()
+    text: Sequence[str] = ()
 
 
 def render_html(result: Mapping[str, Any]) -> str:
@@ -342,7 +347,10 @@ def _page(result: Mapping[str, Any]) -> Page:
     elif "scan" in values:
         page = _scan_page(command, values["scan"])
     else:
-        page = Page(command, "The run ended without a result.", "No result", "quiet")
+        text = [line for kind, value in values.items() for line in text_of(kind, value, TextLook()).splitlines()]
+        page = Page(command, f"The run ended with exit code {read.exit_code}.", "Ended", "quiet", text=text)
+    if "saved_plan" in values:
+        page = replace(page, text=saved_file_lines(values["saved_plan"]))
     return _with_error(page, read.error) if read.error else page
 
 
@@ -353,7 +361,7 @@ def _with_error(page: Page, error: Mapping[str, Any]) -> Page:
         place = f"{issue['file']}:{issue['line']}"
         remarks.append(Remark(": ".join(part for part in (place, issue["path"], issue["message"]) if part)))
     if not page.states:
-        page = replace(page, verdict="The run failed before it had a result.", word="Failed", tone="bad")
+        page = replace(page, word="Failed", tone="bad")
     return replace(page, alarms=[Alarm("The run failed", "bad", remarks), *page.alarms], calm="")
 
 
@@ -412,9 +420,11 @@ def _with_plan(page: Page, plan: Plan) -> Page:
 
 def _calm(plan: Plan) -> str:
     """What a reviewer need not fear, said of what was looked at."""
-    if plan.covers_infra:
-        return "Nothing is destroyed, no rights are widened, and nobody else pushed to a tag in ECR."
-    return "Nobody else pushed to a tag in ECR. The infrastructure was not looked at."
+    parts = ["nothing is destroyed", "no rights are widened"] if plan.covers_infra else []
+    if plan.seeds:
+        parts.append(f"nobody else pushed to {format_count(len(plan.seeds), 'tag')} that this run looked at")
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}.{'' if plan.covers_infra else ' The infrastructure was not looked at.'}"
 
 
 def _alarms(plan: Plan) -> Iterator[Alarm]:
@@ -577,6 +587,7 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
         report_verdict(report),
         "Not finished" if report.failed else "Done",
         "bad" if report.failed else "new",
+        step=say_next_step(report),
         alarms=alarms,
         tiles=[
             *_image_tile(rows, _DONE),

@@ -334,10 +334,10 @@ class DiagnosisObject(_Object):
     findings: tuple[Finding, ...]
     totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", _count_states)
 
-    @model_validator(mode="before")
     @classmethod
-    def _of_findings(cls, findings: Any) -> Any:
-        return {"findings": findings} if isinstance(findings, tuple) else findings
+    def made_of(cls, value: Any) -> Self:
+        """The object of these findings."""
+        return cls(findings=value)
 
     @cached_property
     def value(self) -> tuple[Finding, ...]:

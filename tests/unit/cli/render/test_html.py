@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from tests.docs.result_samples import results
 from tests.support import page_samples, plan_samples
 from toolkit.cli.render.html import render_html
 from toolkit.cli.render.picture import Column, Flow, draw
@@ -36,6 +37,9 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.found:
             self.texts.setdefault(self.found[-1][0], []).append(data)
+
+    def text(self) -> str:
+        return "".join(text for tag, texts in self.texts.items() if tag != "script" for text in texts)
 
 
 def page_of(plan: Plan, **fields: Any) -> str:
@@ -101,6 +105,19 @@ def test_says_that_all_is_well_only_of_what_was_looked_at() -> None:
 )
 def test_has_the_verdict_in_a_word(result: dict[str, Any], word: str) -> None:
     assert f"<title>{word}: " in render_html(result)
+
+
+def test_shows_the_text_of_a_result_without_a_page_of_its_own() -> None:
+    diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 7}
+    page = render_html({**diagnosis, "diagnosis": results()["diagnosis"].documents[0]})
+    assert "The run ended with exit code 7." in page
+    assert "no_credentials" in page
+
+
+def test_names_the_saved_plan_and_the_next_step() -> None:
+    saved = results()["saved_plan"].documents[-1]
+    assert str(saved["commit"])[:8] in Elements(page_of(PLAN, saved_plan=saved)).text()
+    assert "Run the same command again" in render_html(page_samples.failed_apply())
 
 
 def test_names_what_is_dangerous() -> None:
