@@ -22,7 +22,7 @@ _COLUMNS = ((0, 260), (380, 360), (860, 260))
 _HEIGHT, _GAP, _TOP = 42, 12, 30
 # What is left and right of a text, and how wide letters are: monospaced ones of 12 pixels, and others of 11.
 _MARGIN, _LETTER, _SMALL_LETTER = 44, 7.3, 6.2
-IN_NO_REPOSITORY = "straight from upstream"
+_STRAIGHT = "straight from upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def _line(start: Box, end: Box, flows: Sequence[Flow], rank: Mapping[str, int], 
 def _name(names: set[str], words: Column, place: _Place, *, others: bool) -> str:
     if len(names) == 1:
         (name,) = names
-        return visible(name) or IN_NO_REPOSITORY
+        return visible(name) or _STRAIGHT
     upstream = place[2].rpartition(" ")[0]
     what = f"{'more ' if others else ''}{words.many}{f' of {upstream}' if upstream else ''}"
     return f"{len(names)} {visible(what)}"
