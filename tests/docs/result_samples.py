@@ -19,7 +19,7 @@ from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
-from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -119,6 +119,7 @@ def _sandboxes() -> list[dict[str, Any]]:
     return [_as_json(asdict(up)), {"was_running": True}]
 
 
+_FINDING = Finding("registry", CheckState.OK, "gives `nginx:1.16`", subject="docker.io")
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
 _SAVED = {
     "file": "plan.toolkit",
@@ -138,6 +139,15 @@ def results() -> dict[str, Result]:
         "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
         "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
         "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
+        "diagnosis": Result(
+            "`doctor`: each check. `state` is `ok`, `warning`, `failed` or `skipped`; `code` is the error of a run.",
+            [
+                document_of(
+                    "diagnosis",
+                    (_FINDING, replace(_FINDING, state=CheckState.FAILED, cure="look", code="aws.no_credentials")),
+                )
+            ],
+        ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",
             [
@@ -146,6 +156,7 @@ def results() -> dict[str, Result]:
                 *_migrations(),
             ],
         ),
+        "example": Result("`init --example`: the files that were written.", [{"name": "quickstart", "files": ["…"]}]),
         "buildspec": Result(
             "`buildspec`: the text, or what became of the file.",
             [_run("buildspec", "web")["buildspec"], _run("buildspec", "web", "--into", "buildspec.yml")["buildspec"]],

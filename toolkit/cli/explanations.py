@@ -85,7 +85,7 @@ EXIT_CODES = (
         7,
         "Refused. It would lose or overwrite something, cannot be right, or costs more pulls than are left; the state "
         "stays locked, a saved plan is stale, or AWS or a registry did not respond. `scan --check`: a build would not "
-        "stay home.",
+        "stay home. `doctor`: a check failed.",
         "Nothing was changed.",
         "See the hint. Run again later if the code is `aws.unreachable`, `aws.unavailable`, `state.locked`, "
         "`source.unreachable` or `source.limited`. Plan again if it is `plan.stale`.",
@@ -141,6 +141,7 @@ _ROOMS = {
     "signature": "Signatures and referrers come along where the manifest says `signatures: keep`.",
     "source": "The registry that the image comes from did not give it out, or not as it should be.",
     "state": "Terraform keeps what it made in a state, and locks it while a run changes it.",
+    "summary": "On GitHub Actions the result is added to the page of the job, as Markdown.",
     "system": "A limit of the machine was met.",
     "tag": "A tag in ECR does not point to what upstream has under it.",
     "tags": "The manifest describes tags instead of listing them, and upstream's list decides.",

@@ -42,6 +42,13 @@ class ScanFormat(StrEnum):
     SARIF = "sarif"
 
 
+class LogFormat(StrEnum):
+    """What stderr carries."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 ManifestFile = Annotated[
     Path, typer.Option("--file", "-f", envvar="TOOLKIT_MANIFEST", help="The image manifest.", show_default=True)
 ]
@@ -62,6 +69,10 @@ Outputs = Annotated[
         help="Write this view of the result to FILE too, also when the run fails; may be repeated. The variable has "
         "them with blanks between.",
     ),
+]
+Log = Annotated[
+    LogFormat,
+    typer.Option("--log", envvar="TOOLKIT_LOG", help="Events on stderr: lines of text, or a JSON object a line."),
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="One line per event on stderr, also on a terminal.")]
 Strict = Annotated[

@@ -19,6 +19,8 @@ from toolkit.cli.options import (
     KeepGoing,
     LimitRate,
     LockTimeout,
+    Log,
+    LogFormat,
     ManifestFile,
     NoProgress,
     Outputs,
@@ -95,6 +97,7 @@ def command(
     lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -168,7 +171,14 @@ def command(
         return 0
 
     presentation = Presentation(
-        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file, saved_plan)
+        format,
+        no_progress,
+        verbose,
+        shows_unchanged=show_unchanged,
+        outputs=output or (),
+        files=(file, saved_plan),
+        log=log,
+        manifest=file,
     )
     execute(NAME, presentation, body)
 

@@ -16,6 +16,8 @@ from toolkit.cli.options import (
     Jobs,
     KeepGoing,
     LimitRate,
+    Log,
+    LogFormat,
     ManifestFile,
     NoProgress,
     Outputs,
@@ -56,6 +58,7 @@ def command(
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -82,6 +85,13 @@ def command(
         return 0
 
     presentation = Presentation(
-        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file,)
+        format,
+        no_progress,
+        verbose,
+        shows_unchanged=show_unchanged,
+        outputs=output or (),
+        files=(file,),
+        log=log,
+        manifest=file,
     )
     execute(NAME, presentation, body)

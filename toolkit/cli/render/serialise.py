@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -50,7 +50,7 @@ from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCos
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CopyPreview, Report, SavedFile, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
 
 T = TypeVar("T")
 
@@ -90,6 +90,11 @@ class _Object(BaseModel):
         serialize_by_alias=True,
     )
     of: ClassVar[type]
+
+    @classmethod
+    def made_of(cls, value: Any) -> Self:
+        """The object of `value`."""
+        return cls.model_validate(value)
 
     @cached_property
     def value(self) -> Any:
@@ -303,15 +308,41 @@ class PreviewObject(_Object):
     pairs: tuple[CopyPreview, ...]
     totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", _preview_totals)
 
-    @model_validator(mode="before")
     @classmethod
-    def _of_previews(cls, previews: Any) -> Any:
-        return {"pairs": previews} if isinstance(previews, tuple) else previews
+    def made_of(cls, value: Any) -> Self:
+        """The object of these previews."""
+        return cls(pairs=value)
 
     @cached_property
     def value(self) -> tuple[CopyPreview, ...]:
         """The previews."""
         return self.pairs
+
+
+# Diagnoses
+
+
+def _count_states(findings: tuple[Finding, ...]) -> Mapping[CheckState, int]:
+    counts = Counter(finding.state for finding in findings)
+    return {state: counts[state] for state in CheckState}
+
+
+class DiagnosisObject(_Object):
+    """The checks of `doctor`, from this machine to the services far away."""
+
+    schema_version: Literal[1] = 1
+    findings: tuple[Finding, ...]
+    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", _count_states)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_findings(cls, findings: Any) -> Any:
+        return {"findings": findings} if isinstance(findings, tuple) else findings
+
+    @cached_property
+    def value(self) -> tuple[Finding, ...]:
+        """The findings."""
+        return self.findings
 
 
 # Scans
@@ -654,6 +685,7 @@ class ResultObject(_Parts):
     report: ReportObject = _ABSENT
     preview: PreviewObject = _ABSENT
     scan: ScanObject = _ABSENT
+    diagnosis: DiagnosisObject = _ABSENT
     manifest: ManifestObject = _ABSENT
     example: ExampleObject = _ABSENT
     buildspec: BuildspecObject = _ABSENT
@@ -677,7 +709,7 @@ def document_of(kind: str, value: object) -> dict[str, Any]:
     made = OBJECTS[kind]
     if not issubclass(made, _Object):
         raise TypeError(f"a {kind} is written as the document that it has")
-    return made.model_validate(value).model_dump(mode="json")
+    return made.made_of(value).model_dump(mode="json")
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
