@@ -76,6 +76,7 @@ _BUNDLES = {"SSL_CERT_FILE": "registries and Terraform", "AWS_CA_BUNDLE": "AWS",
 _PUBLIC = frozenset({DOCKER_HUB, ECR_PUBLIC, "ghcr.io", "quay.io", "registry.k8s.io", "mcr.microsoft.com", "gcr.io"})
 # The image by which Docker's documentation reads the limit.
 _LIMIT_PREVIEW = Reference.parse("docker.io/ratelimitpreview/test:latest")
+_UPLOAD = "ecr:InitiateLayerUpload"
 _MACHINES = {"LINUX_CONTAINER": "linux/", "ARM_CONTAINER": "arm/", "LINUX_GPU_CONTAINER": "linux gpu "}
 """How Service Quotas begins the names of CodeBuild's machines; their size follows."""
 
@@ -657,7 +658,7 @@ def _harmless_calls(
     names = [repository.name for repository in desired.repositories] if desired is not None else []
     mine = next((name for name in names if isinstance(existing, Mapping) and name in existing), "")
     if mine:
-        calls["ecr:InitiateLayerUpload"] = _attempt(lambda: _try_upload(tools, aws, mine))
+        calls[_UPLOAD] = _attempt(lambda: _try_upload(tools, aws, mine))
     return {name: found if isinstance(found, ToolkitError | OciError) else None for name, found in calls.items()}, mine
 
 
@@ -675,6 +676,9 @@ def judge_calls(calls: Mapping[str, ToolkitError | OciError | None], uploaded_to
         first = next(iter(failed.values()))
         is_denied = all(isinstance(error, AccessDenied) or fault_is_denied(error) for error in failed.values())
         reason = f"of the calls that change nothing, {len(failed)} failed ({names}): {first.message}"
+        if is_denied and failed.keys() == {_UPLOAD}:
+            cure = "it is enough to plan; to apply and seed, use a role with the policy of `toolkit iam-policy apply`"
+            return Finding("aws.rights", State.WARNING, reason, cure)
         cure = "give this role the policy that `toolkit iam-policy apply` prints"
         return Finding("aws.rights", State.FAILED, reason, cure, code=first.code, is_denied=is_denied)
     shown = ", ".join(f"`{name}`" for name in calls)
@@ -734,9 +738,7 @@ def judge_bucket(backend: S3Backend, bucket: Bucket | None) -> Finding:
         reason = f"the bucket `{name}` is in `{bucket.region}`, the manifest looks for it in `{backend.region}`"
         cure = f"write `region: {bucket.region}` into `terraform.backend.s3`"
         return Finding("state.bucket", State.FAILED, reason, cure)
-    encryption = (
-        f"encrypted with {bucket.encryption}" if bucket.encryption else "with an encryption that may not be read"
-    )
+    encryption = f"encrypted with {bucket.encryption}" if bucket.encryption else "whose encryption may not be read"
     about = f"`{name}` in `{bucket.region}`, {encryption}"
     if bucket.is_versioned is None:
         return Finding("state.bucket", State.OK, f"{about}; whether it has versions may not be read")
@@ -794,7 +796,7 @@ def _quotas(aws: AwsTools, service: str) -> Mapping[str, Quota]:
     try:
         quotas = aws.inspection.quotas(service)
     except AccessDenied as error:
-        raise Skipped(f"{error.message}; allow `servicequotas:ListServiceQuotas` to see them") from error
+        raise Skipped("these credentials may not read quotas (`servicequotas:ListServiceQuotas`)") from error
     if not quotas:
         raise Skipped("Service Quotas lists none")
     return quotas

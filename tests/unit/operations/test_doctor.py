@@ -466,7 +466,7 @@ def test_opens_an_upload_and_cancels_it_where_iam_may_not_be_asked(here: Surroun
     assert here.server.asked("DELETE", "/v2/one/blobs/uploads/7")
     here.server.on("POST", "/v2/one/blobs/uploads/", refused(403, "DENIED"))
     finding = here.findings(DESIRED)["aws.rights"]
-    assert (finding.state, finding.is_denied) == (State.FAILED, True)
+    assert finding.state is State.WARNING  # a role that only plans
     assert "`ecr:InitiateLayerUpload`" in finding.reason
 
 
