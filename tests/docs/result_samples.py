@@ -23,6 +23,7 @@ from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
+_SKOPEO_SYNC = Path(__file__).parents[1] / "unit" / "migration" / "samples" / "skopeo-sync.yml"
 _DIGEST = str(plan_samples.digest("a"))
 
 
@@ -103,6 +104,12 @@ def _run(*arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def _migrations() -> list[dict[str, Any]]:
+    """What was carried over from a file, and from ECR, where nothing has a line."""
+    found = _run("init", "--manifest", "new.yaml", "--from-skopeo-sync", str(_SKOPEO_SYNC))["manifest"]
+    return [found, {**found, "remarks": [{**found["remarks"][0], "line": None}]}]
+
+
 def _sandboxes() -> list[dict[str, Any]]:
     up = SandboxStatus(
         Path("sandbox"), 1, "123456789012", "eu-west-1", *["http://127.0.0.1:1"] * 4,
@@ -146,8 +153,10 @@ def results() -> dict[str, Result]:
             [
                 _run("validate")["manifest"],
                 {**_run("init", "--manifest", "new.yaml", ".")["manifest"], "left_out": ["…"]},
+                *_migrations(),
             ],
         ),
+        "example": Result("`init --example`: the files that were written.", [{"name": "quickstart", "files": ["…"]}]),
         "buildspec": Result(
             "`buildspec`: the text, or what became of the file.",
             [_run("buildspec", "web")["buildspec"], _run("buildspec", "web", "--into", "buildspec.yml")["buildspec"]],
@@ -169,6 +178,10 @@ def results() -> dict[str, Result]:
                 {**_SAVED, "commit": None, "changed": [], "is_clean": None},
                 {**_SAVED, "commit": "1f0c8a5e", "changed": [], "is_clean": True},
             ],
+        ),
+        "explanation": Result(
+            "`explain`: what a code or an exit code means; without one, all `codes` and `exit_codes`.",
+            [_run("explain", *words)["explanation"] for words in ((), ("plan.stale",), ("7",))],
         ),
         "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
     }

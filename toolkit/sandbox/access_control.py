@@ -142,9 +142,9 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             if call.action == "CreateLogGroup" and asked.get("tags"):
                 yield Right("logs:TagResource", group)
         case "secretsmanager":
-            yield Right(name, asked["SecretId"])
+            yield Right(name, asked.get("SecretId", "*"))
         case "dynamodb":
-            yield Right(name, f"{arn}table/{asked['TableName']}")
+            yield Right(name, f"{arn}table/{asked.get('TableName', '*')}")
         case "s3":
             yield from _s3(call, account_id, world)
         case "sts" if call.action == "AssumeRole":
@@ -193,14 +193,12 @@ def _s3(call: Call, account_id: str, world: World) -> Iterator[Right]:
         yield Right("kms:Decrypt", encrypted_with, via)
 
 
-def registry_rights(method: str, path: str, query: Mapping[str, str], registry: str) -> Iterator[Right]:
+def registry_rights(method: str, path: str, registry: str) -> Iterator[Right]:
     """The rights for a request to ECR's registry; `registry` is the beginning of its repositories' ARNs."""
     for wanted, pattern, actions in _REGISTRY_ACTIONS:
         found = pattern.fullmatch(path)
         if method == wanted and found:
             yield from (Right(f"ecr:{action}", f"{registry}{found['repository']}") for action in actions)
-            if method == "POST" and "from" in query:
-                yield Right("ecr:BatchCheckLayerAvailability", f"{registry}{query['from']}")
             return
 
 

@@ -11,6 +11,8 @@ from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     CacheDirectory,
     Format,
+    Log,
+    LogFormat,
     NoProgress,
     OutputFormat,
     TerraformBinary,
@@ -45,6 +47,7 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -76,4 +79,4 @@ def command(
         refuse_failed(findings)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    execute(NAME, Presentation(format, no_progress, verbose, log=log), body)

@@ -22,10 +22,14 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A result that no view but its text shows, with its JSON-safe document."""
+    """A result that no view but its text shows, with its JSON-safe document.
+
+    An exact text is for a program: nothing in it is escaped.
+    """
 
     document: Mapping[str, object]
     text: str
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
