@@ -157,14 +157,10 @@ def examine(desired: Desired | None, manifest: Finding, tools: Tools, emit: Emit
 
 def _near(desired: Desired | None, tools: Tools) -> Mapping[str, Check]:
     """The checks of this machine."""
-    folders = {
-        f"machine.{name}": partial(lambda *seen: [judge_folder(*seen)], name, wanted, look_at(path))
-        for name, (path, wanted) in tools.folders.items()
-    }
     return {
         "toolkit": check_toolkit,
         "machine.open_files": check_open_files,
-        **folders,
+        "machine.work_dir": partial(check_folders, tools.folders),
         "machine.proxy": partial(check_proxy, desired, tools),
         "machine.ca": partial(check_ca, tools.environment),
     }
@@ -306,14 +302,17 @@ def look_at(path: Path) -> Folder:
     return Folder(path, free=about.f_bavail * about.f_frsize)
 
 
+def check_folders(folders: Mapping[str, tuple[Path, int]]) -> Iterator[Finding]:
+    """The working directory, the cache and the temporary folder."""
+    for name, (path, wanted) in folders.items():
+        yield judge_folder(name, wanted, look_at(path))
+
+
 def judge_folder(name: str, wanted: int, folder: Folder) -> Finding:
     """Whether a run can write to its folder `name`, where it may need `wanted` bytes."""
     check = f"machine.{name}"
-    cure = "make room there, or name another folder: " + {
-        "work_dir": "`--work-dir`",
-        "cache_dir": "`--cache-dir`",
-        "temp_dir": "`TMPDIR`",
-    }.get(name, "")
+    option = {"work_dir": "--work-dir", "cache_dir": "--cache-dir", "temp_dir": "TMPDIR"}[name]
+    cure = f"make room there, or name another folder by `{option}`"
     if folder.fault:
         return Finding(check, State.FAILED, f"`{folder.path}` is not usable: {folder.fault}", cure)
     left = f"`{folder.path}` has {folder.free / 1e9:,.1f} GB left"
@@ -472,10 +471,12 @@ def check_tls(tools: Tools, pings: Pings) -> Iterator[Finding]:
         if host in _PUBLIC and tools.registries.url_of(host) == own_url(host)
     }
     if not at_home:
-        raise Skipped("no public registry is reached at its own address")
+        raise Skipped("no public registry responds at its own address")
     host, ping = next(iter(at_home.items()))
     answer = _attempt(partial(tools.public.ping, host))
     is_opened = isinstance(answer, OciError) and answer.code == "oci.certificate_untrusted"
+    if not is_opened and not isinstance(answer, Ping):
+        raise answer
     has_bundle = bool(tools.environment.get("AWS_CA_BUNDLE") or tools.environment.get("REQUESTS_CA_BUNDLE"))
     yield judge_tls(ping, is_opened=is_opened, has_bundle=has_bundle)
 
@@ -599,7 +600,7 @@ def judge_account(wanted: str | None, found: str) -> Finding:
         return Finding("aws.account", State.OK, f"`{found}`, as the manifest wants it")
     reason = f"these credentials belong to account `{found}`, the manifest is for `{wanted}`"
     cure = "switch the profile or role, or correct `aws.account_id`"
-    return Finding("aws.account", State.FAILED, reason, cure, code="aws.wrong_account", is_denied=True)
+    return Finding("aws.account", State.FAILED, reason, cure, code="aws.wrong_account")
 
 
 def check_region(account: _Account) -> Iterator[Finding]:
