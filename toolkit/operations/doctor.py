@@ -205,7 +205,8 @@ def judge_fault(check: str, error: OciError, subject: str = "") -> Finding:
     """A registry that does not give what was asked for; one that limits requests works, but not now."""
     fault = fault_of(error)
     state = State.WARNING if fault.kind == "limited" else State.FAILED
-    return Finding(check, state, fault.message, fault.hint, subject, f"source.{fault.kind}", fault.is_denied)
+    cure = "check the network, `HTTPS_PROXY` and `NO_PROXY`" if fault.kind == "unreachable" else fault.hint
+    return Finding(check, state, fault.message, cure, subject, f"source.{fault.kind}", fault.is_denied)
 
 
 def refuse_failed(findings: Sequence[Finding]) -> None:
@@ -214,7 +215,7 @@ def refuse_failed(findings: Sequence[Finding]) -> None:
     if not failed:
         return
     kind = AccessDenied if all(finding.is_denied for finding in failed) else Refused
-    names = ", ".join(" ".join(filter(None, (f"`{finding.check}`", finding.subject))) for finding in failed)
+    names = ", ".join(f"`{f'{finding.check} {finding.subject}'.rstrip()}`" for finding in failed)
     are = "1 check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
     raise kind("doctor.failed", f"{are}: {names}", hint=failed[0].cure)
 
@@ -227,7 +228,7 @@ def judge_manifest(file: Path | None, desired: Desired | None, fault: ManifestUn
         return Finding("manifest", State.FAILED, f"{fault.message}{first}", cure, code=fault.code)
     if desired is None:
         return Finding("manifest", State.SKIPPED, "there is no `images.yaml` here; what needs none is checked")
-    counts = f"{len(desired.repositories)} repositories, {len(desired.images)} images, {len(desired.builds)} builds"
+    counts = f"repositories {len(desired.repositories)}, images {len(desired.images)}, builds {len(desired.builds)}"
     return Finding("manifest", State.OK, f"`{file}` is valid: {counts}")
 
 
@@ -550,7 +551,11 @@ class _Account:
         answer = self.answer.result()
         if isinstance(answer, Identity):
             return answer
-        raise answer if isinstance(answer, Skipped) else Skipped("AWS does not accept the credentials")
+        raise (
+            answer
+            if isinstance(answer, Skipped)
+            else Skipped("AWS has not accepted credentials: see `aws.credentials`")
+        )
 
     def aws(self) -> AwsTools:
         """What to ask with them. Raises Skipped."""
