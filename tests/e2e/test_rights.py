@@ -44,7 +44,7 @@ version: 1
 name: shop
 aws: {{region: {REGION}, account_id: "{ACCOUNT}", resource_tags: TAGS}}
 terraform:
-  backend: {{s3: {{bucket: state, key: shop.tfstate, kms_key_id: "{KEYS[0]}", dynamodb_table: locks}}}}
+  backend: {{s3: {{bucket: state, key: STATE, kms_key_id: "{KEYS[0]}", dynamodb_table: locks}}}}
 registries:
   docker.io: {{credential: {{secretsmanager: "SECRET"}}}}
   {OTHER_ECR}: {{credential: {{role_arn: "{READER}"}}}}
@@ -59,9 +59,10 @@ class Manifest:
     images: dict[str, dict[str, Any]]
     builds: dict[str, dict[str, Any]]
     tags: dict[str, str] = field(default_factory=lambda: {"team": "platform"})
+    state: str = "shop.tfstate"
 
     def text(self) -> str:
-        head = HEAD.replace("TAGS", json.dumps(self.tags)).replace("SECRET", self.secret)
+        head = HEAD.replace("TAGS", json.dumps(self.tags)).replace("SECRET", self.secret).replace("STATE", self.state)
         images = [{"repository": name, **image} for name, image in self.images.items()]
         builds = [{"name": name, **build} for name, build in self.builds.items()]
         return f"{head}images: {json.dumps(images)}\nbuilds: {json.dumps(builds)}\n"
@@ -336,10 +337,11 @@ SCENES: dict[tuple[str, str], Scene] = {
             "kms:GenerateDataKey",
             "s3:DeleteObject",
             "s3:GetObject",
-            "s3:ListBucket",
             "s3:PutObject",
         )
     },
+    # A state that does not exist yet looks forbidden without the right to list.
+    ("plan", "s3:ListBucket"): Scene("plan", PLAN, lambda manifest: setattr(manifest, "state", "new.tfstate")),
     # What is in ECR already stays there when its upstream cannot be asked. So these images are new.
     ("plan", "ecr:ListImages"): _new_source(source=f"{OWN_ECR}/tools", tags={"glob": "1*"}),
     ("plan", "secretsmanager:GetSecretValue"): _new_source(source="app03:1"),
@@ -348,7 +350,9 @@ SCENES: dict[tuple[str, str], Scene] = {
         "plan", ("plan", "--destroy-removed", "--allow-destroy"), lambda manifest: manifest.images.pop("app02")
     ),
     **{("seed", f"ecr:{action}"): SEED for action in PUSH},
-    ("seed", "ecr:GetDownloadUrlForLayer"): SEED,
+    ("apply", "ecr:GetDownloadUrlForLayer"): _apply(
+        lambda manifest: manifest.images.update({f"new-{next(_NUMBERS)}": {"source": f"{OWN_ECR}/tools:1"}})
+    ),
     ("apply", "ecr:CreateRepository"): _new_image(),
     ("apply", "ecr:TagResource"): _new_image(),
     ("apply", "ecr:PutLifecyclePolicy"): _setting("app02", expire_untagged_after_days=3),
