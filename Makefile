@@ -7,7 +7,7 @@ CHECKOV := .venv-checkov/bin/checkov
 LOCKED := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-slow checkov test-docker28 test-floors kills soak docs reference install-matrix lock bench demo format clean
+.PHONY: help check test test-slow checkov test-docker28 test-renovate test-floors kills soak docs reference install-matrix lock bench demo format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ soak: $(STAMP) ## copies for half an hour with a fifth of the answers wrong; mem
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
 	$(BIN)/python -m pytest tests/proof -m docker28
+
+test-renovate: $(STAMP) ## the Renovate preset by Renovate itself, 350 MB from npm
+	$(BIN)/python -m tests.shipping.renovate
+	$(BIN)/python -m pytest tests/shipping/test_renovate.py
 
 $(CHECKOV): tests/checkov/requirements.txt
 	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov

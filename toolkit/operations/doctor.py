@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +38,8 @@ from toolkit.oci.endpoints import is_loopback, own_url
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, ECR_PUBLIC, Reference, Repository
 from toolkit.operations.services import Ecr, Existing, step
+from toolkit.report import CheckState as State
+from toolkit.report import Finding
 from toolkit.seed.companions import fault_of
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.explain import StateLock
@@ -79,32 +80,6 @@ _MACHINES = {"LINUX_CONTAINER": "linux/", "ARM_CONTAINER": "arm/", "LINUX_GPU_CO
 """How Service Quotas begins the names of CodeBuild's machines; their size follows."""
 
 
-class State(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of a check. `check` is its stable name; `subject` is set where there may be several.
-
-    `reason` says what was found, or why the check was skipped; `cure` is an instruction. `code` is that of the error
-    that a run would end with. `is_denied`: credentials or rights are the cause.
-    """
-
-    check: str
-    state: State
-    reason: str
-    cure: str | None = None
-    subject: str = ""
-    code: str | None = None
-    is_denied: bool = False
-
-
 class Skipped(Exception):
     """A check cannot be made; the text says why."""
 
@@ -143,7 +118,7 @@ class Tools:
     terraform: TerraformRunner
     folders: Mapping[str, tuple[Path, int]]
     proxy_for: Callable[[str], str]
-    statements: Callable[[Desired, str], Mapping[str, Sequence[Statement]]] | None = None
+    statements: Callable[[Desired, str], Mapping[str, Sequence[Statement]]]
     is_locked: bool = True
     is_pipeline: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -636,7 +611,7 @@ def check_region(account: _Account) -> Iterator[Finding]:
 def check_rights(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
     """The rights, by simulation where IAM may be asked, else by calls that change nothing."""
     identity, aws = account.identity(), account.aws()
-    if desired is not None and tools.statements is not None:
+    if desired is not None:
         statements = tools.statements(desired, identity.account_id)
         simulated = {
             command: _attempt(partial(aws.inspection.simulate, identity.arn, needed))

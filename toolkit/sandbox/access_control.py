@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _S3_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_S3_BUCKET_READS = {
+    "location": "GetBucketLocation",
+    "versioning": "GetBucketVersioning",
+    "encryption": "GetEncryptionConfiguration",
+}
 _S3_BUCKET_ACTIONS = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}
 # The registry's requests as ECR checks them: method, end of the path, actions.
 _REGISTRY_ACTIONS = tuple(
@@ -173,9 +178,8 @@ def _s3(call: Call, account_id: str, world: World) -> Iterator[Right]:
     bucket, _, key = call.path.strip("/").partition("/")
     arn = f"arn:{world.partition(call.region)}:s3:::{bucket}"
     if not key:
-        action = (
-            "GetBucketLocation" if "location" in call.parameters else _S3_BUCKET_ACTIONS.get(call.action, call.action)
-        )
+        about = (right for part, right in _S3_BUCKET_READS.items() if call.action == "GET" and part in call.parameters)
+        action = next(about, _S3_BUCKET_ACTIONS.get(call.action, call.action))
         yield Right(f"s3:{action}", arn, {"s3:prefix": call.parameters.get("prefix", "")})
         return
     exists, encrypted_with = world.s3_object(account_id, bucket, key)

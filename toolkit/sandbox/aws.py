@@ -17,6 +17,7 @@ from toolkit.sandbox.access_control import World, read_call, refusal, rights_of
 from toolkit.sandbox.moto_codebuild import complete_codebuild, complete_logs
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
 from toolkit.sandbox.moto_quotas import complete_quotas
+from toolkit.sandbox.moto_simulation import complete_simulation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,6 +44,7 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
     complete_codebuild()
     complete_logs()
     complete_quotas()
+    complete_simulation()
     # Werkzeug writes a line per request, always `POST /`; `log` says more. Errors are still written.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto: Any = DomainDispatcherApplication(create_backend_app)

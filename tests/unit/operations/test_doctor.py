@@ -27,8 +27,10 @@ from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.oci.subset import WHOLE
 from toolkit.oci.transport import Transport
 from toolkit.operations import doctor
-from toolkit.operations.doctor import Finding, Folder, State, examine, judge_manifest, refuse_failed
+from toolkit.operations.doctor import Folder, examine, judge_manifest, refuse_failed
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ProviderNeed, S3Backend
+from toolkit.report import CheckState as State
+from toolkit.report import Finding
 from toolkit.terraform.explain import StateLock
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)

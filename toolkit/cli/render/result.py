@@ -22,10 +22,14 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A result that no view but its text shows, with its JSON-safe document."""
+    """A result that no view but its text shows, with its JSON-safe document.
+
+    An exact text is for a program: nothing in it is escaped.
+    """
 
     document: Mapping[str, object]
     text: str
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Result:
     """What a command ended with.
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
-    tuple of `CopyPreview`, `scan` a `ScanReport`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has
-    `code`, `message`, `hint` and the `issues` of a manifest.
+    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `saved_plan` a `SavedFile`; any
+    other is an `Other`. `error` has `code`, `message`, `hint` and the `issues` of a manifest.
     """
 
     command: str
@@ -117,6 +121,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.scan_view import render_scan
 
             return render_scan(value, has_places=look.has_places, width=look.width, colour=look.colour)
+        case "diagnosis":
+            from toolkit.cli.render.doctor_view import render_diagnosis
+
+            return render_diagnosis(value, width=look.width, colour=look.colour)
         case "saved_plan":
             return "\n".join(map(visible, _saved_file_lines(value)))
     return str(value.text)
