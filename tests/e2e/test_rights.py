@@ -133,6 +133,7 @@ class World:
         login = json.dumps({"username": "sandbox", "password": "sandbox", "hosts": ["docker.io"]})
         secrets = sandbox.client("secretsmanager", REGION)
         self.manifest = whole(secrets.create_secret(Name="docker-hub", SecretString=login)["ARN"])
+        self.manifests = [self.manifest]
         self._fill_other_registries()
 
     def _fill_other_registries(self) -> None:
@@ -418,9 +419,10 @@ def test_without_one_action_the_run_says_which_and_who_needs_it(applied: World, 
     scene = SCENES[case]
     manifest = copy.deepcopy(applied.manifest)
     scene.change(manifest)
-    # A policy is for the names in a manifest: those that leave it are in the one before.
-    both = [*POLICIES[role](applied.manifest.desired, PLACE), *POLICIES[role](manifest.desired, PLACE)]
-    applied.roles[role].may(without(both, action))
+    # A policy is for the names in a manifest, and those that leave it are still in the state.
+    applied.manifests.append(manifest)
+    statements = [found for one in applied.manifests for found in POLICIES[role](one.desired, PLACE)]
+    applied.roles[role].may(without(statements, action))
     scene.drift(applied)
     applied.unlock()
     shutil.rmtree(applied.folder / "empty", ignore_errors=True)
