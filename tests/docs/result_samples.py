@@ -121,7 +121,6 @@ def _sandboxes() -> list[dict[str, Any]]:
 
 _FINDING = Finding("registry", CheckState.OK, "gives `nginx:1.16`", subject="docker.io")
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
-_FINDINGS = [Finding("disk", State.OK, "room"), Finding("rights", State.FAILED, "no", "ask", "web", "aws.denied", True)]
 _SAVED = {
     "file": "plan.toolkit",
     "toolkit_version": "0.1.0",

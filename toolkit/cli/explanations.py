@@ -85,7 +85,7 @@ EXIT_CODES = (
         7,
         "Refused. It would lose or overwrite something, cannot be right, or costs more pulls than are left; the state "
         "stays locked, a saved plan is stale, or AWS or a registry did not respond. `scan --check`: a build would not "
-        "stay home.",
+        "stay home. `doctor`: a check failed.",
         "Nothing was changed.",
         "See the hint. Run again later if the code is `aws.unreachable`, `aws.unavailable`, `state.locked`, "
         "`source.unreachable` or `source.limited`. Plan again if it is `plan.stale`.",
