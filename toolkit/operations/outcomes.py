@@ -83,7 +83,8 @@ def raise_if_incomplete(report: Report) -> None:
             f"{len(left)} of {len(report.outcomes)} images are left for the next run; all others are in place",
             hint=left[0].hint,
         )
-    if report.failed and not _left_out(report) and all(outcome.error_code in DENIED for outcome in report.failed):
+    leaves_out = report.plan is not None and bool(report.plan.refusals)
+    if report.failed and not leaves_out and all(outcome.error_code in DENIED for outcome in report.failed):
         refused = report.failed[0]
         raise AccessDenied(
             refused.error_code or "",
@@ -100,11 +101,6 @@ def raise_if_incomplete(report: Report) -> None:
             if report.can_resume
             else PLAN_AGAIN,
         )
-
-
-def _left_out(report: Report) -> set[str | None]:
-    """The images that the plan refused."""
-    return {refusal.image for refusal in report.plan.refusals} if report.plan else set()
 
 
 def _read_back(plan: Plan, keys: Iterable[str], ecr: Ecr) -> Mapping[str, str | ToolkitError]:
