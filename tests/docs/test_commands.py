@@ -99,7 +99,8 @@ def test_says_why_a_block_is_not_run() -> None:
         "docs/tutorial.md": 1,
         "docs/how-to/pipelines.md": 3,
         "docs/how-to/private-ca-and-proxy.md": 3,
-        "docs/how-to/review-a-plan.md": 1,
+        "docs/how-to/review-a-plan.md": 2,
+        "docs/how-to/roles.md": 1,
         "docs/how-to/state-in-s3.md": 1,
     }
 
