@@ -63,7 +63,7 @@ class AccessDenied(ToolkitError):
 
 _NOT_AUTHORIZED = re.compile(
     r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
-    r'(?: on resource: "?(?P<resource>[^\s"]+)"?)?'
+    r'(?: on resource: "?(?P<resource>(?:(?:role|policy) )?[^\s"]+)"?)?'  # IAM: `role x`
 )
 
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +20,32 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.plain_http import Answer, PlainHttp, plain_http
 from tests.support.real_parts import require
 from tests.support.roles import Calls, Role, actions_of, reasons, without
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import Finished, Toolkit
-from toolkit.manifest.loader import loads
+from toolkit.manifest.loader import load, loads
+from toolkit.oci.media_types import DOCKER_MANIFEST, OCI_MANIFEST
 from toolkit.plan.desired import Desired
 from toolkit.plan.resolve import resolve
-from toolkit.terraform.iam_policy import Place, apply_policy, plan_policy, seed_policy
+from toolkit.terraform.iam_policy import (
+    Place,
+    apply_policy,
+    as_terraform,
+    build_policy,
+    documents,
+    plan_policy,
+    seed_policy,
+)
+from toolkit.terraform.provider_mirror import find
+from toolkit.terraform.root_module import RootModule
+from toolkit.terraform.runner import TerraformRunner
+from toolkit.terraform.work_dir import write
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rights")]
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 PLACE = Place(ACCOUNT, REGION)
 POLICIES = {"plan": plan_policy, "apply": apply_policy, "seed": seed_policy}
@@ -44,7 +60,7 @@ version: 1
 name: shop
 aws: {{region: {REGION}, account_id: "{ACCOUNT}", resource_tags: TAGS}}
 terraform:
-  backend: {{s3: {{bucket: state, key: shop.tfstate, kms_key_id: "{KEYS[0]}", dynamodb_table: locks}}}}
+  backend: {{s3: {{bucket: state, key: STATE, kms_key_id: "{KEYS[0]}", dynamodb_table: locks}}}}
 registries:
   docker.io: {{credential: {{secretsmanager: "SECRET"}}}}
   {OTHER_ECR}: {{credential: {{role_arn: "{READER}"}}}}
@@ -59,9 +75,10 @@ class Manifest:
     images: dict[str, dict[str, Any]]
     builds: dict[str, dict[str, Any]]
     tags: dict[str, str] = field(default_factory=lambda: {"team": "platform"})
+    state: str = "shop.tfstate"
 
     def text(self) -> str:
-        head = HEAD.replace("TAGS", json.dumps(self.tags)).replace("SECRET", self.secret)
+        head = HEAD.replace("TAGS", json.dumps(self.tags)).replace("SECRET", self.secret).replace("STATE", self.state)
         images = [{"repository": name, **image} for name, image in self.images.items()]
         builds = [{"name": name, **build} for name, build in self.builds.items()]
         return f"{head}images: {json.dumps(images)}\nbuilds: {json.dumps(builds)}\n"
@@ -132,6 +149,7 @@ class World:
         login = json.dumps({"username": "sandbox", "password": "sandbox", "hosts": ["docker.io"]})
         secrets = sandbox.client("secretsmanager", REGION)
         self.manifest = whole(secrets.create_secret(Name="docker-hub", SecretString=login)["ARN"])
+        self.manifests = [self.manifest]
         self._fill_other_registries()
 
     def _fill_other_registries(self) -> None:
@@ -188,6 +206,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     references = ["app01:1", "app02:1", "app03:1"]
     with running_sandbox(folder / "sandbox", references) as sandbox:
         yield World(folder, sandbox)
+
+
+@pytest.fixture(scope="module")
+def applied(world: World) -> World:
+    """The world in which everything of the manifest exists."""
+    world.roles["apply"].may(apply_policy(world.manifest.desired, PLACE))
+    world.run("apply", world.manifest, "apply", "--auto-approve").expect(0)
+    return world
 
 
 def test_every_command_runs_under_its_own_policy(world: World) -> None:
@@ -251,6 +277,94 @@ def _change_everything(manifest: Manifest) -> None:
     api |= {"log_kms_key": KEYS[2], "log_retention_days": 0}
 
 
+BUILD_ACTIONS = ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+BUILD_ACTIONS += ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+
+def test_a_build_pulls_and_logs_under_its_own_policy_and_not_without_one_of_its_actions(applied: World) -> None:
+    desired = applied.manifest.desired
+    [api] = [build for build in desired.builds if build.name == "api"]
+    statements = build_policy(desired, api, PLACE)
+    role = applied.roles["build"]
+    role.may(statements)
+    applied.calls.since()
+    _pull_and_log(applied, api.log_group_name, "first")
+    called = set(applied.calls.since()) - {"sts:AssumeRole"}  # by which the test takes the role
+    assert called == set(BUILD_ACTIONS)
+    assert actions_of(statements) - called <= reasons()
+    for action in BUILD_ACTIONS:
+        role.may(without(statements, action))
+        with pytest.raises(Exception, match=rf"assumed-role/toolkit-build/\S+ is not authorized to perform: {action}"):
+            _pull_and_log(applied, api.log_group_name, action.replace(":", "-"))
+
+
+def _pull_and_log(world: World, group: str, stream: str) -> None:
+    """What CodeBuild's step does: signs in, pulls an image as Docker does, and writes a line into the log."""
+    keys = world.roles["build"].session()
+    clients = {
+        service: boto3.client(
+            service,  # type: ignore[call-overload]  # a name that is not a literal
+            region_name=REGION,
+            endpoint_url=world.sandbox.status.aws_endpoint,
+            **{name.lower(): value for name, value in keys.items()},
+        )
+        for service in ("ecr", "logs")
+    }
+    password = clients["ecr"].get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    accept = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+    headers = {"Authorization": f"Basic {password}", "Accept": f"{accept}, {DOCKER_MANIFEST}, {OCI_MANIFEST}"}
+    with plain_http(world.sandbox.status.ecr_endpoint, headers) as http:
+        document = _get(http, "/v2/app01/manifests/1").document
+        while "manifests" in document:
+            document = _get(http, f"/v2/app01/manifests/{document['manifests'][0]['digest']}").document
+        for part in (document["config"], *document["layers"]):
+            _get(http, f"/v2/app01/blobs/{part['digest']}")
+    clients["logs"].create_log_stream(logGroupName=group, logStreamName=stream)
+    line = {"timestamp": int(time.time() * 1000), "message": "built"}
+    clients["logs"].put_log_events(logGroupName=group, logStreamName=stream, logEvents=[line])
+
+
+def _get(http: PlainHttp, path: str) -> Answer:
+    answer = http.ask("GET", path)
+    if answer.status != 200:
+        raise PermissionError(answer.body.decode())
+    return answer
+
+
+def test_terraform_makes_the_same_policies_as_the_json(world: World, tmp_path: Path) -> None:
+    desired = resolve(load(EXAMPLES / "complete" / "images.yaml"))
+    policies = documents(apply_policy(desired, PLACE))
+    runner = TerraformRunner(
+        "terraform",
+        lambda event: None,
+        find_mirror=lambda: find(os.environ, Path.home()),
+        environment=world.sandbox.environment(),
+    )
+    text = f'provider "aws" {{ region = "{REGION}" }}\n' + as_terraform("platform-apply", policies)
+    work_dir = write(RootModule({"main.tf": text}), tmp_path / "policies")
+    runner.init(work_dir)
+    runner.apply(runner.plan(work_dir))
+    iam = world.sandbox.client("iam", REGION)
+    for number, policy in enumerate(policies, 1):
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/platform-apply-{number}"
+        made = iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]["Document"]
+        assert list(map(_normal, made["Statement"])) == list(map(_normal, policy["Statement"]))
+
+
+def _normal(statement: dict[str, Any]) -> dict[str, Any]:
+    """The provider writes a list of one as a text, and orders lists in its own way."""
+    listed = {
+        key: sorted([value] if isinstance(value, str) else value)
+        for key, value in statement.items()
+        if key in ("Action", "Resource")
+    }
+    condition = {
+        operator: {key: [values] if isinstance(values, str) else values for key, values in keys.items()}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    return {"Effect": statement["Effect"], **listed, "Condition": condition}
+
+
 @dataclass(frozen=True)
 class Scene:
     """A run that needs one action: `change` edits the manifest, `drift` what is in AWS."""
@@ -308,7 +422,14 @@ def _gone(kind: str, name: str) -> Scene:
 
 
 SEED = Scene("seed", ("seed", "--cache-dir", "empty"), drift=lambda world: world.sandbox.bump("app01:1"))
-TRUSTS_OTHERS = json.dumps({"Version": "2012-10-17", "Statement": []})
+TRUSTS_OTHERS = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        ],
+    }
+)
 PUSH = {"InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage"}
 
 SCENES: dict[tuple[str, str], Scene] = {
@@ -336,10 +457,13 @@ SCENES: dict[tuple[str, str], Scene] = {
             "kms:GenerateDataKey",
             "s3:DeleteObject",
             "s3:GetObject",
-            "s3:ListBucket",
             "s3:PutObject",
         )
     },
+    # A state that does not exist yet looks forbidden without the right to list.
+    ("plan", "s3:ListBucket"): Scene(
+        "plan", (*PLAN, "--work-dir", "new"), lambda manifest: setattr(manifest, "state", "new.tfstate")
+    ),
     # What is in ECR already stays there when its upstream cannot be asked. So these images are new.
     ("plan", "ecr:ListImages"): _new_source(source=f"{OWN_ECR}/tools", tags={"glob": "1*"}),
     ("plan", "secretsmanager:GetSecretValue"): _new_source(source="app03:1"),
@@ -348,7 +472,9 @@ SCENES: dict[tuple[str, str], Scene] = {
         "plan", ("plan", "--destroy-removed", "--allow-destroy"), lambda manifest: manifest.images.pop("app02")
     ),
     **{("seed", f"ecr:{action}"): SEED for action in PUSH},
-    ("seed", "ecr:GetDownloadUrlForLayer"): SEED,
+    ("apply", "ecr:GetDownloadUrlForLayer"): _apply(
+        lambda manifest: manifest.images.update({f"new-{next(_NUMBERS)}": {"source": f"{OWN_ECR}/tools:1"}})
+    ),
     ("apply", "ecr:CreateRepository"): _new_image(),
     ("apply", "ecr:TagResource"): _new_image(),
     ("apply", "ecr:PutLifecyclePolicy"): _setting("app02", expire_untagged_after_days=3),
@@ -366,7 +492,7 @@ SCENES: dict[tuple[str, str], Scene] = {
     ("apply", "iam:CreateRole"): _new_build(),
     ("apply", "iam:TagRole"): _new_build(),
     ("apply", "iam:PassRole"): _new_build(),
-    ("apply", "iam:PutRolePolicy"): _build("web", policy_statements=[]),
+    ("apply", "iam:PutRolePolicy"): _build("web", images=["app02:1"]),
     ("apply", "iam:PutRolePermissionsBoundary"): _build("web", permissions_boundary=f"{BOUNDARY}2"),
     ("apply", "iam:DeleteRolePermissionsBoundary"): _build("web", permissions_boundary=None),
     ("apply", "iam:UntagRole"): _apply(lambda manifest: manifest.tags.clear()),
@@ -400,33 +526,25 @@ SAMPLE = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def applied(world: World) -> World:
-    """The world in which everything of the manifest exists."""
-    world.roles["apply"].may(apply_policy(world.manifest.desired, PLACE))
-    world.run("apply", world.manifest, "apply", "--auto-approve").expect(0)
-    return world
-
-
 @pytest.mark.parametrize("case", SCENES if os.environ.get("TOOLKIT_RIGHTS_ALL") else SAMPLE, ids=" ".join)
 def test_without_one_action_the_run_says_which_and_who_needs_it(applied: World, case: tuple[str, str]) -> None:
     role, action = case
     scene = SCENES[case]
     manifest = copy.deepcopy(applied.manifest)
     scene.change(manifest)
-    # A policy is for the names in a manifest: those that leave it are in the one before.
-    both = [*POLICIES[role](applied.manifest.desired, PLACE), *POLICIES[role](manifest.desired, PLACE)]
-    applied.roles[role].may(without(both, action))
+    # A policy is for the names in a manifest, and those that leave it are still in the state.
+    applied.manifests.append(manifest)
+    statements = [found for one in applied.manifests for found in POLICIES[role](one.desired, PLACE)]
+    applied.roles[role].may(without(statements, action))
     scene.drift(applied)
     applied.unlock()
     shutil.rmtree(applied.folder / "empty", ignore_errors=True)
     done = applied.run(role, manifest, *scene.arguments)
     error = done.stderr[done.stderr.rindex("error: ") :]
-    print(f"\n{role} {action}: exit {done.code}\n{error}")  # noqa: T201
     done.expect(4)
     assert action in error
     # S3 answers a HEAD without a body, so nobody but CloudTrail says whom it refused.
-    assert f"assumed-role/toolkit-{role}/" in error or action == "s3:GetObject"
+    assert f"assumed-role/toolkit-{role}/" in error or action in ("s3:GetObject", "s3:ListBucket")
 
 
 def test_every_action_is_taken_away_once() -> None:

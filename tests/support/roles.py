@@ -42,7 +42,7 @@ class Role:
         """Give the role exactly these rights."""
         for policy in self._iam.list_role_policies(RoleName=self.name)["PolicyNames"]:
             self._iam.delete_role_policy(RoleName=self.name, PolicyName=policy)
-        for number, document in enumerate(documents(statements)):
+        for number, document in enumerate(documents(list({repr(one): one for one in statements}.values()))):
             self._iam.put_role_policy(RoleName=self.name, PolicyName=f"p{number}", PolicyDocument=json.dumps(document))
 
     def session(self) -> dict[str, str]:

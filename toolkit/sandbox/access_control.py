@@ -138,7 +138,7 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             # Actions on tags are checked against the log group, the others against its streams, and a list against
             # no group in particular, also if it asks for a prefix.
             group = f"{arn}log-group:{tagged or asked.get('logGroupName', '')}"
-            yield Right(name, group if tagged else f"{group}:log-stream:")
+            yield Right(name, group if tagged else f"{group}:log-stream:{asked.get('logStreamName', '')}")
             if call.action == "CreateLogGroup" and asked.get("tags"):
                 yield Right("logs:TagResource", group)
         case "secretsmanager":

@@ -240,8 +240,10 @@ ROWS = (
 )
 
 
-REFUSED_TO_PUSH = frozenset(f"destination.{row.code}" for row in ROWS if row.kind is AccessDenied)
-"""The codes of an image that the destination does not let these credentials push."""
+DENIED = frozenset(
+    f"{side}.{row.code}" for row in ROWS if row.kind is AccessDenied for side in ("source", "destination")
+)
+"""The codes of an image that cannot be copied because credentials are missing or may not do it."""
 
 
 def explain(error: CopyError) -> ToolkitError:

@@ -71,7 +71,7 @@ _TABLE = (
         AccessDenied,
         "aws.access_denied",
         "allow `s3:GetObject` and `s3:ListBucket` for this role: `toolkit iam-policy` prints what it needs",
-        "AWS refused `s3:GetObject` of Terraform's state to these credentials",
+        "AWS refused `s3:GetObject` or `s3:ListBucket` for Terraform's state to these credentials",
     ),
     _Row(
         r"operation error (?P<service>[\w ]+): (?P<operation>\w+),.*\bAccessDenied",

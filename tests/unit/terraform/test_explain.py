@@ -139,7 +139,7 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "state_denied_head",
         AccessDenied,
         "aws.access_denied",
-        "AWS refused `s3:GetObject` of Terraform's state to these credentials",
+        "AWS refused `s3:GetObject` or `s3:ListBucket` for Terraform's state to these credentials",
         "allow `s3:GetObject` and `s3:ListBucket` for this role: `toolkit iam-policy` prints what it needs",
     ),
     (
