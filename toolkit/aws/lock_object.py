@@ -62,7 +62,10 @@ class LockObject:
                     "ConditionalRequestConflict",
                     "NoSuchKey",
                 ):
-                    message = f"`{self._name}` was changed by another run after this one had read it"
-                    raise Refused("lock.changed_meanwhile", message, hint="run the command again") from error
+                    raise Refused(
+                        "lock.changed_meanwhile",
+                        f"`{self._name}` was changed by another run after this one had read it",
+                        hint="run the command again",
+                    ) from error
                 raise
         return Stored(text, answer["ETag"])

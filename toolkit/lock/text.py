@@ -41,8 +41,9 @@ T = TypeVar("T")
 def read_lock(text: str, file: str) -> Lock:
     """The lock in `text`; `file` is what messages call it. Raises ManifestUnusable with every fault at once."""
     if len(text) > MAX_BYTES:
-        message = f"`{file}` has more than {MAX_BYTES:,} bytes, which is too much for a lock"
-        raise ManifestUnusable("lock.too_large", message, hint=_RESTORE)
+        raise ManifestUnusable(
+            "lock.too_large", f"`{file}` has more than {MAX_BYTES:,} bytes, which is too much for a lock", hint=_RESTORE
+        )
     try:
         document = read_document(text)
     except NotYaml as error:
@@ -50,12 +51,14 @@ def read_lock(text: str, file: str) -> Lock:
         raise ManifestUnusable("lock.not_yaml", f"`{file}` is not YAML", [issue], hint=_RESTORE) from error
     data = document.data if document else None
     if document is None or not isinstance(data, dict) or "lock_version" not in data:
-        message = f"`{file}` is no lock: it has no `lock_version`"
-        raise ManifestUnusable("lock.foreign", message, hint=_RESTORE)
+        raise ManifestUnusable("lock.foreign", f"`{file}` is no lock: it has no `lock_version`", hint=_RESTORE)
     version = data["lock_version"]
     if type(version) is int and version > VERSION:
-        message = f"`{file}` has version {version} of the lock, and this toolkit reads version {VERSION}"
-        raise ManifestUnusable("lock.newer", message, hint="update the toolkit")
+        raise ManifestUnusable(
+            "lock.newer",
+            f"`{file}` has version {version} of the lock, and this toolkit reads version {VERSION}",
+            hint="update the toolkit",
+        )
     reading = _Reading()
     lock = reading.lock(data)
     issues = issues_of(document, [*document.findings, *reading.findings], file)
