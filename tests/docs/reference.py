@@ -91,7 +91,9 @@ def commands_page() -> str:
     return "\n".join(
         (
             "# Commands\n",
-            "Every command takes `--help`. Options may stand before or after arguments.\n",
+            "Every command takes `--help`. Options may stand before or after arguments. Each has a "
+            "[variable](files-and-variables.md#variables-of-options). `toolkit --install-completion` sets up completion in bash, zsh, fish and "
+            "PowerShell, which knows the manifest's images and builds too.\n",
             table,
             *(_command(context) for context in commands),
         )

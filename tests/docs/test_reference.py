@@ -22,7 +22,7 @@ from tests.docs.result_samples import results
 from tests.support.event_samples import SAMPLES
 from tests.support.plan_samples import plans
 from toolkit.cli.commands.schema import Kind, schema_of
-from toolkit.cli.render.serialise import OBJECTS, plan_document
+from toolkit.cli.render.serialise import OBJECTS, plan_document, read_result
 from toolkit.plan.model import Plan
 
 
@@ -78,7 +78,9 @@ def test_describes_every_result(kind: str) -> None:
     whole, line = checker(Kind.RESULT), checker(Kind.EVENTS)
     head = {"type": f"{kind}_made", "sequence": 2, "time": "2026-11-24T10:00:00.000Z"}
     for document in results()[kind].documents[:20]:
-        whole.validate({"schema_version": 1, "command": "any", "exit_code": 0, kind: document})
+        result = {"schema_version": 1, "command": "any", "exit_code": 0, kind: document}
+        whole.validate(result)
+        assert read_result(json.dumps(result).encode()).command == "any"
         line.validate({**head, kind: document})
         if kind in list(Kind) and kind != Kind.MANIFEST:
             checker(Kind(kind)).validate(document)

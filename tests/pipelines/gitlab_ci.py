@@ -55,7 +55,6 @@ class Pipelines:
             "CI_DEFAULT_BRANCH": "main",
             "CI_COMMIT_SHA": commit,
             "CI_API_V4_URL": self.world.host.url,
-            "CI_JOB_URL": "https://gitlab.example.com/acme/base-images/-/jobs/1",
             "NOTES_TOKEN": "glpat-notes",
             **variables,
         }

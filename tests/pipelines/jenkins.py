@@ -122,7 +122,7 @@ class Jenkins:
         token.write_text("a token of Jenkins'")
         credentials = {**CREDENTIALS, "aws-token": str(token)}
         [common] = [one for one in self.pipeline.body if one.word == "environment"]
-        environment = {"BUILD_URL": "https://jenkins.example.com/job/5/", **variables}
+        environment = dict(variables)
         environment |= read_environment(common, environment, credentials)
         environment["GITHUB_API"] = self.world.host.url
         stashes: dict[str, dict[str, bytes]] = {}

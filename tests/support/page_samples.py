@@ -193,8 +193,28 @@ def hostile() -> dict[str, Any]:
 
 
 _FREE = frozenset(
-    ("name", "key", "reason", "repository", "tag", "used_by", "address", "resource_type", "path", "before", "after")
-    + ("statement", "message", "hint", "code", "pushed_at", "account_id", "region", "registry_host", "last_pulled")
+    [
+        "account_id",
+        "address",
+        "after",
+        "before",
+        "code",
+        "hint",
+        "key",
+        "last_pulled",
+        "message",
+        "name",
+        "path",
+        "pushed_at",
+        "reason",
+        "region",
+        "registry_host",
+        "repository",
+        "resource_type",
+        "statement",
+        "tag",
+        "used_by",
+    ]
 )
 
 

@@ -36,6 +36,10 @@ def breaking(run: Run) -> int:
     raise KeyError("x")
 
 
+def stopping(run: Run) -> int:
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(autouse=True)
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -65,7 +69,9 @@ def test_a_file_has_the_stream_of_events_to_its_end(capsys: pytest.CaptureFixtur
     ]
 
 
-@pytest.mark.parametrize(("body", "code", "error"), [(refusing, 7, "plan.refused"), (breaking, 1, "bug")])
+@pytest.mark.parametrize(
+    ("body", "code", "error"), [(refusing, 7, "plan.refused"), (breaking, 1, "bug"), (stopping, 130, "interrupted")]
+)
 def test_a_run_that_fails_writes_its_error(body: Body, code: int, error: str) -> None:
     Path("result.json").write_text("of yesterday")
     assert end_of(body, "json=result.json", "markdown=result.md", "html=result.html", "text=result.txt") == code

@@ -18,8 +18,8 @@ from toolkit.errors import UsageError
 
 NAME = "iam-policy"
 HELP = (
-    "Print the least IAM policy for a role that runs a command of this manifest, or one of its builds. Needs no "
-    "credentials where the manifest names the account."
+    "Print the least IAM policy of a role. It is for one command with this manifest, or for one of its builds. Needs "
+    "no credentials where the manifest names the account."
 )
 EXAMPLES = (
     "toolkit iam-policy plan > plan.json",

@@ -26,6 +26,9 @@ from toolkit.cli.render.plan_markdown import say_refused
 from toolkit.cli.render.plan_markdown import verdict as plan_verdict
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost
 from toolkit.cli.render.report_markdown import verdict as report_verdict
+from toolkit.cli.render.report_view import say_next_step
+from toolkit.cli.render.result import Look as TextLook
+from toolkit.cli.render.result import saved_file_lines, text_of
 from toolkit.cli.render.scan_view import places_of, reason_of, word_of
 from toolkit.cli.render.scan_view import summary as say_scan
 from toolkit.cli.render.serialise import read_result
@@ -40,7 +43,6 @@ from toolkit.plan.model import (
     Grant,
     InfraAction,
     InfraChange,
-    Loss,
     Plan,
     PullCost,
     Refusal,
@@ -108,11 +110,11 @@ _ACTIONS = {
 _TO_DO = ("to create", "to update", "to destroy", "to import", "to let go of")
 _WAS_DONE = ("created", "updated", "destroyed", "imported", "let go of")
 _PLACES = (
-    Column("Upstream", "registry", "registries"),
-    Column("Repository in ECR", "repository", "repositories"),
-    Column("Build", "build", "builds"),
+    Column("Upstream", "registries"),
+    Column("Repository in ECR", "repositories"),
+    Column("Build", "builds"),
 )
-_FILES = (*_PLACES[:2], Column("File", "file", "files"))
+_FILES = (*_PLACES[:2], Column("File", "files"))
 _TONES = {"fits": "", "may not fit": "moved", "does not fit": "bad"}
 
 
@@ -150,7 +152,8 @@ class Tile:
 class Row:
     """An image in the table. `anchor` is its fragment, and `alias` another one: the name that people type.
 
-    Texts have numbers to sort by. `beneath` stands below the name, and `more` has what unfolds.
+    Texts have numbers to sort by. `is_made`: the new digest is only known after the copy, and `new` is what it is made
+    of. `beneath` stands below the name, `more` unfolds. A repository that is destroyed has a row for all its `images`.
     """
 
     name: str
@@ -159,6 +162,7 @@ class Row:
     beneath: Sequence[str] = ()
     old: str = ""
     new: str = ""
+    is_made: bool = False
     since: str = ""
     size: int | None = None
     size_text: str = ""
@@ -167,10 +171,10 @@ class Row:
     seconds: float | None = None
     users: Sequence[str] = ()
     more: Sequence[tuple[str, str]] = ()
-    hint: str | None = None
     upstream: str = ""
     repository: str = ""
     anchor: str = ""
+    images: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,7 @@ class Page:
     tone: str
     about: Sequence[str] = ()
     calm: str = ""
+    step: str = ""
     alarms: Sequence[Alarm] = ()
     tiles: Sequence[Tile] = ()
     picture: Picture | None = None
@@ -232,12 +237,12 @@ class Page:
     changes: Sequence[Changes] = ()
     rights: Sequence[Right] = ()
     drift: Sequence[Changes] = ()
-    losses: Sequence[Loss] = ()
     settings: Sequence[tuple[Sequence[str], str]] = ()
     notices: Sequence[Remark] = ()
     not_understood: Sequence[Remark] = ()
     to_add: Sequence[str] = ()
     credentials: Sequence[CredentialUse] = ()
+    text: Sequence[str] = ()
 
 
 def render_html(result: Mapping[str, Any]) -> str:
@@ -285,7 +290,6 @@ def _environment() -> Environment:
         size=format_size,
         moment=format_moment,
         duration=format_duration,
-        loss=infra_view.loss_text,
     )
     return environment
 
@@ -323,7 +327,6 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
         ("_changes", "Infrastructure", page.changes, resources),
         ("_rights", "Rights", page.rights, len(page.rights)),
         ("_drift", "Drift", page.drift, drifted),
-        ("_losses", "Lost for good", page.losses, len(page.losses)),
         ("_notices", "Notices", page.notices, len(page.notices)),
         ("_lines", "Not understood", page.not_understood, len(page.not_understood)),
         ("_data", "Data", True, None),
@@ -344,7 +347,10 @@ def _page(result: Mapping[str, Any]) -> Page:
     elif "scan" in values:
         page = _scan_page(command, values["scan"])
     else:
-        page = Page(command, "The run ended without a result.", "No result", "quiet")
+        text = [line for kind, value in values.items() for line in text_of(kind, value, TextLook()).splitlines()]
+        page = Page(command, f"The run ended with exit code {read.exit_code}.", "Ended", "quiet", text=text)
+    if "saved_plan" in values:
+        page = replace(page, text=saved_file_lines(values["saved_plan"]))
     return _with_error(page, read.error) if read.error else page
 
 
@@ -355,7 +361,7 @@ def _with_error(page: Page, error: Mapping[str, Any]) -> Page:
         place = f"{issue['file']}:{issue['line']}"
         remarks.append(Remark(": ".join(part for part in (place, issue["path"], issue["message"]) if part)))
     if not page.states:
-        page = replace(page, verdict="The run failed before it had a result.", word="Failed", tone="bad")
+        page = replace(page, word="Failed", tone="bad")
     return replace(page, alarms=[Alarm("The run failed", "bad", remarks), *page.alarms], calm="")
 
 
@@ -406,7 +412,6 @@ def _with_plan(page: Page, plan: Plan) -> Page:
             for fate, words in infra_view.FATES.items()
             if drift[fate]
         ],
-        losses=plan.losses,
         settings=[(names, text) for text, names in infra_view.settings_to_keep(plan.adopted).items()],
         notices=[Remark(notice.message, notice.code, notice.hint) for notice in plan.notices],
         credentials=plan.credentials,
@@ -415,9 +420,11 @@ def _with_plan(page: Page, plan: Plan) -> Page:
 
 def _calm(plan: Plan) -> str:
     """What a reviewer need not fear, said of what was looked at."""
-    if plan.covers_infra:
-        return "Nothing is destroyed, no rights are widened, and nobody else pushed to a tag in ECR."
-    return "Nobody else pushed to a tag in ECR. The infrastructure was not looked at."
+    parts = ["nothing is destroyed", "no rights are widened"] if plan.covers_infra else []
+    if plan.seeds:
+        parts.append(f"nobody else pushed to {format_count(len(plan.seeds), 'tag')} that this run looked at")
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}.{'' if plan.covers_infra else ' The infrastructure was not looked at.'}"
 
 
 def _alarms(plan: Plan) -> Iterator[Alarm]:
@@ -427,11 +434,11 @@ def _alarms(plan: Plan) -> Iterator[Alarm]:
         yield Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.blocking_refusals)))
     gone = [change for change in plan.infra_changes if change.destroys]
     if gone:
-        titles = [Remark(change.title, link="_changes") for change in _whole(gone)]
-        yield Alarm(f"Destroys {format_count(len(gone), 'resource')}", "bad", titles)
-    if plan.losses:
-        texts = [Remark(infra_view.loss_text(loss), link="_losses") for loss in plan.losses]
-        yield Alarm("Lost for good", "bad", texts)
+        remarks = [Remark(change.title, link="_changes") for change in _whole(gone)]
+        for loss in plan.losses:
+            link = loss.name if loss.kind == "repository" else None
+            remarks.append(Remark(f"lost for good: {infra_view.loss_text(loss)}", link=link))
+        yield Alarm(f"Destroys {format_count(len(gone), 'resource')}", "bad", remarks)
     widened = [right for right in _rights(plan.infra_changes) if right.grant.is_widening]
     if widened:
         texts = [Remark(_right_text(right), link="_rights") for right in widened]
@@ -468,19 +475,20 @@ def _planned_rows(plan: Plan) -> list[Row]:
     for refusal in plan.refusals:
         if refusal.image and refusal.image not in known:
             known.add(refusal.image)
-            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message], hint=refusal.hint))
+            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
     for loss in plan.losses:
         if loss.kind == "repository":
             rows.append(
                 Row(
                     loss.name,
                     "destroy",
-                    beneath=[infra_view.loss_text(loss).partition(": ")[2]],
+                    beneath=[infra_view.loss_facts(loss)],
                     old=str(loss.digests[0]) if len(loss.digests) == 1 else "",
                     size=loss.size,
                     size_text=format_size(loss.size),
                     more=[("Destroyed", str(digest)) for digest in loss.digests],
                     repository=loss.name,
+                    images=len(loss.digests),
                 )
             )
     return _sorted(rows, _PLANNED)
@@ -510,7 +518,8 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
             *([PUT_OFF[plan.on_budget]] if is_late else []),
         ],
         old=str(seed.current_digest or ""),
-        new=(str(wanted) if wanted else f"made of {seed.source.digest}") if moves else "",
+        new=str(wanted or seed.source.digest) if moves else "",
+        is_made=moves and wanted is None,
         since=seed.pushed_at or "",
         size=seed.size,
         size_text="" if seed.size is None else format_size(seed.size),
@@ -562,18 +571,23 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
     totals = sum_report(report)
     rows = _done_rows(report, plan)
     alarms = []
-    for state in ("failed", "refused", "skipped"):
-        those = [row for row in rows if row.state == state]
+    for status in (SeedStatus.FAILED, SeedStatus.SKIPPED):
+        those = [outcome for outcome in report.failed if outcome.status is status]
         if those:
-            remarks = [Remark(": ".join((row.name, *row.beneath[:1])), None, row.hint, row.name) for row in those]
-            look = _DONE[state]
-            alarms.append(Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, remarks))
+            look = _DONE[status.value]
+            alarms.append(
+                Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, list(map(_not_done, those)))
+            )
+    if plan and plan.refusals:
+        reasons = format_count(len(plan.refusals), "reason")
+        alarms.append(Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.refusals))))
     blobs = f"{totals.moved_blobs} blobs moved, {totals.mounted_blobs} linked, {totals.present_blobs} there before"
     page = Page(
         command,
         report_verdict(report),
         "Not finished" if report.failed else "Done",
         "bad" if report.failed else "new",
+        step=say_next_step(report),
         alarms=alarms,
         tiles=[
             *_image_tile(rows, _DONE),
@@ -594,6 +608,11 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
     return _with_plan(page, plan) if plan else page
 
 
+def _not_done(outcome: SeedOutcome) -> Remark:
+    text = ": ".join(part for part in (outcome.key, outcome.error_message) if part)
+    return Remark(text, outcome.error_code, outcome.hint, outcome.key)
+
+
 def _done_rows(report: Report, plan: Plan | None) -> list[Row]:
     seeds = {seed.key: seed for seed in plan.seeds} if plan else {}
     rows = [_done_row(outcome, seeds.get(outcome.key)) for outcome in report.outcomes]
@@ -601,7 +620,7 @@ def _done_rows(report: Report, plan: Plan | None) -> list[Row]:
     for refusal in plan.refusals if plan else ():
         if refusal.image and refusal.image not in known:
             known.add(refusal.image)
-            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message], hint=refusal.hint))
+            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
     return _sorted(rows, _DONE)
 
 
@@ -621,7 +640,6 @@ def _done_row(outcome: SeedOutcome, seed: Seed | None) -> Row:
         seconds=outcome.seconds if outcome.status is not SeedStatus.SKIPPED else None,
         users=seed.used_by if seed else (),
         more=[(label, text) for label, text in facts if text],
-        hint=outcome.hint,
     )
     if seed is None:
         return row
@@ -643,7 +661,6 @@ def _preview_page(command: str, previews: Sequence[CopyPreview]) -> Page:
                 old=one.current_digest or "",
                 new=one.source.partition("@")[2] if one.action and one.action is not SeedAction.KEEP else "",
                 more=[("Source", one.source), *([("Hint", one.hint)] if one.hint else [])],
-                hint=one.hint,
             )
             for one in previews
         ],
@@ -694,6 +711,8 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
         )
         rows.append(row)
     rows = _sorted(rows, _SCANNED)
+    # An image that a build makes itself, or takes from ECR by its whole name, comes from no upstream.
+    drawn = [replace(row, users=_files(row.users)) for row in rows if row.repository or row.state != "stays"]
     alarms = []
     lost = [row for row in rows if _SCANNED[row.state].tone != "quiet"]
     if lost:
@@ -710,7 +729,7 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
         about=[f"strategy {scan.strategy}", f"Docker {scan.docker_version}"],
         calm="Every build gets its images from ECR only, as far as the files show." if scan.is_clean else "",
         alarms=alarms,
-        picture=_picture([replace(row, users=_files(row.users)) for row in rows], _SCANNED, _FILES),
+        picture=_picture(drawn, _SCANNED, _FILES),
         states=_SCANNED,
         labels=_SCAN_LABELS,
         rows=rows,
@@ -724,12 +743,14 @@ def _files(places: Iterable[str]) -> list[str]:
 
 
 def _picture(rows: Iterable[Row], states: Mapping[str, Look], columns: Sequence[Column]) -> Picture | None:
-    flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name) for row in rows]
+    flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name, row.images) for row in rows]
     return draw(flows, {state: look.word for state, look in states.items()}, columns)
 
 
 def _counted(rows: Iterable[Row], states: Mapping[str, Look]) -> str:
-    counts = Counter(row.state for row in rows)
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.state] += row.images
     return ", ".join(f"{counts[state]} {look.word}" for state, look in states.items() if counts[state])
 
 

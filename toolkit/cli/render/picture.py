@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import visible
 
 # How many repositories and builds have a box of their own, tried in this order until the lines are few enough.
@@ -19,19 +18,18 @@ _LIMITS = ((14, 14), (10, 10), (6, 8), (0, 8), (0, 3), (0, 0))
 _MOST_UPSTREAMS = 8
 _MOST_LINES = 72
 # A unit is a CSS pixel where the page is wide enough: the left edge and the width of each column.
-_COLUMNS = ((0, 230), (365, 370), (870, 250))
-_WIDTH = 1120
+_COLUMNS = ((0, 260), (380, 360), (860, 260))
 _HEIGHT, _GAP, _TOP = 42, 12, 30
-# What is left and right of a label, and the width of a letter of 12 pixels in a monospaced font.
-_MARGIN, _LETTER = 44, 7.3
-IN_NO_REPOSITORY = "straight from upstream"
+# What is left and right of a text, and how wide letters are: monospaced ones of 12 pixels, and others of 11.
+_MARGIN, _LETTER, _SMALL_LETTER = 44, 7.3, 6.2
+_STRAIGHT = "straight from upstream"
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One image on its way: from the registry `upstream` into `repository`, for the builds `users`.
+    """Images on their way, mostly one: from the registry `upstream` into `repository`, for the builds `users`.
 
-    `upstream` is "" where it is not known, as for an image that is destroyed. `repository` is "" where builds fetch the
+    `upstream` is "" where it is not known, as for images that are destroyed. `repository` is "" where builds fetch the
     image from its upstream. `link` is the fragment of its row in the page.
     """
 
@@ -40,11 +38,12 @@ class Flow:
     users: Sequence[str]
     state: str
     link: str
+    images: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A place of the picture: `label` fits into it, `name` is whole. `about` counts its images by state.
+    """A place of the picture. `about` counts its images by state; `label` and `summary` are both texts, cut to fit.
 
     `state` is the most important one. `link` is the row of its only image, if it has only one.
     """
@@ -57,6 +56,7 @@ class Box:
     label: str
     name: str
     about: str
+    summary: str
     state: str
     stands_for: int
     link: str | None
@@ -87,10 +87,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What stands in a column: its heading, and the noun for one and for many."""
+    """What stands in a column: its heading, and a noun for many."""
 
     heading: str
-    one: str
     many: str
 
 
@@ -183,8 +182,10 @@ def _lay_out(
         top = _TOP + (tallest - len(stack) * (_HEIGHT + _GAP) + _GAP) // 2
         others = any(place[1] for place in stack)
         for number, place in enumerate(stack):
-            name = _name(members[place], column_words, others=others)
+            name = _name(members[place], column_words, place, others=others)
             flows = inside[place]
+            about = _count(flows, words)
+            room = int((width - _MARGIN) / _SMALL_LETTER)
             boxes[place] = Box(
                 id=f"b{len(boxes)}",
                 x=x,
@@ -193,14 +194,15 @@ def _lay_out(
                 height=_HEIGHT,
                 label=_fit(name, int((width - _MARGIN) / _LETTER)),
                 name=name,
-                about=_count(flows, words),
+                about=about,
+                summary=about if len(about) <= room else f"{about[: room - 1]}…",
                 state=best[place],
                 stands_for=len(members[place]),
                 link=flows[0].link if len(flows) == 1 and place[0] == 1 else None,
             )
     lines = [_line(boxes[start], boxes[end], flows, rank, words) for (start, end), flows in between.items()]
     return Picture(
-        width=_WIDTH,
+        width=max(box.x + box.width for box in boxes.values()),
         height=_TOP + tallest + 2,
         headings=[
             (x, column.heading) for stack, (x, _), column in zip(stacks, _COLUMNS, columns, strict=True) if stack
@@ -224,17 +226,20 @@ def _line(start: Box, end: Box, flows: Sequence[Flow], rank: Mapping[str, int], 
     )
 
 
-def _name(names: set[str], words: Column, *, others: bool) -> str:
+def _name(names: set[str], words: Column, place: _Place, *, others: bool) -> str:
     if len(names) == 1:
         (name,) = names
-        return visible(name) or IN_NO_REPOSITORY
-    more = "more " if others else ""
-    return format_count(len(names), f"{more}{words.one}", f"{more}{words.many}")
+        return visible(name) or _STRAIGHT
+    upstream = place[2].rpartition(" ")[0]
+    what = f"{'more ' if others else ''}{words.many}{f' of {upstream}' if upstream else ''}"
+    return f"{len(names)} {visible(what)}"
 
 
 def _count(flows: Sequence[Flow], words: Mapping[str, str]) -> str:
-    counts = Counter(flow.state for flow in flows)
-    return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
+    counts: Counter[str] = Counter()
+    for flow in flows:
+        counts[flow.state] += flow.images
+    return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state]) or "no images"
 
 
 def _fit(text: str, most: int) -> str:

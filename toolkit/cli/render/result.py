@@ -126,7 +126,7 @@ def text_of(kind: str, value: Any, look: Look) -> str:
 
             return render_diagnosis(value, width=look.width, colour=look.colour)
         case "saved_plan":
-            return "\n".join(map(visible, _saved_file_lines(value)))
+            return "\n".join(map(visible, saved_file_lines(value)))
     return str(value.text)
 
 
@@ -149,10 +149,13 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.report_markdown import render_previews_markdown
 
             return render_previews_markdown(value)
-    return ""
+        case "saved_plan":
+            return ""
+    return f"```text\n{text_of(kind, value, Look())}\n```"
 
 
-def _saved_file_lines(saved: SavedFile) -> tuple[str, str]:
+def saved_file_lines(saved: SavedFile) -> tuple[str, str]:
+    """What is known about the file of a saved plan."""
     providers = "".join(f", {name.rpartition('/')[2]} provider {one}" for name, one in saved.providers.items())
     signed = "signed by this key" if saved.is_verified else "signed, not checked" if saved.is_signed else "not signed"
     commit = f"commit {saved.commit}" if saved.commit else "no Git commit"

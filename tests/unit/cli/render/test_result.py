@@ -24,7 +24,7 @@ from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
 from toolkit.manifest.strategy import Strategy
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
-from toolkit.report import LEFT, CopyPreview, Report, SavedFile, SeedOutcome, SeedStatus
+from toolkit.report import LEFT, CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
 
 FORMS = [form for form in ScanFormat if form is not ScanFormat.JSON_LINES]
 maybe = st.none() | texts
@@ -159,6 +159,18 @@ def test_any_preview_looks_the_same_after_it_was_read(preview: tuple[CopyPreview
 @settings(deadline=None, max_examples=30)
 def test_any_scan_looks_the_same_after_it_was_read(report: ScanReport) -> None:
     assert_looks_the_same(Result("scan", 0, {"scan": report}))
+
+
+FINDINGS = (
+    Finding("disk", CheckState.OK, "there is room"),
+    Finding("rights", CheckState.FAILED, "no", "ask", "web", "aws.denied", is_denied=True),
+)
+
+
+def test_a_diagnosis_looks_the_same_after_it_was_read_and_is_in_every_view() -> None:
+    result = Result("doctor", 4, {"diagnosis": FINDINGS})
+    assert_looks_the_same(result)
+    assert all("there is room" in (render(result, form, Look()) or "") for form in FORMS if form != "sarif")
 
 
 def test_a_real_scan_looks_the_same_after_it_was_read(tmp_path: Path) -> None:
