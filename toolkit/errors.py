@@ -6,6 +6,7 @@ the two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -58,6 +59,28 @@ class AccessDenied(ToolkitError):
     """Credentials are missing, expired, or not allowed to do this."""
 
     exit_code = 4
+
+
+_NOT_AUTHORIZED = re.compile(
+    r"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
+    r'(?: on resource: "?(?P<resource>(?:(?:role|policy) )?[^\s"]+)"?)?'  # IAM: `role x`
+)
+
+
+def denied_by_aws(text: str) -> AccessDenied | None:
+    """The error for AWS's sentence about a missing right; None if `text` does not have it.
+
+    AWS's services, Terraform's provider and backend, and ECR's registry all repeat this sentence.
+    """
+    found = _NOT_AUTHORIZED.search(" ".join(text.split()))
+    if found is None:
+        return None
+    where = f" on `{found['resource']}`" if found["resource"] not in (None, "*") else ""
+    return AccessDenied(
+        "aws.access_denied",
+        f"AWS refused `{found['action']}`{where} to `{found['who'].rstrip(',')}`",
+        hint=f"allow `{found['action']}` for this role: `toolkit iam-policy` prints what it needs",
+    )
 
 
 class TerraformFailed(ToolkitError):

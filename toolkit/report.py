@@ -58,6 +58,32 @@ class CopyPreview:
     hint: str | None = None
 
 
+class CheckState(StrEnum):
+    """How a check of `doctor` went."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of a check. `check` is its stable name; `subject` is set where there may be several.
+
+    `reason` says what was found, or why the check was skipped; `cure` is an instruction. `code` is that of the error
+    that a run would end with. `is_denied`: credentials or rights are the cause.
+    """
+
+    check: str
+    state: CheckState
+    reason: str
+    cure: str | None = None
+    subject: str = ""
+    code: str | None = None
+    is_denied: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class SavedFile:
     """The file of a saved plan. `commit` is that of its checkout, and `changed` are files that differed from it."""

@@ -17,6 +17,7 @@ from toolkit.manifest.loader import loads
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraAction
 from toolkit.plan.resolve import resolve
+from toolkit.terraform.iam_policy import Place, build_policy
 from toolkit.terraform.provider_mirror import find
 from toolkit.terraform.root_module import (
     Adoption,
@@ -202,6 +203,7 @@ def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: R
     desired = _desired(MANIFEST)
     runner.apply(_plan(runner, tmp_path / "first", desired))
     _look_at(aws, desired)
+    _roles_have_the_rights_of_the_table(aws, desired)
     assert not _plan(runner, tmp_path / "first", desired).changes, "the second plan must be empty"
 
     # Another folder is a state that was lost.
@@ -233,6 +235,31 @@ def test_every_kind_of_project_is_made_once_changed_adopted_and_destroyed(aws: R
     assert _projects(aws) == {}
     assert aws.client("iam", REGION).list_roles()["Roles"] == []
     assert [line for line in aws.accesses("aws") if line["status"] >= 500] == []
+
+
+def _roles_have_the_rights_of_the_table(aws: RunningSandbox, desired: Desired) -> None:
+    """What `toolkit iam-policy build` prints is what the module's roles have, statement by statement."""
+    projects = _projects(aws)
+    for build in desired.builds:
+        if build.settings.service_role_arn:
+            continue
+        made = _statements(aws, projects[build.name])
+        if build.settings.policy_statements:
+            made += _statements(aws, projects[build.name], "extra")
+        if build.settings.batch:
+            batch = {"serviceRole": projects[build.name]["buildBatchConfig"]["serviceRole"]}
+            made += _statements(aws, batch, "batch")
+        printed = [statement.document() for statement in build_policy(desired, build, Place(ACCOUNT, REGION))]
+        assert list(map(_normal, printed)) == list(map(_normal, made)), build.name
+
+
+def _normal(statement: dict[str, Any]) -> dict[str, Any]:
+    """A text and a list of that one text mean the same, and so does another order of resources."""
+    condition = {
+        operator: {key: [values] if isinstance(values, str) else values for key, values in keys.items()}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    return {**statement, "Resource": sorted(statement["Resource"]), "Condition": condition}
 
 
 def _take_everything_back(aws: RunningSandbox, runner: TerraformRunner, path: Path) -> None:

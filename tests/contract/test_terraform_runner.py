@@ -264,6 +264,7 @@ def test_the_program_may_be_a_name_or_a_path_from_here(tmp_path: Path, monkeypat
         ("#!/bin/sh\necho '[]'\n", "terraform.not_terraform"),
         ("#!/nowhere\n", "terraform.not_runnable"),
         ('#!/bin/sh\necho \'{"terraform_version": "1.5.7"}\'\n', "terraform.too_old"),
+        ('#!/bin/sh\necho \'{"terraform_version": "1.16.0"}\'\n', "terraform.known_bad"),
     ],
 )
 def test_a_program_that_cannot_do_is_one_clear_sentence(tmp_path: Path, content: str | None, code: str) -> None:

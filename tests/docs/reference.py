@@ -1,4 +1,4 @@
-"""`make reference`: the pages of `docs/reference` that say what the code says.
+"""`make reference`: the pages of `docs/reference` that say what the code says, and the codes of `toolkit explain`.
 
 Commands come from Typer, fields of the manifest from its JSON Schema, events from their dataclasses, codes from the
 places in the code that give them, and the JSON of results from documents that the code made of samples.
@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,14 @@ import typer
 from tests.docs.result_samples import results
 from toolkit import errors, events
 from toolkit.aws import explain as aws_explain
+from toolkit.cli import explanations
 from toolkit.cli.app import make_app
 from toolkit.cli.commands.schema import Kind, schema_of
+from toolkit.cli.explanations import Code
 from toolkit.cli.main import COMMANDS
+from toolkit.cli.process import EXHAUSTED
 from toolkit.cli.render.schemas import event_kinds
+from toolkit.cli.variables import ONLY_BY_HAND, long_name
 from toolkit.manifest.model import json_schema
 from toolkit.seed import explain as seed_explain
 
@@ -42,8 +46,11 @@ def pages() -> dict[str, str]:
         "commands.md": _HEAD + commands_page(),
         "manifest.md": _HEAD + manifest_page(),
         "errors.md": _HEAD + errors_page(),
+        "exit-codes.md": _HEAD + exit_codes_page(),
         "events.md": _HEAD + events_page(),
+        "files-and-variables.md": files_and_variables_page(),
         "results.md": _HEAD + results_page(),
+        "../../toolkit/cli/codes.json": codes_file(),
         **{f"schemas/{kind}.json": _json(schema_of(kind)) for kind in Kind},
     }
 
@@ -84,11 +91,41 @@ def commands_page() -> str:
     return "\n".join(
         (
             "# Commands\n",
-            "Every command takes `--help`. Options may stand before or after arguments.\n",
+            "Every command takes `--help`. Options may stand before or after arguments. Each has a "
+            "[variable](files-and-variables.md#variables-of-options). `toolkit --install-completion` sets up completion in bash, zsh, fish and "
+            "PowerShell, which knows the manifest's images and builds too.\n",
             table,
             *(_command(context) for context in commands),
         )
     )
+
+
+def files_and_variables_page() -> str:
+    """The page as it is, with the tables of variables between its marks renewed."""
+    group: Any = typer.main.get_command(make_app(COMMANDS))
+    users: dict[str, list[str]] = {}
+    by_hand: dict[str, list[str]] = {}
+    for context in _commands(group, typer.Context(group, info_name="toolkit")):
+        name = context.command_path.removeprefix("toolkit ")
+        for param in context.command.params:
+            if param.param_type_name == "option" and (found := long_name(param)) in ONLY_BY_HAND:
+                by_hand.setdefault(found, []).append(name)
+            for variable in [param.envvar] if isinstance(param.envvar, str) else param.envvar or ():
+                users.setdefault(f"`{variable}` | `{found}`", []).append(name)
+    rows = [(*key.split(" | "), ", ".join(names)) for key, names in sorted(users.items())]
+    tables = "\n".join(
+        (
+            _table(("variable", "option", "commands"), rows),
+            "These have none, because they let something be destroyed, taken over or overwritten, or approve it unasked. "
+            "A pull request cannot set a pipeline's environment, but an `export` that somebody has forgotten acts on every "
+            "later command of a shell; a command line is seen by whoever runs it and by whoever reviews the pipeline. "
+            "To set their variable is an error (`usage.variable`), so that nobody relies on it.\n",
+            _table(("option", "commands"), [(_code(key), ", ".join(names)) for key, names in sorted(by_hand.items())]),
+        )
+    )
+    page = (REFERENCE / "files-and-variables.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition("<!-- variables -->\n")
+    return f"{before}<!-- variables -->\n{tables}<!-- /variables -->{rest.partition('<!-- /variables -->')[2]}"
 
 
 def _commands(group: Any, context: Any) -> Iterator[Any]:
@@ -263,23 +300,13 @@ def _bounds(field: Mapping[str, Any], least: str, most: str) -> str:
 # Codes of errors, refusals and notices
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Code:
-    """One place that gives a code; `kind` is a class of errors, `Refusal` or `Notice`. `…` stands for a value."""
-
-    code: str
-    kind: str
-    message: str = ""
-    hint: str = ""
-
-
 def errors_page() -> str:
     found = sorted(set(codes()))
     parts = [
         "# Error codes\n",
         "Every error, refusal and notice has a code that does not change. Exit codes are in [exit-codes.md](exit-codes.md). "
-        "`…` stands for a value. A code has a row for each sentence that may come with it. A cell is empty where the words are put "
-        "together in the run.\n",
+        "`…` stands for a value. A code has a row for each sentence that may come with it; where the words are put together in the "
+        "run, the row says why. `toolkit explain CODE` shows the same text.\n",
         "- An **exit code** is that of a run that ends with this error.\n"
         "- A **refusal** is part of a plan, which then ends with 7 (or 4, if all of them are about credentials).\n"
         "- A **notice** stops nothing.\n"
@@ -287,10 +314,28 @@ def errors_page() -> str:
     ]
     for room in dict.fromkeys(one.code.partition(".")[0] for one in found):
         rows = [
-            (_code(one.code), one.kind, one.message, one.hint) for one in found if one.code.partition(".")[0] == room
+            (_code(one.code), one.kind, one.message or explanations.own_reason(one.code), one.hint)
+            for one in found
+            if one.code.partition(".")[0] == room
         ]
-        parts += [f"## {room}\n", _table(("code", "kind", "message", "hint"), rows)]
+        parts += [
+            f"## {room}\n",
+            f"{explanations.about(room)}\n",
+            _table(("code", "kind", "message", "hint"), rows),
+        ]
     return "\n".join(parts)
+
+
+def codes_file() -> str:
+    """What `toolkit explain` reads, a line for each place that gives a code."""
+    rows = (json.dumps(asdict(one), ensure_ascii=False) for one in sorted(set(codes())))
+    return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+def exit_codes_page() -> str:
+    rows = [(str(one.number), one.meaning, one.leaves, one.next) for one in explanations.EXIT_CODES]
+    table = _table(("code", "meaning", "what it leaves behind", "what to do"), rows)
+    return f"# Exit codes\n\n{table}\nEvery error also has a [code of its own](errors.md). `toolkit explain 7` shows the same text.\n"
 
 
 def codes() -> Iterator[Code]:
@@ -299,6 +344,7 @@ def codes() -> Iterator[Code]:
     yield Code(
         "interrupted", _KINDS["Interrupted"], "the run was interrupted", "run the same command again: it continues"
     )
+    yield Code(EXHAUSTED, "exit 1", "the machine ran out of …", "raise its limits, or run it with less `--jobs`")
     yield Code("bug", "exit 1", "this is a bug in toolkit: …", "report it with the traceback above")
     for path in sorted((ROOT / "toolkit").rglob("*.py")):
         yield from _codes_in(ast.parse(path.read_text(encoding="utf-8")))

@@ -19,10 +19,11 @@ from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
-from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
+_SKOPEO_SYNC = Path(__file__).parents[1] / "unit" / "migration" / "samples" / "skopeo-sync.yml"
 _DIGEST = str(plan_samples.digest("a"))
 
 
@@ -103,6 +104,12 @@ def _run(*arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def _migrations() -> list[dict[str, Any]]:
+    """What was carried over from a file, and from ECR, where nothing has a line."""
+    found = _run("init", "--manifest", "new.yaml", "--from-skopeo-sync", str(_SKOPEO_SYNC))["manifest"]
+    return [found, {**found, "remarks": [{**found["remarks"][0], "line": None}]}]
+
+
 def _sandboxes() -> list[dict[str, Any]]:
     up = SandboxStatus(
         Path("sandbox"), 1, "123456789012", "eu-west-1", *["http://127.0.0.1:1"] * 4,
@@ -112,6 +119,7 @@ def _sandboxes() -> list[dict[str, Any]]:
     return [_as_json(asdict(up)), {"was_running": True}]
 
 
+_FINDING = Finding("registry", CheckState.OK, "gives `nginx:1.16`", subject="docker.io")
 _LOCK = {"file": "images.lock.hcl", "version": "5.100.0", "platforms": ["linux_amd64"], "missing": ["darwin_arm64"]}
 _SAVED = {
     "file": "plan.toolkit",
@@ -131,13 +139,24 @@ def results() -> dict[str, Result]:
         "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
         "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
         "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
+        "diagnosis": Result(
+            "`doctor`: each check. `state` is `ok`, `warning`, `failed` or `skipped`; `code` is the error of a run.",
+            [
+                document_of(
+                    "diagnosis",
+                    (_FINDING, replace(_FINDING, state=CheckState.FAILED, cure="look", code="aws.no_credentials")),
+                )
+            ],
+        ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",
             [
                 _run("validate")["manifest"],
                 {**_run("init", "--manifest", "new.yaml", ".")["manifest"], "left_out": ["…"]},
+                *_migrations(),
             ],
         ),
+        "example": Result("`init --example`: the files that were written.", [{"name": "quickstart", "files": ["…"]}]),
         "buildspec": Result(
             "`buildspec`: the text, or what became of the file.",
             [_run("buildspec", "web")["buildspec"], _run("buildspec", "web", "--into", "buildspec.yml")["buildspec"]],
@@ -159,6 +178,10 @@ def results() -> dict[str, Result]:
                 {**_SAVED, "commit": None, "changed": [], "is_clean": None},
                 {**_SAVED, "commit": "1f0c8a5e", "changed": [], "is_clean": True},
             ],
+        ),
+        "explanation": Result(
+            "`explain`: what a code or an exit code means; without one, all `codes` and `exit_codes`.",
+            [_run("explain", *words)["explanation"] for words in ((), ("plan.stale",), ("7",))],
         ),
         "sandbox": Result("`sandbox up` and `status`; `was_running` is that of `sandbox down`.", _sandboxes()),
     }

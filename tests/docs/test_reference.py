@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from tests.docs.result_samples import results
 from tests.support.event_samples import SAMPLES
 from tests.support.plan_samples import plans
 from toolkit.cli.commands.schema import Kind, schema_of
-from toolkit.cli.render.serialise import plan_document
+from toolkit.cli.render.serialise import OBJECTS, plan_document, read_result
 from toolkit.plan.model import Plan
 
 
@@ -49,6 +51,7 @@ def closed(schema: Any) -> Any:
     return {**{key: closed(one) for key, one in schema.items()}, **more}
 
 
+@cache
 def checker(kind: Kind) -> Draft202012Validator:
     """For exactly what the published schema describes."""
     text = (reference.REFERENCE / "schemas" / f"{kind}.json").read_text(encoding="utf-8")
@@ -64,12 +67,20 @@ def test_describes_any_plan(plan: Plan) -> None:
 PLAN = checker(Kind.PLAN)
 
 
+def test_has_a_type_and_a_sample_for_every_result_of_a_command() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "toolkit/cli/commands").glob("*.py")]
+    shown = {kind for text in sources for kind in re.findall(r'run\.show\(\s*"(\w+)", (?!\{\})', text)}
+    assert shown <= OBJECTS.keys() == results().keys()
+
+
 @pytest.mark.parametrize("kind", results())
 def test_describes_every_result(kind: str) -> None:
     whole, line = checker(Kind.RESULT), checker(Kind.EVENTS)
     head = {"type": f"{kind}_made", "sequence": 2, "time": "2026-11-24T10:00:00.000Z"}
     for document in results()[kind].documents[:20]:
-        whole.validate({"schema_version": 1, "command": "any", "exit_code": 0, kind: document})
+        result = {"schema_version": 1, "command": "any", "exit_code": 0, kind: document}
+        whole.validate(result)
+        assert read_result(json.dumps(result).encode()).command == "any"
         line.validate({**head, kind: document})
         if kind in list(Kind) and kind != Kind.MANIFEST:
             checker(Kind(kind)).validate(document)

@@ -83,7 +83,7 @@ def story(open_laptop: Callable[[str], Laptop]) -> Iterator[Story]:
 def saved(story: Story) -> Finished:
     """The first plan, signed."""
     toolkit = Toolkit(story.laptop.folder, {**story.laptop.toolkit.environment, "TOOLKIT_PLAN_KEY": KEY})
-    return toolkit.run("plan", "--out", "plan.toolkit").expect(0)
+    return toolkit.run("plan", "--out", "plan.toolkit", "--output", "json=plan.json").expect(0)
 
 
 def test_it_is_written_for_its_owner_and_says_what_is_secret_in_it(story: Story, saved: Finished) -> None:
@@ -98,6 +98,15 @@ def test_it_is_shown_as_it_was_planned(story: Story, saved: Finished) -> None:
     shown = Toolkit(story.laptop.folder, {"TOOLKIT_PLAN_KEY": KEY}).run("show", "plan.toolkit").expect(0).stdout
     assert f"signed by this key, of commit {story.commit}\n" in shown
     assert shown.endswith(saved.stdout)
+
+
+def test_its_json_is_shown_as_it_was_planned(story: Story, saved: Finished, tmp_path: Path) -> None:
+    content = (story.laptop.folder / "plan.json").read_bytes()
+    assert b"hunter2" not in content
+    (tmp_path / "plan.json").write_bytes(content)
+    elsewhere = Toolkit(tmp_path)
+    assert elsewhere.run("show", "plan.json").expect(0).stdout == saved.stdout
+    assert json.loads(elsewhere.run("show", "plan.json", "--format", "json").stdout) == json.loads(content)
 
 
 def test_without_a_signature_it_is_not_applied_where_a_key_is_set(

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from tests.support import saved_plans
+from tests.support import plan_samples, saved_plans
 from toolkit.aws.credentials import SecretsManagerCredentials
 from toolkit.aws.session import AwsSession
 from toolkit.cli import saved_plan, sealed_archive
 from toolkit.cli.render.lines import visible
+from toolkit.cli.render.result import Result, result_document
+from toolkit.cli.render.serialise import read_result
 from toolkit.codebuild.bake_reading import read_bake
 from toolkit.codebuild.buildspec_edit import commands_of, insert_step
 from toolkit.codebuild.buildspec_reading import read_buildspec
@@ -194,6 +196,11 @@ def _document(text: str) -> None:
             if reader.is_complete:
                 reader.tree()
     read_provenance(raw)
+
+
+def _result(text: str) -> None:
+    with suppress(ValueError):
+        read_result(text.encode(errors="surrogatepass"))
 
 
 def _layout_index(text: str) -> None:
@@ -460,6 +467,7 @@ STATE = json.dumps({"version": 4, "terraform_version": "1.11.4", "serial": 3, "l
 SHOWN = json.dumps([{"policy": POLICY, "name": "a", "arn": "arn:aws:ecr:eu-west-1:123456789012:repository/a", "tags": {"a": "b"}, "environment": [{"privileged_mode": True, "environment_variable": [{"name": "A", "value": "b"}]}], "inline_policy": [{"name": "x", "policy": POLICY}], "managed_policy_arns": ["a"], "rules": None}, {"policy": '{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countNumber": 1, "countType": "imageCountMoreThan"}, "action": {"type": "expire"}}]}', "tags": {}, "environment": [{"privileged_mode": False}], "permissions_boundary": "x"}])  # fmt: skip
 LOCK = 'provider "registry.terraform.io/hashicorp/aws" {\n  version     = "5.100.0"\n  constraints = ">= 5.80.0"\n  hashes = [\n    "h1:abc=",\n  ]\n}\n'
 CONFIG = json.dumps({"auths": {"https://index.docker.io/v1/": {"auth": base64.b64encode(b"me:secret").decode()}, "quay.io/acme": {"username": "a", "password": "b"}, "quay.io": {"identitytoken": "t"}}, "x": {"quay.io": "fake"}})  # fmt: skip
+RESULT = json.dumps(result_document(Result("plan", 0, {"plan": plan_samples.EVERYTHING_NEW})))
 MANIFEST = saved_plans.MANIFEST + "builds:\n  - {name: web, source: {github: {url: https://github.com/a/b}}, buildspec: buildspec.yml}\nregistries:\n  docker.io: {endpoint: https://mirror.example/v2/hub}\n"  # fmt: skip
 BUILDSPEC = "version: 0.2\nenv:\n  variables: {A: b}\nphases:\n  pre_build:\n    commands:\n      - echo a\n  build:\n    commands:\n      - docker build -t x --build-arg A=$A .\n      - |\n        cd sub && docker compose -f c.yml build --pull\n"  # fmt: skip
 COMPOSE = "services:\n  web:\n    image: ${A:-nginx:1}\n    build: {context: ., dockerfile: D, args: [A=b], target: t, additional_contexts: {x: docker-image://y}, cache_from: [z]}\n    extends: {file: o.yml, service: s}\n    pull_policy: always\n    env_file: [.env]\n"  # fmt: skip
@@ -508,6 +516,7 @@ READERS: dict[str, Reader] = {
     "modules": Reader(partial(_inner, "tfconfig/modules.json"), ('[{"Key": "", "Dir": "."}]',), JSON_PIECES, KIB * KIB, is_json=True),
     "lock file": Reader(provider_lock.locked_version, (LOCK,), ('provider "a" {\n', "  ", "version", " = ", '"', "\n", "}\n", "/hashicorp/aws", "5.1", "\t"), KIB * KIB),
     "saved plan": Reader(_archive, (), ("PK\x03\x04", "PK\x01\x02", "PK\x05\x06", "\x00", "\xff", "a", "\x00" * 20), 64 * KIB),
+    "result": Reader(_result, (RESULT,), (*JSON_PIECES, '"plan":', '"scan":', '"outcomes":', "sha256:"), KIB * KIB, is_json=True),
     "dockerfile": Reader(read_dockerfile, (DOCKERFILE,), DOCKERFILE_PIECES, KIB * KIB),
     ".env": Reader(lambda text: read_dotenv(text, {"A": "b"}), (DOTENV,), DOTENV_PIECES, KIB * KIB),
     "word": Reader(_words, ("${A:-b}${U}$B'c'", "${B//c/x}", "${B#*c}"), ("$", "{", "}", "A", "B", "U", ":", "-", "+", "?", "#", "%", "/", "*", "'", '"', "\\", "`", "c", "${B", "$B"), 64 * KIB),

@@ -39,6 +39,8 @@ def test_carries_what_the_program_reads(wheel: Path) -> None:
             assert f"toolkit/terraform_modules/{module}/{path.name}" in names
     for template in (ROOT / "toolkit" / "terraform" / "templates").iterdir():
         assert f"toolkit/terraform/templates/{template.name}" in names
+    for template in (ROOT / "toolkit" / "cli" / "render" / "templates").iterdir():
+        assert f"toolkit/cli/render/templates/{template.name}" in names
     for piece in (ROOT / "toolkit" / "codebuild" / "shell").iterdir():
         assert f"toolkit/codebuild/shell/{piece.name}" in names
     for example in Example:

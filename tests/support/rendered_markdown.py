@@ -15,12 +15,13 @@ _ALLOWED |= {"strong", "em", "br", "span"}
 
 
 class RenderedMarkdown(HTMLParser):
-    """`rows` are the numbers of cells of each table's rows, `faults` what text has become that should be text only."""
+    """`tables` are the numbers of cells of each table's rows, `faults` what text has become that should be text only."""
 
     def __init__(self, markdown: str) -> None:
         super().__init__(convert_charrefs=True)
         self.html = cmarkgfm.github_flavored_markdown_to_html(markdown, Options.CMARK_OPT_UNSAFE)
         self.tables: list[list[int]] = []
+        self.cells: list[str] = []
         self.comments: list[str] = []
         self.faults: list[str] = []
         self.text = ""
@@ -45,6 +46,7 @@ class RenderedMarkdown(HTMLParser):
             self.tables[-1].append(0)
         elif tag in ("td", "th"):
             self.tables[-1][-1] += 1
+            self.cells.append("")
 
     def handle_endtag(self, tag: str) -> None:
         if not self._open or self._open.pop() != tag:
@@ -55,6 +57,8 @@ class RenderedMarkdown(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if {"td", "th"} & set(self._open):
+            self.cells[-1] += data
         is_code = "code" in self._open or "pre" in self._open
         # A dollar stands in an element of its own.
         if not is_code and self._open[-1:] != ["span"] and (found := _REFERENCES.search(data)):

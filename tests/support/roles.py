@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from tests.support.sandbox import RunningSandbox
 from tests.support.toolkit_run import Toolkit
 from toolkit.terraform.iam_policy import Statement, documents
+from toolkit.terraform.work_dir import modules_folder
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
 
@@ -39,7 +42,7 @@ class Role:
         """Give the role exactly these rights."""
         for policy in self._iam.list_role_policies(RoleName=self.name)["PolicyNames"]:
             self._iam.delete_role_policy(RoleName=self.name, PolicyName=policy)
-        for number, document in enumerate(documents(statements)):
+        for number, document in enumerate(documents(list({repr(one): one for one in statements}.values()))):
             self._iam.put_role_policy(RoleName=self.name, PolicyName=f"p{number}", PolicyDocument=json.dumps(document))
 
     def session(self) -> dict[str, str]:
@@ -73,3 +76,16 @@ class Calls:
             for line in lines[seen:]:
                 found |= {action for action, _, _ in line.get("rights", ())}
         return found
+
+
+def reasons() -> set[str]:
+    """The actions with a reason in the table of rights."""
+    table = YAML(typ="safe", pure=True).load((modules_folder() / "rights.yaml").read_text())
+    return {
+        action
+        for entry in table.values()
+        for verb, actions in entry.items()
+        if verb not in ("resources", "condition")
+        for action, about in actions.items()
+        if (about.get("because") if isinstance(about, dict) else about)
+    }

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.golden import assert_golden
+from tests.support.real_parts import require
 from toolkit.manifest.loader import load
 from toolkit.manifest.model import json_schema
 from toolkit.manifest.strategy import Strategy
@@ -19,7 +23,7 @@ from toolkit.terraform.root_module import render_input
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("**/images.yaml"))
 DOCKERFILES = sorted(EXAMPLES.glob("**/Dockerfile"))
-PIPELINES = sorted((EXAMPLES / "pipelines").glob("*.yml"))
+PIPELINES = EXAMPLES / "pipelines"
 WORKFLOWS = sorted((*EXAMPLES.glob("**/github*.yml"), *EXAMPLES.parent.glob(".github/workflows/*")))
 
 
@@ -41,9 +45,12 @@ def test_every_example_builds_from_what_its_manifest_has_mirrored_here_or_in_ano
     assert all(use.mirror for use in report.uses)
 
 
-def test_every_build_of_the_examples_lists_what_it_reads() -> None:
+def test_every_build_of_the_examples_lists_what_it_reads(tmp_path: Path) -> None:
+    shutil.copytree(
+        EXAMPLES, tmp_path / "examples"
+    )  # each is a checkout of its own, and this repository has a Dockerfile
     found = 0
-    for path in MANIFESTS:
+    for path in sorted(tmp_path.glob("examples/**/images.yaml")):
         for build in load(path).builds if path.parent.name != "complete" else ():
             files = tuple(path.parent / name for name in build.dockerfiles or ("Dockerfile",))
             asked = ScanOptions(files, path.parent, path, build=build.name, strategy=Strategy.RETAG)
@@ -138,90 +145,97 @@ def test_the_monorepo_has_five_services() -> None:
     assert len(services) == 5
 
 
+def texts() -> dict[str, str]:
+    """Every file of the pipelines, by its name."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(PIPELINES.rglob("*")) if path.is_file()}
+
+
+def test_there_is_a_pipeline_for_each_service() -> None:
+    assert sorted(texts()) == [
+        "Jenkinsfile",
+        "apply.buildspec.yml",
+        "atlantis-repos.yaml",
+        "atlantis.yaml",
+        "base-images.sh",
+        "github-actions.yml",
+        "gitlab-ci.yml",
+        "main.tf",
+        "nightly.buildspec.yml",
+        "plan.buildspec.yml",
+    ]
+
+
+def test_every_apply_is_of_a_saved_plan_for_the_newest_commit() -> None:
+    """What tests/pipelines executes, in a second."""
+    applies = [line for text in texts().values() for line in text.splitlines() if re.search(r"\btoolkit apply ", line)]
+    assert len(applies) == 6
+    for line in applies:
+        assert re.search(
+            r'toolkit apply \S*(plan\.toolkit|PLANFILE)"? --require-commit "\$\w+" --lock-timeout 10m', line
+        )
+
+
+@pytest.mark.parametrize(("name", "text"), texts().items(), ids=texts())
+def test_no_pipeline_has_long_lived_keys(name: str, text: str) -> None:
+    assert not re.search(r"access[_-]key|AKIA[0-9A-Z]{16}|secrets\.AWS", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"), [("github-actions.yml", "github-workflows"), ("gitlab-ci.yml", "gitlab-ci")]
+)
+def test_a_pipeline_is_valid_by_the_schema_of_its_service(path: str, schema: str) -> None:
+    program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    done = subprocess.run([*program, PIPELINES / path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_has_no_known_weakness() -> None:
+    """zizmor knows those of GitHub's workflows."""
+    program = [Path(sys.executable).with_name("zizmor"), "--offline", "--quiet"]
+    done = subprocess.run([*program, PIPELINES / "github-actions.yml"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_shell_script_has_no_known_fault() -> None:
+    done = subprocess.run(
+        [require("shellcheck"), PIPELINES / "base-images.sh"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def shell_of(pipeline: object) -> Iterator[str]:
-    """Every text of a pipeline that a shell runs."""
+    """Every text of a workflow that a shell runs."""
     if isinstance(pipeline, dict):
         for key, value in pipeline.items():
-            if key in ("run", "script", "commands", "before_script"):
-                yield from [value] if isinstance(value, str) else value
-            else:
-                yield from shell_of(value)
+            yield from [value] if key == "run" and isinstance(value, str) else shell_of(value)
     if isinstance(pipeline, list):
         for item in pipeline:
             yield from shell_of(item)
 
 
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_every_pipeline_validates_plans_and_applies_without_a_question(path: Path) -> None:
-    shell = "\n".join(shell_of(parsed(path)))
-    assert re.search(r"\btoolkit validate\b", shell)
-    assert re.search(r"\btoolkit plan\b", shell)
-    assert re.search(r"\btoolkit apply (--auto-approve|plan\.toolkit)", shell)
-
-
-@pytest.mark.parametrize("name", ["github-actions", "gitlab-ci"])
-def test_a_pipeline_with_artifacts_applies_what_it_has_shown(name: str) -> None:
-    pipeline = parsed(EXAMPLES / "pipelines" / f"{name}.yml")
-    jobs = pipeline.get("jobs", pipeline)
-    assert re.search(r"toolkit plan --out \S*plan\.toolkit", "\n".join(shell_of(jobs["review"])))
-    applies = [line for line in "\n".join(shell_of(jobs["apply"])).splitlines() if "toolkit apply" in line]
-    assert all("apply plan.toolkit --require-commit" in line for line in applies)
-    assert jobs["apply"]["needs"] in ("review", ["review"])
-
-
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_no_pipeline_has_long_lived_keys(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(r"access[_-]key|AKIA[0-9A-Z]{16}|secrets\.AWS", text, re.IGNORECASE)
-
-
-def test_there_is_a_pipeline_for_each_of_the_three() -> None:
-    assert [path.name for path in PIPELINES] == ["codepipeline-buildspec.yml", "github-actions.yml", "gitlab-ci.yml"]
-
-
-def test_a_pull_request_is_scanned_and_its_findings_are_shown_beside_their_lines() -> None:
-    gate = parsed(EXAMPLES / "pull-requests" / "github-actions.yml")
-    assert "toolkit scan --check --format sarif . > scan.sarif" in "\n".join(shell_of(gate))
-    upload = gate["jobs"]["scan"]["steps"][-1]
-    assert upload["if"] == "always()"
-    assert upload["with"]["sarif_file"] == "scan.sarif"
-    assert gate["jobs"]["scan"]["permissions"] == {"contents": "read", "security-events": "write"}
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_every_action_of_a_workflow_is_pinned_by_commit(path: Path) -> None:
     used = re.findall(r"\buses:(.*)", path.read_text(encoding="utf-8"))
     assert used
     assert [line for line in used if not re.fullmatch(r" [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
-def test_every_job_of_a_workflow_has_the_permissions_that_its_steps_need(path: Path) -> None:
-    workflow = parsed(path)
-    assert workflow["permissions"] == {}
-    for job in workflow["jobs"].values():
-        actions = {step["uses"].partition("@")[0]: step.get("with") for step in job["steps"] if "uses" in step}
-        needed = {
-            "actions/checkout": {"contents": "read"},
-            "aws-actions/configure-aws-credentials": {"id-token": "write"},
-            "github/codeql-action/upload-sarif": {"security-events": "write"},
-        }
-        assert job["permissions"] == {k: v for name in actions for k, v in needed.get(name, {}).items()}
-        assert actions.get("actions/checkout", {"persist-credentials": False}) == {"persist-credentials": False}
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_no_workflow_gives_what_a_stranger_can_write_to_a_shell(path: Path) -> None:
     workflow = parsed(path)
     assert "pull_request_target" not in workflow["on"]
     assert "${{" not in "\n".join(shell_of(workflow))
 
 
-def test_pull_requests_never_apply() -> None:
-    github = parsed(EXAMPLES / "pipelines" / "github-actions.yml")["jobs"]
-    assert github["plan"]["if"] == "github.event_name == 'pull_request'"
-    assert github["apply"]["if"].startswith("github.event_name != 'pull_request' && ")
-    assert "apply" not in "\n".join(shell_of(github["plan"]))
-    gitlab = parsed(EXAMPLES / "pipelines" / "gitlab-ci.yml")
-    assert [rule["if"] for rule in gitlab["plan"]["rules"]] == ['$CI_PIPELINE_SOURCE == "merge_request_event"']
-    assert all('$CI_COMMIT_BRANCH == "main"' in rule["if"] for rule in gitlab["apply"]["rules"])
+def test_atlantis_is_told_what_its_documentation_knows() -> None:
+    """The keys of its pages on server-side and repository configuration."""
+    server = parsed(PIPELINES / "atlantis-repos.yaml")
+    [repository] = server["repos"]
+    assert set(server) == {"repos", "workflows"}
+    assert set(repository) == {"id", "branch", "workflow", "apply_requirements", "allowed_overrides"}
+    assert set(repository["apply_requirements"]) <= {"approved", "mergeable", "undiverged"}
+    stages = server["workflows"][repository["workflow"]]
+    assert set(stages) == {"plan", "apply"}
+    assert {kind for stage in stages.values() for step in stage["steps"] for kind in step} == {"env", "run"}
+    [project] = parsed(PIPELINES / "atlantis.yaml")["projects"]
+    assert set(project) == {"name", "dir", "autoplan"}

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from toolkit.errors import AccessDenied, Refused, ToolkitError
+from toolkit.errors import AccessDenied, Refused, ToolkitError, denied_by_aws
 
 if TYPE_CHECKING:
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
+_ALLOW = "allow the action named above for this role: `toolkit iam-policy` prints what it needs"
 # AWS's error code -> (our code, hint). All of these concern the credentials.
 _DENIED = {
     "ExpiredToken": (
@@ -31,9 +32,9 @@ _DENIED = {
     "UnrecognizedClientException": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
     "SignatureDoesNotMatch": ("aws.credentials_invalid", "check AWS_SECRET_ACCESS_KEY"),
     "AuthFailure": ("aws.credentials_invalid", "check AWS_ACCESS_KEY_ID and AWS_PROFILE"),
-    "AccessDenied": ("aws.access_denied", "grant the action named above to this role"),
-    "AccessDeniedException": ("aws.access_denied", "grant the action named above to this role"),
-    "UnauthorizedOperation": ("aws.access_denied", "grant the action named above to this role"),
+    "AccessDenied": ("aws.access_denied", _ALLOW),
+    "AccessDeniedException": ("aws.access_denied", _ALLOW),
+    "UnauthorizedOperation": ("aws.access_denied", _ALLOW),
     "OptInRequired": ("aws.access_denied", "enable the region for this account"),
 }
 
@@ -67,6 +68,8 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         words = str(error.response.get("Error", {}).get("Message", "")).strip() or "no message"
         action = f"`{error.operation_name}`"
+        if denied := denied_by_aws(words):
+            return denied
         if code in _DENIED:
             ours, hint = _DENIED[code]
             return AccessDenied(ours, f"AWS refused {action}: {words}", hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -125,15 +126,12 @@ class AwsSession:
 
 def partition_of(region: str) -> tuple[str, str]:
     """The AWS partition of a region and the suffix of its domains; those of `aws` for a region that is not known."""
-    from botocore import session
-    from botocore.exceptions import UnknownRegionError
+    from botocore.session import get_session
 
-    resolver = session.get_session().get_component("endpoint_resolver")
-    try:
-        name = str(resolver.get_partition_for_region(region))
-    except UnknownRegionError:
-        name = "aws"
-    return name, str(resolver.get_partition_dns_suffix(name))
+    for partition in get_session().get_data("partitions")["partitions"]:
+        if re.fullmatch(partition["regionRegex"], region):
+            return partition["id"], partition["outputs"]["dnsSuffix"]
+    return "aws", "amazonaws.com"
 
 
 def _config(service: str) -> Config:

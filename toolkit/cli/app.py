@@ -32,7 +32,9 @@ def make_app(names: Sequence[str]) -> typer.Typer:
         name="toolkit",
         cls=ToolkitGroup,
         help="Keep the base images of your builds in Amazon ECR, and CodeBuild away from Docker Hub.",
-        epilog=_lines("Exit codes:", _EXIT_CODES),
+        epilog=_lines(
+            "Exit codes (`toolkit explain 7` says more, `toolkit explain CODE` all of an error's code):", _EXIT_CODES
+        ),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         no_args_is_help=False,

@@ -28,7 +28,9 @@ from typer.core import TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
 from toolkit import __version__
-from toolkit.cli.options import Format
+from toolkit.cli.ci import Annotation, FoldingSink, Service, annotation_lines, find_service, write_summary
+from toolkit.cli.completion import VARIABLE, complete_in_bash
+from toolkit.cli.options import Format, LogFormat, ScanFormat
 from toolkit.cli.outputs import Output, open_outputs
 from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
 from toolkit.cli.render.json_lines import JsonLinesSink
@@ -36,19 +38,25 @@ from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere
 from toolkit.cli.render.plain import PlainSink
 from toolkit.cli.render.result import Look, Other, Result, error_text, render, text_of, value_document
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
+from toolkit.cli.variables import name_variable, refuse_variables, variable_in_use
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
-from toolkit.events import EventStream, RunFinished, RunStarted, Sink, Stamped
+from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Sink, Stamped
 
 if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
-    from toolkit.report import CopyPreview, Report
+    from toolkit.report import CopyPreview, Finding, Report
 
 T = TypeVar("T")
 
 
 class ToolkitGroup(TyperGroup):
-    """Turns usage errors into exit 64: Typer's own 2 means "changes present" here."""
+    """Turns usage errors into exit 64: Typer's own 2 means "changes present" here. Gives options their variables."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for option in _options(self):
+            name_variable(option)
 
     def main(
         self,
@@ -61,6 +69,9 @@ class ToolkitGroup(TyperGroup):
     ) -> Any:
         """Run and return the exit code, whatever `standalone_mode` says."""
         given = sys.argv[1:] if args is None else args
+        if os.environ.get(VARIABLE) == "complete_bash":
+            complete_in_bash(lambda: super(ToolkitGroup, self).main(args, "toolkit", None, False))
+            return 0
         try:
             options = list(_options(self))
             refuse_terraform_flags(
@@ -68,6 +79,8 @@ class ToolkitGroup(TyperGroup):
                 known={name for option in options for name in option.opts},
                 with_value={name for option in options if not option.is_flag for name in option.opts},
             )
+            if not {"--help", "-h"} & set(given):
+                refuse_variables(options, os.environ)
             code = super().main(args, prog_name or "toolkit", complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
             return _report_usage(_usage_error(error), given)
@@ -99,6 +112,9 @@ def _usage_error(error: TyperException) -> UsageError:
         hint_for(getattr(error, "option_name", "")) or f"see `{context.command_path if context else 'toolkit'} --help`"
     )
     message = error.format_message().rstrip(".").replace(": Value error, ", ": ")  # pydantic's words, since Typer 0.29
+    message = re.sub(r" \(env var: [^)]*\)", "", message)  # of every option that has one, wherever the value comes from
+    if variable := variable_in_use(context, getattr(error, "param", None)):
+        message = f"`{variable}`: {message}"
     return UsageError("usage", message, hint=hint)
 
 
@@ -153,8 +169,9 @@ class Presentation:
     """How a run is shown.
 
     `format` is a member of the enumeration of the command's formats. A brief run is over at once, so its beginning and
-    end are not reported. `shows_unchanged` and `has_places` are those of `Look`. `outputs` are `FORMAT=FILE`, none of
-    which may be one of `files`, which the run reads or writes besides.
+    end are not reported. `shows_unchanged` and `has_places` are those of `Look`. `log` is what stderr carries, and
+    `manifest` the file that the run is about. `outputs` are `FORMAT=FILE`, none of which may be one of `files`, which
+    the run reads or writes besides.
     """
 
     format: StrEnum = Format.TEXT
@@ -163,6 +180,8 @@ class Presentation:
     is_brief: bool = False
     shows_unchanged: bool = False
     has_places: bool = False
+    log: LogFormat = LogFormat.TEXT
+    manifest: Path | None = None
     outputs: Sequence[str] = ()
     files: Sequence[Path | None] = ()
 
@@ -176,15 +195,24 @@ class Run:
 
     def __init__(self, presentation: Presentation, stack: ExitStack) -> None:
         self.presentation = presentation
+        self._service = find_service()
+        self._notices = _Notices()
         self._lines = JsonLinesSink(sys.stdout) if presentation.format == Format.JSON_LINES else None
         self._recorded = io.StringIO()
         self._live: Any = None
         self._out = LineWriter(sys.stdout)
-        sinks: list[Sink] = []
+        sinks: list[Sink] = [self._notices]
         if self._lines is not None:
             sinks.append(self._lines)
-        elif presentation.is_brief:
+        if presentation.log is LogFormat.JSON:
+            sinks.append(JsonLinesSink(sys.stderr))
+        elif self._lines is not None:
             pass
+        elif presentation.is_brief:
+            sinks.append(PlainSink(sys.stderr, is_brief=True))
+        elif self._service is not Service.NONE:
+            self._live = FoldingSink(sys.stderr, self._service, verbose=presentation.verbose)
+            sinks.append(self._live)
         elif _is_live(presentation):
             from rich.console import Console
 
@@ -229,11 +257,15 @@ class Run:
         """Put what a scan found on stdout, as `show_plan` does."""
         self._show("scan", report)
 
+    def show_diagnosis(self, findings: tuple[Finding, ...]) -> None:
+        """Put what `doctor` found on stdout, as `show_plan` does."""
+        self._show("diagnosis", findings)
+
     def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
         """Put any other result on stdout; an exact text is for a program: nothing in it is escaped."""
         if is_exact:
             encode(sys.stdout, encoding="utf-8", errors="surrogateescape")
-        self._show(kind, Other(document, text))
+        self._show(kind, Other(document, text, is_exact))
 
     def show_result(self, result: Result) -> None:
         """Put the result of another run on stdout, in place of this run's own."""
@@ -252,12 +284,37 @@ class Run:
         elif self.presentation.format == Format.TEXT:
             with self.paused():
                 look = self.presentation.look(width=width(), colour=has_colour())
-                self._out.write(text_of(kind, value, look).rstrip("\n"))
+                write = self._out.write_exact if isinstance(value, Other) and value.is_exact else self._out.write
+                write(text_of(kind, value, look).rstrip("\n"))
 
-    def finish(self, command: str, code: int, error: ToolkitError | None) -> Iterator[ToolkitError]:
+    def summarise(self, result: Result) -> None:
+        """Add the result to the summary of GitHub's step; that this failed is a notice."""
+        if self._service is not Service.GITHUB or self._shown is not None:
+            return
+        try:
+            notice = write_summary(render(result, ScanFormat.MARKDOWN, self.presentation.look()) or "")
+        except Exception as failure:  # noqa: BLE001  a summary that cannot be made is no reason to fail
+            notice = NoticeGiven("summary.unwritten", f"the summary cannot be made: {type(failure).__name__}")
+        if notice:
+            self.emit(notice)
+
+    def annotate(self, result: Result) -> None:
+        """Tell GitHub which lines of which files the result is about."""
+        if self._service is not Service.GITHUB or self.presentation.log is LogFormat.JSON or self._shown is not None:
+            return
+        from toolkit.cli.annotations import annotations_of
+
+        found = [*annotations_of(result, self.presentation.manifest), *self._notices.annotations]
+        for line in annotation_lines(found):
+            LineWriter(sys.stderr).write_exact(line)
+
+    def result(self, command: str, code: int, error: ToolkitError | None) -> Result:
+        """What the run ended with."""
+        return Result(command, code, self._values, error_document(error) if error else None)
+
+    def finish(self, own: Result) -> Iterator[ToolkitError]:
         """Write the views that are made when a run ends, on stdout and in files; yields what could not be written."""
-        own = Result(command, code, self._values, error_document(error) if error else None)
-        result = own if error or self._shown is None else self._shown
+        result = own if own.error or self._shown is None else self._shown
         look = self.presentation.look()
         if self.presentation.format not in (Format.TEXT, Format.JSON_LINES):
             text = render(result, self.presentation.format, look)
@@ -298,6 +355,20 @@ class Run:
         return self._live.paused() if self._live is not None else nullcontext()
 
 
+class _Notices:
+    """Keeps the notices of a run."""
+
+    def __init__(self) -> None:
+        self.annotations: list[Annotation] = []
+
+    def receive(self, stamped: Stamped) -> None:
+        """Keep one event, if it is a notice."""
+        event = stamped.event
+        if isinstance(event, NoticeGiven):
+            text = f"{event.message}\nhint: {event.hint}" if event.hint else event.message
+            self.annotations.append(Annotation(False, event.code, text))
+
+
 def _is_live(presentation: Presentation) -> bool:
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     return is_terminal and not presentation.no_progress and presentation.format == Format.TEXT
@@ -312,7 +383,8 @@ def width() -> int:
 
 def has_colour() -> bool:
     """Whether stdout takes colours."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_asked_not_to = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not is_asked_not_to and find_service() is Service.NONE
 
 
 def execute(command: str, presentation: Presentation, body: Callable[[Run], int]) -> None:
@@ -336,13 +408,20 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
             error = _interrupted() if isinstance(failure.__cause__, KeyboardInterrupt) else _unforeseen(failure)
         if error:
             code = error.exit_code
+        result = run.result(command, code, error)
+        run.summarise(result)
         run.emit(_end_of_run(code, time.monotonic() - started, error))
     try:
-        losses = list(run.finish(command, code, error))
+        losses = list(run.finish(result))
     except Exception as failure:  # noqa: BLE001  a view that cannot be made
         losses = [_unforeseen(failure)]
-    if error and (presentation.format != Format.JSON_LINES or run.lost_output):
+    is_told = presentation.log is LogFormat.JSON or (presentation.format == Format.JSON_LINES and not run.lost_output)
+    if error and not is_told:
         _print_error(error)
+    try:
+        run.annotate(result)
+    except Exception as failure:  # noqa: BLE001  as above
+        losses.append(_unforeseen(failure))
     if run.lost_output:
         why = run.lost_output.strerror
         losses.append(

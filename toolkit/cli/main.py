@@ -5,6 +5,7 @@ Only the command that is named gets built, and each imports what it needs when i
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -35,6 +36,7 @@ COMMANDS = (
     "iam-policy",
     "buildspec",
     "schema",
+    "explain",
     "sandbox",
 )
 """In the order of the help; each is a module of `toolkit.cli.commands`, with `_` for `-`."""
@@ -46,9 +48,12 @@ def run() -> NoReturn:
     try:
         check_memory()
         from toolkit.cli.app import make_app
+        from toolkit.cli.completion import VARIABLE, command_of
 
         prepare_streams()
         named = [name for name in sys.argv[1:2] if name in COMMANDS]
+        if VARIABLE in os.environ:
+            named = [name for name in [command_of(os.environ, COMMANDS)] if name]
         code = make_app(named or COMMANDS)()
     except Exception as error:  # errors of a command do not get here; a limit may be met while modules are loaded
         sentence = exhausted(error)

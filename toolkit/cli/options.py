@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from toolkit.cli.completion import adoptable
 from toolkit.plan.on_budget import OnBudget
 
 
@@ -41,6 +42,13 @@ class ScanFormat(StrEnum):
     SARIF = "sarif"
 
 
+class LogFormat(StrEnum):
+    """What stderr carries."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 ManifestFile = Annotated[
     Path, typer.Option("--file", "-f", envvar="TOOLKIT_MANIFEST", help="The image manifest.", show_default=True)
 ]
@@ -61,6 +69,10 @@ Outputs = Annotated[
         help="Write this view of the result to FILE too, also when the run fails; may be repeated. The variable has "
         "them with blanks between.",
     ),
+]
+Log = Annotated[
+    LogFormat,
+    typer.Option("--log", envvar="TOOLKIT_LOG", help="Events on stderr: lines of text, or a JSON object a line."),
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="One line per event on stderr, also on a terminal.")]
 Strict = Annotated[
@@ -163,6 +175,7 @@ Adopt = Annotated[
     typer.Option(
         "--adopt",
         metavar="PATTERN",
+        autocompletion=adoptable,
         help="Take over resources that exist in AWS and are not this manifest's, by the name of a repository or of a "
         "build, which has a project, a role and logs. `*` matches any characters; may be repeated.",
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from toolkit.oci.reference import ECR_PUBLIC, ecr_region
 from toolkit.oci.transport import ATTEMPTS, Transport
 
 if TYPE_CHECKING:
+    from toolkit.aws.inspection import Statement
     from toolkit.cli.boundary import Run
     from toolkit.oci.alternatives import AlternativeSources
     from toolkit.operations.doctor import Tools
@@ -131,8 +132,10 @@ def open_tools(emit: Emit, desired: Desired | None, settings: Settings) -> Tools
     from toolkit.aws.ecr import EcrService
     from toolkit.aws.existing import ExistingService
     from toolkit.aws.inspection import Inspection, default_region, public_cas
+    from toolkit.aws.session import partition_of
     from toolkit.oci.connections import proxy_for
     from toolkit.operations.doctor import CACHE_BYTES, TEMP_BYTES, WORK_BYTES, AwsTools, Tools
+    from toolkit.terraform import iam_policy
 
     region = desired.region if desired else default_region()
     session = AwsSession(region or "us-east-1")
@@ -144,6 +147,11 @@ def open_tools(emit: Emit, desired: Desired | None, settings: Settings) -> Tools
         "temp_dir": (Path(os.environ.get("TMPDIR") or "/tmp"), TEMP_BYTES),  # noqa: S108  as Terraform does
     }
     lock = settings.provider_lock
+
+    def needed(desired: Desired, account: str) -> Mapping[str, Sequence[Statement]]:
+        place = iam_policy.Place(account, desired.region, *partition_of(desired.region))
+        return {"plan": iam_policy.plan_policy(desired, place), "apply": iam_policy.apply_policy(desired, place)}
+
     return Tools(
         aws=AwsTools(region, Inspection(session), EcrService(session), ExistingService(session)) if region else None,
         registries=open_client(emit, session, registries, jobs=1, attempts=2),
@@ -151,6 +159,7 @@ def open_tools(emit: Emit, desired: Desired | None, settings: Settings) -> Tools
         terraform=open_terraform(emit, desired, settings),
         folders={name: (path, wanted) for name, (path, wanted) in folders.items() if path},
         proxy_for=lambda url: proxy_for(urlsplit(url), getproxies_environment()),
+        statements=needed,
         is_locked=lock is not None and lock.exists(),
         is_pipeline=is_pipeline(),
     )

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +38,8 @@ from toolkit.oci.endpoints import is_loopback, own_url
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import DOCKER_HUB, ECR_PUBLIC, Reference, Repository
 from toolkit.operations.services import Ecr, Existing, step
+from toolkit.report import CheckState as State
+from toolkit.report import Finding
 from toolkit.seed.companions import fault_of
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.explain import StateLock
@@ -75,34 +76,9 @@ _BUNDLES = {"SSL_CERT_FILE": "registries and Terraform", "AWS_CA_BUNDLE": "AWS",
 _PUBLIC = frozenset({DOCKER_HUB, ECR_PUBLIC, "ghcr.io", "quay.io", "registry.k8s.io", "mcr.microsoft.com", "gcr.io"})
 # The image by which Docker's documentation reads the limit.
 _LIMIT_PREVIEW = Reference.parse("docker.io/ratelimitpreview/test:latest")
+_UPLOAD = "ecr:InitiateLayerUpload"
 _MACHINES = {"LINUX_CONTAINER": "linux/", "ARM_CONTAINER": "arm/", "LINUX_GPU_CONTAINER": "linux gpu "}
 """How Service Quotas begins the names of CodeBuild's machines; their size follows."""
-
-
-class State(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of a check. `check` is its stable name; `subject` is set where there may be several.
-
-    `reason` says what was found, or why the check was skipped; `cure` is an instruction. `code` is that of the error
-    that a run would end with. `is_denied`: credentials or rights are the cause.
-    """
-
-    check: str
-    state: State
-    reason: str
-    cure: str | None = None
-    subject: str = ""
-    code: str | None = None
-    is_denied: bool = False
 
 
 class Skipped(Exception):
@@ -143,7 +119,7 @@ class Tools:
     terraform: TerraformRunner
     folders: Mapping[str, tuple[Path, int]]
     proxy_for: Callable[[str], str]
-    statements: Callable[[Desired, str], Mapping[str, Sequence[Statement]]] | None = None
+    statements: Callable[[Desired, str], Mapping[str, Sequence[Statement]]]
     is_locked: bool = True
     is_pipeline: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -181,14 +157,10 @@ def examine(desired: Desired | None, manifest: Finding, tools: Tools, emit: Emit
 
 def _near(desired: Desired | None, tools: Tools) -> Mapping[str, Check]:
     """The checks of this machine."""
-    folders = {
-        f"machine.{name}": partial(lambda *seen: [judge_folder(*seen)], name, wanted, look_at(path))
-        for name, (path, wanted) in tools.folders.items()
-    }
     return {
         "toolkit": check_toolkit,
         "machine.open_files": check_open_files,
-        **folders,
+        "machine.work_dir": partial(check_folders, tools.folders),
         "machine.proxy": partial(check_proxy, desired, tools),
         "machine.ca": partial(check_ca, tools.environment),
     }
@@ -233,7 +205,8 @@ def judge_fault(check: str, error: OciError, subject: str = "") -> Finding:
     """A registry that does not give what was asked for; one that limits requests works, but not now."""
     fault = fault_of(error)
     state = State.WARNING if fault.kind == "limited" else State.FAILED
-    return Finding(check, state, fault.message, fault.hint, subject, f"source.{fault.kind}", fault.is_denied)
+    cure = "check the network, `HTTPS_PROXY` and `NO_PROXY`" if fault.kind == "unreachable" else fault.hint
+    return Finding(check, state, fault.message, cure, subject, f"source.{fault.kind}", fault.is_denied)
 
 
 def refuse_failed(findings: Sequence[Finding]) -> None:
@@ -242,7 +215,7 @@ def refuse_failed(findings: Sequence[Finding]) -> None:
     if not failed:
         return
     kind = AccessDenied if all(finding.is_denied for finding in failed) else Refused
-    names = ", ".join(" ".join(filter(None, (f"`{finding.check}`", finding.subject))) for finding in failed)
+    names = ", ".join(f"`{f'{finding.check} {finding.subject}'.rstrip()}`" for finding in failed)
     are = "1 check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
     raise kind("doctor.failed", f"{are}: {names}", hint=failed[0].cure)
 
@@ -255,7 +228,7 @@ def judge_manifest(file: Path | None, desired: Desired | None, fault: ManifestUn
         return Finding("manifest", State.FAILED, f"{fault.message}{first}", cure, code=fault.code)
     if desired is None:
         return Finding("manifest", State.SKIPPED, "there is no `images.yaml` here; what needs none is checked")
-    counts = f"{len(desired.repositories)} repositories, {len(desired.images)} images, {len(desired.builds)} builds"
+    counts = f"repositories {len(desired.repositories)}, images {len(desired.images)}, builds {len(desired.builds)}"
     return Finding("manifest", State.OK, f"`{file}` is valid: {counts}")
 
 
@@ -330,14 +303,17 @@ def look_at(path: Path) -> Folder:
     return Folder(path, free=about.f_bavail * about.f_frsize)
 
 
+def check_folders(folders: Mapping[str, tuple[Path, int]]) -> Iterator[Finding]:
+    """The working directory, the cache and the temporary folder."""
+    for name, (path, wanted) in folders.items():
+        yield judge_folder(name, wanted, look_at(path))
+
+
 def judge_folder(name: str, wanted: int, folder: Folder) -> Finding:
     """Whether a run can write to its folder `name`, where it may need `wanted` bytes."""
     check = f"machine.{name}"
-    cure = "make room there, or name another folder: " + {
-        "work_dir": "`--work-dir`",
-        "cache_dir": "`--cache-dir`",
-        "temp_dir": "`TMPDIR`",
-    }.get(name, "")
+    option = {"work_dir": "--work-dir", "cache_dir": "--cache-dir", "temp_dir": "TMPDIR"}[name]
+    cure = f"make room there, or name another folder by `{option}`"
     if folder.fault:
         return Finding(check, State.FAILED, f"`{folder.path}` is not usable: {folder.fault}", cure)
     left = f"`{folder.path}` has {folder.free / 1e9:,.1f} GB left"
@@ -496,10 +472,12 @@ def check_tls(tools: Tools, pings: Pings) -> Iterator[Finding]:
         if host in _PUBLIC and tools.registries.url_of(host) == own_url(host)
     }
     if not at_home:
-        raise Skipped("no public registry is reached at its own address")
+        raise Skipped("no public registry responds at its own address")
     host, ping = next(iter(at_home.items()))
     answer = _attempt(partial(tools.public.ping, host))
     is_opened = isinstance(answer, OciError) and answer.code == "oci.certificate_untrusted"
+    if not is_opened and not isinstance(answer, Ping):
+        raise answer
     has_bundle = bool(tools.environment.get("AWS_CA_BUNDLE") or tools.environment.get("REQUESTS_CA_BUNDLE"))
     yield judge_tls(ping, is_opened=is_opened, has_bundle=has_bundle)
 
@@ -573,7 +551,11 @@ class _Account:
         answer = self.answer.result()
         if isinstance(answer, Identity):
             return answer
-        raise answer if isinstance(answer, Skipped) else Skipped("AWS does not accept the credentials")
+        raise (
+            answer
+            if isinstance(answer, Skipped)
+            else Skipped("AWS has not accepted credentials: see `aws.credentials`")
+        )
 
     def aws(self) -> AwsTools:
         """What to ask with them. Raises Skipped."""
@@ -623,7 +605,7 @@ def judge_account(wanted: str | None, found: str) -> Finding:
         return Finding("aws.account", State.OK, f"`{found}`, as the manifest wants it")
     reason = f"these credentials belong to account `{found}`, the manifest is for `{wanted}`"
     cure = "switch the profile or role, or correct `aws.account_id`"
-    return Finding("aws.account", State.FAILED, reason, cure, code="aws.wrong_account", is_denied=True)
+    return Finding("aws.account", State.FAILED, reason, cure, code="aws.wrong_account")
 
 
 def check_region(account: _Account) -> Iterator[Finding]:
@@ -636,7 +618,7 @@ def check_region(account: _Account) -> Iterator[Finding]:
 def check_rights(desired: Desired | None, tools: Tools, account: _Account) -> Iterator[Finding]:
     """The rights, by simulation where IAM may be asked, else by calls that change nothing."""
     identity, aws = account.identity(), account.aws()
-    if desired is not None and tools.statements is not None:
+    if desired is not None:
         statements = tools.statements(desired, identity.account_id)
         simulated = {
             command: _attempt(partial(aws.inspection.simulate, identity.arn, needed))
@@ -682,7 +664,7 @@ def _harmless_calls(
     names = [repository.name for repository in desired.repositories] if desired is not None else []
     mine = next((name for name in names if isinstance(existing, Mapping) and name in existing), "")
     if mine:
-        calls["ecr:InitiateLayerUpload"] = _attempt(lambda: _try_upload(tools, aws, mine))
+        calls[_UPLOAD] = _attempt(lambda: _try_upload(tools, aws, mine))
     return {name: found if isinstance(found, ToolkitError | OciError) else None for name, found in calls.items()}, mine
 
 
@@ -700,6 +682,9 @@ def judge_calls(calls: Mapping[str, ToolkitError | OciError | None], uploaded_to
         first = next(iter(failed.values()))
         is_denied = all(isinstance(error, AccessDenied) or fault_is_denied(error) for error in failed.values())
         reason = f"of the calls that change nothing, {len(failed)} failed ({names}): {first.message}"
+        if is_denied and failed.keys() == {_UPLOAD}:
+            cure = "it is enough to plan; to apply and seed, use a role with the policy of `toolkit iam-policy apply`"
+            return Finding("aws.rights", State.WARNING, reason, cure)
         cure = "give this role the policy that `toolkit iam-policy apply` prints"
         return Finding("aws.rights", State.FAILED, reason, cure, code=first.code, is_denied=is_denied)
     shown = ", ".join(f"`{name}`" for name in calls)
@@ -759,9 +744,7 @@ def judge_bucket(backend: S3Backend, bucket: Bucket | None) -> Finding:
         reason = f"the bucket `{name}` is in `{bucket.region}`, the manifest looks for it in `{backend.region}`"
         cure = f"write `region: {bucket.region}` into `terraform.backend.s3`"
         return Finding("state.bucket", State.FAILED, reason, cure)
-    encryption = (
-        f"encrypted with {bucket.encryption}" if bucket.encryption else "with an encryption that may not be read"
-    )
+    encryption = f"encrypted with {bucket.encryption}" if bucket.encryption else "whose encryption may not be read"
     about = f"`{name}` in `{bucket.region}`, {encryption}"
     if bucket.is_versioned is None:
         return Finding("state.bucket", State.OK, f"{about}; whether it has versions may not be read")
@@ -819,7 +802,7 @@ def _quotas(aws: AwsTools, service: str) -> Mapping[str, Quota]:
     try:
         quotas = aws.inspection.quotas(service)
     except AccessDenied as error:
-        raise Skipped(f"{error.message}; allow `servicequotas:ListServiceQuotas` to see them") from error
+        raise Skipped("these credentials may not read quotas (`servicequotas:ListServiceQuotas`)") from error
     if not quotas:
         raise Skipped("Service Quotas lists none")
     return quotas

@@ -18,7 +18,6 @@ class Example(StrEnum):
     MONOREPO = "monorepo"
     ORGANISATION = "organisation"
     PIPELINES = "pipelines"
-    PULL_REQUESTS = "pull-requests"
     QUICKSTART = "quickstart"
     SERVICE = "service"
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import PLAN_AGAIN, SeedingIncomplete, ToolkitError
+from toolkit.errors import PLAN_AGAIN, AccessDenied, SeedingIncomplete, ToolkitError
 from toolkit.oci.copy import CopyRequest
 from toolkit.oci.reference import Reference
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
+from toolkit.seed.explain import DENIED
 from toolkit.seed.run import SeedRun
 from toolkit.seed.seeder import Seeder
 
@@ -71,13 +72,24 @@ def _refused(refusal: Refusal, plan: Plan) -> SeedOutcome:
 
 
 def raise_if_incomplete(report: Report) -> None:
-    """Raise SeedingIncomplete unless every tag is in place."""
+    """Raise SeedingIncomplete unless every tag is in place, AccessDenied if all copies lacked a right and nothing else.
+
+    An image that the plan refused was left out on purpose, so that it leaves the copies incomplete.
+    """
     left = [outcome for outcome in report.failed if outcome.error_code == LEFT]
     if left and len(left) == len(report.failed):
         raise SeedingIncomplete(
             LEFT,
             f"{len(left)} of {len(report.outcomes)} images are left for the next run; all others are in place",
             hint=left[0].hint,
+        )
+    leaves_out = report.plan is not None and bool(report.plan.refusals)
+    if report.failed and not leaves_out and all(outcome.error_code in DENIED for outcome in report.failed):
+        refused = report.failed[0]
+        raise AccessDenied(
+            refused.error_code or "",
+            f"{len(report.failed)} of {len(report.outcomes)} images are not in place: {refused.error_message}",
+            hint=refused.hint,
         )
     if report.failed:
         # An image with a hint of its own fails again until the hint is followed.

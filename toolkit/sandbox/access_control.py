@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _S3_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_S3_BUCKET_READS = {
+    "location": "GetBucketLocation",
+    "versioning": "GetBucketVersioning",
+    "encryption": "GetEncryptionConfiguration",
+}
 _S3_BUCKET_ACTIONS = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}
 # The registry's requests as ECR checks them: method, end of the path, actions.
 _REGISTRY_ACTIONS = tuple(
@@ -133,13 +138,13 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             # Actions on tags are checked against the log group, the others against its streams, and a list against
             # no group in particular, also if it asks for a prefix.
             group = f"{arn}log-group:{tagged or asked.get('logGroupName', '')}"
-            yield Right(name, group if tagged else f"{group}:log-stream:")
+            yield Right(name, group if tagged else f"{group}:log-stream:{asked.get('logStreamName', '')}")
             if call.action == "CreateLogGroup" and asked.get("tags"):
                 yield Right("logs:TagResource", group)
         case "secretsmanager":
-            yield Right(name, asked["SecretId"])
+            yield Right(name, asked.get("SecretId", "*"))
         case "dynamodb":
-            yield Right(name, f"{arn}table/{asked['TableName']}")
+            yield Right(name, f"{arn}table/{asked.get('TableName', '*')}")
         case "s3":
             yield from _s3(call, account_id, world)
         case "sts" if call.action == "AssumeRole":
@@ -173,9 +178,8 @@ def _s3(call: Call, account_id: str, world: World) -> Iterator[Right]:
     bucket, _, key = call.path.strip("/").partition("/")
     arn = f"arn:{world.partition(call.region)}:s3:::{bucket}"
     if not key:
-        action = (
-            "GetBucketLocation" if "location" in call.parameters else _S3_BUCKET_ACTIONS.get(call.action, call.action)
-        )
+        about = (right for part, right in _S3_BUCKET_READS.items() if call.action == "GET" and part in call.parameters)
+        action = next(about, _S3_BUCKET_ACTIONS.get(call.action, call.action))
         yield Right(f"s3:{action}", arn, {"s3:prefix": call.parameters.get("prefix", "")})
         return
     exists, encrypted_with = world.s3_object(account_id, bucket, key)
@@ -189,14 +193,12 @@ def _s3(call: Call, account_id: str, world: World) -> Iterator[Right]:
         yield Right("kms:Decrypt", encrypted_with, via)
 
 
-def registry_rights(method: str, path: str, query: Mapping[str, str], registry: str) -> Iterator[Right]:
+def registry_rights(method: str, path: str, registry: str) -> Iterator[Right]:
     """The rights for a request to ECR's registry; `registry` is the beginning of its repositories' ARNs."""
     for wanted, pattern, actions in _REGISTRY_ACTIONS:
         found = pattern.fullmatch(path)
         if method == wanted and found:
             yield from (Right(f"ecr:{action}", f"{registry}{found['repository']}") for action in actions)
-            if method == "POST" and "from" in query:
-                yield Right("ecr:BatchCheckLayerAvailability", f"{registry}{query['from']}")
             return
 
 

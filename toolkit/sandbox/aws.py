@@ -17,6 +17,7 @@ from toolkit.sandbox.access_control import World, read_call, refusal, rights_of
 from toolkit.sandbox.moto_codebuild import complete_codebuild, complete_logs
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
 from toolkit.sandbox.moto_quotas import complete_quotas
+from toolkit.sandbox.moto_simulation import complete_simulation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,15 +35,16 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
     `log` gets the action, the path, the status, and the rights that the call needs. A call of a role's session without
     these rights is refused.
 
-    A repeated create call gets the first response again. On loopback, the provider loses one response in some hundreds
-    and retries; without this, the retry would fail because the resource already exists. Credentials from AssumeRole
-    belong to the role's account, all others to `account_id`.
+    A repeated create or put call gets the first response again. On loopback, the provider loses one response in some
+    hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists.
+    Credentials from AssumeRole belong to the role's account, all others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens)
     complete_codebuild()
     complete_logs()
     complete_quotas()
+    complete_simulation()
     # Werkzeug writes a line per request, always `POST /`; `log` says more. Errors are still written.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -78,7 +80,8 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
             return start_response(status, headers, exc_info)
 
         response = cast("Iterable[bytes]", moto(environ, logged))
-        if not invocation or not call.action.startswith("Create") or not started or not started[0][0].startswith("2"):
+        is_once_only = call.action.startswith(("Create", "Put")) or call.action == "PUT"
+        if not invocation or not is_once_only or not started or not started[0][0].startswith("2"):
             return response
         body = list(response)
         done[invocation] = (*started[0], body)

@@ -71,7 +71,7 @@ class EcrPolicy(Policy):
 def ecr_rights(request: Request, account_id: str, region: str) -> tuple[Right, ...]:
     """The rights that a request to the registry of the account and region needs."""
     repositories = f"arn:{get_partition(region)}:ecr:{region}:{account_id}:repository/"
-    return tuple(registry_rights(request.method, request.path, request.args, repositories))
+    return tuple(registry_rights(request.method, request.path, repositories))
 
 
 class EcrApp:

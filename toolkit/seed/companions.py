@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from toolkit.errors import AccessDenied, denied_by_aws
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import cosign_tags, find_subjects, referrers_index, referrers_tag
 from toolkit.oci.copy import CopyError
@@ -121,4 +122,6 @@ def fault_of(error: OciError) -> SourceFault:
     if isinstance(error, RegistryError | ConnectionFailed) and error.is_temporary:
         return SourceFault("unreachable", error.message, error.hint or _LATER)
     row, kind = row_for(CopyError("source", "", error))
+    if row.kind is AccessDenied and (denied := denied_by_aws(error.message)):
+        return SourceFault(kind, denied.message, denied.hint)
     return SourceFault(kind, error.message, error.hint or row.hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, ToolkitError
+from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, ToolkitError, denied_by_aws
 from toolkit.oci import errors as oci
 from toolkit.oci.copy import CopyError
 from toolkit.oci.reference import ECR_HOST_PART
@@ -240,9 +240,17 @@ ROWS = (
 )
 
 
+DENIED = frozenset(
+    f"{side}.{row.code}" for row in ROWS if row.kind is AccessDenied for side in ("source", "destination")
+)
+"""The codes of an image that cannot be copied because credentials are missing or may not do it."""
+
+
 def explain(error: CopyError) -> ToolkitError:
     """Our error for a failed copy."""
     row, code = row_for(error)
+    if row.kind is AccessDenied and (denied := denied_by_aws(error.message)):
+        return AccessDenied(f"{error.side}.{code}", denied.message, hint=denied.hint)
     return row.kind(f"{error.side}.{code}", error.message, hint=row.hint or error.hint)
 
 

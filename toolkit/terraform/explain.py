@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError
+from toolkit.errors import AccessDenied, PlanStale, Refused, TerraformFailed, ToolkitError, denied_by_aws
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,18 @@ _TABLE = (
         "set AWS_PROFILE or AWS_ACCESS_KEY_ID",
         "Terraform found no AWS credentials",
     ),
-    _Row(
-        r"not authorized to perform: (?P<action>[\w:-]+)( on resource: (?P<resource>\S+))?",
+    _Row(  # S3 says no more than this to a HEAD
+        r"operation error S3: HeadObject,.*StatusCode: 403",
         AccessDenied,
         "aws.access_denied",
-        "allow `{action}` for this role",
+        "allow `s3:GetObject` and `s3:ListBucket` for this role: `toolkit iam-policy` prints what it needs",
+        "AWS refused `s3:GetObject` or `s3:ListBucket` for Terraform's state to these credentials",
     ),
     _Row(
         r"operation error (?P<service>[\w ]+): (?P<operation>\w+),.*\bAccessDenied",
         AccessDenied,
         "aws.access_denied",
-        "allow it for this role; for Terraform's state, `plan` needs the right to lock and write too",
+        "allow it for this role: `toolkit iam-policy` prints what it needs",
         "AWS refused `{operation}` of {service} to these credentials",
     ),
     _Row(  # the lock on a local file ends with its process, and `force-unlock` cannot break it
@@ -272,7 +273,7 @@ class StateLock:
 
 def lock_in(diagnostic: Diagnostic) -> StateLock | None:
     """The lock that Terraform reports, if it names the holder."""
-    found = _HELD.search(" ".join(f"{diagnostic.summary} {diagnostic.detail}".split()))
+    found = _HELD.search(_text(diagnostic))
     if found is None:
         return None
     since = datetime.strptime(found["when"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
@@ -281,12 +282,14 @@ def lock_in(diagnostic: Diagnostic) -> StateLock | None:
 
 def hint_for(diagnostic: Diagnostic) -> str | None:
     """Our hint, if we know one; never for a warning."""
-    found = _find(diagnostic) if diagnostic.severity == "error" else None
-    return found[0].hint.format(**found[1]) if found else None
+    error = explain(diagnostic) if diagnostic.severity == "error" else None
+    return error.hint if error else None
 
 
 def explain(diagnostic: Diagnostic) -> ToolkitError:
     """Our error for an error of Terraform; an unknown one keeps Terraform's own words."""
+    if denied := denied_by_aws(_text(diagnostic)):
+        return denied
     found = _find(diagnostic)
     words = _sentence(diagnostic)
     if found is None:
@@ -297,13 +300,17 @@ def explain(diagnostic: Diagnostic) -> ToolkitError:
 
 
 def _find(diagnostic: Diagnostic) -> tuple[_Row, dict[str, str]] | None:
-    # Plain text from Terraform is wrapped.
-    text = " ".join(f"{diagnostic.summary} {diagnostic.detail}".split())
+    text = _text(diagnostic)
     for pattern, row in _COMPILED:
         match = pattern.search(text)
         if match:
             return row, {name: value or "" for name, value in match.groupdict().items()}
     return None
+
+
+def _text(diagnostic: Diagnostic) -> str:
+    """Summary and detail on one line, because plain text from Terraform is wrapped."""
+    return " ".join(f"{diagnostic.summary} {diagnostic.detail}".split())
 
 
 def _sentence(diagnostic: Diagnostic) -> str:

@@ -46,6 +46,7 @@ def client_error(code: str, message: str = "because") -> boto.ClientError:
         (boto.ConfigNotFound(path="config"), AccessDenied, "aws.no_credentials"),
         (boto.EndpointConnectionError(endpoint_url="https://x"), Refused, "aws.unreachable"),
         (boto.ConnectTimeoutError(endpoint_url="https://x"), Refused, "aws.unreachable"),
+        (boto.SSLError(endpoint_url="https://x", error="self-signed"), Refused, "aws.certificate_untrusted"),
         (boto.NoRegionError(), Refused, "aws.request_failed"),
         (ResponseParserError("no XML"), Refused, "aws.not_aws"),
     ],

@@ -19,7 +19,7 @@ from tests.support.certificates import self_signed
 from tests.support.faulty_registry import FaultyRegistry, Reply, Seen, as_json, faulty_registry, refused
 from toolkit.aws.inspection import Bucket, Identity, Quota, public_cas
 from toolkit.cli.wiring import Settings, open_tools
-from toolkit.errors import AccessDenied, Refused
+from toolkit.errors import AccessDenied, Refused, TerraformFailed
 from toolkit.events import Event
 from toolkit.oci.client import Ping, PullLimit, RegistryClient
 from toolkit.oci.endpoints import Endpoints, own_url
@@ -27,8 +27,10 @@ from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.oci.subset import WHOLE
 from toolkit.oci.transport import Transport
 from toolkit.operations import doctor
-from toolkit.operations.doctor import Finding, Folder, State, examine, judge_manifest, refuse_failed
+from toolkit.operations.doctor import Folder, examine, judge_manifest, refuse_failed
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ProviderNeed, S3Backend
+from toolkit.report import CheckState as State
+from toolkit.report import Finding
 from toolkit.terraform.explain import StateLock
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -233,12 +235,15 @@ class Surroundings:
         action = target or parse_qs(seen.body.decode())["Action"][0]
         return self.aws.get(action, lambda _: Reply(400, body=b'{"__type": "ValidationException"}'))(seen)
 
-    def findings(self, desired: Desired | None, **changes: Any) -> dict[str, Finding]:
-        events: list[Event] = []
+    def tools(self, desired: Desired | None, emit: Callable[[Event], None] = print) -> doctor.Tools:
         settings = Settings(
             work_dir=self.folder / "work", cache_dir=self.folder / "cache", terraform_bin=str(self.folder / "terraform")
         )
-        tools = replace(open_tools(events.append, desired, settings), **changes)
+        return open_tools(emit, desired, settings)
+
+    def findings(self, desired: Desired | None, **changes: Any) -> dict[str, Finding]:
+        events: list[Event] = []
+        tools = replace(self.tools(desired, events.append), **changes)
         manifest = judge_manifest(Path("images.yaml"), desired, None)
         found = examine(desired, manifest, tools, events.append)
         assert "hunter2" not in f"{found} {events}"
@@ -330,13 +335,15 @@ def test_names_a_terraform_that_cannot_be_used(here: Surroundings, version: str 
         here.terraform(version)
     else:
         (here.folder / "terraform").write_text("#!/bin/sh\n") if version == "" else (here.folder / "terraform").unlink()
-    finding = here.findings(DESIRED)["terraform.program"]
-    assert (finding.state, finding.code) == (State.FAILED, code)
+    with pytest.raises(TerraformFailed) as failed:
+        list(doctor.check_terraform(DESIRED, here.tools(DESIRED), print))
+    assert failed.value.code == code
 
 
 def test_names_a_mirror_without_the_provider(here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOOLKIT_PROVIDER_MIRROR", str(here.folder))
-    assert here.findings(DESIRED)["terraform.provider"].code == "terraform.mirror_without_provider"
+    _, finding = doctor.check_terraform(DESIRED, here.tools(DESIRED), print)
+    assert (finding.check, finding.code) == ("terraform.provider", "terraform.mirror_without_provider")
 
 
 EXPIRED = Reply(403, body=b"<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>")
@@ -433,24 +440,20 @@ def test_warns_of_a_proxy_for_addresses_that_only_this_machine_reaches(
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "No such file"), ("no PEM", "it has no certificate in PEM form")]
 )
-def test_names_a_file_of_cas_that_cannot_be_read(
-    here: Surroundings, monkeypatch: pytest.MonkeyPatch, content: str | None, words: str
-) -> None:
-    file = here.folder / "acme.pem"
+def test_names_a_file_of_cas_that_cannot_be_read(tmp_path: Path, content: str | None, words: str) -> None:
+    file = tmp_path / "acme.pem"
     if content:
         file.write_text(content)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
-    finding = here.findings(DESIRED)["machine.ca"]
+    (finding,) = doctor.check_ca({"REQUESTS_CA_BUNDLE": str(file)})
     assert finding.state is State.FAILED
     assert f"`REQUESTS_CA_BUNDLE` names `{file}`: {words}" in finding.reason
 
 
 def test_names_the_folder_that_a_run_cannot_write_to(here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(here.folder / "terraform" / "below-a-file"))
-    findings = here.findings(DESIRED)
-    assert findings["machine.temp_dir"].state is State.FAILED
-    assert "is no folder" in findings["machine.temp_dir"].reason
-    assert findings["machine.work_dir"].state is State.OK  # it is to be made
+    to_be_made, _, below_a_file = doctor.check_folders(here.tools(DESIRED).folders)
+    assert (to_be_made.state, below_a_file.state) == (State.OK, State.FAILED)
+    assert "is no folder" in below_a_file.reason
 
 
 def test_opens_an_upload_and_cancels_it_where_iam_may_not_be_asked(here: Surroundings) -> None:
@@ -464,7 +467,7 @@ def test_opens_an_upload_and_cancels_it_where_iam_may_not_be_asked(here: Surroun
     assert here.server.asked("DELETE", "/v2/one/blobs/uploads/7")
     here.server.on("POST", "/v2/one/blobs/uploads/", refused(403, "DENIED"))
     finding = here.findings(DESIRED)["aws.rights"]
-    assert (finding.state, finding.is_denied) == (State.FAILED, True)
+    assert finding.state is State.WARNING  # a role that only plans
     assert "`ecr:InitiateLayerUpload`" in finding.reason
 
 

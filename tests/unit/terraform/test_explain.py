@@ -57,26 +57,18 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         "denied_iam",
         AccessDenied,
         "aws.access_denied",
-        (
-            "`aws_iam_role.this`: creating IAM Role (r): operation error IAM: CreateRole, AccessDenied: "
-            "User: arn:aws:iam::123456789012:user/x is not authorized to perform: iam:CreateRole on "
-            "resource: arn:aws:iam::123456789012:role/r because no identity-based policy allows the "
-            "iam:CreateRole action"
-        ),
-        "allow `iam:CreateRole` for this role",
+        "AWS refused `iam:CreateRole` on `arn:aws:iam::123456789012:role/r` to `arn:aws:iam::123456789012:user/x`",
+        "allow `iam:CreateRole` for this role: `toolkit iam-policy` prints what it needs",
     ),
     (
         "denied_ecr",
         AccessDenied,
         "aws.access_denied",
         (
-            "`aws_ecr_repository.this`: creating ECR Repository (a/b): operation error ECR: "
-            "CreateRepository, AccessDeniedException: User: arn:aws:iam::123456789012:user/x is not "
-            "authorized to perform: ecr:CreateRepository on resource: "
-            "arn:aws:ecr:ap-northeast-1:123456789012:repository/a because no identity-based policy allows "
-            "the ecr:CreateRepository action"
+            "AWS refused `ecr:CreateRepository` on `arn:aws:ecr:ap-northeast-1:123456789012:repository/a` to "
+            "`arn:aws:iam::123456789012:user/x`"
         ),
-        "allow `ecr:CreateRepository` for this role",
+        "allow `ecr:CreateRepository` for this role: `toolkit iam-policy` prints what it needs",
     ),
     (
         "no_credentials",
@@ -141,7 +133,14 @@ ROWS: list[tuple[str, type[ToolkitError], str, str, str | None]] = [
         AccessDenied,
         "aws.access_denied",
         "AWS refused `PutObject` of S3 to these credentials",
-        "allow it for this role; for Terraform's state, `plan` needs the right to lock and write too",
+        "allow it for this role: `toolkit iam-policy` prints what it needs",
+    ),
+    (
+        "state_denied_head",
+        AccessDenied,
+        "aws.access_denied",
+        "AWS refused `s3:GetObject` or `s3:ListBucket` for Terraform's state to these credentials",
+        "allow `s3:GetObject` and `s3:ListBucket` for this role: `toolkit iam-policy` prints what it needs",
     ),
     (
         "state_locked_local",
@@ -326,9 +325,10 @@ def test_a_lock_says_whose_it_is_and_since_when(now: str, since: str) -> None:
 
 def test_text_that_terraform_wrapped_is_understood() -> None:
     wrapped = Diagnostic(
-        "error", "creating a thing", "User x is not authorized to\nperform: ecr:ListTagsForResource on\nresource: y"
+        "error", "creating a thing", "User: x is not authorized to\nperform: ecr:ListTagsForResource on\nresource: y"
     )
-    assert hint_for(wrapped) == "allow `ecr:ListTagsForResource` for this role"
+    assert explain(wrapped).message == "AWS refused `ecr:ListTagsForResource` on `y` to `x`"
+    assert str(hint_for(wrapped)).startswith("allow `ecr:ListTagsForResource` for this role")
 
 
 def test_a_warning_gets_no_cure() -> None:

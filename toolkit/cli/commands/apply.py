@@ -19,6 +19,8 @@ from toolkit.cli.options import (
     KeepGoing,
     LimitRate,
     LockTimeout,
+    Log,
+    LogFormat,
     ManifestFile,
     NoProgress,
     Outputs,
@@ -95,6 +97,7 @@ def command(
     lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -120,7 +123,7 @@ def command(
                 "--adopt": bool(adopt),
                 "--allow-destroy": allow_destroy,
                 "--destroy-removed": destroy_removed,
-                "--keep-going": keep_going,
+                "--keep-going": keep_going and _is_typed(context, "keep_going"),
             }
             if decided := [name for name, is_given in given.items() if is_given]:
                 raise UsageError(
@@ -128,7 +131,7 @@ def command(
                     f"what `{saved_plan}` may take over, destroy and leave out was decided when it was made",
                     hint=f"make another: `toolkit plan {' '.join(decided)} --out FILE`",
                 )
-            is_named = getattr(context.get_parameter_source("file"), "name", "") == "COMMANDLINE"
+            is_named = _is_typed(context, "file")
             apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget)
             return 0
         if require_commit is not None:
@@ -168,6 +171,18 @@ def command(
         return 0
 
     presentation = Presentation(
-        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file, saved_plan)
+        format,
+        no_progress,
+        verbose,
+        shows_unchanged=show_unchanged,
+        outputs=output or (),
+        files=(file, saved_plan),
+        log=log,
+        manifest=file,
     )
     execute(NAME, presentation, body)
+
+
+def _is_typed(context: typer.Context, parameter: str) -> bool:
+    """Whether the option stands on the command line, and not in the environment."""
+    return getattr(context.get_parameter_source(parameter), "name", "") == "COMMANDLINE"

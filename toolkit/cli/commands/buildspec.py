@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.completion import builds
 from toolkit.cli.options import Format, ManifestFile, OutputFormat
 from toolkit.errors import UsageError
 
@@ -24,7 +25,10 @@ EXAMPLES = (
 
 def command(
     name: Annotated[
-        str, typer.Argument(metavar="BUILD", help="A build of the manifest, by its name.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="BUILD", help="A build of the manifest, by its name.", show_default=False, autocompletion=builds
+        ),
     ],
     fragment: Annotated[
         bool, typer.Option("--fragment", help="Print the pre-build step alone, one shell command.")

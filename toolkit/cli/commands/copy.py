@@ -16,6 +16,8 @@ from toolkit.cli.options import (
     DryRun,
     Jobs,
     LimitRate,
+    Log,
+    LogFormat,
     NoProgress,
     Outputs,
     ResultFormat,
@@ -81,6 +83,7 @@ def command(
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -132,7 +135,7 @@ def command(
             copy(pairs, wanted, observer, seeder, run.emit, publish=run.show_report, on_budget=on_budget)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose, outputs=output or (), files=(list_file,)), body)
+    execute(NAME, Presentation(format, no_progress, verbose, outputs=output or (), files=(list_file,), log=log), body)
 
 
 def _read_pairs(arguments: list[str], list_file: Path | None) -> list[Pair]:

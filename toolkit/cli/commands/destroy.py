@@ -13,6 +13,8 @@ from toolkit.cli.options import (
     DEFAULT_LOCK_TIMEOUT,
     CacheDirectory,
     LockTimeout,
+    Log,
+    LogFormat,
     ManifestFile,
     NoProgress,
     Outputs,
@@ -56,6 +58,7 @@ def command(
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
     lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -96,4 +99,8 @@ def command(
             carry_out(planned, services, publish=run.show_report, started=started)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose, outputs=output or (), files=(file, out)), body)
+    execute(
+        NAME,
+        Presentation(format, no_progress, verbose, outputs=output or (), files=(file, out), log=log, manifest=file),
+        body,
+    )

@@ -11,6 +11,8 @@ from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     CacheDirectory,
     Format,
+    Log,
+    LogFormat,
     NoProgress,
     OutputFormat,
     TerraformBinary,
@@ -26,7 +28,7 @@ HELP = (
 )
 EXAMPLES = (
     "toolkit doctor",
-    "toolkit doctor --format json | jq '.doctor.findings[] | select(.state != \"ok\")'",
+    "toolkit doctor --format json | jq '.diagnosis.findings[] | select(.state != \"ok\")'",
 )
 _DEFAULT_MANIFEST = Path("images.yaml")
 
@@ -45,14 +47,13 @@ def command(
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
     """Run `toolkit doctor`."""
 
     def body(run: Run) -> int:
-        from toolkit.cli.boundary import has_colour, width
-        from toolkit.cli.render.doctor_view import doctor_document, render_findings
         from toolkit.cli.wiring import Settings, open_tools
         from toolkit.errors import ManifestUnusable
         from toolkit.operations.doctor import examine, judge_manifest, refuse_failed
@@ -74,8 +75,8 @@ def command(
             desired, fault = None, error
             tools = open_tools(run.emit, None, settings)
         findings = examine(desired, judge_manifest(manifest, desired, fault), tools, run.emit)
-        run.show("doctor", doctor_document(findings), render_findings(findings, width=width(), colour=has_colour()))
+        run.show_diagnosis(findings)
         refuse_failed(findings)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose), body)
+    execute(NAME, Presentation(format, no_progress, verbose, log=log), body)

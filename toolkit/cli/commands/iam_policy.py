@@ -11,14 +11,15 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.completion import builds
 from toolkit.cli.options import ManifestFile
 from toolkit.cli.render.lines import LineWriter
 from toolkit.errors import UsageError
 
 NAME = "iam-policy"
 HELP = (
-    "Print the least IAM policy for a role that runs a command of this manifest, or one of its builds. Needs no "
-    "credentials where the manifest names the account."
+    "Print the least IAM policy of a role. It is for one command with this manifest, or for one of its builds. Needs "
+    "no credentials where the manifest names the account."
 )
 EXAMPLES = (
     "toolkit iam-policy plan > plan.json",
@@ -49,7 +50,10 @@ class PolicyFormat(StrEnum):
 def command(
     runs: Annotated[Runs, typer.Argument(help="What the role runs; `apply` includes `plan` and `destroy`.")],
     name: Annotated[
-        str | None, typer.Argument(metavar="[BUILD]", help="With `build`: a build of the manifest.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[BUILD]", help="With `build`: a build of the manifest.", show_default=False, autocompletion=builds
+        ),
     ] = None,
     trust: Annotated[
         tuple[str, str, str] | None,

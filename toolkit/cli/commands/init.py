@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 NAME = "init"
 HELP = (
-    "Write a first manifest from a project's builds, or from what you mirror with now. Without a --from option it has "
-    "every image that builds below the paths would fetch. Needs no network, and credentials only for what is in AWS; "
-    "a file that is there stays, unless you say --force."
+    "Write a first manifest. It comes from a project's builds, or from what you mirror with now: without a --from "
+    "option it has every image that builds below the paths would fetch. Needs credentials only for what is in AWS; a "
+    "file that is there stays, unless you say --force."
 )
 EXAMPLES = (
     "toolkit init",

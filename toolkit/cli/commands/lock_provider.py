@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Format, ManifestFile, NoProgress, OutputFormat, TerraformBinary
+from toolkit.cli.options import Format, Log, LogFormat, ManifestFile, NoProgress, OutputFormat, TerraformBinary
 
 NAME = "lock-provider"
 HELP = (
@@ -19,6 +19,7 @@ def command(
     file: ManifestFile = Path("images.yaml"),
     format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
     terraform_bin: TerraformBinary = "terraform",
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
 ) -> None:
     """Run `toolkit lock-provider`."""
@@ -49,4 +50,4 @@ def command(
         run.show("provider_lock", document, visible(text))
         return 0
 
-    execute(NAME, Presentation(format, no_progress), body)
+    execute(NAME, Presentation(format, no_progress, log=log), body)

@@ -18,6 +18,8 @@ from toolkit.cli.options import (
     Jobs,
     KeepGoing,
     LockTimeout,
+    Log,
+    LogFormat,
     ManifestFile,
     NoProgress,
     Outputs,
@@ -81,6 +83,7 @@ def command(
     terraform_bin: TerraformBinary = "terraform",
     lock_timeout: LockTimeout = DEFAULT_LOCK_TIMEOUT,
     jobs: Jobs = 32,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -118,6 +121,13 @@ def command(
         return 8 if planned.plan.is_overwritten else 2 if planned.plan.has_changes else 0
 
     presentation = Presentation(
-        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file, out)
+        format,
+        no_progress,
+        verbose,
+        shows_unchanged=show_unchanged,
+        outputs=output or (),
+        files=(file, out),
+        log=log,
+        manifest=file,
     )
     execute(NAME, presentation, body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.completion import builds
 from toolkit.cli.options import Outputs, ScanFormat, ScanViewFormat
 from toolkit.errors import UsageError
 from toolkit.manifest.strategy import OnMiss, Strategy
@@ -66,6 +67,7 @@ def command(
         typer.Option(
             "--build",
             metavar="NAME",
+            autocompletion=builds,
             help="The build of the manifest that reads these files: its `images` have to list it, and its strategy, "
             "on_miss and machine count.",
         ),

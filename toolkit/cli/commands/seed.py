@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
+from toolkit.cli.completion import images
 from toolkit.cli.options import (
     BudgetPolicy,
     CacheDirectory,
@@ -15,6 +16,8 @@ from toolkit.cli.options import (
     Jobs,
     KeepGoing,
     LimitRate,
+    Log,
+    LogFormat,
     ManifestFile,
     NoProgress,
     Outputs,
@@ -42,6 +45,7 @@ def command(
         typer.Option(
             "--only",
             metavar="PATTERN",
+            autocompletion=images,
             help="Only images whose key (REPOSITORY:TAG) or source fits, such as '*nginx*'; may be repeated.",
         ),
     ] = None,
@@ -54,6 +58,7 @@ def command(
     cache_dir: CacheDirectory = None,
     jobs: Jobs = 32,
     limit_rate: LimitRate = None,
+    log: Log = LogFormat.TEXT,
     no_progress: NoProgress = False,
     verbose: Verbose = False,
 ) -> None:
@@ -80,6 +85,13 @@ def command(
         return 0
 
     presentation = Presentation(
-        format, no_progress, verbose, shows_unchanged=show_unchanged, outputs=output or (), files=(file,)
+        format,
+        no_progress,
+        verbose,
+        shows_unchanged=show_unchanged,
+        outputs=output or (),
+        files=(file,),
+        log=log,
+        manifest=file,
     )
     execute(NAME, presentation, body)

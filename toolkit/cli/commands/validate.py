@@ -54,4 +54,4 @@ def command(
             refuse_risks(desired.risks)
         return 0
 
-    execute(NAME, Presentation(format, is_brief=True), body)
+    execute(NAME, Presentation(format, is_brief=True, manifest=file), body)

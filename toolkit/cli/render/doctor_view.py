@@ -1,29 +1,19 @@
-"""The findings of `doctor`, as one text and as JSON-safe values."""
+"""The findings of `doctor` as one text."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, wrap
-from toolkit.operations.doctor import Finding, State
+from toolkit.report import CheckState, Finding
 
-_STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.SKIPPED: "dim"}
-_INDENT = " " * (max(map(len, State)) + 2)
-
-
-def doctor_document(findings: Sequence[Finding]) -> dict[str, object]:
-    """The findings in the order of the checks, and how many there are of each state."""
-    return {
-        "schema_version": 1,
-        "totals": _counts(findings),
-        "findings": [{**asdict(finding), "state": finding.state.value} for finding in findings],
-    }
+_STYLES = {CheckState.OK: "green", CheckState.WARNING: "yellow", CheckState.FAILED: "red", CheckState.SKIPPED: "dim"}
+_INDENT = " " * (max(map(len, CheckState)) + 2)
 
 
-def render_findings(findings: Sequence[Finding], *, width: int = 100, colour: bool = False) -> str:
+def render_diagnosis(findings: Sequence[Finding], *, width: int = 100, colour: bool = False) -> str:
     """A line for each finding, its cure below it, and a summary as the last line."""
     paint = Paint(colour)
     lines = []
@@ -36,12 +26,8 @@ def render_findings(findings: Sequence[Finding], *, width: int = 100, colour: bo
         if finding.cure:
             start, *others = wrap(f"{_INDENT}cure: {finding.cure}", width=width, indent=f"{_INDENT}      ", first="")
             lines += [start.replace("cure", paint("cyan", "cure"), 1), *others]
-    counts = _counts(findings)
-    parts = [f"{counts['ok']} ok", format_count(counts["warning"], "warning"), f"{counts['failed']} failed"]
-    summary = ", ".join((*parts, f"{counts['skipped']} skipped"))
-    return "\n".join([*lines, "", f"{format_count(len(findings), 'check')}: {summary}; nothing was changed."])
-
-
-def _counts(findings: Sequence[Finding]) -> Mapping[str, int]:
     counts = Counter(finding.state for finding in findings)
-    return {state.value: counts[state] for state in State}
+    warnings = format_count(counts[CheckState.WARNING], "warning")
+    summary = f"{counts[CheckState.OK]} ok, {warnings}, {counts[CheckState.FAILED]} failed"
+    summary += f", {counts[CheckState.SKIPPED]} skipped; nothing was changed."
+    return "\n".join([*lines, "", f"{format_count(len(findings), 'check')}: {summary}"])

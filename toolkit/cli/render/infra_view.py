@@ -159,7 +159,7 @@ class _InfraView:
         """
         lines: list[str] = []
         for those in group_whole(changes):
-            lines += self._item(symbol, style, _headline(those, those[0].parts if those[0].kind else ""))
+            lines += self._item(symbol, style, headline(those, those[0].parts if those[0].kind else ""))
             for grant in those[0].grants:
                 lines += self._grant(grant)
         return lines
@@ -169,7 +169,7 @@ class _InfraView:
         lines = []
         for those in group_alike(changes):
             change = those[0].changes[0]
-            lines += self._item(symbol, style, _headline(those, details_of(those)))
+            lines += self._item(symbol, style, headline(those, details_of(those)))
             for text in attribute_texts(change):
                 lines += wrap(text, width=self._width, indent=_DETAIL_INDENT + "  ", first=_DETAIL_INDENT)
             for grant in change.grants:
@@ -194,12 +194,8 @@ class _InfraView:
 
     def _adopted(self, adopted: Sequence[Adopted]) -> list[str]:
         """For each adopted repository that would change: what to write into the manifest to keep it as it is."""
-        alike: dict[str, list[str]] = defaultdict(list)
-        for one in adopted:
-            if one.settings:
-                alike[to_yaml({"repository_settings": one.settings})].append(one.repository)
         lines = []
-        for text, names in alike.items():
+        for text, names in settings_to_keep(adopted).items():
             lines += wrap(f"In the images of {', '.join(names)}:", width=self._width, indent=" " * 6, first=" " * 4)
             lines += [f"{' ' * 6}{visible(line)}" for line in text.splitlines()]
         if not lines:
@@ -268,10 +264,10 @@ def _fold_whole(changed: Iterable[Changed]) -> Iterator[str]:
     for one in changed:
         alike[one.kind or one.name, "" if one.is_whole else one.parts].append(one)
     for (_, parts), those in alike.items():
-        yield _headline(those, (parts or _resources(those)) if those[0].kind else "")
+        yield headline(those, (parts or _resources(those)) if those[0].kind else "")
 
 
-def _headline(those: Sequence[Changed], details: str) -> str:
+def headline(those: Sequence[Changed], details: str) -> str:
     """`build web (details)`, or `2 builds (details): api, web`."""
     aside = f" ({details})" if details else ""
     first = those[0]
@@ -281,7 +277,7 @@ def _headline(those: Sequence[Changed], details: str) -> str:
 
 
 def _name(those: Sequence[Changed]) -> str:
-    return _headline(those, "") if len(those) == 1 else count_of(those)
+    return headline(those, "") if len(those) == 1 else count_of(those)
 
 
 def count_of(those: Sequence[Changed]) -> str:
@@ -310,28 +306,29 @@ def split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
 
 def attribute_texts(change: InfraChange) -> Iterator[str]:
     """Changes, those that force a replacement first."""
-    fixed = [one for one in change.changes if any(_is_at(one.path, path) for path in change.replace_because)]
+    fixed = [one for one in change.changes if any(is_at(one.path, path) for path in change.replace_because)]
     for one in fixed:
         yield f"{_attribute_text(one)}: fixed at creation"
     for path in change.replace_because:
-        if not any(_is_at(one.path, path) for one in fixed):
-            yield f"{_short_path(path)}: fixed at creation"
+        if not any(is_at(one.path, path) for one in fixed):
+            yield f"{short_path(path)}: fixed at creation"
     for one in change.changes:
         if one not in fixed:
             yield _attribute_text(one)
 
 
-def _is_at(path: str, root: str) -> bool:
+def is_at(path: str, root: str) -> bool:
+    """Whether `path` is `root` or lies in it."""
     return path == root or path.startswith((f"{root}.", f"{root}["))
 
 
-def _short_path(path: str) -> str:
+def short_path(path: str) -> str:
     """Terraform makes a list of each nested block, mostly with one entry."""
     return path.replace("[0].", ".")
 
 
 def _attribute_text(change: AttributeChange) -> str:
-    path = _short_path(change.path)
+    path = short_path(change.path)
     if change.is_sensitive:
         return f"{path} (sensitive, not shown)"
     before, after = change.before, change.after
@@ -339,11 +336,11 @@ def _attribute_text(change: AttributeChange) -> str:
         return f"{path} (known after apply)"
     if isinstance(before, str) and isinstance(after, str) and not change.is_unknown and "\n" in before + after:
         return f"{path} {_changed_lines(before, after)}"
-    old, new = _around_difference(_value(before), "" if change.is_unknown else _value(after))
+    old, new = _around_difference(value_text(before), "" if change.is_unknown else value_text(after))
     return f"{path} {old} -> {'(known after apply)' if change.is_unknown else new}"
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
     """A JSON value in one line; text has quotes only if it could be taken for another type."""
     if value is None:
         return "(none)"
@@ -394,6 +391,15 @@ def loss_facts(loss: Loss) -> str:
     if loss.last_pulled:
         facts.append(f"last pulled {format_moment(loss.last_pulled)}")
     return ", ".join(facts)
+
+
+def settings_to_keep(adopted: Iterable[Adopted]) -> dict[str, list[str]]:
+    """What to write into the manifest to keep adopted repositories as they are, with the names of those it is for."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for one in adopted:
+        if one.settings:
+            alike[to_yaml({"repository_settings": one.settings})].append(one.repository)
+    return alike
 
 
 def to_yaml(settings: object) -> str:

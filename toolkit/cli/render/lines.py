@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ MINIMUM_WIDTH = 40
 _STYLES: Mapping[str, str] = MappingProxyType(
     {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 )
+
+# What the runner of GitHub Actions takes for a command, in any line of either stream.
+_RUNNER_COMMAND = re.compile(r"(?:^|(?<=\r))(\s*):(?=:)|(?<=#)#(?=\[)", re.MULTILINE)
 
 # A pipe without a reader, or a terminal that has hung up.
 _READER_IS_GONE = frozenset({errno.EPIPE, errno.EIO})
@@ -128,6 +132,11 @@ def format_remark(word: str, text: str, hint: str | None, *, style: str, width: 
     return lines
 
 
+def without_commands(text: str) -> str:
+    """`text` in which no line is a command for GitHub's runner; JSON means what it meant."""
+    return _RUNNER_COMMAND.sub(lambda found: "\\u0023" if found[1] is None else f"{found[1]}\\u003a", text)
+
+
 class LineWriter:
     """Writes whole lines to a stream, each flushed.
 
@@ -141,11 +150,16 @@ class LineWriter:
         self.failure: OSError | None = None
 
     def write(self, *lines: str) -> None:
-        """Write `lines` and their line ends at once."""
+        """Write `lines` and their line ends at once, with nothing in them that a pipeline would obey."""
+        if lines:
+            self.write_exact(without_commands("\n".join(lines)))
+
+    def write_exact(self, text: str) -> None:
+        """Write `text` as it is, and a line end."""
         if not self._is_open or self._stream.closed:
             return
         try:
-            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.write(f"{text}\n")
             self._stream.flush()
         except OSError as error:
             self._is_open = False

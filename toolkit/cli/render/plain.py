@@ -23,18 +23,22 @@ _LABEL_WIDTH = len("unchanged")
 class PlainSink:
     """Writes every fact at once, and for long work one line in ten seconds for each image or resource.
 
-    `verbose` adds the start of each resource change and short pauses before a retry. Times are those of the events.
+    `verbose` adds the start of each resource change and short pauses before a retry; a brief log leaves out when the
+    run began and ended. Times are those of the events.
     """
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, verbose: bool = False, is_brief: bool = False) -> None:
         self._writer = LineWriter(stream)
         self._verbose = verbose
+        self._is_brief = is_brief
         self._last_spoken: dict[str, float] = {}
 
     def receive(self, stamped: events.Stamped) -> None:
         """Write the lines of one event, if it is due."""
         event = stamped.event
         if event.ephemeral and not self._is_due(event, stamped.time):
+            return
+        if self._is_brief and isinstance(event, events.RunStarted | events.RunFinished):
             return
         self._note_time(event, stamped.time)
         if self._verbose or not is_detail(event):

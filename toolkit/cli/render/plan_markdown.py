@@ -7,7 +7,7 @@ read for days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
 from toolkit.cli.render.infra_view import (
@@ -20,8 +20,8 @@ from toolkit.cli.render.infra_view import (
     group_alike,
     group_whole,
     loss_facts,
+    settings_to_keep,
     split_drift,
-    to_yaml,
 )
 from toolkit.cli.render.markdown import (
     LONGEST_COMMENT,
@@ -48,21 +48,23 @@ _HEAD = (
 )
 _UNCHANGED_HEAD = (row("image", "in ECR", "since", "used by", "why"), "|---|---|---|---|---|")
 _INFRA_WORDS = {
-    InfraAction.CREATE: "create",
-    InfraAction.IMPORT: "take over",
-    InfraAction.UPDATE: "change",
-    InfraAction.FORGET: "let go of; it stays in AWS",
-    InfraAction.REPLACE: "destroy and create again",
     InfraAction.DELETE: "destroy",
+    InfraAction.REPLACE: "destroy and create again",
+    InfraAction.FORGET: "let go of; it stays in AWS",
+    InfraAction.UPDATE: "change",
+    InfraAction.IMPORT: "take over",
+    InfraAction.CREATE: "create",
 }
+"""In the order shown, the dangerous ones first."""
 
 
 def render_plan_markdown(plan: Plan) -> str:
     """The comment for `plan`."""
     totals = sum_plan(plan)
+    refused = say_refused(totals)
     top = [
         marker("plan", name=plan.name, region=plan.account.region),
-        verdict(plan, totals),
+        " ".join(part for part in (refused and f"**{refused}**", escape(verdict(plan, totals))) if part),
         "",
         _dangers(plan, totals),
         "",
@@ -93,10 +95,10 @@ def render_plan_markdown(plan: Plan) -> str:
 
 
 def verdict(plan: Plan, totals: PlanTotals) -> str:
-    """What apply does, in one sentence."""
+    """What apply does, in one sentence; "" if a plan that is refused has nothing to do."""
     actions = [*_image_actions(totals), *_infra_actions(plan), *_pull_actions(plan)]
     if not plan.has_changes and not totals.refusals:
-        return escape(f"{say_unchanged(plan, totals)}.")
+        return f"{say_unchanged(plan, totals)}."
     ends = []
     if plan.covers_infra and not totals.infra.destroys:
         ends.append("nothing is destroyed")
@@ -104,11 +106,15 @@ def verdict(plan: Plan, totals: PlanTotals) -> str:
         ends.append(f"{format_count(plan.unseen_images, 'image')} left out by --only")
     if totals.skipped:
         ends.append(f"{format_count(totals.skipped, 'image')} skipped (--keep-going)")
+    if totals.refusals and not actions:
+        return ""
     sentence = "; ".join([", ".join(actions), *ends] if actions else ends)
-    sentence = f"{sentence[:1].upper()}{sentence[1:]}."
-    if totals.refusals:
-        sentence = f"**Refused for {format_count(totals.refusals, 'reason')}.** {sentence if actions else ''}".rstrip()
-    return sentence
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def say_refused(totals: PlanTotals) -> str:
+    """That the plan cannot be applied, "" if it can."""
+    return f"Refused for {format_count(totals.refusals, 'reason')}." if totals.refusals else ""
 
 
 def _image_actions(totals: PlanTotals) -> Iterator[str]:
@@ -297,18 +303,13 @@ def _infra_counts(totals: PlanTotals) -> str:
 
 def infra_items(changes: Iterable[InfraChange]) -> Iterator[str]:
     """The items of a list of resource changes, the dangerous ones first."""
-    by_action: Mapping[InfraAction, list[InfraChange]] = {action: [] for action in InfraAction}
-    for change in changes:
-        by_action[change.action].append(change)
-    for action in (InfraAction.DELETE, InfraAction.REPLACE, InfraAction.FORGET, InfraAction.UPDATE):
-        word = f"{_INFRA_WORDS[action]}: "
-        if action in (InfraAction.UPDATE, InfraAction.REPLACE):
-            yield from _alike_items(word, by_action[action])
+    listed = list(changes)
+    for action, words in _INFRA_WORDS.items():
+        these = [change for change in listed if change.action is action]
+        if action in (InfraAction.REPLACE, InfraAction.UPDATE):
+            yield from _alike_items(f"{words}: ", these)
         else:
-            yield from (f"- {word}{_named(those, _parts(those))}" for those in group_whole(by_action[action]))
-    for action in (InfraAction.IMPORT, InfraAction.CREATE):
-        for those in group_whole(by_action[action]):
-            yield f"- {_INFRA_WORDS[action]}: {_named(those, _parts(those))}"
+            yield from (f"- {words}: {_named(those, _parts(those))}" for those in group_whole(these))
 
 
 def _parts(those: Sequence[Changed]) -> str:
@@ -330,9 +331,5 @@ def _named(those: Sequence[Changed], details: str) -> str:
 
 def _adopted_items(plan: Plan) -> Iterator[str]:
     """For each adopted repository that would change: what to write into the manifest to keep it as it is."""
-    alike: dict[str, list[str]] = {}
-    for one in plan.adopted:
-        if one.settings:
-            alike.setdefault(to_yaml({"repository_settings": one.settings}), []).append(one.repository)
-    for text, found in alike.items():
+    for text, found in settings_to_keep(plan.adopted).items():
         yield f"- Write into the images of {names(found)}:\n\n{yaml_block(text)}"

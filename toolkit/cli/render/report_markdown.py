@@ -16,6 +16,7 @@ from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
 
 _SHOWN_IMAGES = 25
+_NOT_FINISHED = "Not finished:"
 _PREVIEWED = {SeedAction.COPY: "copies", SeedAction.MOVE: "moves", SeedAction.KEEP: "keeps"}
 _PREVIEW_HEAD = (row("source", "destination", "action", "destination now"), "|---|---|---|---|")
 _HEAD = (row("image", "digest", "moved", "time"), "|---|---|---|---|")
@@ -28,7 +29,7 @@ def render_report_markdown(report: Report) -> str:
     step = say_next_step(report)
     top = [
         marker("report", **where),
-        _verdict(report),
+        verdict(report).replace(_NOT_FINISHED, f"**{_NOT_FINISHED}**"),
         "",
         *([f"**Next:** {prose(step)}", ""] if step else []),
     ]
@@ -46,7 +47,8 @@ def render_report_markdown(report: Report) -> str:
     return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
 
 
-def _verdict(report: Report) -> str:
+def verdict(report: Report) -> str:
+    """What was done, and whether every image is in place, in one sentence."""
     totals = sum_report(report)
     copied = totals.images[SeedStatus.COPIED]
     done = (
@@ -56,7 +58,7 @@ def _verdict(report: Report) -> str:
     done += f" in {format_duration(report.seconds)}"
     if report.failed:
         missing = f"{len(report.failed)} of {format_count(len(report.outcomes), 'image')}"
-        return f"**Not finished:** {missing} {'is' if len(report.failed) == 1 else 'are'} not in place; {done}."
+        return f"{_NOT_FINISHED} {missing} {'is' if len(report.failed) == 1 else 'are'} not in place; {done}."
     return f"{done[:1].upper()}{done[1:]}; all images are in place."
 
 

@@ -22,10 +22,14 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A result that no view but its text shows, with its JSON-safe document."""
+    """A result that no view but its text shows, with its JSON-safe document.
+
+    An exact text is for a program: nothing in it is escaped.
+    """
 
     document: Mapping[str, object]
     text: str
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Result:
     """What a command ended with.
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
-    tuple of `CopyPreview`, `scan` a `ScanReport`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has
-    `code`, `message`, `hint` and the `issues` of a manifest.
+    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `saved_plan` a `SavedFile`; any
+    other is an `Other`. `error` has `code`, `message`, `hint` and the `issues` of a manifest.
     """
 
     command: str
@@ -117,8 +121,12 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.scan_view import render_scan
 
             return render_scan(value, has_places=look.has_places, width=look.width, colour=look.colour)
+        case "diagnosis":
+            from toolkit.cli.render.doctor_view import render_diagnosis
+
+            return render_diagnosis(value, width=look.width, colour=look.colour)
         case "saved_plan":
-            return "\n".join(map(visible, _saved_file_lines(value)))
+            return "\n".join(map(visible, saved_file_lines(value)))
     return str(value.text)
 
 
@@ -141,10 +149,13 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.report_markdown import render_previews_markdown
 
             return render_previews_markdown(value)
-    return ""
+        case "saved_plan":
+            return ""
+    return f"```text\n{text_of(kind, value, Look())}\n```"
 
 
-def _saved_file_lines(saved: SavedFile) -> tuple[str, str]:
+def saved_file_lines(saved: SavedFile) -> tuple[str, str]:
+    """What is known about the file of a saved plan."""
     providers = "".join(f", {name.rpartition('/')[2]} provider {one}" for name, one in saved.providers.items())
     signed = "signed by this key" if saved.is_verified else "signed, not checked" if saved.is_signed else "not signed"
     commit = f"commit {saved.commit}" if saved.commit else "no Git commit"

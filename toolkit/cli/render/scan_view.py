@@ -106,7 +106,7 @@ def render_scan(report: ScanReport, *, has_places: bool = False, width: int = 10
             *(f"  - {text}" for text in report.missing),
         ]
         lines.append("")
-    return "\n".join([*lines, _summary(report)])
+    return "\n".join([*lines, summary(report)])
 
 
 def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
@@ -217,7 +217,8 @@ def _shown_name(use: ScannedUse) -> str:
     return use.written
 
 
-def _summary(report: ScanReport) -> str:
+def summary(report: ScanReport) -> str:
+    """What was scanned and found, in one sentence."""
     counts = Counter(word_of(use) for use in report.uses)
     found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in _MEANINGS.items() if counts[word])
     kinds = Counter(report.files.values())
@@ -251,7 +252,7 @@ _MEANINGS = {
 
 def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
     """The report as a comment: faults first, then everything in a table that folds. `has_places` lists each use."""
-    top = [marker("scan", manifest=report.manifest, build=report.build), escape(_summary(report)), ""]
+    top = [marker("scan", manifest=report.manifest, build=report.build), escape(summary(report)), ""]
     added = report.missing[:_SHOWN_ADDITIONS]
     left = len(report.missing) - len(added)
     parts = [

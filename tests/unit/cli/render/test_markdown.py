@@ -52,10 +52,13 @@ ways = pytest.mark.parametrize("way", [escape, code, prose])
 @ways
 @given(text=foreign_texts, other=foreign_texts)
 def test_text_is_nothing_but_text_in_a_table_a_list_and_a_line(way, text: str, other: str) -> None:  # type: ignore[no-untyped-def]
-    body = f"{way(text)}\n\n{row('a', 'b')}\n|---|---|\n{row(way(text), way(other))}\n\n- {way(text)}\n- {way(other)}\n"
+    body = (
+        f"{way(text)}\n\n{row('a', 'b')}\n|---|---|\n{row(way(text + other), 'end')}\n\n- {way(text)}\n- {way(other)}\n"
+    )
     shown = RenderedMarkdown(body)
     assert shown.faults == []
     assert shown.tables == [[2, 2]]
+    assert shown.cells[-1] == "end"
     assert shown.html.count("<li>") == 2
     assert shown.comments == []
     assert "<!--" not in body

@@ -18,8 +18,9 @@ from tests.unit.cli.render.test_report_view import COPIED, FAILED
 from tests.unit.cli.render.test_report_view import SAMPLES as REPORTS
 from toolkit.cli.render.plan_markdown import render_plan_markdown
 from toolkit.cli.render.report_markdown import render_report_markdown
+from toolkit.cli.render.result import Look, Result, render
 from toolkit.plan.model import AttributeChange, Grant, InfraAction, Loss, Notice, Plan, Refusal, SeedAction
-from toolkit.report import Report, SeedStatus
+from toolkit.report import CopyPreview, Report, SeedStatus
 
 PLANS = {
     "reviewed": REVIEWED,
@@ -212,3 +213,48 @@ def test_a_report_says_what_to_do_next() -> None:
         (False, "**Next:** Plan again with `toolkit plan --out FILE`"),
     ):
         assert render_report_markdown(Report((left,), 1.0, can_resume=resumes)).split("\n")[3].startswith(said)
+
+
+FAULT = {"code": "manifest.invalid", "message": "`x` has 1 problem", "hint": "correct `it`"}
+ISSUE = {"file": "images.yaml", "line": 3, "path": "images[0]", "message": "`nginx` is wrong"}
+
+
+def test_an_error_follows_what_was_shown_and_begins_a_comment_without_it() -> None:
+    alone = render(Result("plan", 3, {}, {**FAULT, "issues": [ISSUE]}), "markdown", Look())
+    assert alone == (
+        "<!-- toolkit:plan -->\n**Failed:** `x` has 1 problem `manifest.invalid` *Hint:* correct `it`\n\n"
+        "**Problems**\n\n- `images.yaml:3` `images[0]` `nginx` is wrong"
+    )
+    behind = render(Result("plan", 7, {"plan": REVIEWED}, FAULT), "markdown", Look())
+    assert behind is not None
+    assert behind.endswith("\n\n**Failed:** `x` has 1 problem `manifest.invalid` *Hint:* correct `it`")
+    assert behind.count("<!--") == 1
+
+
+def test_the_longest_comment_with_an_error_fits() -> None:
+    issues = [{**ISSUE, "line": number, "message": "x" * 200} for number in range(1000)]
+    error = {**FAULT, "message": "m" * 5000, "hint": "h" * 5000, "issues": issues}
+    for values in ({}, {"plan": many(1000, 300, builds=20)}):
+        text = render(Result("plan", 3, values, error), "markdown", Look())
+        assert text is not None
+        assert len(text) <= 60_000
+        assert RenderedMarkdown(text).faults == []
+
+
+@given(text=hostile | st.text(max_size=30))
+@settings(max_examples=40)
+def test_no_text_of_an_error_or_a_preview_is_markup(text: str) -> None:
+    error = {
+        "code": text,
+        "message": text,
+        "hint": text,
+        "issues": [{**ISSUE, "file": text, "path": text, "message": text}],
+    }
+    previews = (
+        CopyPreview(text, text, SeedAction.COPY, text),
+        CopyPreview(text, text, error_code=text, error_message=text, hint=text),
+    )
+    shown = RenderedMarkdown(render(Result("copy", 7, {"preview": previews}, error), "markdown", Look()) or "")
+    assert shown.faults == []
+    assert shown.tables == [[4, 4]]
+    assert len(shown.comments) == 1
