@@ -76,7 +76,7 @@ def test_plans_and_applies_as_any_user_without_a_network(seen: Mapping[str, Any]
     assert "nginx" in seen["scan"]
     assert seen["plan"]["plan"]["totals"]["images"]["copy"] == 1
     assert seen["apply"]["report"]["totals"]["images"]["copied"] == 1
-    assert seen["about"]["commit"], "Git trusts a checkout of another user"
+    assert seen["about"]["checkout"]["commit"], "Git trusts a checkout of another user"
 
 
 @pytest.mark.docker28
