@@ -17,7 +17,7 @@ from tests.support import page_samples, plan_samples
 from toolkit.cli.render.html import render_html
 from toolkit.cli.render.picture import Column, Flow, draw
 from toolkit.cli.render.plan_markdown import render_plan_markdown
-from toolkit.plan.model import Plan
+from toolkit.plan.model import AttributeChange, InfraAction, InfraChange, Plan
 
 PLAN = page_samples.reviewed()
 
@@ -167,3 +167,10 @@ def test_gives_what_moves_a_box_of_its_own_among_hundreds() -> None:
     assert (boxes["team/117"].state, boxes["team/117"].link) == ("move", "team/117:1")
     assert boxes["299 more bs of docker.io"].about == "299 unchanged"
     assert boxes["api"].state == "move"
+
+
+def test_counts_the_lines_of_a_text_that_is_too_long_to_align() -> None:
+    before, after = ("\n".join(str(number * step % 100) for number in range(50_000)) for step in (1, 7))
+    change = AttributeChange("buildspec", before, f"{after}\nend")
+    updated = InfraChange("aws_codebuild_project.a", "aws_codebuild_project", InfraAction.UPDATE, changes=(change,))
+    assert "1 line added, 0 removed" in Elements(page_of(replace(PLAN, infra_changes=(updated,)))).text()
