@@ -111,6 +111,8 @@ def test_a_file_of_an_earlier_run_is_gone_before_the_run_begins() -> None:
         (["json=nowhere/x"], "`nowhere/x` cannot be written: No such file"),
         (["json=folder"], "`folder` cannot be written: it is no regular file"),
         (["json=/dev/null"], "`/dev/null` cannot be written"),
+        (["json=link"], "link` is a link"),
+        (["json=link-to-folder/x"], "link-to-folder` is a link"),
         (["json=x", "html=x"], "`x` is named for something else too"),
         (["json=x", "html=./folder/../x"], "`folder/../x` is named for something else too"),
         (["json=images.yaml"], "`images.yaml` is named for something else too"),
@@ -121,6 +123,8 @@ def test_what_cannot_be_is_refused_before_anything_runs(
 ) -> None:
     Path("folder").mkdir()
     Path("images.yaml").write_text("mine")
+    Path("link").symlink_to("images.yaml.old")
+    Path("link-to-folder").symlink_to("folder")
     Path("good.json").write_text("of yesterday")
     began: list[Run] = []
     assert end_of(lambda run: began.append(run) or 0, "json=good.json", *outputs, files=(Path("images.yaml"),)) == 64
@@ -193,6 +197,11 @@ def test_a_scan_that_fails_early_leaves_no_sarif(program: Program) -> None:
     assert "as `sarif`" in program.run("show", "scan.json", "--format", "sarif").expect(64).stderr
 
 
+def _timed(seconds: str) -> str:
+    report = f'{{"seconds": {seconds}, "infra_changes": [], "outcomes": [], "outputs": {{}}, "plan": null}}'
+    return f'{{"schema_version": 1, "command": "seed", "exit_code": 0, "report": {report}}}'
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -200,6 +209,9 @@ def test_a_scan_that_fails_early_leaves_no_sarif(program: Program) -> None:
         ('{"a": 1}', "`schema_version`: Field required"),
         ('{"type": "run_started"}\n{"type": "run_finished"}\n', "is not the result of a command"),
         ('{"schema_version": 1, "command": "validate", "exit_code": 0}', "of `toolkit validate`, whose result is not"),
+        (_timed("NaN"), "the number `NaN` is out of range"),
+        (_timed("1e999"), "the number `1e999` is out of range"),
+        (_timed("9" * 400), "is out of range"),
         ("version: 1\n", "is not a saved plan"),
     ],
 )

@@ -758,9 +758,19 @@ _Read = TypeVar("_Read", bound=BaseModel)
 
 def _read(kind: type[_Read], content: bytes) -> _Read:
     try:
-        return kind.model_validate_json(content, strict=True)
+        read = kind.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise ValueError(first_fault(error)) from error
+    # pydantic takes NaN and any number of digits, which no view can show. It has bounded the depth.
+    json.loads(content, parse_float=_number, parse_int=_number, parse_constant=_number)
+    return read
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not abs(number) < 2**63:  # so that NaN is refused too
+        raise ValueError(f"the number `{text[:20]}` is out of range")
+    return number
 
 
 def first_fault(error: ValidationError) -> str:
