@@ -121,8 +121,9 @@ def documents(statements: Sequence[Statement]) -> list[dict[str, Any]]:
 def trust_policy(kind: str, project: str, ref: str, place: Place, *, is_read_only: bool) -> dict[str, Any]:
     """Whom a role trusts: the jobs of one project at one ref, by the OIDC provider of GitHub or GitLab.
 
-    Raises UsageError for a project or ref that would let others in. Only a role that just reads may trust every branch
-    of a project at GitLab, whose tokens do not tell a merge request from a branch.
+    Raises UsageError for a project or ref that would let others in. Only a role that just reads may trust what nobody
+    has reviewed: pull requests at GitHub, and every branch at GitLab, whose tokens do not tell a merge request from a
+    branch.
     """
     operator = "StringEquals"
     match kind:
@@ -137,6 +138,11 @@ def trust_policy(kind: str, project: str, ref: str, place: Place, *, is_read_onl
                 re.fullmatch(r"refs/(heads|tags)/[^\s*?:]+|environment:[^\s*?]+( [^\s*?]+)*|pull_request", ref),
                 f"`{ref}` names no ref, environment or pull requests of GitHub",
                 "write `refs/heads/main`, `environment:base-images` or `pull_request`, without wildcards",
+            )
+            _check_trust(
+                ref != "pull_request" or is_read_only,
+                "`pull_request` lets everybody in who may push a branch, before anybody has reviewed it",
+                "write `refs/heads/main` or `environment:base-images`; `pull_request` is for `plan` alone",
             )
             what, _, name = ref.partition(":")
             claim = f"{what}:{name.replace(':', '%3A')}" if name else ref if ref == "pull_request" else f"ref:{ref}"
