@@ -122,6 +122,7 @@ _ROOMS = {
     "cache": "Registry documents are kept on disk, so that none is pulled twice.",
     "destination": "The registry that the image is copied to did not take it.",
     "destroy": "`destroy` deletes what the manifest made, and nothing else.",
+    "doctor": "`doctor` looks at what a run needs, and changes nothing.",
     "ignore": "Entries of `ignore` accept a risk, at a place and until a day.",
     "image": "Images are copied into repositories, which outlive the manifest's entries.",
     "infra": "Terraform's changes are compared with what is in AWS before anything is changed.",
@@ -151,12 +152,14 @@ _ROOMS = {
 
 _WHY = {
     "aws.no_profile": "The AWS profile that was named is in no configuration file.",
+    "aws.secret_unusable": "The secret of a registry has not the form that is read.",
     "aws.unavailable": "AWS answered that it is too busy, several times.",
     "budget.may_be_small": "The copies may need more counted pulls than are left; it is known when they are read.",
     "budget.too_small": "The copies need more counted pulls than are left.",
     "buildspec.no_place": "The buildspec is written in a way that leaves no place for a line of its own.",
     "buildspec.not_yaml": "The buildspec is not YAML, or has no `phases`.",
     "cache.unusable": "The folder of `--cache-dir` cannot be written.",
+    "doctor.failed": "At least one check failed; each says what cures it.",
     "ignore.expired": "The last day of an entry of `ignore` has passed.",
     "ignore.unused": "An entry of `ignore` names a risk that is not there.",
     "infra.untainted": "Terraform's state marked a resource as damaged, and Terraform would have replaced it.",
@@ -165,6 +168,7 @@ _WHY = {
     "provider.locked": "There was no lock file for the AWS provider, so one was written.",
     "provider.not_locked": "There is no lock file for the AWS provider, and a pipeline writes none.",
     "registry.anonymous": "The sign-in to ECR Public failed, so its images are read without one.",
+    "registry.credential_missing": "A variable that the manifest names for a credential is not set.",
     "signature.immutable": "Upstream's signature has changed, and the tag in ECR can never move.",
     "source.alternative_unusable": "A registry of `alternatives` failed, so upstream itself is asked.",
     "source.limited": "The registry grants no more requests for now.",
@@ -181,9 +185,10 @@ _WHY = {
     "terraform.resource_exists": "AWS has a resource of that name already.",
     "terraform.variable_dropped": "A variable of the environment would bend what Terraform does.",
     "usage": "An option or a value is unknown, or an argument is missing.",
+    "usage.output": "A file of `--output` has no format, is no place of its own, or cannot be written.",
     "usage.pairs": "`copy` takes pairs of references, the source first.",
-    "usage.trust": "A trust policy needs to know which project and which of its branches may take the role.",
     "usage.terraform_flag": "It is an option of Terraform, which the toolkit has under another name or not at all.",
+    "usage.trust": "A trust policy needs to know which project and which of its branches may take the role.",
 }
 
 _WHY_OF_A_SIDE = {

@@ -214,10 +214,11 @@ def refuse_failed(findings: Sequence[Finding]) -> None:
     failed = [finding for finding in findings if finding.state is State.FAILED]
     if not failed:
         return
-    kind = AccessDenied if all(finding.is_denied for finding in failed) else Refused
     names = ", ".join(f"`{f'{finding.check} {finding.subject}'.rstrip()}`" for finding in failed)
-    are = "1 check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
-    raise kind("doctor.failed", f"{are}: {names}", hint=failed[0].cure)
+    count = "1 check" if len(failed) == 1 else f"{len(failed)} checks"
+    if all(finding.is_denied for finding in failed):
+        raise AccessDenied("doctor.failed", f"{count} failed: {names}", hint=failed[0].cure)
+    raise Refused("doctor.failed", f"{count} failed: {names}", hint=failed[0].cure)
 
 
 def judge_manifest(file: Path | None, desired: Desired | None, fault: ManifestUnusable | None) -> Finding:
