@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_a_file_of_an_earlier_run_is_gone_before_the_run_begins() -> None:
         (["json=-"], "use `--format json` for stdout"),
         (["json=nowhere/x"], "`nowhere/x` cannot be written: No such file"),
         (["json=folder"], "`folder` cannot be written: it is no regular file"),
-        (["json=/dev/null"], "`/dev/null` cannot be written"),
+        (["json=pipe"], "`pipe` cannot be written: it is no regular file"),
         (["json=link"], "link` is a link"),
         (["json=link-to-folder/x"], "link-to-folder` is a link"),
         (["json=x", "html=x"], "`x` is named for something else too"),
@@ -122,6 +123,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(
     outputs: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("folder").mkdir()
+    os.mkfifo("pipe")  # and not a device of the machine, which a broken check would remove
     Path("images.yaml").write_text("mine")
     Path("link").symlink_to("images.yaml.old")
     Path("link-to-folder").symlink_to("folder")
