@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from tests.support.plan_samples import ACCOUNT, AMD64, ARM64, digest, in_root_module
-from toolkit.cli.render.serialise import plan_document, report_document
+from toolkit.cli.render.html import render_html
+from toolkit.cli.render.serialise import plan_document, read_result, report_document
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import WHOLE, Subset
@@ -116,6 +118,11 @@ def _seed(number: int, source: str) -> Seed:
         else f"2026-{1 + number % 11:02}-{1 + number % 28:02}T03:17:09+00:00",
         used_by=tuple(sorted({_BUILDS[number % 10], _BUILDS[number * number % 10]})) if number % 4 != 3 else (),
     )
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """The page of a result, as `toolkit show` makes it of the result's JSON."""
+    return render_html(read_result(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")))
 
 
 def plan_result(plan: Plan, **fields: Any) -> dict[str, Any]:

@@ -27,11 +27,9 @@ from toolkit.cli.render.plan_markdown import verdict as plan_verdict
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost
 from toolkit.cli.render.report_markdown import verdict as report_verdict
 from toolkit.cli.render.report_view import say_next_step
-from toolkit.cli.render.result import Look as TextLook
-from toolkit.cli.render.result import saved_file_lines, text_of
+from toolkit.cli.render.result import Result, result_document, saved_file_lines
 from toolkit.cli.render.scan_view import places_of, reason_of, word_of
 from toolkit.cli.render.scan_view import summary as say_scan
-from toolkit.cli.render.serialise import read_result
 from toolkit.cli.render.totals import InfraTotals, PlanTotals, skipped_images, sum_infra, sum_plan, sum_report
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.oci.auth import CredentialUse
@@ -245,8 +243,8 @@ class Page:
     text: Sequence[str] = ()
 
 
-def render_html(result: Mapping[str, Any]) -> str:
-    """The page of `result`, the whole document that `--format json` writes. Raises ValueError if it is none."""
+def render_html(result: Result) -> str:
+    """The page of `result`, with its JSON inside."""
     page = _page(result)
     return (
         _environment()
@@ -257,7 +255,7 @@ def render_html(result: Mapping[str, Any]) -> str:
             found=Counter(row.state for row in page.rows),
             rank={state: number for number, state in enumerate(page.states)},
             parts=list(_parts(page)),
-            data=_embedded(result),
+            data=_embedded(result_document(result)),
         )
     )
 
@@ -335,9 +333,8 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
             yield id_, label, count
 
 
-def _page(result: Mapping[str, Any]) -> Page:
-    read = read_result(json.dumps(result, ensure_ascii=False).encode("utf-8", "replace"))
-    values, command = read.values, read.command
+def _page(result: Result) -> Page:
+    values, command = result.values, result.command
     if "report" in values:
         page = _report_page(command, values["report"], values.get("plan"))
     elif "plan" in values:
@@ -347,11 +344,10 @@ def _page(result: Mapping[str, Any]) -> Page:
     elif "scan" in values:
         page = _scan_page(command, values["scan"])
     else:
-        text = [line for kind, value in values.items() for line in text_of(kind, value, TextLook()).splitlines()]
-        page = Page(command, f"The run ended with exit code {read.exit_code}.", "Ended", "quiet", text=text)
+        page = Page(command, f"The run ended with exit code {result.exit_code}.", "Ended", "quiet")
     if "saved_plan" in values:
         page = replace(page, text=saved_file_lines(values["saved_plan"]))
-    return _with_error(page, read.error) if read.error else page
+    return _with_error(page, result.error) if result.error else page
 
 
 def _with_error(page: Page, error: Mapping[str, Any]) -> Page:

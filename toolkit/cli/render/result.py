@@ -65,7 +65,7 @@ def render(result: Result, form: str, look: Look) -> str | None:
         case ScanFormat.HTML:
             from toolkit.cli.render.html import render_html
 
-            return render_html(result_document(result))
+            return render_html(result)
         case ScanFormat.SARIF:
             if "scan" not in result.values:
                 return None
