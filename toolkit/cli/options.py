@@ -153,6 +153,10 @@ LimitRate = Annotated[
 ShowUnchanged = Annotated[
     bool, typer.Option("--show-unchanged", help="List the images that stay as they are, instead of counting them.")
 ]
+Places = Annotated[
+    bool,
+    typer.Option("--places", help="List every place of every image, in text and Markdown; JSON always has them."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[
     bool,
