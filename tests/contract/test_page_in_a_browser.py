@@ -25,6 +25,8 @@ SHOWN = """return [...document.querySelectorAll(".images tbody")].filter((row) =
 def samples() -> dict[str, Mapping[str, Any]]:
     scan = {"schema_version": 1, "command": "scan", "exit_code": 0, "scan": results()["scan"].documents[0]}
     preview = {"schema_version": 1, "command": "copy", "exit_code": 0, "preview": results()["preview"].documents[0]}
+    checks = results()["diagnosis"].documents[0]
+    diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 4, "diagnosis": checks}
     issue = {"file": "images.yaml", "line": 3, "path": "images[2]", "message": "is no image"}
     error = {"code": "manifest.unusable", "message": "`images.yaml` cannot be used", "hint": None, "issues": [issue]}
     return {
@@ -36,6 +38,7 @@ def samples() -> dict[str, Mapping[str, Any]]:
         "hostile": page_samples.hostile(),
         "300 images": page_samples.plan_result(page_samples.reviewed(300)),
         "scan": scan,
+        "diagnosis": diagnosis,
         "preview": preview,
         "error": {"schema_version": 1, "command": "plan", "exit_code": 3, "error": error},
     }

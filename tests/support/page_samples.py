@@ -122,7 +122,7 @@ def _seed(number: int, source: str) -> Seed:
 
 def page(document: Mapping[str, Any]) -> str:
     """The page of a result, as `toolkit show` makes it of the result's JSON."""
-    return render_html(read_result(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")))
+    return render_html(read_result(json.dumps(document).encode()))
 
 
 def plan_result(plan: Plan, **fields: Any) -> dict[str, Any]:
@@ -175,7 +175,7 @@ HOSTILE = (
     "<!--<script>",
     "\u202etxt.exe\u2066",
     "שלום/עולם",
-    "\x00\x1b[31m\ud800",
+    "\x00\x1b[31m\ud83d\ude00",
     "a b\tc\nd%2F#?&amp;",
     "]]>{{ 7*7 }}{% raw %}",
     "long-" * 1000,

@@ -215,7 +215,7 @@ def refuse_failed(findings: Sequence[Finding]) -> None:
     if not failed:
         return
     kind = AccessDenied if all(finding.is_denied for finding in failed) else Refused
-    names = ", ".join(f"`{f'{finding.check} {finding.subject}'.rstrip()}`" for finding in failed)
+    names = ", ".join(f"`{finding.name}`" for finding in failed)
     are = "1 check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
     raise kind("doctor.failed", f"{are}: {names}", hint=failed[0].cure)
 

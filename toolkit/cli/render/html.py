@@ -20,17 +20,26 @@ from urllib.parse import quote
 
 from toolkit.cli.render import infra_view
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
+from toolkit.cli.render.doctor_view import say_diagnosis
 from toolkit.cli.render.lines import visible
 from toolkit.cli.render.picture import Column, Flow, Picture, draw
 from toolkit.cli.render.plan_markdown import say_refused
 from toolkit.cli.render.plan_markdown import verdict as plan_verdict
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost
+from toolkit.cli.render.preview_view import say_previews
 from toolkit.cli.render.report_markdown import verdict as report_verdict
 from toolkit.cli.render.report_view import say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
 from toolkit.cli.render.scan_view import places_of, reason_of, word_of
 from toolkit.cli.render.scan_view import summary as say_scan
-from toolkit.cli.render.totals import InfraTotals, PlanTotals, skipped_images, sum_infra, sum_plan, sum_report
+from toolkit.cli.render.totals import (
+    InfraTotals,
+    PlanTotals,
+    skipped_images,
+    sum_infra,
+    sum_plan,
+    sum_report,
+)
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.companions import kind_of
@@ -48,7 +57,7 @@ from toolkit.plan.model import (
     SeedAction,
 )
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -89,12 +98,19 @@ _SCANNED = {
     "ignored": Look("–", "not looked at", "quiet"),
     "stays": Look("=", "from ECR", "quiet"),
 }
+_CHECKED = {
+    "failed": Look("✕", "failed", "bad"),
+    "warning": Look("!", "warning", "odd"),
+    "skipped": Look("–", "skipped", "quiet"),
+    "ok": Look("=", "ok", "quiet"),
+}
 _IMAGE = {"name": "Image"}
 _SIZES = {"size": "Size", "pulls": "Pulls"}
 _USERS = {"users": "Used by"}
 _PLAN_LABELS = {**_IMAGE, "state": "Action", "digest": "Digest", "since": "In ECR since", **_SIZES, **_USERS}
 _REPORT_LABELS = {**_IMAGE, "state": "Result", "digest": "Digest", "size": "Moved", "seconds": "Time", **_USERS}
 _SCAN_LABELS = {**_IMAGE, "state": "Verdict", "users": "Where"}
+_CHECK_LABELS = {"name": "Check", "state": "State"}
 
 # The actions of Terraform, the most dangerous first: how it looks, what will happen, what has happened.
 _ACTIONS = {
@@ -148,7 +164,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An image in the table. `anchor` is its fragment, and `alias` another one: the name that people type.
+    """An image in the table, or a check. `anchor` is its fragment, and `alias` another one: the name that people type.
 
     Texts have numbers to sort by. `is_made`: the new digest is only known after the copy, and `new` is what it is made
     of. `beneath` stands below the name, `more` unfolds. A repository that is destroyed has a row for all its `images`.
@@ -231,6 +247,7 @@ class Page:
     picture: Picture | None = None
     states: Mapping[str, Look] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    things: str = "Images"
     rows: Sequence[Row] = ()
     changes: Sequence[Changes] = ()
     rights: Sequence[Right] = ()
@@ -321,7 +338,7 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
     for id_, label, is_there, count in (
         ("_alarms", "Look at this first", page.alarms, None),
         ("_picture", "Picture", page.picture, None),
-        ("_images", "Images", page.rows, len(page.rows)),
+        ("_images", page.things, page.rows, len(page.rows)),
         ("_changes", "Infrastructure", page.changes, resources),
         ("_rights", "Rights", page.rights, len(page.rights)),
         ("_drift", "Drift", page.drift, drifted),
@@ -343,6 +360,8 @@ def _page(result: Result) -> Page:
         page = _preview_page(command, values["preview"])
     elif "scan" in values:
         page = _scan_page(command, values["scan"])
+    elif "diagnosis" in values:
+        page = _diagnosis_page(command, values["diagnosis"])
     else:
         page = Page(command, f"The run ended with exit code {result.exit_code}.", "Ended", "quiet")
     if "saved_plan" in values:
@@ -667,10 +686,9 @@ def _preview_page(command: str, previews: Sequence[CopyPreview]) -> Page:
         for one in previews
         if one.error_message
     ]
-    counts = _counted(rows, _PREVIEWED)
     return Page(
         command,
-        f"Dry run: {counts or 'no images'}; nothing was changed.",
+        say_previews(previews),
         "Refused" if refused else "Dry run",
         "bad" if refused else "new",
         alarms=[Alarm(f"{format_count(len(refused), 'image')} refused", "bad", refused)] if refused else [],
@@ -731,6 +749,29 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
         rows=rows,
         not_understood=[remark for is_fault, remark in troubles if not is_fault],
         to_add=scan.missing,
+    )
+
+
+def _diagnosis_page(command: str, findings: Sequence[Finding]) -> Page:
+    rows = []
+    faults: dict[CheckState, list[Remark]] = {CheckState.FAILED: [], CheckState.WARNING: []}
+    for one in findings:
+        rows.append(Row(one.name, one.state.value, beneath=[one.reason, *([f"cure: {one.cure}"] if one.cure else [])]))
+        if one.state in faults:
+            faults[one.state].append(Remark(f"{one.name}: {one.reason}", one.code, one.cure, one.name))
+    alarms = [
+        Alarm(state.value.capitalize(), _CHECKED[state.value].tone, those) for state, those in faults.items() if those
+    ]
+    return Page(
+        command,
+        say_diagnosis(findings),
+        "Failed" if faults[CheckState.FAILED] else "Ready",
+        "bad" if faults[CheckState.FAILED] else "new",
+        alarms=alarms,
+        states=_CHECKED,
+        labels=_CHECK_LABELS,
+        things="Checks",
+        rows=_sorted(rows, _CHECKED),
     )
 
 

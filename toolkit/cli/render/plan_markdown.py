@@ -24,11 +24,11 @@ from toolkit.cli.render.infra_view import (
     split_drift,
 )
 from toolkit.cli.render.markdown import (
-    LONGEST_COMMENT,
     Part,
     code,
+    comment,
     escape,
-    fitted,
+    hinted,
     marker,
     names,
     prose,
@@ -90,8 +90,7 @@ def render_plan_markdown(plan: Plan) -> str:
         ),
         _unchanged_part(plan),
     ]
-    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
-    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
+    return comment(top, parts)
 
 
 def verdict(plan: Plan, totals: PlanTotals) -> str:
@@ -225,8 +224,7 @@ def _rights(plan: Plan, *, is_widening: bool) -> Iterator[str]:
 
 
 def _remark(remark: Refusal | Notice) -> str:
-    hint = f" *Hint:* {prose(remark.hint)}" if remark.hint else ""
-    return f"- {code(remark.code)} {prose(remark.message)}{hint}"
+    return f"- {code(remark.code)} {prose(remark.message)}{hinted(remark.hint)}"
 
 
 def _loss_item(kind: str, name: str, facts: str) -> str:

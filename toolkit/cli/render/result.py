@@ -146,9 +146,13 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
 
             return render_markdown(value, has_places=look.has_places)
         case "preview":
-            from toolkit.cli.render.report_markdown import render_previews_markdown
+            from toolkit.cli.render.preview_view import render_previews_markdown
 
             return render_previews_markdown(value)
+        case "diagnosis":
+            from toolkit.cli.render.doctor_view import render_diagnosis_markdown
+
+            return render_diagnosis_markdown(value)
         case "saved_plan":
             return ""
     return f"```text\n{text_of(kind, value, Look())}\n```"

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
-from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, escape, fitted, marker, prose, row, yaml_block
+from toolkit.cli.render.markdown import Part, code, comment, escape, marker, prose, row, yaml_block
 from toolkit.codebuild.coverage import Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.manifest.strategy import Strategy
@@ -269,8 +269,7 @@ def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
             is_folded=True,
         ),
     ]
-    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
-    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
+    return comment(top, parts)
 
 
 def _once(lines: Iterable[str]) -> list[str]:

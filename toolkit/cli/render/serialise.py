@@ -12,7 +12,6 @@ and 0.3 s where the manifest's model is not loaded anyway.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
@@ -34,7 +33,7 @@ from pydantic import (
 
 from toolkit.cli.render.result import Result
 from toolkit.cli.render.scan_view import SHOWN_STRATEGIES, places_of, reason_of, word_of
-from toolkit.cli.render.totals import sum_plan, sum_report
+from toolkit.cli.render.totals import sum_findings, sum_plan, sum_previews, sum_report
 from toolkit.codebuild.coverage import Builder, Kind, Outcome, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
@@ -296,17 +295,12 @@ class PreviewTotals(_Object):
     refused: int
 
 
-def _preview_totals(previews: tuple[CopyPreview, ...]) -> dict[str, int]:
-    counts = Counter(preview.action for preview in previews)
-    return {**{action.value: counts[action] for action in SeedAction}, "refused": counts[None]}
-
-
 class PreviewObject(_Object):
     """What would be copied; `action` is null where the image cannot be copied."""
 
     schema_version: Literal[1] = 1
     pairs: tuple[CopyPreview, ...]
-    totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", _preview_totals)
+    totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", sum_previews)
 
     @classmethod
     def made_of(cls, value: Any) -> Self:
@@ -322,17 +316,12 @@ class PreviewObject(_Object):
 # Diagnoses
 
 
-def _count_states(findings: tuple[Finding, ...]) -> Mapping[CheckState, int]:
-    counts = Counter(finding.state for finding in findings)
-    return {state: counts[state] for state in CheckState}
-
-
 class DiagnosisObject(_Object):
     """The checks of `doctor`, from this machine to the services far away."""
 
     schema_version: Literal[1] = 1
     findings: tuple[Finding, ...]
-    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", _count_states)
+    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", sum_findings)
 
     @classmethod
     def made_of(cls, value: Any) -> Self:

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 
 from tests.docs.result_samples import results
 from tests.support import page_samples, plan_samples
+from toolkit.cli.render.html import render_html
 from toolkit.cli.render.picture import Column, Flow, draw
 from toolkit.cli.render.plan_markdown import render_plan_markdown
+from toolkit.cli.render.result import Result
 from toolkit.plan.model import Plan
+from toolkit.report import CheckState, Finding
 
 PLAN = page_samples.reviewed()
 
@@ -106,11 +109,16 @@ def test_has_the_verdict_in_a_word(result: dict[str, Any], word: str) -> None:
     assert f"<title>{word}: " in page_samples.page(result)
 
 
-def test_shows_the_text_of_a_result_without_a_page_of_its_own() -> None:
-    diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 7}
-    page = page_samples.page({**diagnosis, "diagnosis": results()["diagnosis"].documents[0]})
-    assert "The run ended with exit code 7." in page
-    assert "no_credentials" in page
+def test_has_each_check_of_a_diagnosis_with_its_cure_and_what_failed_first() -> None:
+    findings = (
+        Finding("clock", CheckState.OK, "agrees \udcff"),
+        Finding("registry", CheckState.FAILED, "no `x`", "sign in", "quay.io", "source.denied"),
+    )
+    page = render_html(Result("doctor", 4, {"diagnosis": findings}))
+    assert "<h1>2 checks: 1 ok, 0 warnings, 1 failed, 0 skipped; nothing was changed.</h1>" in page
+    for words in ("<title>Failed: ", "source.denied", "cure: sign in", "agrees \\udcff", ">Checks<"):
+        assert words in page
+    assert page.index("registry quay.io: no <code>x</code>") < page.index(">clock<")
 
 
 def test_names_the_saved_plan_and_the_next_step() -> None:
