@@ -19,22 +19,29 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from toolkit.cli.render import infra_view
-from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
+from toolkit.cli.render.amounts import (
+    format_count,
+    format_duration,
+    format_moment,
+    format_range,
+    format_sentence,
+    format_size,
+)
 from toolkit.cli.render.doctor_view import say_diagnosis
 from toolkit.cli.render.lines import visible
 from toolkit.cli.render.picture import Column, Flow, Picture, draw
-from toolkit.cli.render.plan_markdown import say_refused
+from toolkit.cli.render.plan_markdown import say_harmless
 from toolkit.cli.render.plan_markdown import verdict as plan_verdict
-from toolkit.cli.render.plan_view import PUT_OFF, judge_cost
+from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
 from toolkit.cli.render.preview_view import say_previews
 from toolkit.cli.render.report_markdown import verdict as report_verdict
-from toolkit.cli.render.report_view import say_next_step
+from toolkit.cli.render.report_view import say_blobs, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
-from toolkit.cli.render.scan_view import places_of, reason_of, word_of
+from toolkit.cli.render.scan_view import MEANINGS, places_of, reason_of, word_of
 from toolkit.cli.render.scan_view import summary as say_scan
 from toolkit.cli.render.totals import (
-    InfraTotals,
     PlanTotals,
+    count_changes,
     skipped_images,
     sum_infra,
     sum_plan,
@@ -76,7 +83,7 @@ class Look:
 _PLANNED = {
     "refused": Look("✕", "refused", "bad"),
     "destroy": Look("−", "to destroy", "bad"),
-    "overwritten": Look("!", "pushed by somebody else", "odd"),
+    "overwritten": Look("!", "overwritten in ECR", "odd"),
     "move": Look("~", "to move", "moved"),
     "copy": Look("+", "to copy", "new"),
     "keep": Look("=", "unchanged", "quiet"),
@@ -90,13 +97,13 @@ _DONE = {
 }
 _PREVIEWED = {state: _PLANNED[state] for state in ("refused", "move", "copy", "keep")}
 _SCANNED = {
-    "leaves": Look("↗", "from an upstream", "bad"),
-    "wrong": Look("✕", "for the wrong platform", "bad"),
-    "unknown": Look("?", "unknown", "bad"),
-    "refused": Look("✕", "refused", "moved"),
-    "unreached": Look("–", "in stages that no build reaches", "quiet"),
-    "ignored": Look("–", "not looked at", "quiet"),
-    "stays": Look("=", "from ECR", "quiet"),
+    "leaves": Look("↗", MEANINGS["leaves"], "bad"),
+    "wrong": Look("✕", MEANINGS["wrong"], "bad"),
+    "unknown": Look("?", MEANINGS["unknown"], "bad"),
+    "refused": Look("✕", MEANINGS["refused"], "moved"),
+    "unreached": Look("–", MEANINGS["unreached"], "quiet"),
+    "ignored": Look("–", MEANINGS["ignored"], "quiet"),
+    "stays": Look("=", MEANINGS["stays"], "quiet"),
 }
 _CHECKED = {
     "failed": Look("✕", "failed", "bad"),
@@ -112,17 +119,14 @@ _REPORT_LABELS = {**_IMAGE, "state": "Result", "digest": "Digest", "size": "Move
 _SCAN_LABELS = {**_IMAGE, "state": "Verdict", "users": "Where"}
 _CHECK_LABELS = {"name": "Check", "state": "State"}
 
-# The actions of Terraform, the most dangerous first: how it looks, what will happen, what has happened.
 _ACTIONS = {
-    InfraAction.DELETE: ("−", "bad", "To destroy", "Destroyed"),
-    InfraAction.REPLACE: ("±", "bad", "To destroy and create again", "Destroyed and created again"),
-    InfraAction.FORGET: ("·", "moved", "To let go of: leaves the state, stays in AWS", "Let go of: stays in AWS"),
-    InfraAction.UPDATE: ("~", "moved", "To update", "Updated"),
-    InfraAction.CREATE: ("+", "new", "To create", "Created"),
-    InfraAction.IMPORT: ("<", "quiet", "To import into the state", "Imported into the state"),
+    InfraAction.DELETE: ("−", "bad"),
+    InfraAction.REPLACE: ("±", "bad"),
+    InfraAction.FORGET: ("·", "moved"),
+    InfraAction.UPDATE: ("~", "moved"),
+    InfraAction.IMPORT: ("<", "quiet"),
+    InfraAction.CREATE: ("+", "new"),
 }
-_TO_DO = ("to create", "to update", "to destroy", "to import", "to let go of")
-_WAS_DONE = ("created", "updated", "destroyed", "imported", "let go of")
 _PLACES = (
     Column("Upstream", "registries"),
     Column("Repository in ECR", "repositories"),
@@ -392,10 +396,10 @@ def _plan_page(command: str, plan: Plan) -> Page:
         word, tone = "Changes", "new"
     else:
         word, tone = "No changes", "quiet"
-    resources = _resources(totals.infra, _TO_DO) or ("no change" if plan.covers_infra else "not looked at")
+    resources = ", ".join(count_changes(totals.infra)) or ("no change" if plan.covers_infra else "not looked at")
     page = Page(
         command,
-        plan_verdict(plan, totals) or say_refused(totals),
+        plan_verdict(plan, totals) or format_sentence(say_refused(totals.refusals)),
         word,
         tone,
         calm="" if alarms else _calm(plan),
@@ -435,18 +439,15 @@ def _with_plan(page: Page, plan: Plan) -> Page:
 
 def _calm(plan: Plan) -> str:
     """What a reviewer need not fear, said of what was looked at."""
-    parts = ["nothing is destroyed", "no rights are widened"] if plan.covers_infra else []
-    if plan.seeds:
-        parts.append(f"nobody else pushed to {format_count(len(plan.seeds), 'tag')} that this run looked at")
-    text = ", ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}.{'' if plan.covers_infra else ' The infrastructure was not looked at.'}"
+    parts = ["nothing is destroyed" if plan.covers_infra else "the infrastructure was not looked at"]
+    return format_sentence("; ".join([*parts, *say_harmless(plan)]))
 
 
 def _alarms(plan: Plan) -> Iterator[Alarm]:
     """What is dangerous, the worst first."""
     if plan.blocking_refusals:
-        reasons = format_count(len(plan.blocking_refusals), "reason")
-        yield Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.blocking_refusals)))
+        refusals = plan.blocking_refusals
+        yield Alarm(say_refused(len(refusals)), "bad", list(map(_refused, refusals)))
     gone = [change for change in plan.infra_changes if change.destroys]
     if gone:
         remarks = [Remark(change.title, link="_changes") for change in _whole(gone)]
@@ -461,7 +462,7 @@ def _alarms(plan: Plan) -> Iterator[Alarm]:
     overwritten = [seed for seed in plan.seeds if seed.is_overwritten]
     if overwritten:
         texts = [Remark(f"{seed.key}: {_overwritten(seed)}", link=seed.key) for seed in overwritten]
-        yield Alarm("Pushed to ECR by somebody else", "odd", texts)
+        yield Alarm("Overwritten in ECR by somebody else", "odd", texts)
     skipped = skipped_images(plan)
     if skipped:
         heading = f"Skips {format_count(len(skipped), 'image')} (--keep-going)"
@@ -477,9 +478,7 @@ def _right_text(right: Right) -> str:
 
 
 def _overwritten(seed: Seed) -> str:
-    when = f" {format_moment(seed.pushed_at)}" if seed.pushed_at else ""
-    fate = "copied again" if seed.is_pending else f"kept: {seed.reason}"
-    return f"its content was pushed{when}, and not by a copy; {fate}"
+    return f"{say_overwritten(seed)}; {'copied again' if seed.is_pending else f'kept: {seed.reason}'}"
 
 
 def _planned_rows(plan: Plan) -> list[Row]:
@@ -594,9 +593,8 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
                 Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, list(map(_not_done, those)))
             )
     if plan and plan.refusals:
-        reasons = format_count(len(plan.refusals), "reason")
-        alarms.append(Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.refusals))))
-    blobs = f"{totals.moved_blobs} blobs moved, {totals.mounted_blobs} linked, {totals.present_blobs} there before"
+        alarms.append(Alarm(say_refused(len(plan.refusals)), "bad", list(map(_refused, plan.refusals))))
+    resources = ", ".join(count_changes(sum_infra(report.infra_changes), is_done=True))
     page = Page(
         command,
         report_verdict(report),
@@ -606,12 +604,8 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
         alarms=alarms,
         tiles=[
             *_image_tile(rows, _DONE),
-            *(
-                [Tile("Resources", resources)]
-                if (resources := _resources(sum_infra(report.infra_changes), _WAS_DONE))
-                else []
-            ),
-            Tile("Transferred", format_size(totals.moved_bytes), blobs),
+            *([Tile("Resources", resources)] if resources else []),
+            Tile("Blobs", say_blobs(totals)),
             Tile("Time", format_duration(report.seconds)),
         ],
         picture=_picture(rows, _DONE, _PLACES),
@@ -795,11 +789,6 @@ def _image_tile(rows: Sequence[Row], states: Mapping[str, Look]) -> list[Tile]:
     return [Tile("Images", _counted(rows, states))] if rows else []
 
 
-def _resources(totals: InfraTotals, words: Sequence[str]) -> str:
-    counts = (totals.creates, totals.updates, totals.destroys, totals.imports, totals.forgets)
-    return ", ".join(f"{count} {word}" for count, word in zip(counts, words, strict=True) if count)
-
-
 def _size_tile(totals: PlanTotals) -> list[Tile]:
     unknown = f"and {format_count(totals.unknown_sizes, 'image')} of unknown size" if totals.unknown_sizes else ""
     if not totals.size and not unknown:
@@ -808,30 +797,21 @@ def _size_tile(totals: PlanTotals) -> list[Tile]:
 
 
 def _pull_tile(cost: PullCost) -> Tile:
-    verdict, _ = judge_cost(cost)
-    needed = format_range(cost.at_least, cost.at_most)
-    budget = cost.budget
-    if budget is None:
-        return Tile(f"Counted pulls at {cost.registry}", needed, "no limit stated")
-    window = format_duration(budget.window_seconds)
-    bar = (budget.limit - budget.remaining, cost.at_least if cost.at_most is None else cost.at_most, budget.limit)
-    return Tile(
-        f"Counted pulls at {cost.registry}",
-        needed,
-        f"{budget.remaining} of {budget.limit} left in {window}: {verdict}",
-        _TONES[verdict],
-        bar if budget.limit else None,
-    )
+    bar = None
+    if cost.budget and (limit := cost.budget.limit):
+        bar = (limit - cost.budget.remaining, cost.at_least if cost.at_most is None else cost.at_most, limit)
+    needed, tone = format_range(cost.at_least, cost.at_most), _TONES[judge_cost(cost)[0]]
+    return Tile(f"Counted pulls at {cost.registry}", needed, say_left(cost), tone, bar)
 
 
 def _changes(changes: Sequence[InfraChange], *, is_done: bool) -> Iterator[Changes]:
     """Changes by what is done. An import that changes something is an update, and its title says so."""
-    for action, (symbol, tone, to_do, done) in _ACTIONS.items():
+    for action, (symbol, tone) in _ACTIONS.items():
         those = [change for change in changes if change.action is action]
         if those:
             has_attributes = action in (InfraAction.REPLACE, InfraAction.UPDATE)
             found = _each_alike(those) if has_attributes else _whole(those)
-            yield Changes(done if is_done else to_do, symbol, tone, len(those), found)
+            yield Changes(infra_view.HEADINGS[action][is_done], symbol, tone, len(those), found)
 
 
 def _whole(changes: Iterable[InfraChange]) -> list[Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolkit.cli.render.amounts import format_count, format_duration, format_size
+from toolkit.cli.render.amounts import format_count, format_duration, format_sentence, format_size
 from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, comment, escape, hinted, marker, prose, row
 from toolkit.cli.render.plan_markdown import infra_items
 from toolkit.cli.render.report_view import say_next_step, say_totals
@@ -35,7 +35,7 @@ def render_report_markdown(report: Report) -> str:
         Part("**Failed**", list(_failures(report))),
         Part("**Images**", copied[:_SHOWN_IMAGES], head=_HEAD),
         Part(f"{len(copied) - _SHOWN_IMAGES} more images", copied[_SHOWN_IMAGES:], head=_HEAD, is_folded=True),
-        Part("Infrastructure", list(infra_items(report.infra_changes)), is_folded=True),
+        Part("Infrastructure", list(infra_items(report.infra_changes, is_done=True)), is_folded=True),
         Part("Amounts", [f"- {escape(line)}" for line in say_totals(report)], is_folded=True),
         Part(f"{format_count(len(kept), 'image')} unchanged", kept, head=_HEAD, is_folded=True),
     ]
@@ -54,7 +54,7 @@ def verdict(report: Report) -> str:
     if report.failed:
         missing = f"{len(report.failed)} of {format_count(len(report.outcomes), 'image')}"
         return f"{_NOT_FINISHED} {missing} {'is' if len(report.failed) == 1 else 'are'} not in place; {done}."
-    return f"{done[:1].upper()}{done[1:]}; all images are in place."
+    return format_sentence(f"{done}; all images are in place")
 
 
 def _failures(report: Report) -> Iterator[str]:

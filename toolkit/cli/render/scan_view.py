@@ -220,7 +220,7 @@ def _shown_name(use: ScannedUse) -> str:
 def summary(report: ScanReport) -> str:
     """What was scanned and found, in one sentence."""
     counts = Counter(word_of(use) for use in report.uses)
-    found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in _MEANINGS.items() if counts[word])
+    found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in MEANINGS.items() if counts[word])
     kinds = Counter(report.files.values())
     files = ", ".join(format_count(count, _NOUNS[kind]) for kind, count in sorted(kinds.items())) or "no file to read"
     against = ", ".join([report.manifest or "no manifest", *([f"build {report.build}"] if report.build else [])])
@@ -239,7 +239,7 @@ _NOUNS = {
     "dockerfile": "Dockerfile",
     "tests": "test file",
 }
-_MEANINGS = {
+MEANINGS = {
     "stays": "from ECR",
     "ignored": "not looked at",
     "leaves": "from an upstream",

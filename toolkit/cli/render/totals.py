@@ -37,6 +37,18 @@ def sum_infra(changes: Sequence[InfraChange]) -> InfraTotals:
     )
 
 
+def count_changes(totals: InfraTotals, *, is_done: bool = False) -> list[str]:
+    """`1 to create` or `1 created`, and so on: what there is any of, in one order everywhere."""
+    rows = (
+        (totals.creates, "to create", "created"),
+        (totals.updates, "to update", "updated"),
+        (totals.destroys, "to destroy", "destroyed"),
+        (totals.imports, "to import", "imported"),
+        (totals.forgets, "to let go of", "let go of"),
+    )
+    return [f"{count} {done if is_done else to_do}" for count, to_do, done in rows if count]
+
+
 def is_import(change: InfraChange) -> bool:
     """Whether an existing resource enters the state, changed or not."""
     return change.is_imported or change.action is InfraAction.IMPORT
