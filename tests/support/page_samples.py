@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.plan_samples import ACCOUNT, AMD64, ARM64, digest, in_root_module
 from toolkit.cli.render.html import render_html
-from toolkit.cli.render.serialise import plan_document, read_result, report_document
+from toolkit.cli.render.serialise import document_of, read_result
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import WHOLE, Subset
@@ -127,7 +127,7 @@ def page(document: Mapping[str, Any]) -> str:
 
 def plan_result(plan: Plan, **fields: Any) -> dict[str, Any]:
     """The document of a run that ended with `plan`."""
-    return _result("plan", plan=plan_document(plan), **fields)
+    return _result("plan", plan=document_of("plan", plan), **fields)
 
 
 def failed_apply() -> dict[str, Any]:
@@ -153,7 +153,7 @@ def failed_apply() -> dict[str, Any]:
     )
     report = Report(outcomes, 71.0, plan.infra_changes, {}, plan)
     error = {"code": "seed.incomplete", "message": "2 images are not in place", "hint": "run the same command again"}
-    return _result("apply", exit_code=6, error=error, report=report_document(report))
+    return _result("apply", exit_code=6, error=error, report=document_of("report", report))
 
 
 def refused() -> dict[str, Any]:
@@ -184,7 +184,7 @@ HOSTILE = (
 
 def hostile() -> dict[str, Any]:
     """A plan in whose every free text somebody tries to break out."""
-    plan = plan_document(reviewed(12))
+    plan = document_of("plan", reviewed(12))
     texts = iter(HOSTILE * 1000)
 
     def spoil(value: Any, key: str = "") -> Any:

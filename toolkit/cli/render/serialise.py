@@ -101,6 +101,22 @@ class _Object(BaseModel):
         return self.of(**{one.name: _value(getattr(self, one.name)) for one in fields(self.of)})
 
 
+class _Listed(_Object):
+    """A JSON object that is made of a tuple, which is its field `listed`."""
+
+    listed: ClassVar[str]
+
+    @classmethod
+    def made_of(cls, value: Any) -> Self:
+        """The object of the tuple `value`."""
+        return cls(**{cls.listed: value})
+
+    @cached_property
+    def value(self) -> Any:
+        """The tuple."""
+        return getattr(self, self.listed)
+
+
 def _value(read: object) -> object:
     if isinstance(read, _Object):
         return read.value
@@ -295,43 +311,25 @@ class PreviewTotals(_Object):
     refused: int
 
 
-class PreviewObject(_Object):
+class PreviewObject(_Listed):
     """What would be copied; `action` is null where the image cannot be copied."""
 
+    listed = "pairs"
     schema_version: Literal[1] = 1
     pairs: tuple[CopyPreview, ...]
     totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", sum_previews)
-
-    @classmethod
-    def made_of(cls, value: Any) -> Self:
-        """The object of these previews."""
-        return cls(pairs=value)
-
-    @cached_property
-    def value(self) -> tuple[CopyPreview, ...]:
-        """The previews."""
-        return self.pairs
 
 
 # Diagnoses
 
 
-class DiagnosisObject(_Object):
+class DiagnosisObject(_Listed):
     """The checks of `doctor`, from this machine to the services far away."""
 
+    listed = "findings"
     schema_version: Literal[1] = 1
     findings: tuple[Finding, ...]
     totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", sum_findings)
-
-    @classmethod
-    def made_of(cls, value: Any) -> Self:
-        """The object of these findings."""
-        return cls(findings=value)
-
-    @cached_property
-    def value(self) -> tuple[Finding, ...]:
-        """The findings."""
-        return self.findings
 
 
 # Scans
@@ -699,21 +697,6 @@ def document_of(kind: str, value: object) -> dict[str, Any]:
     if not issubclass(made, _Object):
         raise TypeError(f"a {kind} is written as the document that it has")
     return made.made_of(value).model_dump(mode="json")
-
-
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """`plan` as JSON-safe values."""
-    return document_of("plan", plan)
-
-
-def report_document(report: Report) -> dict[str, Any]:
-    """`report` as JSON-safe values, the plan it came from included."""
-    return document_of("report", report)
-
-
-def scan_document(report: ScanReport) -> dict[str, Any]:
-    """`report` as JSON-safe values."""
-    return document_of("scan", report)
 
 
 def plan_to_json(plan: Plan) -> bytes:
