@@ -40,7 +40,6 @@ def command(
         typer.Option(
             "--file",
             "-f",
-            envvar="TOOLKIT_MANIFEST",
             help="The image manifest; without one, what needs none is checked. [default: images.yaml, if it is there]",
         ),
     ] = None,

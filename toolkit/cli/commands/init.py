@@ -38,9 +38,9 @@ def command(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders. [default: this folder]")
     ] = None,
-    manifest: Annotated[
-        Path, typer.Option("--manifest", "--file", "-f", envvar="TOOLKIT_MANIFEST", help="The file to write.")
-    ] = Path("images.yaml"),
+    manifest: Annotated[Path, typer.Option("--manifest", "--file", "-f", help="The file to write.")] = Path(
+        "images.yaml"
+    ),
     name: Annotated[
         str | None,
         typer.Option("--name", help="Prefix of roles, projects and log groups. [default: this folder's name]"),

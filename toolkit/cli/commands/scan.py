@@ -58,7 +58,6 @@ def command(
             "--manifest",
             "--file",
             "-f",
-            envvar="TOOLKIT_MANIFEST",
             help="The manifest that has to mirror it. [default: images.yaml, if it is there]",
         ),
     ] = None,
