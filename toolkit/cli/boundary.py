@@ -38,7 +38,7 @@ from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere
 from toolkit.cli.render.plain import PlainSink
 from toolkit.cli.render.result import Look, Other, Result, error_text, render, result_document, text_of, value_document
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
-from toolkit.cli.variables import name_variable, refuse_variables, variable_in_use
+from toolkit.cli.variables import name_variable, refuse_variables, variable_in_use, with_variable
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Sink, Stamped
 
@@ -396,6 +396,8 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
             with _signals_interrupt():
                 run.open_outputs()
                 code = body(run)
+        except UsageError as failure:
+            error = with_variable(failure)
         except ToolkitError as failure:
             error = failure
         except KeyboardInterrupt:
