@@ -24,7 +24,7 @@ HELP = (
 EXAMPLES = (
     "toolkit iam-policy plan > plan.json",
     "toolkit iam-policy apply --format terraform > policy.tf",
-    "toolkit iam-policy plan --trust github acme/web pull_request",
+    "toolkit iam-policy plan --trust github acme/web pull_request,refs/heads/main",
     "toolkit iam-policy apply --trust gitlab acme/platform/web main",
     "toolkit iam-policy build web",
 )
@@ -59,7 +59,7 @@ def command(
         tuple[str, str, str] | None,
         typer.Option(
             "--trust",
-            metavar="KIND PROJECT REF",
+            metavar="KIND PROJECT REF[,REF]",
             help="Print the trust policy instead, for jobs with a token of `github` (`owner/name`; `refs/heads/main`, "
             "`environment:NAME` or `pull_request`) or `gitlab` (`group/project`; `main` or `refs/tags/v1`).",
         ),
