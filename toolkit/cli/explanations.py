@@ -130,6 +130,7 @@ _ROOMS = {
     "manifest": "The manifest is read as a whole before anything else happens.",
     "output": "A program that reads the result must not take a part of it for the whole.",
     "plan": "A saved plan is applied exactly as it was reviewed, or not at all.",
+    "policy": "`iam-policy` prints what a role needs, in the form that IAM takes.",
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
