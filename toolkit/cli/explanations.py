@@ -7,7 +7,6 @@ a run leaves behind that ends with it. A test knows if a code has no explanation
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -294,6 +293,8 @@ def codes_that_end_with(number: int) -> list[str]:
 
 def near(text: str) -> list[str]:
     """Codes that may have been meant."""
+    import difflib
+
     known = list(codes())
     inside = [code for code in known if text and text in code]
     return list(dict.fromkeys([*inside, *difflib.get_close_matches(text, known, n=5, cutoff=0.6)]))[:5]

@@ -44,7 +44,6 @@ from toolkit.seed.companions import fault_of
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.explain import StateLock
 from toolkit.terraform.runner import TerraformRunner
-from toolkit.terraform.state import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import Desired, DesiredBuild, ProviderNeed, S3Backend
@@ -757,7 +756,7 @@ def judge_bucket(backend: S3Backend, bucket: Bucket | None) -> Finding:
 
 def check_lock(backend: S3Backend, workspace: str, inspection: Inspection) -> Iterator[Finding]:
     """The lock file beside the state, and the item in the table if there is one."""
-    key = backend.key if workspace == DEFAULT_WORKSPACE else f"env:/{workspace}/{backend.key}"
+    key = backend.key_in(workspace)
     texts = {f"`{key}.tflock`": inspection.stored(backend.bucket, f"{key}.tflock", backend.region)}
     if table := backend.dynamodb_table:
         texts[f"table `{table}`"] = inspection.item(table, f"{backend.bucket}/{key}", backend.region)

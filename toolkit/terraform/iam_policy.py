@@ -302,12 +302,11 @@ def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
     for build in desired.builds:
         yield from _build_things(build, place)
     if backend := desired.backend:
-        is_default = desired.workspace == "default"
         yield (
             "state",
             {
                 "bucket": backend.bucket,
-                "state_key": backend.key if is_default else f"env:/{desired.workspace}/{backend.key}",
+                "state_key": backend.key_in(desired.workspace),
                 "state_region": backend.region,
                 "table": backend.dynamodb_table,
                 "state_kms_key": backend.kms_key_id,

@@ -104,9 +104,7 @@ def command(
 
         if example is not None:
             files = [path.as_posix() for path in write_example(example, Path.cwd())]
-            run.show(
-                "example", {"name": example.value, "files": files}, os.linesep.join(f"{file} written" for file in files)
-            )
+            run.show("example", {"name": example.value, "files": files}, "\n".join(f"{file} written" for file in files))
             return 0
         origins = [origin for origin in (from_ecr, from_pull_through, from_regsync, from_skopeo_sync) if origin]
         if len(origins) > 1 or (origins and paths):
@@ -143,7 +141,7 @@ def command(
             "builds": begun.builds,
             "left_out": list(begun.left_out),
         }
-        run.show("manifest", document, os.linesep.join(map(visible, lines)))
+        run.show("manifest", document, "\n".join(map(visible, lines)))
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)
