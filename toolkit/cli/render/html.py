@@ -29,7 +29,7 @@ from toolkit.cli.render.amounts import (
 )
 from toolkit.cli.render.doctor_view import say_diagnosis
 from toolkit.cli.render.lines import visible
-from toolkit.cli.render.picture import Column, Flow, Picture, draw
+from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
 from toolkit.cli.render.plan_markdown import say_harmless
 from toolkit.cli.render.plan_markdown import verdict as plan_verdict
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Mark:
     """How a state is shown: the symbol and the word say what `tone`, a colour, says."""
 
     symbol: str
@@ -81,35 +81,35 @@ class Look:
 
 # The states of each kind of result, the most important first; in the last one nothing happens.
 _PLANNED = {
-    "refused": Look("✕", "refused", "bad"),
-    "destroy": Look("−", "to destroy", "bad"),
-    "overwritten": Look("!", "overwritten in ECR", "odd"),
-    "move": Look("~", "to move", "moved"),
-    "copy": Look("+", "to copy", "new"),
-    "keep": Look("=", "unchanged", "quiet"),
+    "refused": Mark("✕", "refused", "bad"),
+    "destroy": Mark("−", "to destroy", "bad"),
+    "overwritten": Mark("!", "overwritten in ECR", "odd"),
+    "move": Mark("~", "to move", "moved"),
+    "copy": Mark("+", "to copy", "new"),
+    "keep": Mark("=", "unchanged", "quiet"),
 }
 _DONE = {
-    "failed": Look("✕", "failed", "bad"),
-    "refused": Look("✕", "refused", "bad"),
-    "skipped": Look("»", "skipped", "moved"),
-    "copied": Look("+", "copied", "new"),
-    "unchanged": Look("=", "unchanged", "quiet"),
+    "failed": Mark("✕", "failed", "bad"),
+    "refused": Mark("✕", "refused", "bad"),
+    "skipped": Mark("»", "skipped", "moved"),
+    "copied": Mark("+", "copied", "new"),
+    "unchanged": Mark("=", "unchanged", "quiet"),
 }
 _PREVIEWED = {state: _PLANNED[state] for state in ("refused", "move", "copy", "keep")}
 _SCANNED = {
-    "leaves": Look("↗", MEANINGS["leaves"], "bad"),
-    "wrong": Look("✕", MEANINGS["wrong"], "bad"),
-    "unknown": Look("?", MEANINGS["unknown"], "bad"),
-    "refused": Look("✕", MEANINGS["refused"], "moved"),
-    "unreached": Look("–", MEANINGS["unreached"], "quiet"),
-    "ignored": Look("–", MEANINGS["ignored"], "quiet"),
-    "stays": Look("=", MEANINGS["stays"], "quiet"),
+    "leaves": Mark("↗", MEANINGS["leaves"], "bad"),
+    "wrong": Mark("✕", MEANINGS["wrong"], "bad"),
+    "unknown": Mark("?", MEANINGS["unknown"], "bad"),
+    "refused": Mark("✕", MEANINGS["refused"], "moved"),
+    "unreached": Mark("–", MEANINGS["unreached"], "quiet"),
+    "ignored": Mark("–", MEANINGS["ignored"], "quiet"),
+    "stays": Mark("=", MEANINGS["stays"], "quiet"),
 }
 _CHECKED = {
-    "failed": Look("✕", "failed", "bad"),
-    "warning": Look("!", "warning", "odd"),
-    "skipped": Look("–", "skipped", "quiet"),
-    "ok": Look("=", "ok", "quiet"),
+    "failed": Mark("✕", "failed", "bad"),
+    "warning": Mark("!", "warning", "odd"),
+    "skipped": Mark("–", "skipped", "quiet"),
+    "ok": Mark("=", "ok", "quiet"),
 }
 _IMAGE = {"name": "Image"}
 _SIZES = {"size": "Size", "pulls": "Pulls"}
@@ -249,7 +249,7 @@ class Page:
     alarms: Sequence[Alarm] = ()
     tiles: Sequence[Tile] = ()
     picture: Picture | None = None
-    states: Mapping[str, Look] = field(default_factory=dict)
+    states: Mapping[str, Mark] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     things: str = "Images"
     rows: Sequence[Row] = ()
@@ -561,7 +561,7 @@ def _row(name: str, state: str, source: str | None, **fields: Any) -> Row:
     return Row(name, state, alias=alias, upstream=upstream, repository=repository, **fields)
 
 
-def _sorted(rows: Iterable[Row], states: Mapping[str, Look]) -> list[Row]:
+def _sorted(rows: Iterable[Row], states: Mapping[str, Mark]) -> list[Row]:
     """The most important first; an anchor that several rows would have is that of the first."""
     order = list(states)
     found = sorted(rows, key=lambda row: order.index(row.state))
@@ -588,10 +588,9 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
     for status in (SeedStatus.FAILED, SeedStatus.SKIPPED):
         those = [outcome for outcome in report.failed if outcome.status is status]
         if those:
-            look = _DONE[status.value]
-            alarms.append(
-                Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, list(map(_not_done, those)))
-            )
+            mark = _DONE[status.value]
+            heading = f"{format_count(len(those), 'image')} {mark.word}"
+            alarms.append(Alarm(heading, mark.tone, list(map(_not_done, those))))
     if plan and plan.refusals:
         alarms.append(Alarm(say_refused(len(plan.refusals)), "bad", list(map(_refused, plan.refusals))))
     resources = ", ".join(count_changes(sum_infra(report.infra_changes), is_done=True))
@@ -773,20 +772,17 @@ def _files(places: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(place.rpartition(":")[0] for place in places))
 
 
-def _picture(rows: Iterable[Row], states: Mapping[str, Look], columns: Sequence[Column]) -> Picture | None:
+def _picture(rows: Iterable[Row], states: Mapping[str, Mark], columns: Sequence[Column]) -> Picture | None:
     flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name, row.images) for row in rows]
-    return draw(flows, {state: look.word for state, look in states.items()}, columns)
+    return draw(flows, _words(states), columns)
 
 
-def _counted(rows: Iterable[Row], states: Mapping[str, Look]) -> str:
-    counts: Counter[str] = Counter()
-    for row in rows:
-        counts[row.state] += row.images
-    return ", ".join(f"{counts[state]} {look.word}" for state, look in states.items() if counts[state])
+def _words(states: Mapping[str, Mark]) -> dict[str, str]:
+    return {state: mark.word for state, mark in states.items()}
 
 
-def _image_tile(rows: Sequence[Row], states: Mapping[str, Look]) -> list[Tile]:
-    return [Tile("Images", _counted(rows, states))] if rows else []
+def _image_tile(rows: Sequence[Row], states: Mapping[str, Mark]) -> list[Tile]:
+    return [Tile("Images", count_states(((row.state, row.images) for row in rows), _words(states)))] if rows else []
 
 
 def _size_tile(totals: PlanTotals) -> list[Tile]:
@@ -835,17 +831,8 @@ def _titled(those: Sequence[infra_view.Changed], details: str) -> Change:
 
 
 def _attributes(change: InfraChange) -> Iterator[Attribute]:
-    """What changes, with what forces a replacement first."""
-    fixed = [
-        path for path in change.replace_because if not any(infra_view.is_at(one.path, path) for one in change.changes)
-    ]
-    for path in fixed:
-        yield Attribute(infra_view.short_path(path), note="fixed at creation")
-    attributes = [
-        (any(infra_view.is_at(one.path, path) for path in change.replace_because), one) for one in change.changes
-    ]
-    for is_fixed, one in sorted(attributes, key=lambda pair: not pair[0]):
-        yield _attribute(one, "fixed at creation" if is_fixed else "")
+    for path, one, note in infra_view.attributes_of(change):
+        yield _attribute(one, note) if one else Attribute(path, note=note)
 
 
 def _attribute(one: AttributeChange, note: str) -> Attribute:

@@ -314,19 +314,24 @@ def split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
 
 
 def attribute_texts(change: InfraChange) -> Iterator[str]:
-    """Changes, those that force a replacement first."""
-    fixed = [one for one in change.changes if any(is_at(one.path, path) for path in change.replace_because)]
-    for one in fixed:
-        yield f"{_attribute_text(one)}: fixed at creation"
+    """Changes as text, in their order."""
+    for path, one, note in attributes_of(change):
+        text = _attribute_text(one) if one else path
+        yield f"{text}: {note}" if note else text
+
+
+def attributes_of(change: InfraChange) -> Iterator[tuple[str, AttributeChange | None, str]]:
+    """The path, the change and a note of each attribute; those that force a replacement first, with a change or not."""
+    why = "fixed at creation"
+    fixed = [one for one in change.changes if any(_is_at(one.path, path) for path in change.replace_because)]
+    yield from ((short_path(one.path), one, why) for one in fixed)
     for path in change.replace_because:
-        if not any(is_at(one.path, path) for one in fixed):
-            yield f"{short_path(path)}: fixed at creation"
-    for one in change.changes:
-        if one not in fixed:
-            yield _attribute_text(one)
+        if not any(_is_at(one.path, path) for one in fixed):
+            yield short_path(path), None, why
+    yield from ((short_path(one.path), one, "") for one in change.changes if one not in fixed)
 
 
-def is_at(path: str, root: str) -> bool:
+def _is_at(path: str, root: str) -> bool:
     """Whether `path` is `root` or lies in it."""
     return path == root or path.startswith((f"{root}.", f"{root}["))
 
