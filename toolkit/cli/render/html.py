@@ -30,15 +30,13 @@ from toolkit.cli.render.amounts import (
 from toolkit.cli.render.doctor_view import say_diagnosis
 from toolkit.cli.render.lines import visible
 from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
-from toolkit.cli.render.plan_markdown import say_harmless
-from toolkit.cli.render.plan_markdown import verdict as plan_verdict
+from toolkit.cli.render.plan_markdown import say_harmless, say_plan
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
 from toolkit.cli.render.preview_view import say_previews
-from toolkit.cli.render.report_markdown import verdict as report_verdict
+from toolkit.cli.render.report_markdown import say_report
 from toolkit.cli.render.report_view import say_blobs, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
-from toolkit.cli.render.scan_view import MEANINGS, places_of, reason_of, word_of
-from toolkit.cli.render.scan_view import summary as say_scan
+from toolkit.cli.render.scan_view import MEANINGS, places_of, reason_of, say_scan, word_of
 from toolkit.cli.render.totals import (
     PlanTotals,
     count_changes,
@@ -399,7 +397,7 @@ def _plan_page(command: str, plan: Plan) -> Page:
     resources = ", ".join(count_changes(totals.infra)) or ("no change" if plan.covers_infra else "not looked at")
     page = Page(
         command,
-        plan_verdict(plan, totals) or format_sentence(say_refused(totals.refusals)),
+        say_plan(plan, totals) or format_sentence(say_refused(totals.refusals)),
         word,
         tone,
         calm="" if alarms else _calm(plan),
@@ -596,7 +594,7 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
     resources = ", ".join(count_changes(sum_infra(report.infra_changes), is_done=True))
     page = Page(
         command,
-        report_verdict(report),
+        say_report(report),
         "Not finished" if report.failed else "Done",
         "bad" if report.failed else "new",
         step=say_next_step(report),

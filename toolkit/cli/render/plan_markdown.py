@@ -57,7 +57,7 @@ def render_plan_markdown(plan: Plan) -> str:
     refused = f"{say_refused(totals.refusals)}." if totals.refusals else ""
     top = [
         marker("plan", name=plan.name, region=plan.account.region),
-        " ".join(part for part in (refused and f"**{refused}**", escape(verdict(plan, totals))) if part),
+        " ".join(part for part in (refused and f"**{refused}**", escape(say_plan(plan, totals))) if part),
         "",
         _dangers(plan, totals),
         "",
@@ -94,7 +94,7 @@ def render_plan_markdown(plan: Plan) -> str:
     return comment(top, parts)
 
 
-def verdict(plan: Plan, totals: PlanTotals) -> str:
+def say_plan(plan: Plan, totals: PlanTotals) -> str:
     """What apply does, in one sentence; "" if a plan that is refused has nothing to do."""
     actions = [*_image_actions(totals), *_infra_actions(plan), *_pull_actions(plan, totals)]
     if not plan.has_changes and not totals.refusals:

@@ -25,7 +25,7 @@ def render_report_markdown(report: Report) -> str:
     step = say_next_step(report)
     top = [
         marker("report", **where),
-        verdict(report).replace(_NOT_FINISHED, f"**{_NOT_FINISHED}**"),
+        say_report(report).replace(_NOT_FINISHED, f"**{_NOT_FINISHED}**"),
         "",
         *([f"**Next:** {prose(step)}", ""] if step else []),
     ]
@@ -42,7 +42,7 @@ def render_report_markdown(report: Report) -> str:
     return comment(top, parts)
 
 
-def verdict(report: Report) -> str:
+def say_report(report: Report) -> str:
     """What was done, and whether every image is in place, in one sentence."""
     totals = sum_report(report)
     copied = totals.images[SeedStatus.COPIED]

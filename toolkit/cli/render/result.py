@@ -142,9 +142,9 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
 
             return render_report_markdown(value)
         case "scan":
-            from toolkit.cli.render.scan_view import render_markdown
+            from toolkit.cli.render.scan_view import render_scan_markdown
 
-            return render_markdown(value, has_places=look.has_places)
+            return render_scan_markdown(value, has_places=look.has_places)
         case "preview":
             from toolkit.cli.render.preview_view import render_previews_markdown
 

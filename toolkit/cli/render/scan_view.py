@@ -106,7 +106,7 @@ def render_scan(report: ScanReport, *, has_places: bool = False, width: int = 10
             *(f"  - {text}" for text in report.missing),
         ]
         lines.append("")
-    return "\n".join([*lines, summary(report)])
+    return "\n".join([*lines, say_scan(report)])
 
 
 def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
@@ -217,7 +217,7 @@ def _shown_name(use: ScannedUse) -> str:
     return use.written
 
 
-def summary(report: ScanReport) -> str:
+def say_scan(report: ScanReport) -> str:
     """What was scanned and found, in one sentence."""
     counts = Counter(word_of(use) for use in report.uses)
     found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in MEANINGS.items() if counts[word])
@@ -250,9 +250,9 @@ MEANINGS = {
 }
 
 
-def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
+def render_scan_markdown(report: ScanReport, *, has_places: bool = False) -> str:
     """The report as a comment: faults first, then everything in a table that folds. `has_places` lists each use."""
-    top = [marker("scan", manifest=report.manifest, build=report.build), escape(summary(report)), ""]
+    top = [marker("scan", manifest=report.manifest, build=report.build), escape(say_scan(report)), ""]
     added = report.missing[:_SHOWN_ADDITIONS]
     left = len(report.missing) - len(added)
     parts = [
