@@ -12,6 +12,7 @@ and 0.3 s where the manifest's model is not loaded anyway.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
@@ -52,6 +53,12 @@ from toolkit.plan.pull_budget import postponed
 from toolkit.report import CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
 
 T = TypeVar("T")
+
+# The group is how JSON writes a byte of a file name that is not UTF-8, which pydantic refuses.
+# A backslash is right, and so is a letter in two halves.
+_LONE_SURROGATE = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 
 
 def _possible(make: Callable[[], T]) -> T:
@@ -715,7 +722,7 @@ def plan_from_json(content: bytes) -> Plan:
 
 def read_result(content: bytes) -> Result:
     """The result in a document of `--format json`. Raises ValueError with the field for anything else."""
-    read = _read(ResultObject, content)
+    read = _read(ResultObject, _LONE_SURROGATE.sub(lambda found: rb"\ufffd" if found[1] else found[0], content))
     values = {
         kind: getattr(read, kind).value
         for kind, made in OBJECTS.items()
