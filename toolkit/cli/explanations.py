@@ -7,7 +7,6 @@ a run leaves behind that ends with it. A test knows if a code has no explanation
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,6 +130,7 @@ _ROOMS = {
     "manifest": "The manifest is read as a whole before anything else happens.",
     "output": "A program that reads the result must not take a part of it for the whole.",
     "plan": "A saved plan is applied exactly as it was reviewed, or not at all.",
+    "policy": "`iam-policy` prints what a role needs, in the form that IAM takes.",
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
@@ -298,6 +298,8 @@ def codes_that_end_with(number: int) -> list[str]:
 
 def near(text: str) -> list[str]:
     """Codes that may have been meant."""
+    import difflib
+
     known = list(codes())
     inside = [code for code in known if text and text in code]
     return list(dict.fromkeys([*inside, *difflib.get_close_matches(text, known, n=5, cutoff=0.6)]))[:5]

@@ -17,6 +17,7 @@ from toolkit.cli.app import make_app
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import ResultFormat
 from toolkit.cli.render.plan_view import render_plan
+from toolkit.cli.render.result import Result, result_document
 from toolkit.cli.render.serialise import read_result
 from toolkit.errors import Refused
 
@@ -168,10 +169,16 @@ def scanned(program: Program) -> Program:
     return program
 
 
-@pytest.mark.parametrize("form", ["json", "markdown", "html", "sarif"])
-def test_a_result_is_shown_later_as_it_was(scanned: Program, form: str) -> None:
-    then = scanned.run("scan", "--check", "--format", form, ".").expect(7)
-    assert scanned.run("show", "scan.json", "--format", form).expect(0).stdout == then.stdout
+@pytest.mark.parametrize("look", ["json", "markdown", "markdown --places", "html", "sarif"])
+def test_a_result_is_shown_later_as_it_was(scanned: Program, look: str) -> None:
+    then = scanned.run("scan", "--check", ".", "--format", *look.split()).expect(7)
+    assert scanned.run("show", "scan.json", "--format", *look.split()).expect(0).stdout == then.stdout
+
+
+def test_the_images_that_stay_are_shown_later_where_they_are_asked_for(program: Program) -> None:
+    Path("plan.json").write_text(json.dumps(result_document(Result("plan", 0, {"plan": plan_samples.MIXED}))))
+    for options, unchanged in (((), False), (("--show-unchanged",), True)):
+        assert ("images unchanged:" in program.run("show", "plan.json", *options).expect(0).stdout) is unchanged
 
 
 def test_a_failure_is_shown_with_its_error(scanned: Program) -> None:

@@ -198,8 +198,10 @@ def test_trusts_a_gitlab_of_one_s_own() -> None:
         ("github", "acme/web", "refs/heads/*"),
         ("github", "acme/web", "refs/heads/ma?n"),
         ("github", "acme/web", "refs/pull/1/merge"),
-        ("github", "acme/web", "pull_request"),
         ("github", "acme/web", "environment:*"),
+        ("github", "acme/web", "pull_request"),
+        ("github", "acme/web", "refs/heads/main,pull_request"),
+        ("github", "acme/web", "refs/heads/main,"),
         ("github", "acme/web", "main"),
         ("github", "acme@1/web", "refs/heads/main"),
         ("github", "acme/web:x", "refs/heads/main"),
@@ -220,9 +222,12 @@ def test_trusts_nobody_whom_a_stranger_could_be(given: tuple[str, str, str]) -> 
     assert refused.value.hint
 
 
-def test_a_role_that_only_reads_may_trust_pull_requests_at_github() -> None:
-    [statement] = trust_policy("github", "acme/web", "pull_request", PLACE, is_read_only=True)["Statement"]
-    assert statement["Condition"]["StringEquals"][f"{GITHUB}:sub"] == "repo:acme/web:pull_request"
+def test_a_role_that_only_reads_may_trust_pull_requests_and_other_refs_at_github() -> None:
+    [statement] = trust_policy("github", "acme/web", "pull_request,refs/heads/main", PLACE, is_read_only=True)[
+        "Statement"
+    ]
+    subjects = ["repo:acme/web:pull_request", "repo:acme/web:ref:refs/heads/main"]
+    assert statement["Condition"]["StringEquals"][f"{GITHUB}:sub"] == subjects
 
 
 def test_a_role_that_only_reads_may_trust_every_branch_at_gitlab() -> None:
