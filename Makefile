@@ -44,7 +44,7 @@ soak: $(STAMP) ## copies for half an hour with a fifth of the answers wrong; mem
 
 test-docker28: $(STAMP) ## the corpus of Dockerfiles on CodeBuild's Docker, fetched from Debian unstable; needs root
 	-$(BIN)/python -m tests.proof.docker_28
-	$(BIN)/python -m pytest tests/proof -m docker28
+	$(BIN)/python -m pytest tests/proof tests/shipping -m docker28
 
 test-renovate: $(STAMP) ## the Renovate preset by Renovate itself, 350 MB from npm
 	$(BIN)/python -m tests.shipping.renovate

@@ -24,7 +24,8 @@ def pytest_configure() -> None:
         if mirror is not None:
             os.environ["TOOLKIT_PROVIDER_MIRROR"] = str(mirror)
     # What a run writes depends on the service that runs it; the tests say themselves which.
-    for name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
+    services = ("CI", "CODEBUILD_BUILD_ID", "GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE")
+    for name in services:
         os.environ.pop(name, None)
 
 

@@ -83,6 +83,11 @@ class Finding:
     code: str | None = None
     is_denied: bool = False
 
+    @property
+    def name(self) -> str:
+        """The check and its subject."""
+        return f"{self.check} {self.subject}".rstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:

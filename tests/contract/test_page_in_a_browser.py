@@ -14,7 +14,6 @@ from tests.docs.result_samples import results
 from tests.support import page_samples
 from tests.support.browser import Browser, chromium
 from tests.support.plan_samples import CHANGED, EMPTY, MIXED
-from toolkit.cli.render.html import render_html
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -26,6 +25,8 @@ SHOWN = """return [...document.querySelectorAll(".images tbody")].filter((row) =
 def samples() -> dict[str, Mapping[str, Any]]:
     scan = {"schema_version": 1, "command": "scan", "exit_code": 0, "scan": results()["scan"].documents[0]}
     preview = {"schema_version": 1, "command": "copy", "exit_code": 0, "preview": results()["preview"].documents[0]}
+    checks = results()["diagnosis"].documents[0]
+    diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 4, "diagnosis": checks}
     issue = {"file": "images.yaml", "line": 3, "path": "images[2]", "message": "is no image"}
     error = {"code": "manifest.unusable", "message": "`images.yaml` cannot be used", "hint": None, "issues": [issue]}
     return {
@@ -37,6 +38,7 @@ def samples() -> dict[str, Mapping[str, Any]]:
         "hostile": page_samples.hostile(),
         "300 images": page_samples.plan_result(page_samples.reviewed(300)),
         "scan": scan,
+        "diagnosis": diagnosis,
         "preview": preview,
         "error": {"schema_version": 1, "command": "plan", "exit_code": 3, "error": error},
     }
@@ -50,7 +52,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render_html(PLAN)
+    return page_samples.page(PLAN)
 
 
 def type_filter(browser: Browser, text: str) -> None:
@@ -111,7 +113,7 @@ def test_leads_to_the_row_of_a_link_even_if_it_was_filtered_away(browser: Browse
 
 @pytest.mark.parametrize("name", list(samples()))
 def test_asks_nobody_for_anything_and_breaks_no_policy(browser: Browser, name: str) -> None:
-    browser.open(render_html(samples()[name]))
+    browser.open(page_samples.page(samples()[name]))
     assert browser.violations() == []
     assert browser.requests() == []
     assert browser.run("return [window.hacked, document.images.length]") == [None, 0]
@@ -134,7 +136,7 @@ def test_its_policy_stops_what_is_put_into_it(browser: Browser, page: str) -> No
 
 def test_shows_hostile_names_as_text_and_finds_their_rows(browser: Browser) -> None:
     document = page_samples.hostile()
-    browser.open(render_html(document))
+    browser.open(page_samples.page(document))
     assert json.loads(browser.run("return document.getElementById('_result').textContent")) == document
     lost = browser.run("""return [...document.querySelectorAll(".images tbody th a")].filter((link) => {
       location.hash = link.getAttribute("href");
@@ -178,7 +180,7 @@ return found;
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["plan", "refused", "changed", "failed apply", "scan"])
 def test_has_enough_contrast_for_everybody(browser: Browser, name: str, scheme: str) -> None:
-    browser.open(render_html(samples()[name]), "#nginx:1.27", scheme=scheme)
+    browser.open(page_samples.page(samples()[name]), "#nginx:1.27", scheme=scheme)
     assert browser.run("return matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
     browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
     assert browser.run(CONTRAST) == {}
@@ -278,7 +280,7 @@ def test_can_be_read_without_its_script(browser: Browser, page: str) -> None:
 
 
 def test_loads_a_thousand_images_in_a_moment(browser: Browser) -> None:
-    text = render_html(page_samples.plan_result(page_samples.reviewed(1000)))
+    text = page_samples.page(page_samples.plan_result(page_samples.reviewed(1000)))
     assert len(text.encode()) < 3_000_000
     browser.open(text)
     loaded = browser.run("return performance.getEntriesByType('navigation')[0].loadEventEnd")

@@ -363,6 +363,9 @@ _KINDS = {
     for name, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, errors.ToolkitError)
 } | {
+    "RegionDisabled": "exit 4",
+    # It is raised while a registry is asked, so it stops what needs the credential.
+    "CredentialUnusable": "refusal",
     "_OutputLost": "exit 1",
     "_Exhausted": "exit 1",
     "Refusal": "refusal",

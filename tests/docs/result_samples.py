@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 
 from tests.support import plan_samples
 from tests.support.scanned_project import write_project
-from toolkit.cli.render.serialise import document_of, plan_document, report_document, scan_document
+from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
@@ -41,12 +41,12 @@ def _as_json(document: object) -> dict[str, Any]:
 
 def _plans() -> list[dict[str, Any]]:
     """Plans at random, the same ones each time: every field with every type that it may have."""
-    found = [_as_json(plan_document(plan_samples.EVERYTHING_NEW))]
+    found = [_as_json(document_of("plan", plan_samples.EVERYTHING_NEW))]
 
     @settings(derandomize=True, database=None, max_examples=200, phases=[Phase.generate], deadline=None)
     @given(plan_samples.plans)
     def collect(plan: Plan) -> None:
-        found.append(_as_json(plan_document(plan)))
+        found.append(_as_json(document_of("plan", plan)))
 
     collect()
     return found
@@ -62,11 +62,11 @@ def _reports() -> list[dict[str, Any]]:
     changes = plan_samples.CHANGED.infra_changes
     return [
         _as_json(
-            report_document(
-                Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.EVERYTHING_NEW)
+            document_of(
+                "report", Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.EVERYTHING_NEW)
             )
         ),
-        _as_json(report_document(Report((outcome,), 3.0))),
+        _as_json(document_of("report", Report((outcome,), 3.0))),
     ]
 
 
@@ -88,7 +88,7 @@ def _scans() -> list[dict[str, Any]]:
             ).report,
         ]
     built = replace(found[0], build="web", uses=tuple(replace(use, built_by="make.sh:1") for use in found[0].uses))
-    return [_as_json(scan_document(report)) for report in (*found, built)]
+    return [_as_json(document_of("scan", report)) for report in (*found, built)]
 
 
 def _run(*arguments: str) -> dict[str, Any]:

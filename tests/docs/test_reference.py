@@ -22,7 +22,7 @@ from tests.docs.result_samples import results
 from tests.support.event_samples import SAMPLES
 from tests.support.plan_samples import plans
 from toolkit.cli.commands.schema import Kind, schema_of
-from toolkit.cli.render.serialise import OBJECTS, plan_document, read_result
+from toolkit.cli.render.serialise import OBJECTS, document_of, read_result
 from toolkit.plan.model import Plan
 
 
@@ -61,7 +61,7 @@ def checker(kind: Kind) -> Draft202012Validator:
 
 @given(plans)
 def test_describes_any_plan(plan: Plan) -> None:
-    PLAN.validate(json.loads(json.dumps(plan_document(plan))))
+    PLAN.validate(json.loads(json.dumps(document_of("plan", plan))))
 
 
 PLAN = checker(Kind.PLAN)

@@ -47,6 +47,10 @@ from toolkit.manifest.additions import NewImage, add_images
 from toolkit.manifest.loader import loads
 from toolkit.manifest.tag_pattern import TagPattern, TooSlow, check_tag_pattern
 from toolkit.manifest.tag_versions import VersionRange, age_key
+from toolkit.migration.carried import Carried, ForeignFile
+from toolkit.migration.go_patterns import CannotSay, anchored, literals, masterminds, regclients, searched
+from toolkit.migration.regsync import read_regsync
+from toolkit.migration.skopeo_sync import read_skopeo_sync
 from toolkit.oci import transport
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.auth import Credential, is_safe_realm, may_receive, parse_challenges
@@ -69,6 +73,8 @@ from toolkit.oci.responses import Response, read_next_page, read_pull_limit, rea
 from toolkit.oci.subset import Subset
 from toolkit.oci.transport import Transport, read_retry_after
 from toolkit.oci.tree import TreeReader, check_platform
+from toolkit.operations.doctor import read_lock
+from toolkit.operations.migrate import Target, migrate
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.plan.rights import compare_policies
 from toolkit.terraform import plan_contents, provider_lock, ui_messages
@@ -413,6 +419,17 @@ def _manifest(text: str) -> None:
     add_images(text, [NewImage("busybox:1")], "images.yaml")
 
 
+def _migrated(read: Callable[[ForeignFile], Carried], text: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        migrate(read(ForeignFile("x", text)), Target(Path(name) / "images.yaml", "a"))
+
+
+def _go_pattern(text: str) -> None:
+    for said in (anchored, searched, regclients, lambda one: literals([one]), lambda one: [*masterminds(one)]):
+        with suppress(CannotSay):
+            said(text)
+
+
 YAML_PIECES = ("\n", "\n  ", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "<<: ", "|\n", ">", "#", "'", '"', "!!int ", "?", "%", "\t", "---", "0x", "\\", "${A}", "~", "1e999", "\u2028", "\ufeff", "\x00")  # fmt: skip
 JSON_PIECES = ("[", "{", "}", "]", '{"a":', '"', ":", ",", "\\", "\\ud800", "1", "9" * 5000, "-", "e999", "null", "true", "NaN", "\x00", "é")  # fmt: skip
 SHELL_PIECES = (" ", "\n", "'", '"', "\\", "$(", ")", "`", "${", "}", "$A", "<<E\n", "\nE\n", "|", "&&", ";", ";;", "(", "#", "docker ", "build ", "pull ", "-f ", "--file=", "nginx:1 ", "if ", "fi", "case ", "esac", "cd ", "export ", "A=", "sh -c ", "set -a", "eval ")  # fmt: skip
@@ -487,6 +504,9 @@ SOURCE_PIECES = ("(", ")", "{", "}", "[", "]", "<", ">", '"', "'", "`", '"""', "
 DOTENV = "A=1\nexport B='x'\nC=\"a $A ${B:-c}\\n\"\nD: e # f\nE\n"
 COMMANDS = "set -e\nexport A=b\ncd sub && docker build -f D -t x . | tee log\nif [ -n \"$A\" ]; then docker pull nginx:$A; fi\nsh -c 'docker run busybox'\nsh <<E\ndocker compose up\nE\ndocker buildx bake -f a.hcl --set '*.args.A=b' \"$(pwd)\"\n"  # fmt: skip
 
+SAMPLES = Path(__file__).parents[1] / "unit" / "migration" / "samples"
+REGSYNC, SKOPEO_SYNC = ((SAMPLES / f"{name}.yml").read_text() for name in ("regsync", "skopeo-sync"))
+
 READERS: dict[str, Reader] = {
     "challenge": Reader(_challenge, ('Bearer realm="https://registry.example/token",service="x, y",scope="a", Basic realm=x',), HEADER_PIECES, 16 * KIB),
     "link": Reader(lambda text: read_next_page({"Link": text}), ('</v2/a/tags/list?n=1&last=x>; rel="next"',), HEADER_PIECES, 16 * KIB),
@@ -529,6 +549,10 @@ READERS: dict[str, Reader] = {
     "buildspec": Reader(_buildspec, (BUILDSPEC,), (*YAML_PIECES, "phases:", "commands:", "# toolkit: begin", "# toolkit: end"), KIB * KIB, cost_size=2 * KIB),
     "commands": Reader(_commands, (COMMANDS,), SHELL_PIECES, KIB * KIB, cost_size=6 * KIB),
     "manifest": Reader(_manifest, (MANIFEST,), (*YAML_PIECES, "images:", "source:", "tags:", "registries:", "version: 1\n"), KIB * KIB, cost_size=2 * KIB),
+    "regsync": Reader(partial(_migrated, lambda file: read_regsync(file, {"A": "b"})), (REGSYNC,), (*YAML_PIECES, "sync:", "source:", "target:", "type: image", "tags:", "allow:", "semverRange:", "creds:", '{{env "A"}}', ".dkr.ecr.eu-west-1.amazonaws.com"), KIB * KIB, cost_size=2 * KIB),
+    "skopeo sync": Reader(partial(_migrated, read_skopeo_sync), (SKOPEO_SYNC,), (*YAML_PIECES, "docker.io:", "images:", "images-by-tag-regex:", "images-by-semver:", "credentials:", "sha256:", ">=1"), KIB * KIB, cost_size=2 * KIB),
+    "pattern of Go": Reader(_go_pattern, ("^v(?i:a|b)[[:alpha:]]+\\.x\\z|c$", ">= 1.2, < 2 || ~1.1 - 1.3.x"), (*PATTERN_PIECES, "[:alpha:]", "\\z", "\\Q", ">=", "~", "=>", "x", "||", " - ", "v1.2", "9" * 5000), KIB),
+    "lock of a state": Reader(read_lock, ('{"ID": "1", "Who": "me@host", "Created": "2026-11-30T00:00:00.123456789Z"}',), JSON_PIECES, KIB * KIB, is_json=True),
     "tag pattern": Reader(_tag_pattern, ("1\\.2[0-9]-(?:alpine|slim)",), PATTERN_PIECES, KIB, allows=(ValueError, TooSlow)),
     "version range": Reader(VersionRange.parse, (">=1.24 <2 !=1.25-rc1",), (">=", "<", "!=", "1", ".", "-", "rc", "alpha", " ", ",", "_", "9" * 5000), KIB, allows=(ValueError,)),
     "tag": Reader(age_key, ("v1.27.3-rc1-alpine3.19",), ("v", "1", ".", "-", "_", "rc", "alpha", "a", "Z", "²", "٣"), 128, cost_size=128),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from tests.support.plan_samples import ACCOUNT, AMD64, ARM64, digest, in_root_module
-from toolkit.cli.render.serialise import plan_document, report_document
+from toolkit.cli.render.html import render_html
+from toolkit.cli.render.serialise import document_of, read_result
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import WHOLE, Subset
@@ -118,9 +120,14 @@ def _seed(number: int, source: str) -> Seed:
     )
 
 
+def page(document: Mapping[str, Any]) -> str:
+    """The page of a result, as `toolkit show` makes it of the result's JSON."""
+    return render_html(read_result(json.dumps(document).encode()))
+
+
 def plan_result(plan: Plan, **fields: Any) -> dict[str, Any]:
     """The document of a run that ended with `plan`."""
-    return _result("plan", plan=plan_document(plan), **fields)
+    return _result("plan", plan=document_of("plan", plan), **fields)
 
 
 def failed_apply() -> dict[str, Any]:
@@ -146,7 +153,7 @@ def failed_apply() -> dict[str, Any]:
     )
     report = Report(outcomes, 71.0, plan.infra_changes, {}, plan)
     error = {"code": "seed.incomplete", "message": "2 images are not in place", "hint": "run the same command again"}
-    return _result("apply", exit_code=6, error=error, report=report_document(report))
+    return _result("apply", exit_code=6, error=error, report=document_of("report", report))
 
 
 def refused() -> dict[str, Any]:
@@ -168,7 +175,7 @@ HOSTILE = (
     "<!--<script>",
     "\u202etxt.exe\u2066",
     "שלום/עולם",
-    "\x00\x1b[31m\ud800",
+    "\x00\x1b[31m\ud83d\ude00",
     "a b\tc\nd%2F#?&amp;",
     "]]>{{ 7*7 }}{% raw %}",
     "long-" * 1000,
@@ -177,7 +184,7 @@ HOSTILE = (
 
 def hostile() -> dict[str, Any]:
     """A plan in whose every free text somebody tries to break out."""
-    plan = plan_document(reviewed(12))
+    plan = document_of("plan", reviewed(12))
     texts = iter(HOSTILE * 1000)
 
     def spoil(value: Any, key: str = "") -> Any:

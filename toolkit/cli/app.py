@@ -10,20 +10,7 @@ import typer
 
 from toolkit import __version__
 from toolkit.cli.boundary import ToolkitGroup, exit_with_help
-
-_EXIT_CODES = (
-    "0    done",
-    "1    a bug, or a limit of the machine",
-    "2    changes are present (plan --detailed-exitcode)",
-    "3    the manifest cannot be used",
-    "4    credentials or permissions are missing",
-    "5    Terraform failed",
-    "6    seeding is incomplete: run again",
-    "7    refused",
-    "8    a tag in ECR was overwritten (plan --detailed-exitcode)",
-    "64   wrong usage",
-    "130  interrupted",
-)
+from toolkit.cli.explanations import EXIT_CODES
 
 
 def make_app(names: Sequence[str]) -> typer.Typer:
@@ -33,7 +20,8 @@ def make_app(names: Sequence[str]) -> typer.Typer:
         cls=ToolkitGroup,
         help="Keep the base images of your builds in Amazon ECR, and CodeBuild away from Docker Hub.",
         epilog=_lines(
-            "Exit codes (`toolkit explain 7` says more, `toolkit explain CODE` all of an error's code):", _EXIT_CODES
+            "Exit codes (`toolkit explain 7` says more, `toolkit explain CODE` all of an error's code):",
+            [f"{one.number:<4} {one.meaning.split('. ')[0].rstrip('.')}" for one in EXIT_CODES],
         ),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -36,9 +36,9 @@ from toolkit.cli.process import EXHAUSTED, encode, exhausted, handle_interrupts
 from toolkit.cli.render.json_lines import JsonLinesSink
 from toolkit.cli.render.lines import LineWriter, reader_is_gone, send_to_nowhere
 from toolkit.cli.render.plain import PlainSink
-from toolkit.cli.render.result import Look, Other, Result, error_text, render, text_of, value_document
+from toolkit.cli.render.result import Look, Other, Result, error_text, render, result_document, text_of, value_document
 from toolkit.cli.terraform_flags import hint_for, refuse_terraform_flags
-from toolkit.cli.variables import name_variable, refuse_variables, variable_in_use
+from toolkit.cli.variables import name_variable, refuse_variables, variable_in_use, with_variable
 from toolkit.errors import Interrupted, ManifestUnusable, ToolkitError, UsageError
 from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Sink, Stamped
 
@@ -83,9 +83,9 @@ class ToolkitGroup(TyperGroup):
                 refuse_variables(options, os.environ)
             code = super().main(args, prog_name or "toolkit", complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
-            return _report_usage(_usage_error(error), given)
+            return self._report_usage(_usage_error(error), given)
         except UsageError as error:
-            return _report_usage(error, given)
+            return self._report_usage(error, given)
         except typer.Abort:
             return Interrupted.exit_code
         except OSError as error:  # Typer could not write a text of its own, such as the help
@@ -97,6 +97,17 @@ class ToolkitGroup(TyperGroup):
                 return 0
             raise
         return code if isinstance(code, int) else 0
+
+    def _report_usage(self, usage: UsageError, arguments: Sequence[str]) -> int:
+        match _asked_format(arguments):
+            case Format.JSON:
+                command = next((word for word in arguments if word in self.commands), "toolkit")
+                result = Result(command, usage.exit_code, error=error_document(usage))
+                LineWriter(sys.stdout).write(json.dumps(result_document(result), indent=2))
+            case Format.JSON_LINES:
+                JsonLinesSink(sys.stdout).receive(Stamped(1, time.time(), _end_of_run(usage.exit_code, 0.0, usage)))
+        _print_error(usage)
+        return usage.exit_code
 
 
 def _options(command: Any) -> Iterator[TyperOption]:
@@ -116,17 +127,6 @@ def _usage_error(error: TyperException) -> UsageError:
     if variable := variable_in_use(context, getattr(error, "param", None)):
         message = f"`{variable}`: {message}"
     return UsageError("usage", message, hint=hint)
-
-
-def _report_usage(usage: UsageError, arguments: Sequence[str]) -> int:
-    match _asked_format(arguments):
-        case Format.JSON:
-            document = {"schema_version": 1, "exit_code": usage.exit_code, "error": error_document(usage)}
-            LineWriter(sys.stdout).write(json.dumps(document))
-        case Format.JSON_LINES:
-            JsonLinesSink(sys.stdout).receive(Stamped(1, time.time(), _end_of_run(usage.exit_code, 0.0, usage)))
-    _print_error(usage)
-    return usage.exit_code
 
 
 def _report_unwritten(error: OSError) -> int:
@@ -153,10 +153,7 @@ def error_document(error: ToolkitError) -> dict[str, object]:
     """The error as data; a manifest's problems each on their own."""
     document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, ManifestUnusable):
-        document["issues"] = [
-            {"file": issue.file, "line": issue.line, "path": issue.path, "message": issue.message}
-            for issue in error.issues
-        ]
+        document["issues"] = [asdict(issue) for issue in error.issues]
     return document
 
 
@@ -399,6 +396,8 @@ def execute(command: str, presentation: Presentation, body: Callable[[Run], int]
             with _signals_interrupt():
                 run.open_outputs()
                 code = body(run)
+        except UsageError as failure:
+            error = with_variable(failure)
         except ToolkitError as failure:
             error = failure
         except KeyboardInterrupt:

@@ -7,7 +7,6 @@ a run leaves behind that ends with it. A test knows if a code has no explanation
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,6 +121,7 @@ _ROOMS = {
     "cache": "Registry documents are kept on disk, so that none is pulled twice.",
     "destination": "The registry that the image is copied to did not take it.",
     "destroy": "`destroy` deletes what the manifest made, and nothing else.",
+    "doctor": "`doctor` looks at what a run needs, and changes nothing.",
     "ignore": "Entries of `ignore` accept a risk, at a place and until a day.",
     "image": "Images are copied into repositories, which outlive the manifest's entries.",
     "infra": "Terraform's changes are compared with what is in AWS before anything is changed.",
@@ -131,6 +131,7 @@ _ROOMS = {
     "manifest": "The manifest is read as a whole before anything else happens.",
     "output": "A program that reads the result must not take a part of it for the whole.",
     "plan": "A saved plan is applied exactly as it was reviewed, or not at all.",
+    "policy": "`iam-policy` prints what a role needs, in the form that IAM takes.",
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
@@ -152,12 +153,14 @@ _ROOMS = {
 
 _WHY = {
     "aws.no_profile": "The AWS profile that was named is in no configuration file.",
+    "aws.secret_unusable": "The secret of a registry has not the form that is read.",
     "aws.unavailable": "AWS answered that it is too busy, several times.",
     "budget.may_be_small": "The copies may need more counted pulls than are left; it is known when they are read.",
     "budget.too_small": "The copies need more counted pulls than are left.",
     "buildspec.no_place": "The buildspec is written in a way that leaves no place for a line of its own.",
     "buildspec.not_yaml": "The buildspec is not YAML, or has no `phases`.",
     "cache.unusable": "The folder of `--cache-dir` cannot be written.",
+    "doctor.failed": "At least one check failed; each says what cures it.",
     "ignore.expired": "The last day of an entry of `ignore` has passed.",
     "ignore.unused": "An entry of `ignore` names a risk that is not there.",
     "infra.untainted": "Terraform's state marked a resource as damaged, and Terraform would have replaced it.",
@@ -166,6 +169,7 @@ _WHY = {
     "provider.locked": "There was no lock file for the AWS provider, so one was written.",
     "provider.not_locked": "There is no lock file for the AWS provider, and a pipeline writes none.",
     "registry.anonymous": "The sign-in to ECR Public failed, so its images are read without one.",
+    "registry.credential_missing": "A variable that the manifest names for a credential is not set.",
     "signature.immutable": "Upstream's signature has changed, and the tag in ECR can never move.",
     "source.alternative_unusable": "A registry of `alternatives` failed, so upstream itself is asked.",
     "source.limited": "The registry grants no more requests for now.",
@@ -182,9 +186,10 @@ _WHY = {
     "terraform.resource_exists": "AWS has a resource of that name already.",
     "terraform.variable_dropped": "A variable of the environment would bend what Terraform does.",
     "usage": "An option or a value is unknown, or an argument is missing.",
+    "usage.output": "A file of `--output` has no format, is no place of its own, or cannot be written.",
     "usage.pairs": "`copy` takes pairs of references, the source first.",
-    "usage.trust": "A trust policy needs to know which project and which of its branches may take the role.",
     "usage.terraform_flag": "It is an option of Terraform, which the toolkit has under another name or not at all.",
+    "usage.trust": "A trust policy needs to know which project and which of its branches may take the role.",
 }
 
 _WHY_OF_A_SIDE = {
@@ -294,6 +299,8 @@ def codes_that_end_with(number: int) -> list[str]:
 
 def near(text: str) -> list[str]:
     """Codes that may have been meant."""
+    import difflib
+
     known = list(codes())
     inside = [code for code in known if text and text in code]
     return list(dict.fromkeys([*inside, *difflib.get_close_matches(text, known, n=5, cutoff=0.6)]))[:5]

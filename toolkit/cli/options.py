@@ -49,9 +49,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-ManifestFile = Annotated[
-    Path, typer.Option("--file", "-f", envvar="TOOLKIT_MANIFEST", help="The image manifest.", show_default=True)
-]
+ManifestFile = Annotated[Path, typer.Option("--file", "-f", help="The image manifest.", show_default=True)]
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="TOOLKIT_FORMAT", help="What stdout carries; everything else is on stderr.")
 ]
@@ -64,7 +62,6 @@ Outputs = Annotated[
     list[str] | None,
     typer.Option(
         "--output",
-        envvar="TOOLKIT_OUTPUT",
         metavar="FORMAT=FILE",
         help="Write this view of the result to FILE too, also when the run fails; may be repeated. The variable has "
         "them with blanks between.",
@@ -72,7 +69,7 @@ Outputs = Annotated[
 ]
 Log = Annotated[
     LogFormat,
-    typer.Option("--log", envvar="TOOLKIT_LOG", help="Events on stderr: lines of text, or a JSON object a line."),
+    typer.Option("--log", help="Events on stderr: lines of text, or a JSON object a line."),
 ]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="One line per event on stderr, also on a terminal.")]
 Strict = Annotated[
@@ -85,18 +82,13 @@ Verbose = Annotated[
 ]
 WorkDirectory = Annotated[
     Path | None,
-    typer.Option(
-        "--work-dir", envvar="TOOLKIT_WORK_DIR", help="Where Terraform runs. [default: .toolkit/<name>/<region>]"
-    ),
+    typer.Option("--work-dir", help="Where Terraform runs. [default: .toolkit/<name>/<region>]"),
 ]
-TerraformBinary = Annotated[
-    str, typer.Option("--terraform-bin", envvar="TOOLKIT_TERRAFORM_BIN", help="Terraform's program; `tofu` works too.")
-]
+TerraformBinary = Annotated[str, typer.Option("--terraform-bin", help="Terraform's program; `tofu` works too.")]
 CacheDirectory = Annotated[
     Path | None,
     typer.Option(
         "--cache-dir",
-        envvar="TOOLKIT_CACHE_DIR",
         help="Registry documents already read; safe to delete. [default: ~/.cache/base-image-toolkit]",
     ),
 ]
@@ -152,6 +144,10 @@ LimitRate = Annotated[
 ]
 ShowUnchanged = Annotated[
     bool, typer.Option("--show-unchanged", help="List the images that stay as they are, instead of counting them.")
+]
+Places = Annotated[
+    bool,
+    typer.Option("--places", help="List every place of every image, in text and Markdown; JSON always has them."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be copied, and stop.")]
 AllowDestroy = Annotated[

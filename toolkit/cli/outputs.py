@@ -10,6 +10,7 @@ from pathlib import Path
 
 from toolkit.atomic_file import check_writable, write_atomically
 from toolkit.errors import UsageError
+from toolkit.oci.local_files import refuse_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,27 @@ def open_outputs(texts: Sequence[str], formats: type[StrEnum], others: Iterable[
         if place in taken:
             raise _refused(f"`{output.path}` is named for something else too", "name a file of its own")
         taken.add(place)
-        try:
-            check_writable(output.path)
-        except OSError as error:
-            raise _refused(f"`{output.path}` cannot be written: {error.strerror}", "name another file") from error
+        if why := why_unwritable(output.path):
+            raise _refused(f"`{output.path}` cannot be written: {why}", "name another file")
     for output in outputs:
         output.path.unlink(missing_ok=True)
     return tuple(outputs)
+
+
+def why_unwritable(path: Path) -> str | None:
+    """Why no file can be put at `path`; None if one can.
+
+    A pull request may have put links into the tree, so that a result would replace a file somewhere else.
+    """
+    try:
+        refuse_links(path)
+    except OSError as error:
+        return f"`{error.filename}` is a link"
+    try:
+        check_writable(path)
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _parse(text: str, formats: type[StrEnum]) -> Output:

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit import __version__
-from toolkit.atomic_file import check_writable, write_atomically
+from toolkit.atomic_file import write_atomically
 from toolkit.cli import sealed_archive
 from toolkit.cli.checkout import Checkout, find_checkout
+from toolkit.cli.outputs import why_unwritable
 from toolkit.cli.render.serialise import first_fault, plan_from_json, plan_to_json
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven
@@ -128,10 +129,8 @@ def prepare(
 
     The folders `ours` do not count as changes of the checkout. Raises Refused if `path` cannot be written.
     """
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    if why := why_unwritable(path):
+        raise _unwritable(path, why)
     ignored = [path, Path(".toolkit"), *(folder for folder in ours if folder)]
     return Origin(text, find_checkout(manifest, text, ignored=ignored), plan_key(environment))
 
@@ -170,7 +169,7 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
     try:
         sealed_archive.write(path, members, origin.key)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error.strerror) from error
     return saved
 
 
@@ -349,5 +348,5 @@ def _refuse_other_state(saved: SavedPlan, contents: PlanContents, work_path: Pat
         )
 
 
-def _unwritable(path: Path, error: OSError) -> Refused:
-    return Refused("plan.unwritable", f"the plan cannot be written to `{path}`: {error.strerror}")
+def _unwritable(path: Path, why: str | None) -> Refused:
+    return Refused("plan.unwritable", f"the plan cannot be written to `{path}`: {why}")

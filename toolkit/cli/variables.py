@@ -8,6 +8,8 @@ it and by whoever reviews the pipeline. To set the variable of such an option is
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -61,3 +63,13 @@ def variable_in_use(context: Any, option: Any) -> str | None:
         return None
     names = [option.envvar] if isinstance(option.envvar, str) else option.envvar
     return next((name for name in names if os.environ.get(name)), None)
+
+
+def with_variable(error: UsageError) -> UsageError:
+    """`error` with the variable in front that gave a value to an option which its message names."""
+    typed = {word.partition("=")[0] for word in sys.argv[1:]}
+    for name in re.findall(r"--[a-z-]+", error.message):
+        variable = _OLDER.get(name, _variable(name))
+        if os.environ.get(variable) and name not in typed:
+            return UsageError(error.code, f"`{variable}`: {error.message}", hint=error.hint)
+    return error

@@ -20,7 +20,7 @@ from toolkit.migration.carried import Carried, Entry, ForeignFile, Remark, famil
 from toolkit.migration.go_patterns import CannotSay, anchored, literals, regclients, selection, versions_extract
 from toolkit.oci.endpoints import is_loopback
 from toolkit.oci.errors import OciError
-from toolkit.oci.reference import Reference, ecr_region
+from toolkit.oci.reference import Reference, ecr_region, parsed
 
 
 class _Model(BaseModel):
@@ -168,8 +168,8 @@ class _Reading:
     def _list_of(self, kind: type[Any], key: str) -> Iterator[tuple[int, Any]]:
         values = self._file.data.get(key) or []
         for number, value in enumerate(values if isinstance(values, list) else []):
-            if (parsed := self._parsed(kind, value, (key, number))) is not None:
-                yield number, parsed
+            if (entry := self._parsed(kind, value, (key, number))) is not None:
+                yield number, entry
 
     def _parsed(self, kind: type[Any], value: object, path: Path) -> Any:
         try:
@@ -211,13 +211,13 @@ class _Reading:
 
     def _choose(self, targets: Sequence[str]) -> tuple[str | None, bool]:
         """The registry of ECR that the manifest is for, the first in the wanted region; and whether there is any."""
-        parsed = (_parsed_reference(self._expanded(target)) for target in targets)
-        hosts = [one.registry for one in parsed if one is not None and ecr_region(one.registry)]
+        references = (parsed(self._expanded(target)) for target in targets)
+        hosts = [one.registry for one in references if one is not None and ecr_region(one.registry)]
         return next((host for host in hosts if self._region in (None, ecr_region(host))), None), bool(hosts)
 
     def _place(self, number: int, sync: SyncEntry, registry: str | None) -> _Place | None:
         """Where the entry's images land; None if they are not for this manifest."""
-        target = _parsed_reference(self._expanded(sync.target))
+        target = parsed(self._expanded(sync.target))
         host = target.registry if target else self._expanded(sync.target).partition("/")[0]
         if target is None or host != registry:
             self._elsewhere.setdefault(host, []).append(self._file.line("sync", number))
@@ -321,7 +321,7 @@ class _Reading:
         for number, host in self._list_of(Host, "creds"):
             path: Path = ("creds", number)
             name = self._expanded(host.registry) if not _is_unset(host.registry, self._environment) else host.registry
-            asked = _parsed_reference(f"{name}/x")
+            asked = parsed(f"{name}/x")
             registry = asked.registry if asked else name
             if registry not in sources:
                 reason = "no entry of the manifest reads from it"
@@ -351,16 +351,9 @@ def _is_unset(text: str, environment: Mapping[str, str]) -> bool:
     return any(not environment.get(name) for name in _ENV.findall(text))
 
 
-def _parsed_reference(text: str) -> Reference | None:
-    try:
-        return Reference.parse(text)
-    except OciError:
-        return None
-
-
 def _tag_of(target: str) -> str:
-    parsed = _parsed_reference(target)
-    return (parsed.tag if parsed else None) or "latest"
+    reference = parsed(target)
+    return (reference.tag if reference else None) or "latest"
 
 
 def _named(source: Reference, tag: str | None) -> str:

@@ -44,7 +44,6 @@ from toolkit.seed.companions import fault_of
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.explain import StateLock
 from toolkit.terraform.runner import TerraformRunner
-from toolkit.terraform.state import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import Desired, DesiredBuild, ProviderNeed, S3Backend
@@ -214,10 +213,11 @@ def refuse_failed(findings: Sequence[Finding]) -> None:
     failed = [finding for finding in findings if finding.state is State.FAILED]
     if not failed:
         return
-    kind = AccessDenied if all(finding.is_denied for finding in failed) else Refused
-    names = ", ".join(f"`{f'{finding.check} {finding.subject}'.rstrip()}`" for finding in failed)
-    are = "1 check failed" if len(failed) == 1 else f"{len(failed)} checks failed"
-    raise kind("doctor.failed", f"{are}: {names}", hint=failed[0].cure)
+    names = ", ".join(f"`{finding.name}`" for finding in failed)
+    count = "1 check" if len(failed) == 1 else f"{len(failed)} checks"
+    if all(finding.is_denied for finding in failed):
+        raise AccessDenied("doctor.failed", f"{count} failed: {names}", hint=failed[0].cure)
+    raise Refused("doctor.failed", f"{count} failed: {names}", hint=failed[0].cure)
 
 
 def judge_manifest(file: Path | None, desired: Desired | None, fault: ManifestUnusable | None) -> Finding:
@@ -757,7 +757,7 @@ def judge_bucket(backend: S3Backend, bucket: Bucket | None) -> Finding:
 
 def check_lock(backend: S3Backend, workspace: str, inspection: Inspection) -> Iterator[Finding]:
     """The lock file beside the state, and the item in the table if there is one."""
-    key = backend.key if workspace == DEFAULT_WORKSPACE else f"env:/{workspace}/{backend.key}"
+    key = backend.key_in(workspace)
     texts = {f"`{key}.tflock`": inspection.stored(backend.bucket, f"{key}.tflock", backend.region)}
     if table := backend.dynamodb_table:
         texts[f"table `{table}`"] = inspection.item(table, f"{backend.bucket}/{key}", backend.region)

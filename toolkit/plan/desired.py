@@ -241,6 +241,10 @@ class S3Backend:
     kms_key_id: str | None = None
     dynamodb_table: str | None = None
 
+    def key_in(self, workspace: str) -> str:
+        """The object that has the state of `workspace`."""
+        return self.key if workspace == "default" else f"env:/{workspace}/{self.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderNeed:

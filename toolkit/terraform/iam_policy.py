@@ -118,13 +118,13 @@ def documents(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     return [_document(page) for page in pages]
 
 
-def trust_policy(kind: str, project: str, ref: str, place: Place, *, is_read_only: bool) -> dict[str, Any]:
-    """Whom a role trusts: the jobs of one project at one ref, by the OIDC provider of GitHub or GitLab.
+def trust_policy(kind: str, project: str, refs: str, place: Place, *, is_read_only: bool) -> dict[str, Any]:
+    """Whom a role trusts: the jobs of one project at the `refs`, by the OIDC provider of GitHub or GitLab.
 
-    Raises UsageError for a project or ref that would let others in. Only a role that just reads may trust every branch
-    of a project at GitLab, whose tokens do not tell a merge request from a branch.
+    A comma stands between several refs. Raises UsageError for a project or ref that would let others in. Only a role
+    that just reads may trust what everybody who may push can start: pull requests at GitHub, and every branch of a
+    project at GitLab, whose tokens do not tell a merge request from a branch.
     """
-    operator = "StringEquals"
     match kind:
         case "github":
             issuer, audience = "token.actions.githubusercontent.com", f"sts.{place.dns_suffix}"
@@ -133,14 +133,7 @@ def trust_policy(kind: str, project: str, ref: str, place: Place, *, is_read_onl
                 f"`{project}` is no repository of GitHub",
                 "write `owner/name`; with the numbers of both, `owner@1/name@2`, for one made since July 2026",
             )
-            _check_trust(
-                re.fullmatch(r"refs/(heads|tags)/[^\s*?:]+|environment:[^\s*?]+( [^\s*?]+)*|pull_request", ref),
-                f"`{ref}` names no ref, environment or pull requests of GitHub",
-                "write `refs/heads/main`, `environment:base-images` or `pull_request`, without wildcards",
-            )
-            what, _, name = ref.partition(":")
-            claim = f"{what}:{name.replace(':', '%3A')}" if name else ref if ref == "pull_request" else f"ref:{ref}"
-            subject = f"repo:{project}:{claim}"
+            subjects = [f"repo:{project}:{_claim_of_github(ref, is_read_only)}" for ref in refs.split(",")]
         case "gitlab":
             found = re.fullmatch(r"(?:https://(?P<host>[\w.-]+)/)?(?P<path>[\w.-]+(?:/[\w.-]+)+)", project, re.ASCII)
             _check_trust(
@@ -151,19 +144,14 @@ def trust_policy(kind: str, project: str, ref: str, place: Place, *, is_read_onl
             assert found is not None  # noqa: S101  `_check_trust` has seen it
             issuer = found["host"] or "gitlab.com"
             audience = f"https://{issuer}"
-            _check_trust(
-                re.fullmatch(r"(refs/(heads|tags)/)?[^\s*?:]+", ref) or (ref == "*" and is_read_only),
-                f"`{ref}` names no branch or tag of GitLab that this role may trust",
-                "write `main` or `refs/tags/v1`; `*`, every branch of the project, is for `plan` alone",
-            )
-            operator = "StringLike" if ref == "*" else operator
-            kind_of_ref = "tag" if ref.startswith("refs/tags/") else "branch"
-            name = re.sub("^refs/(heads|tags)/", "", ref)
-            subject = f"project_path:{found['path']}:ref_type:{kind_of_ref}:ref:{name}"
+            subjects = [
+                f"project_path:{found['path']}:{_claim_of_gitlab(ref, is_read_only)}" for ref in refs.split(",")
+            ]
         case _:
             raise UsageError("usage.trust", f"`{kind}` issues no tokens that are known", hint="take github or gitlab")
-    conditions: dict[str, dict[str, str]] = {"StringEquals": {f"{issuer}:aud": audience}}
-    conditions.setdefault(operator, {})[f"{issuer}:sub"] = subject
+    operator = "StringLike" if any("*" in subject for subject in subjects) else "StringEquals"
+    conditions: dict[str, dict[str, str | list[str]]] = {"StringEquals": {f"{issuer}:aud": audience}}
+    conditions.setdefault(operator, {})[f"{issuer}:sub"] = subjects if len(subjects) > 1 else subjects[0]
     provider = f"arn:{place.partition}:iam::{place.account}:oidc-provider/{issuer}"
     return {
         "Version": _VERSION,
@@ -176,6 +164,29 @@ def trust_policy(kind: str, project: str, ref: str, place: Place, *, is_read_onl
             }
         ],
     }
+
+
+def _claim_of_github(ref: str, is_read_only: bool) -> str:
+    _check_trust(
+        re.fullmatch(r"refs/(heads|tags)/[^\s*?:]+|environment:[^\s*?]+( [^\s*?]+)*", ref)
+        or (ref == "pull_request" and is_read_only),
+        f"`{ref}` names no ref or environment of GitHub that this role may trust",
+        "write `refs/heads/main` or `environment:base-images`, without wildcards; `pull_request` is for `plan` alone",
+    )
+    if ref.startswith("refs/"):
+        return f"ref:{ref}"
+    what, colon, name = ref.partition(":")
+    return f"{what}{colon}{name.replace(':', '%3A')}"
+
+
+def _claim_of_gitlab(ref: str, is_read_only: bool) -> str:
+    _check_trust(
+        re.fullmatch(r"(refs/(heads|tags)/)?[^\s*?:]+", ref) or (ref == "*" and is_read_only),
+        f"`{ref}` names no branch or tag of GitLab that this role may trust",
+        "write `main` or `refs/tags/v1`; `*`, every branch of the project, is for `plan` alone",
+    )
+    kind = "tag" if ref.startswith("refs/tags/") else "branch"
+    return f"ref_type:{kind}:ref:{re.sub('^refs/(heads|tags)/', '', ref)}"
 
 
 def as_terraform(name: str, policies: Sequence[Mapping[str, Any]], *, is_trust: bool = False) -> str:
@@ -291,12 +302,11 @@ def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
     for build in desired.builds:
         yield from _build_things(build, place)
     if backend := desired.backend:
-        is_default = desired.workspace == "default"
         yield (
             "state",
             {
                 "bucket": backend.bucket,
-                "state_key": backend.key if is_default else f"env:/{desired.workspace}/{backend.key}",
+                "state_key": backend.key_in(desired.workspace),
                 "state_region": backend.region,
                 "table": backend.dynamodb_table,
                 "state_kms_key": backend.kms_key_id,

@@ -18,6 +18,7 @@ from toolkit.cli.app import make_app
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.main import COMMANDS
 from toolkit.cli.options import Format, parse_duration, parse_rate
+from toolkit.cli.render.serialise import read_result
 from toolkit.cli.wiring import open_cache
 from toolkit.errors import (
     AccessDenied,
@@ -184,7 +185,8 @@ def test_a_saved_plan_takes_no_flag_of_the_plan(tmp_path: Path) -> None:
 
 def test_a_usage_error_comes_in_the_format_asked_for(tmp_path: Path) -> None:
     done = Toolkit(tmp_path).run("plan", "--format=json", "--bogus").expect(64)
-    assert done.document["error"]["code"] == "usage"
+    result = read_result(done.stdout.encode())
+    assert (result.command, result.exit_code, result.error["code"] if result.error else "") == ("plan", 64, "usage")
 
 
 def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ def test_knows_every_code_of_the_program() -> None:
     assert set(explanations.codes()) == {one.code for one in reference.codes()}
 
 
+def test_knows_codes_of_errors_that_a_room_declares_for_itself() -> None:
+    assert set(explanations.codes()) >= {"aws.region_disabled", "aws.secret_unusable", "doctor.failed"}
+
+
 @pytest.mark.parametrize("code", explanations.codes())
 def test_says_what_happened_or_why(code: str) -> None:
     found = explanations.explain(code)

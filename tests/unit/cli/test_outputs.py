@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from toolkit.cli.app import make_app
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import ResultFormat
 from toolkit.cli.render.plan_view import render_plan
+from toolkit.cli.render.result import Result, result_document
 from toolkit.cli.render.serialise import read_result
 from toolkit.errors import Refused
 
@@ -110,7 +112,9 @@ def test_a_file_of_an_earlier_run_is_gone_before_the_run_begins() -> None:
         (["json=-"], "use `--format json` for stdout"),
         (["json=nowhere/x"], "`nowhere/x` cannot be written: No such file"),
         (["json=folder"], "`folder` cannot be written: it is no regular file"),
-        (["json=/dev/null"], "`/dev/null` cannot be written"),
+        (["json=pipe"], "`pipe` cannot be written: it is no regular file"),
+        (["json=link"], "link` is a link"),
+        (["json=link-to-folder/x"], "link-to-folder` is a link"),
         (["json=x", "html=x"], "`x` is named for something else too"),
         (["json=x", "html=./folder/../x"], "`folder/../x` is named for something else too"),
         (["json=images.yaml"], "`images.yaml` is named for something else too"),
@@ -120,7 +124,10 @@ def test_what_cannot_be_is_refused_before_anything_runs(
     outputs: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("folder").mkdir()
+    os.mkfifo("pipe")  # and not a device of the machine, which a broken check would remove
     Path("images.yaml").write_text("mine")
+    Path("link").symlink_to("images.yaml.old")
+    Path("link-to-folder").symlink_to("folder")
     Path("good.json").write_text("of yesterday")
     began: list[Run] = []
     assert end_of(lambda run: began.append(run) or 0, "json=good.json", *outputs, files=(Path("images.yaml"),)) == 64
@@ -162,10 +169,16 @@ def scanned(program: Program) -> Program:
     return program
 
 
-@pytest.mark.parametrize("form", ["json", "markdown", "html", "sarif"])
-def test_a_result_is_shown_later_as_it_was(scanned: Program, form: str) -> None:
-    then = scanned.run("scan", "--check", "--format", form, ".").expect(7)
-    assert scanned.run("show", "scan.json", "--format", form).expect(0).stdout == then.stdout
+@pytest.mark.parametrize("look", ["json", "markdown", "markdown --places", "html", "sarif"])
+def test_a_result_is_shown_later_as_it_was(scanned: Program, look: str) -> None:
+    then = scanned.run("scan", "--check", ".", "--format", *look.split()).expect(7)
+    assert scanned.run("show", "scan.json", "--format", *look.split()).expect(0).stdout == then.stdout
+
+
+def test_the_images_that_stay_are_shown_later_where_they_are_asked_for(program: Program) -> None:
+    Path("plan.json").write_text(json.dumps(result_document(Result("plan", 0, {"plan": plan_samples.MIXED}))))
+    for options, unchanged in (((), False), (("--show-unchanged",), True)):
+        assert ("images unchanged:" in program.run("show", "plan.json", *options).expect(0).stdout) is unchanged
 
 
 def test_a_failure_is_shown_with_its_error(scanned: Program) -> None:
@@ -193,6 +206,11 @@ def test_a_scan_that_fails_early_leaves_no_sarif(program: Program) -> None:
     assert "as `sarif`" in program.run("show", "scan.json", "--format", "sarif").expect(64).stderr
 
 
+def _timed(seconds: str) -> str:
+    report = f'{{"seconds": {seconds}, "infra_changes": [], "outcomes": [], "outputs": {{}}, "plan": null}}'
+    return f'{{"schema_version": 1, "command": "seed", "exit_code": 0, "report": {report}}}'
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -200,6 +218,9 @@ def test_a_scan_that_fails_early_leaves_no_sarif(program: Program) -> None:
         ('{"a": 1}', "`schema_version`: Field required"),
         ('{"type": "run_started"}\n{"type": "run_finished"}\n', "is not the result of a command"),
         ('{"schema_version": 1, "command": "validate", "exit_code": 0}', "of `toolkit validate`, whose result is not"),
+        (_timed("NaN"), "the number `NaN` is out of range"),
+        (_timed("1e999"), "the number `1e999` is out of range"),
+        (_timed("9" * 400), "is out of range"),
         ("version: 1\n", "is not a saved plan"),
     ],
 )

@@ -54,9 +54,10 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-@pytest.mark.parametrize("place", [".", "/", "images.yaml/plan.json", "absent/plan.json"])
+@pytest.mark.parametrize("place", [".", "/", "images.yaml/plan.json", "absent/plan.json", "link/plan"])
 def test_a_place_that_takes_no_plan_is_refused_before_planning(tmp_path: Path, place: str) -> None:
     (tmp_path / "images.yaml").write_text(PLANNABLE)
+    (tmp_path / "link").symlink_to("/tmp")
     done = Toolkit(tmp_path).run("plan", "--out", place, "--terraform-bin", "/bin/false").expect(7)
     assert f"the plan cannot be written to `{place}`: " in done.stderr
     assert "Traceback" not in done.stderr

@@ -95,6 +95,10 @@ def test_reads_several_values_and_lets_the_command_line_count_more(monkeypatch: 
         ("TOOLKIT_STRICT", "maybe", "plan", "--strict"),
         ("TOOLKIT_LOCK_TIMEOUT", "5x", "plan", "--lock-timeout"),
         ("TOOLKIT_ON_BUDGET", "never", "seed", "--on-budget"),
+        ("TOOLKIT_MACHINE", "linux", "scan .", "--machine"),
+        ("TOOLKIT_BUILD_ARG", "x", "init", "--build-arg"),
+        ("TOOLKIT_OUTPUT", "yaml=x", "plan", "--output"),
+        ("TOOLKIT_CHECK", "1", "buildspec web", "--check"),
         ("TOOLKIT_ALLOW_DESTROY", "0", "apply", "--allow-destroy"),
         ("TOOLKIT_AUTO_APPROVE", "1", "destroy", "--auto-approve"),
     ],
@@ -108,9 +112,10 @@ def test_names_the_variable_of_a_wrong_value(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(variable, value)
-    group = typer.main.get_command(make_app([command]))
+    arguments = command.split()
+    group = typer.main.get_command(make_app(arguments[:1]))
     assert isinstance(group, ToolkitGroup)
-    assert group.main([command]) == 64
+    assert group.main(arguments) == 64
     said = capsys.readouterr().err
     assert f"`{variable}`" in said
     assert option in said

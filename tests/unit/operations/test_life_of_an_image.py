@@ -13,7 +13,7 @@ import pytest
 from tests.support.fake_services import HOST, NAMES, PUSHED_AT, World, desired
 from tests.support.made_images import image, index, store
 from tests.support.memory_registry import Call
-from toolkit.cli.render.serialise import plan_document, plan_from_json, plan_to_json
+from toolkit.cli.render.serialise import document_of, plan_from_json, plan_to_json
 from toolkit.errors import PLAN_AGAIN, AccessDenied, Refused, SeedingIncomplete
 from toolkit.events import Event, NoticeGiven
 from toolkit.oci.descriptor import Platform
@@ -100,7 +100,7 @@ def test_a_tag_that_somebody_overwrote_is_said_to_be(seeded: tuple[World, Desire
     assert codes(made) == ["tag.overwritten"]
     assert str(FOREIGN.digest) in made.notices[0].message
     assert PUSHED_AT in made.notices[0].message
-    document: Any = plan_document(made)
+    document: Any = document_of("plan", made)
     assert document["totals"]["overwritten"] == 1
     assert (document["seeds"][0]["is_overwritten"], document["seeds"][0]["pushed_at"]) == (True, PUSHED_AT)
     applied(world, wanted)

@@ -169,7 +169,6 @@ GITHUB = "token.actions.githubusercontent.com"
     [
         (("github", "acme/web", "refs/heads/main"), "repo:acme/web:ref:refs/heads/main"),
         (("github", "acme/web", "refs/tags/v1"), "repo:acme/web:ref:refs/tags/v1"),
-        (("github", "acme/web", "pull_request"), "repo:acme/web:pull_request"),
         (("github", "acme/web", "environment:base images"), "repo:acme/web:environment:base images"),
         (("github", "acme/web", "environment:prod:1"), "repo:acme/web:environment:prod%3A1"),
         (("github", "acme@12/web@34", "refs/heads/main"), "repo:acme@12/web@34:ref:refs/heads/main"),
@@ -200,6 +199,9 @@ def test_trusts_a_gitlab_of_one_s_own() -> None:
         ("github", "acme/web", "refs/heads/ma?n"),
         ("github", "acme/web", "refs/pull/1/merge"),
         ("github", "acme/web", "environment:*"),
+        ("github", "acme/web", "pull_request"),
+        ("github", "acme/web", "refs/heads/main,pull_request"),
+        ("github", "acme/web", "refs/heads/main,"),
         ("github", "acme/web", "main"),
         ("github", "acme@1/web", "refs/heads/main"),
         ("github", "acme/web:x", "refs/heads/main"),
@@ -218,6 +220,14 @@ def test_trusts_nobody_whom_a_stranger_could_be(given: tuple[str, str, str]) -> 
     with pytest.raises(UsageError) as refused:
         trust_policy(*given, PLACE, is_read_only=False)
     assert refused.value.hint
+
+
+def test_a_role_that_only_reads_may_trust_pull_requests_and_other_refs_at_github() -> None:
+    [statement] = trust_policy("github", "acme/web", "pull_request,refs/heads/main", PLACE, is_read_only=True)[
+        "Statement"
+    ]
+    subjects = ["repo:acme/web:pull_request", "repo:acme/web:ref:refs/heads/main"]
+    assert statement["Condition"]["StringEquals"][f"{GITHUB}:sub"] == subjects
 
 
 def test_a_role_that_only_reads_may_trust_every_branch_at_gitlab() -> None:

@@ -125,7 +125,11 @@ def test_the_state_that_it_was_made_from_is_told() -> None:
     assert (contents.state.serial, contents.state.lineage, contents.terraform_version) == (7, "L", "1.11.4")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", terraform_plan(FILES)[:-30], terraform_plan(FILES, {"resources": 1})])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", terraform_plan(FILES)[:-30], terraform_plan(FILES, {"resources": 1})],
+    ids=["empty", "beginning", "cut", "odd state"],  # an archive has the time in it, and workers must agree on names
+)
 def test_anything_else_is_refused(content: bytes) -> None:
     with pytest.raises(Refused) as refused:
         read_contents(content)

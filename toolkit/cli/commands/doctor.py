@@ -10,13 +10,14 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import (
     CacheDirectory,
-    Format,
     Log,
     LogFormat,
     NoProgress,
-    OutputFormat,
+    Outputs,
+    ResultFormat,
     TerraformBinary,
     Verbose,
+    ViewFormat,
     WorkDirectory,
 )
 
@@ -39,11 +40,11 @@ def command(
         typer.Option(
             "--file",
             "-f",
-            envvar="TOOLKIT_MANIFEST",
             help="The image manifest; without one, what needs none is checked. [default: images.yaml, if it is there]",
         ),
     ] = None,
-    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+    format: ViewFormat = ResultFormat.TEXT,  # noqa: A002  the option's name
+    output: Outputs = None,
     work_dir: WorkDirectory = None,
     cache_dir: CacheDirectory = None,
     terraform_bin: TerraformBinary = "terraform",
@@ -79,4 +80,5 @@ def command(
         refuse_failed(findings)
         return 0
 
-    execute(NAME, Presentation(format, no_progress, verbose, log=log), body)
+    presentation = Presentation(format, no_progress, verbose, outputs=output or (), files=(file,), log=log)
+    execute(NAME, presentation, body)

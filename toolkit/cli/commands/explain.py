@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,8 @@ from toolkit.cli.options import Format, OutputFormat
 from toolkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from toolkit.cli.explanations import ExitCode, Explanation
 
 NAME = "explain"
@@ -51,8 +52,8 @@ def command(
             if ending is None:
                 known = ", ".join(str(one.number) for one in explanations.EXIT_CODES)
                 raise UsageError("usage.value", f"`{asked}` is no exit code of toolkit: these are {known}")
-            document = {"exit_code": {**asdict(ending), "codes": explanations.codes_that_end_with(ending.number)}}
-            run.show("explanation", document, _exit_code(ending))
+            codes = explanations.codes_that_end_with(ending.number)
+            run.show("explanation", {"exit_code": {**asdict(ending), "codes": codes}}, _exit_code(ending, codes))
             return 0
         found = explanations.explain(asked)
         if found is None:
@@ -75,18 +76,16 @@ def _code(found: Explanation) -> str:
     ):
         if lines:
             parts += ["", f"{title}:", *(f"  {line}" for line in lines)]
-    return os.linesep.join(parts)
+    return "\n".join(parts)
 
 
-def _exit_code(one: ExitCode) -> str:
-    from toolkit.cli.explanations import codes_that_end_with
-
+def _exit_code(one: ExitCode, codes: Sequence[str]) -> str:
     parts = [f"exit {one.number}: {one.meaning}", "", "What it leaves behind:", f"  {one.leaves}"]
     if one.next:
         parts += ["", "What to do next:", f"  {one.next}"]
-    if codes := codes_that_end_with(one.number):
+    if codes:
         parts += ["", "Codes that end a run so (`toolkit explain CODE`):", *(f"  {code}" for code in codes)]
-    return os.linesep.join(parts)
+    return "\n".join(parts)
 
 
 def _list() -> str:
@@ -97,4 +96,4 @@ def _list() -> str:
         said = next((place.message for place in places if place.message), "") or explanations.own_reason(code)
         lines.append(f"{code:<36} {said}".rstrip())
     lines += [f"{one.number:<36} {one.meaning}" for one in explanations.EXIT_CODES]
-    return os.linesep.join(lines)
+    return "\n".join(lines)

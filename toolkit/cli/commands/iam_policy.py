@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +12,8 @@ import typer
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.completion import builds
 from toolkit.cli.options import ManifestFile
-from toolkit.cli.render.lines import LineWriter
 from toolkit.errors import UsageError
+from toolkit.events import NoticeGiven
 
 NAME = "iam-policy"
 HELP = (
@@ -24,7 +23,7 @@ HELP = (
 EXAMPLES = (
     "toolkit iam-policy plan > plan.json",
     "toolkit iam-policy apply --format terraform > policy.tf",
-    "toolkit iam-policy plan --trust github acme/web pull_request",
+    "toolkit iam-policy plan --trust github acme/web pull_request,refs/heads/main",
     "toolkit iam-policy apply --trust gitlab acme/platform/web main",
     "toolkit iam-policy build web",
 )
@@ -59,7 +58,7 @@ def command(
         tuple[str, str, str] | None,
         typer.Option(
             "--trust",
-            metavar="KIND PROJECT REF",
+            metavar="KIND PROJECT REF[,REF]",
             help="Print the trust policy instead, for jobs with a token of `github` (`owner/name`; `refs/heads/main`, "
             "`environment:NAME` or `pull_request`) or `gitlab` (`group/project`; `main` or `refs/tags/v1`).",
         ),
@@ -81,7 +80,7 @@ def command(
             raise UsageError("usage", "`build` needs the name of a build, and nothing else takes one")
         desired = load_desired(file)
         if runs is Runs.SCAN:
-            _say("`toolkit scan` reads files only and never calls AWS: its job needs no role")
+            run.emit(NoticeGiven("policy.not_needed", "`toolkit scan` calls no AWS service: its job needs no role"))
             return 0
         account = desired.account_id or AwsSession(desired.region).account_id()
         place = iam_policy.Place(account, desired.region, *partition_of(desired.region))
@@ -99,7 +98,13 @@ def command(
             }[runs]
             policies = iam_policy.documents(make(desired, place))
         if len(policies) > 1:
-            _say(f"the rights need {len(policies)} policies of IAM's largest size; a role takes 10, by quota up to 20")
+            run.emit(
+                NoticeGiven(
+                    "policy.several",
+                    f"the rights need {len(policies)} policies, because IAM limits the size of one",
+                    hint="attach all of them; a role takes 10, by quota up to 20",
+                )
+            )
         if format is PolicyFormat.TERRAFORM:
             text = iam_policy.as_terraform(label, policies, is_trust=trust is not None)
         else:
@@ -108,7 +113,3 @@ def command(
         return 0
 
     execute(NAME, Presentation(is_brief=True), body)
-
-
-def _say(sentence: str) -> None:
-    LineWriter(sys.stderr).write(f"notice: {sentence}")

@@ -38,9 +38,9 @@ def command(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders. [default: this folder]")
     ] = None,
-    manifest: Annotated[
-        Path, typer.Option("--manifest", "--file", "-f", envvar="TOOLKIT_MANIFEST", help="The file to write.")
-    ] = Path("images.yaml"),
+    manifest: Annotated[Path, typer.Option("--manifest", "--file", "-f", help="The file to write.")] = Path(
+        "images.yaml"
+    ),
     name: Annotated[
         str | None,
         typer.Option("--name", help="Prefix of roles, projects and log groups. [default: this folder's name]"),
@@ -104,9 +104,7 @@ def command(
 
         if example is not None:
             files = [path.as_posix() for path in write_example(example, Path.cwd())]
-            run.show(
-                "example", {"name": example.value, "files": files}, os.linesep.join(f"{file} written" for file in files)
-            )
+            run.show("example", {"name": example.value, "files": files}, "\n".join(f"{file} written" for file in files))
             return 0
         origins = [origin for origin in (from_ecr, from_pull_through, from_regsync, from_skopeo_sync) if origin]
         if len(origins) > 1 or (origins and paths):
@@ -143,7 +141,7 @@ def command(
             "builds": begun.builds,
             "left_out": list(begun.left_out),
         }
-        run.show("manifest", document, os.linesep.join(map(visible, lines)))
+        run.show("manifest", document, "\n".join(map(visible, lines)))
         return 0
 
     execute(NAME, Presentation(format, is_brief=True), body)

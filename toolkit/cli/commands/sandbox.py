@@ -28,7 +28,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 Folder = Annotated[
     Path,
-    typer.Option("--folder", envvar="TOOLKIT_SANDBOX", help="Where the sandbox keeps its state, one sandbox a folder."),
+    typer.Option("--folder", help="Where the sandbox keeps its state, one sandbox a folder."),
 ]
 _FOLDER = Path(".toolkit/sandbox")
 

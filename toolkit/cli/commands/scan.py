@@ -9,7 +9,7 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.completion import builds
-from toolkit.cli.options import Outputs, ScanFormat, ScanViewFormat
+from toolkit.cli.options import Outputs, Places, ScanFormat, ScanViewFormat
 from toolkit.errors import UsageError
 from toolkit.manifest.strategy import OnMiss, Strategy
 
@@ -58,7 +58,6 @@ def command(
             "--manifest",
             "--file",
             "-f",
-            envvar="TOOLKIT_MANIFEST",
             help="The manifest that has to mirror it. [default: images.yaml, if it is there]",
         ),
     ] = None,
@@ -112,10 +111,7 @@ def command(
         bool,
         typer.Option("--strict", help="Count commands whose own commands are not read, such as make, as faults."),
     ] = False,
-    places: Annotated[
-        bool,
-        typer.Option("--places", help="List every place of every image, in text and Markdown; JSON always has them."),
-    ] = False,
+    places: Places = False,
     write: Annotated[
         bool, typer.Option("--write", help="Add what is missing to the manifest's own `images`, and scan again.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
-from toolkit.cli.options import Outputs, ScanFormat, ScanViewFormat
+from toolkit.cli.options import Outputs, Places, ScanFormat, ScanViewFormat, ShowUnchanged
 from toolkit.errors import Refused, UsageError
 from toolkit.oci.local_files import read_regular
 
@@ -31,6 +31,8 @@ EXAMPLES = (
 
 def command(
     saved: Annotated[Path, typer.Argument(metavar="FILE", help="A saved plan, or the JSON of a result.")],
+    show_unchanged: ShowUnchanged = False,
+    places: Places = False,
     format: ScanViewFormat = ScanFormat.TEXT,  # noqa: A002  the option's name
     output: Outputs = None,
 ) -> None:
@@ -53,7 +55,15 @@ def command(
         run.show_result(result)
         return 0
 
-    execute(NAME, Presentation(format, is_brief=True, outputs=output or (), files=(saved,)), body)
+    presentation = Presentation(
+        format,
+        is_brief=True,
+        shows_unchanged=show_unchanged,
+        has_places=places,
+        outputs=output or (),
+        files=(saved,),
+    )
+    execute(NAME, presentation, body)
 
 
 def _is_json(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Sizes, durations and counts in words for people; JSON output has the plain numbers."""
+"""Sizes, durations, counts and sentences for people; JSON output has the plain numbers."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
 def format_count(count: int, noun: str, plural: str | None = None) -> str:
     """`1 image`, `3 images`; `plural` where an `s` is not enough."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def format_sentence(text: str) -> str:
+    """`text` with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def format_range(at_least: int, at_most: int | None) -> str:

@@ -19,20 +19,32 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from toolkit.cli.render import infra_view
-from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
+from toolkit.cli.render.amounts import (
+    format_count,
+    format_duration,
+    format_moment,
+    format_range,
+    format_sentence,
+    format_size,
+)
+from toolkit.cli.render.doctor_view import say_diagnosis
 from toolkit.cli.render.lines import visible
-from toolkit.cli.render.picture import Column, Flow, Picture, draw
-from toolkit.cli.render.plan_markdown import say_refused
-from toolkit.cli.render.plan_markdown import verdict as plan_verdict
-from toolkit.cli.render.plan_view import PUT_OFF, judge_cost
-from toolkit.cli.render.report_markdown import verdict as report_verdict
-from toolkit.cli.render.report_view import say_next_step
-from toolkit.cli.render.result import Look as TextLook
-from toolkit.cli.render.result import saved_file_lines, text_of
-from toolkit.cli.render.scan_view import places_of, reason_of, word_of
-from toolkit.cli.render.scan_view import summary as say_scan
-from toolkit.cli.render.serialise import read_result
-from toolkit.cli.render.totals import InfraTotals, PlanTotals, skipped_images, sum_infra, sum_plan, sum_report
+from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
+from toolkit.cli.render.plan_markdown import say_harmless, say_plan
+from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
+from toolkit.cli.render.preview_view import say_previews
+from toolkit.cli.render.report_markdown import say_report
+from toolkit.cli.render.report_view import say_blobs, say_next_step
+from toolkit.cli.render.result import Result, result_document, saved_file_lines
+from toolkit.cli.render.scan_view import MEANINGS, places_of, reason_of, say_scan, word_of
+from toolkit.cli.render.totals import (
+    PlanTotals,
+    count_changes,
+    skipped_images,
+    sum_infra,
+    sum_plan,
+    sum_report,
+)
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.companions import kind_of
@@ -50,14 +62,14 @@ from toolkit.plan.model import (
     SeedAction,
 )
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Mark:
     """How a state is shown: the symbol and the word say what `tone`, a colour, says."""
 
     symbol: str
@@ -67,48 +79,54 @@ class Look:
 
 # The states of each kind of result, the most important first; in the last one nothing happens.
 _PLANNED = {
-    "refused": Look("✕", "refused", "bad"),
-    "destroy": Look("−", "to destroy", "bad"),
-    "overwritten": Look("!", "pushed by somebody else", "odd"),
-    "move": Look("~", "to move", "moved"),
-    "copy": Look("+", "to copy", "new"),
-    "keep": Look("=", "unchanged", "quiet"),
+    "refused": Mark("✕", "refused", "bad"),
+    "destroy": Mark("−", "to destroy", "bad"),
+    "overwritten": Mark("!", "overwritten in ECR", "odd"),
+    "move": Mark("~", "to move", "moved"),
+    "copy": Mark("+", "to copy", "new"),
+    "keep": Mark("=", "unchanged", "quiet"),
 }
 _DONE = {
-    "failed": Look("✕", "failed", "bad"),
-    "refused": Look("✕", "refused", "bad"),
-    "skipped": Look("»", "skipped", "moved"),
-    "copied": Look("+", "copied", "new"),
-    "unchanged": Look("=", "unchanged", "quiet"),
+    "failed": Mark("✕", "failed", "bad"),
+    "refused": Mark("✕", "refused", "bad"),
+    "skipped": Mark("»", "skipped", "moved"),
+    "copied": Mark("+", "copied", "new"),
+    "unchanged": Mark("=", "unchanged", "quiet"),
 }
 _PREVIEWED = {state: _PLANNED[state] for state in ("refused", "move", "copy", "keep")}
 _SCANNED = {
-    "leaves": Look("↗", "from an upstream", "bad"),
-    "wrong": Look("✕", "for the wrong platform", "bad"),
-    "unknown": Look("?", "unknown", "bad"),
-    "refused": Look("✕", "refused", "moved"),
-    "unreached": Look("–", "in stages that no build reaches", "quiet"),
-    "ignored": Look("–", "not looked at", "quiet"),
-    "stays": Look("=", "from ECR", "quiet"),
+    "leaves": Mark("↗", MEANINGS["leaves"], "bad"),
+    "wrong": Mark("✕", MEANINGS["wrong"], "bad"),
+    "unknown": Mark("?", MEANINGS["unknown"], "bad"),
+    "refused": Mark("✕", MEANINGS["refused"], "moved"),
+    "unreached": Mark("–", MEANINGS["unreached"], "quiet"),
+    "ignored": Mark("–", MEANINGS["ignored"], "quiet"),
+    "stays": Mark("=", MEANINGS["stays"], "quiet"),
 }
+_CHECKED = {
+    "failed": Mark("✕", "failed", "bad"),
+    "warning": Mark("!", "warning", "odd"),
+    "skipped": Mark("–", "skipped", "quiet"),
+    "ok": Mark("=", "ok", "quiet"),
+}
+_LONGEST_DIFF = 4_000
+"""Lines, old and new. Aligning twice as many takes two seconds, and five times as many twenty."""
 _IMAGE = {"name": "Image"}
 _SIZES = {"size": "Size", "pulls": "Pulls"}
 _USERS = {"users": "Used by"}
 _PLAN_LABELS = {**_IMAGE, "state": "Action", "digest": "Digest", "since": "In ECR since", **_SIZES, **_USERS}
 _REPORT_LABELS = {**_IMAGE, "state": "Result", "digest": "Digest", "size": "Moved", "seconds": "Time", **_USERS}
 _SCAN_LABELS = {**_IMAGE, "state": "Verdict", "users": "Where"}
+_CHECK_LABELS = {"name": "Check", "state": "State"}
 
-# The actions of Terraform, the most dangerous first: how it looks, what will happen, what has happened.
 _ACTIONS = {
-    InfraAction.DELETE: ("−", "bad", "To destroy", "Destroyed"),
-    InfraAction.REPLACE: ("±", "bad", "To destroy and create again", "Destroyed and created again"),
-    InfraAction.FORGET: ("·", "moved", "To let go of: leaves the state, stays in AWS", "Let go of: stays in AWS"),
-    InfraAction.UPDATE: ("~", "moved", "To update", "Updated"),
-    InfraAction.CREATE: ("+", "new", "To create", "Created"),
-    InfraAction.IMPORT: ("<", "quiet", "To import into the state", "Imported into the state"),
+    InfraAction.DELETE: ("−", "bad"),
+    InfraAction.REPLACE: ("±", "bad"),
+    InfraAction.FORGET: ("·", "moved"),
+    InfraAction.UPDATE: ("~", "moved"),
+    InfraAction.IMPORT: ("<", "quiet"),
+    InfraAction.CREATE: ("+", "new"),
 }
-_TO_DO = ("to create", "to update", "to destroy", "to import", "to let go of")
-_WAS_DONE = ("created", "updated", "destroyed", "imported", "let go of")
 _PLACES = (
     Column("Upstream", "registries"),
     Column("Repository in ECR", "repositories"),
@@ -150,7 +168,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An image in the table. `anchor` is its fragment, and `alias` another one: the name that people type.
+    """An image in the table, or a check. `anchor` is its fragment, and `alias` another one: the name that people type.
 
     Texts have numbers to sort by. `is_made`: the new digest is only known after the copy, and `new` is what it is made
     of. `beneath` stands below the name, `more` unfolds. A repository that is destroyed has a row for all its `images`.
@@ -231,8 +249,9 @@ class Page:
     alarms: Sequence[Alarm] = ()
     tiles: Sequence[Tile] = ()
     picture: Picture | None = None
-    states: Mapping[str, Look] = field(default_factory=dict)
+    states: Mapping[str, Mark] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    things: str = "Images"
     rows: Sequence[Row] = ()
     changes: Sequence[Changes] = ()
     rights: Sequence[Right] = ()
@@ -245,8 +264,8 @@ class Page:
     text: Sequence[str] = ()
 
 
-def render_html(result: Mapping[str, Any]) -> str:
-    """The page of `result`, the whole document that `--format json` writes. Raises ValueError if it is none."""
+def render_html(result: Result) -> str:
+    """The page of `result`, with its JSON inside."""
     page = _page(result)
     return (
         _environment()
@@ -257,7 +276,7 @@ def render_html(result: Mapping[str, Any]) -> str:
             found=Counter(row.state for row in page.rows),
             rank={state: number for number, state in enumerate(page.states)},
             parts=list(_parts(page)),
-            data=_embedded(result),
+            data=_embedded(result_document(result)),
         )
     )
 
@@ -323,7 +342,7 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
     for id_, label, is_there, count in (
         ("_alarms", "Look at this first", page.alarms, None),
         ("_picture", "Picture", page.picture, None),
-        ("_images", "Images", page.rows, len(page.rows)),
+        ("_images", page.things, page.rows, len(page.rows)),
         ("_changes", "Infrastructure", page.changes, resources),
         ("_rights", "Rights", page.rights, len(page.rights)),
         ("_drift", "Drift", page.drift, drifted),
@@ -335,9 +354,8 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
             yield id_, label, count
 
 
-def _page(result: Mapping[str, Any]) -> Page:
-    read = read_result(json.dumps(result, ensure_ascii=False).encode("utf-8", "replace"))
-    values, command = read.values, read.command
+def _page(result: Result) -> Page:
+    values, command = result.values, result.command
     if "report" in values:
         page = _report_page(command, values["report"], values.get("plan"))
     elif "plan" in values:
@@ -346,12 +364,13 @@ def _page(result: Mapping[str, Any]) -> Page:
         page = _preview_page(command, values["preview"])
     elif "scan" in values:
         page = _scan_page(command, values["scan"])
+    elif "diagnosis" in values:
+        page = _diagnosis_page(command, values["diagnosis"])
     else:
-        text = [line for kind, value in values.items() for line in text_of(kind, value, TextLook()).splitlines()]
-        page = Page(command, f"The run ended with exit code {read.exit_code}.", "Ended", "quiet", text=text)
+        page = Page(command, f"The run ended with exit code {result.exit_code}.", "Ended", "quiet")
     if "saved_plan" in values:
         page = replace(page, text=saved_file_lines(values["saved_plan"]))
-    return _with_error(page, read.error) if read.error else page
+    return _with_error(page, result.error) if result.error else page
 
 
 def _with_error(page: Page, error: Mapping[str, Any]) -> Page:
@@ -377,10 +396,10 @@ def _plan_page(command: str, plan: Plan) -> Page:
         word, tone = "Changes", "new"
     else:
         word, tone = "No changes", "quiet"
-    resources = _resources(totals.infra, _TO_DO) or ("no change" if plan.covers_infra else "not looked at")
+    resources = ", ".join(count_changes(totals.infra)) or ("no change" if plan.covers_infra else "not looked at")
     page = Page(
         command,
-        plan_verdict(plan, totals) or say_refused(totals),
+        say_plan(plan, totals) or format_sentence(say_refused(totals.refusals)),
         word,
         tone,
         calm="" if alarms else _calm(plan),
@@ -420,18 +439,15 @@ def _with_plan(page: Page, plan: Plan) -> Page:
 
 def _calm(plan: Plan) -> str:
     """What a reviewer need not fear, said of what was looked at."""
-    parts = ["nothing is destroyed", "no rights are widened"] if plan.covers_infra else []
-    if plan.seeds:
-        parts.append(f"nobody else pushed to {format_count(len(plan.seeds), 'tag')} that this run looked at")
-    text = ", ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}.{'' if plan.covers_infra else ' The infrastructure was not looked at.'}"
+    parts = ["nothing is destroyed" if plan.covers_infra else "the infrastructure was not looked at"]
+    return format_sentence("; ".join([*parts, *say_harmless(plan)]))
 
 
 def _alarms(plan: Plan) -> Iterator[Alarm]:
     """What is dangerous, the worst first."""
     if plan.blocking_refusals:
-        reasons = format_count(len(plan.blocking_refusals), "reason")
-        yield Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.blocking_refusals)))
+        refusals = plan.blocking_refusals
+        yield Alarm(say_refused(len(refusals)), "bad", list(map(_refused, refusals)))
     gone = [change for change in plan.infra_changes if change.destroys]
     if gone:
         remarks = [Remark(change.title, link="_changes") for change in _whole(gone)]
@@ -446,7 +462,7 @@ def _alarms(plan: Plan) -> Iterator[Alarm]:
     overwritten = [seed for seed in plan.seeds if seed.is_overwritten]
     if overwritten:
         texts = [Remark(f"{seed.key}: {_overwritten(seed)}", link=seed.key) for seed in overwritten]
-        yield Alarm("Pushed to ECR by somebody else", "odd", texts)
+        yield Alarm("Overwritten in ECR by somebody else", "odd", texts)
     skipped = skipped_images(plan)
     if skipped:
         heading = f"Skips {format_count(len(skipped), 'image')} (--keep-going)"
@@ -462,9 +478,7 @@ def _right_text(right: Right) -> str:
 
 
 def _overwritten(seed: Seed) -> str:
-    when = f" {format_moment(seed.pushed_at)}" if seed.pushed_at else ""
-    fate = "copied again" if seed.is_pending else f"kept: {seed.reason}"
-    return f"its content was pushed{when}, and not by a copy; {fate}"
+    return f"{say_overwritten(seed)}; {'copied again' if seed.is_pending else f'kept: {seed.reason}'}"
 
 
 def _planned_rows(plan: Plan) -> list[Row]:
@@ -547,7 +561,7 @@ def _row(name: str, state: str, source: str | None, **fields: Any) -> Row:
     return Row(name, state, alias=alias, upstream=upstream, repository=repository, **fields)
 
 
-def _sorted(rows: Iterable[Row], states: Mapping[str, Look]) -> list[Row]:
+def _sorted(rows: Iterable[Row], states: Mapping[str, Mark]) -> list[Row]:
     """The most important first; an anchor that several rows would have is that of the first."""
     order = list(states)
     found = sorted(rows, key=lambda row: order.index(row.state))
@@ -574,29 +588,23 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
     for status in (SeedStatus.FAILED, SeedStatus.SKIPPED):
         those = [outcome for outcome in report.failed if outcome.status is status]
         if those:
-            look = _DONE[status.value]
-            alarms.append(
-                Alarm(f"{format_count(len(those), 'image')} {look.word}", look.tone, list(map(_not_done, those)))
-            )
+            mark = _DONE[status.value]
+            heading = f"{format_count(len(those), 'image')} {mark.word}"
+            alarms.append(Alarm(heading, mark.tone, list(map(_not_done, those))))
     if plan and plan.refusals:
-        reasons = format_count(len(plan.refusals), "reason")
-        alarms.append(Alarm(f"Refused for {reasons}", "bad", list(map(_refused, plan.refusals))))
-    blobs = f"{totals.moved_blobs} blobs moved, {totals.mounted_blobs} linked, {totals.present_blobs} there before"
+        alarms.append(Alarm(say_refused(len(plan.refusals)), "bad", list(map(_refused, plan.refusals))))
+    resources = ", ".join(count_changes(sum_infra(report.infra_changes), is_done=True))
     page = Page(
         command,
-        report_verdict(report),
+        say_report(report),
         "Not finished" if report.failed else "Done",
         "bad" if report.failed else "new",
         step=say_next_step(report),
         alarms=alarms,
         tiles=[
             *_image_tile(rows, _DONE),
-            *(
-                [Tile("Resources", resources)]
-                if (resources := _resources(sum_infra(report.infra_changes), _WAS_DONE))
-                else []
-            ),
-            Tile("Transferred", format_size(totals.moved_bytes), blobs),
+            *([Tile("Resources", resources)] if resources else []),
+            Tile("Blobs", say_blobs(totals)),
             Tile("Time", format_duration(report.seconds)),
         ],
         picture=_picture(rows, _DONE, _PLACES),
@@ -671,10 +679,9 @@ def _preview_page(command: str, previews: Sequence[CopyPreview]) -> Page:
         for one in previews
         if one.error_message
     ]
-    counts = _counted(rows, _PREVIEWED)
     return Page(
         command,
-        f"Dry run: {counts or 'no images'}; nothing was changed.",
+        say_previews(previews),
         "Refused" if refused else "Dry run",
         "bad" if refused else "new",
         alarms=[Alarm(f"{format_count(len(refused), 'image')} refused", "bad", refused)] if refused else [],
@@ -738,29 +745,44 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
     )
 
 
+def _diagnosis_page(command: str, findings: Sequence[Finding]) -> Page:
+    rows = []
+    faults: dict[CheckState, list[Remark]] = {CheckState.FAILED: [], CheckState.WARNING: []}
+    for one in findings:
+        rows.append(Row(one.name, one.state.value, beneath=[one.reason, *([f"cure: {one.cure}"] if one.cure else [])]))
+        if one.state in faults:
+            faults[one.state].append(Remark(f"{one.name}: {one.reason}", one.code, one.cure, one.name))
+    alarms = [
+        Alarm(state.value.capitalize(), _CHECKED[state.value].tone, those) for state, those in faults.items() if those
+    ]
+    return Page(
+        command,
+        say_diagnosis(findings),
+        "Failed" if faults[CheckState.FAILED] else "Ready",
+        "bad" if faults[CheckState.FAILED] else "new",
+        alarms=alarms,
+        states=_CHECKED,
+        labels=_CHECK_LABELS,
+        things="Checks",
+        rows=_sorted(rows, _CHECKED),
+    )
+
+
 def _files(places: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(place.rpartition(":")[0] for place in places))
 
 
-def _picture(rows: Iterable[Row], states: Mapping[str, Look], columns: Sequence[Column]) -> Picture | None:
+def _picture(rows: Iterable[Row], states: Mapping[str, Mark], columns: Sequence[Column]) -> Picture | None:
     flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name, row.images) for row in rows]
-    return draw(flows, {state: look.word for state, look in states.items()}, columns)
+    return draw(flows, _words(states), columns)
 
 
-def _counted(rows: Iterable[Row], states: Mapping[str, Look]) -> str:
-    counts: Counter[str] = Counter()
-    for row in rows:
-        counts[row.state] += row.images
-    return ", ".join(f"{counts[state]} {look.word}" for state, look in states.items() if counts[state])
+def _words(states: Mapping[str, Mark]) -> dict[str, str]:
+    return {state: mark.word for state, mark in states.items()}
 
 
-def _image_tile(rows: Sequence[Row], states: Mapping[str, Look]) -> list[Tile]:
-    return [Tile("Images", _counted(rows, states))] if rows else []
-
-
-def _resources(totals: InfraTotals, words: Sequence[str]) -> str:
-    counts = (totals.creates, totals.updates, totals.destroys, totals.imports, totals.forgets)
-    return ", ".join(f"{count} {word}" for count, word in zip(counts, words, strict=True) if count)
+def _image_tile(rows: Sequence[Row], states: Mapping[str, Mark]) -> list[Tile]:
+    return [Tile("Images", count_states(((row.state, row.images) for row in rows), _words(states)))] if rows else []
 
 
 def _size_tile(totals: PlanTotals) -> list[Tile]:
@@ -771,30 +793,21 @@ def _size_tile(totals: PlanTotals) -> list[Tile]:
 
 
 def _pull_tile(cost: PullCost) -> Tile:
-    verdict, _ = judge_cost(cost)
-    needed = format_range(cost.at_least, cost.at_most)
-    budget = cost.budget
-    if budget is None:
-        return Tile(f"Counted pulls at {cost.registry}", needed, "no limit stated")
-    window = format_duration(budget.window_seconds)
-    bar = (budget.limit - budget.remaining, cost.at_least if cost.at_most is None else cost.at_most, budget.limit)
-    return Tile(
-        f"Counted pulls at {cost.registry}",
-        needed,
-        f"{budget.remaining} of {budget.limit} left in {window}: {verdict}",
-        _TONES[verdict],
-        bar if budget.limit else None,
-    )
+    bar = None
+    if cost.budget and (limit := cost.budget.limit):
+        bar = (limit - cost.budget.remaining, cost.at_least if cost.at_most is None else cost.at_most, limit)
+    needed, tone = format_range(cost.at_least, cost.at_most), _TONES[judge_cost(cost)[0]]
+    return Tile(f"Counted pulls at {cost.registry}", needed, say_left(cost), tone, bar)
 
 
 def _changes(changes: Sequence[InfraChange], *, is_done: bool) -> Iterator[Changes]:
     """Changes by what is done. An import that changes something is an update, and its title says so."""
-    for action, (symbol, tone, to_do, done) in _ACTIONS.items():
+    for action, (symbol, tone) in _ACTIONS.items():
         those = [change for change in changes if change.action is action]
         if those:
             has_attributes = action in (InfraAction.REPLACE, InfraAction.UPDATE)
             found = _each_alike(those) if has_attributes else _whole(those)
-            yield Changes(done if is_done else to_do, symbol, tone, len(those), found)
+            yield Changes(infra_view.HEADINGS[action][is_done], symbol, tone, len(those), found)
 
 
 def _whole(changes: Iterable[InfraChange]) -> list[Change]:
@@ -818,17 +831,8 @@ def _titled(those: Sequence[infra_view.Changed], details: str) -> Change:
 
 
 def _attributes(change: InfraChange) -> Iterator[Attribute]:
-    """What changes, with what forces a replacement first."""
-    fixed = [
-        path for path in change.replace_because if not any(infra_view.is_at(one.path, path) for one in change.changes)
-    ]
-    for path in fixed:
-        yield Attribute(infra_view.short_path(path), note="fixed at creation")
-    attributes = [
-        (any(infra_view.is_at(one.path, path) for path in change.replace_because), one) for one in change.changes
-    ]
-    for is_fixed, one in sorted(attributes, key=lambda pair: not pair[0]):
-        yield _attribute(one, "fixed at creation" if is_fixed else "")
+    for path, one, note in infra_view.attributes_of(change):
+        yield _attribute(one, note) if one else Attribute(path, note=note)
 
 
 def _attribute(one: AttributeChange, note: str) -> Attribute:
@@ -837,7 +841,10 @@ def _attribute(one: AttributeChange, note: str) -> Attribute:
     if one.is_sensitive:
         return Attribute(path, note="sensitive, not shown")
     if isinstance(before, str) and isinstance(after, str) and not one.is_unknown and "\n" in before + after:
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
+        old, new = before.splitlines(), after.splitlines()
+        if len(old) + len(new) > _LONGEST_DIFF:
+            return Attribute(path, note=", ".join(filter(None, (infra_view.changed_lines(before, after), note))))
+        lines = difflib.unified_diff(old, new, lineterm="", n=2)
         return Attribute(path, note=note, diff=list(lines)[2:] or ["with other line ends"])
     shown_after = "(known after apply)" if one.is_unknown else infra_view.value_text(after)
     return Attribute(path, infra_view.value_text(before), shown_after, note)

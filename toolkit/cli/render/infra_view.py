@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +28,19 @@ FATES = {
     "changed": "Changed outside of Terraform, will be changed to something else",
     "recorded": "Changed outside of Terraform, recorded only",
 }
+# What will be done, and what was done, the most dangerous first.
+HEADINGS = {
+    InfraAction.DELETE: ("To destroy", "Destroyed"),
+    InfraAction.REPLACE: ("To destroy and create again", "Destroyed and created again"),
+    InfraAction.FORGET: (
+        "To let go of: it stays in AWS and leaves the state",
+        "Let go of: it stays in AWS and left the state",
+    ),
+    InfraAction.UPDATE: ("To update", "Updated"),
+    InfraAction.IMPORT: ("To import into the state", "Imported into the state"),
+    InfraAction.CREATE: ("To create", "Created"),
+}
+TO_KEEP = "To leave what is adopted as it is, write into the manifest"
 _SAID = frozenset({"imported", *FATES})
 _LONGEST_VALUE = 60
 _CONTEXT = 12
@@ -96,20 +109,19 @@ class _InfraView:
         deleted, losses = by_action[InfraAction.DELETE], self._plan.losses
         imported = [change for change in changes if is_import(change)]
         drift = split_drift(self._plan)
+        heading = {action: to_do for action, (to_do, _) in HEADINGS.items()}
         lines = [
-            *self._section("To create", created, self._created(created, named_below)),
-            *self._section("To import into the state", imported, self._imported(imported)),
+            *self._section(heading[InfraAction.CREATE], created, self._created(created, named_below)),
+            *self._section(heading[InfraAction.IMPORT], imported, self._imported(imported)),
             *(
                 line
                 for fate, words in FATES.items()
                 for line in self._section(words, drift[fate], self._each(drift[fate], "!", "magenta"))
             ),
-            *self._section("To update", updated, self._each(updated, "~", "yellow")),
-            *self._section(
-                "To let go of: it stays in AWS and leaves the state", let_go, self._whole(let_go, ".", "cyan")
-            ),
-            *self._section("To destroy and create again", replaced, self._each(replaced, "-/+", "red")),
-            *self._section("To destroy", deleted, self._whole(deleted, "-", "red")),
+            *self._section(heading[InfraAction.UPDATE], updated, self._each(updated, "~", "yellow")),
+            *self._section(heading[InfraAction.FORGET], let_go, self._whole(let_go, ".", "cyan")),
+            *self._section(heading[InfraAction.REPLACE], replaced, self._each(replaced, "-/+", "red")),
+            *self._section(heading[InfraAction.DELETE], deleted, self._whole(deleted, "-", "red")),
             *self._section("Lost for good", losses, self._lost(losses)),
             *self._adopted(self._plan.adopted),
         ]
@@ -198,10 +210,7 @@ class _InfraView:
         for text, names in settings_to_keep(adopted).items():
             lines += wrap(f"In the images of {', '.join(names)}:", width=self._width, indent=" " * 6, first=" " * 4)
             lines += [f"{' ' * 6}{visible(line)}" for line in text.splitlines()]
-        if not lines:
-            return []
-        heading = "To leave what is adopted as it is, write into the manifest:"
-        return [f"  {heading}", *lines]
+        return [f"  {TO_KEEP}:", *lines] if lines else []
 
 
 def _split(address: str) -> tuple[str, str, str]:
@@ -305,19 +314,24 @@ def split_drift(plan: Plan) -> dict[str, list[InfraChange]]:
 
 
 def attribute_texts(change: InfraChange) -> Iterator[str]:
-    """Changes, those that force a replacement first."""
-    fixed = [one for one in change.changes if any(is_at(one.path, path) for path in change.replace_because)]
-    for one in fixed:
-        yield f"{_attribute_text(one)}: fixed at creation"
+    """Changes as text, in their order."""
+    for path, one, note in attributes_of(change):
+        text = _attribute_text(one) if one else path
+        yield f"{text}: {note}" if note else text
+
+
+def attributes_of(change: InfraChange) -> Iterator[tuple[str, AttributeChange | None, str]]:
+    """The path, the change and a note of each attribute; those that force a replacement first, with a change or not."""
+    why = "fixed at creation"
+    fixed = [one for one in change.changes if any(_is_at(one.path, path) for path in change.replace_because)]
+    yield from ((short_path(one.path), one, why) for one in fixed)
     for path in change.replace_because:
-        if not any(is_at(one.path, path) for one in fixed):
-            yield f"{short_path(path)}: fixed at creation"
-    for one in change.changes:
-        if one not in fixed:
-            yield _attribute_text(one)
+        if not any(_is_at(one.path, path) for one in fixed):
+            yield short_path(path), None, why
+    yield from ((short_path(one.path), one, "") for one in change.changes if one not in fixed)
 
 
-def is_at(path: str, root: str) -> bool:
+def _is_at(path: str, root: str) -> bool:
     """Whether `path` is `root` or lies in it."""
     return path == root or path.startswith((f"{root}.", f"{root}["))
 
@@ -335,7 +349,7 @@ def _attribute_text(change: AttributeChange) -> str:
     if change.is_unknown and before is None:  # nothing, or a policy that is told as rights
         return f"{path} (known after apply)"
     if isinstance(before, str) and isinstance(after, str) and not change.is_unknown and "\n" in before + after:
-        return f"{path} {_changed_lines(before, after)}"
+        return f"{path} {changed_lines(before, after)}"
     old, new = _around_difference(value_text(before), "" if change.is_unknown else value_text(after))
     return f"{path} {old} -> {'(known after apply)' if change.is_unknown else new}"
 
@@ -368,13 +382,13 @@ def _cut(text: str, head: int, tail: int) -> str:
     return f"{shown[:_LONGEST_VALUE]}... ({len(text)} characters)"
 
 
-def _changed_lines(before: str, after: str) -> str:
-    from difflib import SequenceMatcher
-
-    old, new = before.splitlines(), after.splitlines()
-    changed = [step for step in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if step[0] != "equal"]
-    removed, added = sum(step[2] - step[1] for step in changed), sum(step[4] - step[3] for step in changed)
-    return f"{format_count(added, 'line')} added, {removed} removed" if changed else "with other line ends"
+def changed_lines(before: str, after: str) -> str:
+    """How many lines come and go. They are counted, not aligned: that takes minutes for some texts of 3,000 lines."""
+    old, new = Counter(before.splitlines()), Counter(after.splitlines())
+    removed, added = (old - new).total(), (new - old).total()
+    if not removed and not added:
+        return "with other line ends" if before.splitlines() == after.splitlines() else "lines in another order"
+    return f"{format_count(added, 'line')} added, {removed} removed"
 
 
 def loss_text(loss: Loss) -> str:

@@ -81,6 +81,11 @@ def clip(text: str, longest: int = _LONGEST_TEXT) -> str:
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
+def hinted(hint: str | None) -> str:
+    """A hint, to be put behind a sentence; "" for none."""
+    return f" *Hint:* {prose(hint)}" if hint else ""
+
+
 def names(found: Iterable[str], shown: int = _SHOWN_NAMES) -> str:
     """Names as code spans: the first ones, and how many more."""
     listed = list(found)
@@ -138,6 +143,11 @@ class Part:
             return [*before, f"{left} that are left out here", *after]
         more = ["", f"and {left} more"] if left else []
         return [*before, *self.head, *self.items[:count], *more, *after]
+
+
+def comment(top: Sequence[str], parts: Sequence[Part], longest: int = LONGEST_COMMENT) -> str:
+    """The lines `top`, which are always whole, and the `parts` in what is left of the `longest` comment."""
+    return "\n".join([*top, *fitted(parts, longest - _size(top))]).rstrip("\n") + "\n"
 
 
 def fitted(parts: Sequence[Part], room: int) -> list[str]:

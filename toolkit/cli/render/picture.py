@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.cli.render.lines import visible
@@ -184,7 +184,7 @@ def _lay_out(
         for number, place in enumerate(stack):
             name = _name(members[place], column_words, place, others=others)
             flows = inside[place]
-            about = _count(flows, words)
+            about = count_states(((flow.state, flow.images) for flow in flows), words)
             room = int((width - _MARGIN) / _SMALL_LETTER)
             boxes[place] = Box(
                 id=f"b{len(boxes)}",
@@ -222,7 +222,7 @@ def _line(start: Box, end: Box, flows: Sequence[Flow], rank: Mapping[str, int], 
         path=f"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}",
         thickness=round(1.5 + math.log2(len(flows)) * 0.8, 1),
         state=min((flow.state for flow in flows), key=rank.__getitem__),
-        title=f"{start.name} to {end.name}: {_count(flows, words)}",
+        title=f"{start.name} to {end.name}: {count_states(((flow.state, flow.images) for flow in flows), words)}",
     )
 
 
@@ -235,10 +235,11 @@ def _name(names: set[str], words: Column, place: _Place, *, others: bool) -> str
     return f"{len(names)} {visible(what)}"
 
 
-def _count(flows: Sequence[Flow], words: Mapping[str, str]) -> str:
+def count_states(found: Iterable[tuple[str, int]], words: Mapping[str, str]) -> str:
+    """How many images there are in each state, of states with numbers of images."""
     counts: Counter[str] = Counter()
-    for flow in flows:
-        counts[flow.state] += flow.images
+    for state, images in found:
+        counts[state] += images
     return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state]) or "no images"
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
+from toolkit.cli.render.amounts import format_count, format_moment, format_range, format_sentence, format_size
 from toolkit.cli.render.infra_view import (
     FATES,
+    HEADINGS,
+    TO_KEEP,
     Changed,
     attribute_texts,
     by_name,
@@ -24,20 +26,20 @@ from toolkit.cli.render.infra_view import (
     split_drift,
 )
 from toolkit.cli.render.markdown import (
-    LONGEST_COMMENT,
     Part,
     code,
+    comment,
     escape,
-    fitted,
+    hinted,
     marker,
     names,
     prose,
     row,
     yaml_block,
 )
-from toolkit.cli.render.plan_view import PUT_OFF, companions_text, judge_cost, say_unchanged, short_digest
-from toolkit.cli.render.totals import PlanTotals, is_import, skipped_images, sum_plan
-from toolkit.plan.model import Grant, InfraAction, InfraChange, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.cli.render.plan_view import PUT_OFF, companions_text, say_left, say_refused, say_unchanged, short_digest
+from toolkit.cli.render.totals import PlanTotals, count_changes, is_import, skipped_images, sum_plan
+from toolkit.plan.model import Grant, InfraAction, InfraChange, Notice, Plan, Refusal, Seed, SeedAction
 from toolkit.plan.pull_budget import postponed
 
 # More rows than this are for those who look for one of them.
@@ -47,29 +49,24 @@ _HEAD = (
     "|---|---|---|---|---|---|---|",
 )
 _UNCHANGED_HEAD = (row("image", "in ECR", "since", "used by", "why"), "|---|---|---|---|---|")
-_INFRA_WORDS = {
-    InfraAction.DELETE: "destroy",
-    InfraAction.REPLACE: "destroy and create again",
-    InfraAction.FORGET: "let go of; it stays in AWS",
-    InfraAction.UPDATE: "change",
-    InfraAction.IMPORT: "take over",
-    InfraAction.CREATE: "create",
-}
-"""In the order shown, the dangerous ones first."""
 
 
 def render_plan_markdown(plan: Plan) -> str:
     """The comment for `plan`."""
     totals = sum_plan(plan)
-    refused = say_refused(totals)
+    refused = f"{say_refused(totals.refusals)}." if totals.refusals else ""
     top = [
         marker("plan", name=plan.name, region=plan.account.region),
-        " ".join(part for part in (refused and f"**{refused}**", escape(verdict(plan, totals))) if part),
+        " ".join(part for part in (refused and f"**{refused}**", escape(say_plan(plan, totals))) if part),
         "",
         _dangers(plan, totals),
         "",
         f"{code(plan.name)} in the account {code(plan.account.account_id)}, region {code(plan.account.region)}.",
-        *(f"Pulls at {code(cost.registry)}: {_pulls_text(cost)}." for cost in plan.pull_costs if cost.at_most != 0),
+        *(
+            f"Counted pulls at {code(cost.registry)}: {_range(cost.at_least, cost.at_most)} needed, {say_left(cost)}."
+            for cost in plan.pull_costs
+            if cost.at_most != 0
+        ),
         "",
     ]
     parts = [
@@ -80,9 +77,13 @@ def render_plan_markdown(plan: Plan) -> str:
         *_drift_parts(plan),
         Part("**Skipped**", list(map(_remark, skipped_images(plan)))),
         Part("**Notices**", list(map(_remark, plan.notices))),
-        Part(f"Infrastructure: {_infra_counts(totals)}", list(infra_items(plan.infra_changes)), is_folded=True),
+        Part(
+            f"Infrastructure: {', '.join(count_changes(totals.infra))}",
+            list(infra_items(plan.infra_changes)),
+            is_folded=True,
+        ),
         Part("Other rights", list(_rights(plan, is_widening=False)), is_folded=True),
-        Part("To leave what is taken over as it is", list(_adopted_items(plan)), is_folded=True),
+        Part(TO_KEEP, list(_adopted_items(plan)), is_folded=True),
         Part(
             "Credentials",
             [f"- {code(use.registry)}: {code(use.credential)}, sent to {code(use.host)}" for use in plan.credentials],
@@ -90,13 +91,12 @@ def render_plan_markdown(plan: Plan) -> str:
         ),
         _unchanged_part(plan),
     ]
-    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
-    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
+    return comment(top, parts)
 
 
-def verdict(plan: Plan, totals: PlanTotals) -> str:
+def say_plan(plan: Plan, totals: PlanTotals) -> str:
     """What apply does, in one sentence; "" if a plan that is refused has nothing to do."""
-    actions = [*_image_actions(totals), *_infra_actions(plan), *_pull_actions(plan)]
+    actions = [*_image_actions(totals), *_infra_actions(plan), *_pull_actions(plan, totals)]
     if not plan.has_changes and not totals.refusals:
         return f"{say_unchanged(plan, totals)}."
     ends = []
@@ -109,12 +109,7 @@ def verdict(plan: Plan, totals: PlanTotals) -> str:
     if totals.refusals and not actions:
         return ""
     sentence = "; ".join([", ".join(actions), *ends] if actions else ends)
-    return f"{sentence[:1].upper()}{sentence[1:]}."
-
-
-def say_refused(totals: PlanTotals) -> str:
-    """That the plan cannot be applied, "" if it can."""
-    return f"Refused for {format_count(totals.refusals, 'reason')}." if totals.refusals else ""
+    return format_sentence(sentence)
 
 
 def _image_actions(totals: PlanTotals) -> Iterator[str]:
@@ -127,14 +122,14 @@ def _infra_actions(plan: Plan) -> Iterator[str]:
     changes = plan.infra_changes
     for verb, those in (
         ("creates", [change for change in changes if change.action is InfraAction.CREATE]),
-        ("takes over", [change for change in changes if is_import(change)]),
-        ("changes", [change for change in changes if change.action is InfraAction.UPDATE]),
+        ("imports", [change for change in changes if is_import(change)]),
+        ("updates", [change for change in changes if change.action is InfraAction.UPDATE]),
         ("lets go of", [change for change in changes if change.action is InfraAction.FORGET]),
         ("replaces", [change for change in changes if change.action is InfraAction.REPLACE]),
         ("destroys", [change for change in changes if change.action is InfraAction.DELETE]),
     ):
         if those:
-            yield f"{verb} {_things(those, counts_parts=verb != 'changes')}"
+            yield f"{verb} {_things(those, counts_parts=verb != 'updates')}"
 
 
 def _things(changes: Iterable[InfraChange], *, counts_parts: bool) -> str:
@@ -154,32 +149,21 @@ def _listed(texts: Sequence[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if texts[1:] else texts)
 
 
-def _pull_actions(plan: Plan) -> Iterator[str]:
+def _pull_actions(plan: Plan, totals: PlanTotals) -> Iterator[str]:
     costs = [cost for cost in plan.pull_costs if cost.at_most != 0]
     if not costs:
         return
-    low = sum(cost.at_least for cost in costs)
-    highs = [cost.at_most for cost in costs]
-    high = None if None in highs else sum(number or 0 for number in highs)
-    budget = costs[0].budget
+    needed, budget = _range(*totals.pulls), costs[0].budget
     if len(costs) == 1 and budget is not None:
-        yield f"costs {_range(low, high)} of {budget.remaining} pulls left"
+        yield f"costs {needed} of {budget.remaining} pulls left"
     elif len(costs) == 1:
-        yield f"costs {_range(low, high)} counted pulls"
+        yield f"costs {needed} counted pulls"
     else:
-        yield f"costs {_range(low, high)} counted pulls at {len(costs)} registries"
+        yield f"costs {needed} counted pulls at {len(costs)} registries"
 
 
 def _range(at_least: int, at_most: int | None) -> str:
     return format_range(at_least, at_most).replace(" to ", "\u2013")
-
-
-def _pulls_text(cost: PullCost) -> str:
-    left = "no limit stated"
-    if cost.budget is not None:
-        window = format_duration(cost.budget.window_seconds)
-        left = f"{cost.budget.remaining} of {cost.budget.limit} left in {window}"
-    return f"{_range(cost.at_least, cost.at_most)} needed, {left}: {judge_cost(cost)[0]}"
 
 
 def _dangers(plan: Plan, totals: PlanTotals) -> str:
@@ -205,9 +189,14 @@ def _dangers(plan: Plan, totals: PlanTotals) -> str:
         parts.append(f"cannot be applied: {names(dict.fromkeys(one.code for one in plan.blocking_refusals))}")
     if parts:
         return f"**Dangerous:** {'; '.join(parts)}."
+    looked = say_harmless(plan)
+    return format_sentence("; ".join(looked)) if looked else ""
+
+
+def say_harmless(plan: Plan) -> list[str]:
+    """What a reviewer need not fear if nothing is dangerous, said of what was looked at."""
     looked = ["no rights are widened"] if plan.covers_infra else []
-    looked += ["no tag in ECR was overwritten by somebody else"] if plan.seeds else []
-    return f"N{'; '.join(looked)[1:]}." if looked else ""
+    return looked + (["no tag in ECR was overwritten by somebody else"] if plan.seeds else [])
 
 
 def _aside(text: str) -> str:
@@ -225,8 +214,7 @@ def _rights(plan: Plan, *, is_widening: bool) -> Iterator[str]:
 
 
 def _remark(remark: Refusal | Notice) -> str:
-    hint = f" *Hint:* {prose(remark.hint)}" if remark.hint else ""
-    return f"- {code(remark.code)} {prose(remark.message)}{hint}"
+    return f"- {code(remark.code)} {prose(remark.message)}{hinted(remark.hint)}"
 
 
 def _loss_item(kind: str, name: str, facts: str) -> str:
@@ -292,19 +280,11 @@ def _drift_parts(plan: Plan) -> Iterator[Part]:
         yield Part(f"**{words}**", list(_alike_items("", drift[fate])))
 
 
-def _infra_counts(totals: PlanTotals) -> str:
-    infra = totals.infra
-    return (
-        f"{infra.creates} to create, {infra.updates} to change, {infra.destroys} to destroy"
-        + (f", {infra.imports} to take over" if infra.imports else "")
-        + (f", {infra.forgets} to let go of" if infra.forgets else "")
-    )
-
-
-def infra_items(changes: Iterable[InfraChange]) -> Iterator[str]:
+def infra_items(changes: Iterable[InfraChange], *, is_done: bool = False) -> Iterator[str]:
     """The items of a list of resource changes, the dangerous ones first."""
     listed = list(changes)
-    for action, words in _INFRA_WORDS.items():
+    for action, headings in HEADINGS.items():
+        words = headings[is_done].replace(":", ";")
         these = [change for change in listed if change.action is action]
         if action in (InfraAction.REPLACE, InfraAction.UPDATE):
             yield from _alike_items(f"{words}: ", these)

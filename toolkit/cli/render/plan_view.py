@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_moment, format_range, format_size
 from toolkit.cli.render.infra_view import created_repositories, format_infra
 from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible, wrap
-from toolkit.cli.render.totals import PlanTotals, skipped_images, sum_plan
+from toolkit.cli.render.totals import PlanTotals, count_changes, skipped_images, sum_plan
 from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Plan, PullCost, Seed, SeedAction
@@ -53,18 +54,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
 
 def apply_question(plan: Plan) -> str:
     """What `apply` asks: where, and how much, so that a yes is for these numbers."""
-    infra = sum_plan(plan).infra
-    counts = [
-        f"{count} {words}"
-        for count, words in (
-            (infra.imports, "to import"),
-            (infra.creates, "to create"),
-            (infra.updates, "to update"),
-            (infra.destroys, "to destroy"),
-            (infra.forgets, "to let go of"),
-        )
-        if count
-    ]
+    counts = count_changes(sum_plan(plan).infra)
     if plan.pending_seeds:
         counts.append(format_count(len(plan.pending_seeds), "image"))
     return visible(f"Apply to {plan.account.account_id} in {plan.account.region}: {', '.join(counts)}?")
@@ -79,11 +69,15 @@ def _summary(plan: Plan, totals: PlanTotals) -> str:
     if totals.skipped:
         is_are = "is" if totals.skipped == 1 else "are"
         parts.append(f"{format_count(totals.skipped, 'image')} {is_are} skipped (--keep-going)")
-    reasons = format_count(totals.refusals, "reason")
+    refused = say_refused(totals.refusals)
     if not parts:
-        return f"Plan: refused for {reasons}."
-    refused = f" Refused for {reasons}." if totals.refusals else ""
-    return f"{'' if is_verdict else 'Plan: '}{'; '.join(parts)}.{refused}"
+        return f"Plan: {refused.lower()}."
+    return f"{'' if is_verdict else 'Plan: '}{'; '.join(parts)}.{f' {refused}.' if totals.refusals else ''}"
+
+
+def say_refused(reasons: int) -> str:
+    """That something cannot be done, for so many reasons."""
+    return f"Refused for {format_count(reasons, 'reason')}"
 
 
 def say_unchanged(plan: Plan, totals: PlanTotals) -> str:
@@ -113,8 +107,7 @@ def _count_all(plan: Plan, totals: PlanTotals) -> list[str]:
             f"{infra.updates} to update",
             f"{infra.destroys} to destroy",
         ]
-        counts += [f"{infra.imports} to import"] if infra.imports else []
-        counts += [f"{infra.forgets} to let go of"] if infra.forgets else []
+        counts += count_changes(replace(infra, creates=0, updates=0, destroys=0))
         parts.append(", ".join(counts))
     if plan.seeds or (plan.covers_infra and not plan.is_destroy):
         counts = [
@@ -187,14 +180,18 @@ def _alike_lines(
 
 
 def _overwritten_lines(seed: Seed, put_off: str, width: int, paint: Paint) -> list[str]:
-    pushed = f"pushed {format_moment(seed.pushed_at)}" if seed.pushed_at else "pushed"
-    warning = f"overwritten in ECR: {_named(seed.current_digest)} {pushed} by somebody else"
     fate = "; ".join(["copied again", *_origin(seed), put_off]) if seed.is_pending else f"kept: {seed.reason}"
     return [
         f"    {paint('magenta', '!')} {visible(f'{seed.key}  {_amounts(seed)}')}",
-        *(paint("magenta", line) for line in wrap(warning, width=width, indent=" " * 8)),
+        *(paint("magenta", line) for line in wrap(say_overwritten(seed), width=width, indent=" " * 8)),
         *wrap(fate.removesuffix("; "), width=width, indent=" " * 8),
     ]
+
+
+def say_overwritten(seed: Seed) -> str:
+    """That somebody else pushed to the tag, and when."""
+    when = f" {format_moment(seed.pushed_at)}" if seed.pushed_at else ""
+    return f"overwritten in ECR: {_named(seed.current_digest)} pushed{when} by somebody else"
 
 
 def _facts(seed: Seed, put_off: str, *, is_new: bool) -> tuple[str, ...]:
@@ -286,15 +283,19 @@ def _size_text(totals: PlanTotals) -> str:
 
 def _pull_lines(cost: PullCost, width: int, paint: Paint) -> list[str]:
     verdict, style = judge_cost(cost)
+    text = f"Counted pulls at {cost.registry}: {format_range(cost.at_least, cost.at_most)} needed, {say_left(cost)}"
+    *others, last = wrap(text, width=width, indent="    ", first="  ")
+    end = verdict.rpartition(" ")[2]  # the line may break before it
+    return [*others, last.removesuffix(end) + paint(style, end)]
+
+
+def say_left(cost: PullCost) -> str:
+    """How many pulls are left, and whether they suffice."""
     left = "no limit stated"
     if cost.budget is not None:
         window = format_duration(cost.budget.window_seconds)
         left = f"{cost.budget.remaining} of {cost.budget.limit} left in {window}"
-    needed = format_range(cost.at_least, cost.at_most)
-    text = f"Counted pulls at {cost.registry}: {needed} needed, {left}: {verdict}"
-    *others, last = wrap(text, width=width, indent="    ", first="  ")
-    end = verdict.rpartition(" ")[2]  # the line may break before it
-    return [*others, last.removesuffix(end) + paint(style, end)]
+    return f"{left}: {judge_cost(cost)[0]}"
 
 
 def judge_cost(cost: PullCost) -> tuple[str, str]:

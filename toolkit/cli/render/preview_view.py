@@ -1,15 +1,17 @@
-"""What `copy --dry-run` found, as one text."""
+"""What `copy --dry-run` found, as text and as Markdown."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, visible, wrap
+from toolkit.cli.render.markdown import Part, code, comment, hinted, marker, prose, row
+from toolkit.cli.render.totals import sum_previews
 from toolkit.plan.model import SeedAction
 from toolkit.report import CopyPreview
 
+_HEAD = (row("source", "destination", "action", "destination now"), "|---|---|---|---|")
 _LOOKS = {SeedAction.COPY: ("+", "green"), SeedAction.MOVE: ("~", "yellow")}
 
 
@@ -33,15 +35,31 @@ def render_previews(previews: Sequence[CopyPreview], *, width: int = 100, colour
         if preview.error_message
     ]
     lines += format_remarks("refused", remarks, style="red", width=width, paint=paint)
-    counts = _counts(previews)
-    refused = sum(preview.action is None for preview in previews)
-    summary = (
-        f"Dry run: {format_count(counts['copy'], 'image')} to copy, {counts['move']} to move, "
-        f"{counts['keep']} unchanged{f', {refused} refused' if refused else ''}; nothing was changed."
+    return "\n".join([*lines, "", say_previews(previews)])
+
+
+def render_previews_markdown(previews: Sequence[CopyPreview]) -> str:
+    """The same as a comment."""
+    rows = [
+        row(code(one.source), code(one.destination), one.action.value, code(one.current_digest or ""))
+        for one in previews
+        if one.action
+    ]
+    refused = [
+        f"- {code(one.destination)}: {prose(one.error_message or '')}{hinted(one.hint)}"
+        for one in previews
+        if not one.action
+    ]
+    top = [marker("preview"), say_previews(previews), ""]
+    parts = [Part("**Refused**", refused), Part("**Images**", rows, head=_HEAD)]
+    return comment(top, parts)
+
+
+def say_previews(previews: Sequence[CopyPreview]) -> str:
+    """What would be done, in one sentence."""
+    totals = sum_previews(previews)
+    refused = f", {totals.refused} refused" if totals.refused else ""
+    return (
+        f"Dry run: {format_count(totals.copies, 'image')} to copy, {totals.moves} to move, {totals.keeps} unchanged"
+        f"{refused}; nothing was changed."
     )
-    return "\n".join([*lines, "", summary])
-
-
-def _counts(previews: Sequence[CopyPreview]) -> Mapping[str, int]:
-    counts = Counter(preview.action for preview in previews)
-    return {action.value: counts[action] for action in SeedAction}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolkit.cli.render.amounts import format_count, format_duration, format_size
-from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, escape, fitted, marker, prose, row
+from toolkit.cli.render.amounts import format_count, format_duration, format_sentence, format_size
+from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, comment, escape, hinted, marker, prose, row
 from toolkit.cli.render.plan_markdown import infra_items
 from toolkit.cli.render.report_view import say_next_step, say_totals
 from toolkit.cli.render.totals import sum_report
 from toolkit.errors import Issue
-from toolkit.plan.model import SeedAction
-from toolkit.report import CopyPreview, Report, SeedOutcome, SeedStatus
+from toolkit.report import Report, SeedOutcome, SeedStatus
 
 _SHOWN_IMAGES = 25
 _NOT_FINISHED = "Not finished:"
-_PREVIEWED = {SeedAction.COPY: "copies", SeedAction.MOVE: "moves", SeedAction.KEEP: "keeps"}
-_PREVIEW_HEAD = (row("source", "destination", "action", "destination now"), "|---|---|---|---|")
 _HEAD = (row("image", "digest", "moved", "time"), "|---|---|---|---|")
 
 
@@ -29,7 +25,7 @@ def render_report_markdown(report: Report) -> str:
     step = say_next_step(report)
     top = [
         marker("report", **where),
-        verdict(report).replace(_NOT_FINISHED, f"**{_NOT_FINISHED}**"),
+        say_report(report).replace(_NOT_FINISHED, f"**{_NOT_FINISHED}**"),
         "",
         *([f"**Next:** {prose(step)}", ""] if step else []),
     ]
@@ -39,15 +35,14 @@ def render_report_markdown(report: Report) -> str:
         Part("**Failed**", list(_failures(report))),
         Part("**Images**", copied[:_SHOWN_IMAGES], head=_HEAD),
         Part(f"{len(copied) - _SHOWN_IMAGES} more images", copied[_SHOWN_IMAGES:], head=_HEAD, is_folded=True),
-        Part("Infrastructure", list(infra_items(report.infra_changes)), is_folded=True),
+        Part("Infrastructure", list(infra_items(report.infra_changes, is_done=True)), is_folded=True),
         Part("Amounts", [f"- {escape(line)}" for line in say_totals(report)], is_folded=True),
         Part(f"{format_count(len(kept), 'image')} unchanged", kept, head=_HEAD, is_folded=True),
     ]
-    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
-    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
+    return comment(top, parts)
 
 
-def verdict(report: Report) -> str:
+def say_report(report: Report) -> str:
     """What was done, and whether every image is in place, in one sentence."""
     totals = sum_report(report)
     copied = totals.images[SeedStatus.COPIED]
@@ -59,45 +54,20 @@ def verdict(report: Report) -> str:
     if report.failed:
         missing = f"{len(report.failed)} of {format_count(len(report.outcomes), 'image')}"
         return f"{_NOT_FINISHED} {missing} {'is' if len(report.failed) == 1 else 'are'} not in place; {done}."
-    return f"{done[:1].upper()}{done[1:]}; all images are in place."
+    return format_sentence(f"{done}; all images are in place")
 
 
 def _failures(report: Report) -> Iterator[str]:
     for outcome in report.failed:
         why = f": {prose(outcome.error_message)}" if outcome.error_message else ""
         cause = f" {code(outcome.error_code)}" if outcome.error_code else ""
-        yield f"- {outcome.status.value}{cause} {code(outcome.key)}{why}{_hint(outcome.hint)}"
-
-
-def _hint(hint: str | None) -> str:
-    return f" *Hint:* {prose(hint)}" if hint else ""
+        yield f"- {outcome.status.value}{cause} {code(outcome.key)}{why}{hinted(outcome.hint)}"
 
 
 def _row(outcome: SeedOutcome) -> str:
     moved = f"{format_size(outcome.moved_bytes)} of {format_size(outcome.total_bytes)}" if outcome.total_bytes else ""
     took = format_duration(outcome.seconds) if outcome.seconds else ""
     return row(code(outcome.key), code((outcome.digest or "").partition(":")[2][:12]), moved, took)
-
-
-def render_previews_markdown(previews: Sequence[CopyPreview]) -> str:
-    """The comment on what `copy` would do, tag by tag."""
-    rows = [
-        row(code(one.source), code(one.destination), one.action.value, code(one.current_digest or ""))
-        for one in previews
-        if one.action
-    ]
-    refused = [
-        f"- {code(one.destination)}: {prose(one.error_message or '')}{_hint(one.hint)}"
-        for one in previews
-        if not one.action
-    ]
-    moves = Counter(one.action for one in previews)
-    parts = [f"{verb} {format_count(moves[action], 'image')}" for action, verb in _PREVIEWED.items() if moves[action]]
-    parts += [f"cannot copy {format_count(len(refused), 'image')}"] if refused else []
-    said = ", ".join(parts) or "copies nothing"
-    top = [marker("preview"), f"{said[:1].upper()}{said[1:]}.", ""]
-    listed = [Part("**Refused**", refused), Part("**Images**", rows, head=_PREVIEW_HEAD)]
-    return "\n".join([*top, *fitted(listed, LONGEST_COMMENT - sum(len(line) + 1 for line in top))]).rstrip("\n") + "\n"
 
 
 def render_error_markdown(command: str, error: Mapping[str, Any], *, begins: bool) -> str:
@@ -107,7 +77,5 @@ def render_error_markdown(command: str, error: Mapping[str, Any], *, begins: boo
         for issue in (Issue(**fields) for fields in error.get("issues", ()))
     ]
     top = [marker(command)] if begins else []
-    top += [f"**Failed:** {prose(error['message'])} {code(error['code'])}{_hint(error['hint'])}", ""]
-    return (
-        "\n".join([*top, *fitted([Part("**Problems**", issues)], LONGEST_COMMENT if begins else 0)]).rstrip("\n") + "\n"
-    )
+    top += [f"**Failed:** {prose(error['message'])} {code(error['code'])}{hinted(error['hint'])}", ""]
+    return comment(top, [Part("**Problems**", issues)], LONGEST_COMMENT if begins else 0)

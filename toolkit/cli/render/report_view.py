@@ -9,7 +9,7 @@ from collections import Counter
 
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
 from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, wrap
-from toolkit.cli.render.totals import sum_infra, sum_report
+from toolkit.cli.render.totals import ReportTotals, count_changes, sum_infra, sum_report
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
 _STYLES = {
@@ -77,27 +77,23 @@ def say_next_step(report: Report) -> str:
     return _AGAIN if report.can_resume else _PLAN_AGAIN
 
 
+def say_blobs(totals: ReportTotals) -> str:
+    """How the blobs came to be where they are."""
+    moved = f"{totals.moved_blobs} moved ({format_size(totals.moved_bytes)})"
+    return f"{moved}, {totals.mounted_blobs} mounted, {totals.present_blobs} present before"
+
+
 def say_totals(report: Report) -> list[str]:
     """What was done, in sentences; the last one is the verdict."""
     totals = sum_report(report)
     lines = []
     if report.infra_changes:
-        done = sum_infra(report.infra_changes)
-        counts = (
-            (done.creates, "created"),
-            (done.updates, "updated"),
-            (done.destroys, "destroyed"),
-            (done.imports, "imported"),
-            (done.forgets, "let go"),
-        )
-        lines.append(f"Infrastructure: {', '.join(f'{count} {word}' for count, word in counts if count)}.")
+        counts = count_changes(sum_infra(report.infra_changes), is_done=True)
+        lines.append(f"Infrastructure: {', '.join(counts)}.")
     images = ", ".join(f"{count} {status.value}" for status, count in totals.images.items() if count)
     lines.append(f"Images: {images or 'none to seed'}.")
     if totals.document_reads or totals.moved_blobs or totals.mounted_blobs:
-        lines.append(
-            f"Blobs: {totals.moved_blobs} moved ({format_size(totals.moved_bytes)}), "
-            f"{totals.mounted_blobs} mounted, {totals.present_blobs} present before; "
-            f"{format_count(totals.document_reads, 'manifest read')} upstream."
-        )
+        reads = format_count(totals.document_reads, "manifest read")
+        lines.append(f"Blobs: {say_blobs(totals)}; {reads} upstream.")
     verdict = "Not finished" if report.failed else "Done"
     return [*lines, f"{verdict} after {format_duration(report.seconds)}."]

@@ -65,7 +65,7 @@ def render(result: Result, form: str, look: Look) -> str | None:
         case ScanFormat.HTML:
             from toolkit.cli.render.html import render_html
 
-            return render_html(result_document(result))
+            return render_html(result)
         case ScanFormat.SARIF:
             if "scan" not in result.values:
                 return None
@@ -142,13 +142,17 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
 
             return render_report_markdown(value)
         case "scan":
-            from toolkit.cli.render.scan_view import render_markdown
+            from toolkit.cli.render.scan_view import render_scan_markdown
 
-            return render_markdown(value, has_places=look.has_places)
+            return render_scan_markdown(value, has_places=look.has_places)
         case "preview":
-            from toolkit.cli.render.report_markdown import render_previews_markdown
+            from toolkit.cli.render.preview_view import render_previews_markdown
 
             return render_previews_markdown(value)
+        case "diagnosis":
+            from toolkit.cli.render.doctor_view import render_diagnosis_markdown
+
+            return render_diagnosis_markdown(value)
         case "saved_plan":
             return ""
     return f"```text\n{text_of(kind, value, Look())}\n```"

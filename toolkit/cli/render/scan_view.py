@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, format_remark, visible, wrap
-from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, escape, fitted, marker, prose, row, yaml_block
+from toolkit.cli.render.markdown import Part, code, comment, escape, marker, prose, row, yaml_block
 from toolkit.codebuild.coverage import Verdict
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
 from toolkit.manifest.strategy import Strategy
@@ -106,7 +106,7 @@ def render_scan(report: ScanReport, *, has_places: bool = False, width: int = 10
             *(f"  - {text}" for text in report.missing),
         ]
         lines.append("")
-    return "\n".join([*lines, summary(report)])
+    return "\n".join([*lines, say_scan(report)])
 
 
 def _image_lines(report: ScanReport, width: int, paint: Paint) -> Iterator[str]:
@@ -217,10 +217,10 @@ def _shown_name(use: ScannedUse) -> str:
     return use.written
 
 
-def summary(report: ScanReport) -> str:
+def say_scan(report: ScanReport) -> str:
     """What was scanned and found, in one sentence."""
     counts = Counter(word_of(use) for use in report.uses)
-    found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in _MEANINGS.items() if counts[word])
+    found = ", ".join(f"{counts[word]} {meaning}" for word, meaning in MEANINGS.items() if counts[word])
     kinds = Counter(report.files.values())
     files = ", ".join(format_count(count, _NOUNS[kind]) for kind, count in sorted(kinds.items())) or "no file to read"
     against = ", ".join([report.manifest or "no manifest", *([f"build {report.build}"] if report.build else [])])
@@ -239,7 +239,7 @@ _NOUNS = {
     "dockerfile": "Dockerfile",
     "tests": "test file",
 }
-_MEANINGS = {
+MEANINGS = {
     "stays": "from ECR",
     "ignored": "not looked at",
     "leaves": "from an upstream",
@@ -250,9 +250,9 @@ _MEANINGS = {
 }
 
 
-def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
+def render_scan_markdown(report: ScanReport, *, has_places: bool = False) -> str:
     """The report as a comment: faults first, then everything in a table that folds. `has_places` lists each use."""
-    top = [marker("scan", manifest=report.manifest, build=report.build), escape(summary(report)), ""]
+    top = [marker("scan", manifest=report.manifest, build=report.build), escape(say_scan(report)), ""]
     added = report.missing[:_SHOWN_ADDITIONS]
     left = len(report.missing) - len(added)
     parts = [
@@ -269,8 +269,7 @@ def render_markdown(report: ScanReport, *, has_places: bool = False) -> str:
             is_folded=True,
         ),
     ]
-    room = LONGEST_COMMENT - sum(len(line) + 1 for line in top)
-    return "\n".join([*top, *fitted(parts, room)]).rstrip("\n") + "\n"
+    return comment(top, parts)
 
 
 def _once(lines: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ and 0.3 s where the manifest's model is not loaded anyway.
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
@@ -34,7 +34,7 @@ from pydantic import (
 
 from toolkit.cli.render.result import Result
 from toolkit.cli.render.scan_view import SHOWN_STRATEGIES, places_of, reason_of, word_of
-from toolkit.cli.render.totals import sum_plan, sum_report
+from toolkit.cli.render.totals import sum_findings, sum_plan, sum_previews, sum_report
 from toolkit.codebuild.coverage import Builder, Kind, Outcome, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
@@ -53,6 +53,12 @@ from toolkit.plan.pull_budget import postponed
 from toolkit.report import CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
 
 T = TypeVar("T")
+
+# The group is how JSON writes a byte of a file name that is not UTF-8, which pydantic refuses.
+# A backslash is right, and so is a letter in two halves.
+_LONE_SURROGATE = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 
 
 def _possible(make: Callable[[], T]) -> T:
@@ -100,6 +106,22 @@ class _Object(BaseModel):
     def value(self) -> Any:
         """What this object was made of."""
         return self.of(**{one.name: _value(getattr(self, one.name)) for one in fields(self.of)})
+
+
+class _Listed(_Object):
+    """A JSON object that is made of a tuple, which is its field `listed`."""
+
+    listed: ClassVar[str]
+
+    @classmethod
+    def made_of(cls, value: Any) -> Self:
+        """The object of the tuple `value`."""
+        return cls(**{cls.listed: value})
+
+    @cached_property
+    def value(self) -> Any:
+        """The tuple."""
+        return getattr(self, self.listed)
 
 
 def _value(read: object) -> object:
@@ -296,53 +318,25 @@ class PreviewTotals(_Object):
     refused: int
 
 
-def _preview_totals(previews: tuple[CopyPreview, ...]) -> dict[str, int]:
-    counts = Counter(preview.action for preview in previews)
-    return {**{action.value: counts[action] for action in SeedAction}, "refused": counts[None]}
-
-
-class PreviewObject(_Object):
+class PreviewObject(_Listed):
     """What would be copied; `action` is null where the image cannot be copied."""
 
+    listed = "pairs"
     schema_version: Literal[1] = 1
     pairs: tuple[CopyPreview, ...]
-    totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", _preview_totals)
-
-    @classmethod
-    def made_of(cls, value: Any) -> Self:
-        """The object of these previews."""
-        return cls(pairs=value)
-
-    @cached_property
-    def value(self) -> tuple[CopyPreview, ...]:
-        """The previews."""
-        return self.pairs
+    totals: ClassVar[Any] = _derived(PreviewTotals, "What the summary counts.", sum_previews)
 
 
 # Diagnoses
 
 
-def _count_states(findings: tuple[Finding, ...]) -> Mapping[CheckState, int]:
-    counts = Counter(finding.state for finding in findings)
-    return {state: counts[state] for state in CheckState}
-
-
-class DiagnosisObject(_Object):
+class DiagnosisObject(_Listed):
     """The checks of `doctor`, from this machine to the services far away."""
 
+    listed = "findings"
     schema_version: Literal[1] = 1
     findings: tuple[Finding, ...]
-    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", _count_states)
-
-    @classmethod
-    def made_of(cls, value: Any) -> Self:
-        """The object of these findings."""
-        return cls(findings=value)
-
-    @cached_property
-    def value(self) -> tuple[Finding, ...]:
-        """The findings."""
-        return self.findings
+    totals: ClassVar[Any] = _derived(Mapping[CheckState, int], "How many there are of each state.", sum_findings)
 
 
 # Scans
@@ -712,21 +706,6 @@ def document_of(kind: str, value: object) -> dict[str, Any]:
     return made.made_of(value).model_dump(mode="json")
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """`plan` as JSON-safe values."""
-    return document_of("plan", plan)
-
-
-def report_document(report: Report) -> dict[str, Any]:
-    """`report` as JSON-safe values, the plan it came from included."""
-    return document_of("report", report)
-
-
-def scan_document(report: ScanReport) -> dict[str, Any]:
-    """`report` as JSON-safe values."""
-    return document_of("scan", report)
-
-
 def plan_to_json(plan: Plan) -> bytes:
     """The plan without what is derived from it, for `plan_from_json`."""
     return PlanObject.model_validate(plan).model_dump_json(indent=2, round_trip=True).encode()
@@ -743,7 +722,7 @@ def plan_from_json(content: bytes) -> Plan:
 
 def read_result(content: bytes) -> Result:
     """The result in a document of `--format json`. Raises ValueError with the field for anything else."""
-    read = _read(ResultObject, content)
+    read = _read(ResultObject, _LONE_SURROGATE.sub(lambda found: rb"\ufffd" if found[1] else found[0], content))
     values = {
         kind: getattr(read, kind).value
         for kind, made in OBJECTS.items()
@@ -758,9 +737,19 @@ _Read = TypeVar("_Read", bound=BaseModel)
 
 def _read(kind: type[_Read], content: bytes) -> _Read:
     try:
-        return kind.model_validate_json(content, strict=True)
+        read = kind.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise ValueError(first_fault(error)) from error
+    # pydantic takes NaN and any number of digits, which no view can show. It has bounded the depth.
+    json.loads(content, parse_float=_number, parse_int=_number, parse_constant=_number)
+    return read
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not abs(number) < 2**63:  # so that NaN is refused too
+        raise ValueError(f"the number `{text[:20]}` is out of range")
+    return number
 
 
 def first_fault(error: ValidationError) -> str:

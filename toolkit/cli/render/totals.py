@@ -1,4 +1,4 @@
-"""Sums over a plan and a report, counted in one place for text and JSON."""
+"""Sums over results, counted in one place for all views."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
-from toolkit.report import Report, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,18 @@ def sum_infra(changes: Sequence[InfraChange]) -> InfraTotals:
         destroys=counts[InfraAction.DELETE] + replaced,
         forgets=counts[InfraAction.FORGET],
     )
+
+
+def count_changes(totals: InfraTotals, *, is_done: bool = False) -> list[str]:
+    """`1 to create` or `1 created`, and so on: what there is any of, in one order everywhere."""
+    rows = (
+        (totals.creates, "to create", "created"),
+        (totals.updates, "to update", "updated"),
+        (totals.destroys, "to destroy", "destroyed"),
+        (totals.imports, "to import", "imported"),
+        (totals.forgets, "to let go of", "let go of"),
+    )
+    return [f"{count} {done if is_done else to_do}" for count, to_do, done in rows if count]
 
 
 def is_import(change: InfraChange) -> bool:
@@ -109,3 +121,25 @@ def sum_report(report: Report) -> ReportTotals:
         present_blobs=sum(outcome.present_blobs for outcome in report.outcomes),
         document_reads=sum(outcome.document_reads for outcome in report.outcomes),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewTotals:
+    """How many images would be copied, moved and kept, and how many cannot be had."""
+
+    copies: int
+    moves: int
+    keeps: int
+    refused: int
+
+
+def sum_previews(previews: Sequence[CopyPreview]) -> PreviewTotals:
+    """The totals of `previews`."""
+    counts = Counter(preview.action for preview in previews)
+    return PreviewTotals(counts[SeedAction.COPY], counts[SeedAction.MOVE], counts[SeedAction.KEEP], counts[None])
+
+
+def sum_findings(findings: Sequence[Finding]) -> Mapping[CheckState, int]:
+    """How many findings there are of each state."""
+    counts = Counter(finding.state for finding in findings)
+    return {state: counts[state] for state in CheckState}

@@ -17,7 +17,9 @@ from tests.support import page_samples, plan_samples
 from toolkit.cli.render.html import render_html
 from toolkit.cli.render.picture import Column, Flow, draw
 from toolkit.cli.render.plan_markdown import render_plan_markdown
-from toolkit.plan.model import Plan
+from toolkit.cli.render.result import Result
+from toolkit.plan.model import AttributeChange, InfraAction, InfraChange, Plan
+from toolkit.report import CheckState, Finding
 
 PLAN = page_samples.reviewed()
 
@@ -43,7 +45,7 @@ class Elements(HTMLParser):
 
 
 def page_of(plan: Plan, **fields: Any) -> str:
-    return render_html(page_samples.plan_result(plan, **fields))
+    return page_samples.page(page_samples.plan_result(plan, **fields))
 
 
 def test_begins_with_the_sentence_of_the_comment() -> None:
@@ -65,7 +67,7 @@ def test_allows_its_own_script_and_style_by_hash_and_nothing_else() -> None:
     "result", [page_samples.plan_result(PLAN), page_samples.failed_apply(), page_samples.hostile()]
 )
 def test_has_no_inline_handler_no_style_attribute_and_each_anchor_once(result: dict[str, Any]) -> None:
-    elements = Elements(render_html(result)).found
+    elements = Elements(page_samples.page(result)).found
     attributes = {name for _, found in elements for name in found}
     assert not any(name == "style" or name.startswith("on") for name in attributes)
     ids = Counter(found["id"] for _, found in elements if "id" in found)
@@ -78,7 +80,7 @@ def test_has_no_inline_handler_no_style_attribute_and_each_anchor_once(result: d
 @given(plan_samples.plans)
 def test_takes_any_plan_and_carries_its_json(plan: Plan) -> None:
     result = page_samples.plan_result(plan)
-    page = render_html(result)
+    page = page_samples.page(result)
     data = page[page.index('id="_result">') + len('id="_result">') :].partition("</script>")[0]
     assert json.loads(data) == json.loads(json.dumps(result))
     assert not re.search("[<>&]", data)
@@ -90,7 +92,7 @@ def test_says_that_all_is_well_only_of_what_was_looked_at() -> None:
     assert calm not in page_of(PLAN)
     partly = page_of(replace(plan_samples.NO_CHANGES, covers_infra=False))
     assert calm not in partly
-    assert "The infrastructure was not looked at." in partly
+    assert "The infrastructure was not looked at;" in partly
 
 
 @pytest.mark.parametrize(
@@ -104,20 +106,25 @@ def test_says_that_all_is_well_only_of_what_was_looked_at() -> None:
     ],
 )
 def test_has_the_verdict_in_a_word(result: dict[str, Any], word: str) -> None:
-    assert f"<title>{word}: " in render_html(result)
+    assert f"<title>{word}: " in page_samples.page(result)
 
 
-def test_shows_the_text_of_a_result_without_a_page_of_its_own() -> None:
-    diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 7}
-    page = render_html({**diagnosis, "diagnosis": results()["diagnosis"].documents[0]})
-    assert "The run ended with exit code 7." in page
-    assert "no_credentials" in page
+def test_has_each_check_of_a_diagnosis_with_its_cure_and_what_failed_first() -> None:
+    findings = (
+        Finding("clock", CheckState.OK, "agrees \udcff"),
+        Finding("registry", CheckState.FAILED, "no `x`", "sign in", "quay.io", "source.denied"),
+    )
+    page = render_html(Result("doctor", 4, {"diagnosis": findings}))
+    assert "<h1>2 checks: 1 ok, 0 warnings, 1 failed, 0 skipped; nothing was changed.</h1>" in page
+    for words in ("<title>Failed: ", "source.denied", "cure: sign in", "agrees \\udcff", ">Checks<"):
+        assert words in page
+    assert page.index("registry quay.io: no <code>x</code>") < page.index(">clock<")
 
 
 def test_names_the_saved_plan_and_the_next_step() -> None:
     saved = results()["saved_plan"].documents[-1]
     assert str(saved["commit"])[:8] in Elements(page_of(PLAN, saved_plan=saved)).text()
-    assert "Run the same command again" in render_html(page_samples.failed_apply())
+    assert "Run the same command again" in page_samples.page(page_samples.failed_apply())
 
 
 def test_names_what_is_dangerous() -> None:
@@ -167,3 +174,10 @@ def test_gives_what_moves_a_box_of_its_own_among_hundreds() -> None:
     assert (boxes["team/117"].state, boxes["team/117"].link) == ("move", "team/117:1")
     assert boxes["299 more bs of docker.io"].about == "299 unchanged"
     assert boxes["api"].state == "move"
+
+
+def test_counts_the_lines_of_a_text_that_is_too_long_to_align() -> None:
+    before, after = ("\n".join(str(number * step % 100) for number in range(50_000)) for step in (1, 7))
+    change = AttributeChange("buildspec", before, f"{after}\nend")
+    updated = InfraChange("aws_codebuild_project.a", "aws_codebuild_project", InfraAction.UPDATE, changes=(change,))
+    assert "1 line added, 0 removed" in Elements(page_of(replace(PLAN, infra_changes=(updated,)))).text()

@@ -69,6 +69,9 @@ def test_a_part_that_is_created_is_not_called_a_repository() -> None:
         (AttributeChange("token", is_sensitive=True, is_unknown=True), "token (sensitive, not shown)"),
         (AttributeChange("buildspec", "a\nb\nc\n", "a\nx\ny\nc\n"), "buildspec 2 lines added, 1 removed"),
         (AttributeChange("buildspec", "a\nb\n", "a\r\nb\r\n"), "buildspec with other line ends"),
+        (AttributeChange("buildspec", "a\nb\n", "b\na\n"), "buildspec lines in another order"),
+        # An alignment of these lines takes minutes.
+        (AttributeChange("buildspec", "a\n \nb\n" * 9000, "b\n \na\n" * 9001), "buildspec 3 lines added, 0 removed"),
         (
             AttributeChange("text", "x" * 200 + "old" + "y" * 50, "x" * 200 + "new" + "y" * 50),
             f"text ...{'x' * 12}old{'y' * 12}... -> ...{'x' * 12}new{'y' * 12}...",

@@ -56,7 +56,7 @@ def lines_of(plan: Plan) -> list[str]:
 
 def test_the_verdict_is_the_first_line_and_dangers_the_second() -> None:
     assert lines_of(REVIEWED) == [
-        "Copies 1 image, moves 1 image, changes 1 build, destroys 1 repository, costs 4–6 of 97 pulls left.",
+        "Copies 1 image, moves 1 image, updates 1 build, destroys 1 repository, costs 4–6 of 97 pulls left.",
         "**Dangerous:** destroys repository `base/old` (1 image, 231 MB, last pulled 2026-03-01 12:00); "
         "widens rights: `role of web: s3:* on *`.",
     ]

@@ -376,7 +376,7 @@ def test_what_keeps_going_skips_images_and_refuses_the_rest() -> None:
         (ONE_OF_SIXTY_MOVED, "Apply to 123456789012 in ap-northeast-1: 1 image?"),
         (
             plan_samples.MIXED,
-            "Apply to 123456789012 in ap-northeast-1: 3 to import, 1 to create, 3 to update, 4 to destroy, "
+            "Apply to 123456789012 in ap-northeast-1: 1 to create, 3 to update, 4 to destroy, 3 to import, "
             "1 to let go of, 2 images?",
         ),
     ],

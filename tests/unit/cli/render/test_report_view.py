@@ -143,6 +143,6 @@ def test_failures_that_share_a_hint_say_it_once() -> None:
 
 def test_infrastructure_is_counted_as_terraform_does() -> None:
     changes = CHANGED.infra_changes
-    assert "Infrastructure: 5 created, 7 updated, 5 destroyed, 5 imported, 2 let go.\n" in render_report(
+    assert "Infrastructure: 5 created, 7 updated, 5 destroyed, 5 imported, 2 let go of.\n" in render_report(
         Report((), 1.0, infra_changes=changes)
     )

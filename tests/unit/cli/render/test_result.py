@@ -173,6 +173,13 @@ def test_a_diagnosis_looks_the_same_after_it_was_read_and_is_in_every_view() -> 
     assert all("there is room" in (render(result, form, Look()) or "") for form in FORMS if form != "sarif")
 
 
+def test_reads_a_name_that_is_not_utf_8_without_the_wrong_bytes() -> None:
+    reasons = ("a\udcff/Dockerfile", "\U0001f433", "\\udcff", "\ud83d", "\\\ud83d!")
+    result = Result("doctor", 0, {"diagnosis": tuple(Finding("x", CheckState.OK, reason) for reason in reasons)})
+    read = read_result(json.dumps(result_document(result)).encode()).values["diagnosis"]
+    assert [one.reason for one in read] == ["a\ufffd/Dockerfile", "\U0001f433", "\\udcff", "\ufffd", "\\\ufffd!"]
+
+
 def test_a_real_scan_looks_the_same_after_it_was_read(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     assert_looks_the_same(Result("scan", 0, {"scan": scan(ScanOptions((project,), project, None)).report}))

@@ -12,8 +12,8 @@ import pytest
 from tests.support.golden import assert_golden
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.sarif import sarif_document
-from toolkit.cli.render.scan_view import render_markdown, render_scan
-from toolkit.cli.render.serialise import scan_document
+from toolkit.cli.render.scan_view import render_scan, render_scan_markdown
+from toolkit.cli.render.serialise import document_of
 from toolkit.codebuild.scan_report import ScanReport
 from toolkit.operations.scan import ScanOptions, scan
 
@@ -29,12 +29,12 @@ def test_text(report: ScanReport) -> None:
 
 
 def test_markdown(report: ScanReport) -> None:
-    assert_golden("scan/scan.md", render_markdown(report))
+    assert_golden("scan/scan.md", render_scan_markdown(report))
 
 
 def test_json(report: ScanReport) -> None:
     few = replace(report, uses=tuple(use for use in report.uses if use.file in ("compose.yaml", "web/Dockerfile"))[:5])
-    assert_golden("scan/scan.json", json.dumps(scan_document(few), indent=1) + "\n")
+    assert_golden("scan/scan.json", json.dumps(document_of("scan", few), indent=1) + "\n")
 
 
 def test_sarif(report: ScanReport) -> None:
@@ -72,7 +72,7 @@ def test_a_line_that_cannot_be_shown_is_escaped(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(write_project(tmp_path, {"Dockerfile": "FROM a|\x1b[31m<b>\n"}))
     report = scan(ScanOptions(paths=(Path(),), home=tmp_path)).report
     assert "\x1b" not in render_scan(report)
-    assert "a&#124;\\\\x1b\\[31m&lt;b" in render_markdown(report)
+    assert "a&#124;\\\\x1b\\[31m&lt;b" in render_scan_markdown(report)
 
 
 def test_each_image_is_one_line_with_the_count_of_its_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +86,11 @@ def test_each_image_is_one_line_with_the_count_of_its_places(tmp_path: Path, mon
     assert text.count("the manifest mirrors nothing of this registry") == 1
     assert "stays    built by compose.yaml\n    1 place  web  (compose_image)  compose.yaml:1\n" in text
     assert render_scan(report, has_places=True).count("alpine:3  (from") == 4
-    assert "`a/Dockerfile:1` and 3 more | `alpine:3`" in render_markdown(report)
-    assert all(f"`{name}/Dockerfile:1` | `alpine:3`" in render_markdown(report, has_places=True) for name in "abcx")
-    assert len(scan_document(report)["images"]) == 5
+    assert "`a/Dockerfile:1` and 3 more | `alpine:3`" in render_scan_markdown(report)
+    assert all(
+        f"`{name}/Dockerfile:1` | `alpine:3`" in render_scan_markdown(report, has_places=True) for name in "abcx"
+    )
+    assert len(document_of("scan", report)["images"]) == 5
 
 
 def test_a_message_of_many_places_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

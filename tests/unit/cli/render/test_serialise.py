@@ -6,29 +6,29 @@ from typing import Any
 
 from tests.support import plan_samples
 from tests.support.golden import assert_golden
-from toolkit.cli.render.serialise import plan_document, report_document
+from toolkit.cli.render.serialise import document_of
 from toolkit.report import Report, SeedOutcome, SeedStatus
 
 
 def test_a_plan_is_written_as_reviewed() -> None:
-    assert_golden("render/plan_mixed.json", json.dumps(plan_document(plan_samples.MIXED), indent=2) + "\n")
+    assert_golden("render/plan_mixed.json", json.dumps(document_of("plan", plan_samples.MIXED), indent=2) + "\n")
 
 
 def test_totals_are_those_of_terraform() -> None:
-    document: Any = plan_document(plan_samples.CHANGED)
+    document: Any = document_of("plan", plan_samples.CHANGED)
     assert document["totals"]["resources"] == {"import": 5, "create": 5, "update": 7, "destroy": 5, "forget": 2}
     assert document["totals"]["overwritten"] == 2
 
 
 def test_a_plan_that_keeps_going_is_not_refused_for_its_images() -> None:
-    document: Any = plan_document(plan_samples.KEEPS_GOING)
+    document: Any = document_of("plan", plan_samples.KEEPS_GOING)
     assert document["is_refused"] is False
     assert document["totals"]["skipped"] == 3
-    assert plan_document(replace(plan_samples.KEEPS_GOING, keeps_going=False))["is_refused"] is True
+    assert document_of("plan", replace(plan_samples.KEEPS_GOING, keeps_going=False))["is_refused"] is True
 
 
 def test_derived_words_tell_what_a_pipeline_asks() -> None:
-    document: Any = plan_document(plan_samples.EVERYTHING_NEW)
+    document: Any = document_of("plan", plan_samples.EVERYTHING_NEW)
     assert document["has_changes"] is True
     assert document["is_refused"] is False
     assert document["totals"] == {
@@ -40,10 +40,10 @@ def test_derived_words_tell_what_a_pipeline_asks() -> None:
         "images_of_unknown_size": 2,
         "pulls": {"at_least": 6, "at_most": 7},
     }
-    document = plan_document(plan_samples.NO_CHANGES)
+    document = document_of("plan", plan_samples.NO_CHANGES)
     assert document["has_changes"] is False
     assert document["totals"]["pulls"] == {"at_least": 0, "at_most": 0}
-    document = plan_document(plan_samples.MIXED)
+    document = document_of("plan", plan_samples.MIXED)
     assert document["is_refused"] is True
     assert document["totals"]["pulls"] == {"at_least": 7, "at_most": None}
 
@@ -69,8 +69,8 @@ def test_a_report_is_written_with_its_totals_and_its_plan() -> None:
         ),
     )
     report = Report(outcomes, 3.0, MIXED_CHANGE, {"repository_urls": {"a": "host/a"}}, plan_samples.MIXED)
-    document: Any = json.loads(json.dumps(report_document(report)))
-    assert document["plan"] == json.loads(json.dumps(plan_document(plan_samples.MIXED)))
+    document: Any = json.loads(json.dumps(document_of("report", report)))
+    assert document["plan"] == json.loads(json.dumps(document_of("plan", plan_samples.MIXED)))
     del document["plan"]
     assert_golden("render/report.json", json.dumps(document, indent=2) + "\n")
 
@@ -79,6 +79,8 @@ MIXED_CHANGE = plan_samples.MIXED.infra_changes[:1]
 
 
 def test_a_report_without_failures_is_complete() -> None:
-    done = report_document(Report((SeedOutcome("a:1", SeedStatus.UNCHANGED, "s", "d"),), 1.0))
+    done = document_of("report", Report((SeedOutcome("a:1", SeedStatus.UNCHANGED, "s", "d"),), 1.0))
     assert (done["is_complete"], done["plan"], done["outputs"]) == (True, None, {})
-    assert report_document(Report((SeedOutcome("a:1", SeedStatus.SKIPPED, "s", "d"),), 1.0))["is_complete"] is False
+    assert (
+        document_of("report", Report((SeedOutcome("a:1", SeedStatus.SKIPPED, "s", "d"),), 1.0))["is_complete"] is False
+    )
