@@ -127,6 +127,7 @@ _ROOMS = {
     "infra": "Terraform's changes are compared with what is in AWS before anything is changed.",
     "init": "`init` writes a first manifest, and never over one that is there.",
     "interrupted": "The run was stopped by a signal: Ctrl-C, or a pipeline that was cancelled.",
+    "lock": "The lock says which digest of each image may be copied. Nothing is copied by one that is in doubt.",
     "manifest": "The manifest is read as a whole before anything else happens.",
     "output": "A program that reads the result must not take a part of it for the whole.",
     "plan": "A saved plan is applied exactly as it was reviewed, or not at all.",
