@@ -23,6 +23,11 @@ class State:
     style: str
     word: str
 
+    @property
+    def title(self) -> str:
+        """The word above the images in this state."""
+        return f"{self.word[0].upper()}{self.word[1:]}"
+
 
 STATES = {
     "admitted": State("+", "green", "admitted"),
@@ -57,7 +62,7 @@ def render_lock(changes: LockChanges, *, width: int = 100, colour: bool = False)
         if state == "unchanged":
             continue
         look = STATES[state]
-        lines += ["", paint("bold", look.word.capitalize())]
+        lines += ["", paint("bold", look.title)]
         for image in images:
             lines.append(f"  {paint(look.style, look.symbol)} {visible(image.key)}  {say_digests(image)}".rstrip())
             for text in beneath(image):
@@ -71,7 +76,7 @@ def render_lock_markdown(changes: LockChanges) -> str:
     """The same as a comment; images that stay are folded."""
     found = _by_state(changes)
     parts = [
-        Part(f"**{STATES[state].word.capitalize()}**", [_row(image) for image in images], head=_HEAD)
+        Part(f"**{STATES[state].title}**", [_row(image) for image in images], head=_HEAD)
         for state, images in found.items()
         if state != "unchanged"
     ]
