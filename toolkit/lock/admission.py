@@ -191,8 +191,10 @@ def _why(one: Sighting, policy: Policy, now: datetime) -> str:
 
 
 def in_words(time: timedelta) -> str:
-    """`3d`, `2d 4h`, `5h 10m`: the two largest units, rounded down so that nothing looks older than it is."""
-    minutes = max(0, int(time.total_seconds() // 60))  # a clock that was set back makes an age negative
+    """`3d`, `2d 4h`, `5h 10m`, `20s`: the two largest units, rounded down so that nothing looks older than it is."""
+    minutes, seconds = divmod(max(0, int(time.total_seconds())), 60)  # a clock that was set back makes an age negative
+    if seconds and not minutes:
+        return f"{seconds}s"
     parts = [(minutes // 1440, "d"), (minutes % 1440 // 60, "h"), (minutes % 60, "m")]
     while len(parts) > 1 and not parts[0][0]:
         del parts[0]

@@ -196,9 +196,9 @@ def test_bounds_what_it_remembers_and_still_settles() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "words"),
-    [(0, "0m"), (59, "59m"), (60, "1h"), (1439, "23h 59m"), (1440, "1d"), (4319, "2d 23h"), (-5, "0m")],
+    [(0, "0m"), (59, "59m"), (60, "1h"), (1439, "23h 59m"), (1440, "1d"), (4319, "2d 23h"), (-5, "0m"), (0.5, "30s")],
 )
-def test_rounds_an_age_down(minutes: int, words: str) -> None:
+def test_rounds_an_age_down(minutes: float, words: str) -> None:
     assert in_words(timedelta(minutes=minutes)) == words
 
 
@@ -273,8 +273,8 @@ POLICY = st.builds(
     Policy,
     st.sampled_from(Freshness),
     st.sampled_from([timedelta(0), timedelta(seconds=2), MIN_AGE]),
-    st.sampled_from([None, Hold("no"), Hold("no", day(20))]),
-    st.sampled_from([None, *(Bypass(digest(letter), "CVE-1") for letter in "abc")]),
+    suspend=st.sampled_from([None, Hold("no"), Hold("no", day(20))]),
+    bypass=st.sampled_from([None, *(Bypass(digest(letter), "CVE-1") for letter in "abc")]),
 )
 
 

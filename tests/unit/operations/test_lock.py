@@ -14,13 +14,13 @@ from tests.support.fake_services import desired as listing
 from tests.support.made_images import image, index, store
 from tests.support.memory_registry import Call, Fault
 from toolkit.errors import Refused, UsageError
-from toolkit.lock.model import Bypass, Freshness, Hold, LockedTag, Policy
+from toolkit.lock.model import Bypass, Freshness, Hold, LockedTag, Policy, Verification
 from toolkit.lock.text import read_lock
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.errors import ConnectionFailed
-from toolkit.oci.reference import Repository
+from toolkit.oci.errors import ConnectionFailed, OciError
+from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.operations.lock import lock
 from toolkit.operations.seed import seed
@@ -36,14 +36,12 @@ class Days:
 
     def __init__(self, folder: Path, *names: str) -> None:
         self.world = World(folder, names)
-        self.now = START
-        self.world.services = replace(self.world.services, now=lambda: self.now)
         self.file = folder / "images.lock.yaml"
 
     def run(
         self, desired: Desired, day: float = 0, *only: str, upgrades: bool = False, dry: bool = False
     ) -> LockChanges:
-        self.now = START + timedelta(days=day)
+        self.world.now = START + timedelta(days=day)
         shown: list[LockChanges] = []
         lock(desired, self.world.services, publish=shown.append, only=only, upgrades=upgrades, is_dry=dry)
         return shown[0]
@@ -241,7 +239,11 @@ def test_keeps_the_entries_of_a_selection_whose_tags_cannot_be_listed(days: Days
     upstream = Repository("upstream.test", "one")
     days.world.registry.tags[upstream]["2"] = days.upstream("one")
     tags = TagSelectionSpec.model_validate({"glob": "*"})
-    selecting = replace(wanted("two"), selections=(DesiredSelection(upstream, "one", tags, WHOLE, "x", 1, False),))
+    selecting = replace(
+        wanted("one", "two"),
+        images=wanted("two").images,
+        selections=(DesiredSelection(upstream, "one", tags, WHOLE, "x", 1, False),),
+    )
     days.run(selecting)
     assert sorted(read_lock(days.file.read_text(), "lock")) == ["one:1", "one:2", "two:1"]
     before = days.file.read_text()
@@ -325,3 +327,39 @@ def test_tells_holds_their_end_and_the_builds(days: Days) -> None:
     shown = line(days.run(made))
     assert (shown.hold, shown.held_until) == ("broken on arm", "2026-11-10T12:00:00+00:00")
     assert shown.reasons == ("it is suspended until 2026-11-10 12:00: broken on arm",)
+
+
+def test_admits_no_digest_whose_signature_is_bad_and_none_while_it_cannot_be_read(days: Days) -> None:
+    signed = wanted("one", policy=replace(THREE_DAYS, verify=Verification("the key")))
+    older = days.upstream("one")
+    days.run(signed)
+    newer = days.move("one", "newer")
+    days.run(signed, 1)
+    verifier = Signatures()
+    days.world.services = replace(days.world.services, verifier=verifier)
+    verifier.faults = {newer: "no signature is by the key", older: OciError("`upstream.test` does not respond")}
+    changes = days.run(signed, 5)
+    assert days.admitted("one") is None
+    assert line(changes).reasons == (
+        f"`{newer.short}` is not admitted: no signature is by the key",
+        f"`{older.short}` waits: its signature cannot be read: `upstream.test` does not respond",
+    )
+    assert changes.signatures == 2
+    verifier.faults.pop(older)
+    days.run(signed, 6)
+    assert days.admitted("one") == older
+    assert days.run(signed, 7).signatures == 1  # the bad one again: it may be signed later
+
+
+class Signatures:
+    """A verifier that finds every signature good, but for `faults`."""
+
+    def __init__(self) -> None:
+        self.faults: dict[Digest, str | OciError] = {}
+
+    def verify(self, source: Reference, verification: Verification) -> str | None:
+        assert source.digest is not None
+        fault = self.faults.get(source.digest)
+        if isinstance(fault, OciError):
+            raise fault
+        return fault

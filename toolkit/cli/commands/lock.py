@@ -74,7 +74,8 @@ def command(
         from toolkit.operations.lock import lock
 
         desired = load_desired(file)
-        with open_services(run.emit, desired, Settings(cache_dir=cache_dir, jobs=jobs), locks=False) as services:
+        settings = Settings(cache_dir=cache_dir, jobs=jobs, manifest=file)
+        with open_services(run.emit, desired, settings, locks=False) as services:
             changes = lock(
                 desired,
                 services,
