@@ -229,7 +229,7 @@ def _removed(key: str, tag: LockedTag) -> LockedImage:
 def _bypasses(images: Sequence[DesiredImage]) -> list[Notice]:
     return [
         Notice(
-            "lock.bypass", f"`{i.key}`: `{one.digest.short}` need not be {in_words(i.policy.min_age)} old: {one.reason}"
+            "lock.bypassed", f"`{i.key}`: `{one.digest.short}` need not be {in_words(i.policy.min_age)} old: {one.reason}"
         )
         for i in images
         if (one := i.policy.bypass)

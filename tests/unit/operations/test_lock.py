@@ -316,10 +316,10 @@ def test_shows_each_bypass_and_what_to_do_about_a_new_image(days: Days) -> None:
     made = replace(made, images=(replace(made.images[0], policy=replace(THREE_DAYS, bypass=bypass)), made.images[1]))
     first = days.run(made)
     assert days.admitted("one") == days.upstream("one")
-    assert [notice.code for notice in first.notices] == ["lock.bypass", "lock.new_image_waits"]
+    assert [notice.code for notice in first.notices] == ["lock.bypassed", "lock.new_image_waits"]
     assert first.notices[0].message == f"`one:1`: `{bypass.digest.short}` need not be 3d old: CVE-1"
     assert "`two:1`" in first.notices[1].message
-    assert [notice.code for notice in days.run(made, 1).notices] == ["lock.bypass"]
+    assert [notice.code for notice in days.run(made, 1).notices] == ["lock.bypassed"]
 
 
 def test_tells_holds_their_end_and_the_builds(days: Days) -> None:
