@@ -57,7 +57,12 @@ EXIT_CODES = (
         "Each image is in place whole or not at all; Terraform's state is saved.",
         "Report a bug with its traceback; else make room, and run again.",
     ),
-    ExitCode(2, "Only `plan --detailed-exitcode`: something would change.", "Nothing was changed.", "Review, apply."),
+    ExitCode(
+        2,
+        "Only `plan --detailed-exitcode` and `lock --check`: something would change.",
+        "Nothing was changed.",
+        "Review, then apply or lock.",
+    ),
     ExitCode(
         3, "The manifest is unusable.", "Nothing was written.", "Correct the lines that are named, and run again."
     ),
@@ -158,12 +163,14 @@ _WHY = {
     "budget.may_be_small": "The copies may need more counted pulls than are left; it is known when they are read.",
     "budget.too_small": "The copies need more counted pulls than are left.",
     "buildspec.no_place": "The buildspec is written in a way that leaves no place for a line of its own.",
+    "buildspec.not_utf8": "The buildspec is no text in UTF-8.",
     "buildspec.not_yaml": "The buildspec is not YAML, or has no `phases`.",
     "cache.unusable": "The folder of `--cache-dir` cannot be written.",
     "doctor.failed": "At least one check failed; each says what cures it.",
     "ignore.expired": "The last day of an entry of `ignore` has passed.",
     "ignore.unused": "An entry of `ignore` names a risk that is not there.",
     "infra.untainted": "Terraform's state marked a resource as damaged, and Terraform would have replaced it.",
+    "lock.changed_meanwhile": "Another run has written the lock after this one had read it.",
     "manifest.cannot_add": "`images` is written in a way that leaves no place for another entry.",
     "plan.unverified": "The saved plan is signed, and no `TOOLKIT_PLAN_KEY` is there to check it with.",
     "provider.locked": "There was no lock file for the AWS provider, so one was written.",

@@ -149,6 +149,11 @@ def test_asks_ecr_about_no_tag_that_is_in_the_lock(days: Days) -> None:
         days.run(wanted("one", "two"), 2)
 
 
+def test_begins_with_nothing_of_another_account(days: Days) -> None:
+    with pytest.raises(Refused, match="the manifest is for `210987654321`"):
+        days.run(replace(wanted("one"), account_id="210987654321"))
+
+
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_keeps_an_entry_whose_source_is_gone_or_silent(days: Days, is_gone: bool) -> None:
     days.run(wanted("one", "two"))
