@@ -38,7 +38,7 @@ Held
 
 Waiting
   ~ hub/young:1  {short("young")}, {short("newest")} in 2d 4h
-    `{short("newest")}` waits: seen for 20h of 3d
+    {digest("newest")}
 
 notice: `hub/nginx:1.27`: `1234` need not be 3d old: CVE-1 [lock.bypassed]
 hint: look
