@@ -37,9 +37,13 @@ def pin(desired: Desired, lock: Lock, now: datetime) -> tuple[Desired, tuple[Not
                 notices.append(Notice("lock.held", f"{image.path}: `{image.key}` is held{end}: {tag.hold.reason}"))
             bypass = image.policy.bypass
             if bypass and bypass.digest == tag.admitted.digest:
-                age = in_words(image.policy.min_age)
-                message = f"{image.path}: `{image.key}` was admitted without a `min_age` of {age}: {bypass.reason}"
-                notices.append(Notice("lock.bypassed", message))
+                age, why = in_words(image.policy.min_age), bypass.reason
+                notices.append(
+                    Notice(
+                        "lock.bypassed",
+                        f"{image.path}: `{image.key}` was admitted without a `min_age` of {age}: {why}",
+                    )
+                )
     pinned = replace(desired, images=tuple(images), unadmitted=frozenset(image.key for image in left))
     return pinned, (*_left_out(desired, left), *notices)
 
