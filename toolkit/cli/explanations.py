@@ -57,7 +57,12 @@ EXIT_CODES = (
         "Each image is in place whole or not at all; Terraform's state is saved.",
         "Report a bug with its traceback; else make room, and run again.",
     ),
-    ExitCode(2, "Only `plan --detailed-exitcode`: something would change.", "Nothing was changed.", "Review, apply."),
+    ExitCode(
+        2,
+        "Only `plan --detailed-exitcode` and `lock --check`: something would change.",
+        "Nothing was changed.",
+        "Review, then apply or lock.",
+    ),
     ExitCode(
         3, "The manifest is unusable.", "Nothing was written.", "Correct the lines that are named, and run again."
     ),
