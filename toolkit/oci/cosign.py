@@ -6,8 +6,8 @@ Three formats are in use. Which one a publisher has depends on the version of co
   signed; the signature is an annotation of the layer.
 - an attestation is an image at the tag `sha256-….att`. Each of its layers is a DSSE envelope: a statement about the
   digest, with its signatures.
-- since version 3 both are documents that refer to the image, with a Sigstore bundle as their layer. A bundle has such an
-  envelope too. A signature is a statement of the type `SIGNATURE_TYPE`.
+- since version 3 both are documents that refer to the image, with a Sigstore bundle as their layer. A bundle has such
+  an envelope too, and a signature is a statement of the type `SIGNATURE_TYPE`.
 
 Nothing that is signed is parsed before its signature was checked. What the transparency log says is not read: to judge
 it takes the log's own keys, which change and are fetched.
@@ -142,7 +142,9 @@ class Wanted:
             raise _Unreadable("what is signed is no in-toto statement")
         subjects = statement.get("subject")
         digests = [_mapping(_mapping(one).get("digest")) for one in (subjects if isinstance(subjects, list) else [])]
-        return _text(statement.get("predicateType")), [f"{name}:{value}" for one in digests for name, value in one.items()]
+        return _text(statement.get("predicateType")), [
+            f"{name}:{value}" for one in digests for name, value in one.items()
+        ]
 
 
 def signed_layers(document: Document) -> tuple[Descriptor, ...]:

@@ -15,12 +15,10 @@ from toolkit.oci.cosign import MAX_BYTES, Fault, Nearness, Wanted, signed_layers
 from toolkit.oci.descriptor import Descriptor, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.errors import DigestMismatch, InvalidDocument, NotFound, OciError, SizeMismatch, UnsupportedDocument
+from toolkit.oci.errors import DigestMismatch, InvalidDocument, NotFound, SizeMismatch, UnsupportedDocument
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.public_keys import read_public_keys
 from toolkit.oci.reference import Reference, Repository
-from toolkit.plan.observed import SourceFault
-from toolkit.seed.companions import fault_of
 
 if TYPE_CHECKING:
     from toolkit.lock.model import Verification
@@ -37,24 +35,21 @@ class SignatureCheck:
         self._upstream = upstream
         self._cache = cache
 
-    def verify(self, source: Reference, verification: Verification) -> str | SourceFault | None:
+    def verify(self, source: Reference, verification: Verification) -> str | None:
         """None if `source`, which has a digest, is signed as `verification` says; otherwise the reason in words.
 
-        A SourceFault says that upstream did not answer, so that nothing is known of the signature.
+        Raises OciError if upstream does not answer, so that nothing is known of the signature.
         """
         if source.digest is None:
             raise ValueError(f"{source} has no digest")
         wanted = Wanted(source.digest, read_public_keys(verification.key), verification.attestation)
         nearest: Fault | None = None
         contents: dict[Digest, bytes] = {}
-        try:
-            for found in self._layers(source.name, wanted):
-                fault = found if isinstance(found, Fault) else self._judge(source.name, found, wanted, contents)
-                if fault is None:
-                    return None
-                nearest = max(nearest, fault) if nearest else fault
-        except OciError as error:
-            return fault_of(error)
+        for found in self._layers(source.name, wanted):
+            fault = found if isinstance(found, Fault) else self._judge(source.name, found, wanted, contents)
+            if fault is None:
+                return None
+            nearest = max(nearest, fault) if nearest else fault
         return nearest.reason if nearest else wanted.nothing
 
     def _layers(self, repository: Repository, wanted: Wanted) -> Iterator[Descriptor | Fault]:
