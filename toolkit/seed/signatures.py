@@ -7,6 +7,7 @@ registry counts.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,13 @@ _DAMAGED = (DigestMismatch, InvalidDocument, NotFound, SizeMismatch, Unsupported
 
 
 class SignatureCheck:
-    """Safe to share between threads."""
+    """Safe to share between threads. `reads` documents were not in the cache and were read upstream."""
 
     def __init__(self, upstream: Upstream, cache: DocumentCache) -> None:
+        self.reads = 0
         self._upstream = upstream
         self._cache = cache
+        self._lock = threading.Lock()
 
     def verify(self, source: Reference, verification: Verification) -> str | None:
         """None if `source`, which has a digest, is signed as `verification` says; otherwise the reason in words.
@@ -90,4 +93,7 @@ class SignatureCheck:
 
     def _read(self, repository: Repository, document: Descriptor) -> Document:
         reference = repository.with_digest(document.digest)
-        return self._cache.get_or_read(document.digest, lambda: self._upstream.get_manifest(reference))[0]
+        read, is_new = self._cache.get_or_read(document.digest, lambda: self._upstream.get_manifest(reference))
+        with self._lock:
+            self.reads += is_new
+        return read
