@@ -27,6 +27,7 @@ from toolkit.plan.model import InfraAction, InfraChange, Loss
 from toolkit.plan.observed import ExistingRepository, ExistingResource, StoredImage, StoredTag
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
+from toolkit.seed.signatures import SignatureCheck
 from toolkit.terraform.root_module import repository_address
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
@@ -100,6 +101,7 @@ class World:
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
             lock=LockFile(folder / "images.lock.yaml"),
+            verifier=SignatureCheck(PullLimits(self.registry), cache),
             now=lambda: self.now,
             clock=self.time.clock,
             sleep=self.time.sleep,
