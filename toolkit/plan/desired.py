@@ -67,7 +67,8 @@ class DesiredImage:
 
     `source` has a tag, and a digest only if the manifest pins one. `path` is the manifest field that asks for the image
     (`images[0]`), for messages. `subject` is set on a companion, a tag with the signatures or referrers of that digest:
-    it is found upstream and no manifest names it.
+    it is found upstream and no manifest names it. `admitted_before` are the digests that the lock admitted before the
+    one that `source` is pinned to, or that it was rolled back from.
     """
 
     source: Reference
@@ -77,6 +78,11 @@ class DesiredImage:
     path: str
     keeps_signatures: bool = False
     subject: Digest | None = None
+    admitted_before: tuple[Digest, ...] = ()
+
+    def was_admitted(self, digest: Digest) -> bool:
+        """Whether the lock admitted another upstream digest than the present one, and it is this."""
+        return digest in self.admitted_before and digest != self.source.digest
 
     @property
     def key(self) -> str:
@@ -270,6 +276,7 @@ class Desired:
     region: str
     account_id: str | None
     put_image_per_second: int = 8
+    keep_previous: int = 0
     resource_tags: Mapping[str, str] = field(default_factory=dict)
     backend: S3Backend | None = None
     repositories: tuple[DesiredRepository, ...] = ()

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from toolkit.errors import PLAN_AGAIN, Refused
+from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
@@ -55,6 +56,8 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
     for seed in plan.seeds:
         if seed.is_pending and seed.source.digest is None:
             yield f"the plan copies `{seed.key}` without a digest"
+        if seed.keeper is not None and seed.keeper != _keeper(seed):
+            yield f"the plan gives `{seed.keeper}` of `{seed.repository}` other content than its name says"
         if seed.key != f"{seed.repository}:{seed.tag}":
             yield f"the plan has the key `{seed.key}` for `{seed.repository}:{seed.tag}`"
         elif seed.subject:
@@ -63,6 +66,11 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
             yield from _companion_misfits(seed, seed.subject)
         else:
             yield from _image_misfits(images.get(seed.key) or _selected(desired, seed), seed)
+
+
+def _keeper(seed: Seed) -> str | None:
+    """The only tag that a plan may give to the image which `seed` replaces."""
+    return keeper_tag(seed.tag, seed.current_digest) if seed.current_digest and seed.is_pending else None
 
 
 def _selected(desired: Desired, seed: Seed) -> DesiredImage | None:
@@ -136,6 +144,8 @@ def _kept(seed: Seed, found: DestinationImage) -> Seed:
         current_digest=found.digest,
         pulls=(0, 0),
         bytes_from=None,
+        stored_as=None,
+        keeper=None,
         is_overwritten=False,
         pushed_at=found.pushed_at,
     )

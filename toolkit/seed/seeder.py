@@ -11,6 +11,7 @@ from toolkit.events import Emit
 from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import WHOLE
 from toolkit.plan.model import Seed, SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
@@ -97,11 +98,13 @@ def requests_for(
     return [
         CopyRequest(
             key=seed.key,
-            source=seed.source,
+            source=seed.read_from(registry_host),
             destination=Reference(registry_host, seed.repository, tag=seed.tag),
-            subset=seed.subset,
+            # The index that ECR has is filtered already. An image without an index has to be for a wanted platform.
+            subset=seed.subset if seed.wanted_digest in (None, seed.source.digest) else WHOLE,
             destination_is_new=seed.repository in new_repositories,
             subject=seed.subject,
+            keeper=Reference(registry_host, seed.repository, seed.keeper, seed.current_digest) if seed.keeper else None,
         )
         for seed in seeds
         if seed.is_pending
