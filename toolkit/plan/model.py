@@ -157,6 +157,21 @@ class Seed:
         """Whether apply copies something for this tag."""
         return self.action is not SeedAction.KEEP
 
+    @property
+    def stored_name(self) -> str:
+        """How ECR has the image already, as a phrase: `as kept.1.27.8adbdcb969e2`, or `untagged`."""
+        if self.stored_as is None:
+            return ""
+        return "untagged" if self.stored_as == str(self.wanted_digest) else f"as {self.stored_as}"
+
+    @property
+    def is_filtered_already(self) -> bool:
+        """Whether the image that ECR has is an index of ours, of which all is wanted.
+
+        An image without an index has upstream's digest, and has to be for a wanted platform.
+        """
+        return self.stored_as is not None and self.wanted_digest != self.source.digest
+
     def read_from(self, registry_host: str) -> Reference:
         """Where a copy reads the image: its source, or the repository in ECR that has it already."""
         if self.stored_as is None or self.wanted_digest is None:

@@ -95,16 +95,10 @@ class StoredCopy:
 
     digest: Digest
     name: str
-    size: int
 
     def as_source(self, image: DesiredImage) -> SourceImage:
         """What upstream is known to have had of the pinned `image`, for when it cannot be asked."""
-        return SourceImage(image.source.digest or self.digest, "", wanted_digest=self.digest, size=self.size)
-
-    @property
-    def phrase(self) -> str:
-        """What a plan says about it."""
-        return "ECR has it untagged" if self.name == str(self.digest) else f"ECR has it as `{self.name}`"
+        return SourceImage(image.source.digest or self.digest, "", wanted_digest=self.digest)
 
 
 class Origin(StrEnum):

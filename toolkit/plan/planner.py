@@ -298,7 +298,7 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
     behind = tuple(_pin_behind(image, source, can_follow=not is_immutable))
     if destination is None:
         if stored is not None:
-            reason = stored.phrase
+            reason = "its tag is not in ECR"
         elif is_doomed:
             reason = "its repository is replaced"
         elif image.repository in observed.repositories:
@@ -313,7 +313,6 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
     reason, remarks = _why_other(image, source, destination)
     is_overwritten = any(remark.code == "tag.overwritten" for remark in remarks)
     if not is_immutable:
-        reason = f"{reason}; {stored.phrase}" if stored else reason
         seed = _seed(image, source, SeedAction.MOVE, reason, destination, observed, stored)
         if desired.keep_previous and not image.subject:
             keeper = keeper_tag(image.tag, destination.digest)
@@ -459,7 +458,7 @@ def _seed(
         subset=image.subset,
         wanted_digest=wanted,
         current_digest=destination.digest if destination else None,
-        size=stored.size if stored else source.size,
+        size=0 if stored else source.size,
         subject=image.subject,
         pushed_at=destination.pushed_at if destination else None,
         pulls=(0, 0) if is_kept or alternative or stored or not counts else pulls_of(source, image.subset),

@@ -422,11 +422,10 @@ class Observer:
                     reader.add(digest, found[digest])
         except OciError:
             return None
-        tree = reader.tree()
         is_part = isinstance(source, SourceFault) and wanted == upstream and not image.subset.is_whole
-        if is_part and tree.documents[wanted].is_index:
+        if is_part and reader.tree().documents[wanted].is_index:
             return None
-        return StoredCopy(wanted, names[0] if names else str(wanted), tree.size)
+        return StoredCopy(wanted, names[0] if names else str(wanted))
 
     def _made_of(self, image: DesiredImage, index: Digest, shelf: _Shelf) -> Digest | None:
         """The index of ours in the repository which was made from the upstream `index` for these platforms.

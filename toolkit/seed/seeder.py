@@ -100,8 +100,7 @@ def requests_for(
             key=seed.key,
             source=seed.read_from(registry_host),
             destination=Reference(registry_host, seed.repository, tag=seed.tag),
-            # The index that ECR has is filtered already. An image without an index has to be for a wanted platform.
-            subset=seed.subset if seed.wanted_digest in (None, seed.source.digest) else WHOLE,
+            subset=WHOLE if seed.is_filtered_already else seed.subset,
             destination_is_new=seed.repository in new_repositories,
             subject=seed.subject,
             keeper=Reference(registry_host, seed.repository, seed.keeper, seed.current_digest) if seed.keeper else None,
