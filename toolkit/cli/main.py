@@ -31,6 +31,7 @@ COMMANDS = (
     "destroy",
     "seed",
     "copy",
+    "lock",
     "render",
     "lock-provider",
     "iam-policy",

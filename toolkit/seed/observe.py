@@ -178,7 +178,7 @@ class Observer:
 
         with asking(_THREADS) as pool:
             listed = {} if self._ecr is None else {name: pool.ask(partial(self._ecr.tags, name)) for name in shelved}
-            asked = [reference for image in images for reference in (image.source, _by_tag(image))]
+            asked = [image.source for image in images] + [_by_tag(image) for image in images if _asks_tag(image)]
             silences = _Silences()
             heads = {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(asked)}
             # Requests run in order of arrival, so what these wait for has begun before them.
@@ -212,8 +212,9 @@ class Observer:
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
         """Ask once for each source what it points to now. Leaving early drops the requests that have not begun."""
+        silences = _Silences()
         with asking(_THREADS) as pool:
-            yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
+            yield {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(sources)}
 
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""
@@ -357,7 +358,7 @@ class Observer:
             elif stored is None and is_lacking(image, destination):
                 self._tell(image, source, told)
             return _Seen(source, destination, stored=stored)
-        if image.source.digest is not None:
+        if _asks_tag(image):
             now = heads[_by_tag(image)].result()
             source = replace(source, tag_now=now if isinstance(now, SourceFault) else now.descriptor.digest)
         stored = None
@@ -529,6 +530,11 @@ def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceIma
         documents=found + len(reader.missing),
         cached_documents=found,
     )
+
+
+def _asks_tag(image: DesiredImage) -> bool:
+    """Whether its tag may have moved away from the digest in the manifest; what a lock follows is `toolkit lock`'s."""
+    return image.source.digest is not None and not image.is_locked
 
 
 def _by_tag(image: DesiredImage) -> Reference:

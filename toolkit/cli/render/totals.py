@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, LockAction, LockChanges, Report, SeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +143,9 @@ def sum_findings(findings: Sequence[Finding]) -> Mapping[CheckState, int]:
     """How many findings there are of each state."""
     counts = Counter(finding.state for finding in findings)
     return {state: counts[state] for state in CheckState}
+
+
+def sum_lock(changes: LockChanges) -> Mapping[LockAction, int]:
+    """How many entries there are of each action."""
+    counts = Counter(image.action for image in changes.images)
+    return {action: counts[action] for action in LockAction}
