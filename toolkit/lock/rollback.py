@@ -10,23 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from toolkit.errors import Refused
 from toolkit.lock.model import Admitted, Hold, LockedTag
 from toolkit.oci.digest import Digest
 
-
-class CannotRollBack(ValueError):
-    """Why a tag cannot go to the wanted digest; `code` is the last part of an error's code."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+_MOST_DIGESTS = 5
 
 
 def roll_back(tag: LockedTag, wanted: str | None, hold: Hold) -> LockedTag:
     """`tag` at the digest that begins with `wanted`, or at the one before the present one, and held there.
 
     Only a digest that was admitted before can be wanted. Without `wanted`, a tag that is rolled back already stays
-    where it is until it has moved forward again: a command that is repeated must not go further back each time.
+    where it is until it has moved forward again: a command that is repeated must not go further back each time. Raises
+    Refused where there is no such digest.
     """
     known = _in_order(tag)
     target = _found(tag, known, wanted) if wanted is not None else _one_before(tag, known)
@@ -51,7 +47,7 @@ def _one_before(tag: LockedTag, known: Sequence[Admitted]) -> Admitted:
         return tag.admitted
     older = known[known.index(tag.admitted) + 1 :] if tag.admitted else known
     if not older:
-        raise CannotRollBack("nothing_before", "no digest was admitted before the present one")
+        raise Refused("rollback.nothing_before", "the lock knows no digest that was admitted before the present one")
     return older[0]
 
 
@@ -59,12 +55,19 @@ def _found(tag: LockedTag, known: Sequence[Admitted], wanted: str) -> Admitted:
     found = [one for one in known if _may_be(one.digest, wanted)]
     if len(found) > 1:
         meant = " or ".join(f"`{one.digest.short}`" for one in found)
-        raise CannotRollBack("ambiguous_digest", f"`{wanted}` may be {meant}")
+        raise Refused("rollback.ambiguous_digest", f"`{wanted}` may be {meant}", hint="write more of its digits")
     if found:
         return found[0]
     if any(_may_be(one.digest, wanted) for one in tag.candidates):
-        raise CannotRollBack("not_admitted", f"`{wanted}` was seen upstream and never admitted")
-    raise CannotRollBack("unknown_digest", f"`{wanted}` was never admitted")
+        message = f"`{wanted}` was seen upstream and never admitted"
+        raise Refused("rollback.not_admitted", message, hint=other_digests(tag))
+    raise Refused("rollback.unknown_digest", f"`{wanted}` is no digest that was admitted", hint=other_digests(tag))
+
+
+def other_digests(tag: LockedTag, without: Digest | None = None) -> str | None:
+    """The hint that names the digests to which a tag may go; None if there are none."""
+    names = [one.digest.short for one in tag.previous if one.digest != without][:_MOST_DIGESTS]
+    return f"choose a digest that was admitted: --to {' or '.join(names)}" if names else None
 
 
 def _may_be(digest: Digest, wanted: str) -> bool:

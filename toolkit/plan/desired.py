@@ -325,6 +325,13 @@ class Desired:
                 found.setdefault(f"{image.repository}:{image.tag}", set()).add(build.name)
         return {key: tuple(sorted(names)) for key, names in found.items()}
 
+    def selected(self, repository: str, tag: str, source: Repository) -> DesiredImage | None:
+        """The image by the first selection that may choose this tag; one with that source is preferred."""
+        tags = [(s, s.naming.original(tag)) for s in self.selections if s.repository == repository]
+        fitting = [(s, tag) for s, tag in tags if tag is not None and s.tags.matches(tag)]
+        same_source = [(s, tag) for s, tag in fitting if s.source == source]
+        return next((s.image(tag) for s, tag in (*same_source, *fitting)), None)
+
     def policy_of(self, image: DesiredImage) -> Policy:
         """What must hold before the lock admits a digest of `image`: an immutable tag never moves again."""
         is_immutable = self.repository(image.repository).fixes(image.tag)

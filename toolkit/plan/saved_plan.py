@@ -65,20 +65,14 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
                 yield f"the manifest keeps no signatures from `{seed.source.familiar}` as `{seed.key}`"
             yield from _companion_misfits(seed, seed.subject)
         else:
-            yield from _image_misfits(images.get(seed.key) or _selected(desired, seed), seed)
+            yield from _image_misfits(
+                images.get(seed.key) or desired.selected(seed.repository, seed.tag, seed.source.name), seed
+            )
 
 
 def _keeper(seed: Seed) -> str | None:
     """The only tag that a plan may give to the image which `seed` replaces."""
     return keeper_tag(seed.tag, seed.current_digest) if seed.current_digest and seed.is_pending else None
-
-
-def _selected(desired: Desired, seed: Seed) -> DesiredImage | None:
-    """The image by the first selection that may choose this tag; one with the seed's source is preferred."""
-    tags = [(s, s.naming.original(seed.tag)) for s in desired.selections if s.repository == seed.repository]
-    fitting = [(s, tag) for s, tag in tags if tag is not None and s.tags.matches(tag)]
-    same_source = [(s, tag) for s, tag in fitting if s.source == seed.source.name]
-    return next((s.image(tag) for s, tag in (*same_source, *fitting)), None)
 
 
 def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:

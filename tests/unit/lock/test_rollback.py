@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.errors import Refused
 from toolkit.lock.admission import Change, Check, admit, observe, to_check
 from toolkit.lock.model import Admitted, Hold, LockedTag, Policy, Sighting
-from toolkit.lock.rollback import CannotRollBack, is_rolled_back, roll_back
+from toolkit.lock.rollback import is_rolled_back, roll_back
 from toolkit.lock.text import read_lock, write_lock
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
@@ -109,9 +110,9 @@ def test_goes_further_back_and_forward_again_by_digest() -> None:
     ],
 )
 def test_refuses_what_was_never_admitted(tag: LockedTag, wanted: str | None, code: str) -> None:
-    with pytest.raises(CannotRollBack) as refusal:
+    with pytest.raises(Refused) as refusal:
         roll_back(tag, wanted, HOLD)
-    assert refusal.value.code == code
+    assert refusal.value.code == f"rollback.{code}"
 
 
 def test_begins_again_with_what_was_admitted_from_another_source() -> None:
@@ -169,7 +170,7 @@ def histories(draw: st.DrawFn) -> tuple[LockedTag, datetime]:
         if move == "back":
             try:
                 tag = roll_back(tag, None, HOLD)
-            except CannotRollBack:
+            except Refused:
                 continue
         elif move == "release":
             tag = replace(tag, hold=None)
@@ -184,7 +185,7 @@ def test_admits_nothing_that_was_not_admitted_before(history: tuple[LockedTag, d
     before = {one.digest for one in (tag.admitted, *tag.previous) if one}
     try:
         moved = roll_back(tag, digest(wanted).hex if wanted else None, HOLD)
-    except CannotRollBack:
+    except Refused:
         assert wanted is None or digest(wanted) not in before
         return
     assert moved.admitted is not None

@@ -112,6 +112,8 @@ _CHECKED = {
 }
 _LOCKED = {
     "admitted": Mark("+", STATES["admitted"].word, "new"),
+    "rolled_back": Mark("↶", STATES["rolled_back"].word, "odd"),
+    "released": Mark(">", STATES["released"].word, "new"),
     "begun": Mark("<", STATES["begun"].word, "new"),
     "removed": Mark("−", STATES["removed"].word, "moved"),
     "unreached": Mark("?", STATES["unreached"].word, "bad"),
