@@ -150,7 +150,7 @@ def _where(desired: Desired, services: Services, entry: _Entry, after: LockedTag
         raise Refused(
             "rollback.gone",
             f"`{digest.short}` of `{key}` is gone: neither ECR nor `{image.source.registry}` has it",
-            hint=other_digests(after, without=digest)
+            hint=other_digests(entry.tag, without=digest)
             or "set `repositories.keep_previous`, so that ECR keeps the next ones",
         )
     kind = AccessDenied if source.is_denied else Refused
