@@ -17,6 +17,7 @@ from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.documents import Document
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
@@ -163,6 +164,10 @@ class _Ecr:
 
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        there = self._world.registry.documents[Repository(HOST, repository)]
+        return {digest: there[digest] for digest in digests if digest in there}
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         name = Repository(HOST, repository)

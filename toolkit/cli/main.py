@@ -32,6 +32,7 @@ COMMANDS = (
     "seed",
     "copy",
     "lock",
+    "rollback",
     "render",
     "lock-provider",
     "iam-policy",

@@ -183,5 +183,5 @@ def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
 def decide_with_alternatives(observed: Observed, services: Services, decide: Callable[[Observed], Plan]) -> Plan:
     """The plan that `decide` makes. Alternative registries are asked only for the images that it copies."""
     plan = decide(observed)
-    alternatives = services.observer.alternatives(plan.pending_seeds)
+    alternatives = services.observer.alternatives([seed for seed in plan.pending_seeds if seed.stored_as is None])
     return decide(replace(observed, alternatives=alternatives)) if alternatives else plan
