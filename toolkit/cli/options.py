@@ -111,15 +111,16 @@ def parse_rate(text: str) -> int:
     return rate
 
 
-_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+_DURATION = re.compile(r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+_UNITS = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def parse_duration(text: str) -> int:
-    """Seconds: `90s`, `5m`, `1h30m`, `0`."""
+    """Seconds: `90s`, `5m`, `1h30m`, `3d`, `2w`, `0`."""
     found = _DURATION.fullmatch(text.strip() or "-")
     if found is None and text.strip() != "0":
-        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m` or `1h30m`")
-    return sum(int(found[unit] or 0) * length for unit, length in (("h", 3600), ("m", 60), ("s", 1))) if found else 0
+        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m`, `1h30m` or `3d`")
+    return sum(int(found[unit] or 0) * length for unit, length in _UNITS) if found else 0
 
 
 LockTimeout = Annotated[

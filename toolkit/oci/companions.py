@@ -18,8 +18,8 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, media_type_of
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.media_types import INDEX_TYPES, OCI_INDEX
-from toolkit.oci.subset import WHOLE, Subset
-from toolkit.oci.tree import TreeReader
+from toolkit.oci.subset import Subset
+from toolkit.oci.tree import TreeReader, children_of
 
 _KINDS = {".sig": "signature", ".att": "attestations", ".sbom": "SBOM"}
 _LONGEST_HEX = 64  # the standard cuts what would be too long for a tag
@@ -85,7 +85,7 @@ def find_subjects(
         children = reader.add(source.digest, Document(source.media_type, stored))
     elif stored is not None and not subset.is_whole and read_provenance(stored) == (source.digest, str(subset)):
         document = Document(media_type_of(None, stored), stored)
-        children = TreeReader(document.digest, WHOLE).add(document.digest, document)
+        children = children_of(document)
     else:
         children = reader.add(source.digest, read())
     return (source.digest, *children) if subset.is_whole else children

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.oci.auth import CredentialUse
+from toolkit.oci.digest import Digest
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.pruning import ListedImage, Removal
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
@@ -113,6 +115,19 @@ class Losses(Protocol):
         """Delete exactly these images of the repositories."""
 
 
+class Contents(Protocol):
+    """What repositories contain, and the deletion of single images."""
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        """The AWS tags of a repository."""
+
+    def images(self, repository: str, known: Mapping[Digest, ListedImage]) -> Sequence[ListedImage]:
+        """Every image of a repository; an index that is `known` is not read again."""
+
+    def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
+        """Delete the `removals`; the reasons for those which ECR refuses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
@@ -125,6 +140,7 @@ class Services:
     ecr: Ecr
     existing: Existing
     losses: Losses
+    contents: Contents
     terraform: Terraform
     observer: Observer
     seeder: Seeder

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from toolkit.errors import Refused
 from toolkit.lock.keepers import keeper_tag, keeps
 from toolkit.oci.companions import subject_of
 from toolkit.oci.digest import Digest
@@ -80,6 +81,10 @@ class Needs:
     keep_previous: int = 0
 
 
+class UnreadIndex(Refused):
+    """An index cannot be read, so that nothing of its repository may go."""
+
+
 class Why(StrEnum):
     """Why nothing needs an image."""
 
@@ -104,8 +109,8 @@ class Fate(StrEnum):
 class Removal:
     """An image that goes with all its `tags`, or, with `is_tags_only`, some tags of an image that stays.
 
-    `of` is the index or the image to which it belongs. `points_to` are the images which go after it. `size` is 0 for
-    an index, which holds no layers itself.
+    `belongs_to` is the index or the image that it is a part or a signature of. `points_to` are the images which go
+    after it. `size` is 0 for an index, which holds no layers itself.
     """
 
     repository: str
@@ -116,7 +121,7 @@ class Removal:
     pulled_at: datetime | None = None
     size: int = 0
     is_tags_only: bool = False
-    of: Digest | None = None
+    belongs_to: Digest | None = None
     points_to: tuple[Digest, ...] = ()
     fate: Fate = Fate.PLANNED
     error: str | None = None
@@ -162,7 +167,8 @@ def find_removals(repository: str, images: Sequence[ListedImage], needs: Needs) 
     """What goes of the `images`, which are all of the repository: what has to be deleted first comes first."""
     links = _Links(images)
     keepers = _keepers(images, needs)
-    in_use = _pulled(links, needs.pulled_since) | {
+    pulls = _pulls(links)
+    in_use = {digest for digest, at in pulls.items() if at >= needs.pulled_since} | {
         image.digest for image in images if image.is_archived or image.pushed_at >= needs.pushed_since
     }
     named = {image.digest: {tag for tag in image.tags if tag in needs.tags or tag in keepers} for image in images}
@@ -175,17 +181,17 @@ def find_removals(repository: str, images: Sequence[ListedImage], needs: Needs) 
     found = []
     for image in images:
         if image.digest not in needed:
-            why, of = _why(image, links)
+            why, owner = _why(image, links)
             points_to = tuple(one for one in links.targets(image) if one not in needed)
             size = 0 if image.is_index else image.size
-            times = (image.pushed_at, image.pulled_at)
-            found.append(Removal(repository, image.digest, image.tags, why, *times, size, False, of, points_to))
+            times = (image.pushed_at, pulls.get(image.digest))
+            found.append(Removal(repository, image.digest, image.tags, why, *times, size, False, owner, points_to))
         # The last tag takes the image with it, so an image that is needed under no name keeps the names that it has.
         elif named[image.digest] and image.digest not in in_use:
             tags = tuple(t for t in image.tags if t not in named[image.digest] and not links.named_by(t))
             if tags:
                 why = Why.KEEPER if all(map(keeps, tags)) else Why.TAG
-                times = (image.pushed_at, image.pulled_at)
+                times = (image.pushed_at, pulls.get(image.digest))
                 found.append(Removal(repository, image.digest, tags, why, *times, is_tags_only=True))
     return tuple(one for wave in waves(found) for one in wave)
 
@@ -287,19 +293,19 @@ class _Links:
         return found
 
 
-def _pulled(links: _Links, since: datetime) -> set[Digest]:
-    """What was pulled since then, and the indexes above it."""
-    found: set[Digest] = set()
+def _pulls(links: _Links) -> dict[Digest, datetime]:
+    """When each image was pulled: an index when one of its children was."""
+    found: dict[Digest, datetime] = {}
     pending = [
-        image.digest
+        (image.digest, image.pulled_at)
         for image in links.images.values()
-        if image.pulled_at and image.pulled_at >= since and not any(c in links.images for c in image.children)
+        if image.pulled_at and not any(child in links.images for child in image.children)
     ]
     while pending:
-        digest = pending.pop()
-        if digest not in found:
-            found.add(digest)
-            pending += links.parents[digest]
+        digest, at = pending.pop()
+        if digest not in found or found[digest] < at:
+            found[digest] = at
+            pending += [(parent, at) for parent in links.parents[digest]]
     return found
 
 

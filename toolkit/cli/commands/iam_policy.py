@@ -35,6 +35,7 @@ class Runs(StrEnum):
     PLAN = "plan"
     APPLY = "apply"
     SEED = "seed"
+    PRUNE = "prune"
     SCAN = "scan"
     BUILD = "build"
 
@@ -95,6 +96,7 @@ def command(
                 Runs.PLAN: iam_policy.plan_policy,
                 Runs.APPLY: iam_policy.apply_policy,
                 Runs.SEED: iam_policy.seed_policy,
+                Runs.PRUNE: iam_policy.prune_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))
         if len(policies) > 1:
