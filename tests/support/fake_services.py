@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
+from toolkit.operations.lock_store import LockFile
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
@@ -78,6 +80,7 @@ class World:
         self.seconds_a_call = 0.0
         self.calls: list[str] = []
         self.time = FakeTime()
+        self.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
         for name in names:
             repository = Repository("upstream.test", name)
             self.registry.existing.add(repository)
@@ -100,6 +103,8 @@ class World:
             observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
+            lock=LockFile(folder / "images.lock.yaml"),
+            now=lambda: self.now,
             clock=self.time.clock,
             sleep=self.time.sleep,
         )
@@ -192,11 +197,10 @@ class FakeContents:
     def put(self, repository: str, *images: ListedImage) -> None:
         """Put images; a tag that another image has moves."""
         shelf = self.shelves[repository]
-        for image in images:
+        for one in images:
             for other in list(shelf.values()):
-                tags = tuple(tag for tag in other.tags if tag not in image.tags)
-                shelf[other.digest] = replace(other, tags=tags)
-            shelf[image.digest] = image
+                shelf[other.digest] = replace(other, tags=tuple(tag for tag in other.tags if tag not in one.tags))
+            shelf[one.digest] = one
 
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         return self._tags[arn.removeprefix("arn:")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,16 +112,24 @@ def parse_rate(text: str) -> int:
     return rate
 
 
-_DURATION = re.compile(r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
-_UNITS = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
 
 
 def parse_duration(text: str) -> int:
-    """Seconds: `90s`, `5m`, `1h30m`, `3d`, `2w`, `0`."""
+    """Seconds: `90s`, `5m`, `1h30m`, `0`."""
     found = _DURATION.fullmatch(text.strip() or "-")
     if found is None and text.strip() != "0":
-        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m`, `1h30m` or `3d`")
-    return sum(int(found[unit] or 0) * length for unit, length in _UNITS) if found else 0
+        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m` or `1h30m`")
+    return sum(int(found[unit] or 0) * length for unit, length in (("h", 3600), ("m", 60), ("s", 1))) if found else 0
+
+
+def parse_age(text: str) -> timedelta:
+    """A time as the manifest writes it: `12h`, `30d`, `4w`."""
+    from toolkit.manifest.grammar import duration_of
+
+    if not re.fullmatch(r"[0-9]{1,4}[smhdw]", text):
+        raise typer.BadParameter(f"`{text}` is not a time: write `12h`, `30d` or `4w`")
+    return duration_of(text)
 
 
 LockTimeout = Annotated[

@@ -22,12 +22,11 @@ from datetime import timedelta
 from functools import partial
 
 from toolkit.errors import Refused, SeedingIncomplete, ToolkitError, UsageError
-from toolkit.lock.model import Lock
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Repository
 from toolkit.operations.choose import fits, may_fit
 from toolkit.operations.guards import find_account
-from toolkit.operations.lock_store import read_lock_of
+from toolkit.operations.lock_store import needed_lock
 from toolkit.operations.services import AWS_LOOK_UPS, Contents, Services, step
 from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.model import Notice, Refusal
@@ -123,13 +122,13 @@ def _find_needs(
             tags[base.repository].add(base.tag)
             digests[base.repository] |= {base.digest} if base.digest else set()
     now = services.now()
-    for key, locked in (_lock_of(desired, services)).items():
+    for key, locked in (needed_lock(desired, services) or {}).items():
         repository, _, tag = key.rpartition(":")
         is_held = locked.hold is not None and locked.hold.is_on(now)
         held[repository] |= {tag} if is_held else set()
         kept = locked.previous if is_held else locked.previous[: desired.keep_previous]
-        digests[repository] |= {one.digest for one in (*kept, *locked.candidates)}
-        digests[repository] |= {locked.admitted.digest} if locked.admitted else set()
+        digests[repository] |= {one.digest for one in locked.candidates}
+        digests[repository] |= {one.digest for one in (locked.admitted, *kept) if one}
     since = now - unpulled_for
     needs = {
         name: Needs(
@@ -148,11 +147,6 @@ def _find_needs(
         for name, remark in unknown.items()
     ]
     return needs, notices
-
-
-def _lock_of(desired: Desired, services: Services) -> Lock:
-    found = read_lock_of(services)
-    return found[0] if found else {}
 
 
 def _look(

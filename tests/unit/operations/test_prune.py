@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_services import World, desired
-from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, ToolkitError, UsageError
+from toolkit.errors import AccessDenied, ManifestUnusable, Refused, SeedingIncomplete, ToolkitError, UsageError
 from toolkit.lock.keepers import keeper_tag
 from toolkit.lock.model import Admitted, Hold, LockedTag, Sighting
 from toolkit.lock.text import write_lock
@@ -124,7 +124,7 @@ def test_keeps_what_a_build_needs(world: World) -> None:
 
 def lock(world: World, folder: Path, **tags: LockedTag) -> None:
     file = LockFile(folder / "images.lock.yaml")
-    file.write(write_lock({f"{name}:1": tag for name, tag in tags.items()}), None)
+    file.write(write_lock({f"{name}:1": tag for name, tag in tags.items()}), file.read())
     world.services = replace(world.services, lock=file)
 
 
@@ -142,6 +142,20 @@ def test_keeps_what_the_lock_knows(world: World, tmp_path: Path) -> None:
     assert {one.digest for one in pruned(world, replace(desired("one"), keep_previous=1)).removals} == {D}
     lock(world, tmp_path, one=replace(tag, hold=Hold("broken", NOW + timedelta(days=1))))
     assert pruned(world, desired("one")).removals == ()
+
+
+def test_prunes_nothing_without_a_lock_that_the_manifest_needs(world: World) -> None:
+    with pytest.raises(Refused) as refused:
+        pruned(world, replace(desired("one"), needs_lock=True), deletes=True)
+    assert (refused.value.code, world.contents.calls) == ("lock.missing", [])
+
+
+def test_prunes_nothing_by_a_damaged_lock(world: World, tmp_path: Path) -> None:
+    lock(world, tmp_path)
+    (tmp_path / "images.lock.yaml").write_text("lock_version: 1\nimages: [oops]\n")
+    with pytest.raises(ManifestUnusable):
+        pruned(world, desired("one"), deletes=True)
+    assert world.contents.calls == []
 
 
 def test_keeps_the_keepers_of_a_held_tag(world: World, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from toolkit.cli.options import (
     ResultFormat,
     Verbose,
     ViewFormat,
-    parse_duration,
+    parse_age,
 )
 
 NAME = "prune"
@@ -50,11 +51,11 @@ def command(
     file: ManifestFile = Path("images.yaml"),
     yes: Annotated[bool, typer.Option("--yes", help="Delete what else is only shown.")] = False,
     unpulled_for: Annotated[
-        int,
+        timedelta,
         typer.Option(
             "--unpulled-for",
-            parser=parse_duration,
-            metavar="DURATION",
+            parser=parse_age,
+            metavar="TIME",
             help="Keep what was pulled or pushed within this time: 30d, 12w. What is younger than a day stays anyway.",
         ),
     ] = _DEFAULT,
@@ -67,20 +68,18 @@ def command(
     """Run `toolkit prune`."""
 
     def body(run: Run) -> int:
-        from datetime import timedelta
-
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.load import load_desired
         from toolkit.operations.prune import prune
 
         desired = load_desired(file)
-        with open_services(run.emit, desired, Settings(), locks=False) as services:
+        with open_services(run.emit, desired, Settings(manifest=file), locks=False) as services:
             prune(
                 desired,
                 services,
                 publish=run.show_prune,
                 only=patterns or (),
-                unpulled_for=timedelta(seconds=unpulled_for),
+                unpulled_for=unpulled_for,
                 deletes=yes,
             )
         return 0
