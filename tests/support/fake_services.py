@@ -190,7 +190,6 @@ class FakeContents:
         self.before: Callable[[], None] = lambda: None
         self.refuses: dict[Digest, str] = {}
         self.unreadable: set[str] = set()
-        self.denied: ToolkitError | None = None
         self.calls: list[tuple[str, int]] = []
         self._tags = tags
 
@@ -214,8 +213,6 @@ class FakeContents:
     def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
         self.calls.append(("delete", len(removals)))
         self.before()
-        if self.denied:
-            raise self.denied
         return {one: reason for one in removals if (reason := self._delete(self.shelves[repository], one))}
 
     def _delete(self, shelf: dict[Digest, ListedImage], one: Removal) -> str | None:
