@@ -32,6 +32,7 @@ COMMANDS = (
     "seed",
     "prune",
     "copy",
+    "lock",
     "render",
     "lock-provider",
     "iam-policy",

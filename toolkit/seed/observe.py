@@ -206,8 +206,9 @@ class Observer:
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
         """Ask once for each source what it points to now. Leaving early drops the requests that have not begun."""
+        silences = _Silences()
         with asking(_THREADS) as pool:
-            yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
+            yield {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(sources)}
 
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""

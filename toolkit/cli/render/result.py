@@ -37,8 +37,9 @@ class Result:
     """What a command ended with.
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
-    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `prune` a `PrunePlan`, `saved_plan`
-    a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint` and the `issues` of a manifest.
+    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `lock` a `LockChanges`,
+    `prune` a `PrunePlan`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint`
+    and the `issues` of a manifest.
     """
 
     command: str
@@ -129,6 +130,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.prune_view import render_prune
 
             return render_prune(value, width=look.width, colour=look.colour)
+        case "lock":
+            from toolkit.cli.render.lock_view import render_lock
+
+            return render_lock(value, width=look.width, colour=look.colour)
         case "saved_plan":
             return "\n".join(map(visible, saved_file_lines(value)))
     return str(value.text)
@@ -161,6 +166,10 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.prune_view import render_prune_markdown
 
             return render_prune_markdown(value)
+        case "lock":
+            from toolkit.cli.render.lock_view import render_lock_markdown
+
+            return render_lock_markdown(value)
         case "saved_plan":
             return ""
     return f"```text\n{text_of(kind, value, Look())}\n```"

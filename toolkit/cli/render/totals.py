@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
 from toolkit.plan.pruning import Fate, PrunePlan, a_month, freed
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, LockAction, LockChanges, Report, SeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +174,9 @@ def sum_prune(plan: PrunePlan) -> PruneTotals:
         size=size,
         dollars=round(a_month(size, plan.price), 2),
     )
+
+
+def sum_lock(changes: LockChanges) -> Mapping[LockAction, int]:
+    """How many entries there are of each action."""
+    counts = Counter(image.action for image in changes.images)
+    return {action: counts[action] for action in LockAction}
