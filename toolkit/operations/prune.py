@@ -16,7 +16,7 @@ refused by ECR, and succeeds when it is run again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -80,7 +80,7 @@ def prune(
         account,
         int(unpulled_for.total_seconds()),
         removals,
-        tuple(shelf.summary(removals) for shelf in shelves.values()),
+        tuple(Shelf(shelf.name, len(shelf.images)) for shelf in shelves.values()),
         (*notices, *others),
         is_dry_run=not deletes,
     )
@@ -162,8 +162,13 @@ def _look(
                 shelf = _Contents(name, needs[name], services.contents)
                 asked[shelf] = pool.ask(shelf.look)
             else:
-                message = f"`{name}` is not pruned: its AWS tags do not say that this manifest made it"
-                notices.append(Notice("prune.foreign", message, "take it over with `toolkit apply --adopt`"))
+                notices.append(
+                    Notice(
+                        "prune.foreign",
+                        f"`{name}` is not pruned: its AWS tags do not say that this manifest made it",
+                        hint="take it over with `toolkit apply --adopt`",
+                    )
+                )
         for shelf, looked in asked.items():
             try:
                 looked.result()
@@ -227,11 +232,6 @@ class _Contents:
         """What goes of the images that fit a pattern."""
         removals = find_removals(self.name, self.images, self._needs)
         return with_company(removals, (one for one in removals if fits([self.name, *one.keys], only)))
-
-    def summary(self, removals: Iterable[Removal]) -> Shelf:
-        """How much there is, and how much stays."""
-        gone = sum(one.repository == self.name and not one.is_tags_only for one in removals)
-        return Shelf(self.name, len(self.images), len(self.images) - gone)
 
     def delete(self, shown: Sequence[Removal]) -> dict[Removal, Removal]:
         """Delete what was shown and still goes; each with its fate, as ECR lists it afterwards."""

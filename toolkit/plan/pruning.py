@@ -91,9 +91,9 @@ class Why(StrEnum):
     TAG = "tag"  # the manifest does not name its tags
     KEEPER = "keeper"  # a keeper beyond `keep_previous`, or of a tag that the manifest does not name
     SUPERSEDED = "superseded"  # it has no tag any more
+    ORPHAN = "orphan"  # a signature or referrer of an image that is not there
     PART = "part"  # it belongs to an index that goes
     ATTACHED = "attached"  # a signature or referrer of an image that goes
-    ORPHAN = "orphan"  # a signature or referrer of an image that is not there
 
 
 class Fate(StrEnum):
@@ -134,11 +134,10 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A repository: how many images it has, and how many of them stay."""
+    """A repository, and how many images it had when it was looked at."""
 
     repository: str
     images: int
-    stay: int
 
 
 @dataclass(frozen=True, slots=True)

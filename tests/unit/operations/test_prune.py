@@ -60,7 +60,7 @@ def keys(plan: PrunePlan, fate: Fate | None = None) -> list[str]:
 def test_shows_and_deletes_nothing(world: World) -> None:
     plan = pruned(world)
     assert keys(plan, Fate.PLANNED) == ["one:0", "two:0"]
-    assert [(s.repository, s.images, s.stay) for s in plan.shelves] == [("one", 2, 1), ("two", 2, 1)]
+    assert [(shelf.repository, shelf.images) for shelf in plan.shelves] == [("one", 2), ("two", 2)]
     assert [call for call in world.contents.calls if call[0] == "delete"] == []
 
 

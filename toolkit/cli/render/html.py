@@ -34,7 +34,7 @@ from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
 from toolkit.cli.render.plan_markdown import say_harmless, say_plan
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
 from toolkit.cli.render.preview_view import say_previews
-from toolkit.cli.render.prune_view import say_prune, say_pulled, say_saved, say_why
+from toolkit.cli.render.prune_view import in_order, say_prune, say_pulled, say_saved, say_why
 from toolkit.cli.render.report_markdown import say_report
 from toolkit.cli.render.report_view import say_blobs, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
@@ -795,7 +795,7 @@ def _diagnosis_page(command: str, findings: Sequence[Finding]) -> Page:
 
 def _prune_page(command: str, plan: PrunePlan) -> Page:
     totals = sum_prune(plan)
-    rows = _sorted(map(_prune_row, plan.removals), _PRUNED)
+    rows = _sorted(map(_prune_row, in_order(plan)), _PRUNED)
     left = [Remark(f"{one.keys[0]}: {one.error}", "prune.incomplete", link=one.keys[0]) for one in plan.failed]
     word, tone = ("To delete", "odd") if plan.is_dry_run else ("Deleted", "new")
     if left:
