@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.cosign_samples import Sample, read_samples
 from tests.support.made_images import MadeImage, image, index, store
 from tests.support.memory_registry import Call, Cut, Fault, Garbled, MemoryRegistry
 from tests.support.signing import (
@@ -149,6 +150,16 @@ def test_takes_one_good_signature_among_others(upstream: Upstream) -> None:
     assert upstream.verify() == "its signature is for another image"
     upstream.refer(bundle(KEY, IMAGE.digest))
     assert upstream.verify() is None
+
+
+@pytest.mark.parametrize("sample", read_samples(), ids=lambda sample: f"{sample.way} {sample.key_name}")
+def test_takes_what_cosign_itself_has_made(sample: Sample) -> None:
+    registry = MemoryRegistry(lists_referrers=False)
+    source = sample.store(registry, APP)
+    for kind in (None, SLSA):
+        check = SignatureCheck(registry, DocumentCache())
+        assert check.verify(source, Verification(sample.key, kind)) is None
+        assert "with another key" in str(check.verify(source, Verification(public(KEY), kind)))
 
 
 def test_finds_the_referrers_where_the_registry_does_not_list_them(upstream: Upstream) -> None:
