@@ -55,13 +55,22 @@ def simple_signing(key: Key, signed: Digest, **changes: Any) -> Layer:
 
 def envelope(key: Key, signed: Digest, kind: str = SLSA, **changes: Any) -> dict[str, Any]:
     """A signed statement; `changes` are other fields of the statement."""
-    statement = {
+    return sealed(key, statement(signed, kind, **changes))
+
+
+def statement(signed: Digest, kind: str, **changes: Any) -> bytes:
+    """What an attestation says."""
+    found = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": "registry.test/app", "digest": {signed.algorithm: signed.hex}}],
         "predicateType": kind,
         "predicate": {},
     }
-    payload = json.dumps(statement | changes).encode()
+    return json.dumps(found | changes).encode()
+
+
+def sealed(key: Key, payload: bytes) -> dict[str, Any]:
+    """An envelope for `payload`."""
     payload_type = "application/vnd.in-toto+json"
     data = f"DSSEv1 {len(payload_type)} {payload_type} {len(payload)} ".encode() + payload
     return {
