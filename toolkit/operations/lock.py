@@ -18,6 +18,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.operations.choose import choose, fits
+from toolkit.operations.guards import check_account
 from toolkit.operations.lock_store import read_lock_of
 from toolkit.operations.select import names_of, select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, step
@@ -62,7 +63,8 @@ def lock(
     with step(services.emit, "ask upstream", total=len(chosen)):
         with services.observer.heads(image.source for image in chosen) as asked:
             heads = {image.key: asked[image.source].result() for image in chosen}
-        in_ecr = _stored_digests([image for image in chosen if image.key not in before], services)
+        new = [image for image in chosen if image.key not in before]
+        in_ecr = _stored_digests(desired, new, services) if new else {}
         seen = {key: _sighting(head, now) for key, head in heads.items()}
         waiting: dict[str, list[Digest]] = {}
         for image in chosen:
@@ -114,8 +116,9 @@ def lock(
     return changes
 
 
-def _stored_digests(images: Sequence[DesiredImage], services: Services) -> dict[str, Digest]:
+def _stored_digests(desired: Desired, images: Sequence[DesiredImage], services: Services) -> dict[str, Digest]:
     """What ECR has of `images`, by key, as upstream's digests: a filtered index of ours names the one it is made of."""
+    check_account(desired, services)
     tags: dict[str, list[DesiredImage]] = defaultdict(list)
     for image in images:
         tags[image.repository].append(image)
@@ -227,7 +230,8 @@ def _removed(key: str, tag: LockedTag) -> LockedImage:
 def _bypasses(images: Sequence[DesiredImage]) -> list[Notice]:
     return [
         Notice(
-            "lock.bypass", f"`{i.key}`: `{one.digest.short}` need not be {in_words(i.policy.min_age)} old: {one.reason}"
+            "lock.bypassed",
+            f"`{i.key}`: `{one.digest.short}` need not be {in_words(i.policy.min_age)} old: {one.reason}",
         )
         for i in images
         if (one := i.policy.bypass)
