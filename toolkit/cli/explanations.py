@@ -81,9 +81,10 @@ EXIT_CODES = (
     ),
     ExitCode(
         6,
-        "Not every image is in place: some failed, or `--on-budget partial` left them.",
-        "The infrastructure stands, and so does every image that was copied.",
-        "Run again; only the rest is copied. `apply FILE` too, unless the hint says to plan again.",
+        "Not every image is in place: some failed, or `--on-budget partial` left them. `prune`: some images which were "
+        "to go are still there.",
+        "The infrastructure stands, and so does every image that was copied. What `prune` deleted is gone.",
+        "Run again; only the rest is copied, or deleted. `apply FILE` too, unless the hint says to plan again.",
     ),
     ExitCode(
         7,
@@ -138,6 +139,7 @@ _ROOMS = {
     "plan": "A saved plan is applied exactly as it was reviewed, or not at all.",
     "policy": "`iam-policy` prints what a role needs, in the form that IAM takes.",
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
+    "prune": "`prune` deletes only what nothing needs, and only from repositories that this manifest made.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
     "result": "`show` shows what an earlier run wrote as JSON.",

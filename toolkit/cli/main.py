@@ -30,6 +30,7 @@ COMMANDS = (
     "apply",
     "destroy",
     "seed",
+    "prune",
     "copy",
     "lock",
     "rollback",

@@ -59,6 +59,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     """Everything a use case needs. Holds the working directory's lock; without `locks`, no Terraform is run."""
     if locks:
         _refuse_extra_files(desired)
+    from toolkit.aws.contents import ContentService
     from toolkit.aws.ecr import EcrService
     from toolkit.aws.existing import ExistingService
     from toolkit.aws.losses import LossService
@@ -81,6 +82,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         ecr=ecr,
         existing=ExistingService(session),
         losses=LossService(session),
+        contents=ContentService(session),
         terraform=open_terraform(emit, desired, settings),
         observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),
         seeder=Seeder(

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.lock.model import Verification
 from toolkit.oci.auth import CredentialUse
+from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.pruning import ListedImage, Removal
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
@@ -117,6 +119,19 @@ class Losses(Protocol):
         """Delete exactly these images of the repositories."""
 
 
+class Contents(Protocol):
+    """What repositories contain, and the deletion of single images."""
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        """The AWS tags of a repository."""
+
+    def images(self, repository: str, known: Mapping[Digest, ListedImage]) -> Sequence[ListedImage]:
+        """Every image of a repository; an index that is `known` is not read again."""
+
+    def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
+        """Delete the `removals`; the reasons for those which ECR refuses."""
+
+
 class Verifier(Protocol):
     """Checks signatures at the source. For that it has read `reads` documents, which some registries count as pulls."""
 
@@ -142,6 +157,7 @@ class Services:
     ecr: Ecr
     existing: Existing
     losses: Losses
+    contents: Contents
     terraform: Terraform
     observer: Observer
     seeder: Seeder
