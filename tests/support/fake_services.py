@@ -18,6 +18,7 @@ from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.documents import Document
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
@@ -29,6 +30,7 @@ from toolkit.plan.observed import ExistingRepository, ExistingResource, StoredIm
 from toolkit.plan.pruning import ListedImage, Removal, UnreadIndex
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
+from toolkit.seed.signatures import SignatureCheck
 from toolkit.terraform.root_module import repository_address
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
@@ -104,6 +106,7 @@ class World:
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
             lock=LockFile(folder / "images.lock.yaml"),
+            verifier=SignatureCheck(PullLimits(self.registry), cache),
             now=lambda: self.now,
             clock=self.time.clock,
             sleep=self.time.sleep,
@@ -165,6 +168,10 @@ class _Ecr:
 
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        there = self._world.registry.documents[Repository(HOST, repository)]
+        return {digest: there[digest] for digest in digests if digest in there}
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         name = Repository(HOST, repository)

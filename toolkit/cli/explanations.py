@@ -57,7 +57,12 @@ EXIT_CODES = (
         "Each image is in place whole or not at all; Terraform's state is saved.",
         "Report a bug with its traceback; else make room, and run again.",
     ),
-    ExitCode(2, "Only `plan --detailed-exitcode`: something would change.", "Nothing was changed.", "Review, apply."),
+    ExitCode(
+        2,
+        "Only `plan --detailed-exitcode` and `lock --check`: something would change.",
+        "Nothing was changed.",
+        "Review, then apply or lock.",
+    ),
     ExitCode(
         3, "The manifest is unusable.", "Nothing was written.", "Correct the lines that are named, and run again."
     ),
@@ -139,6 +144,7 @@ _ROOMS = {
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
     "result": "`show` shows what an earlier run wrote as JSON.",
     "risk": "The manifest asks for something that is allowed and seldom wanted.",
+    "rollback": "`rollback` takes an image back to a digest that it had, and writes the lock only if that can be done.",
     "sandbox": "The sandbox stands in for AWS and the registries, as a process of this machine.",
     "scan": "`scan` follows what builds read, and compares it with the manifest.",
     "seed": "To seed is to fill the repositories with their images; it can be run again at any time.",
@@ -172,6 +178,9 @@ _WHY = {
     "provider.not_locked": "There is no lock file for the AWS provider, and a pipeline writes none.",
     "registry.anonymous": "The sign-in to ECR Public failed, so its images are read without one.",
     "registry.credential_missing": "A variable that the manifest names for a credential is not set.",
+    "rollback.gone": "ECR has deleted the image, and upstream no longer has it.",
+    "rollback.not_admitted": "The digest was seen upstream, and the policy has not admitted it.",
+    "rollback.other_manifest": "The lock was made for another source than the manifest has now.",
     "signature.immutable": "Upstream's signature has changed, and the tag in ECR can never move.",
     "source.alternative_unusable": "A registry of `alternatives` failed, so upstream itself is asked.",
     "source.limited": "The registry grants no more requests for now.",

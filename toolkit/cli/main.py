@@ -33,6 +33,7 @@ COMMANDS = (
     "prune",
     "copy",
     "lock",
+    "rollback",
     "render",
     "lock-provider",
     "iam-policy",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -133,20 +133,15 @@ class Contents(Protocol):
 
 
 class Verifier(Protocol):
-    """Checks signatures at the source."""
+    """Checks signatures at the source. For that it has read `reads` documents, which some registries count as pulls."""
+
+    reads: int
 
     def verify(self, source: Reference, verification: Verification) -> str | None:
         """None if the image with the digest of `source` is signed as wanted, else in words what is wrong.
 
         Raises OciError if the registry does not tell.
         """
-
-
-class _NoVerifier:
-    """Finds no signature good."""
-
-    def verify(self, source: Reference, verification: Verification) -> str | None:
-        return "its signature was not verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +163,7 @@ class Services:
     seeder: Seeder
     work_path: Path
     lock: LockStore
-    verifier: Verifier = field(default_factory=_NoVerifier)
+    verifier: Verifier
     credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
@@ -204,5 +199,5 @@ def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
 def decide_with_alternatives(observed: Observed, services: Services, decide: Callable[[Observed], Plan]) -> Plan:
     """The plan that `decide` makes. Alternative registries are asked only for the images that it copies."""
     plan = decide(observed)
-    alternatives = services.observer.alternatives(plan.pending_seeds)
+    alternatives = services.observer.alternatives([seed for seed in plan.pending_seeds if seed.stored_as is None])
     return decide(replace(observed, alternatives=alternatives)) if alternatives else plan

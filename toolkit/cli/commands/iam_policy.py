@@ -35,6 +35,7 @@ class Runs(StrEnum):
     PLAN = "plan"
     APPLY = "apply"
     SEED = "seed"
+    LOCK = "lock"
     PRUNE = "prune"
     SCAN = "scan"
     BUILD = "build"
@@ -96,6 +97,7 @@ def command(
                 Runs.PLAN: iam_policy.plan_policy,
                 Runs.APPLY: iam_policy.apply_policy,
                 Runs.SEED: iam_policy.seed_policy,
+                Runs.LOCK: iam_policy.lock_policy,
                 Runs.PRUNE: iam_policy.prune_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))

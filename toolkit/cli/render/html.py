@@ -121,6 +121,8 @@ _PRUNED = {
 }
 _LOCKED = {
     "admitted": Mark("+", STATES["admitted"].word, "new"),
+    "rolled_back": Mark("↶", STATES["rolled_back"].word, "odd"),
+    "released": Mark(">", STATES["released"].word, "new"),
     "begun": Mark("<", STATES["begun"].word, "new"),
     "removed": Mark("−", STATES["removed"].word, "moved"),
     "unreached": Mark("?", STATES["unreached"].word, "bad"),
@@ -544,6 +546,8 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
         ("What it is", f"{kind_of(seed.tag)} of {seed.subject}" if seed.subject else ""),
         ("Platforms", f"{platforms}{attestations}" if not seed.subject else ""),
         ("Bytes from", f"{seed.bytes_from}, which costs no counted pull" if seed.bytes_from else ""),
+        ("ECR has it", f"{seed.stored_name}: only the tag moves" if seed.stored_as else ""),
+        ("The old one stays", f"as {seed.keeper}" if seed.keeper else ""),
     ]
     moves = seed.action is not SeedAction.KEEP
     return Row(
@@ -561,7 +565,7 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
         is_made=moves and wanted is None,
         since=seed.pushed_at or "",
         size=seed.size,
-        size_text="" if seed.size is None else format_size(seed.size),
+        size_text="" if seed.size is None or seed.stored_as is not None else format_size(seed.size),
         pulls=seed.pulls[1] if seed.pulls[1] is not None else seed.pulls[0],
         pulls_text=pulls if moves else "",
         users=seed.used_by,

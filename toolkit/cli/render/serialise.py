@@ -215,6 +215,8 @@ class SeedObject(_Object):
     size: int | None
     pulls: PullRange
     bytes_from: _Repository | None
+    stored_as: str | None = None
+    keeper: str | None = None
     is_overwritten: bool
     pushed_at: str | None
     used_by: tuple[str, ...] = ()
