@@ -371,6 +371,7 @@ _KINDS = {
     "Refusal": "refusal",
     "Notice": "notice",
     "NoticeGiven": "notice",
+    "UnreadIndex": "notice",  # `prune` leaves the repository out
 }
 _CODE = re.compile(r"[a-z]+\.[a-z0-9_]+")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
+from toolkit.oci.filtered_index import Document
 from toolkit.oci.media_types import COPYABLE, OCI_INDEX
 from toolkit.plan.observed import ExistingRepository, PullThroughRule, StoredImage, StoredTag
 
@@ -141,6 +142,26 @@ class EcrService:
             except client.exceptions.ImageNotFoundException:
                 return False
         return True
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents that a repository has among `digests`, tagged or untagged; empty without the repository."""
+        client = self._session.client("ecr")
+        found: dict[Digest, Document] = {}
+        with explained():
+            for start in range(0, len(digests), _IDS_A_CALL):
+                ids: list[ImageIdentifierTypeDef] = [
+                    {"imageDigest": str(digest)} for digest in digests[start : start + _IDS_A_CALL]
+                ]
+                try:
+                    response = client.batch_get_image(
+                        repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
+                    )
+                except client.exceptions.RepositoryNotFoundException:
+                    return {}
+                for image in response["images"]:
+                    document = Document(image["imageManifestMediaType"], image["imageManifest"].encode())
+                    found[Digest.parse(image["imageId"]["imageDigest"])] = document
+        return found
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         """The OCI indexes without a tag, newest push first, at most as many as one call can read."""

@@ -45,6 +45,7 @@ from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Si
 if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
+    from toolkit.plan.pruning import PrunePlan
     from toolkit.report import CopyPreview, Finding, LockChanges, Report
 
 T = TypeVar("T")
@@ -257,6 +258,10 @@ class Run:
     def show_diagnosis(self, findings: tuple[Finding, ...]) -> None:
         """Put what `doctor` found on stdout, as `show_plan` does."""
         self._show("diagnosis", findings)
+
+    def show_prune(self, plan: PrunePlan) -> None:
+        """Put what `prune` deletes on stdout, as `show_plan` does."""
+        self._show("prune", plan)
 
     def show_lock(self, changes: LockChanges) -> None:
         """Put what became of the lock on stdout, as `show_plan` does."""

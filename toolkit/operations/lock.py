@@ -71,7 +71,7 @@ def lock(
             tag = observe(before.get(image.key), image.source, seen[image.key], now, in_ecr.get(image.key))
             if image.key not in in_ecr:
                 waiting[image.key] = list(to_check(tag, image.policy, now, upgrade=upgrades))
-        checks, why, signatures = _check({image.key: image for image in chosen}, waiting, services)
+        checks, why = _check({image.key: image for image in chosen}, waiting, services)
 
     admitted = {
         image.key: admit(
@@ -104,7 +104,7 @@ def lock(
         tuple(lines),
         is_dry=is_dry,
         is_written=is_written,
-        signatures=signatures,
+        signatures=services.verifier.reads,
         notices=(
             *(Notice(one.code, one.message, one.hint) for one in refusals),
             *notices,
@@ -138,14 +138,13 @@ def _stored_digests(desired: Desired, images: Sequence[DesiredImage], services: 
 
 def _check(
     images: Mapping[str, DesiredImage], waiting: Mapping[str, list[Digest]], services: Services
-) -> tuple[Mapping[str, dict[Digest, Check]], Mapping[str, dict[Digest, str]], int]:
-    """By key, the verdicts on digests, and in words why there is none or a bad one; then the number of read signatures.
+) -> tuple[Mapping[str, dict[Digest, Check]], Mapping[str, dict[Digest, str]]]:
+    """By key, the verdicts on digests, and in words why there is none or a bad one.
 
     Of each image the newest digest is asked for first, and the next older one only if that one cannot be admitted.
     """
     checks: dict[str, dict[Digest, Check]] = defaultdict(dict)
     why: dict[str, dict[Digest, str]] = defaultdict(dict)
-    signatures = 0
     pending = {key: digests for key, digests in waiting.items() if digests}
     while pending:
         asked = {key: images[key].source.name.with_digest(digests[0]) for key, digests in pending.items()}
@@ -157,7 +156,6 @@ def _check(
                 for key, head in heads.items()
                 if not isinstance(head, SourceFault) and (verification := images[key].policy.verify)
             }
-            signatures += len(verified)
             for key, head in heads.items():
                 digest = pending[key].pop(0)
                 try:
@@ -176,7 +174,7 @@ def _check(
                     checks[key][digest] = Check.FINE
                     del pending[key]
         pending = {key: digests for key, digests in pending.items() if digests}
-    return checks, why, signatures
+    return checks, why
 
 
 def _sighting(head: Head, now: datetime) -> Sighting | None:

@@ -86,6 +86,21 @@ class StoredImage:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCopy:
+    """The wanted image as its repository in ECR has it already, whole: with every document that it points to.
+
+    `name` is another tag of it, or its digest where it has none.
+    """
+
+    digest: Digest
+    name: str
+
+    def as_source(self, image: DesiredImage) -> SourceImage:
+        """What upstream is known to have had of the pinned `image`, for when it cannot be asked."""
+        return SourceImage(image.source.digest or self.digest, "", wanted_digest=self.digest)
+
+
 class Origin(StrEnum):
     """Where an image in ECR comes from that is not the wanted one."""
 
@@ -148,6 +163,7 @@ class Observed:
     `companions` are the signatures and referrers of an image that keeps them, by that image's key. Each has a key of
     its own in `sources`, and the companion of two images is in both lists. `alternatives` are other repositories which
     have the same content and do not count pulls. `tags` are all tags of the observed repositories, by repository.
+    `stored` are the wanted images that ECR has, though not under their tag: the tag can be moved without a copy.
     """
 
     sources: Mapping[str, SourceImage | SourceFault] = field(default_factory=dict)
@@ -157,6 +173,7 @@ class Observed:
     companions: Mapping[str, tuple[DesiredImage, ...]] = field(default_factory=dict)
     alternatives: Mapping[str, Repository] = field(default_factory=dict)
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stored: Mapping[str, StoredCopy] = field(default_factory=dict)
 
 
 def is_lacking(image: DesiredImage, destination: DestinationImage | None) -> bool:

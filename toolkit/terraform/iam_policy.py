@@ -93,6 +93,16 @@ def lock_policy(desired: Desired, place: Place) -> list[Statement]:
     return _merged(_run_statements(desired, place, {"read", "lock"}, _IMAGE_THINGS))
 
 
+def prune_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit prune` needs: to read, and to delete images of the manifest's repositories."""
+    read = ("registry", "aws_ecr_repository", "images", "lock", "secret", "credential_role", "ecr_public", "upstream")
+    rights = [
+        *_run_statements(desired, place, {"read"}, read),
+        *_run_statements(desired, place, {"delete"}, ("images",)),
+    ]
+    return _merged(rights)
+
+
 def build_policy(desired: Desired, build: DesiredBuild, place: Place) -> list[Statement]:
     """What a build needs: the statements of the role that the module `codebuild-project` makes, and its own ones."""
     fields = _build_fields(desired, build, place)

@@ -36,6 +36,7 @@ class Runs(StrEnum):
     APPLY = "apply"
     SEED = "seed"
     LOCK = "lock"
+    PRUNE = "prune"
     SCAN = "scan"
     BUILD = "build"
 
@@ -97,6 +98,7 @@ def command(
                 Runs.APPLY: iam_policy.apply_policy,
                 Runs.SEED: iam_policy.seed_policy,
                 Runs.LOCK: iam_policy.lock_policy,
+                Runs.PRUNE: iam_policy.prune_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))
         if len(policies) > 1:

@@ -31,6 +31,8 @@ class State:
 
 STATES = {
     "admitted": State("+", "green", "admitted"),
+    "rolled_back": State("!", "yellow", "rolled back"),
+    "released": State(">", "green", "released"),
     "begun": State("<", "green", "begun with what ECR has"),
     "removed": State("-", "red", "removed"),
     "unreached": State("?", "red", "not reached upstream"),
@@ -45,7 +47,7 @@ _HEAD = (row("image", "digest", "used by", "reason"), "|---|---|---|---|")
 
 def state_of(image: LockedImage) -> str:
     """The state of an image, a key of `STATES`."""
-    if image.action in (LockAction.ADMITTED, LockAction.BEGUN, LockAction.REMOVED):
+    if image.action not in (LockAction.SEEN, LockAction.NOTHING):
         return image.action.value
     if image.fault:
         return "unreached"

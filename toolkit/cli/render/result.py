@@ -38,8 +38,8 @@ class Result:
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
     tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `lock` a `LockChanges`,
-    `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint` and the `issues` of a
-    manifest.
+    `prune` a `PrunePlan`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint`
+    and the `issues` of a manifest.
     """
 
     command: str
@@ -126,6 +126,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.doctor_view import render_diagnosis
 
             return render_diagnosis(value, width=look.width, colour=look.colour)
+        case "prune":
+            from toolkit.cli.render.prune_view import render_prune
+
+            return render_prune(value, width=look.width, colour=look.colour)
         case "lock":
             from toolkit.cli.render.lock_view import render_lock
 
@@ -158,6 +162,10 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.doctor_view import render_diagnosis_markdown
 
             return render_diagnosis_markdown(value)
+        case "prune":
+            from toolkit.cli.render.prune_view import render_prune_markdown
+
+            return render_prune_markdown(value)
         case "lock":
             from toolkit.cli.render.lock_view import render_lock_markdown
 
