@@ -6,25 +6,29 @@ The clock is the story's own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.fake_services import HOST, World
 from tests.support.made_images import MadeImage, image, index, store
+from tests.support.signing import Key, public, simple_signing, tagged
 from toolkit.errors import Refused
-from toolkit.lock.model import Lock, Verification
+from toolkit.lock.model import Lock
 from toolkit.lock.stored import Stored
 from toolkit.lock.text import read_lock
 from toolkit.manifest.loader import loads
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import read_provenance
-from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.reference import Repository
 from toolkit.operations.lock import lock
 from toolkit.operations.lock_store import LockStore
+from toolkit.operations.rollback import rollback
 from toolkit.operations.seed import seed
 from toolkit.plan.resolve import resolve
 from toolkit.report import LockAction, LockChanges, LockedImage
@@ -34,6 +38,7 @@ MANIFEST = """\
 version: 1
 name: shop
 aws: {region: eu-west-1}
+repositories: {keep_previous: 2}
 min_age: 3d
 images:
   - upstream.test/daily:1
@@ -53,12 +58,11 @@ class Mirror:
 
     def __init__(self, folder: Path) -> None:
         self.world = World(folder, NAMES)
-        self.signatures = Signatures()
-        self.world.services = replace(self.world.services, verifier=self.signatures)
-        self.desired = resolve(loads(MANIFEST.replace("PUBLIC", PUBLIC), "images.yaml"))
+        self.key, self.other_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        self.desired = resolve(loads(MANIFEST.replace("PUBLIC", json.dumps(public(self.key))), "images.yaml"))
         for repository in self.desired.repositories:
             self.world.create(repository.name)
-        self.keys = {image.source.path: image.key for image in self.desired.images}
+        self.keys = {image.source.repository: image.key for image in self.desired.images}
         self.file = folder / "images.lock.yaml"
         self.upstream: dict[str, list[Digest]] = {name: [] for name in NAMES}
         self.day = -1
@@ -66,6 +70,11 @@ class Mirror:
     def publish(self, name: str, made: MadeImage) -> Digest:
         store(self.world.registry, made, f"upstream.test/{name}:1")
         return made.digest
+
+    def publish_signed(self, made: MadeImage, key: Key) -> None:
+        self.publish("signed", made)
+        tag, signature = tagged(made, ".sig", simple_signing(key, made.digest))
+        store(self.world.registry, signature, f"upstream.test/signed:{tag}")
 
     def vanish(self, name: str) -> None:
         repository = Repository("upstream.test", name)
@@ -80,9 +89,10 @@ class Mirror:
             tag = self.world.registry.tags[Repository("upstream.test", name)].get("1")
             self.upstream[name].append(tag or self.upstream[name][-1])
 
-    def lock(self, *only: str, upgrades: bool = False) -> dict[str, LockedImage]:
+    def lock(self, *only: str, upgrades: bool = False, store: LockStore | None = None) -> dict[str, LockedImage]:
         shown: list[LockChanges] = []
-        lock(self.desired, self.world.services, publish=shown.append, only=only, upgrades=upgrades)
+        services = replace(self.world.services, lock=store) if store else self.world.services
+        lock(self.desired, services, publish=shown.append, only=only, upgrades=upgrades)
         names = {key: name for name, key in self.keys.items()}
         return {names[image.key]: image for image in shown[0].images}
 
@@ -112,17 +122,6 @@ class Mirror:
         return self.world.registry.count("get_manifest", "upstream.test")
 
 
-class Signatures:
-    """What `verify` says of each digest; a digest of which nothing is known is signed."""
-
-    def __init__(self) -> None:
-        self.bad: set[Digest] = set()
-        self.reads = 0
-
-    def verify(self, source: Reference, verification: Verification) -> str | None:
-        return "no signature is by the key" if source.digest in self.bad else None
-
-
 class Contended:
     """A lock that another run writes just before this one does."""
 
@@ -139,18 +138,16 @@ class Contended:
         return self._store.write(text, read)
 
 
-PUBLIC = '"-----BEGIN PUBLIC KEY-----"'
-
-
 def indexed(note: str) -> MadeImage:
     return index(
         ("linux/amd64", image([note.encode()])), ("linux/arm64", image([note.encode()], "linux/arm64")), note=note
     )
 
 
-def test_thirty_days(tmp_path: Path) -> None:
+def test_stays_fresh_admitted_and_reversible_for_thirty_days(tmp_path: Path) -> None:
     mirror = Mirror(tmp_path)
     mirror.publish("both", indexed("first"))
+    mirror.publish_signed(image([b"signed"]), mirror.key)
     quiet_days = 0
     bad = good = Digest.of(b"")
     while mirror.day < DAYS - 1:
@@ -161,14 +158,14 @@ def test_thirty_days(tmp_path: Path) -> None:
         if day == 5:
             bad = mirror.publish("rolled", image([b"bad"]))
         if day == 6:
-            mirror.signatures.bad.add(mirror.publish("signed", image([b"of somebody else"])))
+            mirror.publish_signed(image([b"of somebody else"]), mirror.other_key)
         if day == 7:
             mirror.publish("both", indexed("second"))
             mirror.publish("pinned", image([b"newer"]))
         if day == 10:
             mirror.vanish("leaves")
         if day == 12:
-            mirror.publish("signed", image([b"of its publisher"]))
+            mirror.publish_signed(image([b"of its publisher"]), mirror.key)
         if day == 14:
             good = mirror.publish("rolled", image([b"good"]))
 
@@ -178,27 +175,36 @@ def test_thirty_days(tmp_path: Path) -> None:
         if day == 20:
             mirror.file.unlink()
         if day == 16:
-            contended = Contended(mirror.world.services.lock, mirror.lock)
-            alone, mirror.world.services = mirror.world.services, replace(mirror.world.services, lock=contended)
             with pytest.raises(Refused, match="was changed by another run"):
-                mirror.lock()
-            mirror.world.services = alone
-            assert mirror.admitted("daily") == mirror.upstream["daily"][13]
+                mirror.lock(store=Contended(mirror.world.services.lock, mirror.lock))
+            assert mirror.admitted("daily") == mirror.upstream["daily"][13]  # as the other run has written
         found = mirror.lock(*(["*/pinned:*"] if day == 15 else []), upgrades=day == 15)
         if day == 15:
             found |= mirror.lock()
-        assert mirror.pulls == pulls, "a lock costs no pull"
+        signatures = day in (3, 9, 15)  # each is read once
+        assert mirror.pulls == pulls + signatures
         text = mirror.file.read_text()
         mirror.seed()
+        assert mirror.file.read_text() == text
         if day == 9:
-            pass  # the rollback
+            assert mirror.in_ecr("rolled") == bad
+            pulls_before = mirror.pulls
+            rollback(
+                mirror.desired,
+                mirror.world.services,
+                mirror.keys["rolled"],
+                publish=lambda _: None,
+                reason="crashes",
+                until="9d",
+            )
+            mirror.seed()
+            assert mirror.pulls == pulls_before
 
         # What holds on every day.
-        assert mirror.file.read_text() == text
         for name in NAMES:
             assert mirror.in_ecr(name) == mirror.admitted(name), (day, name)
-        if not any(image.is_moved for image in found.values()):
-            assert mirror.pulls == pulls, "a day on which nothing moves costs no pull"
+        if before == {name: mirror.in_ecr(name) for name in NAMES}:
+            assert mirror.pulls == pulls + signatures, "a day on which nothing moves costs no pull"
             quiet_days += 1
 
         # Trails by three days.
@@ -215,12 +221,20 @@ def test_thirty_days(tmp_path: Path) -> None:
             assert mirror.admitted("pinned") == mirror.upstream["pinned"][0 if day < 15 else 7]
             assert mirror.admitted("signed") == mirror.upstream["signed"][0 if day < 15 else 12]
         if 9 <= day < 12:
-            assert "no signature is by the key" in found["signed"].reasons[0]
+            assert "is not admitted: " in found["signed"].reasons[0], found["signed"].reasons
+        # Goes back, is held, and moves on when the hold ends.
+        if 8 <= day < 18:
+            assert mirror.admitted("rolled") == (bad if day == 8 else mirror.upstream["rolled"][0])
+            assert found["rolled"].hold == ("crashes" if day > 9 else None)
+        elif day >= 18:
+            assert mirror.admitted("rolled") == good
         # Nothing moves on the day of the loss, and everything counts as young.
         if day == 20:
             assert {image.action for image in found.values()} == {LockAction.BEGUN}
             assert {name: mirror.in_ecr(name) for name in NAMES} == before
         if 20 <= day < 23:
             assert mirror.admitted("daily") == before["daily"] == mirror.upstream["daily"][16]
-    assert quiet_days == 5
-    assert bad != good
+    assert quiet_days == 9  # three at the beginning, three after the loss, three at the end
+    # 21 digests of `daily`, 9 of the other images, two indexes with one child each, and 3 signatures; none for the
+    # rollback and the loss.
+    assert mirror.pulls == 21 + 9 + 2 * 2 + 3
