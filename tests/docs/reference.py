@@ -372,7 +372,7 @@ _KINDS = {
     "Notice": "notice",
     "NoticeGiven": "notice",
 }
-_CODE = re.compile(r"[a-z]+\.[a-z_]+")
+_CODE = re.compile(r"[a-z]+\.[a-z0-9_]+")
 
 
 def _codes_in(tree: ast.AST) -> Iterator[Code]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
+from toolkit.operations.lock_store import LockFile
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
@@ -76,6 +78,7 @@ class World:
         self.seconds_a_call = 0.0
         self.calls: list[str] = []
         self.time = FakeTime()
+        self.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
         for name in names:
             repository = Repository("upstream.test", name)
             self.registry.existing.add(repository)
@@ -96,6 +99,8 @@ class World:
             observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
+            lock=LockFile(folder / "images.lock.yaml"),
+            now=lambda: self.now,
             clock=self.time.clock,
             sleep=self.time.sleep,
         )

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
+from toolkit.lock.stored import Stored, changed_meanwhile
 from toolkit.lock.text import MAX_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The text of a lock, and S3's name for this version of it."""
-
-    text: str
-    etag: str
 
 
 class LockObject:
@@ -24,7 +15,7 @@ class LockObject:
     def __init__(self, session: AwsSession, bucket: str, key: str) -> None:
         self._session = session
         self._where = {"Bucket": bucket, "Key": key}
-        self._name = f"s3://{bucket}/{key}"
+        self.name = f"s3://{bucket}/{key}"
 
     def read(self) -> Stored | None:
         """What is there now; None if there is no lock yet."""
@@ -42,14 +33,14 @@ class LockObject:
         try:
             return Stored(content.decode(), answer["ETag"])
         except UnicodeDecodeError as error:
-            raise Refused("lock.not_utf8", f"`{self._name}` is not UTF-8 text") from error
+            raise Refused("lock.unreadable", f"the lock `{self.name}` cannot be read: it is not UTF-8 text") from error
 
     def write(self, text: str, read: Stored | None) -> Stored:
         """Put `text` in the place of what was `read`; None: only if there is nothing yet."""
         from botocore.exceptions import ClientError
 
         client = self._session.client("s3")
-        condition = {"IfMatch": read.etag} if read else {"IfNoneMatch": "*"}
+        condition = {"IfMatch": read.version} if read else {"IfNoneMatch": "*"}
         with explained():
             try:
                 answer = client.put_object(
@@ -62,10 +53,6 @@ class LockObject:
                     "ConditionalRequestConflict",
                     "NoSuchKey",
                 ):
-                    raise Refused(
-                        "lock.changed_meanwhile",
-                        f"`{self._name}` was changed by another run after this one had read it",
-                        hint="run the command again",
-                    ) from error
+                    raise changed_meanwhile(self.name) from error
                 raise
         return Stored(text, answer["ETag"])

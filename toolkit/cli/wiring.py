@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from toolkit.cli.boundary import Run
     from toolkit.oci.alternatives import AlternativeSources
     from toolkit.operations.doctor import Tools
+    from toolkit.operations.lock_store import LockStore
     from toolkit.operations.plan import Planned
     from toolkit.operations.services import Services
     from toolkit.plan.desired import Desired, DesiredRegistry
@@ -50,6 +51,7 @@ class Settings:
     limit_rate: int | None = None
     lock_seconds: int = 120
     provider_lock: Path | None = None
+    manifest: Path = Path("images.yaml")
 
 
 @contextmanager
@@ -89,6 +91,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
             bytes_per_second=settings.limit_rate,
         ),
         work_path=work_path,
+        lock=open_lock(desired, settings.manifest, session),
         credential_uses=client.credential_uses,
     )
     if not locks:
@@ -96,6 +99,17 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         return
     with WorkDir(work_path).locked():
         yield services
+
+
+def open_lock(desired: Desired, manifest: Path, session: AwsSession) -> LockStore:
+    """The lock that the manifest names, or the file beside it."""
+    from toolkit.operations.lock_store import LockFile, lock_file_of
+
+    if desired.lock is None:
+        return LockFile(lock_file_of(manifest))
+    from toolkit.aws.lock_object import LockObject
+
+    return LockObject(session, desired.lock.bucket, desired.lock.key)
 
 
 @contextmanager

@@ -85,13 +85,29 @@ class Bypass:
 
 
 @dataclass(frozen=True, slots=True)
+class Verification:
+    """What must be signed with `key`, one or several public keys as PEM text: the image, or an `attestation` of it.
+
+    `attestation` is its predicate type; None means the image's own signature.
+    """
+
+    key: str
+    attestation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the manifest asks for before a digest is admitted."""
 
     freshness: Freshness = Freshness.TRACK
     min_age: timedelta = timedelta(0)
+    verify: Verification | None = None
     suspend: Hold | None = None
     bypass: Bypass | None = None
+
+
+TRACKING = Policy()
+"""The policy of a manifest that says nothing."""
 
 
 Lock = Mapping[str, LockedTag]

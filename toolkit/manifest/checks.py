@@ -19,6 +19,9 @@ from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.reference import ECR_PUBLIC, Reference, ecr_region
 
+ADMISSION = ("freshness", "min_age", "verify", "suspend", "bypass")
+"""The fields that say which digests the lock may admit."""
+
 LONGEST_REPOSITORY_NAME = 255
 """ECR takes 256, Docker's references 255."""
 
@@ -36,6 +39,7 @@ def check(readable: Readable) -> Iterator[Finding]:
     for number, image in readable.images.items():
         yield from _check_tags(image, number)
         yield from _check_tag_names(image, number)
+        yield from _check_admission(image, number)
         yield from _check_platforms(image.platforms, ("images", number, "platforms"))
         yield from _check_repository_name(image, number, readable)
     yield from _check_platforms(readable.platforms, ("platforms",))
@@ -79,6 +83,14 @@ def _check_tag_names(image: ImageSpec, number: int) -> Iterator[Finding]:
     longest = max((tag for tag in image.tags if isinstance(tag, str)), key=len, default="")
     if len(name := naming_of(image).renamed(longest)) > LONGEST_TAG:
         yield Finding(path, f"makes {quoted(name)} of `{longest}`, and a tag has at most {LONGEST_TAG} characters")
+
+
+def _check_admission(image: ImageSpec, number: int) -> Iterator[Finding]:
+    if Reference.parse(image.source).digest is None:
+        return
+    for name in ADMISSION:
+        if name in image.model_fields_set:
+            yield Finding(("images", number, name), "has no effect: the digest in `source` is what is copied")
 
 
 def _check_platforms(platforms: Platforms | None, path: Path) -> Iterator[Finding]:
@@ -183,18 +195,20 @@ def _check_other_account(readable: Readable) -> Iterator[Finding]:
         return
     paths: list[Path] = [
         ("repositories", name)
-        for name in RepositorySettingsSpec.model_fields
+        for name in (*RepositorySettingsSpec.model_fields, "keep_previous")
         if name in readable.repositories.model_fields_set
     ]
     paths += [
-        ("images", number, "repository_settings")
+        ("images", number, name)
         for number, image in readable.images.items()
-        if image.repository_settings.model_fields_set
+        for name in ("repository_settings", *ADMISSION)
+        if name in image.model_fields_set
     ]
+    data = readable.document.data
+    paths += [(name,) for name in ("lock", *ADMISSION) if isinstance(data, dict) and name in data]
     for path in paths:
         account = readable.repositories.account_id
         yield Finding(path, f"has no effect here: a manifest of the account `{account}` makes the repositories")
-    data = readable.document.data
     if isinstance(data, dict) and not data.get("builds"):
         yield Finding(("repositories", "account_id"), "leaves nothing to create, because there are no `builds`")
 

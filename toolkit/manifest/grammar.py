@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -96,6 +96,12 @@ def check_day(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"`{text}` is no day of the calendar") from error
     return text
+
+
+def duration_of(text: str) -> timedelta:
+    """The time that a `Duration` says."""
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[text[-1]]
+    return timedelta(**{unit: int(text[:-1])})
 
 
 def is_override(name: str) -> bool:
@@ -298,6 +304,21 @@ BuildName = Annotated[
     Grammar(
         r"(?=.{2,100}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
         "is not a name: 2 to 100 lower-case letters and digits, single hyphens between them, a letter first",
+    ),
+]
+Duration = Annotated[
+    str,
+    Grammar(
+        r"[0-9]{1,4}[smhdw]", "is not a time such as `3d` or `12h`: a whole number, then `s`, `m`, `h`, `d` or `w`"
+    ),
+]
+Reason = Annotated[str, Grammar(r"[\s\S]*\w[\s\S]*", "says no reason")]
+DigestText = Annotated[str, Grammar(r"sha256:[a-f0-9]{64}", "is not a digest: `sha256:` and 64 digits from 0 to f")]
+LockObjectUrl = Annotated[
+    str,
+    Grammar(
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,1023}",
+        "is not the address of an object in S3, such as `s3://acme-base-images/images.lock.yaml`",
     ),
 ]
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]

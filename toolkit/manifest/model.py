@@ -15,13 +15,14 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from toolkit.manifest.build_model import AnyStatementSpec, BuildProjectSpec
 from toolkit.manifest.grammar import (
@@ -30,10 +31,13 @@ from toolkit.manifest.grammar import (
     AlternativeText,
     BucketName,
     CredentialVariableName,
+    DigestText,
+    Duration,
     EndpointUrl,
     ExtraFiles,
     Grammar,
     KmsKeyArn,
+    LockObjectUrl,
     Name,
     OrganizationId,
     Platforms,
@@ -42,6 +46,7 @@ from toolkit.manifest.grammar import (
     PrincipalOrAll,
     ProfileName,
     ProviderVersion,
+    Reason,
     ReferenceText,
     Region,
     RegistryHost,
@@ -130,6 +135,52 @@ class RepositoryStatementSpec(AnyStatementSpec):
 
 Attestations = Literal["keep", "drop"]
 Signatures = Literal["keep", "drop"]
+Freshness = Literal["track", "once", "pin"]
+
+
+class VerifySpec(Spec):
+    """What must be signed, and by whom, before a digest is admitted."""
+
+    key: str = Field(
+        min_length=1,
+        description="Cosign's public key, the text of `cosign.pub`. Several keys, one below the other: any of them "
+        "may have signed.",
+    )
+    attestation: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="Predicate type of an attestation that must be signed, in place of a signature of the image.",
+        examples=["https://slsa.dev/provenance/v1"],
+    )
+
+
+class _OrNone:
+    """Validates `"none"` or the mapping without a union, which would report a fault once for each alternative."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._read, handler.generate_schema(VerifySpec))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"const": "none"}, handler(schema)]}
+
+    @staticmethod
+    def _read(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> object:
+        return value if value == "none" else handler(value)
+
+
+class SuspendSpec(Spec):
+    """Nothing new is admitted for a while."""
+
+    reason: Reason = Field(description="Why.")
+    until: Annotated[str, AfterValidator(check_day)] = Field(
+        description="The last day, in UTC, on which nothing is admitted.", examples=["2027-03-31"]
+    )
+
+
+class BypassSpec(Spec):
+    """One digest that need not be `min_age` old. Every plan shows it."""
+
+    digest: DigestText = Field(description="The digest, as `toolkit lock` shows it.")
+    reason: Reason = Field(description="Why it cannot wait.")
 
 
 class AwsSpec(Spec):
@@ -251,6 +302,12 @@ class RepositorySpec(RepositorySettingsSpec):
     """Defaults for every repository."""
 
     prefix: Prefix = Field("", description="Put before every repository's name, with a `/`.", examples=["mirror"])
+    keep_previous: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many earlier digests of each tag stay in ECR under tags of their own, for a rollback.",
+    )
     account_id: AccountId | None = Field(
         None,
         description="Account, in quotes, in whose registry another manifest keeps the repositories and images; this "
@@ -296,6 +353,17 @@ class ImageSpec(Spec):
     signatures: Signatures | None = Field(
         None, description="Whether cosign's tags and OCI referrers come along; default: as the manifest says."
     )
+    freshness: Freshness | None = Field(
+        None, description="When the tag follows its upstream; default: as the manifest says."
+    )
+    min_age: Duration | None = Field(
+        None, description="How long a digest waits before it is admitted; default: as the manifest says."
+    )
+    verify: Annotated[VerifySpec | Literal["none"], _OrNone()] | None = Field(
+        None, description="What must be signed, or `none`; default: as the manifest says."
+    )
+    suspend: SuspendSpec | None = Field(None, description="Admit nothing new for a while.")
+    bypass: BypassSpec | None = Field(None, description="Admit one digest before it is `min_age` old.")
     repository: RepositoryName | None = Field(
         None,
         description="Name of the ECR repository, after the prefix; default: as ECR's pull-through cache names it.",
@@ -457,7 +525,7 @@ class IgnoreSpec(Spec):
         "or source, in which `*` matches any characters.",
         examples=["builds.web", "builds.web.policy_statements[0]", "docker-hub/library/nginx:*"],
     )
-    reason: Annotated[str, Grammar(r"[\s\S]*\w[\s\S]*", "says no reason")] = Field(description="Why it is accepted.")
+    reason: Reason = Field(description="Why it is accepted.")
     until: Annotated[str, AfterValidator(check_day)] = Field(
         description="The last day on which it is ignored, in UTC.", examples=["2027-03-31"]
     )
@@ -482,6 +550,25 @@ class Manifest(Spec):
     platforms: Platforms = Field(("linux/amd64",), description="Default for every image.")
     attestations: Attestations = Field("keep", description="Default for every image.")
     signatures: Signatures = Field("drop", description="Default for every image.")
+    lock: LockObjectUrl | None = Field(
+        None,
+        description="Object in S3 with the lock, for several machines; default: the file `images.lock.yaml` beside "
+        "this manifest, where there is one.",
+        examples=["s3://acme-base-images/images.lock.yaml"],
+    )
+    freshness: Freshness = Field(
+        "track",
+        description="When a tag follows its upstream: `track` as soon as the lock may admit the new digest, `once` "
+        "never again after the first digest, `pin` with `toolkit lock --upgrade` only.",
+    )
+    min_age: Duration = Field(
+        "0d",
+        description="How long `toolkit lock` must have known a digest before it is admitted. No date of the image "
+        "counts, because its publisher chooses it.",
+        examples=["3d"],
+    )
+    verify: VerifySpec | None = Field(None, description="What must be signed before a digest is admitted.")
+    suspend: SuspendSpec | None = Field(None, description="Admit nothing new for a while, of any image.")
     images: tuple[ImageSpec, ...] = Field(
         strict=False, description="What to mirror: names with tags, or mappings. `[]` where nothing is left to mirror."
     )

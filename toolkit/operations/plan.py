@@ -14,6 +14,7 @@ from functools import partial
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
 from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
+from toolkit.operations.lock_store import pin_images
 from toolkit.operations.orphans import Kind, find_orphans
 from toolkit.operations.select import select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alternatives, step
@@ -63,6 +64,7 @@ def plan_manifest(
     account = find_account(desired, services)
     existing = services.ecr.repositories()
     desired, unselected, unlisted = select_images(desired, services)
+    desired, locked = pin_images(desired, services)
     with services.observer.start(desired.images, frozenset(existing)) as observation:
         work_dir = write(render(desired), services.work_path)
         with step(services.emit, "terraform init"):
@@ -111,6 +113,7 @@ def plan_manifest(
             *healing.notices,
             *orphans.notices,
             *unlisted,
+            *locked,
             *plan.notices,
         ),
         adopted=healing.adopted,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
+from toolkit.operations.lock_store import pin_images
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.select import meant_selections, names_of, select_images
 from toolkit.operations.services import Services, decide_with_alternatives, open_run, step
@@ -70,12 +71,12 @@ def plan_images(
         chosen = tuple(image for image in desired.images if fits(names_of(image), only))
     else:
         chosen = choose(desired.images, only, names_of)
-    with services.observer.start(chosen, existing) as observation:
+    unseen += len(desired.images) - len(chosen)
+    desired, locked = pin_images(replace(desired, images=chosen), services)
+    with services.observer.start(desired.images, existing) as observation:
         observed = observation.result()
     if only or unselected or unlisted:  # the list of all tags that the manifest names is incomplete
         observed = replace(observed, tags={})
-    unseen += len(desired.images) - len(chosen)
-    desired = replace(desired, images=chosen)
 
     def decide(seen: Observed) -> Plan:
         return make_plan(
@@ -92,7 +93,7 @@ def plan_images(
     return replace(
         plan,
         refusals=(*unselected, *plan.refusals),
-        notices=(*unlisted, *plan.notices),
+        notices=(*unlisted, *locked, *plan.notices),
         covers_infra=False,
         unseen_images=unseen,
         credentials=services.credential_uses(),

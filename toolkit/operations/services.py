@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.oci.auth import CredentialUse
+from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
 from toolkit.plan.on_budget import OnBudget
@@ -117,7 +119,8 @@ class Losses(Protocol):
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
 
-    `credential_uses` lists which credential was sent to which registry so far.
+    `credential_uses` lists which credential was sent to which registry so far. `now` is the time by which the lock
+    judges how old a digest is.
     """
 
     emit: Emit
@@ -129,7 +132,9 @@ class Services:
     observer: Observer
     seeder: Seeder
     work_path: Path
+    lock: LockStore
     credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

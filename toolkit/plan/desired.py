@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from toolkit.lock.model import TRACKING, Freshness, Policy
 from toolkit.manifest.destinations import AS_UPSTREAM, TagNaming
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
 from toolkit.manifest.strategy import OnMiss, Strategy
@@ -65,7 +66,8 @@ class DesiredRepository:
 class DesiredImage:
     """One tag to fill.
 
-    `source` has a tag, and a digest only if the manifest pins one. `path` is the manifest field that asks for the image
+    `source` has a tag, and a digest only if the manifest or the lock pins one; `is_locked` if it is the lock. `policy`
+    is what the manifest asks for before the lock admits a digest. `path` is the manifest field that asks for the image
     (`images[0]`), for messages. `subject` is set on a companion, a tag with the signatures or referrers of that digest:
     it is found upstream and no manifest names it.
     """
@@ -77,6 +79,8 @@ class DesiredImage:
     path: str
     keeps_signatures: bool = False
     subject: Digest | None = None
+    policy: Policy = TRACKING
+    is_locked: bool = False
 
     @property
     def key(self) -> str:
@@ -99,6 +103,7 @@ class DesiredSelection:
     position: int
     keeps_signatures: bool
     naming: TagNaming = AS_UPSTREAM
+    policy: Policy = TRACKING
 
     def image(self, tag: str) -> DesiredImage:
         """The image for one of the upstream's tags."""
@@ -109,6 +114,7 @@ class DesiredSelection:
             subset=self.subset,
             path=self.path,
             keeps_signatures=self.keeps_signatures,
+            policy=self.policy,
         )
 
 
@@ -247,6 +253,14 @@ class S3Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class S3Object:
+    """An object in S3."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderNeed:
     """`path` is a manifest field that needs the AWS provider `version` or a newer one."""
 
@@ -263,7 +277,9 @@ class Desired:
     registry in the same region, and there are no repositories and no images. `adopt` are name patterns of existing
     repositories and builds that may be taken over. `provider_versions` is a version constraint in Terraform's syntax.
     `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them. `risks` are what
-    `toolkit.plan.risks` found in the manifest.
+    `toolkit.plan.risks` found in the manifest. `lock` is where the lock is kept; None means the file beside the
+    manifest. With `needs_lock` the manifest says how digests are admitted, so that nothing is copied without a lock.
+    `unadmitted` are the keys of images that were left out because the lock admits no digest for them.
     """
 
     name: str
@@ -284,6 +300,10 @@ class Desired:
     provider_versions: str = PROVIDER_VERSIONS
     extra_files: Mapping[str, str] = field(default_factory=dict)
     risks: tuple[Notice, ...] = ()
+    lock: S3Object | None = None
+    needs_lock: bool = False
+    keep_previous: int = 0
+    unadmitted: frozenset[str] = frozenset()
 
     @property
     def registry_account_id(self) -> str | None:
@@ -298,6 +318,11 @@ class Desired:
             for image in (*build.images, *([environment] if environment else [])):
                 found.setdefault(f"{image.repository}:{image.tag}", set()).add(build.name)
         return {key: tuple(sorted(names)) for key, names in found.items()}
+
+    def policy_of(self, image: DesiredImage) -> Policy:
+        """What must hold before the lock admits a digest of `image`: an immutable tag never moves again."""
+        is_immutable = self.repository(image.repository).fixes(image.tag)
+        return replace(image.policy, freshness=Freshness.ONCE) if is_immutable else image.policy
 
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""

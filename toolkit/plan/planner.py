@@ -186,7 +186,7 @@ def source_refusal(path: str, fault: SourceFault, *, image: str | None = None, s
 
 def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Notice]:
     """Notices about tags in ECR that the manifest does not name (any more)."""
-    wanted = {image.key for image in desired.images}
+    wanted = {image.key for image in desired.images} | desired.unadmitted
     for repository, tags in sorted(observed.tags.items()):
         left = [tag for tag in tags if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag)]
         if left and repository not in doomed:
@@ -303,7 +303,8 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
         return Refusal(
             "tag.immutable_pin",
             f"{image.path}: the immutable `{image.key}` is `{has}` and cannot be moved to the pinned digest",
-            hint=f"pin `{has}`, which ECR has, or make the repository mutable: `tag_mutability: mutable`",
+            hint=f"{'let the lock admit' if image.is_locked else 'pin'} `{has}`, which ECR has, or make the repository "
+            "mutable: `tag_mutability: mutable`",
             image=image.key,
             source=str(image.source),
         )
@@ -316,7 +317,9 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
 def _without_source(image: DesiredImage, fault: SourceFault, existing: DestinationImage | None) -> _Decision | Refusal:
     """The decision when the source is unavailable: an image that was copied before is kept."""
     if existing is None or is_lacking(image, existing):
-        return source_refusal(image.path, fault, image=image.key, source=str(image.source))
+        refusal = source_refusal(image.path, fault, image=image.key, source=str(image.source))
+        is_gone = image.is_locked and fault.kind == "missing"
+        return replace(refusal, hint="admit another digest with `toolkit lock`") if is_gone else refusal
     seed = Seed(
         key=image.key,
         action=SeedAction.KEEP,
@@ -376,7 +379,7 @@ def _why_other(image: DesiredImage, source: SourceImage, existing: DestinationIm
     is_verbatim = source.wanted_digest == source.digest
     match existing.origin:
         case Origin.UPSTREAM | Origin.RETURNED if image.source.digest is not None:
-            return "another digest is pinned", ()
+            return f"another digest is {'admitted' if image.is_locked else 'pinned'}", ()
         case Origin.UPSTREAM:
             return "upstream moved", ()
         case Origin.RETURNED:

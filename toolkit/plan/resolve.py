@@ -6,8 +6,11 @@ Pure. It never fails on a manifest that the loader accepted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 
+from toolkit.lock.model import Bypass, Freshness, Hold, Policy, Verification
 from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.checks import ADMISSION
 from toolkit.manifest.destinations import (
     Destination,
     Mirrors,
@@ -25,11 +28,12 @@ from toolkit.manifest.destinations import (
     with_tools,
 )
 from toolkit.manifest.document import format_path
-from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host
-from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec
+from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host, duration_of
+from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec, SuspendSpec, VerifySpec
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
+from toolkit.oci.digest import Digest
 from toolkit.oci.reference import DOCKER_HUB, Reference
 from toolkit.oci.subset import Subset
 from toolkit.plan.desired import (
@@ -43,6 +47,7 @@ from toolkit.plan.desired import (
     DesiredSelection,
     ProviderNeed,
     S3Backend,
+    S3Object,
     Upstream,
 )
 
@@ -96,6 +101,9 @@ def resolve(manifest: Manifest) -> Desired:
         provider_needs=() if mirror_account_id else _provider_needs(manifest),
         workspace=manifest.terraform.workspace,
         provider_versions=", ".join(filter(None, (PROVIDER_VERSIONS, manifest.terraform.provider_version))),
+        lock=_lock(manifest),
+        needs_lock=mirror_account_id is None and _needs_lock(manifest),
+        keep_previous=manifest.repositories.keep_previous,
     )
 
 
@@ -133,6 +141,32 @@ def _provider_needs(manifest: Manifest) -> tuple[ProviderNeed, ...]:
     )
 
 
+def _lock(manifest: Manifest) -> S3Object | None:
+    return S3Object(*manifest.lock.removeprefix("s3://").split("/", 1)) if manifest.lock else None
+
+
+def _needs_lock(manifest: Manifest) -> bool:
+    is_asked = not manifest.model_fields_set.isdisjoint(("lock", *ADMISSION))
+    return is_asked or any(not image.model_fields_set.isdisjoint(ADMISSION) for image in manifest.images)
+
+
+def policy_of(manifest: Manifest, image: ImageSpec) -> Policy:
+    """What must hold before the lock admits a digest of `image`."""
+    verify = manifest.verify if image.verify is None else image.verify
+    suspend = image.suspend or manifest.suspend
+    return Policy(
+        freshness=Freshness(image.freshness or manifest.freshness),
+        min_age=duration_of(image.min_age or manifest.min_age),
+        verify=Verification(verify.key, verify.attestation) if isinstance(verify, VerifySpec) else None,
+        suspend=Hold(suspend.reason, _end_of_day(suspend)) if suspend else None,
+        bypass=Bypass(Digest.parse(image.bypass.digest), image.bypass.reason) if image.bypass else None,
+    )
+
+
+def _end_of_day(suspend: SuspendSpec) -> datetime:
+    return datetime.combine(date.fromisoformat(suspend.until), time(tzinfo=UTC)) + timedelta(days=1)
+
+
 def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> DesiredImage:
     return DesiredImage(
         source=destination.source,
@@ -141,6 +175,7 @@ def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> De
         subset=subset_of(manifest, image),
         path=field_of(manifest, destination),
         keeps_signatures=_keeps_signatures(manifest, image),
+        policy=policy_of(manifest, image),
     )
 
 
@@ -154,6 +189,7 @@ def _selection(manifest: Manifest, image: ImageSpec, selection: Selection, *, po
         path=format_path(selection.path),
         position=position,
         keeps_signatures=_keeps_signatures(manifest, image),
+        policy=policy_of(manifest, image),
     )
 
 

@@ -172,7 +172,7 @@ class Observer:
 
         with asking(_THREADS) as pool:
             listed = {} if self._ecr is None else {name: pool.ask(partial(self._ecr.tags, name)) for name in shelved}
-            asked = [reference for image in images for reference in (image.source, _by_tag(image))]
+            asked = [image.source for image in images] + [_by_tag(image) for image in images if _asks_tag(image)]
             silences = _Silences()
             heads = {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(asked)}
             # Requests run in order of arrival, so what these wait for has begun before them.
@@ -348,7 +348,7 @@ class Observer:
             if is_lacking(image, destination):
                 self._tell(image, source, told)
             return _Seen(source, destination)
-        if image.source.digest is not None:
+        if _asks_tag(image):
             now = heads[_by_tag(image)].result()
             source = replace(source, tag_now=now if isinstance(now, SourceFault) else now.descriptor.digest)
         if destination is not None:
@@ -451,6 +451,11 @@ def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceIma
         documents=found + len(reader.missing),
         cached_documents=found,
     )
+
+
+def _asks_tag(image: DesiredImage) -> bool:
+    """Whether its tag may have moved away from the digest in the manifest; what a lock follows is `toolkit lock`'s."""
+    return image.source.digest is not None and not image.is_locked
 
 
 def _by_tag(image: DesiredImage) -> Reference:

@@ -115,6 +115,7 @@ def command(
             limit_rate=limit_rate,
             lock_seconds=lock_timeout,
             provider_lock=None if saved_plan else lock_file_of(file),
+            manifest=file,
         )
         if saved_plan is not None:
             from toolkit.cli.apply_file import apply_file

@@ -83,6 +83,7 @@ def command(
             terraform_bin=terraform_bin,
             lock_seconds=lock_timeout,
             provider_lock=lock_file_of(file),
+            manifest=file,
         )
         with open_planning(run, file, settings, out) as (desired, services, finish):
             started = services.clock()

@@ -102,6 +102,7 @@ def command(
             jobs=jobs,
             lock_seconds=lock_timeout,
             provider_lock=lock_file_of(file),
+            manifest=file,
         )
         with open_planning(run, file, settings, out) as (desired, services, finish):
             planned = plan_manifest(

@@ -70,7 +70,7 @@ def command(
         from toolkit.operations.seed import seed
 
         desired = load_desired(file)
-        settings = Settings(cache_dir=cache_dir, jobs=jobs, limit_rate=limit_rate)
+        settings = Settings(cache_dir=cache_dir, jobs=jobs, limit_rate=limit_rate, manifest=file)
         with open_services(run.emit, desired, settings, locks=False) as services:
             seed(
                 desired,
