@@ -17,6 +17,7 @@ from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
+from toolkit.oci.filtered_index import Document
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
@@ -25,6 +26,7 @@ from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
 from toolkit.plan.observed import ExistingRepository, ExistingResource, StoredImage, StoredTag
+from toolkit.plan.status import ListedImage, Scan
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 from toolkit.terraform.root_module import repository_address
@@ -77,6 +79,8 @@ class World:
         self.existing: dict[tuple[str, str], ExistingResource] = {}
         self.seconds_a_call = 0.0
         self.calls: list[str] = []
+        self.scans: dict[Digest, Scan] = {}
+        self.pulls: dict[Digest, datetime] = {}
         self.time = FakeTime()
         self.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
         for name in names:
@@ -158,6 +162,32 @@ class _Ecr:
             tag: StoredTag(digest, PUSHED_AT)
             for tag, digest in self._world.registry.tags[Repository(HOST, repository)].items()
         }
+
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        self._world.calls.append("DescribeImages")
+        name = Repository(HOST, repository)
+        tags = self._world.registry.tags[name]
+        return [
+            ListedImage(
+                digest,
+                datetime.fromisoformat(PUSHED_AT),
+                tuple(sorted(tag for tag, has in tags.items() if has == digest)),
+                len(document.raw),
+                self._world.pulls.get(digest),
+                "index" in document.media_type,
+            )
+            for digest, document in self._world.registry.documents[name].items()
+        ]
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Sequence[Document]:
+        self._world.calls.append("BatchGetImage")
+        return [self._world.registry.documents[Repository(HOST, repository)][digest] for digest in digests]
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        return self._world.scans.get(digest, Scan(lacking=("not scanned",)))
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        return self._world.repositories[arn.removeprefix("arn:")]
 
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
@@ -260,7 +290,10 @@ class _Terraform:
         if self._world.locked:
             raise Refused("state.locked", "the state is locked")
 
-    def plan(self, work_dir: WorkDir) -> PlanFile:
+    def plan(self, work_dir: WorkDir, *, refreshes_only: bool = False) -> PlanFile:
+        if refreshes_only:
+            self._world.log.append("refresh")
+            return PlanFile(work_dir.plan_path, work_dir, ())
         self._world.log.append("plan")
         imports = work_dir.path / "imports.tf"
         adopted = imports.read_text() if imports.exists() else ""

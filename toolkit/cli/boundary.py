@@ -45,6 +45,7 @@ from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Si
 if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
+    from toolkit.plan.status import StatusReport
     from toolkit.report import CopyPreview, Finding, Report
 
 T = TypeVar("T")
@@ -257,6 +258,10 @@ class Run:
     def show_diagnosis(self, findings: tuple[Finding, ...]) -> None:
         """Put what `doctor` found on stdout, as `show_plan` does."""
         self._show("diagnosis", findings)
+
+    def show_status(self, report: StatusReport) -> None:
+        """Put the state of the images on stdout, as `show_plan` does."""
+        self._show("status", report)
 
     def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
         """Put any other result on stdout; an exact text is for a program: nothing in it is escaped."""

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.oci.auth import CredentialUse
+from toolkit.oci.digest import Digest
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.status import ListedImage, Scan
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
@@ -46,6 +48,15 @@ class Ecr(ObservedEcr, Protocol):
     def repository(self, name: str) -> ExistingRepository | None:
         """The repository with its tags and policies; None if it does not exist."""
 
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        """Every image of a repository, without what only its document tells."""
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        """What ECR's scan found in an image manifest."""
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        """The AWS tags of a repository."""
+
 
 class Terraform(Protocol):
     """Terraform in a working directory."""
@@ -65,8 +76,8 @@ class Terraform(Protocol):
     def check_lock(self, work_dir: WorkDir) -> None:
         """Raise the error that `apply` would raise if another run has locked the state."""
 
-    def plan(self, work_dir: WorkDir) -> PlanFile:
-        """Make a plan and save it."""
+    def plan(self, work_dir: WorkDir, *, refreshes_only: bool = False) -> PlanFile:
+        """Make a plan and save it; with `refreshes_only`, one that changes no resource and only shows drift."""
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
         """`plan_file` with the changed attributes and rights, and with drift."""

@@ -16,7 +16,8 @@ from toolkit.lock.admission import in_words
 from toolkit.manifest.model import IgnoreSpec
 from toolkit.plan.model import Refusal
 from toolkit.plan.risks import without_effect
-from toolkit.plan.status import ImageStatus, Severity, State, StatusReport
+from toolkit.plan.severity import Severity
+from toolkit.plan.status import ImageStatus, State, StatusReport
 
 _HELD_BACK = frozenset({State.MISSING, State.OVERWRITTEN, State.HELD, State.SUSPENDED, State.PINNED})
 
@@ -81,11 +82,12 @@ def _faults(image: ImageStatus, report: StatusReport, gate: Gate) -> Iterator[Re
             message = f"`{key}` is behind upstream for {in_words(at - image.behind_since)}"
             yield Refusal("status.behind", message, "run `toolkit lock` and `toolkit seed`", image=key)
     if gate.fail_on and image.in_ecr is not None:
-        bad = {one: image.scan.counts[one] for one in _as_bad_as(gate.fail_on) if image.scan and image.scan.counts.get(one)}
+        counts = (image.scan.counts if image.scan else None) or {}
+        bad = {one: counts[one] for one in _as_bad_as(gate.fail_on) if counts.get(one)}
         if bad:
-            counts = ", ".join(f"{count} {severity}" for severity, count in bad.items())
+            words = ", ".join(f"{count} {severity}" for severity, count in bad.items())
             hint = "move to an image without them, or accept them in `ignore` with a `reason` and `until`"
-            yield Refusal("status.findings", f"`{key}` has findings: {counts}", hint, image=key)
+            yield Refusal("status.findings", f"`{key}` has findings: {words}", hint, image=key)
         if image.scan is None or image.scan.lacking:
             why = ", ".join(dict.fromkeys(image.scan.lacking)) if image.scan else "not asked for"
             hint = "scan it: `aws ecr start-image-scan`, or `repositories.scan_on_push`"

@@ -8,7 +8,7 @@ and for a time. No message repeats a value. Pure: today's date is an argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from fnmatch import fnmatchcase
 

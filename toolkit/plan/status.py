@@ -35,6 +35,7 @@ from toolkit.oci.subset import Subset
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import InfraChange, Notice, Refusal
 from toolkit.plan.observed import Account, SourceFault
+from toolkit.plan.severity import Severity
 
 MOST_SPANS = 100
 """Of the history of one image; older ones are dropped."""
@@ -55,25 +56,14 @@ class State(StrEnum):
     FINE = "fine"
 
 
-class Severity(StrEnum):
-    """How severe a finding of ECR's scan is, the worst first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    INFORMATIONAL = "informational"
-    UNDEFINED = "undefined"
-
-
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What ECR's scan found: of several platforms the most findings of any, and the oldest scan.
+    """What ECR's scan found: of several platforms the most findings of any, and the time of the oldest scan.
 
-    `lacking` says for each platform without a result why there is none. Without a single one, `at` is None.
+    `lacking` says for each platform without a result why there is none. Without a single one, `counts` is None.
     """
 
-    counts: Mapping[Severity, int] = field(default_factory=dict)
+    counts: Mapping[Severity, int] | None = None
     at: datetime | None = None
     lacking: tuple[str, ...] = ()
 
@@ -127,7 +117,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class ImageStatus:
-    """One image. `in_ecr` is the digest of the tag in ECR, and `made_of` upstream's digest, if that is another one.
+    """One image. `in_ecr` is the digest of the tag in ECR, and `filtered_from` upstream's, where that is another one.
 
     `newest` is what upstream's tag has now; None if it is gone, or if `fault` says why it is not known. `behind_since`
     is None as well where it is not known. `ready_at` is when the next digest is old enough. `last_pull` is ECR's
@@ -139,7 +129,7 @@ class ImageStatus:
     state: State
     reason: str
     in_ecr: Digest | None = None
-    made_of: Digest | None = None
+    filtered_from: Digest | None = None
     admitted: Digest | None = None
     newest: Digest | None = None
     pushed_at: datetime | None = None
@@ -247,7 +237,7 @@ def judge(image: DesiredImage, seen: Seen, policy: Policy, now: datetime, *, has
         State.FINE,
         "ECR has what upstream has",
         in_ecr=stored.digest if stored else None,
-        made_of=stored.made_of if stored else None,
+        filtered_from=stored.made_of if stored else None,
         admitted=admitted,
         newest=newest,
         pushed_at=stored.pushed_at if stored else None,
@@ -364,24 +354,24 @@ def behind_since(locked: LockedTag | None, has: Digest) -> datetime | None:
 
 def with_details(
     status: ImageStatus,
-    stored: ListedImage | None,
+    seen: Seen,
     others: Mapping[Digest, ListedImage],
     scans: Mapping[Digest, Scan],
-    sighting: Sighting | None,
     used_by: Sequence[str],
 ) -> ImageStatus:
     """`status` with what ECR's listing of the whole repository tells, `others` by digest.
 
     A pull of an index reads the index and a child, and our own runs read indexes only. So an index was pulled when one
-    of its children was. Where the documents do not tell the platforms, the lock's `sighting` may.
+    of its children was. Where the documents do not tell the platforms, the lock may.
     """
     status = replace(status, used_by=tuple(used_by))
+    stored = seen.stored
     if stored is None:
         return status
     parts = [others[digest] for digest in stored.children if digest in others] or [stored]
     platforms = tuple(dict.fromkeys(platform for platform in stored.children.values() if platform))
-    if not platforms and sighting and sighting.digest == stored.upstream:
-        platforms = sighting.platforms
+    if not platforms and seen.locked and seen.locked.admitted and seen.locked.admitted.digest == stored.digest:
+        platforms = seen.locked.admitted.sighting.platforms
     sizes = [part.size for part in parts]
     return replace(
         status,
@@ -400,13 +390,10 @@ def scanned_parts(stored: ListedImage) -> tuple[Digest, ...]:
 def _together(scans: Sequence[Scan]) -> Scan | None:
     if not scans:
         return None
-    counts = {
-        severity: max(scan.counts.get(severity, 0) for scan in scans)
-        for severity in Severity
-        if any(severity in scan.counts for scan in scans)
-    }
+    results = [scan.counts for scan in scans if scan.counts is not None]
+    counts = {one: most for one in Severity if (most := max(found.get(one, 0) for found in results))} if results else {}
     return Scan(
-        counts,
+        counts if results else None,
         min((scan.at for scan in scans if scan.at), default=None),
         tuple(why for scan in scans for why in scan.lacking),
     )
@@ -456,7 +443,8 @@ def with_history(report: StatusReport, earlier: Collection[StatusReport]) -> Sta
             if one.key in spans:
                 spans[one.key] += [*one.history, one.now(other.at)]
     return replace(
-        report, images=tuple(replace(one, history=tuple(_joined(spans[one.key]))[-MOST_SPANS:]) for one in report.images)
+        report,
+        images=tuple(replace(one, history=tuple(_joined(spans[one.key]))[-MOST_SPANS:]) for one in report.images),
     )
 
 

@@ -65,6 +65,9 @@ class Ecr(Protocol):
     def has_image(self, repository: str, digest: Digest) -> bool:
         """Whether a repository has an image with that digest, tagged or not."""
 
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Sequence[Document]:
+        """The documents of images of a repository, without those that are gone."""
+
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         """The untagged OCI indexes of a repository, the last pushed first."""
 
@@ -206,8 +209,18 @@ class Observer:
     @contextmanager
     def heads(self, sources: Iterable[Reference]) -> Iterator[Mapping[Reference, Future[Head]]]:
         """Ask once for each source what it points to now. Leaving early drops the requests that have not begun."""
+        silences = _Silences()
         with asking(_THREADS) as pool:
-            yield {source: pool.ask(partial(self._head, source)) for source in dict.fromkeys(sources)}
+            yield {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(sources)}
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents of images in ECR, from the cache where it has them: ECR records a read as a pull."""
+        found = {digest: document for digest in digests if (document := self._cache.get(digest))}
+        lacking = [digest for digest in digests if digest not in found]
+        for document in self._ecr.documents(repository, lacking) if lacking and self._ecr is not None else ():
+            self._cache.put(document.digest, document)
+            found[document.digest] = document
+        return found
 
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""

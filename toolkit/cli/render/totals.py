@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
+from toolkit.plan.status import State, StatusReport
 from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedStatus
 
 
@@ -143,3 +144,9 @@ def sum_findings(findings: Sequence[Finding]) -> Mapping[CheckState, int]:
     """How many findings there are of each state."""
     counts = Counter(finding.state for finding in findings)
     return {state: counts[state] for state in CheckState}
+
+
+def sum_states(report: StatusReport) -> Mapping[State, int]:
+    """How many images there are in each state."""
+    counts = Counter(image.state for image in report.images)
+    return {state: counts[state] for state in State}
