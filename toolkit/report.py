@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from toolkit.plan.model import InfraChange, Plan, SeedAction
+from toolkit.plan.model import InfraChange, Notice, Plan, SeedAction
 
 LEFT = "budget.left_for_next_run"
 """The code of an image that is skipped because of the pull budget."""
@@ -118,3 +118,72 @@ class Report:
     def failed(self) -> tuple[SeedOutcome, ...]:
         """The tags that are not in place."""
         return tuple(o for o in self.outcomes if o.status in (SeedStatus.FAILED, SeedStatus.SKIPPED))
+
+
+class LockAction(StrEnum):
+    """What a run did to an entry of the lock, as far as copies are concerned."""
+
+    ADMITTED = "admitted"  # another digest is copied from now on
+    BEGUN = "begun"  # it was not in the lock, and begins with what ECR has
+    REMOVED = "removed"  # the manifest no longer takes it from the lock
+    SEEN = "seen"  # only what was seen upstream changed
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class LockCandidate:
+    """A digest that was seen upstream and is not admitted. It is old enough in `seconds_left`, 0 if it is already."""
+
+    digest: str
+    first_seen: str
+    seconds_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class LockedImage:
+    """One entry of the lock after a run.
+
+    `old_digest` and `new_digest` are what apply and seed would copy before and after it; None for nothing. `age` is how
+    many seconds ago the new digest was first seen. `candidates` begin with the oldest. `reasons` say in words why the
+    entry moved or stays; `fault` is the code of why upstream could not be asked. `hold` is the reason of a hold or a
+    suspension which is on, `held_until` its end. `previous` counts earlier digests, to which a rollback can go.
+    """
+
+    key: str
+    source: str
+    action: LockAction
+    old_digest: str | None = None
+    new_digest: str | None = None
+    age: int | None = None
+    used_by: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    candidates: tuple[LockCandidate, ...] = ()
+    fault: str | None = None
+    hold: str | None = None
+    held_until: str | None = None
+    previous: int = 0
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether apply and seed would copy another digest than before."""
+        return self.action is not LockAction.REMOVED and self.old_digest != self.new_digest
+
+
+@dataclass(frozen=True, slots=True)
+class LockChanges:
+    """What a run did to the lock `file`, or would have done if it was dry; `is_written` is False if nothing changed.
+
+    `signatures` were read, each a counted pull where the upstream counts them.
+    """
+
+    file: str
+    images: tuple[LockedImage, ...]
+    is_dry: bool = False
+    is_written: bool = False
+    signatures: int = 0
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether apply and seed would copy other digests than before."""
+        return any(image.is_moved for image in self.images)

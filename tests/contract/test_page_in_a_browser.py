@@ -27,6 +27,7 @@ def samples() -> dict[str, Mapping[str, Any]]:
     preview = {"schema_version": 1, "command": "copy", "exit_code": 0, "preview": results()["preview"].documents[0]}
     checks = results()["diagnosis"].documents[0]
     diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 4, "diagnosis": checks}
+    lock = {"schema_version": 1, "command": "lock", "exit_code": 0, "lock": results()["lock"].documents[0]}
     issue = {"file": "images.yaml", "line": 3, "path": "images[2]", "message": "is no image"}
     error = {"code": "manifest.unusable", "message": "`images.yaml` cannot be used", "hint": None, "issues": [issue]}
     return {
@@ -40,6 +41,7 @@ def samples() -> dict[str, Mapping[str, Any]]:
         "scan": scan,
         "diagnosis": diagnosis,
         "preview": preview,
+        "lock": lock,
         "error": {"schema_version": 1, "command": "plan", "exit_code": 3, "error": error},
     }
 

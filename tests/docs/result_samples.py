@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 
-from tests.support import plan_samples
+from tests.support import lock_samples, plan_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
@@ -147,6 +147,10 @@ def results() -> dict[str, Result]:
                     (_FINDING, replace(_FINDING, state=CheckState.FAILED, cure="look", code="aws.no_credentials")),
                 )
             ],
+        ),
+        "lock": Result(
+            "`lock`: what became of each entry of the lock. `action` is `admitted`, `begun`, `removed`, `seen` or `nothing`.",
+            [document_of("lock", lock_samples.CHANGES)],
         ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",

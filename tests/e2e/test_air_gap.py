@@ -234,7 +234,7 @@ def test_only_some_pairs_are_copied(toolkit: Toolkit, registry: RunningRegistry)
     keys = [outcome["key"] for outcome in done.expect(0).document["report"]["outcomes"]]
     assert keys == ["oci:carried:base/web:1.0", "oci:carried:base/tool:3.0"]
     done = toolkit.run("copy", *pairs(registry), "--only", "*web*", "--only", "*wbe*").expect(64)
-    assert "--only `*wbe*` matches no image; there are" in done.stderr and "base/job:2.0" in done.stderr
+    assert "`*wbe*` matches no image; there are" in done.stderr and "base/job:2.0" in done.stderr
 
 
 def check_layout(folder: Path) -> set[str]:

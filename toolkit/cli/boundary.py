@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
     from toolkit.plan.status import StatusReport
-    from toolkit.report import CopyPreview, Finding, Report
+    from toolkit.report import CopyPreview, Finding, LockChanges, Report
 
 T = TypeVar("T")
 
@@ -262,6 +262,10 @@ class Run:
     def show_status(self, report: StatusReport) -> None:
         """Put the state of the images on stdout, as `show_plan` does."""
         self._show("status", report)
+
+    def show_lock(self, changes: LockChanges) -> None:
+        """Put what became of the lock on stdout, as `show_plan` does."""
+        self._show("lock", changes)
 
     def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
         """Put any other result on stdout; an exact text is for a program: nothing in it is escaped."""

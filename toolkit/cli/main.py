@@ -32,6 +32,7 @@ COMMANDS = (
     "seed",
     "status",
     "copy",
+    "lock",
     "render",
     "lock-provider",
     "iam-policy",

@@ -28,6 +28,7 @@ class Change(StrEnum):
     """What admission did to a tag of the lock."""
 
     ADMITTED = "admitted"  # another digest may be copied from now on
+    BEGUN = "begun"  # the tag was not in the lock, and ECR's digest is the admitted one from now on
     SEEN = "seen"  # only the candidates changed
     NOTHING = "nothing"
 
@@ -48,8 +49,12 @@ def to_check(tag: LockedTag, policy: Policy, now: datetime, *, upgrade: bool = F
     return tuple(one.digest for one in reversed(tag.candidates) if not _wait(one, policy, now))
 
 
-def observe(tag: LockedTag | None, source: Reference, seen: Sighting | None, now: datetime) -> LockedTag:
+def observe(
+    tag: LockedTag | None, source: Reference, seen: Sighting | None, now: datetime, stored: Digest | None = None
+) -> LockedTag:
     """`tag` with what upstream's tag has now; None where the tag is gone or upstream did not answer.
+
+    A tag that is not in the lock begins with the digest that ECR has `stored` as the admitted one.
 
     - A digest that is new to the lock becomes the last candidate. So does one that was admitted before the present
       one: that upstream went back is news too, and it has an age of its own.
@@ -60,7 +65,7 @@ def observe(tag: LockedTag | None, source: Reference, seen: Sighting | None, now
     - Another source makes the tag start anew, unless it has the very digest that is admitted.
     """
     if tag is None:
-        tag = LockedTag(source)
+        tag = LockedTag(source, Admitted(Sighting(stored, now), now) if stored else None)
     if tag.source != source:
         if tag.admitted and seen and tag.admitted.digest == seen.digest:
             tag = replace(tag, source=source, candidates=())
@@ -92,16 +97,24 @@ def admit(
     checks: Mapping[Digest, Check],
     now: datetime,
     *,
+    stored: Digest | None = None,
+    why: Mapping[Digest, str] | None = None,
     upgrade: bool = False,
 ) -> Admission:
     """Record what upstream has, then admit the newest candidate that is old enough and passes its check.
+
+    A run in which a tag begins with what ECR has `stored` admits nothing else, whatever the policy: a lost lock moves
+    nothing. `why` says in words what came in the way of a check, or of a good one.
 
     Only candidates can be admitted, and those that are older than an admitted one are dropped: admission never goes
     back. A candidate that nobody checked is not admitted. One that the source no longer has is dropped, and the next
     older one takes its place.
     """
-    tag = observe(before, source, seen, now)
+    tag = observe(before, source, seen, now, stored)
+    if before is None and stored:
+        return Admission(tag, Change.BEGUN, (f"`{stored.short}` is in ECR already, so the lock begins with it",))
     reasons: list[str] = []
+    why = why or {}
     if tag.candidates and (standstill := _standstill(tag, policy, now, upgrade=upgrade)):
         reasons.append(standstill)
         return _unmoved(before, tag, reasons)
@@ -116,9 +129,10 @@ def admit(
                 left.remove(one)
                 reasons.append(f"{name} is gone at the source")
             case Check.UNVERIFIED:
-                reasons.append(f"{name} is not admitted: its signature is missing or does not match the key")
+                unverified = why.get(one.digest, "its signature is missing or does not match the key")
+                reasons.append(f"{name} is not admitted: {unverified}")
             case None:
-                reasons.append(f"{name} is not admitted: the source was not asked for it")
+                reasons.append(f"{name} waits: {why.get(one.digest, 'the source was not asked for it')}")
             case Check.FINE:
                 return _moved(tag, one, left, _why(one, policy, now), reasons, now)
     return _unmoved(before, replace(tag, candidates=tuple(left)), reasons)
@@ -183,8 +197,10 @@ def _why(one: Sighting, policy: Policy, now: datetime) -> str:
 
 
 def in_words(time: timedelta) -> str:
-    """`3d`, `2d 4h`, `5h 10m`: the two largest units, rounded down so that nothing looks older than it is."""
-    minutes = max(0, int(time.total_seconds() // 60))  # a clock that was set back makes an age negative
+    """`3d`, `2d 4h`, `5h 10m`, `20s`: the two largest units, rounded down so that nothing looks older than it is."""
+    minutes, seconds = divmod(max(0, int(time.total_seconds())), 60)  # a clock that was set back makes an age negative
+    if seconds and not minutes:
+        return f"{seconds}s"
     parts = [(minutes // 1440, "d"), (minutes % 1440 // 60, "h"), (minutes % 60, "m")]
     while len(parts) > 1 and not parts[0][0]:
         del parts[0]

@@ -1,4 +1,4 @@
-"""Choose: the images of a manifest or command line that `--only` names.
+"""Choose: the images of a manifest or command line that patterns name.
 
 It is separate from `select`, because `toolkit copy` has no manifest and should not load its model.
 """
@@ -32,8 +32,8 @@ def choose(things: Sequence[T], patterns: Sequence[str], names: Callable[[T], Co
         quoted = ", ".join(f"`{pattern}`" for pattern in useless)
         raise UsageError(
             "usage.only",
-            f"--only {quoted} matches no image; there are {listed}{more}",
-            hint="`*` matches any characters: --only '*nginx*'",
+            f"{quoted} matches no image; there are {listed}{more}",
+            hint="`*` matches any characters: '*nginx*'",
         )
     return tuple(thing for thing in things if fits(names(thing), patterns))
 

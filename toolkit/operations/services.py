@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, StepFinished, StepStarted
+from toolkit.lock.model import Verification
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.digest import Digest
+from toolkit.oci.reference import Reference
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
@@ -126,6 +128,23 @@ class Losses(Protocol):
         """Delete exactly these images of the repositories."""
 
 
+class Verifier(Protocol):
+    """Checks signatures at the source."""
+
+    def verify(self, source: Reference, verification: Verification) -> str | None:
+        """None if the image with the digest of `source` is signed as wanted, else in words what is wrong.
+
+        Raises OciError if the registry does not tell.
+        """
+
+
+class _NoVerifier:
+    """Finds no signature good."""
+
+    def verify(self, source: Reference, verification: Verification) -> str | None:
+        return "its signature was not verified"
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
@@ -144,6 +163,7 @@ class Services:
     seeder: Seeder
     work_path: Path
     lock: LockStore
+    verifier: Verifier = field(default_factory=_NoVerifier)
     credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic

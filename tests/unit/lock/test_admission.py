@@ -45,13 +45,18 @@ def run(
     checks: dict[str, Check] | None = None,
     *,
     upgrade: bool = False,
+    stored: str = "",
 ) -> Admission:
-    """One run on day `at`; every digest is fine but those of `checks`. An empty `upstream` is a tag that is gone."""
+    """One run on day `at`; every digest is fine but those of `checks`. An empty `upstream` is a tag that is gone.
+
+    `stored` is what ECR has, which is asked when there is no `tag`.
+    """
     now = day(at)
     seen = Sighting(digest(upstream), now) if upstream else None
-    asked = to_check(observe(tag, SOURCE, seen, now), policy, now, upgrade=upgrade)
+    in_ecr = digest(stored) if stored and tag is None else None
+    asked = to_check(observe(tag, SOURCE, seen, now, in_ecr), policy, now, upgrade=upgrade)
     answers = dict.fromkeys(asked, Check.FINE) | {digest(name): check for name, check in (checks or {}).items()}
-    return admit(tag, SOURCE, seen, policy, answers, now, upgrade=upgrade)
+    return admit(tag, SOURCE, seen, policy, answers, now, stored=in_ecr, upgrade=upgrade)
 
 
 def after(history: str, policy: Policy = THREE_DAYS) -> LockedTag:
@@ -142,8 +147,10 @@ def test_falls_back_to_the_next_older_candidate(check: Check, result: str, reaso
 
 def test_admits_nothing_that_was_not_checked() -> None:
     tag = after("aaa")
-    found = admit(tag, SOURCE, Sighting(digest("a"), day(9)), THREE_DAYS, {}, day(9))
+    why = {digest("a"): "`docker.io` does not respond"}
+    found = admit(tag, SOURCE, Sighting(digest("a"), day(9)), THREE_DAYS, {}, day(9), why=why)
     assert (shown(found.tag), found.change) == ("|a", Change.NOTHING)
+    assert found.reasons == (f"`{digest('a').short}` waits: `docker.io` does not respond",)
 
 
 def test_says_what_happened_and_why() -> None:
@@ -189,9 +196,9 @@ def test_bounds_what_it_remembers_and_still_settles() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "words"),
-    [(0, "0m"), (59, "59m"), (60, "1h"), (1439, "23h 59m"), (1440, "1d"), (4319, "2d 23h"), (-5, "0m")],
+    [(0, "0m"), (59, "59m"), (60, "1h"), (1439, "23h 59m"), (1440, "1d"), (4319, "2d 23h"), (-5, "0m"), (0.5, "30s")],
 )
-def test_rounds_an_age_down(minutes: int, words: str) -> None:
+def test_rounds_an_age_down(minutes: float, words: str) -> None:
     assert in_words(timedelta(minutes=minutes)) == words
 
 
@@ -260,6 +267,53 @@ def test_admits_nothing_for_the_minimum_age_after_the_lock_was_lost(
         tag = run(tag, name, true / 24, checks=checks).tag
         if number >= lost and true - since < 72:
             assert tag.admitted is None
+
+
+POLICY = st.builds(
+    Policy,
+    st.sampled_from(Freshness),
+    st.sampled_from([timedelta(0), timedelta(seconds=2), MIN_AGE]),
+    suspend=st.sampled_from([None, Hold("no"), Hold("no", day(20))]),
+    bypass=st.sampled_from([None, *(Bypass(digest(letter), "CVE-1") for letter in "abc")]),
+)
+
+
+@given(HISTORY, st.integers(0, 29), POLICY, st.booleans())
+def test_moves_nothing_in_the_run_that_finds_the_lock_lost(
+    history: list[tuple[int, str, int, dict[str, Check]]], lost: int, policy: Policy, upgrade: bool
+) -> None:
+    """ECR has what was admitted before, since an apply or seed follows each run."""
+    tag: LockedTag | None = None
+    true = 0
+    for number, (hours, name, skew, checks) in enumerate(history):
+        true += hours
+        letters = {digest(letter): letter for letter in "abcde"}
+        stored = letters[tag.admitted.digest] if tag and tag.admitted else ""
+        if number == lost:
+            tag = None
+        found = run(tag, name, (true + skew) / 24, policy, checks, upgrade=upgrade, stored=stored)
+        if number == lost and stored:
+            assert found.change is Change.BEGUN
+            assert found.tag.admitted is not None
+            assert found.tag.admitted.digest == digest(stored)
+            assert all(one.first_seen >= day((true + skew) / 24) for one in found.tag.candidates)
+        tag = found.tag
+
+
+@given(HISTORY, st.lists(st.sampled_from(["", *"abcde"]), min_size=30, max_size=30), POLICY)
+def test_admits_only_what_was_seen(
+    history: list[tuple[int, str, int, dict[str, Check]]], stored: list[str], policy: Policy
+) -> None:
+    """A lock that is lost on every other day, with anything in ECR."""
+    tag: LockedTag | None = None
+    true = 0
+    seen: set[Digest] = set()
+    for number, (hours, name, skew, checks) in enumerate(history):
+        true += hours
+        tag = tag if number % 2 else None
+        seen |= {digest(one) for one in (name, "" if tag else stored[number]) if one}
+        tag = run(tag, name, (true + skew) / 24, policy, checks, stored=stored[number]).tag
+        assert tag.admitted is None or tag.admitted.digest in seen
 
 
 @given(HISTORY, st.sampled_from(["hold", "suspend"]))

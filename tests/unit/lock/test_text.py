@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -70,6 +71,27 @@ def test_reads_back_what_was_written_also_over_another_lock(first: Lock, second:
     assert read_lock(text, "lock") == first
     assert read_lock(write_lock(second, text), "lock") == second
     assert write_lock(first, text) == text
+
+
+@given(LOCKS, st.data())
+def test_reads_a_text_that_is_nearly_as_written_as_any_other(lock: Lock, data: st.DataObject) -> None:
+    """A comment behind `images:` makes ruamel read it."""
+    lines = write_lock(lock).splitlines(keepends=True)
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(2, len(lines) - 1))
+        line, column = lines[at], data.draw(st.integers(0, len(lines[at])))
+        inserted = [line[:column] + sign + line[column:] for sign in (" ", "#", '"', "0", "\n", "- ", ": ", "\u2028")]
+        changed = ["", line + line, lines[-1], line[:column] + line[column + 1 :], *inserted]
+        lines[at] = data.draw(st.sampled_from(changed))
+    text = "".join(lines)
+    assert _outcome(text) == _outcome(re.sub(r"(?m)^images:$", "images: # ruamel", text))
+
+
+def _outcome(text: str) -> object:
+    try:
+        return read_lock(text, "lock")
+    except ManifestUnusable as error:
+        return error.code, error.issues
 
 
 def test_keeps_every_comment_where_it_belongs() -> None:

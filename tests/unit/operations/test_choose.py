@@ -35,7 +35,7 @@ def test_every_pattern_that_fits_nothing_is_named_with_what_there_is() -> None:
     with pytest.raises(UsageError) as caught:
         chosen("nginx*", "ngnix*", "Alpine:*")
     assert caught.value.message == (
-        "--only `ngnix*`, `Alpine:*` matches no image; there are `alpine:3.20`, `nginx:1.16`, `quay.io/a/b:v1`"
+        "`ngnix*`, `Alpine:*` matches no image; there are `alpine:3.20`, `nginx:1.16`, `quay.io/a/b:v1`"
     )
 
 

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from toolkit.lock.model import TRACKING, Bypass, Freshness, Hold, Policy, Verification
 from toolkit.manifest.loader import load, loads
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
-from toolkit.plan.desired import BuildImage, Desired, DesiredRegistry, DesiredRepository, ProviderNeed, S3Backend
+from toolkit.oci.digest import Digest
+from toolkit.plan.desired import (
+    BuildImage,
+    Desired,
+    DesiredRegistry,
+    DesiredRepository,
+    ProviderNeed,
+    S3Backend,
+    S3Object,
+)
 from toolkit.plan.resolve import EXCLUSIONS_SINCE, resolve
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -302,3 +313,50 @@ def test_login_takes_docker_hubs_secret_and_no_images() -> None:
     )
     [build] = found.builds
     assert (build.docker_hub_secret, build.images) == (arn, ())
+
+
+def test_says_nothing_about_a_lock_where_the_manifest_says_nothing() -> None:
+    found = desired("images: [nginx:1.16]\nrepositories: {keep_previous: 2}\n")
+    assert (found.needs_lock, found.lock, found.keep_previous) == (False, None, 2)
+    assert found.policy_of(found.images[0]) == TRACKING
+
+
+def test_admission_is_asked_for_by_the_image_else_by_the_manifest() -> None:
+    digest = Digest.of(b"urgent")
+    found = desired(
+        f"""\
+lock: s3://acme/base/images.lock.yaml
+min_age: 3d
+verify: {{key: all}}
+suspend: {{reason: freeze, until: 2026-12-31}}
+images:
+  - nginx:1.16
+  - source: redis
+    tags: {{glob: "7*"}}
+    freshness: pin
+    min_age: 12h
+    verify: none
+    suspend: {{reason: slow, until: 2026-12-01}}
+    bypass: {{digest: "{digest}", reason: CVE}}
+"""
+    )
+    assert found.needs_lock and found.lock == S3Object("acme", "base/images.lock.yaml")
+    first = Policy(
+        min_age=timedelta(days=3),
+        verify=Verification("all"),
+        suspend=Hold("freeze", datetime(2027, 1, 1, tzinfo=UTC)),
+    )
+    assert found.images[0].policy == first
+    assert found.selections[0].policy == Policy(
+        Freshness.PIN,
+        timedelta(hours=12),
+        suspend=Hold("slow", datetime(2026, 12, 2, tzinfo=UTC)),
+        bypass=Bypass(digest, "CVE"),
+    )
+    assert found.selections[0].image("7.2").policy == found.selections[0].policy
+
+
+def test_an_immutable_tag_is_admitted_once() -> None:
+    settings = "repositories: {tag_mutability: immutable, tag_mutability_exclusions: [latest]}\n"
+    found = desired(f"{settings}images: [nginx:1.16, nginx:latest]\n")
+    assert [found.policy_of(image).freshness for image in found.images] == [Freshness.ONCE, Freshness.TRACK]

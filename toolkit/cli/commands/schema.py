@@ -30,6 +30,7 @@ class Kind(StrEnum):
     REPORT = "report"
     PREVIEW = "preview"
     SCAN = "scan"
+    LOCK = "lock"
     EVENTS = "events"
 
 

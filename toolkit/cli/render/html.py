@@ -29,6 +29,7 @@ from toolkit.cli.render.amounts import (
 )
 from toolkit.cli.render.doctor_view import say_diagnosis
 from toolkit.cli.render.lines import visible
+from toolkit.cli.render.lock_view import STATES, beneath, say_lock, state_of
 from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
 from toolkit.cli.render.plan_markdown import say_harmless, say_plan
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
@@ -62,7 +63,7 @@ from toolkit.plan.model import (
     SeedAction,
 )
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, LockChanges, Report, SeedOutcome, SeedStatus
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -109,6 +110,15 @@ _CHECKED = {
     "skipped": Mark("–", "skipped", "quiet"),
     "ok": Mark("=", "ok", "quiet"),
 }
+_LOCKED = {
+    "admitted": Mark("+", STATES["admitted"].word, "new"),
+    "begun": Mark("<", STATES["begun"].word, "new"),
+    "removed": Mark("−", STATES["removed"].word, "moved"),
+    "unreached": Mark("?", STATES["unreached"].word, "bad"),
+    "held": Mark("!", STATES["held"].word, "odd"),
+    "waiting": Mark("~", STATES["waiting"].word, "moved"),
+    "unchanged": Mark("=", STATES["unchanged"].word, "quiet"),
+}
 _LONGEST_DIFF = 4_000
 """Lines, old and new. Aligning twice as many takes two seconds, and five times as many twenty."""
 _IMAGE = {"name": "Image"}
@@ -117,6 +127,7 @@ _USERS = {"users": "Used by"}
 _PLAN_LABELS = {**_IMAGE, "state": "Action", "digest": "Digest", "since": "In ECR since", **_SIZES, **_USERS}
 _REPORT_LABELS = {**_IMAGE, "state": "Result", "digest": "Digest", "size": "Moved", "seconds": "Time", **_USERS}
 _SCAN_LABELS = {**_IMAGE, "state": "Verdict", "users": "Where"}
+_LOCK_LABELS = {**_IMAGE, "state": "State", "digest": "Digest", **_USERS}
 _CHECK_LABELS = {"name": "Check", "state": "State"}
 
 _ACTIONS = {
@@ -366,6 +377,8 @@ def _page(result: Result) -> Page:
         page = _scan_page(command, values["scan"])
     elif "diagnosis" in values:
         page = _diagnosis_page(command, values["diagnosis"])
+    elif "lock" in values:
+        page = _lock_page(command, values["lock"])
     else:
         page = Page(command, f"The run ended with exit code {result.exit_code}.", "Ended", "quiet")
     if "saved_plan" in values:
@@ -765,6 +778,43 @@ def _diagnosis_page(command: str, findings: Sequence[Finding]) -> Page:
         labels=_CHECK_LABELS,
         things="Checks",
         rows=_sorted(rows, _CHECKED),
+    )
+
+
+def _lock_page(command: str, changes: LockChanges) -> Page:
+    rows = [
+        _row(
+            image.key,
+            state_of(image),
+            image.source,
+            beneath=[f"from {image.source}", *beneath(image)],
+            old=image.old_digest or "",
+            new=(image.new_digest or "") if image.is_moved else "",
+            users=image.used_by,
+            more=[
+                *([("Age", format_duration(image.age))] if image.age is not None else []),
+                *((f"Seen {format_moment(one.first_seen)}", one.digest) for one in image.candidates),
+                *([("Earlier digests", str(image.previous))] if image.previous else []),
+            ],
+        )
+        for image in changes.images
+    ]
+    rows = _sorted(rows, _LOCKED)
+    unreached = [
+        Remark(": ".join((row.name, *row.beneath[1:])), link=row.name) for row in rows if row.state == "unreached"
+    ]
+    return Page(
+        command,
+        say_lock(changes),
+        "Dry run" if changes.is_dry else "Written" if changes.is_written else "No changes",
+        "new" if changes.moves else "quiet",
+        alarms=[Alarm("Not reached upstream", "bad", unreached)] if unreached else [],
+        tiles=_image_tile(rows, _LOCKED),
+        picture=_picture(rows, _LOCKED, _PLACES),
+        states=_LOCKED,
+        labels=_LOCK_LABELS,
+        rows=rows,
+        notices=[Remark(notice.message, notice.code, notice.hint) for notice in changes.notices],
     )
 
 

@@ -37,9 +37,9 @@ class Result:
     """What a command ended with.
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
-    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `status` a
-    `StatusReport`, `saved_plan` a `SavedFile`; any
-    other is an `Other`. `error` has `code`, `message`, `hint` and the `issues` of a manifest.
+    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `status` a `StatusReport`, `lock` a
+    `LockChanges`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint` and the
+    `issues` of a manifest.
     """
 
     command: str
@@ -134,6 +134,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.status_view import render_status
 
             return render_status(value, width=look.width, colour=look.colour, shows_unchanged=look.shows_unchanged)
+        case "lock":
+            from toolkit.cli.render.lock_view import render_lock
+
+            return render_lock(value, width=look.width, colour=look.colour)
         case "saved_plan":
             return "\n".join(map(visible, saved_file_lines(value)))
     return str(value.text)
@@ -166,6 +170,10 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.status_view import render_status_markdown
 
             return render_status_markdown(value)
+        case "lock":
+            from toolkit.cli.render.lock_view import render_lock_markdown
+
+            return render_lock_markdown(value)
         case "saved_plan":
             return ""
     return f"```text\n{text_of(kind, value, Look())}\n```"

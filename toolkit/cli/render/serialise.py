@@ -35,7 +35,7 @@ from pydantic import (
 
 from toolkit.cli.render.result import Result
 from toolkit.cli.render.scan_view import SHOWN_STRATEGIES, places_of, reason_of, word_of
-from toolkit.cli.render.totals import sum_findings, sum_plan, sum_previews, sum_report, sum_states
+from toolkit.cli.render.totals import sum_findings, sum_lock, sum_plan, sum_previews, sum_report, sum_states
 from toolkit.codebuild.coverage import Builder, Kind, Outcome, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
@@ -54,7 +54,19 @@ from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import ExtraTag, ImageStatus, Scan, Span, State, StatusReport
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SavedFile, SeedOutcome, SeedStatus
+from toolkit.report import (
+    CheckState,
+    CopyPreview,
+    Finding,
+    LockAction,
+    LockCandidate,
+    LockChanges,
+    LockedImage,
+    Report,
+    SavedFile,
+    SeedOutcome,
+    SeedStatus,
+)
 
 T = TypeVar("T")
 
@@ -625,6 +637,48 @@ class StatusObject(_Object):
     totals: ClassVar[Any] = _derived(Mapping[State, int], "How many images there are in each state.", sum_states)
 
 
+# Locks
+
+
+class LockedImageObject(_Object):
+    """One entry of the lock after the run."""
+
+    of = LockedImage
+    key: str
+    source: str
+    action: LockAction
+    old_digest: str | None
+    new_digest: str | None
+    age: int | None
+    used_by: tuple[str, ...]
+    reasons: tuple[str, ...]
+    candidates: tuple[LockCandidate, ...]
+    fault: str | None
+    hold: str | None
+    held_until: str | None
+    previous: int
+    is_moved: ClassVar[Any] = _derived(
+        bool, "Apply and seed would copy another digest than before.", lambda image: image.is_moved
+    )
+
+
+class LockObject(_Object):
+    """What became of the lock; `signatures` were read, each a counted pull where the upstream counts them."""
+
+    of = LockChanges
+    schema_version: Literal[1] = 1
+    file: str
+    images: tuple[LockedImageObject, ...]
+    is_dry: bool
+    is_written: bool
+    signatures: int
+    notices: tuple[Notice, ...]
+    moves: ClassVar[Any] = _derived(
+        bool, "Apply and seed would copy other digests than before.", lambda changes: changes.moves
+    )
+    totals: ClassVar[Any] = _derived(Mapping[LockAction, int], "How many entries there are of each action.", sum_lock)
+
+
 # What has no view of its own
 
 
@@ -779,6 +833,7 @@ class ResultObject(_Parts):
     scan: ScanObject = _ABSENT
     diagnosis: DiagnosisObject = _ABSENT
     status: StatusObject = _ABSENT
+    lock: LockObject = _ABSENT
     manifest: ManifestObject = _ABSENT
     example: ExampleObject = _ABSENT
     buildspec: BuildspecObject = _ABSENT

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
 from toolkit.plan.status import State, StatusReport
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, LockAction, LockChanges, Report, SeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +150,9 @@ def sum_states(report: StatusReport) -> Mapping[State, int]:
     """How many images there are in each state."""
     counts = Counter(image.state for image in report.images)
     return {state: counts[state] for state in State}
+
+
+def sum_lock(changes: LockChanges) -> Mapping[LockAction, int]:
+    """How many entries there are of each action."""
+    counts = Counter(image.action for image in changes.images)
+    return {action: counts[action] for action in LockAction}
