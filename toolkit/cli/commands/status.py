@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 NAME = "status"
 HELP = (
-    "Say of every image whether ECR has what upstream has, and since when not. Tells what cools down, is held, gone "
-    "upstream or overwritten in ECR, the findings of ECR's scan, the last pull and the builds that use it; then what "
-    "ECR has and the manifest does not. Costs no counted pull, changes nothing, and needs no Terraform without --drift."
+    "Say what is the matter with every image. Tells whether ECR has what upstream has, and since when not; what cools "
+    "down, is held, gone upstream or overwritten in ECR; the findings of ECR's scan, the last pull and the builds that "
+    "use it; then what ECR has and the manifest does not. Costs no counted pull, changes nothing, and needs no "
+    "Terraform without --drift."
 )
 EXAMPLES = (
     "toolkit status",
