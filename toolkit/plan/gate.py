@@ -14,10 +14,9 @@ from fnmatch import fnmatchcase
 
 from toolkit.lock.admission import in_words
 from toolkit.manifest.model import IgnoreSpec
-from toolkit.plan.model import Refusal
 from toolkit.plan.risks import without_effect
 from toolkit.plan.severity import Severity
-from toolkit.plan.status import ImageStatus, State, StatusReport
+from toolkit.plan.status import Fault, ImageStatus, State, StatusReport
 
 _HELD_BACK = frozenset({State.MISSING, State.OVERWRITTEN, State.HELD, State.SUSPENDED, State.PINNED})
 
@@ -57,41 +56,42 @@ def _asked_codes(gate: Gate) -> set[str]:
     return codes | ({"status.findings", "status.unscanned"} if gate.fail_on else set())
 
 
-def _is_about(entry: IgnoreSpec, fault: Refusal, names: Mapping[str, Sequence[str]]) -> bool:
-    return entry.code == fault.code and any(fnmatchcase(name, entry.at) for name in names[fault.image or ""])
+def _is_about(entry: IgnoreSpec, fault: Fault, names: Mapping[str, Sequence[str]]) -> bool:
+    return entry.code == fault.code and any(fnmatchcase(name, entry.at) for name in names[fault.image])
 
 
-def _faults(image: ImageStatus, report: StatusReport, gate: Gate) -> Iterator[Refusal]:
-    key, at = image.key, report.at
+def _faults(image: ImageStatus, report: StatusReport, gate: Gate) -> Iterator[Fault]:
+    key = image.key
     if image.in_ecr is None:
-        yield Refusal("status.missing", f"`{key}` is not in ECR", "run `toolkit seed`", image=key)
+        yield Fault("status.missing", f"`{key}` is not in ECR", "run `toolkit seed`", key)
     if image.state is State.OVERWRITTEN:
         hint = "look up `PutImage` in CloudTrail to see who pushed it; `toolkit seed` puts the admitted image back"
-        yield Refusal("status.overwritten", f"`{key}` was overwritten: {image.reason}", hint, image=key)
+        yield Fault("status.overwritten", f"`{key}` was overwritten: {image.reason}", hint, key)
     if image.is_gone:
         since = f" since {image.gone_since:%Y-%m-%d}" if image.gone_since else ""
         hint = "move to a tag that is still published"
-        yield Refusal("status.gone", f"`{image.source}` is gone upstream{since}", hint, image=key)
+        yield Fault("status.gone", f"`{image.source}` is gone upstream{since}", hint, key)
     if image.state is State.UNKNOWN:
-        yield Refusal("status.unknown", f"`{key}` cannot be judged: {image.reason}", "run again later", image=key)
+        yield Fault("status.unknown", f"`{key}` cannot be judged: {image.reason}", "run again later", key)
     if gate.behind is not None and image.is_behind and image.state not in _HELD_BACK:
-        if image.behind_since is None:
-            message = f"`{key}` is behind upstream, and no lock knows since when"
-            yield Refusal("status.behind", message, "run `toolkit lock` before", image=key)
-        elif at - image.behind_since >= gate.behind:
-            message = f"`{key}` is behind upstream for {in_words(at - image.behind_since)}"
-            yield Refusal("status.behind", message, "run `toolkit lock` and `toolkit seed`", image=key)
+        behind = image.behind_since
+        if behind is None:
+            hint = "run `toolkit lock` before"
+            yield Fault("status.behind", f"`{key}` is behind upstream, and no lock knows since when", hint, key)
+        elif report.at - behind >= gate.behind:
+            hint = "run `toolkit lock` and `toolkit seed`"
+            age = in_words(report.at - behind)
+            yield Fault("status.behind", f"`{key}` is behind upstream for {age}", hint, key)
     if gate.fail_on and image.in_ecr is not None:
         counts = (image.scan.counts if image.scan else None) or {}
-        bad = {one: counts[one] for one in _as_bad_as(gate.fail_on) if counts.get(one)}
+        bad = ", ".join(f"{counts[one]} {one}" for one in _as_bad_as(gate.fail_on) if counts.get(one))
         if bad:
-            words = ", ".join(f"{count} {severity}" for severity, count in bad.items())
             hint = "move to an image without them, or accept them in `ignore` with a `reason` and `until`"
-            yield Refusal("status.findings", f"`{key}` has findings: {words}", hint, image=key)
+            yield Fault("status.findings", f"`{key}` has findings: {bad}", hint, key)
         if image.scan is None or image.scan.lacking:
             why = ", ".join(dict.fromkeys(image.scan.lacking)) if image.scan else "not asked for"
-            hint = "scan it: `aws ecr start-image-scan`, or `repositories.scan_on_push`"
-            yield Refusal("status.unscanned", f"`{key}` has no result of a scan: {why}", hint, image=key)
+            hint = "scan it with `aws ecr start-image-scan`, or set `repositories.scan_on_push`"
+            yield Fault("status.unscanned", f"`{key}` has no result of ECR's scan: {why}", hint, key)
 
 
 def _as_bad_as(severity: Severity) -> Sequence[Severity]:

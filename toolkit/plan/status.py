@@ -33,7 +33,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.subset import Subset
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import InfraChange, Notice, Refusal
+from toolkit.plan.model import InfraChange, Notice
 from toolkit.plan.observed import Account, SourceFault
 from toolkit.plan.severity import Severity
 
@@ -165,6 +165,16 @@ class ExtraTag:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Why `--check` fails; `image` is the key of the image."""
+
+    code: str
+    message: str
+    hint: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """The state of a manifest's images `at` a time; `lock` is the name of the lock, None without one.
 
@@ -185,7 +195,7 @@ class StatusReport:
     unseen_images: int = 0
     drift: tuple[InfraChange, ...] | None = None
     notices: tuple[Notice, ...] = ()
-    faults: tuple[Refusal, ...] | None = None
+    faults: tuple[Fault, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
-from toolkit.plan.status import ExtraTag, ImageStatus, Scan, Span, State, StatusReport
+from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
 from toolkit.report import (
     CheckState,
     CopyPreview,
@@ -633,7 +633,7 @@ class StatusObject(_Object):
     unseen_images: int
     drift: tuple[InfraChange, ...] | None
     notices: tuple[Notice, ...]
-    faults: tuple[Refusal, ...] | None
+    faults: tuple[Fault, ...] | None
     totals: ClassVar[Any] = _derived(Mapping[State, int], "How many images there are in each state.", sum_states)
 
 
