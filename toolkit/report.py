@@ -124,6 +124,8 @@ class LockAction(StrEnum):
     """What a run did to an entry of the lock, as far as copies are concerned."""
 
     ADMITTED = "admitted"  # another digest is copied from now on
+    ROLLED_BACK = "rolled_back"  # a digest that was admitted before is copied from now on, and held
+    RELEASED = "released"  # its hold was ended
     BEGUN = "begun"  # it was not in the lock, and begins with what ECR has
     REMOVED = "removed"  # the manifest no longer takes it from the lock
     SEEN = "seen"  # only what was seen upstream changed

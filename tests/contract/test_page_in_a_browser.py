@@ -28,6 +28,7 @@ def samples() -> dict[str, Mapping[str, Any]]:
     checks = results()["diagnosis"].documents[0]
     diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 4, "diagnosis": checks}
     lock = {"schema_version": 1, "command": "lock", "exit_code": 0, "lock": results()["lock"].documents[0]}
+    prune = {"schema_version": 1, "command": "prune", "exit_code": 6, "prune": results()["prune"].documents[1]}
     issue = {"file": "images.yaml", "line": 3, "path": "images[2]", "message": "is no image"}
     error = {"code": "manifest.unusable", "message": "`images.yaml` cannot be used", "hint": None, "issues": [issue]}
     return {
@@ -42,6 +43,7 @@ def samples() -> dict[str, Mapping[str, Any]]:
         "diagnosis": diagnosis,
         "preview": preview,
         "lock": lock,
+        "prune": prune,
         "error": {"schema_version": 1, "command": "plan", "exit_code": 3, "error": error},
     }
 

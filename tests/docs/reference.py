@@ -372,6 +372,7 @@ _KINDS = {
     "Fault": "fault",
     "Notice": "notice",
     "NoticeGiven": "notice",
+    "UnreadIndex": "notice",  # `prune` leaves the repository out
 }
 _CODE = re.compile(r"[a-z]+\.[a-z0-9_]+")
 

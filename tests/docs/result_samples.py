@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 
-from tests.support import lock_samples, plan_samples
+from tests.support import lock_samples, plan_samples, prune_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
@@ -151,6 +151,11 @@ def results() -> dict[str, Result]:
         "lock": Result(
             "`lock`: what became of each entry of the lock. `action` is `admitted`, `begun`, `removed`, `seen` or `nothing`.",
             [document_of("lock", lock_samples.CHANGES)],
+        ),
+        "prune": Result(
+            "`prune`: what goes from the repositories of the manifest, or went. `why` is `tag`, `keeper`, `superseded`, "
+            "`orphan`, `part` or `attached`, and `fate` is `planned`, `deleted`, `left` or `failed`.",
+            [_as_json(document_of("prune", plan)) for plan in (prune_samples.PLANNED, prune_samples.DONE)],
         ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",

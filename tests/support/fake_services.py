@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from toolkit.events import Event
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
-from toolkit.oci.filtered_index import Document
+from toolkit.oci.documents import Document
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
@@ -25,10 +26,12 @@ from toolkit.operations.lock_store import LockFile
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
-from toolkit.plan.observed import ExistingRepository, ExistingResource, StoredImage, StoredTag
-from toolkit.plan.status import ListedImage, Scan
+from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, StoredImage, StoredTag
+from toolkit.plan.pruning import Removal, UnreadIndex
+from toolkit.plan.status import Scan
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
+from toolkit.seed.signatures import SignatureCheck
 from toolkit.terraform.root_module import repository_address
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
@@ -79,8 +82,6 @@ class World:
         self.existing: dict[tuple[str, str], ExistingResource] = {}
         self.seconds_a_call = 0.0
         self.calls: list[str] = []
-        self.scans: dict[Digest, Scan] = {}
-        self.pulls: dict[Digest, datetime] = {}
         self.time = FakeTime()
         self.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
         for name in names:
@@ -90,6 +91,7 @@ class World:
             self.registry.blobs[repository].update(made.blobs)
             self.registry.documents[repository][made.digest] = made.document
             self.registry.tags[repository]["1"] = made.digest
+        self.contents = FakeContents(self.repositories, self.registry)
         cache = DocumentCache()
         self.alternatives: dict[str, list[Alternative]] = {}
         upstream = AlternativeSources(PullLimits(self.registry), self.alternatives)
@@ -99,11 +101,13 @@ class World:
             ecr=_Ecr(self),
             existing=_Existing(self),
             losses=_Losses(),
+            contents=self.contents,
             terraform=_Terraform(self),
             observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
             seeder=Seeder(upstream, self.registry, self.events.append, jobs=2, cache=cache),
             work_path=folder / "work",
             lock=LockFile(folder / "images.lock.yaml"),
+            verifier=SignatureCheck(PullLimits(self.registry), cache),
             now=lambda: self.now,
             clock=self.time.clock,
             sleep=self.time.sleep,
@@ -163,34 +167,13 @@ class _Ecr:
             for tag, digest in self._world.registry.tags[Repository(HOST, repository)].items()
         }
 
-    def listed(self, repository: str) -> Sequence[ListedImage]:
-        self._world.calls.append("DescribeImages")
-        name = Repository(HOST, repository)
-        tags = self._world.registry.tags[name]
-        return [
-            ListedImage(
-                digest,
-                datetime.fromisoformat(PUSHED_AT),
-                tuple(sorted(tag for tag, has in tags.items() if has == digest)),
-                len(document.raw),
-                self._world.pulls.get(digest),
-                "index" in document.media_type,
-            )
-            for digest, document in self._world.registry.documents[name].items()
-        ]
-
-    def documents(self, repository: str, digests: Sequence[Digest]) -> Sequence[Document]:
-        self._world.calls.append("BatchGetImage")
-        return [self._world.registry.documents[Repository(HOST, repository)][digest] for digest in digests]
-
-    def scan(self, repository: str, digest: Digest) -> Scan:
-        return self._world.scans.get(digest, Scan(lacking=("not scanned",)))
-
-    def resource_tags(self, arn: str) -> Mapping[str, str]:
-        return self._world.repositories[arn.removeprefix("arn:")]
-
     def has_image(self, repository: str, digest: Digest) -> bool:
         return digest in self._world.registry.documents[Repository(HOST, repository)]
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        self._world.calls.append("BatchGetImage")
+        there = self._world.registry.documents[Repository(HOST, repository)]
+        return {digest: there[digest] for digest in digests if digest in there}
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         name = Repository(HOST, repository)
@@ -201,6 +184,88 @@ class _Ecr:
             for digest, one in documents
             if digest not in tagged and "index" in one.media_type
         ]
+
+
+class FakeContents:
+    """Repositories with images that are lists of facts, and ECR's rules of deletion.
+
+    `pairs_take_all`: an id with digest and tag takes the whole image; AWS does not document what it does. `before` is
+    called before each deletion, and `refuses` has ECR's reasons for not deleting an image. What is `listed` is in the
+    registry.
+    """
+
+    def __init__(self, tags: Mapping[str, Mapping[str, str]], registry: MemoryRegistry | None = None) -> None:
+        self._registry = registry or MemoryRegistry()
+        self.scans: dict[Digest, Scan] = {}
+        self.pulls: dict[Digest, datetime] = {}
+        self.shelves: dict[str, dict[Digest, ListedImage]] = defaultdict(dict)
+        self.pairs_take_all = False
+        self.before: Callable[[], None] = lambda: None
+        self.refuses: dict[Digest, str] = {}
+        self.unreadable: set[str] = set()
+        self.calls: list[tuple[str, int]] = []
+        self._tags = tags
+
+    def put(self, repository: str, *images: ListedImage) -> None:
+        """Put images; a tag that another image has moves."""
+        shelf = self.shelves[repository]
+        for one in images:
+            for other in list(shelf.values()):
+                shelf[other.digest] = replace(other, tags=tuple(tag for tag in other.tags if tag not in one.tags))
+            shelf[one.digest] = one
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        return self._tags[arn.removeprefix("arn:")]
+
+    def images(self, repository: str, known: Mapping[Digest, ListedImage]) -> Sequence[ListedImage]:
+        self.calls.append(("images", len(known)))
+        if repository in self.unreadable:
+            raise UnreadIndex("prune.index_unread", f"nothing of `{repository}` is pruned")
+        return list(self.shelves[repository].values())
+
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        name = Repository(HOST, repository)
+        tags = self._registry.tags[name]
+        return [
+            ListedImage(
+                digest,
+                datetime.fromisoformat(PUSHED_AT),
+                tuple(sorted(tag for tag, has in tags.items() if has == digest)),
+                len(document.raw),
+                self.pulls.get(digest),
+                "index" in document.media_type,
+            )
+            for digest, document in self._registry.documents[name].items()
+        ]
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        return self.scans.get(digest, Scan(lacking=("not scanned",)))
+
+    def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
+        self.calls.append(("delete", len(removals)))
+        self.before()
+        return {one: reason for one in removals if (reason := self._delete(self.shelves[repository], one))}
+
+    def _delete(self, shelf: dict[Digest, ListedImage], one: Removal) -> str | None:
+        tags = one.tags or (None,)
+        for tag in tags:
+            if one.digest in self.refuses:
+                return self.refuses[one.digest]
+            found = (
+                next((image for image in shelf.values() if tag in image.tags), None) if tag else shelf.get(one.digest)
+            )
+            if found is None:
+                continue
+            if found.digest != one.digest and not one.is_tags_only:
+                return "ImageTagDoesNotMatchDigest"
+            takes_all = tag is None or found.tags == (tag,) or (self.pairs_take_all and not one.is_tags_only)
+            if not takes_all:
+                shelf[found.digest] = replace(found, tags=tuple(t for t in found.tags if t != tag))
+            elif any(found.digest in image.children for image in shelf.values()):
+                return "ImageReferencedByManifestList"
+            else:
+                del shelf[found.digest]
+        return None
 
 
 class _Existing:

@@ -70,5 +70,5 @@ CHANGES = LockChanges(
     ),
     is_written=True,
     signatures=1,
-    notices=(Notice("lock.bypass", "`hub/nginx:1.27`: `1234` need not be 3d old: CVE-1", "look"),),
+    notices=(Notice("lock.bypassed", "`hub/nginx:1.27`: `1234` need not be 3d old: CVE-1", "look"),),
 )  # fmt: skip

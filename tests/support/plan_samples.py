@@ -140,6 +140,8 @@ plans = st.builds(
             pulls=pulls,
             subject=st.none() | digests,
             bytes_from=st.none() | st.builds(Repository, hosts, paths),
+            stored_as=st.none() | texts,
+            keeper=st.none() | texts,
             is_overwritten=st.booleans(),
             pushed_at=st.none() | texts,
             used_by=st.lists(texts, max_size=2).map(tuple),

@@ -64,6 +64,10 @@ class RunningSandbox:
         assert answer.status == 200, answer.body
         return str(answer.document["digest"])
 
+    def age(self, *, days: int) -> None:
+        """Make every push and pull in ECR so much older."""
+        assert self._ask("POST", f"/sandbox/age?days={days}").status == 200
+
     def _ask(self, method: str, path: str) -> Answer:
         with plain_http(self.status.docker_hub_endpoint) as http:
             return http.ask(method, path)

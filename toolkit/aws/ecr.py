@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,8 @@ from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import Document
-from toolkit.oci.media_types import COPYABLE, INDEX_TYPES, OCI_INDEX
+from toolkit.oci.media_types import COPYABLE, OCI_INDEX
 from toolkit.plan.observed import ExistingRepository, PullThroughRule, StoredImage, StoredTag
-from toolkit.plan.severity import Severity
-from toolkit.plan.status import ListedImage, Scan
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -135,79 +133,6 @@ class EcrService:
                 return {}
         return found
 
-    def listed(self, repository: str) -> Sequence[ListedImage]:
-        """Every image of a repository, without what only its document tells; empty if it does not exist."""
-        client = self._session.client("ecr")
-        with explained():
-            pages = client.get_paginator("describe_images").paginate(
-                repositoryName=repository, PaginationConfig={"PageSize": 1000}
-            )
-            try:
-                return [
-                    ListedImage(
-                        Digest.parse(image["imageDigest"]),
-                        image["imagePushedAt"].astimezone(UTC),
-                        tuple(sorted(image.get("imageTags", ()))),
-                        image.get("imageSizeInBytes"),
-                        pulled_at.astimezone(UTC) if (pulled_at := image.get("lastRecordedPullTime")) else None,
-                        image.get("imageManifestMediaType") in INDEX_TYPES,
-                    )
-                    for page in pages
-                    for image in page["imageDetails"]
-                ]
-            except client.exceptions.RepositoryNotFoundException:
-                return []
-
-    def documents(self, repository: str, digests: Sequence[Digest]) -> Sequence[Document]:
-        """The documents of images of a repository, without those that are gone. ECR records each read as a pull."""
-        client = self._session.client("ecr")
-        found = []
-        with explained():
-            for start in range(0, len(digests), _IDS_A_CALL):
-                ids: list[ImageIdentifierTypeDef] = [
-                    {"imageDigest": str(digest)} for digest in digests[start : start + _IDS_A_CALL]
-                ]
-                response = client.batch_get_image(
-                    repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
-                )
-                found += [
-                    Document(image["imageManifestMediaType"], image["imageManifest"].encode())
-                    for image in response["images"]
-                ]
-        return found
-
-    def scan(self, repository: str, digest: Digest) -> Scan:
-        """The findings of ECR's scan of an image manifest, basic or enhanced.
-
-        `DescribeImages` has them too, but not those of the basic scans of today.
-        """
-        client = self._session.client("ecr")
-        with explained():
-            try:
-                answer = client.describe_image_scan_findings(
-                    repositoryName=repository, imageId={"imageDigest": str(digest)}, maxResults=1
-                )
-            except (client.exceptions.ScanNotFoundException, client.exceptions.ImageNotFoundException):
-                return Scan(lacking=("not scanned",))
-        status = answer.get("imageScanStatus", {}).get("status", "")
-        findings = answer.get("imageScanFindings")
-        if status not in ("COMPLETE", "ACTIVE") or findings is None:
-            return Scan(lacking=(f"not scanned: {status or 'no status'}",))
-        at = findings.get("imageScanCompletedAt")
-        found: Iterable[tuple[str, int]] = findings.get("findingSeverityCounts", {}).items()
-        counts = {Severity(name.lower()): count for name, count in found}
-        return Scan(counts, at.astimezone(UTC) if at else None)
-
-    def resource_tags(self, arn: str) -> Mapping[str, str]:
-        """The AWS tags of the repository `arn`; none if it is gone."""
-        client = self._session.client("ecr")
-        with explained():
-            try:
-                tags = client.list_tags_for_resource(resourceArn=arn)["tags"]
-            except client.exceptions.RepositoryNotFoundException:
-                return {}
-        return {tag["Key"]: tag["Value"] for tag in tags}
-
     def has_image(self, repository: str, digest: Digest) -> bool:
         """Whether an existing repository has an image with that digest, tagged or untagged."""
         client = self._session.client("ecr")
@@ -217,6 +142,26 @@ class EcrService:
             except client.exceptions.ImageNotFoundException:
                 return False
         return True
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents that a repository has among `digests`, tagged or untagged; empty without the repository."""
+        client = self._session.client("ecr")
+        found: dict[Digest, Document] = {}
+        with explained():
+            for start in range(0, len(digests), _IDS_A_CALL):
+                ids: list[ImageIdentifierTypeDef] = [
+                    {"imageDigest": str(digest)} for digest in digests[start : start + _IDS_A_CALL]
+                ]
+                try:
+                    response = client.batch_get_image(
+                        repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
+                    )
+                except client.exceptions.RepositoryNotFoundException:
+                    return {}
+                for image in response["images"]:
+                    document = Document(image["imageManifestMediaType"], image["imageManifest"].encode())
+                    found[Digest.parse(image["imageId"]["imageDigest"])] = document
+        return found
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         """The OCI indexes without a tag, newest push first, at most as many as one call can read."""

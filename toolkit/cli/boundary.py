@@ -45,6 +45,7 @@ from toolkit.events import EventStream, NoticeGiven, RunFinished, RunStarted, Si
 if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
+    from toolkit.plan.pruning import PrunePlan
     from toolkit.plan.status import StatusReport
     from toolkit.report import CopyPreview, Finding, LockChanges, Report
 
@@ -262,6 +263,10 @@ class Run:
     def show_status(self, report: StatusReport) -> None:
         """Put the state of the images on stdout, as `show_plan` does."""
         self._show("status", report)
+
+    def show_prune(self, plan: PrunePlan) -> None:
+        """Put what `prune` deletes on stdout, as `show_plan` does."""
+        self._show("prune", plan)
 
     def show_lock(self, changes: LockChanges) -> None:
         """Put what became of the lock on stdout, as `show_plan` does."""

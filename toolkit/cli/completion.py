@@ -35,8 +35,8 @@ def builds(context: typer.Context) -> list[str]:
     return [name for one in _list(_manifest(context), "builds") if isinstance(name := _field(one, "name"), str)]
 
 
-def adoptable(context: typer.Context) -> list[str]:
-    """The repositories and builds of the manifest."""
+def repositories(context: typer.Context) -> list[str]:
+    """The repositories of the manifest."""
     from toolkit.manifest.destinations import default_repository, prefixed
     from toolkit.oci.reference import parsed
 
@@ -47,7 +47,12 @@ def adoptable(context: typer.Context) -> list[str]:
         source = parsed(name)
         own = repository or (default_repository(source) if source else None)
         names += [prefixed(prefix if isinstance(prefix, str) else "", own)] if own else []
-    return list(dict.fromkeys([*names, *builds(context)]))
+    return list(dict.fromkeys(names))
+
+
+def adoptable(context: typer.Context) -> list[str]:
+    """The repositories and builds of the manifest."""
+    return list(dict.fromkeys([*repositories(context), *builds(context)]))
 
 
 def codes() -> list[str]:

@@ -18,7 +18,7 @@ FILE = Path(__file__).with_name("codes.json")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Code:
-    """One place that gives a code; `kind` is `exit N`, `refusal`, `notice`, `fault` or `image`. `…` stands for a value."""
+    """One place that gives a code; `kind` is `exit N`, `refusal`, `notice`, `fault`, `image`. `…` is for a value."""
 
     code: str
     kind: str
@@ -57,7 +57,12 @@ EXIT_CODES = (
         "Each image is in place whole or not at all; Terraform's state is saved.",
         "Report a bug with its traceback; else make room, and run again.",
     ),
-    ExitCode(2, "Only `plan --detailed-exitcode`: something would change.", "Nothing was changed.", "Review, apply."),
+    ExitCode(
+        2,
+        "Only `plan --detailed-exitcode` and `lock --check`: something would change.",
+        "Nothing was changed.",
+        "Review, then apply or lock.",
+    ),
     ExitCode(
         3, "The manifest is unusable.", "Nothing was written.", "Correct the lines that are named, and run again."
     ),
@@ -76,9 +81,10 @@ EXIT_CODES = (
     ),
     ExitCode(
         6,
-        "Not every image is in place: some failed, or `--on-budget partial` left them.",
-        "The infrastructure stands, and so does every image that was copied.",
-        "Run again; only the rest is copied. `apply FILE` too, unless the hint says to plan again.",
+        "Not every image is in place: some failed, or `--on-budget partial` left them. `prune`: some images which were "
+        "to go are still there.",
+        "The infrastructure stands, and so does every image that was copied. What `prune` deleted is gone.",
+        "Run again; only the rest is copied, or deleted. `apply FILE` too, unless the hint says to plan again.",
     ),
     ExitCode(
         7,
@@ -134,10 +140,12 @@ _ROOMS = {
     "plan": "A saved plan is applied exactly as it was reviewed, or not at all.",
     "policy": "`iam-policy` prints what a role needs, in the form that IAM takes.",
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
+    "prune": "`prune` deletes only what nothing needs, and only from repositories that this manifest made.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
     "result": "`show` shows what an earlier run wrote as JSON.",
     "risk": "The manifest asks for something that is allowed and seldom wanted.",
+    "rollback": "`rollback` takes an image back to a digest that it had, and writes the lock only if that can be done.",
     "sandbox": "The sandbox stands in for AWS and the registries, as a process of this machine.",
     "scan": "`scan` follows what builds read, and compares it with the manifest.",
     "seed": "To seed is to fill the repositories with their images; it can be run again at any time.",
@@ -172,6 +180,9 @@ _WHY = {
     "provider.not_locked": "There is no lock file for the AWS provider, and a pipeline writes none.",
     "registry.anonymous": "The sign-in to ECR Public failed, so its images are read without one.",
     "registry.credential_missing": "A variable that the manifest names for a credential is not set.",
+    "rollback.gone": "ECR has deleted the image, and upstream no longer has it.",
+    "rollback.not_admitted": "The digest was seen upstream, and the policy has not admitted it.",
+    "rollback.other_manifest": "The lock was made for another source than the manifest has now.",
     "signature.immutable": "Upstream's signature has changed, and the tag in ECR can never move.",
     "source.alternative_unusable": "A registry of `alternatives` failed, so upstream itself is asked.",
     "source.limited": "The registry grants no more requests for now.",

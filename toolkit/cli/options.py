@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,6 +122,15 @@ def parse_duration(text: str) -> int:
     if found is None and text.strip() != "0":
         raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m`, `1h30m` or `7d`")
     return sum(int(found[unit] or 0) * length for unit, length in _UNITS.items()) if found else 0
+
+
+def parse_age(text: str) -> timedelta:
+    """A time as the manifest writes it: `12h`, `30d`, `4w`."""
+    from toolkit.manifest.grammar import duration_of
+
+    if not re.fullmatch(r"[0-9]{1,4}[smhdw]", text):
+        raise typer.BadParameter(f"`{text}` is not a time: write `12h`, `30d` or `4w`")
+    return duration_of(text)
 
 
 LockTimeout = Annotated[

@@ -18,7 +18,7 @@ from typer.core import TyperOption
 from toolkit.errors import UsageError
 
 ONLY_BY_HAND = frozenset(
-    {"--adopt", "--allow-destroy", "--auto-approve", "--destroy-removed", "--force", "--remove", "--write"}
+    {"--adopt", "--allow-destroy", "--auto-approve", "--destroy-removed", "--force", "--remove", "--write", "--yes"}
 )
 _WITHOUT = frozenset({"--help", "--version", "--install-completion", "--show-completion"})
 _OLDER = {"--file": "TOOLKIT_MANIFEST", "--folder": "TOOLKIT_SANDBOX"}

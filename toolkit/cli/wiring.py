@@ -59,12 +59,15 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
     """Everything a use case needs. Holds the working directory's lock; without `locks`, no Terraform is run."""
     if locks:
         _refuse_extra_files(desired)
+    from toolkit.aws.contents import ContentService
     from toolkit.aws.ecr import EcrService
     from toolkit.aws.existing import ExistingService
     from toolkit.aws.losses import LossService
+    from toolkit.oci.pull_limits import PullLimits
     from toolkit.operations.services import Services
     from toolkit.seed.observe import Observer
     from toolkit.seed.seeder import Seeder
+    from toolkit.seed.signatures import SignatureCheck
     from toolkit.terraform.work_dir import WorkDir
 
     session = AwsSession(desired.region)
@@ -79,6 +82,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         ecr=ecr,
         existing=ExistingService(session),
         losses=LossService(session),
+        contents=ContentService(session),
         terraform=open_terraform(emit, desired, settings),
         observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),
         seeder=Seeder(
@@ -92,6 +96,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         ),
         work_path=work_path,
         lock=open_lock(desired, settings.manifest, session),
+        verifier=SignatureCheck(PullLimits(client), cache),  # alternatives rarely have signatures
         credential_uses=client.credential_uses,
     )
     if not locks:

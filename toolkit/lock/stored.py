@@ -17,5 +17,8 @@ class Stored:
 
 def changed_meanwhile(name: str) -> Refused:
     """The error of a writer which has not seen the last write."""
-    message = f"the lock `{name}` was changed by another run after this one had read it"
-    return Refused("lock.changed_meanwhile", message, hint="run the command again")
+    return Refused(
+        "lock.changed_meanwhile",
+        f"the lock `{name}` was changed by another run after this one had read it",
+        hint="run the command again",
+    )

@@ -17,7 +17,7 @@ from toolkit.manifest.document import Document, Finding, Path, Place
 from toolkit.manifest.grammar import listed, quoted
 from toolkit.manifest.model import Manifest
 
-_PRIVATE = frozenset({"credential", "environment_variables", "endpoint", "commands"})
+_PRIVATE = frozenset({"credential", "environment_variables", "endpoint", "commands", "verify"})
 
 
 def findings_of(error: ValidationError, document: Document) -> list[Finding]:

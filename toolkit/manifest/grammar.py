@@ -23,6 +23,7 @@ from toolkit.oci.credential_variables import LIST, NEVER, PREFIX
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.endpoints import Endpoints
 from toolkit.oci.errors import InvalidEndpoints, OciError
+from toolkit.oci.public_keys import read_public_keys
 from toolkit.oci.reference import Reference, without_credential
 
 
@@ -250,6 +251,11 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _public_keys(text: str) -> str:
+    read_public_keys(text)
+    return text
+
+
 def _tag_regex(text: str) -> str:
     return _parsed(check_tag_pattern, text)
 
@@ -461,6 +467,15 @@ ProviderVersion = Annotated[str, AfterValidator(check_provider_version)]
 ExtraFiles = Annotated[tuple[Annotated[str, AfterValidator(check_extra_file)], ...], AfterValidator(check_extra_files)]
 TableName = Annotated[str, Grammar(r"[A-Za-z0-9_.-]{3,255}", "is not the name of a DynamoDB table")]
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
+PublicKeys = Annotated[str, AfterValidator(_public_keys)]
+PredicateType = Annotated[
+    str,
+    Grammar(
+        r"[a-z][a-z0-9+.-]*:[!-~]{1,512}",
+        "is not the type of an attestation: a URI, such as `https://slsa.dev/provenance/v1`",
+        echoes=False,
+    ),
+]
 ResourceTagKey = Annotated[str, AfterValidator(_tag_key)]
 ResourceTagValue = Annotated[str, AfterValidator(_tag_value)]
 

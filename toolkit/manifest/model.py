@@ -41,11 +41,13 @@ from toolkit.manifest.grammar import (
     Name,
     OrganizationId,
     Platforms,
+    PredicateType,
     Prefix,
     Principal,
     PrincipalOrAll,
     ProfileName,
     ProviderVersion,
+    PublicKeys,
     Reason,
     ReferenceText,
     Region,
@@ -141,12 +143,11 @@ Freshness = Literal["track", "once", "pin"]
 class VerifySpec(Spec):
     """What must be signed, and by whom, before a digest is admitted."""
 
-    key: str = Field(
-        min_length=1,
+    key: PublicKeys = Field(
         description="Cosign's public key, the text of `cosign.pub`. Several keys, one below the other: any of them "
         "may have signed.",
     )
-    attestation: Annotated[str, Field(min_length=1)] | None = Field(
+    attestation: PredicateType | None = Field(
         None,
         description="Predicate type of an attestation that must be signed, in place of a signature of the image.",
         examples=["https://slsa.dev/provenance/v1"],

@@ -18,12 +18,12 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.documents import Document, media_type_of
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.media_types import INDEX_TYPES, OCI_INDEX
-from toolkit.oci.subset import WHOLE, Subset
-from toolkit.oci.tree import TreeReader
+from toolkit.oci.subset import Subset
+from toolkit.oci.tree import TreeReader, children_of
 
 _KINDS = {".sig": "signature", ".att": "attestations", ".sbom": "SBOM"}
 _LONGEST_HEX = 64  # the standard cuts what would be too long for a tag
-_COMPANION_TAG = re.compile(r"sha(256|512)-[0-9a-f]{64}(\.[a-z]+)?")
+_COMPANION_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64})(\.[a-z]+)?")
 
 
 def referrers_tag(subject: Digest) -> str:
@@ -41,6 +41,12 @@ def cosign_tags(subject: Digest) -> tuple[str, ...]:
 def is_companion_tag(tag: str) -> bool:
     """Whether `tag` is named after a digest, as those of signatures and referrers are."""
     return _COMPANION_TAG.fullmatch(tag) is not None
+
+
+def subject_of(tag: str) -> Digest | None:
+    """The digest after which `tag` is named; None for any other tag, and for one that has a part of the digest only."""
+    found = _COMPANION_TAG.fullmatch(tag)
+    return Digest(found[1], found[2]) if found and found[1] == "sha256" else None
 
 
 def kind_of(tag: str) -> str:
@@ -79,7 +85,7 @@ def find_subjects(
         children = reader.add(source.digest, Document(source.media_type, stored))
     elif stored is not None and not subset.is_whole and read_provenance(stored) == (source.digest, str(subset)):
         document = Document(media_type_of(None, stored), stored)
-        children = TreeReader(document.digest, WHOLE).add(document.digest, document)
+        children = children_of(document)
     else:
         children = reader.add(source.digest, read())
     return (source.digest, *children) if subset.is_whole else children

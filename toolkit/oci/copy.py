@@ -25,6 +25,7 @@ from toolkit.oci.errors import (
     Denied,
     InvalidDocument,
     NotAsCopied,
+    NotFound,
     OciError,
     ReferrersChanged,
     RegistryError,
@@ -99,11 +100,14 @@ class Target(Protocol):
 class CopyRequest:
     """One tag to be filled. `source` has a digest, `destination` a tag and no digest.
 
+    A `source` in the repository of the destination moves the tag and copies nothing else.
+
     `destination_is_new`: the repository was created for this run and is empty, so nothing is looked for in it.
     `trusts_tag`: if the tag points to the wanted image already, its content is believed to be there, for one request.
     Without it all of the content is looked for.
     `subject`: this is a companion of that digest. If it is an index that was composed from a registry's list of
     referrers, no registry has it as a document; it is composed again when the cache has lost it.
+    `keeper`: a tag in the same repository, with a digest that it has to get before the destination's tag moves.
     """
 
     key: str
@@ -113,6 +117,12 @@ class CopyRequest:
     destination_is_new: bool = False
     trusts_tag: bool = False
     subject: Digest | None = None
+    keeper: Reference | None = None
+
+    @property
+    def is_within_repository(self) -> bool:
+        """Whether everything is at the destination already, except for the tag."""
+        return self.source.name == self.destination.name
 
 
 class CopyError(OciError):
@@ -185,7 +195,7 @@ class CopyEngine:
         """What the tag points to, and whether that is the wanted image; the source is not asked."""
         with _at("destination", request.key):
             ahead = self._ahead.get(request.destination)
-            found = _if_allowed(lambda: _digest_of(ahead.result()) if ahead else self._tag_digest(request))
+            found = _if_allowed(lambda: _digest_of(ahead.result()) if ahead else self._tag_digest(request.destination))
             if found is None or request.subset.is_whole:
                 return found, found == request.source.digest
             document = self._target.get_manifest(request.destination.name.with_digest(found))
@@ -202,6 +212,14 @@ class CopyEngine:
             with closing(self._download(request, config, lambda _: None)) as chunks:
                 content = b"".join(verify(chunks, config))
             check_platform(content, request.subset.platforms or ())
+
+    def expect_blob(self, request: CopyRequest, blob: Descriptor) -> None:
+        """NotFound unless the destination has a blob that a copy within the repository needs."""
+        repository = request.destination.name
+        with _at("destination", request.key):
+            if _if_allowed(lambda: self._target.has_blob(repository, blob.digest)) is False:
+                lost = f"`{repository}` has lost `{blob.digest}`, a part of the image"
+                raise NotFound(lost, status=404, host=repository.registry)
 
     def begin_blob(
         self, request: CopyRequest, blob: Descriptor, mount_from: Repository | None = None
@@ -272,31 +290,39 @@ class CopyEngine:
             self._target.put_manifest(request.destination.name.with_digest(digest), document)
 
     def put_tag(self, request: CopyRequest, tree: ImageTree, *, may_be_there: bool) -> bool:
-        """Point the tag to the image, all of whose content must be there, and read it back; whether the tag changed.
-
-        An immutable tag refuses even the image that it has already, so a refusal is followed by another look.
-        """
+        """Point the tag to the image, all of whose content must be there, and read it back; whether the tag changed."""
         with _at("destination", request.key):
-            document = tree.documents[tree.digest]
+            return self._point(request.destination, tree.documents[tree.digest], may_be_there=may_be_there)
 
-            def is_done(found: Digest | None) -> bool:
-                """A registry may name content by another algorithm than the source does."""
-                return found is not None and found == Digest.of(document.raw, found.algorithm)
+    def put_keeper(self, request: CopyRequest, keeper: Reference) -> bool:
+        """Give the image that the tag still has a tag of its own, and read it back; whether that changed anything."""
+        if keeper.tag is None:
+            raise ValueError(f"`{keeper}` names no tag")
+        with _at("destination", request.key):
+            document = self._target.get_manifest(keeper)  # by its digest
+            return self._point(keeper.with_tag(keeper.tag), document, may_be_there=True)
 
-            if may_be_there and is_done(_if_allowed(lambda: self._tag_digest(request))):
-                return False
-            try:
-                self._target.put_manifest(request.destination, document)
-            except TagImmutable:
-                if not is_done(self._tag_digest(request)):
-                    raise
-                return False
-            found = self._tag_digest(request)
-            if not is_done(found):
-                raise NotAsCopied(
-                    f"`{request.destination}` points to `{found or 'nothing'}` after `{tree.digest}` was put",
-                    is_missing=found is None,
-                )
+    def _point(self, tag: Reference, document: Document, *, may_be_there: bool) -> bool:
+        """An immutable tag refuses even the image that it has already, so a refusal is followed by another look."""
+
+        def is_done(found: Digest | None) -> bool:
+            """A registry may name content by another algorithm than the source does."""
+            return found is not None and found == Digest.of(document.raw, found.algorithm)
+
+        if may_be_there and is_done(_if_allowed(lambda: self._tag_digest(tag))):
+            return False
+        try:
+            self._target.put_manifest(tag, document)
+        except TagImmutable:
+            if not is_done(self._tag_digest(tag)):
+                raise
+            return False
+        found = self._tag_digest(tag)
+        if not is_done(found):
+            raise NotAsCopied(
+                f"`{tag}` points to `{found or 'nothing'}` after `{document.digest}` was put",
+                is_missing=found is None,
+            )
         return True
 
     def _begin_upload(self, repository: Repository, digest: Digest, mount_from: Repository | None) -> Upload | None:
@@ -309,8 +335,8 @@ class CopyEngine:
                     raise
         return self._target.begin_upload(repository, digest)
 
-    def _tag_digest(self, request: CopyRequest) -> Digest | None:
-        return _digest_of(self._target.head_manifest(request.destination))
+    def _tag_digest(self, tag: Reference) -> Digest | None:
+        return _digest_of(self._target.head_manifest(tag))
 
     def _checked_download(
         self, request: CopyRequest, blob: Descriptor, watch: Watch, faults: list[CopyError]

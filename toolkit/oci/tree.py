@@ -15,7 +15,7 @@ from toolkit.oci.documents import Document, ImageIndex, ImageManifest, parse, re
 from toolkit.oci.errors import InvalidDocument, MissingPlatform
 from toolkit.oci.filtered_index import filter_index, is_attestation
 from toolkit.oci.media_types import CONFIG_TYPES
-from toolkit.oci.subset import Subset
+from toolkit.oci.subset import WHOLE, Subset
 
 # An index of indexes is rare; deeper nesting is an attack.
 _DEEPEST = 4
@@ -134,6 +134,11 @@ class TreeReader:
     def _children(self, digest: Digest) -> tuple[Digest, ...]:
         parsed = self._parsed[digest]
         return tuple(child.digest for child in parsed.documents) if isinstance(parsed, ImageIndex) else ()
+
+
+def children_of(document: Document) -> tuple[Digest, ...]:
+    """The documents that an index lists; none for an image."""
+    return TreeReader(document.digest, WHOLE).add(document.digest, document)
 
 
 def read_tree(reader: TreeReader, top: Digest, read: Callable[[Digest], Document]) -> ImageTree:

@@ -125,8 +125,9 @@ def _sources_now(plan: Plan, services: Services) -> tuple[Plan, Mapping[str, Pul
     """
     seeds: dict[Reference, list[Seed]] = defaultdict(list)
     for seed in plan.pending_seeds:
-        if seed.source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
-            seeds[seed.source.name.with_digest(seed.source.digest)].append(seed)
+        source = seed.read_from(plan.account.registry_host)
+        if source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
+            seeds[source.name.with_digest(source.digest)].append(seed)
     if not seeds:
         return plan, {}
     with services.observer.heads(seeds) as heads:
@@ -137,17 +138,22 @@ def _sources_now(plan: Plan, services: Services) -> tuple[Plan, Mapping[str, Pul
         if isinstance(head, SourceFault) and head.kind == "missing"
         for seed in seeds[source]
     ]
-    alternatives = services.observer.alternatives(lost) if lost else {}
-    gone = {seed.key: _gone(seed) for seed in lost if seed.key not in alternatives}
+    alternatives = services.observer.alternatives([seed for seed in lost if seed.stored_as is None]) if lost else {}
+    gone = {
+        seed.key: _gone(seed, seed.read_from(plan.account.registry_host))
+        for seed in lost
+        if seed.key not in alternatives
+    }
     budgets = {budget.registry: budget for budget in read_budgets(found.items())}
     left = tuple(seed for seed in plan.seeds if seed.key not in gone)
     return replace(plan, seeds=left, refusals=(*plan.refusals, *gone.values())), budgets
 
 
-def _gone(seed: Seed) -> Refusal:
+def _gone(seed: Seed, source: Reference) -> Refusal:
+    where = "upstream" if source == seed.source else "from ECR"
     return Refusal(
         "plan.source_gone",
-        f"`{seed.source.name}@{seed.source.digest}`, which the plan copies to `{seed.key}`, is gone upstream",
+        f"`{source.name}@{source.digest}`, which the plan copies to `{seed.key}`, is gone {where}",
         hint=PLAN_AGAIN,
         image=seed.key,
     )

@@ -72,7 +72,10 @@ def _read(file: Path) -> str:
         raise UsageError("buildspec.not_found", f"there is no file `{file}`") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        message = f"{file}:{line}: the byte 0x{error.object[error.start]:02X} is not UTF-8"
-        raise Refused("buildspec.not_utf8", message, hint="save the file as UTF-8") from error
+        raise Refused(
+            "buildspec.not_utf8",
+            f"{file}:{line}: the byte 0x{error.object[error.start]:02X} is not UTF-8",
+            hint="save the file as UTF-8",
+        ) from error
     except OSError as error:
         raise UsageError("buildspec.unreadable", f"`{file}` cannot be read: {error.strerror}") from error

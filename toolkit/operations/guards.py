@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 def find_account(desired: Desired, services: Services) -> Account:
     """The account and region of the run. Raises Refused when the manifest names another account."""
+    account_id = check_account(desired, services)
+    return Account(account_id=account_id, region=desired.region, registry_host=services.ecr.registry_host())
+
+
+def check_account(desired: Desired, services: Services) -> str:
+    """The account of the run. Raises Refused when the manifest names another one."""
     account_id = services.account_id()
     if desired.account_id is not None and desired.account_id != account_id:
         raise Refused(
@@ -24,7 +30,7 @@ def find_account(desired: Desired, services: Services) -> Account:
             f"these credentials belong to account `{account_id}`, the manifest is for `{desired.account_id}`",
             hint="switch the profile or role, or correct `aws.account_id`",
         )
-    return Account(account_id=account_id, region=desired.region, registry_host=services.ecr.registry_host())
+    return account_id
 
 
 def refuse_other_place(state: State, account: Account) -> None:

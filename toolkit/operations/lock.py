@@ -18,6 +18,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.operations.choose import choose, fits
+from toolkit.operations.guards import check_account
 from toolkit.operations.lock_store import read_lock_of
 from toolkit.operations.select import names_of, select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, step
@@ -62,14 +63,15 @@ def lock(
     with step(services.emit, "ask upstream", total=len(chosen)):
         with services.observer.heads(image.source for image in chosen) as asked:
             heads = {image.key: asked[image.source].result() for image in chosen}
-        in_ecr = _stored_digests([image for image in chosen if image.key not in before], services)
+        new = [image for image in chosen if image.key not in before]
+        in_ecr = _stored_digests(desired, new, services) if new else {}
         seen = {key: _sighting(head, now) for key, head in heads.items()}
         waiting: dict[str, list[Digest]] = {}
         for image in chosen:
             tag = observe(before.get(image.key), image.source, seen[image.key], now, in_ecr.get(image.key))
             if image.key not in in_ecr:
                 waiting[image.key] = list(to_check(tag, image.policy, now, upgrade=upgrades))
-        checks, why, signatures = _check({image.key: image for image in chosen}, waiting, services)
+        checks, why = _check({image.key: image for image in chosen}, waiting, services)
 
     admitted = {
         image.key: admit(
@@ -106,7 +108,7 @@ def lock(
         tuple(lines),
         is_dry=is_dry,
         is_written=is_written,
-        signatures=signatures,
+        signatures=services.verifier.reads,
         notices=(
             *(Notice(one.code, one.message, one.hint) for one in refusals),
             *notices,
@@ -118,8 +120,9 @@ def lock(
     return changes
 
 
-def _stored_digests(images: Sequence[DesiredImage], services: Services) -> dict[str, Digest]:
+def _stored_digests(desired: Desired, images: Sequence[DesiredImage], services: Services) -> dict[str, Digest]:
     """What ECR has of `images`, by key, as upstream's digests: a filtered index of ours names the one it is made of."""
+    check_account(desired, services)
     tags: dict[str, list[DesiredImage]] = defaultdict(list)
     for image in images:
         tags[image.repository].append(image)
@@ -139,14 +142,13 @@ def _stored_digests(images: Sequence[DesiredImage], services: Services) -> dict[
 
 def _check(
     images: Mapping[str, DesiredImage], waiting: Mapping[str, list[Digest]], services: Services
-) -> tuple[Mapping[str, dict[Digest, Check]], Mapping[str, dict[Digest, str]], int]:
-    """By key, the verdicts on digests, and in words why there is none or a bad one; then the number of read signatures.
+) -> tuple[Mapping[str, dict[Digest, Check]], Mapping[str, dict[Digest, str]]]:
+    """By key, the verdicts on digests, and in words why there is none or a bad one.
 
     Of each image the newest digest is asked for first, and the next older one only if that one cannot be admitted.
     """
     checks: dict[str, dict[Digest, Check]] = defaultdict(dict)
     why: dict[str, dict[Digest, str]] = defaultdict(dict)
-    signatures = 0
     pending = {key: digests for key, digests in waiting.items() if digests}
     while pending:
         asked = {key: images[key].source.name.with_digest(digests[0]) for key, digests in pending.items()}
@@ -158,7 +160,6 @@ def _check(
                 for key, head in heads.items()
                 if not isinstance(head, SourceFault) and (verification := images[key].policy.verify)
             }
-            signatures += len(verified)
             for key, head in heads.items():
                 digest = pending[key].pop(0)
                 try:
@@ -177,7 +178,7 @@ def _check(
                     checks[key][digest] = Check.FINE
                     del pending[key]
         pending = {key: digests for key, digests in pending.items() if digests}
-    return checks, why, signatures
+    return checks, why
 
 
 def _is_gone(head: Head) -> bool:
@@ -237,7 +238,8 @@ def _removed(key: str, tag: LockedTag) -> LockedImage:
 def _bypasses(images: Sequence[DesiredImage]) -> list[Notice]:
     return [
         Notice(
-            "lock.bypass", f"`{i.key}`: `{one.digest.short}` need not be {in_words(i.policy.min_age)} old: {one.reason}"
+            "lock.bypassed",
+            f"`{i.key}`: `{one.digest.short}` need not be {in_words(i.policy.min_age)} old: {one.reason}",
         )
         for i in images
         if (one := i.policy.bypass)

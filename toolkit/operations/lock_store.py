@@ -99,14 +99,12 @@ def read_lock_of(services: Services) -> tuple[Lock, Stored] | None:
     return (read_lock(stored.text, services.lock.name), stored) if stored else None
 
 
-def pin_images(desired: Desired, services: Services) -> tuple[Desired, tuple[Notice, ...]]:
-    """`desired` with its images at the digests of the lock, if there is a lock.
+def needed_lock(desired: Desired, services: Services) -> Lock | None:
+    """The lock; None if there is none and the manifest needs none.
 
     Raises Refused if the manifest says how digests are admitted and there is no lock: to copy what upstream has now
     would move everything at once.
     """
-    if not desired.images:
-        return desired, ()
     read = read_lock_of(services)
     if read is None and desired.needs_lock:
         raise Refused(
@@ -114,4 +112,10 @@ def pin_images(desired: Desired, services: Services) -> tuple[Desired, tuple[Not
             f"there is no lock `{services.lock.name}`, and the manifest says how digests are admitted",
             hint=f"{RUN_LOCK}, or restore the lock: without it every digest counts as seen for the first time",
         )
-    return pin(desired, read[0], services.now()) if read else (desired, ())
+    return read[0] if read else None
+
+
+def pin_images(desired: Desired, services: Services) -> tuple[Desired, tuple[Notice, ...]]:
+    """`desired` with its images at the digests of the lock, if there is a lock. Raises as `needed_lock`."""
+    lock = needed_lock(desired, services) if desired.images else None
+    return pin(desired, lock, services.now()) if lock is not None else (desired, ())

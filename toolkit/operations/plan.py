@@ -102,7 +102,7 @@ def plan_manifest(
 
     plan = decide_with_alternatives(observed, services, decide)
     if reads_sizes and plan.pending_seeds:
-        services.observer.read(plan.pending_seeds)
+        services.observer.read([seed for seed in plan.pending_seeds if seed.stored_as is None])
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             plan = decide_with_alternatives(observation.result(), services, decide)
     plan = replace(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,9 +20,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
-from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed
+from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, Observed
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.status import ListedImage, Scan
+from toolkit.plan.pruning import Removal
+from toolkit.plan.status import Scan
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
@@ -49,15 +50,6 @@ class Ecr(ObservedEcr, Protocol):
 
     def repository(self, name: str) -> ExistingRepository | None:
         """The repository with its tags and policies; None if it does not exist."""
-
-    def listed(self, repository: str) -> Sequence[ListedImage]:
-        """Every image of a repository, without what only its document tells."""
-
-    def scan(self, repository: str, digest: Digest) -> Scan:
-        """What ECR's scan found in an image manifest."""
-
-    def resource_tags(self, arn: str) -> Mapping[str, str]:
-        """The AWS tags of a repository."""
 
 
 class Terraform(Protocol):
@@ -128,21 +120,35 @@ class Losses(Protocol):
         """Delete exactly these images of the repositories."""
 
 
+class Contents(Protocol):
+    """What repositories contain, and the deletion of single images."""
+
+    def resource_tags(self, arn: str) -> Mapping[str, str]:
+        """The AWS tags of a repository."""
+
+    def images(self, repository: str, known: Mapping[Digest, ListedImage]) -> Sequence[ListedImage]:
+        """Every image of a repository; an index that is `known` is not read again."""
+
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        """Every image of a repository, without what only its document tells."""
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        """What ECR's scan found in an image manifest."""
+
+    def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
+        """Delete the `removals`; the reasons for those which ECR refuses."""
+
+
 class Verifier(Protocol):
-    """Checks signatures at the source."""
+    """Checks signatures at the source. For that it has read `reads` documents, which some registries count as pulls."""
+
+    reads: int
 
     def verify(self, source: Reference, verification: Verification) -> str | None:
         """None if the image with the digest of `source` is signed as wanted, else in words what is wrong.
 
         Raises OciError if the registry does not tell.
         """
-
-
-class _NoVerifier:
-    """Finds no signature good."""
-
-    def verify(self, source: Reference, verification: Verification) -> str | None:
-        return "its signature was not verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +164,13 @@ class Services:
     ecr: Ecr
     existing: Existing
     losses: Losses
+    contents: Contents
     terraform: Terraform
     observer: Observer
     seeder: Seeder
     work_path: Path
     lock: LockStore
-    verifier: Verifier = field(default_factory=_NoVerifier)
+    verifier: Verifier
     credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
@@ -199,5 +206,5 @@ def step(emit: Emit, name: str, *, total: int | None = None) -> Iterator[None]:
 def decide_with_alternatives(observed: Observed, services: Services, decide: Callable[[Observed], Plan]) -> Plan:
     """The plan that `decide` makes. Alternative registries are asked only for the images that it copies."""
     plan = decide(observed)
-    alternatives = services.observer.alternatives(plan.pending_seeds)
+    alternatives = services.observer.alternatives([seed for seed in plan.pending_seeds if seed.stored_as is None])
     return decide(replace(observed, alternatives=alternatives)) if alternatives else plan

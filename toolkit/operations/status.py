@@ -26,9 +26,8 @@ from toolkit.plan.desired import MANIFEST, Desired, DesiredImage
 from toolkit.plan.gate import Gate, check
 from toolkit.plan.locking import RUN_LOCK
 from toolkit.plan.model import InfraChange, Notice
-from toolkit.plan.observed import SourceFault
+from toolkit.plan.observed import ListedImage, SourceFault
 from toolkit.plan.status import (
-    ListedImage,
     Scan,
     Seen,
     StatusReport,
@@ -91,7 +90,7 @@ def status(
             if name in existing
         }
         others = {
-            name: pool.ask(partial(services.ecr.resource_tags, arn))
+            name: pool.ask(partial(services.contents.resource_tags, arn))
             for name, arn in existing.items()
             if is_whole and name not in {repository.name for repository in desired.repositories}
         }
@@ -99,7 +98,7 @@ def status(
             newest = {image.key: _newest(heads[_by_tag(image)]) for image in chosen}
         shelves = {name: shelf.result() for name, shelf in asked.items()}
         scans = {
-            (name, part): pool.ask(partial(services.ecr.scan, name, part))
+            (name, part): pool.ask(partial(services.contents.scan, name, part))
             for name, shelf in shelves.items()
             for part in dict.fromkeys(part for image in shelf.tagged.values() for part in scanned_parts(image))
         }
@@ -164,11 +163,18 @@ def _newest(head: Future[Head]) -> Digest | SourceFault:
 
 def _shelf(repository: str, tags: frozenset[str], services: Services) -> _Shelf:
     """List a repository, and read the indexes under `tags`."""
-    images = {image.digest: image for image in services.ecr.listed(repository)}
+    images = {image.digest: image for image in services.contents.listed(repository) if not image.is_archived}
     indexes = [one.digest for one in images.values() if one.is_index and tags.intersection(one.tags)]
     for digest, document in services.observer.documents(repository, indexes).items():
+        children = platforms_of(document)
         made_of, selection = read_provenance(document.raw) or (None, None)
-        images[digest] = replace(images[digest], children=platforms_of(document), made_of=made_of, selection=selection)
+        images[digest] = replace(
+            images[digest],
+            children=tuple(children),
+            platforms=tuple(children.values()),
+            made_of=made_of,
+            selection=selection,
+        )
     return _Shelf(images, {tag: image for image in images.values() for tag in image.tags if tag in tags})
 
 

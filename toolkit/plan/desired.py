@@ -69,7 +69,8 @@ class DesiredImage:
     `source` has a tag, and a digest only if the manifest or the lock pins one; `is_locked` if it is the lock. `policy`
     is what the manifest asks for before the lock admits a digest. `path` is the manifest field that asks for the image
     (`images[0]`), for messages. `subject` is set on a companion, a tag with the signatures or referrers of that digest:
-    it is found upstream and no manifest names it.
+    it is found upstream and no manifest names it. `admitted_before` are the digests that the lock admitted before the
+    one that `source` is pinned to, or that it was rolled back from.
     """
 
     source: Reference
@@ -81,6 +82,11 @@ class DesiredImage:
     subject: Digest | None = None
     policy: Policy = TRACKING
     is_locked: bool = False
+    admitted_before: tuple[Digest, ...] = ()
+
+    def was_admitted(self, digest: Digest) -> bool:
+        """Whether the lock admitted another upstream digest than the present one, and it is this."""
+        return digest in self.admitted_before and digest != self.source.digest
 
     @property
     def key(self) -> str:
@@ -320,6 +326,13 @@ class Desired:
             for image in (*build.images, *([environment] if environment else [])):
                 found.setdefault(f"{image.repository}:{image.tag}", set()).add(build.name)
         return {key: tuple(sorted(names)) for key, names in found.items()}
+
+    def selected(self, repository: str, tag: str, source: Repository) -> DesiredImage | None:
+        """The image by the first selection that may choose this tag; one with that source is preferred."""
+        tags = [(s, s.naming.original(tag)) for s in self.selections if s.repository == repository]
+        fitting = [(s, tag) for s, tag in tags if tag is not None and s.tags.matches(tag)]
+        same_source = [(s, tag) for s, tag in fitting if s.source == source]
+        return next((s.image(tag) for s, tag in (*same_source, *fitting)), None)
 
     def policy_of(self, image: DesiredImage) -> Policy:
         """What must hold before the lock admits a digest of `image`: an immutable tag never moves again."""

@@ -31,15 +31,21 @@ def pin(desired: Desired, lock: Lock, now: datetime) -> tuple[Desired, tuple[Not
         elif tag is None or tag.admitted is None or tag.source != image.source:
             left.append(image)
         else:
-            images.append(replace(image, source=image.source.with_digest(tag.admitted.digest), is_locked=True))
+            source = image.source.with_digest(tag.admitted.digest)
+            before = tuple(one.digest for one in tag.previous)
+            images.append(replace(image, source=source, is_locked=True, admitted_before=before))
             if tag.hold and tag.hold.is_on(now):
                 end = f" until {tag.hold.until:%Y-%m-%d}" if tag.hold.until else ""
                 notices.append(Notice("lock.held", f"{image.path}: `{image.key}` is held{end}: {tag.hold.reason}"))
             bypass = image.policy.bypass
             if bypass and bypass.digest == tag.admitted.digest:
-                age = in_words(image.policy.min_age)
-                message = f"{image.path}: `{image.key}` was admitted without a `min_age` of {age}: {bypass.reason}"
-                notices.append(Notice("lock.bypassed", message))
+                age, why = in_words(image.policy.min_age), bypass.reason
+                notices.append(
+                    Notice(
+                        "lock.bypassed",
+                        f"{image.path}: `{image.key}` was admitted without a `min_age` of {age}: {why}",
+                    )
+                )
     pinned = replace(desired, images=tuple(images), unadmitted=frozenset(image.key for image in left))
     return pinned, (*_left_out(desired, left), *notices)
 

@@ -125,10 +125,12 @@ class Seed:
     `source` has its digest pinned: apply copies exactly this. `wanted_digest` is the digest that the destination tag
     will have (None: known after the copy), `current_digest` is the one that it has now. `pulls` are the counted pulls
     of the copy, from `pulls[0]` to `pulls[1]` (None: HEAD cannot tell), both 0 where the upstream does not count.
-    `bytes_from` is another repository which has the same content and does not count pulls. `reason` is a phrase for the
-    user. `subject` is the digest to which a companion belongs, None for an image. `pushed_at` is the time of the last
-    push to the tag in ECR (ISO 8601, UTC), and `is_overwritten` says that somebody else made that push. `used_by` are
-    the sorted names of the manifest's builds which start from the image or run in it.
+    `bytes_from` is another repository which has the same content and does not count pulls. `stored_as` is set where the
+    repository in ECR has the image already, under this other tag or by its digest alone: the tag is moved there and
+    upstream is not asked. `keeper` is a tag that `current_digest` gets before the tag moves away from it. `reason` is a
+    phrase for the user. `subject` is the digest to which a companion belongs, None for an image. `pushed_at` is the
+    time of the last push to the tag in ECR (ISO 8601, UTC), and `is_overwritten` says that somebody else made that
+    push. `used_by` are the sorted names of the manifest's builds which start from the image or run in it.
     """
 
     key: str
@@ -143,6 +145,8 @@ class Seed:
     size: int | None = None
     pulls: tuple[int, int | None] = (0, 0)
     bytes_from: Repository | None = None
+    stored_as: str | None = None
+    keeper: str | None = None
     subject: Digest | None = None
     is_overwritten: bool = False
     pushed_at: str | None = None
@@ -152,6 +156,27 @@ class Seed:
     def is_pending(self) -> bool:
         """Whether apply copies something for this tag."""
         return self.action is not SeedAction.KEEP
+
+    @property
+    def stored_name(self) -> str:
+        """How ECR has the image already, as a phrase: `as kept.1.27.8adbdcb969e2`, or `untagged`."""
+        if self.stored_as is None:
+            return ""
+        return "untagged" if self.stored_as == str(self.wanted_digest) else f"as {self.stored_as}"
+
+    @property
+    def is_filtered_already(self) -> bool:
+        """Whether the image that ECR has is an index of ours, of which all is wanted.
+
+        An image without an index has upstream's digest, and has to be for a wanted platform.
+        """
+        return self.stored_as is not None and self.wanted_digest != self.source.digest
+
+    def read_from(self, registry_host: str) -> Reference:
+        """Where a copy reads the image: its source, or the repository in ECR that has it already."""
+        if self.stored_as is None or self.wanted_digest is None:
+            return self.source
+        return Reference(registry_host, self.repository, digest=self.wanted_digest)
 
     @property
     def cost(self) -> Cost:

@@ -6,6 +6,7 @@ Terraform that would destroy something without permission. The cases of an image
 | upstream                           | ECR                                    | decision                             |
 |------------------------------------|----------------------------------------|--------------------------------------|
 | missing, denied, unreachable, …    | tag there; pinned: and of that digest  | keep, with a notice since when       |
+| missing, denied, unreachable, …    | the pinned image under another name    | as below, with a notice              |
 | missing, denied, unreachable, …    | anything else                          | this image is refused                |
 | there                              | tag absent, or repository goes         | copy                                 |
 | there                              | the wanted digest, or made of it       | keep                                 |
@@ -15,11 +16,15 @@ Terraform that would destroy something without permission. The cases of an image
 
 A pinned image is requested by its digest. A notice says when its tag points elsewhere upstream by now.
 
+A copy or move of an image that its repository has already, all of it and under another tag or none, moves the tag only:
+it asks nothing of upstream. With `keep_previous`, the image that a tag moves away from gets a keeper first.
+
 The reason why a tag has other content is a known fact, or the plan says that it is not known. First match wins; "now"
 is what upstream has under the tag, or the pinned digest:
 
 | what ECR has                            | looked up                                 | reason                       |
 |-----------------------------------------|-------------------------------------------|------------------------------|
+| a digest that the lock admitted before  | –                                         | another digest is admitted   |
 | what upstream has now, or made of it    | –                                         | other platforms wanted       |
 |  … for these platforms, says the index  | its content is not what that gives        | overwritten                  |
 | anything, and the image is pinned       | upstream has it by digest                 | another digest is pinned     |
@@ -43,6 +48,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from toolkit.lock.keepers import is_keeper_tag, keeper_tag
 from toolkit.oci.companions import is_companion_tag, kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
@@ -54,6 +60,7 @@ from toolkit.plan.observed import (
     Origin,
     SourceFault,
     SourceImage,
+    StoredCopy,
     is_lacking,
 )
 from toolkit.plan.on_budget import OnBudget
@@ -188,7 +195,11 @@ def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -
     """Notices about tags in ECR that the manifest does not name (any more)."""
     wanted = {image.key for image in desired.images} | desired.unadmitted
     for repository, tags in sorted(observed.tags.items()):
-        left = [tag for tag in tags if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag)]
+        left = [
+            tag
+            for tag in tags
+            if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag) and not is_keeper_tag(tag)
+        ]
         if left and repository not in doomed:
             named = ", ".join(f"`{tag}`" for tag in left[:_MOST_TAGS])
             more = f" and {len(left) - _MOST_TAGS} more" if len(left) > _MOST_TAGS else ""
@@ -278,18 +289,23 @@ def _decide_all(
 def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doomed: bool) -> _Decision | Refusal:
     source = observed.sources[image.key]
     destination = None if is_doomed else observed.destinations.get(image.key)
+    stored = None if is_doomed else observed.stored.get(image.key)
     if isinstance(source, SourceFault):
-        return _without_source(image, source, destination)
+        if stored is None:
+            return _without_source(image, source, destination)
+        source = stored.as_source(image)
     is_immutable = desired.repository(image.repository).fixes(image.tag)
     behind = tuple(_pin_behind(image, source, can_follow=not is_immutable))
     if destination is None:
-        if is_doomed:
+        if stored is not None:
+            reason = "its tag is not in ECR"
+        elif is_doomed:
             reason = "its repository is replaced"
         elif image.repository in observed.repositories:
             reason = "not in ECR"
         else:
             reason = "its repository is new"
-        return _seed(image, source, SeedAction.COPY, reason, None, observed), behind
+        return _seed(image, source, SeedAction.COPY, reason, None, observed, stored), behind
     if destination.is_copy_of(source, image.subset):
         is_verbatim = source.wanted_digest == source.digest
         reason = "same digest" if is_verbatim else "same platforms of the same index"
@@ -297,7 +313,10 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
     reason, remarks = _why_other(image, source, destination)
     is_overwritten = any(remark.code == "tag.overwritten" for remark in remarks)
     if not is_immutable:
-        seed = _seed(image, source, SeedAction.MOVE, reason, destination, observed)
+        seed = _seed(image, source, SeedAction.MOVE, reason, destination, observed, stored)
+        if desired.keep_previous and not image.subject:
+            keeper = keeper_tag(image.tag, destination.digest)
+            seed = replace(seed, keeper=None if keeper in observed.tags.get(image.repository, ()) else keeper)
     elif image.source.digest is not None and not destination.stems_from(image.source.digest):
         has = destination.derived_from or destination.digest
         return Refusal(
@@ -338,7 +357,7 @@ def _without_source(image: DesiredImage, fault: SourceFault, existing: Destinati
 
 def _kept_without_source(fault: SourceFault, kept: Sequence[tuple[str, Seed]]) -> Notice:
     """One notice for all images with the same fault: a registry that is down may affect hundreds."""
-    days = sorted(seed.pushed_at[:10] for _, seed in kept if seed.pushed_at)
+    days = sorted(seed.pushed_at[:10] for _, seed in kept if seed.pushed_at and not seed.is_pending)
     path, _ = kept[0]
     if len(kept) == 1:
         since = f" since {days[0]}" if days else ""
@@ -368,6 +387,8 @@ def _why_other(image: DesiredImage, source: SourceImage, existing: DestinationIm
     """Why ECR has other content under the tag, as far as known, with notices: the second table."""
     if image.subject:  # we compose an index of referrers, so upstream never has an earlier one
         return "upstream has other content now", ()
+    if image.was_admitted(existing.derived_from or existing.digest):
+        return "another digest is admitted", ()
     pushed = f", pushed {existing.pushed_at}" if existing.pushed_at else ""
     holds = f"{image.path}: `{image.key}` holds `{existing.digest}`{pushed}"
     if existing.stems_from(source.digest):
@@ -422,11 +443,12 @@ def _seed(
     reason: str,
     destination: DestinationImage | None,
     observed: Observed,
+    stored: StoredCopy | None = None,
 ) -> Seed:
     is_kept = action is SeedAction.KEEP
     counts = any(budget.registry == image.source.registry for budget in observed.budgets)
-    alternative = None if is_kept else observed.alternatives.get(image.key)
-    wanted = source.wanted_digest
+    alternative = None if is_kept or stored else observed.alternatives.get(image.key)
+    wanted = stored.digest if stored else source.wanted_digest
     if is_kept and destination is not None:
         wanted = destination.digest
     return Seed(
@@ -439,9 +461,10 @@ def _seed(
         subset=image.subset,
         wanted_digest=wanted,
         current_digest=destination.digest if destination else None,
-        size=source.size,
+        size=0 if stored else source.size,
         subject=image.subject,
         pushed_at=destination.pushed_at if destination else None,
-        pulls=(0, 0) if is_kept or alternative or not counts else pulls_of(source, image.subset),
+        pulls=(0, 0) if is_kept or alternative or stored or not counts else pulls_of(source, image.subset),
         bytes_from=alternative,
+        stored_as=stored.name if stored else None,
     )

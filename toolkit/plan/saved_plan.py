@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from toolkit.errors import PLAN_AGAIN, Refused
+from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
@@ -55,6 +56,8 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
     for seed in plan.seeds:
         if seed.is_pending and seed.source.digest is None:
             yield f"the plan copies `{seed.key}` without a digest"
+        if seed.keeper is not None and seed.keeper != _keeper(seed):
+            yield f"the plan gives `{seed.keeper}` of `{seed.repository}` other content than its name says"
         if seed.key != f"{seed.repository}:{seed.tag}":
             yield f"the plan has the key `{seed.key}` for `{seed.repository}:{seed.tag}`"
         elif seed.subject:
@@ -62,15 +65,14 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
                 yield f"the manifest keeps no signatures from `{seed.source.familiar}` as `{seed.key}`"
             yield from _companion_misfits(seed, seed.subject)
         else:
-            yield from _image_misfits(images.get(seed.key) or _selected(desired, seed), seed)
+            yield from _image_misfits(
+                images.get(seed.key) or desired.selected(seed.repository, seed.tag, seed.source.name), seed
+            )
 
 
-def _selected(desired: Desired, seed: Seed) -> DesiredImage | None:
-    """The image by the first selection that may choose this tag; one with the seed's source is preferred."""
-    tags = [(s, s.naming.original(seed.tag)) for s in desired.selections if s.repository == seed.repository]
-    fitting = [(s, tag) for s, tag in tags if tag is not None and s.tags.matches(tag)]
-    same_source = [(s, tag) for s, tag in fitting if s.source == seed.source.name]
-    return next((s.image(tag) for s, tag in (*same_source, *fitting)), None)
+def _keeper(seed: Seed) -> str | None:
+    """The only tag that a plan may give to the image which `seed` replaces."""
+    return keeper_tag(seed.tag, seed.current_digest) if seed.current_digest and seed.is_pending else None
 
 
 def _image_misfits(image: DesiredImage | None, seed: Seed) -> Iterator[str]:
@@ -136,6 +138,8 @@ def _kept(seed: Seed, found: DestinationImage) -> Seed:
         current_digest=found.digest,
         pulls=(0, 0),
         bytes_from=None,
+        stored_as=None,
+        keeper=None,
         is_overwritten=False,
         pushed_at=found.pushed_at,
     )

@@ -21,7 +21,7 @@ Without a lock nobody has observed when upstream moved. `behind_since` is then u
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,10 +31,9 @@ from toolkit.lock.model import Freshness, Hold, LockedTag, Policy, Sighting
 from toolkit.oci.companions import is_companion_tag
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
-from toolkit.oci.subset import Subset
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import InfraChange, Notice
-from toolkit.plan.observed import Account, SourceFault
+from toolkit.plan.observed import Account, ListedImage, SourceFault
 from toolkit.plan.severity import Severity
 
 MOST_SPANS = 100
@@ -66,36 +65,6 @@ class Scan:
     counts: Mapping[Severity, int] | None = None
     at: datetime | None = None
     lacking: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ListedImage:
-    """An image as ECR lists it. `pulled_at` is ECR's own record.
-
-    An index has `children` with their platforms. A filtered one of ours records which index it is `made_of`, and its
-    `selection` of platforms.
-    """
-
-    digest: Digest
-    pushed_at: datetime
-    tags: tuple[str, ...] = ()
-    size: int | None = None
-    pulled_at: datetime | None = None
-    is_index: bool = False
-    children: Mapping[Digest, Platform | None] = field(default_factory=dict)
-    made_of: Digest | None = None
-    selection: str | None = None
-
-    @property
-    def upstream(self) -> Digest:
-        """The digest under which upstream would have it."""
-        return self.made_of or self.digest
-
-    def fits(self, subset: Subset) -> bool:
-        """Whether it has no other platforms than `subset`, as far as an index tells."""
-        if self.made_of:
-            return self.selection == str(subset)
-        return all(subset.includes(platform) for platform in self.children.values() if platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,14 +348,14 @@ def with_details(
     if stored is None:
         return status
     parts = [others[digest] for digest in stored.children if digest in others] or [stored]
-    platforms = tuple(dict.fromkeys(platform for platform in stored.children.values() if platform))
+    platforms = tuple(dict.fromkeys(platform for platform in stored.platforms if platform))
     if not platforms and seen.locked and seen.locked.admitted and seen.locked.admitted.digest == stored.digest:
         platforms = seen.locked.admitted.sighting.platforms
     sizes = [part.size for part in parts]
     return replace(
         status,
         platforms=platforms,
-        size=None if None in sizes else sum(size or 0 for size in sizes),
+        size=sum(sizes) if all(sizes) else None,
         last_pull=max((part.pulled_at for part in parts if part.pulled_at), default=None),
         scan=_together([scans[digest] for digest in scanned_parts(stored) if digest in scans]),
     )
@@ -394,7 +363,8 @@ def with_details(
 
 def scanned_parts(stored: ListedImage) -> tuple[Digest, ...]:
     """What ECR scans of an image: it scans no index, and no attestation."""
-    return tuple(digest for digest, platform in stored.children.items() if platform) or (stored.digest,)
+    platforms = zip(stored.children, stored.platforms, strict=True)
+    return tuple(digest for digest, platform in platforms if platform) or (stored.digest,)
 
 
 def _together(scans: Sequence[Scan]) -> Scan | None:
@@ -422,7 +392,7 @@ def find_extras(desired: Desired, listed: Mapping[str, Iterable[ListedImage]]) -
     """The tags of the manifest's repositories that it does not name."""
     wanted = {(image.repository, image.tag) for image in desired.images}
     found = [
-        ExtraTag(repository, tag, image.digest, image.pushed_at, image.size)
+        ExtraTag(repository, tag, image.digest, image.pushed_at, image.size or None)
         for repository, images in sorted(listed.items())
         for image in images
         for tag in image.tags

@@ -7,6 +7,7 @@
 | `DELETE /sandbox/pulls` | reset the counted pulls |
 | `POST /sandbox/images` | JSON `{"references": […], "upstream_limit": n}`: make missing images, set the limit |
 | `POST /sandbox/bump?reference=nginx:1.16` | move a tag to another image |
+| `POST /sandbox/age?days=60` | make every push and pull in ECR so much older |
 """
 
 from __future__ import annotations
@@ -33,12 +34,18 @@ class Admin:
     """The pages cover the whole sandbox, on every port."""
 
     def __init__(
-        self, hub: Stock, others: Stock, hub_policy: DockerHubPolicy, ecr_references: Callable[[], list[str]]
+        self,
+        hub: Stock,
+        others: Stock,
+        hub_policy: DockerHubPolicy,
+        ecr_references: Callable[[], list[str]],
+        age_ecr: Callable[[int], None],
     ) -> None:
         self._hub = hub
         self._others = others
         self._policy = hub_policy
         self._ecr_references = ecr_references
+        self._age_ecr = age_ecr
         self._notices: dict[str, str] = {}
 
     def answer(self, request: Request) -> Response:
@@ -56,6 +63,9 @@ class Admin:
                 return self._provide(wanted.get("references", ()), wanted.get("upstream_limit"))
             case "POST", "/sandbox/bump":
                 return self._bump(request.args.get("reference", ""))
+            case "POST", "/sandbox/age":
+                self._age_ecr(int(request.args["days"]) * 86_400)
+                return _json({})
         return _json({"error": "no such page"}, 404)
 
     def _status(self) -> dict[str, object]:

@@ -58,6 +58,12 @@ class EcrPolicy(Policy):
                 self._blobs.forget(access.repository)
                 self._known[access.repository] = repository
 
+    def serve_document(self, request: Request, repository: str, target: str) -> Mapping[str, str]:
+        """Remember the pull, as ECR does."""
+        if request.method == "GET":
+            self._documents.note_pull(repository, target)
+        return {}
+
     def check_tag(self, repository: str, tag: str) -> None:
         """Refuse an existing immutable tag, even for its current digest."""
         if self._documents.repository(repository).is_tag_immutable() and self._documents.find(repository, tag):

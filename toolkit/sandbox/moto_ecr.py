@@ -2,8 +2,9 @@
 
 moto's own classes are changed, in the server process only. Tokens are random and expire after twelve hours.
 `BatchGetImage` returns the requested tag. The digest and size of an image are those of its bytes. When a tag moves, its
-former image stays. `DescribeImages` applies its filter. Repository names follow AWS's rules. Pull-through cache rules
-are kept and listed; a pull fills nothing by them.
+former image stays. `DescribeImages` applies its filter, and says what a referrer refers to and when an image was
+pulled. `BatchDeleteImage` takes one tag or an image, and no child of an index. Repository names follow AWS's rules.
+Pull-through cache rules are kept and listed; a pull fills nothing by them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from moto.core.responses import ActionResult
 from moto.ecr import models, responses
 from moto.ecr.exceptions import RepositoryNotFoundException
 
+from toolkit.oci.media_types import INDEX_TYPES, MANIFEST_TYPES
+from toolkit.sandbox.documents import read_links, read_subject
 from toolkit.sandbox.store import StoredDocument
 
 TOKEN_SECONDS = 12 * 3600
@@ -79,6 +82,7 @@ def complete_ecr(tokens: EcrTokens) -> None:
     models.Image._create_digest = _create_digest
     models.Image.get_image_size_in_bytes = _size_in_bytes
     models.ECRBackend.batch_get_image = _batch_get_image
+    models.ECRBackend.batch_delete_image = _batch_delete_image
     responses.ECRResponse.get_authorization_token = get_authorization_token
     rules: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
 
@@ -138,6 +142,11 @@ class MotoDocuments:
                 _take_tag(other, tag)
             image.update_tag(tag)
 
+    def note_pull(self, repository: str, target: str) -> None:
+        """Remember that the document was pulled now."""
+        if image := self._image(repository, target):
+            _note_pull(image)
+
     def all(self, repository: str) -> list[StoredDocument]:
         """Every document of the repository, in any order."""
         images = tuple(getattr(self.repository(repository), "images", ()))
@@ -171,6 +180,20 @@ def ecr_references(account_id: str) -> list[str]:
     return sorted(f"{r.name}:{tag}" for r in repositories for image in tuple(r.images) for tag in image.image_tags)
 
 
+def age_images(account_id: str, seconds: int) -> None:
+    """Make every push and pull of every region so much older."""
+    for backend in tuple(models.ecr_backends[account_id].values()):
+        for repository in tuple(backend.repositories.values()):
+            for image in tuple(repository.images):
+                image.image_pushed_at -= seconds
+                if hasattr(image, "last_recorded_pull_time"):
+                    image.last_recorded_pull_time -= seconds
+
+
+def _note_pull(image: Any) -> None:
+    image.last_recorded_pull_time = int(time.time())
+
+
 def _suffix(region: str) -> str:
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
@@ -192,6 +215,11 @@ def _put_image(backend: Any, repository_name: str, image_manifest: str, image_ta
 
 def _describe_images(response: Any) -> Any:
     result: Any = _MOTO_DESCRIBE_IMAGES(response)
+    for detail in result.result["imageDetails"]:
+        if detail.image_manifest_media_type in INDEX_TYPES | MANIFEST_TYPES and (
+            subject := read_subject(_document(detail))
+        ):
+            detail.subject_manifest_digest = subject
     wanted = (response._get_param("filter") or {}).get("tagStatus", "ANY")
     if wanted != "ANY":
         details = result.result["imageDetails"]
@@ -235,7 +263,53 @@ def _batch_get_image(
             }
             failures.append(failure)
         else:
+            _note_pull(image)
             shown = copy.copy(image)
             shown.image_tag = tag
             found.append(shown)
     return {"images": found, "failures": failures}
+
+
+def _batch_delete_image(
+    backend: Any, repository_name: str, registry_id: str | None = None, image_ids: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """A tag takes its image with it if it is the last one; a digest takes the image with all tags.
+
+    AWS does not document an id with both. Here it is the tag, if it has that digest.
+    """
+    repository = backend.repositories.get(repository_name)
+    if repository is None:
+        raise RepositoryNotFoundException(repository_name, registry_id or backend.account_id)
+    deleted, failures = [], []
+    for image_id in image_ids or ():
+        digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
+        images = tuple(repository.images)
+        image = next((i for i in images if (tag in i.image_tags if tag else i.get_image_digest() == digest)), None)
+        is_last = image is not None and (tag is None or image.image_tags == [tag])
+        if image is None:
+            failures.append(_failure(image_id, "ImageNotFound", "Requested image not found"))
+        elif digest not in (None, image.get_image_digest()):
+            failures.append(_failure(image_id, "ImageTagDoesNotMatchDigest", "The tag does not map to the digest"))
+        elif is_last and (indexes := [i for i in images if image.get_image_digest() in _children(i)]):
+            reason = f"Requested image referenced by manifest list: {[i.get_image_digest() for i in indexes]}"
+            failures.append(_failure(image_id, "ImageReferencedByManifestList", reason))
+        else:
+            tags = [tag] if tag else image.image_tags or [None]
+            deleted += [{"imageDigest": image.get_image_digest(), **({"imageTag": t} if t else {})} for t in tags]
+            if is_last:
+                repository.images.remove(image)
+            else:
+                _take_tag(image, str(tag))
+    return {"imageIds": deleted, "failures": failures}
+
+
+def _failure(image_id: dict[str, str], code: str, reason: str) -> dict[str, Any]:
+    return {"imageId": image_id, "failureCode": code, "failureReason": reason}
+
+
+def _children(image: Any) -> list[str]:
+    return read_links(_document(image)) if image.image_manifest_media_type in INDEX_TYPES else []
+
+
+def _document(image: Any) -> StoredDocument:
+    return StoredDocument(image.image_manifest_media_type, image.image_manifest.encode())

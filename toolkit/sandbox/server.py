@@ -12,6 +12,7 @@ import shutil
 import signal
 import threading
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from toolkit.sandbox.access_control import World
 from toolkit.sandbox.admin import LIMIT_PREVIEW, Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
 from toolkit.sandbox.ecr import EcrApp, EcrPolicy, ecr_rights
-from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, ecr_references
+from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, age_images, ecr_references
 from toolkit.sandbox.record import Record, is_recorded, sign_lock, write_record
 from toolkit.sandbox.registry import RegistryApp
 from toolkit.sandbox.serving import AccessLog, address_of, open_server, serve
@@ -77,7 +78,7 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
     hub.provide(Reference.parse(LIMIT_PREVIEW))
     others, others_policy = _upstream(folder, "upstream", None)
-    admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id))
+    admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id), partial(age_images, account_id))
     servers = {
         "aws": open_server(aws_app, aws.AWS_HANDLER),
         "docker_hub": open_server(route(_app(folder, "docker-hub", hub, hub_policy), hub_policy, admin)),

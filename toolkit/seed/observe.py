@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.events import Emit, NoticeGiven, StepFinished, StepStarted
+from toolkit.lock.keepers import is_keeper_tag, keeps
 from toolkit.oci.client import ManifestHead
 from toolkit.oci.companions import referrers_tag
 from toolkit.oci.descriptor import Descriptor
@@ -35,6 +36,7 @@ from toolkit.plan.observed import (
     PullBudget,
     SourceFault,
     SourceImage,
+    StoredCopy,
     StoredImage,
     StoredTag,
     is_lacking,
@@ -65,8 +67,8 @@ class Ecr(Protocol):
     def has_image(self, repository: str, digest: Digest) -> bool:
         """Whether a repository has an image with that digest, tagged or not."""
 
-    def documents(self, repository: str, digests: Sequence[Digest]) -> Sequence[Document]:
-        """The documents of images of a repository, without those that are gone."""
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents that a repository has among `digests`, tagged or not."""
 
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
         """The untagged OCI indexes of a repository, the last pushed first."""
@@ -97,6 +99,7 @@ class _Seen:
     source: SourceImage | SourceFault
     destination: DestinationImage | None = None
     found: Found = field(default_factory=Found)
+    stored: StoredCopy | None = None
 
 
 class _Silences:
@@ -217,10 +220,10 @@ class Observer:
         """The documents of images in ECR, from the cache where it has them: ECR records a read as a pull."""
         found = {digest: document for digest in digests if (document := self._cache.get(digest))}
         lacking = [digest for digest in digests if digest not in found]
-        for document in self._ecr.documents(repository, lacking) if lacking and self._ecr is not None else ():
-            self._cache.put(document.digest, document)
-            found[document.digest] = document
-        return found
+        read = self._ecr.documents(repository, lacking) if lacking and self._ecr is not None else {}
+        for digest, document in read.items():
+            self._cache.put(digest, document)
+        return {**found, **read}
 
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""
@@ -358,22 +361,33 @@ class Observer:
         if source is None:
             source = self.measure(head, image.subset)
         if isinstance(source, SourceFault):
-            if is_lacking(image, destination):
+            stored = self._stored(image, source, shelf) if is_lacking(image, destination) else None
+            if stored is not None and destination is not None:
+                destination = self._with_origin(image, stored.as_source(image), destination, shelf)
+            elif stored is None and is_lacking(image, destination):
                 self._tell(image, source, told)
-            return _Seen(source, destination)
+            return _Seen(source, destination, stored=stored)
         if _asks_tag(image):
             now = heads[_by_tag(image)].result()
             source = replace(source, tag_now=now if isinstance(now, SourceFault) else now.descriptor.digest)
-        if destination is not None:
-            is_right = destination.is_copy_of(source, image.subset)
-            if not is_right and not destination.stems_from(source.digest):
-                destination = replace(destination, origin=self._origin(image, source, destination, shelf))
-        return _Seen(source, destination, found)
+        stored = None
+        if destination is None or not destination.is_copy_of(source, image.subset):
+            stored = self._stored(image, source, shelf)
+            if destination is not None and not destination.stems_from(source.digest):
+                destination = self._with_origin(image, source, destination, shelf)
+        return _Seen(source, destination, found, stored)
 
     def _tell(self, image: DesiredImage, fault: SourceFault, told: dict[SourceFault, str]) -> None:
         """Say at once why the plan will be refused; of several images with the same fault for the first only."""
         if told.setdefault(fault, image.key) == image.key:
             self._emit(NoticeGiven(f"source.{fault.kind}", f"{image.path}: {fault.message}", fault.hint))
+
+    def _with_origin(
+        self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf
+    ) -> DestinationImage:
+        if image.was_admitted(there.derived_from or there.digest):  # the lock tells
+            return there
+        return replace(there, origin=self._origin(image, source, there, shelf))
 
     def _origin(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> Origin:
         """Where an image comes from that is not the wanted one, as far as a HEAD and ECR's history can tell."""
@@ -386,6 +400,60 @@ class Observer:
             was_there = source.wanted_digest is not None and self._was_there(image, source, there, shelf)
             return Origin.RETURNED if was_there else Origin.UPSTREAM
         return Origin.DISPLACING if self._was_there(image, source, there, shelf) else Origin.LACKING
+
+    def _stored(self, image: DesiredImage, source: SourceImage | SourceFault, shelf: _Shelf) -> StoredCopy | None:
+        """The wanted image in its repository, under another tag or without one; None unless all of it is there.
+
+        Where upstream is not known, a pinned digest tells what is wanted. An index of which a part is wanted is then
+        found by what a filtered index records, as it is while the upstream index was never read.
+        """
+        upstream = source.digest if isinstance(source, SourceImage) else image.source.digest
+        if self._ecr is None or upstream is None:
+            return None
+        wanted = source.wanted_digest if isinstance(source, SourceImage) else None
+        if wanted is None:
+            wanted = self._made_of(image, upstream, shelf)
+        if wanted is None and isinstance(source, SourceFault):
+            wanted = upstream
+        if wanted is None:
+            return None
+        names = sorted(
+            (tag for tag, one in shelf.tags.items() if one.digest == wanted),
+            key=lambda tag: (not is_keeper_tag(tag), tag),
+        )
+        reader = TreeReader(wanted, WHOLE)
+        try:
+            while reader.missing:
+                missing = sorted(reader.missing)
+                found = self._ecr.documents(image.repository, missing)
+                for digest in missing:
+                    if digest not in found or Digest.of(found[digest].raw, digest.algorithm) != digest:
+                        return None
+                    reader.add(digest, found[digest])
+        except OciError:
+            return None
+        is_part = isinstance(source, SourceFault) and wanted == upstream and not image.subset.is_whole
+        if is_part and reader.tree().documents[wanted].is_index:
+            return None
+        return StoredCopy(wanted, names[0] if names else str(wanted))
+
+    def _made_of(self, image: DesiredImage, index: Digest, shelf: _Shelf) -> Digest | None:
+        """The index of ours in the repository which was made from the upstream `index` for these platforms.
+
+        Only a pinned digest is looked for beyond the documents that were read anyway: what upstream has just published
+        is not there.
+        """
+        if self._ecr is None or image.subset.is_whole:
+            return None
+        found = [*shelf.documents.values()]
+        if image.source.digest is not None:
+            keepers = sorted(tag for tag in shelf.tags if (kept := keeps(tag)) and image.tag.startswith(kept[0]))
+            found += (self._ecr.images(image.repository, keepers) or {}).values() if keepers else ()
+            found += self._ecr.untagged_indexes(image.repository)
+        for one in found:
+            if DestinationImage(one.digest, *(read_provenance(one.raw) or ())).is_filtered_from(index, image.subset):
+                return one.digest
+        return None
 
     def _was_there(self, image: DesiredImage, source: SourceImage, there: DestinationImage, shelf: _Shelf) -> bool:
         """Whether ECR had the wanted part of `source` before `there` was pushed.
@@ -434,8 +502,15 @@ class Observer:
                     if tag is not None:
                         destinations[one.key] = _destination(tag, None)
             companions[image.key] = tuple(wanted)
-        tags = {name: tuple(sorted(names)) for name, names in listed.items()}
-        return Observed(sources, destinations, repositories, read_budgets(counted), companions, tags=tags)
+        return Observed(
+            sources,
+            destinations,
+            repositories,
+            read_budgets(counted),
+            companions,
+            tags={name: tuple(sorted(names)) for name, names in listed.items()},
+            stored={key: one.stored for key, one in seen.items() if one.stored is not None},
+        )
 
 
 def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceImage | SourceFault:

@@ -141,17 +141,23 @@ class SeedRun:
         self._ended.notify_all()
 
     async def _copy(self, image: ImageCopy) -> Digest:
-        """Copy one image: documents from the top down, blobs, documents from the bottom up, the tag last."""
+        """Copy one image: documents from the top down, blobs, documents from the bottom up, the tag last.
+
+        The image that the tag had gets its keeper just before, so that no moment leaves it without a tag.
+        """
         request = image.request
         if request.trusts_tag:
             in_place = await self._request(image, partial(self._engine.digest_in_place, request))
             if in_place is not None:
                 return in_place
         tree = await self._read_tree(image)
-        await self._tasks.start_all(self._place_blob(image, blob) for blob in tree.blobs)
+        place_blob = self._expect_blob if request.is_within_repository else self._place_blob
+        await self._tasks.start_all(place_blob(image, blob) for blob in tree.blobs)
         for level in tree.levels[:-1]:
             may_be_there = image.may_be_there  # before the first of them is put
             await self._tasks.start_all(self._place_child(image, tree, digest, may_be_there) for digest in level)
+        if request.keeper is not None:
+            await self._put(image, partial(self._engine.put_keeper, request, request.keeper))
         put_tag = partial(self._engine.put_tag, request, tree, may_be_there=image.may_be_there)
         image.is_changed |= await self._put(image, put_tag)
         return tree.digest
@@ -177,6 +183,12 @@ class SeedRun:
             await self._request(image, partial(self._engine.check_config, request, tree.config))
         image.total_bytes = tree.size
         return tree
+
+    async def _expect_blob(self, image: ImageCopy, blob: Descriptor) -> None:
+        """A blob of a copy within a repository. Nothing is linked: what is there stays as it is."""
+        await self._request(image, partial(self._engine.expect_blob, image.request, blob))
+        image.has_blob(blob, BlobFate.PRESENT)
+        self._emit(image.progress(self._clock()))
 
     async def _place_blob(self, image: ImageCopy, blob: Descriptor) -> None:
         """Have one blob at the destination: through another image, by a link, or by a transfer."""

@@ -11,6 +11,7 @@ from toolkit.events import Emit
 from toolkit.oci.copy import CopyEngine, CopyError, CopyRequest, Source, Target
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.reference import Reference
+from toolkit.oci.subset import WHOLE
 from toolkit.plan.model import Seed, SeedAction
 from toolkit.report import CopyPreview, SeedOutcome
 from toolkit.seed.explain import explain
@@ -97,11 +98,12 @@ def requests_for(
     return [
         CopyRequest(
             key=seed.key,
-            source=seed.source,
+            source=seed.read_from(registry_host),
             destination=Reference(registry_host, seed.repository, tag=seed.tag),
-            subset=seed.subset,
+            subset=WHOLE if seed.is_filtered_already else seed.subset,
             destination_is_new=seed.repository in new_repositories,
             subject=seed.subject,
+            keeper=Reference(registry_host, seed.repository, seed.keeper, seed.current_digest) if seed.keeper else None,
         )
         for seed in seeds
         if seed.is_pending

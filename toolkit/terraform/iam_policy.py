@@ -70,6 +70,9 @@ class Statement:
         }
 
 
+_IMAGE_THINGS = ("registry", "images", "lock", "secret", "credential_role", "ecr_public", "upstream")
+
+
 def plan_policy(desired: Desired, place: Place) -> list[Statement]:
     """What `toolkit plan` needs."""
     return _merged(_run_statements(desired, place, {"read"}))
@@ -82,8 +85,22 @@ def apply_policy(desired: Desired, place: Place) -> list[Statement]:
 
 def seed_policy(desired: Desired, place: Place) -> list[Statement]:
     """What `toolkit seed` needs: the images of existing repositories, and no Terraform."""
-    things = ("registry", "images", "secret", "credential_role", "ecr_public", "upstream")
-    return _merged(_run_statements(desired, place, {"read", "create"}, things))
+    return _merged(_run_statements(desired, place, {"read", "create"}, _IMAGE_THINGS))
+
+
+def lock_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit lock` needs: it asks the upstreams, and ECR about tags that are not in the lock."""
+    return _merged(_run_statements(desired, place, {"read", "lock"}, _IMAGE_THINGS))
+
+
+def prune_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit prune` needs: to read, and to delete images of the manifest's repositories."""
+    read = ("registry", "aws_ecr_repository", "images", "lock", "secret", "credential_role", "ecr_public", "upstream")
+    rights = [
+        *_run_statements(desired, place, {"read"}, read),
+        *_run_statements(desired, place, {"delete"}, ("images",)),
+    ]
+    return _merged(rights)
 
 
 def build_policy(desired: Desired, build: DesiredBuild, place: Place) -> list[Statement]:
@@ -312,6 +329,8 @@ def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
                 "state_kms_key": backend.kms_key_id,
             },
         )
+    if lock := desired.lock:
+        yield "lock", {"lock_bucket": lock.bucket, "lock_key": lock.key}
     for registry in desired.registries.values():
         yield "secret", {"secret": registry.secret_arn}
         yield "credential_role", {"credential_role": registry.role_arn}

@@ -34,7 +34,9 @@ def run(*arguments: str) -> int:
     return int(command.main(["iam-policy", *arguments]))
 
 
-@pytest.mark.parametrize("arguments", [("plan",), ("apply",), ("seed",), ("build", "web"), ("build", "shop-web")])
+@pytest.mark.parametrize(
+    "arguments", [("plan",), ("apply",), ("seed",), ("lock",), ("build", "web"), ("build", "shop-web")]
+)
 def test_prints_one_document_with_the_names_of_the_region_s_partition(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -231,6 +231,10 @@ def test_a_pin_is_copied_and_kept_while_its_tag_moves_on(
     gone, _ = applied(world, wanted)
     assert (gone.has_changes, codes(gone)) == (False, ["source.missing"])
     del world.registry.tags[ECR]["1"]
+    back, _ = applied(world, wanted)  # ECR has it untagged
+    assert (back.seeds[0].stored_as, world.stored("one")) == (str(there), there)
+    del world.registry.tags[ECR]["1"]
+    world.registry.documents[ECR].clear()
     with pytest.raises(Refused) as refusal:
         applied(world, wanted)
     assert refusal.value.code == "source.missing"

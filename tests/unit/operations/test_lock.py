@@ -149,6 +149,11 @@ def test_asks_ecr_about_no_tag_that_is_in_the_lock(days: Days) -> None:
         days.run(wanted("one", "two"), 2)
 
 
+def test_begins_with_nothing_of_another_account(days: Days) -> None:
+    with pytest.raises(Refused, match="the manifest is for `210987654321`"):
+        days.run(replace(wanted("one"), account_id="210987654321"))
+
+
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_keeps_an_entry_whose_source_is_gone_or_silent(days: Days, is_gone: bool) -> None:
     days.run(wanted("one", "two"))
@@ -317,10 +322,10 @@ def test_shows_each_bypass_and_what_to_do_about_a_new_image(days: Days) -> None:
     made = replace(made, images=(replace(made.images[0], policy=replace(THREE_DAYS, bypass=bypass)), made.images[1]))
     first = days.run(made)
     assert days.admitted("one") == days.upstream("one")
-    assert [notice.code for notice in first.notices] == ["lock.bypass", "lock.new_image_waits"]
+    assert [notice.code for notice in first.notices] == ["lock.bypassed", "lock.new_image_waits"]
     assert first.notices[0].message == f"`one:1`: `{bypass.digest.short}` need not be 3d old: CVE-1"
     assert "`two:1`" in first.notices[1].message
-    assert [notice.code for notice in days.run(made, 1).notices] == ["lock.bypass"]
+    assert [notice.code for notice in days.run(made, 1).notices] == ["lock.bypassed"]
 
 
 def test_tells_holds_their_end_and_the_builds(days: Days) -> None:
@@ -349,6 +354,7 @@ def test_admits_no_digest_whose_signature_is_bad_and_none_while_it_cannot_be_rea
     verifier.faults.pop(older)
     days.run(signed, 6)
     assert days.admitted("one") == older
+    verifier.reads = 0
     assert days.run(signed, 7).signatures == 1  # the bad one again: it may be signed later
 
 
@@ -357,9 +363,11 @@ class Signatures:
 
     def __init__(self) -> None:
         self.faults: dict[Digest, str | OciError] = {}
+        self.reads = 0
 
     def verify(self, source: Reference, verification: Verification) -> str | None:
         assert source.digest is not None
+        self.reads += 1
         fault = self.faults.get(source.digest)
         if isinstance(fault, OciError):
             raise fault

@@ -13,11 +13,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.observed import Account, SourceFault
+from toolkit.plan.observed import Account, ListedImage, SourceFault
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import (
     ImageStatus,
-    ListedImage,
     Scan,
     Seen,
     Span,
@@ -156,8 +155,8 @@ def test_asks_upstream_only_for_what_nothing_else_accounts_for(image: DesiredIma
     [
         (Subset((AMD64,)), stored(D, A, selection="linux/amd64;attestations=keep"), True),
         (Subset((AMD64, ARM64)), stored(D, A, selection="linux/amd64;attestations=keep"), False),
-        (Subset((AMD64,)), stored(A, is_index=True, children={B: AMD64, C: ARM64, D: None}), False),
-        (WHOLE, stored(A, is_index=True, children={B: AMD64, C: ARM64}), True),
+        (Subset((AMD64,)), stored(A, is_index=True, children=(B, C, D), platforms=(AMD64, ARM64, None)), False),
+        (WHOLE, stored(A, is_index=True, children=(B, C), platforms=(AMD64, ARM64)), True),
         (Subset((AMD64,)), stored(A), True),  # no index
     ],
 )
@@ -206,7 +205,7 @@ FINE = ImageStatus("nginx:1.27", "nginx:1.27", State.FINE, "", in_ecr=A)
 
 def test_sums_up_an_index_by_its_images() -> None:
     pulled = NOON - 2 * DAY
-    top = stored(A, is_index=True, children={B: AMD64, C: ARM64, D: None}, pulled_at=NOON, size=70)
+    top = stored(A, is_index=True, children=(B, C, D), platforms=(AMD64, ARM64, None), pulled_at=NOON, size=70)
     parts = {
         B: stored(B, size=60, pulled_at=pulled),
         C: stored(C, size=70),
@@ -224,7 +223,7 @@ def test_sums_up_an_index_by_its_images() -> None:
 
 
 def test_never_shows_what_was_not_scanned_as_nothing_found() -> None:
-    top = stored(A, is_index=True, children={B: AMD64, C: ARM64})
+    top = stored(A, is_index=True, children=(B, C), platforms=(AMD64, ARM64))
     half = {B: Scan({}, NOON), C: Scan(lacking=("not scanned",))}
     found = with_details(FINE, Seen(top, A), {}, half, ()).scan
     assert found == Scan({}, NOON, ("not scanned",))

@@ -38,7 +38,9 @@ class Hub:
         accounts = {"ann": "her:password"}
         self.policy = DockerHubPolicy(self.stock.documents.has_repository, pulls, limit, accounts, clock=self.clock)
         registry = RegistryApp(self.stock.blobs, self.stock.documents, self.policy)
-        self.app = route(registry, self.policy, Admin(self.stock, Stock(folder / "others"), self.policy, list))
+        self.app = route(
+            registry, self.policy, Admin(self.stock, Stock(folder / "others"), self.policy, list, lambda seconds: None)
+        )
         self.http: PlainHttp
         self.url: str
 

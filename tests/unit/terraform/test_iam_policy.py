@@ -22,6 +22,7 @@ from toolkit.terraform.iam_policy import (
     as_terraform,
     build_policy,
     documents,
+    lock_policy,
     plan_policy,
     seed_policy,
     trust_policy,
@@ -37,7 +38,9 @@ def desired_of(text: str) -> Desired:
     return resolve(loads(HEAD + text, "images.yaml"))
 
 
-@pytest.mark.parametrize("command", [plan_policy, apply_policy, seed_policy], ids=lambda command: command.__name__)
+@pytest.mark.parametrize(
+    "command", [plan_policy, apply_policy, seed_policy, lock_policy], ids=lambda command: command.__name__
+)
 def test_prints_the_policy_of_the_complete_example(command: Any) -> None:
     policies = documents(command(resolve(load(COMPLETE)), PLACE))
     assert_golden(f"iam_policy/{command.__name__}.json", json.dumps(policies, indent=2) + "\n")
@@ -54,6 +57,17 @@ def test_prints_the_policy_of_each_build_of_the_complete_example(name: str) -> N
 def test_trusts_as_terraform() -> None:
     policy = trust_policy("github", "acme/web", "environment:base-images", PLACE, is_read_only=False)
     assert_golden("iam_policy/trust.tf", as_terraform("shop-apply-trust", [policy], is_trust=True))
+
+
+@pytest.mark.parametrize(
+    ("command", "can_write"), [(plan_policy, False), (apply_policy, False), (seed_policy, False), (lock_policy, True)]
+)
+def test_lets_every_command_read_a_lock_in_s3_and_only_lock_write_it(command: Any, can_write: bool) -> None:
+    statements = command(desired_of("lock: s3://locks/shop.yaml\nimages: [nginx:1]\n"), PLACE)
+    actions = {
+        action for one in statements if "arn:aws:s3:::locks/shop.yaml" in one.resources for action in one.actions
+    }
+    assert actions == {"s3:GetObject", *(["s3:PutObject"] if can_write else [])}
 
 
 @pytest.mark.parametrize("count", [1, 60, 400])

@@ -35,6 +35,8 @@ class Runs(StrEnum):
     PLAN = "plan"
     APPLY = "apply"
     SEED = "seed"
+    LOCK = "lock"
+    PRUNE = "prune"
     SCAN = "scan"
     BUILD = "build"
 
@@ -95,6 +97,8 @@ def command(
                 Runs.PLAN: iam_policy.plan_policy,
                 Runs.APPLY: iam_policy.apply_policy,
                 Runs.SEED: iam_policy.seed_policy,
+                Runs.LOCK: iam_policy.lock_policy,
+                Runs.PRUNE: iam_policy.prune_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))
         if len(policies) > 1:

@@ -24,9 +24,9 @@ from toolkit.cli.options import (
 
 NAME = "lock"
 HELP = (
-    "Record what every upstream tag has now, and admit the digests that may be copied by the manifest's policy. Writes "
-    "the lock, `images.lock.yaml` beside the manifest or the object that `lock` names. Costs no counted pull, except "
-    "for signatures that have to be read. ECR is asked only about tags that are not in the lock."
+    "Record what upstream has, and admit new digests. The manifest says which digests may be admitted, and when. "
+    "Writes the lock: `images.lock.yaml` beside the manifest, or the object that `lock` names. Costs no counted pull, "
+    "except for signatures that have to be read. ECR is asked only about tags that are not in the lock."
 )
 EXAMPLES = (
     "toolkit lock && git add images.lock.yaml",

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     SCAN = "scan"
     LOCK = "lock"
     STATUS = "status"
+    PRUNE = "prune"
     EVENTS = "events"
 
 

@@ -34,6 +34,7 @@ from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
 from toolkit.cli.render.plan_markdown import say_harmless, say_plan
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
 from toolkit.cli.render.preview_view import say_previews
+from toolkit.cli.render.prune_view import in_order, say_prune, say_pulled, say_saved, say_why
 from toolkit.cli.render.report_markdown import say_report
 from toolkit.cli.render.report_view import say_blobs, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
@@ -44,6 +45,7 @@ from toolkit.cli.render.totals import (
     skipped_images,
     sum_infra,
     sum_plan,
+    sum_prune,
     sum_report,
 )
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
@@ -62,6 +64,7 @@ from toolkit.plan.model import (
     Seed,
     SeedAction,
 )
+from toolkit.plan.pruning import PrunePlan, Removal
 from toolkit.plan.pull_budget import postponed
 from toolkit.report import CheckState, CopyPreview, Finding, LockChanges, Report, SeedOutcome, SeedStatus
 
@@ -110,8 +113,16 @@ _CHECKED = {
     "skipped": Mark("–", "skipped", "quiet"),
     "ok": Mark("=", "ok", "quiet"),
 }
+_PRUNED = {
+    "failed": Mark("✕", "failed", "bad"),
+    "left": Mark("!", "still there", "odd"),
+    "planned": Mark("−", "to delete", "bad"),
+    "deleted": Mark("−", "deleted", "new"),
+}
 _LOCKED = {
     "admitted": Mark("+", STATES["admitted"].word, "new"),
+    "rolled_back": Mark("↶", STATES["rolled_back"].word, "odd"),
+    "released": Mark(">", STATES["released"].word, "new"),
     "begun": Mark("<", STATES["begun"].word, "new"),
     "removed": Mark("−", STATES["removed"].word, "moved"),
     "unreached": Mark("?", STATES["unreached"].word, "bad"),
@@ -127,6 +138,7 @@ _USERS = {"users": "Used by"}
 _PLAN_LABELS = {**_IMAGE, "state": "Action", "digest": "Digest", "since": "In ECR since", **_SIZES, **_USERS}
 _REPORT_LABELS = {**_IMAGE, "state": "Result", "digest": "Digest", "size": "Moved", "seconds": "Time", **_USERS}
 _SCAN_LABELS = {**_IMAGE, "state": "Verdict", "users": "Where"}
+_PRUNE_LABELS = {**_IMAGE, "state": "Fate", "since": "Pushed", "size": "Size"}
 _LOCK_LABELS = {**_IMAGE, "state": "State", "digest": "Digest", **_USERS}
 _CHECK_LABELS = {"name": "Check", "state": "State"}
 
@@ -377,6 +389,8 @@ def _page(result: Result) -> Page:
         page = _scan_page(command, values["scan"])
     elif "diagnosis" in values:
         page = _diagnosis_page(command, values["diagnosis"])
+    elif "prune" in values:
+        page = _prune_page(command, values["prune"])
     elif "lock" in values:
         page = _lock_page(command, values["lock"])
     else:
@@ -532,6 +546,8 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
         ("What it is", f"{kind_of(seed.tag)} of {seed.subject}" if seed.subject else ""),
         ("Platforms", f"{platforms}{attestations}" if not seed.subject else ""),
         ("Bytes from", f"{seed.bytes_from}, which costs no counted pull" if seed.bytes_from else ""),
+        ("ECR has it", f"{seed.stored_name}: only the tag moves" if seed.stored_as else ""),
+        ("The old one stays", f"as {seed.keeper}" if seed.keeper else ""),
     ]
     moves = seed.action is not SeedAction.KEEP
     return Row(
@@ -549,7 +565,7 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
         is_made=moves and wanted is None,
         since=seed.pushed_at or "",
         size=seed.size,
-        size_text="" if seed.size is None else format_size(seed.size),
+        size_text="" if seed.size is None or seed.stored_as is not None else format_size(seed.size),
         pulls=seed.pulls[1] if seed.pulls[1] is not None else seed.pulls[0],
         pulls_text=pulls if moves else "",
         users=seed.used_by,
@@ -778,6 +794,44 @@ def _diagnosis_page(command: str, findings: Sequence[Finding]) -> Page:
         labels=_CHECK_LABELS,
         things="Checks",
         rows=_sorted(rows, _CHECKED),
+    )
+
+
+def _prune_page(command: str, plan: PrunePlan) -> Page:
+    totals = sum_prune(plan)
+    rows = _sorted(map(_prune_row, in_order(plan)), _PRUNED)
+    left = [Remark(f"{one.keys[0]}: {one.error}", "prune.incomplete", link=one.keys[0]) for one in plan.failed]
+    word, tone = ("To delete", "odd") if plan.is_dry_run else ("Deleted", "new")
+    if left:
+        word, tone = "Not finished", "bad"
+    elif not plan.removals:
+        word, tone = "Nothing to delete", "quiet"
+    return Page(
+        command,
+        say_prune(plan),
+        word,
+        tone,
+        about=[plan.name, f"account {plan.account.account_id}", plan.account.region],
+        alarms=[Alarm(f"{format_count(len(left), 'image')} still there", "bad", left)] if left else [],
+        tiles=[*_image_tile(rows, _PRUNED), Tile("Storage", say_saved(totals, plan))],
+        states=_PRUNED,
+        labels=_PRUNE_LABELS,
+        rows=rows,
+        notices=[Remark(notice.message, notice.code, notice.hint) for notice in plan.notices],
+    )
+
+
+def _prune_row(one: Removal) -> Row:
+    texts = [say_why(one), say_pulled(one), *([one.error] if one.error else [])]
+    return Row(
+        one.keys[0],
+        one.fate.value,
+        beneath=texts,
+        since=one.pushed_at.isoformat(),
+        size=one.size,
+        size_text=format_size(one.size) if one.size else "",
+        more=[("Digest", str(one.digest)), *(("Tag", tag) for tag in one.tags)],
+        repository=one.repository,
     )
 
 

@@ -31,6 +31,8 @@ class State:
 
 STATES = {
     "admitted": State("+", "green", "admitted"),
+    "rolled_back": State("!", "yellow", "rolled back"),
+    "released": State(">", "green", "released"),
     "begun": State("<", "green", "begun with what ECR has"),
     "removed": State("-", "red", "removed"),
     "unreached": State("?", "red", "not reached upstream"),
@@ -45,7 +47,7 @@ _HEAD = (row("image", "digest", "used by", "reason"), "|---|---|---|---|")
 
 def state_of(image: LockedImage) -> str:
     """The state of an image, a key of `STATES`."""
-    if image.action in (LockAction.ADMITTED, LockAction.BEGUN, LockAction.REMOVED):
+    if image.action not in (LockAction.SEEN, LockAction.NOTHING):
         return image.action.value
     if image.fault:
         return "unreached"
@@ -65,7 +67,7 @@ def render_lock(changes: LockChanges, *, width: int = 100, colour: bool = False)
         lines += ["", paint("bold", look.title)]
         for image in images:
             lines.append(f"  {paint(look.style, look.symbol)} {visible(image.key)}  {say_digests(image)}".rstrip())
-            for text in beneath(image):
+            for text in _told(image):
                 lines += wrap(text, width=width, indent=" " * 6, first=" " * 4)
     remarks = [(f"{notice.message} [{notice.code}]", notice.hint) for notice in changes.notices]
     lines += ["", *format_remarks("notice", remarks, style="yellow", width=width, paint=paint)] if remarks else []
@@ -120,6 +122,13 @@ def beneath(image: LockedImage) -> Iterator[str]:
         yield f"it is held{until}: {image.hold}"
     if image.used_by and image.is_moved:
         yield f"used by {', '.join(image.used_by)}"
+
+
+def _told(image: LockedImage) -> list[str]:
+    """The sentences in a text, and what a `bypass` would name. That a digest is too young is in the line above."""
+    candidates = image.candidates if state_of(image) == "waiting" else ()
+    is_all_said = bool(candidates) and all(one.seconds_left for one in candidates)
+    return [*([] if is_all_said else beneath(image)), *(one.digest for one in candidates[-1:])]
 
 
 def _by_state(changes: LockChanges) -> dict[str, Sequence[LockedImage]]:

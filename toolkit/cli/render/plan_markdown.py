@@ -247,12 +247,16 @@ def _image_row(seed: Seed, put_off: str) -> str:
     why += [put_off] if put_off else []
     if seed.bytes_from is not None:
         why.append(f"bytes from {code(seed.bytes_from.registry)}")
+    if seed.stored_as is not None:
+        why.append(f"ECR has it {prose(seed.stored_name)}: only the tag moves")
+    if seed.keeper is not None:
+        why.append(f"the old one stays as {code(seed.keeper)}")
     return row(
         code(seed.key),
         _current(seed),
         _since(seed),
         new if seed.is_pending else "stays",
-        "" if seed.size is None else format_size(seed.size),
+        "" if seed.size is None or seed.stored_as is not None else format_size(seed.size),
         names(seed.used_by, 3),
         "; ".join(why),
     )

@@ -212,7 +212,10 @@ def _in_number(facts: str, count: int) -> str:
 
 
 def _origin(seed: Seed) -> Iterator[str]:
-    yield f"from {seed.source.registry}"
+    if seed.stored_as is not None:
+        yield "ECR has it already: only the tag moves"
+    else:
+        yield f"from {seed.source.registry}"
     if seed.bytes_from is not None:
         yield f"bytes from {seed.bytes_from.registry}, which costs no counted pull"
     if seed.subject:
@@ -246,8 +249,12 @@ def _amounts(seed: Seed) -> str:
             SeedAction.KEEP: short_digest(seed.current_digest),
         }[seed.action]
     ]
-    if seed.is_pending and seed.size is not None:
+    if seed.stored_as is not None:
+        facts.append(f"in ECR {seed.stored_name}")
+    elif seed.is_pending and seed.size is not None:
         facts.append(format_size(seed.size))
+    if seed.keeper is not None:
+        facts.append(f"the old one stays as {seed.keeper}")
     has_its_name = seed.repository.endswith(seed.source.repository) and seed.tag == seed.source.tag
     if seed.is_pending and not has_its_name and not seed.subject:
         facts.append(f"from {seed.source.repository}{f':{seed.source.tag}' if seed.source.tag else ''}")

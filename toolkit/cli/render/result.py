@@ -37,9 +37,9 @@ class Result:
     """What a command ended with.
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
-    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `status` a `StatusReport`, `lock` a
-    `LockChanges`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint` and the
-    `issues` of a manifest.
+    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `lock` a `LockChanges`, `prune` a
+    `PrunePlan`, `status` a `StatusReport`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`,
+    `message`, `hint` and the `issues` of a manifest.
     """
 
     command: str
@@ -134,6 +134,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.status_view import render_status
 
             return render_status(value, width=look.width, colour=look.colour, shows_unchanged=look.shows_unchanged)
+        case "prune":
+            from toolkit.cli.render.prune_view import render_prune
+
+            return render_prune(value, width=look.width, colour=look.colour)
         case "lock":
             from toolkit.cli.render.lock_view import render_lock
 
@@ -170,6 +174,10 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.status_view import render_status_markdown
 
             return render_status_markdown(value)
+        case "prune":
+            from toolkit.cli.render.prune_view import render_prune_markdown
+
+            return render_prune_markdown(value)
         case "lock":
             from toolkit.cli.render.lock_view import render_lock_markdown
 

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -35,7 +36,15 @@ from pydantic import (
 
 from toolkit.cli.render.result import Result
 from toolkit.cli.render.scan_view import SHOWN_STRATEGIES, places_of, reason_of, word_of
-from toolkit.cli.render.totals import sum_findings, sum_lock, sum_plan, sum_previews, sum_report, sum_states
+from toolkit.cli.render.totals import (
+    sum_findings,
+    sum_lock,
+    sum_plan,
+    sum_previews,
+    sum_prune,
+    sum_report,
+    sum_states,
+)
 from toolkit.codebuild.coverage import Builder, Kind, Outcome, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
@@ -51,6 +60,7 @@ from toolkit.oci.subset import Subset
 from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.pruning import Fate, Price, PrunePlan, Removal, Shelf, Why
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
@@ -217,6 +227,8 @@ class SeedObject(_Object):
     size: int | None
     pulls: PullRange
     bytes_from: _Repository | None
+    stored_as: str | None = None
+    keeper: str | None = None
     is_overwritten: bool
     pushed_at: str | None
     used_by: tuple[str, ...] = ()
@@ -519,6 +531,54 @@ class ScanObject(_Object):
     upstreams: ClassVar[Any] = _derived(
         Mapping[str, int], "How many uses each upstream registry would still serve.", lambda scan: dict(scan.upstreams)
     )
+
+
+# What `prune` deletes
+
+
+class RemovalObject(_Object):
+    """An image that goes, or, with `is_tags_only`, tags of an image that stays."""
+
+    of = Removal
+    repository: str
+    digest: _Digest
+    tags: tuple[str, ...]
+    why: Why
+    pushed_at: datetime
+    pulled_at: datetime | None
+    size: int
+    is_tags_only: bool
+    belongs_to: _Digest | None
+    points_to: tuple[_Digest, ...]
+    fate: Fate
+    error: str | None
+
+
+class PruneTotals(_Object):
+    """Sums. Layers that images share are stored once, so that bytes and dollars are the most that is freed."""
+
+    images: int
+    deleted: int
+    tags: int
+    left: int
+    size: int = Field(alias="bytes_at_most")
+    dollars: float = Field(alias="dollars_a_month_at_most")
+
+
+class PruneObject(_Object):
+    """What goes from the repositories of the manifest, or went."""
+
+    of = PrunePlan
+    schema_version: Literal[1] = 1
+    name: str
+    account: Account
+    unpulled_for: int
+    removals: tuple[RemovalObject, ...]
+    shelves: tuple[Shelf, ...]
+    notices: tuple[Notice, ...]
+    is_dry_run: bool
+    price: Price
+    totals: ClassVar[Any] = _derived(PruneTotals, "What the summary counts.", sum_prune)
 
 
 # Saved plans
@@ -834,6 +894,7 @@ class ResultObject(_Parts):
     diagnosis: DiagnosisObject = _ABSENT
     status: StatusObject = _ABSENT
     lock: LockObject = _ABSENT
+    prune: PruneObject = _ABSENT
     manifest: ManifestObject = _ABSENT
     example: ExampleObject = _ABSENT
     buildspec: BuildspecObject = _ABSENT

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
+from toolkit.plan.pruning import Fate, PrunePlan, a_month, freed
 from toolkit.plan.status import State, StatusReport
 from toolkit.report import CheckState, CopyPreview, Finding, LockAction, LockChanges, Report, SeedStatus
 
@@ -150,6 +151,36 @@ def sum_states(report: StatusReport) -> Mapping[State, int]:
     """How many images there are in each state."""
     counts = Counter(image.state for image in report.images)
     return {state: counts[state] for state in State}
+
+
+@dataclass(frozen=True, slots=True)
+class PruneTotals:
+    """Images that are looked at, those that are deleted (or would be), and deleted tags of images that stay.
+
+    `size` and `dollars` a month are what that frees at most.
+    """
+
+    images: int
+    deleted: int
+    tags: int
+    left: int
+    size: int
+    dollars: float
+
+
+def sum_prune(plan: PrunePlan) -> PruneTotals:
+    """The totals of `plan`; what was not reached does not count as deleted."""
+    wanted = Fate.PLANNED if plan.is_dry_run else Fate.DELETED
+    gone = [one for one in plan.removals if one.fate is wanted]
+    size = freed(gone)
+    return PruneTotals(
+        images=sum(shelf.images for shelf in plan.shelves),
+        deleted=sum(not one.is_tags_only for one in gone),
+        tags=sum(len(one.tags) for one in gone if one.is_tags_only),
+        left=len(plan.removals) - len(gone),
+        size=size,
+        dollars=round(a_month(size, plan.price), 2),
+    )
 
 
 def sum_lock(changes: LockChanges) -> Mapping[LockAction, int]:

@@ -38,9 +38,9 @@ Held
 
 Waiting
   ~ hub/young:1  {short("young")}, {short("newest")} in 2d 4h
-    `{short("newest")}` waits: seen for 20h of 3d
+    {digest("newest")}
 
-notice: `hub/nginx:1.27`: `1234` need not be 3d old: CVE-1 [lock.bypass]
+notice: `hub/nginx:1.27`: `1234` need not be 3d old: CVE-1 [lock.bypassed]
 hint: look
 
 Lock: 1 admitted, 1 begun with what ECR has, 1 removed, 1 not reached upstream, 1 held, 1 waiting, 3
@@ -59,7 +59,7 @@ def test_has_a_comment_with_old_and_new_and_folds_what_stays() -> None:
     assert text.startswith("<!-- toolkit:lock -->\nLock: 1 admitted,")
     assert f"| `hub/nginx:1.27` | `{short('old')} -> {short('new')}` | `api`, `web` |" in text
     assert "<details><summary>3 images unchanged</summary>" in text
-    assert "`lock.bypass` *Hint:* look" in text
+    assert "`lock.bypassed` *Hint:* look" in text
 
 
 def test_looks_the_same_after_it_was_read_from_its_json() -> None:
