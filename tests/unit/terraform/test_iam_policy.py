@@ -25,6 +25,7 @@ from toolkit.terraform.iam_policy import (
     lock_policy,
     plan_policy,
     seed_policy,
+    status_policy,
     trust_policy,
 )
 
@@ -39,7 +40,9 @@ def desired_of(text: str) -> Desired:
 
 
 @pytest.mark.parametrize(
-    "command", [plan_policy, apply_policy, seed_policy, lock_policy], ids=lambda command: command.__name__
+    "command",
+    [plan_policy, apply_policy, seed_policy, lock_policy, status_policy],
+    ids=lambda command: command.__name__,
 )
 def test_prints_the_policy_of_the_complete_example(command: Any) -> None:
     policies = documents(command(resolve(load(COMPLETE)), PLACE))
