@@ -367,8 +367,8 @@ REFRESH = """
 lock: s3://acme/images.lock.yaml
 refresh: {schedule: rate(1 day), bucket: acme, tool: {%s}}
 builds:
-  - {name: web, rebuild: on_update, source: {type: S3, location: a/b}, images: ["nginx:1.16"]}
-  - {name: shop, source: {type: S3, location: a/b}, images: ["nginx:1.16"]}
+  - {name: web, rebuild: on_update, source: {type: S3, location: acme/web.zip}, images: ["nginx:1.16"]}
+  - {name: shop, source: {type: S3, location: acme/web.zip}, images: ["nginx:1.16"]}
 images: [nginx:1.16]
 """
 
