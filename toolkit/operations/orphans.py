@@ -39,7 +39,7 @@ class Orphans:
 def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Orphans:
     """The resources that leave the state without being deleted. Terraform deletes those of the kinds in `destroys`."""
     destroyed = frozenset((*destroys, REFRESH))
-    wanted = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
+    wanted: set[tuple[str, str]] = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
     wanted |= {(Kind.BUILD, build.name) for build in desired.builds}
     wanted |= {(REFRESH, desired.refresh.project.name)} if desired.refresh else set()
     instances = {

@@ -38,8 +38,8 @@ Document = Mapping[str, Any]
 def needs_attributes(changes: Sequence[InfraChange]) -> bool:
     """Whether `show -json` adds something to `changes`: a whole creation or deletion is known without it.
 
-    A policy that is deleted alone removes rights. The manifest does not describe a created policy or role without a name,
-    which is not in a module of ours, and those of `refresh`, whose rights come from the table of rights.
+    A policy that is deleted alone removes rights. The manifest does not describe a created policy or role without a
+    name, which is not in a module of ours, and those of `refresh`, whose rights come from the table of rights.
     """
     gone = {
         change.name for change in changes if change.action is InfraAction.DELETE and change.resource_type in _WHOLES
