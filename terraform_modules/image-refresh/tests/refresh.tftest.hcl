@@ -106,7 +106,7 @@ run "silence_is_an_alarm_and_no_data_keep_the_others_as_they_are" {
   }
 
   assert {
-    condition     = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.treat_missing_data, alarm.evaluation_periods, alarm.threshold] } == {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.treat_missing_data, alarm.evaluation_periods, alarm.threshold] } == {
       silent = ["breaching", 12, 1]
       failed = ["notBreaching", 1, 1]
       behind = ["ignore", 1, 3]
@@ -136,7 +136,7 @@ run "a_wheel_is_checked_before_it_is_installed" {
 run "a_rule_starts_exactly_the_builds_that_use_what_moved" {
   variables {
     rebuilds = {
-      web                    = { project_name = "platform-web", images = [["nginx:1.27"], ["redis:7"]] }
+      web                                          = { project_name = "platform-web", images = [["nginx:1.27"], ["redis:7"]] }
       (join("", [for number in range(100) : "a"])) = { project_name = "platform-a", images = [["nginx:1.27"]] }
     }
   }
@@ -177,14 +177,14 @@ run "what_aws_would_refuse_is_refused" {
   command = plan
 
   variables {
-    name     = "Platform"
-    schedule = "daily"
-    bucket   = "B"
-    prefix   = "/refresh"
-    tool     = { image = "a", wheel = "b" }
-    policy   = "{}"
-    alarms   = { silent_for_hours = 200 }
-    rebuilds = { web = { project_name = "platform-web", images = [[]] } }
+    name      = "Platform"
+    schedule  = "daily"
+    bucket    = "B"
+    prefix    = "/refresh"
+    tool      = { image = "a", wheel = "b" }
+    policy    = "{}"
+    alarms    = { silent_for_hours = 200 }
+    rebuilds  = { web = { project_name = "platform-web", images = [[]] } }
     topic_arn = "ops"
   }
 
