@@ -81,9 +81,9 @@ _Tags = Mapping[str, StoredTag]
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """What a repository has, if it exists: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
+    """What a repository has: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
 
-    `measured` has the sources, by image key, that had to be known to decide which tags to read.
+    `exists` is whether there is such a repository. `measured` has the sources, by image key, that had to be known to decide which tags to read.
     """
 
     exists: bool = False
