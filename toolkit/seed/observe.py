@@ -83,7 +83,8 @@ _Tags = Mapping[str, StoredTag]
 class _Shelf:
     """What a repository has: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
 
-    `exists` is whether there is such a repository. `measured` has the sources, by image key, that had to be known to decide which tags to read.
+    `exists` is whether there is such a repository. `measured` has the sources, by image key, that had to be known to
+    decide which tags to read.
     """
 
     exists: bool = False
