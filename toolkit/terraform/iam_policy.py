@@ -95,12 +95,8 @@ def lock_policy(desired: Desired, place: Place) -> list[Statement]:
 
 def prune_policy(desired: Desired, place: Place) -> list[Statement]:
     """What `toolkit prune` needs: to read, and to delete images of the manifest's repositories."""
-    read = ("registry", "aws_ecr_repository", "images", "lock", "secret", "credential_role", "ecr_public", "upstream")
-    rights = [
-        *_run_statements(desired, place, {"read"}, read),
-        *_run_statements(desired, place, {"delete"}, ("images",)),
-    ]
-    return _merged(rights)
+    read = _run_statements(desired, place, {"read"}, ("aws_ecr_repository", *_IMAGE_THINGS))
+    return _merged([*read, *_run_statements(desired, place, {"delete"}, ("images",))])
 
 
 def build_policy(desired: Desired, build: DesiredBuild, place: Place) -> list[Statement]:
