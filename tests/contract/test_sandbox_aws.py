@@ -27,7 +27,7 @@ from toolkit.oci.client import RegistryClient
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
-from toolkit.oci.media_types import OCI_MANIFEST
+from toolkit.oci.media_types import DOCKER_MANIFEST
 from toolkit.oci.reference import Reference
 from toolkit.operations.copy import Pair, Selection, copy
 from toolkit.report import Report, SeedStatus
@@ -186,7 +186,7 @@ def test_ecr_is_read_as_it_is(sandbox: RunningSandbox, registry: PlainHttp, monk
     assert service.tags("nowhere") == {}
     found_documents = service.documents("read", [Digest.of(raw) for raw in (old, new, b"none")])
     assert {digest: one.raw for digest, one in found_documents.items()} == {Digest.of(raw): raw for raw in (old, new)}
-    assert {one.media_type for one in found_documents.values()} == {OCI_MANIFEST}
+    assert {one.media_type for one in found_documents.values()} == {DOCKER_MANIFEST}
     assert service.documents("nowhere", [Digest.of(old)]) == {}
 
 
