@@ -27,7 +27,6 @@ from toolkit.oci.client import RegistryClient
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.endpoints import Endpoints
-from toolkit.oci.media_types import DOCKER_MANIFEST
 from toolkit.oci.reference import Reference
 from toolkit.operations.copy import Pair, Selection, copy
 from toolkit.report import Report, SeedStatus
