@@ -81,10 +81,17 @@ _Tags = Mapping[str, StoredTag]
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
+<<<<<<< HEAD
     """What a repository has: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
 
     `exists` is whether there is such a repository. `measured` has the sources, by image key, that had to be known to
     decide which tags to read.
+=======
+    """What a repository has, if it exists: its tags, and the documents of tags.
+
+    The tags in `read` are those whose digest does not tell enough.
+    `measured` has the sources, by image key, that had to be known to decide which tags to read.
+>>>>>>> main
     """
 
     exists: bool = False
@@ -217,6 +224,15 @@ class Observer:
         silences = _Silences()
         with asking(_THREADS) as pool:
             yield {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(sources)}
+
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents of images in ECR, from the cache where it has them: ECR records a read as a pull."""
+        found = {digest: document for digest in digests if (document := self._cache.get(digest))}
+        lacking = [digest for digest in digests if digest not in found]
+        read = self._ecr.documents(repository, lacking) if lacking and self._ecr is not None else {}
+        for digest, document in read.items():
+            self._cache.put(digest, document)
+        return {**found, **read}
 
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""

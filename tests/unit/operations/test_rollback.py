@@ -181,7 +181,8 @@ def test_moves_the_tag_back_by_one_put_and_without_a_pull(
     )
     assert one.stored_as == (keeper_tag("1", old) if keeps else str(old))
     assert "tag.origin_unknown" not in [notice.code for notice in plan.notices]
-    assert [outcome.status for outcome in report.outcomes] == [SeedStatus.COPIED]
+    (outcome,) = report.outcomes
+    assert (outcome.status, outcome.moved_bytes, outcome.document_reads) == (SeedStatus.COPIED, 0, 0)
     assert story.world.stored("one") == old
     puts = [("put_manifest", keeper_tag("1", before))] if keeps and before else []
     assert story.requests() == [*puts, ("put_manifest", "1")]
