@@ -89,7 +89,7 @@ def seed_policy(desired: Desired, place: Place) -> list[Statement]:
 
 
 def lock_policy(desired: Desired, place: Place) -> list[Statement]:
-    """What `toolkit lock` needs: it asks the upstreams, and ECR about tags that are not in the lock."""
+    """What `toolkit lock` and `rollback` need: they ask the upstreams and ECR, and write the lock."""
     return _merged(_run_statements(desired, place, {"read", "lock"}, _IMAGE_THINGS))
 
 
