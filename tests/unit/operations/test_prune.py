@@ -14,16 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_services import World, desired
+from tests.support.memory_registry import Call, Fault
 from tests.support.random_repositories import NOW, lacks, repositories
 from toolkit.errors import AccessDenied, ManifestUnusable, Refused, SeedingIncomplete, ToolkitError, UsageError
 from toolkit.lock.keepers import keeper_tag
 from toolkit.lock.model import Admitted, Hold, LockedTag, Sighting
 from toolkit.lock.text import write_lock
+from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.digest import Digest
-from toolkit.oci.reference import Reference
+from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE
 from toolkit.operations.lock_store import LockFile
 from toolkit.operations.prune import prune
-from toolkit.plan.desired import BuildImage, Desired, DesiredBuild
+from toolkit.plan.desired import BuildImage, Desired, DesiredBuild, DesiredSelection
 from toolkit.plan.pruning import Fate, ListedImage, PrunePlan
 
 OLD = NOW - timedelta(days=100)
@@ -116,6 +120,20 @@ def test_prunes_nothing_of_a_repository_whose_index_it_cannot_read(world: World)
     world.contents.unreadable.add("two")
     plan = pruned(world, deletes=True)
     assert (keys(plan), [notice.code for notice in plan.notices]) == (["one:0"], ["prune.index_unread"])
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_prunes_nothing_of_a_repository_whose_tags_cannot_be_listed(world: World, fails: bool) -> None:
+    def fault(call: Call) -> Fault | None:
+        return ConnectionFailed("it is down", host="upstream.test") if fails and call.operation == "list_tags" else None
+
+    world.registry.faults = fault
+    tags = TagSelectionSpec.model_validate({"glob": "*"})
+    selection = DesiredSelection(Repository("upstream.test", "one"), "one", tags, WHOLE, "images[0]", 0, False)
+    wanted = replace(desired("one", "two"), images=desired("two").images, selections=(selection,))
+    plan = pruned(world, wanted, deletes=True)
+    assert keys(plan) == [*([] if fails else ["one:0"]), "two:0"]
+    assert [notice.code for notice in plan.notices] == (["prune.unlisted"] if fails else [])
 
 
 def test_keeps_what_a_build_needs(world: World) -> None:
