@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.digest import Digest
-from toolkit.plan.pruning import ListedImage
+from toolkit.plan.observed import ListedImage
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 

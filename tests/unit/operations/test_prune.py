@@ -28,7 +28,8 @@ from toolkit.oci.subset import WHOLE
 from toolkit.operations.lock_store import LockFile
 from toolkit.operations.prune import prune
 from toolkit.plan.desired import BuildImage, Desired, DesiredBuild, DesiredSelection
-from toolkit.plan.pruning import Fate, ListedImage, PrunePlan
+from toolkit.plan.observed import ListedImage
+from toolkit.plan.pruning import Fate, PrunePlan
 
 OLD = NOW - timedelta(days=100)
 A, B, C, D = (Digest.of(text.encode()) for text in "abcd")

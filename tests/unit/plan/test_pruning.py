@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support.random_repositories import NOW, digest, lacks, repositories, signature_of
 from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.digest import Digest
+from toolkit.plan.observed import ListedImage
 from toolkit.plan.pruning import (
-    ListedImage,
     Needs,
     Removal,
     Why,
