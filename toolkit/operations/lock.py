@@ -1,6 +1,6 @@
-"""Lock: records what upstream has, and admits digests by the manifest's policy. Costs no counted pull.
+"""Lock: records what upstream has, and admits digests by the manifest's policy.
 
-The exception are signatures: where the policy verifies, each digest that would be admitted has its own one read.
+It asks by HEAD, which costs no counted pull. Only signatures are read, once each, of digests that would be admitted.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def lock(
     # An entry that knows nothing yet would keep a later run from beginning with what ECR has.
     after |= {key: one.tag for key, one in admitted.items() if key in before or one.tag.admitted or one.tag.candidates}
 
-    is_written = not is_dry and (after != before or stored is None)
+    is_written = not is_dry and after != before
     if is_written:
         services.lock.write(write_lock(after, stored.text if stored else ""), stored)
     builds = desired.builds_by_image()

@@ -179,6 +179,16 @@ def silent(name: str, target: str = "") -> Callable[[Call], Fault | None]:
     return faults
 
 
+def test_begins_with_what_ecr_has_although_the_source_is_gone(days: Days) -> None:
+    there = days.upstream("one")
+    days.world.create("one")
+    run_seed(days, wanted("one"))
+    del days.world.registry.tags[Repository("upstream.test", "one")]["1"]
+    found = line(days.run(wanted("one", policy=Policy(verify=Verification("the key")))))
+    assert (found.action, found.new_digest, found.fault) == (LockAction.BEGUN, str(there), "source.missing")
+    assert "its signature was not read" in found.reasons[1]
+
+
 def test_makes_no_entry_of_a_new_image_whose_source_is_gone(days: Days) -> None:
     """A later run could not begin with what ECR has."""
     del days.world.registry.tags[Repository("upstream.test", "one")]["1"]

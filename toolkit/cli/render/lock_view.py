@@ -92,7 +92,7 @@ def render_lock_markdown(changes: LockChanges) -> str:
 
 
 def say_lock(changes: LockChanges) -> str:
-    """What was done, and where it was written, in two sentences."""
+    """What was done, what it cost, and where it was written."""
     counts = Counter(map(state_of, changes.images))
     amounts = ", ".join(f"{counts[state]} {STATES[state].word}" for state in STATES if counts[state]) or "no image"
     where = f"`{changes.file}`"
@@ -100,7 +100,7 @@ def say_lock(changes: LockChanges) -> str:
         end = f"{where} was not written, because this was a dry run"
     else:
         end = f"{where} was written" if changes.is_written else f"{where} stays as it is"
-    pulls = f" {format_count(changes.signatures, 'signature')} read." if changes.signatures else ""
+    pulls = f" {format_count(changes.signatures, 'document')} of signatures read." if changes.signatures else ""
     return f"Lock: {amounts}.{pulls} {end[:1]}{end[1:]}."
 
 

@@ -44,7 +44,7 @@ notice: `hub/nginx:1.27`: `1234` need not be 3d old: CVE-1 [lock.bypassed]
 hint: look
 
 Lock: 1 admitted, 1 begun with what ECR has, 1 removed, 1 not reached upstream, 1 held, 1 waiting, 3
-unchanged. 1 signature read. `images.lock.yaml` was written."""
+unchanged. 1 document of signatures read. `images.lock.yaml` was written."""
     )
 
 
