@@ -115,20 +115,22 @@ def say_digests(image: LockedImage) -> str:
 
 
 def beneath(image: LockedImage) -> Iterator[str]:
-    """The sentences about an image: why it moved or stays, what waits, which builds use it."""
+    """The sentences about an image: why it moved or stays, and what waits."""
     yield from image.reasons
     if image.hold and not any(image.hold in reason for reason in image.reasons):
         until = f" until {format_moment(image.held_until)}" if image.held_until else ""
         yield f"it is held{until}: {image.hold}"
-    if image.used_by and image.is_moved:
-        yield f"used by {', '.join(image.used_by)}"
 
 
 def _told(image: LockedImage) -> list[str]:
-    """The sentences in a text, and what a `bypass` would name. That a digest is too young is in the line above."""
+    """The lines below an image: sentences, the builds that get another digest, and the digest for a `bypass`.
+
+    That a digest is too young is in the line above.
+    """
+    used = [f"used by {', '.join(image.used_by)}"] if image.used_by and image.is_moved else []
     candidates = image.candidates if state_of(image) == "waiting" else ()
     is_all_said = bool(candidates) and all(one.seconds_left for one in candidates)
-    return [*([] if is_all_said else beneath(image)), *(one.digest for one in candidates[-1:])]
+    return [*([] if is_all_said else beneath(image)), *used, *(one.digest for one in candidates[-1:])]
 
 
 def _by_state(changes: LockChanges) -> dict[str, Sequence[LockedImage]]:
