@@ -861,7 +861,7 @@ def _lock_page(command: str, changes: LockChanges) -> Page:
     ]
     return Page(
         command,
-        say_lock(changes),
+        say_lock(changes).replace("`", ""),
         "Dry run" if changes.is_dry else "Written" if changes.is_written else "No changes",
         "new" if changes.moves else "quiet",
         alarms=[Alarm("Not reached upstream", "bad", unreached)] if unreached else [],
