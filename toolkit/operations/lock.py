@@ -193,7 +193,7 @@ def _line(
         reasons = (f"its source was `{before.source.familiar}`", *reasons)
         action = LockAction.ADMITTED if new else action
     if isinstance(head, SourceFault):
-        reasons = (head.message, *reasons)
+        reasons = (head.message, *([f"hint: {head.hint}"] if head.hint else []), *reasons)
     hold = next((one for one in (tag.hold, image.policy.suspend) if one and one.is_on(now)), None)
     return LockedImage(
         image.key,

@@ -48,6 +48,18 @@ unchanged. 1 document of signatures read. `images.lock.yaml` was written."""
     )
 
 
+def test_tells_once_what_is_the_same_of_several_images() -> None:
+    gone = next(image for image in CHANGES.images if image.fault)
+    text = render_lock(replace(CHANGES, images=(gone, replace(gone, key="hub/other:1")), notices=()))
+    assert text.startswith(f"""\
+Not reached upstream
+  ? hub/gone:1  {short("gone")}
+  ? hub/other:1  {short("gone")}
+    `gone:1` does not exist upstream
+
+Lock: 2 not""")
+
+
 def test_says_whether_the_lock_was_written() -> None:
     nothing = replace(CHANGES, images=CHANGES.images[-2:], signatures=0, is_written=False)
     assert say_lock(nothing) == "Lock: 2 unchanged. `images.lock.yaml` stays as it is."
