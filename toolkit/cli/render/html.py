@@ -14,6 +14,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -49,6 +50,7 @@ from toolkit.cli.render.totals import (
     sum_report,
 )
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
+from toolkit.lock.admission import in_words
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.companions import kind_of
 from toolkit.oci.errors import InvalidReference
@@ -846,7 +848,7 @@ def _lock_page(command: str, changes: LockChanges) -> Page:
             new=(image.new_digest or "") if image.is_moved else "",
             users=image.used_by,
             more=[
-                *([("Age", format_duration(image.age))] if image.age is not None else []),
+                *([("Age", in_words(timedelta(seconds=image.age)))] if image.age is not None else []),
                 *((f"Seen {format_moment(one.first_seen)}", one.digest) for one in image.candidates),
                 *([("Earlier digests", str(image.previous))] if image.previous else []),
             ],
@@ -859,7 +861,7 @@ def _lock_page(command: str, changes: LockChanges) -> Page:
     ]
     return Page(
         command,
-        say_lock(changes),
+        say_lock(changes).replace("`", ""),
         "Dry run" if changes.is_dry else "Written" if changes.is_written else "No changes",
         "new" if changes.moves else "quiet",
         alarms=[Alarm("Not reached upstream", "bad", unreached)] if unreached else [],
