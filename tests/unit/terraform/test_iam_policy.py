@@ -24,6 +24,7 @@ from toolkit.terraform.iam_policy import (
     documents,
     lock_policy,
     plan_policy,
+    prune_policy,
     seed_policy,
     trust_policy,
 )
@@ -39,7 +40,7 @@ def desired_of(text: str) -> Desired:
 
 
 @pytest.mark.parametrize(
-    "command", [plan_policy, apply_policy, seed_policy, lock_policy], ids=lambda command: command.__name__
+    "command", [plan_policy, apply_policy, seed_policy, lock_policy, prune_policy], ids=lambda command: command.__name__
 )
 def test_prints_the_policy_of_the_complete_example(command: Any) -> None:
     policies = documents(command(resolve(load(COMPLETE)), PLACE))
