@@ -18,7 +18,10 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import SELECTION, SOURCE_DIGEST
 from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from toolkit.operations.services import Contents
-from toolkit.plan.pruning import ListedImage, Removal, UnreadIndex, Why
+from toolkit.plan.observed import ListedImage
+from toolkit.plan.pruning import Removal, UnreadIndex, Why
+from toolkit.plan.severity import Severity
+from toolkit.plan.status import Scan
 
 pytestmark = pytest.mark.xdist_group("contents on aws")
 REGION = "eu-west-1"
@@ -190,3 +193,21 @@ def test_deletes_more_than_a_call_can_name(either: Shelf | FakeShelf) -> None:
     images = [either.image(number, f"{number}", f"x{number}") for number in range(120)]
     assert either.delete(*((one, [f"{n}", f"x{n}"], False) for n, one in enumerate(images))) == {}
     assert either.listed() == {}
+
+
+def test_tells_what_a_scan_found_and_that_there_was_none(shelf: Shelf) -> None:
+    digest, other = shelf.image(7, "1"), shelf.image(8)
+    assert shelf.contents.scan(shelf.name, digest) == Scan(lacking=("not scanned",))
+    shelf.ecr.start_image_scan(repositoryName=shelf.name, imageId={"imageDigest": str(digest)})
+    found = shelf.contents.scan(shelf.name, digest)
+    assert found.counts == {Severity.HIGH: 1}  # moto's answer for every image
+    assert found.at and found.at.tzinfo is UTC
+    assert shelf.contents.scan(shelf.name, other).counts is None
+    assert shelf.contents.scan(shelf.name, Digest.of(b"gone")).counts is None
+
+
+def test_lists_without_reading_a_document(shelf: Shelf) -> None:
+    index = shelf.index([shelf.image(7)], "1")
+    found = {image.digest: image for image in shelf.contents.listed(shelf.name)}
+    assert (found[index].is_index, found[index].children, found[index].pulled_at) == (True, (), None)
+    assert found[index].pushed_at.tzinfo is UTC

@@ -217,6 +217,15 @@ class Observer:
         with asking(_THREADS) as pool:
             yield {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(sources)}
 
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents of images in ECR, from the cache where it has them: ECR records a read as a pull."""
+        found = {digest: document for digest in digests if (document := self._cache.get(digest))}
+        lacking = [digest for digest in digests if digest not in found]
+        read = self._ecr.documents(repository, lacking) if lacking and self._ecr is not None else {}
+        for digest, document in read.items():
+            self._cache.put(digest, document)
+        return {**found, **read}
+
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""
         if isinstance(head, SourceFault):

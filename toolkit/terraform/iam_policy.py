@@ -93,6 +93,11 @@ def lock_policy(desired: Desired, place: Place) -> list[Statement]:
     return _merged(_run_statements(desired, place, {"read", "lock"}, _IMAGE_THINGS))
 
 
+def status_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit status` needs without --drift: to read ECR, the lock and the upstreams."""
+    return _merged(_run_statements(desired, place, {"read", "status"}, _IMAGE_THINGS))
+
+
 def prune_policy(desired: Desired, place: Place) -> list[Statement]:
     """What `toolkit prune` needs: to read, and to delete images of the manifest's repositories."""
     read = _run_statements(desired, place, {"read"}, ("aws_ecr_repository", *_IMAGE_THINGS))
