@@ -51,7 +51,7 @@ def test_finds_the_signature_at_its_tag(served: RegistryClient) -> None:
     tag, signature = tagged(IMAGE, ".sig", simple_signing(OTHER, IMAGE.digest), simple_signing(KEY, IMAGE.digest))
     push(served, signature, repository.with_tag(tag))
     assert verify(served, source, MINE) == verify(served, source, OTHERS) == (None, 1)
-    assert verify(served, source, Verification(public(KEY), SLSA)) == ("it has no attestation", 0)
+    assert verify(served, source, Verification(public(KEY), SLSA)) == (f"it has no attestation of the type `{SLSA}`", 0)
     tag, attested = tagged(IMAGE, ".att", attestation(KEY, IMAGE.digest))
     push(served, attested, repository.with_tag(tag))
     assert verify(served, source, Verification(public(KEY), SLSA)) == (None, 1)
