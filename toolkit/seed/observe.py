@@ -81,8 +81,9 @@ _Tags = Mapping[str, StoredTag]
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """What a repository has, if it exists: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
+    """What a repository has, if it exists: its tags, and the documents of tags.
 
+    The tags in `read` are those whose digest does not tell enough.
     `measured` has the sources, by image key, that had to be known to decide which tags to read.
     """
 
