@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -289,13 +288,13 @@ def test_reads_the_wanted_type_first_among_many_referrers(upstream: Upstream) ->
     assert upstream.registry.count("get_manifest") == 1
 
 
-def test_looks_at_one_large_layer_once_however_often_it_is_named(upstream: Upstream) -> None:
-    large = b'{"a": "' + b"x" * (MAX_BYTES // 2) + b'"}'
-    layers = [(SIMPLE_SIGNING, large, {"dev.cosignproject.cosign/signature": f"{n:04}"}) for n in range(MAX_LAYERS)]
-    upstream.put(".sig", *layers)
-    began = time.thread_time()
+def test_counts_a_large_layer_each_time_it_is_named(upstream: Upstream) -> None:
+    large = b"x" * (MAX_BYTES // 2)
+    layers = [(SIMPLE_SIGNING, large, {"dev.cosignproject.cosign/signature": text}) for text in ("AAAA", "BBBB")]
+    upstream.put(".sig", simple_signing(KEY, IMAGE.digest), *layers[:1])
+    assert upstream.verify() is None
+    upstream.put(".sig", simple_signing(KEY, IMAGE.digest), *layers)
     assert upstream.verify() == MADE_WITH_ANOTHER
-    assert time.thread_time() - began < 3
 
 
 def test_reads_no_blob_that_is_too_large(upstream: Upstream) -> None:
