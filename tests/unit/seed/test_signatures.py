@@ -23,7 +23,9 @@ from tests.support.signing import (
     envelope,
     public,
     referring,
+    sealed,
     simple_signing,
+    statement,
     tagged,
 )
 from toolkit.lock.model import Verification
@@ -247,6 +249,7 @@ DAMAGED: dict[str, Layer] = {
     "no bundle": (BUNDLE, b'{"dsseEnvelope": []}', {}),
     "a signature of a blob": (BUNDLE, b'{"messageSignature": {}}', {}),
     "no annotation": (SIMPLE_SIGNING, b"{}", {}),
+    "another payload": (ENVELOPE, json.dumps(sealed(KEY, statement(IMAGE.digest, SLSA), "text/plain")).encode(), {}),
     "no statement": bundle(KEY, IMAGE.digest, _type="https://in-toto.io/Statement/v9"),
     "no subject": bundle(KEY, IMAGE.digest, SLSA, subject=[3]),
     "no image": simple_signing(KEY, IMAGE.digest, type="cosign blob"),
