@@ -168,6 +168,7 @@ class _Ecr:
         }
 
     def has_image(self, repository: str, digest: Digest) -> bool:
+        self._check_exists(repository)
         return digest in self._world.registry.documents[Repository(HOST, repository)]
 
     def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
@@ -175,7 +176,12 @@ class _Ecr:
         there = self._world.registry.documents[Repository(HOST, repository)]
         return {digest: there[digest] for digest in digests if digest in there}
 
+    def _check_exists(self, repository: str) -> None:
+        if repository not in self._world.repositories:
+            raise Refused("aws.request_failed", f"RepositoryNotFoundException: `{repository}`")
+
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
+        self._check_exists(repository)
         name = Repository(HOST, repository)
         tagged = self._world.registry.tags[name].values()
         documents = self._world.registry.documents[name].items()

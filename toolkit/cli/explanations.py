@@ -189,6 +189,7 @@ _WHY = {
     "source.unreachable": "The registry cannot be reached, or answers with errors.",
     "source.unread": "A document could not be read while planning, so a size or a signature is unknown.",
     "state.lock_failed": "Terraform cannot write the lock of its state.",
+    "tag.is_keeper": "`kept.<tag>.<digest>` is what `keep_previous` calls the image that a tag has left.",
     "tag.immutable": "Upstream has moved the tag, and the one in ECR can never move.",
     "tag.origin_unknown": "The tag in ECR points to an image that upstream never had under it, as far as can be known.",
     "tag.overwritten": "Somebody pushed another image over a tag that this manifest keeps.",

@@ -50,7 +50,10 @@ class PolicyFormat(StrEnum):
 
 
 def command(
-    runs: Annotated[Runs, typer.Argument(help="What the role runs; `apply` includes `plan` and `destroy`.")],
+    runs: Annotated[
+        Runs,
+        typer.Argument(help="What the role runs; `apply` includes `plan` and `destroy`, `lock` includes `rollback`."),
+    ],
     name: Annotated[
         str | None,
         typer.Argument(
