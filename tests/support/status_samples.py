@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from toolkit.cli.render.serialise import document_of
 from toolkit.lock.model import Hold
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -208,3 +210,8 @@ def many(count: int) -> StatusReport:
             made = behind(name, State.BEHIND, "upstream has another digest, which the lock has not seen", number / 10)
         images.append(made)
     return replace(REPORT, images=sort_images(images), drift=None, faults=None)
+
+
+def result(report: StatusReport) -> dict[str, Any]:
+    """The document of a run that ended with `report`."""
+    return {"schema_version": 1, "command": "status", "exit_code": 0, "status": document_of("status", report)}
