@@ -16,6 +16,7 @@ from toolkit.lock.keepers import keeper_tag
 from toolkit.lock.model import Hold, LockedTag
 from toolkit.lock.text import read_lock
 from toolkit.manifest.tag_selection import TagSelectionSpec
+from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
@@ -200,6 +201,37 @@ def test_looks_for_nothing_in_a_repository_that_does_not_exist(tmp_path: Path, s
     lock(wanted, world.services, publish=lambda _: None)
     plan = plan_manifest(wanted, world.services).plan
     assert [(one.action, one.stored_as) for one in plan.seeds] == [(SeedAction.COPY, None)]
+
+
+def test_puts_one_document_for_each_of_several_tags_that_share_layers(tmp_path: Path) -> None:
+    world = World(tmp_path, ("one", "two"))
+    requests = []
+    for name in world.names:
+        world.create(name)
+        store(world.registry, OLD, f"{HOST}/{name}:0")
+        store(world.registry, NEW, f"{HOST}/{name}:1")
+        destination = Reference(HOST, name, "1")
+        requests.append(CopyRequest(f"{name}:1", Reference(HOST, name, digest=OLD.digest), destination))
+    copied = store(world.registry, image([b"copied"]), f"{UPSTREAM}:1")
+    first = CopyRequest("one:2", copied, Reference(HOST, "one", "2"))
+    world.services.seeder.seed([first])  # by which it learns that the registry links blobs
+    world.registry.calls.clear()
+    outcomes = world.services.seeder.seed(requests)
+    assert [(one.status, one.moved_bytes, one.mounted_blobs) for one in outcomes] == [(SeedStatus.COPIED, 0, 0)] * 2
+    assert (world.registry.count("put_manifest"), world.registry.count("begin_upload")) == (2, 0)
+
+
+def test_asks_no_alternative_for_what_ecr_has(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.rollback()
+    asked: list[Reference] = []
+    services = story.world.services
+    observer = Observer(
+        PullLimits(story.world.registry), services.ecr, services.emit, cache=DocumentCache(), find=asked.append
+    )
+    story.world.services = replace(services, observer=observer)
+    assert story.planned().stored_as == str(OLD.digest)
+    assert asked == []
 
 
 def test_takes_an_image_under_another_tag_too(tmp_path: Path) -> None:
