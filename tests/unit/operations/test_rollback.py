@@ -21,6 +21,7 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import ConnectionFailed, RegistryError
+from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
@@ -379,14 +380,16 @@ def test_the_hold_ends_on_its_day(tmp_path: Path) -> None:
         assert story.admitted() == expected.digest
 
 
-def test_goes_forward_again_by_digest(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+@SUBSETS
+def test_goes_forward_again_by_digest(tmp_path: Path, subset: Subset) -> None:
+    story = Story(tmp_path, subset)
+    before = story.world.stored("one")
     story.rollback()
     story.seed()
-    story.rollback(to=NEW.digest.short)
     story.day(3)
+    story.rollback(to=NEW.digest.short)
     story.seed()
-    assert (story.world.stored("one"), story.requests()) == (NEW.digest, [("put_manifest", "1")])
+    assert (story.world.stored("one"), story.requests()) == (before, [("put_manifest", "1")])
 
 
 @pytest.mark.parametrize("name", ["one:1", "upstream.test/one:1"])
@@ -542,3 +545,45 @@ def test_the_next_run_ends_what_one_left_half_done(tmp_path: Path, at: int) -> N
 def test_keeps_nothing_for_a_new_tag_or_an_image_that_stays(tmp_path: Path) -> None:
     story = Story(tmp_path, keeps=1, images=(OLD,))
     assert list(story.world.registry.tags[ECR]) == ["1"]
+
+
+# --- what a plan reads in ECR, which records it as a pull
+
+
+def test_reads_no_other_image_when_the_lock_goes_forward_to_a_new_one(tmp_path: Path) -> None:
+    story = Story(tmp_path, Subset((Platform("linux", "amd64"),)), keeps=1)
+    newest = index(("linux/amd64", image([b"newest"])), ("linux/arm64", ARM64))
+    store(story.world.registry, newest, f"{UPSTREAM}:1")
+    story.lock()
+    read: list[str] = []
+    ecr = story.world.services.ecr
+
+    class Watched:
+        def __getattr__(self, name: str) -> object:
+            if name in ("untagged_indexes", "documents"):
+                read.append(name)
+            return getattr(ecr, name)
+
+    services = story.world.services
+    observer = Observer(PullLimits(story.world.registry), Watched(), services.emit, cache=DocumentCache())  # type: ignore[arg-type]
+    story.world.services = replace(services, observer=observer)
+    assert story.planned().stored_as is None
+    assert read == []
+    story.day(3)
+    story.seed()
+    story.rollback()
+    story.day(4)
+    story.seed()
+    story.release()
+    story.lock()
+    story.day(5)
+    assert story.planned().stored_as == keeper_tag("1", made_of(story, newest.digest))
+
+
+def made_of(story: Story, source: Digest) -> Digest:
+    """The filtered index in ECR that was made from an upstream one."""
+    return next(
+        digest
+        for digest, one in story.world.registry.documents[ECR].items()
+        if (read_provenance(one.raw) or (None,))[0] == source
+    )
