@@ -81,10 +81,10 @@ _Tags = Mapping[str, StoredTag]
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """What a repository has, if it exists: its tags, and the documents of tags.
+    """What a repository has: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
 
-    The tags in `read` are those whose digest does not tell enough.
-    `measured` has the sources, by image key, that had to be known to decide which tags to read.
+    `exists` is whether there is such a repository. `measured` has the sources, by image key, that had to be known to
+    decide which tags to read.
     """
 
     exists: bool = False
