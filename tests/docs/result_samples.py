@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 
-from tests.support import lock_samples, plan_samples, prune_samples
+from tests.support import lock_samples, plan_samples, prune_samples, status_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
@@ -156,6 +156,14 @@ def results() -> dict[str, Result]:
             "`prune`: what goes from the repositories of the manifest, or went. `why` is `tag`, `keeper`, `superseded`, "
             "`orphan`, `part` or `attached`, and `fate` is `planned`, `deleted`, `left` or `failed`.",
             [_as_json(document_of("prune", plan)) for plan in (prune_samples.PLANNED, prune_samples.DONE)],
+        ),
+        "status": Result(
+            "`status`: the state of every image. `state` is `overwritten`, `missing`, `gone`, `unknown`, `held`, "
+            "`suspended`, `behind`, `cooling`, `pinned` or `fine`.",
+            [
+                document_of("status", status_samples.REPORT),
+                document_of("status", replace(status_samples.REPORT, lock=None, drift=None, faults=None)),
+            ],
         ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",

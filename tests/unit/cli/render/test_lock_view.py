@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from tests.support.lock_samples import CHANGES, digest, short
 from toolkit.cli.render.lock_view import render_lock, render_lock_markdown, say_lock
 from toolkit.cli.render.result import Look, Result, render, result_document
@@ -44,8 +46,20 @@ notice: `hub/nginx:1.27`: `1234` need not be 3d old: CVE-1 [lock.bypassed]
 hint: look
 
 Lock: 1 admitted, 1 begun with what ECR has, 1 removed, 1 not reached upstream, 1 held, 1 waiting, 3
-unchanged. 1 signature read. `images.lock.yaml` was written."""
+unchanged. 1 document of signatures read. `images.lock.yaml` was written."""
     )
+
+
+def test_tells_once_what_is_the_same_of_several_images() -> None:
+    gone = next(image for image in CHANGES.images if image.fault)
+    text = render_lock(replace(CHANGES, images=(gone, replace(gone, key="hub/other:1")), notices=()))
+    assert text.startswith(f"""\
+Not reached upstream
+  ? hub/gone:1  {short("gone")}
+  ? hub/other:1  {short("gone")}
+    `gone:1` does not exist upstream
+
+Lock: 2 not""")
 
 
 def test_says_whether_the_lock_was_written() -> None:
@@ -87,3 +101,11 @@ def test_lets_no_text_break_out_of_its_view() -> None:
     assert "\x1b" not in render_lock(changes, colour=False)
     assert "<u>" not in render_lock_markdown(changes)
     assert "<u>" not in (render(Result("lock", 0, {"lock": changes}), "html", Look()) or "")
+
+
+@pytest.mark.parametrize("action", LockAction)
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "json"])
+def test_shows_every_action(action: LockAction, form: str) -> None:
+    changes = replace(CHANGES, images=(replace(CHANGES.images[0], action=action),))
+    shown = render(Result("rollback", 0, {"lock": changes}), form, Look())
+    assert shown is None or "hub/nginx:1.27" in shown
