@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.sandbox import RunningSandbox, running_sandbox
-from toolkit.aws.lock_object import LockObject
 from toolkit.aws.session import AwsSession
+from toolkit.aws.text_object import TextObject
 from toolkit.errors import Refused
 
 REGION = "eu-west-1"
@@ -31,7 +31,7 @@ def session(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> AwsSess
 def test_refuses_the_second_of_two_writers(sandbox: RunningSandbox, session: AwsSession) -> None:
     bucket = {"Bucket": "locks", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
     sandbox.client("s3", REGION).create_bucket(**bucket)
-    one, other = (LockObject(session, "locks", "images.lock.yaml") for _ in range(2))
+    one, other = (TextObject(session, "locks", "images.lock.yaml", "application/yaml") for _ in range(2))
     assert one.read() is None
     first = one.write("first é", None)
     with pytest.raises(Refused) as caught:
@@ -49,4 +49,4 @@ def test_refuses_the_second_of_two_writers(sandbox: RunningSandbox, session: Aws
 
 def test_names_a_bucket_that_is_not_there(session: AwsSession) -> None:
     with pytest.raises(Refused):
-        LockObject(session, "nowhere", "images.lock.yaml").read()
+        TextObject(session, "nowhere", "images.lock.yaml", "application/yaml").read()

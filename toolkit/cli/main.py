@@ -34,6 +34,7 @@ COMMANDS = (
     "copy",
     "lock",
     "rollback",
+    "refresh",
     "render",
     "lock-provider",
     "iam-policy",

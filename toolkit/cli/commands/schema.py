@@ -32,6 +32,7 @@ class Kind(StrEnum):
     SCAN = "scan"
     LOCK = "lock"
     PRUNE = "prune"
+    REFRESH = "refresh"
     EVENTS = "events"
 
 
