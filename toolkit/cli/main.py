@@ -30,6 +30,7 @@ COMMANDS = (
     "apply",
     "destroy",
     "seed",
+    "status",
     "prune",
     "copy",
     "lock",

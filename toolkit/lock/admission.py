@@ -81,7 +81,12 @@ def observe(
             known = []
         else:
             known.append(replace(seen, first_seen=max([now, *_times(tag)])))
-    return replace(tag, candidates=_thinned(known))
+    return replace(tag, candidates=_thinned(known), gone=None if seen else tag.gone)
+
+
+def note_gone(tag: LockedTag, now: datetime) -> LockedTag:
+    """`tag` of which upstream says that it does not exist; the first time counts."""
+    return tag if tag.gone else replace(tag, gone=now)
 
 
 def admit(
@@ -147,6 +152,7 @@ def _moved(
         tuple(left[left.index(one) + 1 :]),
         (*old, *tag.previous)[:MAX_PREVIOUS],
         hold=None,  # one that still holds would have kept us from coming here
+        gone=tag.gone,
     )
     return Admission(moved, Change.ADMITTED, (f"`{one.digest.short}` is admitted: {why}", *reasons))
 

@@ -77,7 +77,7 @@ def _blocks(text: str) -> list[tuple[str, str]]:
     for line in (one.strip() for one in text.splitlines()):
         if not label and line.startswith(_BEGIN) and line.endswith(_DASHES):
             label, lines = line.removeprefix(_BEGIN).removesuffix(_DASHES), [line]
-        elif label:
+        elif label and not line.startswith(_BEGIN):
             lines.append(line)
             if line == f"{_END}{label}{_DASHES}":
                 blocks.append((label, "\n".join(lines)))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from toolkit.lock.admission import Admission, Check, admit, in_words, observe, to_check
+from toolkit.lock.admission import Admission, Check, admit, in_words, note_gone, observe, to_check
 from toolkit.lock.model import LockedTag, Sighting
 from toolkit.lock.text import write_lock
 from toolkit.oci.digest import Digest
@@ -89,7 +89,11 @@ def lock(
     }
     after = {key: tag for key, tag in before.items() if key not in removed}
     # An entry that knows nothing yet would keep a later run from beginning with what ECR has.
-    after |= {key: one.tag for key, one in admitted.items() if key in before or one.tag.admitted or one.tag.candidates}
+    after |= {
+        key: note_gone(one.tag, now) if _is_gone(heads[key]) else one.tag
+        for key, one in admitted.items()
+        if key in before or one.tag.admitted or one.tag.candidates
+    }
 
     is_written = not is_dry and (after != before or stored is None)
     if is_written:
@@ -162,6 +166,10 @@ def _check(
                     del pending[key]
         pending = {key: digests for key, digests in pending.items() if digests}
     return checks, why
+
+
+def _is_gone(head: Head) -> bool:
+    return isinstance(head, SourceFault) and head.kind == "missing"
 
 
 def _sighting(head: Head, now: datetime) -> Sighting | None:

@@ -26,7 +26,7 @@ from toolkit.lock.keepers import keeper_tag, keeps
 from toolkit.oci.companions import subject_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Notice
-from toolkit.plan.observed import Account
+from toolkit.plan.observed import Account, ListedImage
 
 YOUNGEST = timedelta(hours=24)
 """What was pushed later always stays. A copy pushes the children before their index, and the index without a tag before
@@ -44,25 +44,6 @@ class Price:
 
 STORAGE = Price(0.10, date(2026, 11, 30))
 """Of a private repository of ECR, in nearly all regions."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedImage:
-    """An image of a repository as ECR lists it. `pulled_at` is ECR's own record.
-
-    `subject` is what a referrer refers to. An index has `children`, and `made_of` if it is a filtered one of ours.
-    """
-
-    digest: Digest
-    pushed_at: datetime
-    tags: tuple[str, ...] = ()
-    size: int = 0
-    pulled_at: datetime | None = None
-    is_index: bool = False
-    is_archived: bool = False
-    subject: Digest | None = None
-    children: tuple[Digest, ...] = ()
-    made_of: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from toolkit.oci.reference import Reference
 from toolkit.operations.lock_store import LockFile
 from toolkit.operations.prune import prune
 from toolkit.plan.desired import BuildImage, Desired, DesiredBuild
-from toolkit.plan.pruning import Fate, ListedImage, PrunePlan
+from toolkit.plan.observed import ListedImage
+from toolkit.plan.pruning import Fate, PrunePlan
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=100)

@@ -24,6 +24,7 @@ from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.operations.lock import lock
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.rollback import release, rollback
 from toolkit.operations.seed import seed
 from toolkit.plan.desired import DesiredSelection
@@ -184,6 +185,17 @@ def test_moves_the_tag_back_by_one_put_and_without_a_pull(
     assert whole(story.world.registry, ECR.with_tag("1"))
     story.day(4)
     assert not story.seed()[0].has_changes
+
+
+@SUBSETS
+def test_looks_for_nothing_in_a_repository_that_does_not_exist(tmp_path: Path, subset: Subset) -> None:
+    world = World(tmp_path, ("one",))
+    store(world.registry, OLD, f"{UPSTREAM}:1")
+    wanted = desired("one")
+    wanted = replace(wanted, images=tuple(replace(one, subset=subset) for one in wanted.images))
+    lock(wanted, world.services, publish=lambda _: None)
+    plan = plan_manifest(wanted, world.services).plan
+    assert [(one.action, one.stored_as) for one in plan.seeds] == [(SeedAction.COPY, None)]
 
 
 def test_takes_an_image_under_another_tag_too(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.digest import Digest
+from toolkit.plan.observed import ListedImage
 from toolkit.plan.pruning import (
-    ListedImage,
     Needs,
     Removal,
     Why,

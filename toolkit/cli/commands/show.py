@@ -19,8 +19,8 @@ NAME = "show"
 HELP = (
     "Show a saved plan or result, in any format. A plan is a file of `toolkit plan --out`; its parts must fit "
     "together, and `apply` also compares it with Terraform's own plan. A result is the JSON of plan, apply, seed, "
-    "destroy, copy, scan, doctor, lock, prune or refresh; the exit code is 0 whatever it tells of. Needs no network, "
-    "no credentials and no Terraform."
+    "destroy, status, refresh, copy, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. Needs no "
+    "network, no credentials and no Terraform."
 )
 EXAMPLES = (
     "toolkit show plan.toolkit",
@@ -42,7 +42,7 @@ def command(
         from toolkit.cli.render.result import Result
 
         if _is_json(saved):
-            result = _read_result(saved)
+            result = read_saved_result(saved)
         else:
             from toolkit.cli.saved_plan import read_plan
 
@@ -73,7 +73,8 @@ def _is_json(path: Path) -> bool:
         return False
 
 
-def _read_result(path: Path) -> Result:
+def read_saved_result(path: Path) -> Result:
+    """The result in a file of JSON. Raises Refused."""
     from toolkit.cli.render.serialise import read_result
     from toolkit.cli.sealed_archive import MOST_BYTES
 
