@@ -42,6 +42,7 @@ from toolkit.plan.desired import (
     Desired,
     DesiredBuild,
     DesiredImage,
+    DesiredRefresh,
     DesiredRegistry,
     DesiredRepository,
     DesiredSelection,
@@ -105,6 +106,7 @@ def resolve(manifest: Manifest) -> Desired:
         lock=_lock(manifest),
         needs_lock=mirror_account_id is None and _needs_lock(manifest),
         keep_previous=manifest.repositories.keep_previous,
+        refresh=_refresh(manifest),
     )
 
 
@@ -143,7 +145,29 @@ def _provider_needs(manifest: Manifest) -> tuple[ProviderNeed, ...]:
 
 
 def _lock(manifest: Manifest) -> S3Object | None:
-    return S3Object(*manifest.lock.removeprefix("s3://").split("/", 1)) if manifest.lock else None
+    return _s3_object(manifest.lock)
+
+
+def _s3_object(url: str | None) -> S3Object | None:
+    return S3Object(*url.removeprefix("s3://").split("/", 1)) if url else None
+
+
+def _refresh(manifest: Manifest) -> DesiredRefresh | None:
+    if (refresh := manifest.refresh) is None:
+        return None
+    return DesiredRefresh(
+        schedule=refresh.schedule,
+        time_zone=refresh.time_zone,
+        bucket=refresh.bucket,
+        prefix=refresh.prefix or f"{manifest.name}/refresh",
+        tool_image=refresh.tool.image,
+        tool_wheel=_s3_object(refresh.tool.wheel),
+        wheel_sha256=refresh.tool.sha256,
+        notify=refresh.notify,
+        silent_for=duration_of(refresh.alarms.silent_for),
+        behind=duration_of(refresh.alarms.behind),
+        pulls_left=refresh.alarms.pulls_left,
+    )
 
 
 def _needs_lock(manifest: Manifest) -> bool:
@@ -271,6 +295,7 @@ def _build(
         upstreams=upstreams,
         docker_hub_secret=_docker_hub_secret(manifest) if build.strategy is Strategy.LOGIN else None,
         settings=settings,
+        rebuilds=build.rebuild == "on_update",
     )
 
 
