@@ -12,7 +12,6 @@ from datetime import datetime
 
 from toolkit.errors import Refused, SeedingIncomplete, ToolkitError
 from toolkit.lock.model import Freshness, Lock, LockedTag
-from toolkit.oci.digest import Digest
 from toolkit.operations.lease import RUN_ENDS, Lease
 from toolkit.operations.lock import lock
 from toolkit.operations.lock_store import read_lock_of
@@ -23,6 +22,7 @@ from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.observed import PullBudget
 from toolkit.plan.on_budget import OnBudget
+from toolkit.plan.status import behind_since
 from toolkit.report import BehindTag, LockChanges, MovedTag, RefreshReport, Report, SeedStatus
 
 MOVED = "base image moved"
@@ -139,7 +139,10 @@ def _behind(desired: Desired, keys: Iterable[str], report: Report, services: Ser
             continue
         image = stored.get(key)
         has = tag.admitted.digest if key in placed else upstream_digest(image) if image else None
-        if since := _behind_since(tag, has):
+        since = behind_since(tag, has) if has else None
+        if since is None and key not in placed:
+            since = tag.admitted.sighting.first_seen
+        if since:
             yield BehindTag(key, since.isoformat())
 
 
@@ -153,14 +156,6 @@ def _stays(desired: Desired, key: str, tag: LockedTag, now: datetime) -> bool:
     policy = desired.policy_of(image)
     is_held = any(one.is_on(now) for one in (tag.hold, policy.suspend) if one)
     return is_held or policy.freshness is not Freshness.TRACK
-
-
-def _behind_since(tag: LockedTag, has: Digest | None) -> datetime | None:
-    """When upstream was first seen to have a digest after `has`, which may be none that the lock knows."""
-    former = [one.sighting for one in reversed(tag.previous)]
-    seen = [*former, *([tag.admitted.sighting] if tag.admitted else []), *tag.candidates]
-    place = max((number for number, one in enumerate(seen) if one.digest == has), default=len(former) - 1)
-    return min((one.first_seen for one in seen[place + 1 :]), default=None)
 
 
 def _pulls_left(plan: Plan, services: Services) -> int | None:

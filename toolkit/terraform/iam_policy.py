@@ -98,6 +98,16 @@ def status_policy(desired: Desired, place: Place) -> list[Statement]:
     return _merged(_run_statements(desired, place, {"read", "status"}, _IMAGE_THINGS))
 
 
+def refresh_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit refresh` needs: to lock and to seed, its own objects, and to send events. No Terraform, no IAM."""
+    things = (*_IMAGE_THINGS, "refresh")
+    rights = [
+        *_run_statements(desired, place, {"read", "create", "lock", "refresh"}, things),
+        *_run_statements(desired, place, {"refresh"}, ("bundle",)),
+    ]
+    return _merged(rights)
+
+
 def prune_policy(desired: Desired, place: Place) -> list[Statement]:
     """What `toolkit prune` needs: to read, and to delete images of the manifest's repositories."""
     read = _run_statements(desired, place, {"read"}, ("aws_ecr_repository", *_IMAGE_THINGS))
@@ -332,6 +342,10 @@ def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
         )
     if lock := desired.lock:
         yield "lock", {"lock_bucket": lock.bucket, "lock_key": lock.key}
+    if refresh := desired.refresh:
+        place_of_refresh = {"refresh_bucket": refresh.bucket, "refresh_prefix": refresh.prefix}
+        yield "bundle", place_of_refresh
+        yield "refresh", place_of_refresh
     for registry in desired.registries.values():
         yield "secret", {"secret": registry.secret_arn}
         yield "credential_role", {"credential_role": registry.role_arn}

@@ -37,6 +37,7 @@ class Runs(StrEnum):
     SEED = "seed"
     LOCK = "lock"
     STATUS = "status"
+    REFRESH = "refresh"
     PRUNE = "prune"
     SCAN = "scan"
     BUILD = "build"
@@ -103,6 +104,7 @@ def command(
                 Runs.SEED: iam_policy.seed_policy,
                 Runs.LOCK: iam_policy.lock_policy,
                 Runs.STATUS: iam_policy.status_policy,
+                Runs.REFRESH: iam_policy.refresh_policy,
                 Runs.PRUNE: iam_policy.prune_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))

@@ -57,7 +57,8 @@ def beneath(move: MovedTag) -> Iterator[str]:
 def say_refresh(report: RefreshReport) -> list[str]:
     """What a refresh came to, in sentences; the last one says where it is kept."""
     moved = format_count(len(report.moves), "tag") if report.moves else "no tag"
-    lines = [f"Refresh of `{report.manifest}`: {moved} moved, {len(report.moves) - len(report.untold)} events sent."]
+    sent = format_count(len(report.moves) - len(report.untold), "event")
+    lines = [f"Refresh of `{report.manifest}`: {moved} moved, {sent} sent."]
     if report.behind:
         ages = in_words(timedelta(days=report.days_behind or 0))
         lines.append(f"Behind upstream: {_named(tuple(one.key for one in report.behind))}; the longest for {ages}.")
