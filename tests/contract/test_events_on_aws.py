@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from tests.support.sandbox import RunningSandbox, running_sandbox, served
+from tests.support.received_events import ReceivedEvents
+from tests.support.sandbox import running_sandbox, served
 from toolkit.aws.event_bus import EventBus
 from toolkit.aws.session import AwsSession
 
@@ -26,34 +27,11 @@ def use(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AwsSess
 
 def test_reaches_the_target_of_a_rule_once_for_each_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_sandbox(tmp_path / "sandbox") as sandbox:
-        received = Received(sandbox)
+        received = ReceivedEvents(sandbox, REGION)
         assert EventBus(use(sandbox.environment(), monkeypatch), sleep).send("base image moved", DETAILS) == [None] * 23
-        events = received.events()
+        events = received.take()
     assert [event["detail"] for event in events] == DETAILS
     assert {(event["source"], event["detail-type"]) for event in events} == {("base-image-toolkit", "base image moved")}
-
-
-class Received:
-    """What a rule for our events passes on to a queue."""
-
-    def __init__(self, sandbox: RunningSandbox) -> None:
-        self._sqs = sandbox.client("sqs", REGION)
-        self._queue = self._sqs.create_queue(QueueName="moved")["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"][
-            "QueueArn"
-        ]
-        bus = sandbox.client("events", REGION)
-        pattern = {"source": ["base-image-toolkit"], "detail-type": ["base image moved"]}
-        bus.put_rule(Name="moved", EventPattern=json.dumps(pattern))
-        bus.put_targets(Rule="moved", Targets=[{"Id": "queue", "Arn": arn}])
-
-    def events(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
-            found += [json.loads(message["Body"]) for message in messages]
-            for message in messages:
-                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-        return found
 
 
 slept: list[float] = []
