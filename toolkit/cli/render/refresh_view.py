@@ -58,7 +58,8 @@ def say_refresh(report: RefreshReport) -> list[str]:
     """What a refresh came to, in sentences; the last one says where it is kept."""
     moved = format_count(len(report.moves), "tag") if report.moves else "no tag"
     sent = format_count(len(report.moves) - len(report.untold), "event")
-    lines = [f"Refresh of `{report.manifest}`: {moved} moved, {sent} sent."]
+    done = f"{moved} moved, {sent} sent" if report.moves or report.gone is not None else "nothing was looked at"
+    lines = [f"Refresh of `{report.manifest}`: {done}."]
     if report.behind:
         ages = in_words(timedelta(days=report.days_behind or 0))
         lines.append(f"Behind upstream: {_named(tuple(one.key for one in report.behind))}; the longest for {ages}.")
