@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 
-from tests.support import lock_samples, plan_samples, prune_samples, refresh_samples
+from tests.support import lock_samples, plan_samples, prune_samples, refresh_samples, status_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
@@ -161,6 +161,14 @@ def results() -> dict[str, Result]:
             "`refresh`: what it came to. `error` of a move is why nobody was told of it. `behind`, `gone` and `unreached` are "
             "null if the run did not come that far.",
             [document_of("refresh", one) for one in (refresh_samples.BUSY, refresh_samples.STOPPED)],
+        ),
+        "status": Result(
+            "`status`: the state of every image. `state` is `overwritten`, `missing`, `gone`, `unknown`, `held`, "
+            "`suspended`, `behind`, `cooling`, `pinned` or `fine`.",
+            [
+                document_of("status", status_samples.REPORT),
+                document_of("status", replace(status_samples.REPORT, lock=None, drift=None, faults=None)),
+            ],
         ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",

@@ -30,7 +30,9 @@ from toolkit.operations.lock import lock
 from toolkit.operations.lock_store import LockStore
 from toolkit.operations.rollback import rollback
 from toolkit.operations.seed import seed
+from toolkit.operations.status import status
 from toolkit.plan.resolve import resolve
+from toolkit.plan.status import ImageStatus, StatusReport
 from toolkit.report import LockAction, LockChanges, LockedImage
 
 NAMES = ("daily", "calm", "leaves", "signed", "rolled", "both", "pinned")
@@ -50,6 +52,16 @@ images:
   - {source: upstream.test/pinned:1, freshness: pin}
 """
 DAYS = 30
+# What `status` says at the end of each day: behind, cooling, fine, gone, held, pinned.
+STATES = {
+    "daily": "cccccccccccccccccccccccccc" "ffff",
+    "calm": "ccc" "fffffffffffffffffffffffffff",
+    "leaves": "ccc" "fffffff" "gggggggggggggggggggg",
+    "signed": "ccc" "fff" "ccc" "bbbbbb" "fffffffffffffff",
+    "rolled": "ccc" "ff" "ccc" "f" "hhhhhhhhh" "ffffffffffff",
+    "both": "ccc" "ffff" "ccc" "ffffffffffffffffffff",
+    "pinned": "ccc" "ffff" "pppppppp" "fffffffffffffff",
+}  # fmt: skip
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -98,6 +110,12 @@ class Mirror:
 
     def seed(self) -> None:
         seed(self.desired, self.world.services, review=lambda _: None, publish=lambda _: None)
+
+    def status(self) -> dict[str, ImageStatus]:
+        shown: list[StatusReport] = []
+        status(self.desired, self.world.services, publish=shown.append)
+        names = {key: name for name, key in self.keys.items()}
+        return {names[image.key]: image for image in shown[0].images}
 
     @property
     def locked(self) -> Lock:
@@ -149,6 +167,7 @@ def test_stays_fresh_admitted_and_reversible_for_thirty_days(tmp_path: Path) -> 
     mirror.publish("both", indexed("first"))
     mirror.publish_signed(image([b"signed"]), mirror.key)
     quiet_days = 0
+    states = dict.fromkeys(NAMES, "")
     bad = good = Digest.of(b"")
     while mirror.day < DAYS - 1:
         day = mirror.day + 1
@@ -207,6 +226,11 @@ def test_stays_fresh_admitted_and_reversible_for_thirty_days(tmp_path: Path) -> 
             assert mirror.pulls == pulls + signatures, "a day on which nothing moves costs no pull"
             quiet_days += 1
 
+        pulls = mirror.pulls
+        for name, one in mirror.status().items():
+            states[name] += one.state.value[0]
+        assert mirror.pulls == pulls, "a status costs no pull"
+
         # Trails by three days.
         if day < 3:
             assert not any(mirror.admitted(name) for name in NAMES)
@@ -234,6 +258,7 @@ def test_stays_fresh_admitted_and_reversible_for_thirty_days(tmp_path: Path) -> 
             assert {name: mirror.in_ecr(name) for name in NAMES} == before
         if 20 <= day < 23:
             assert mirror.admitted("daily") == before["daily"] == mirror.upstream["daily"][16]
+    assert states == STATES
     assert quiet_days == 9  # three at the beginning, three after the loss, three at the end
     # 21 digests of `daily`, 9 of the other images, two indexes with one child each, and 3 signatures; none for the
     # rollback and the loss.

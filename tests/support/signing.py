@@ -69,9 +69,8 @@ def statement(signed: Digest, kind: str, **changes: Any) -> bytes:
     return json.dumps(found | changes).encode()
 
 
-def sealed(key: Key, payload: bytes) -> dict[str, Any]:
+def sealed(key: Key, payload: bytes, payload_type: str = "application/vnd.in-toto+json") -> dict[str, Any]:
     """An envelope for `payload`."""
-    payload_type = "application/vnd.in-toto+json"
     data = f"DSSEv1 {len(payload_type)} {payload_type} {len(payload)} ".encode() + payload
     return {
         "payloadType": payload_type,

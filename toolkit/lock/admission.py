@@ -112,7 +112,10 @@ def admit(
     """
     tag = observe(before, source, seen, now, stored)
     if before is None and stored:
-        return Admission(tag, Change.BEGUN, (f"`{stored.short}` is in ECR already, so the lock begins with it",))
+        unread = "; its signature was not read" if policy.verify else ""
+        return Admission(
+            tag, Change.BEGUN, (f"`{stored.short}` is in ECR already, so the lock begins with it{unread}",)
+        )
     reasons: list[str] = []
     why = why or {}
     if tag.candidates and (standstill := _standstill(tag, policy, now, upgrade=upgrade)):

@@ -1,6 +1,6 @@
-"""Lock: records what upstream has, and admits digests by the manifest's policy. Costs no counted pull.
+"""Lock: records what upstream has, and admits digests by the manifest's policy.
 
-The exception are signatures: where the policy verifies, each digest that would be admitted has its own one read.
+It asks by HEAD, which costs no counted pull. Only signatures are read, once each, of digests that would be admitted.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def lock(
         if key in before or one.tag.admitted or one.tag.candidates
     }
 
-    is_written = not is_dry and (after != before or stored is None)
+    is_written = not is_dry and after != before
     if is_written:
         services.lock.write(write_lock(after, stored.text if stored else ""), stored)
     builds = desired.builds_by_image()
@@ -188,7 +188,7 @@ def _line(
         reasons = (f"its source was `{before.source.familiar}`", *reasons)
         action = LockAction.ADMITTED if new else action
     if isinstance(head, SourceFault):
-        reasons = (head.message, *reasons)
+        reasons = (head.message, *([f"hint: {head.hint}"] if head.hint else []), *reasons)
     hold = next((one for one in (tag.hold, image.policy.suspend) if one and one.is_on(now)), None)
     return LockedImage(
         image.key,

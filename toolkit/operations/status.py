@@ -228,5 +228,8 @@ def _refusal(report: StatusReport) -> Refused:
     images = list(dict.fromkeys(fault.image for fault in faults))
     named = ", ".join(f"`{key}`" for key in images[:_MOST_NAMES])
     more = f" and {len(images) - _MOST_NAMES} more" if len(images) > _MOST_NAMES else ""
-    message = f"{len(faults)} faults of {len(images)} images fail the check: {named}{more}"
-    return Refused("status.failed", message, hint="the report says what to do about each")
+    return Refused(
+        "status.failed",
+        f"{len(faults)} faults fail the check: {named}{more}",
+        hint="the report says what to do about each",
+    )

@@ -65,33 +65,53 @@ def _faults(image: ImageStatus, report: StatusReport, gate: Gate) -> Iterator[Fa
     if image.in_ecr is None:
         yield Fault("status.missing", f"`{key}` is not in ECR", "run `toolkit seed`", key)
     if image.state is State.OVERWRITTEN:
-        hint = "look up `PutImage` in CloudTrail to see who pushed it; `toolkit seed` puts the admitted image back"
-        yield Fault("status.overwritten", f"`{key}` was overwritten: {image.reason}", hint, key)
+        yield Fault(
+            "status.overwritten",
+            f"`{key}` was overwritten: {image.reason}",
+            "look up `PutImage` in CloudTrail to see who pushed it; `toolkit seed` puts the right image back",
+            key,
+        )
     if image.is_gone:
         since = f" since {image.gone_since:%Y-%m-%d}" if image.gone_since else ""
-        hint = "move to a tag that is still published"
-        yield Fault("status.gone", f"`{image.source}` is gone upstream{since}", hint, key)
+        yield Fault(
+            "status.gone", f"`{image.source}` is gone upstream{since}", "move to a tag that is still published", key
+        )
     if image.state is State.UNKNOWN:
         yield Fault("status.unknown", f"`{key}` cannot be judged: {image.reason}", "run again later", key)
     if gate.behind is not None and image.is_behind and image.state not in _HELD_BACK:
         behind = image.behind_since
         if behind is None:
-            hint = "run `toolkit lock` before"
-            yield Fault("status.behind", f"`{key}` is behind upstream, and no lock knows since when", hint, key)
+            yield Fault(
+                "status.behind",
+                f"`{key}` is behind upstream, and no lock knows since when",
+                "run `toolkit lock` before",
+                key,
+            )
         elif report.at - behind >= gate.behind:
-            hint = "run `toolkit lock` and `toolkit seed`"
-            age = in_words(report.at - behind)
-            yield Fault("status.behind", f"`{key}` is behind upstream for {age}", hint, key)
+            yield Fault(
+                "status.behind",
+                f"`{key}` is behind upstream for {in_words(report.at - behind)}",
+                "run `toolkit lock` and `toolkit seed`",
+                key,
+            )
     if gate.fail_on and image.in_ecr is not None:
         counts = (image.scan.counts if image.scan else None) or {}
         bad = ", ".join(f"{counts[one]} {one}" for one in _as_bad_as(gate.fail_on) if counts.get(one))
         if bad:
-            hint = "move to an image without them, or accept them in `ignore` with a `reason` and `until`"
-            yield Fault("status.findings", f"`{key}` has findings: {bad}", hint, key)
+            yield Fault(
+                "status.findings",
+                f"`{key}` has findings: {bad}",
+                "move to an image without them, or accept them in `ignore` with a `reason` and `until`",
+                key,
+            )
         if image.scan is None or image.scan.lacking:
             why = ", ".join(dict.fromkeys(image.scan.lacking)) if image.scan else "not asked for"
-            hint = "scan it with `aws ecr start-image-scan`, or set `repositories.scan_on_push`"
-            yield Fault("status.unscanned", f"`{key}` has no result of ECR's scan: {why}", hint, key)
+            yield Fault(
+                "status.unscanned",
+                f"`{key}` has no result of ECR's scan: {why}",
+                "scan it with `aws ecr start-image-scan`, or set `repositories.scan_on_push`",
+                key,
+            )
 
 
 def _as_bad_as(severity: Severity) -> Sequence[Severity]:

@@ -23,7 +23,9 @@ from tests.support.signing import (
     envelope,
     public,
     referring,
+    sealed,
     simple_signing,
+    statement,
     tagged,
 )
 from toolkit.lock.model import Verification
@@ -51,7 +53,7 @@ class Upstream:
     """A registry with one image, and what is put beside it."""
 
     def __init__(self, repository: Repository = APP) -> None:
-        self.registry = MemoryRegistry(checks_content=False)
+        self.registry = MemoryRegistry(checks_content=False, chunk_bytes=2**16)
         self.repository = repository
         self.cache = DocumentCache()
         store(self.registry, IMAGE, f"{repository}:1")
@@ -93,7 +95,7 @@ ATTESTATIONS: dict[str, Callable[[Upstream, Any, Digest], object]] = {
 
 def test_says_that_nothing_is_signed(upstream: Upstream) -> None:
     assert upstream.verify() == "it has no signature"
-    assert upstream.verify(SLSA) == "it has no attestation"
+    assert upstream.verify(SLSA) == f"it has no attestation of the type `{SLSA}`"
 
 
 @pytest.mark.parametrize("how", SIGNATURES)
@@ -127,19 +129,23 @@ def test_refuses_an_attestation_for_another_image(upstream: Upstream, how: str) 
 @pytest.mark.parametrize("how", ATTESTATIONS)
 def test_refuses_an_attestation_of_another_type(upstream: Upstream, how: str) -> None:
     ATTESTATIONS[how](upstream, KEY, IMAGE.digest)
-    assert upstream.verify(SPDX) == f"it has an attestation of the type `{SLSA}`, not `{SPDX}`"
+    assert (
+        upstream.verify(SPDX) == f"it has an attestation of the type `{SLSA}`, but no attestation of the type `{SPDX}`"
+    )
 
 
 def test_does_not_take_an_attestation_for_a_signature(upstream: Upstream) -> None:
     upstream.refer(bundle(KEY, IMAGE.digest, SLSA), SLSA)
-    assert upstream.verify() == f"it has an attestation of the type `{SLSA}`, and no signature"
+    assert upstream.verify() == f"it has an attestation of the type `{SLSA}`, but no signature"
 
 
 def test_believes_the_signed_type_and_not_the_one_beside_it(upstream: Upstream) -> None:
     upstream.refer(bundle(KEY, IMAGE.digest, SPDX), SLSA)
-    assert upstream.verify(SLSA) == f"it has an attestation of the type `{SPDX}`, not `{SLSA}`"
+    assert (
+        upstream.verify(SLSA) == f"it has an attestation of the type `{SPDX}`, but no attestation of the type `{SLSA}`"
+    )
     upstream.refer(bundle(KEY, IMAGE.digest, SPDX), SIGNED)
-    assert upstream.verify() == f"it has an attestation of the type `{SPDX}`, and no signature"
+    assert upstream.verify() == f"it has an attestation of the type `{SPDX}`, but no signature"
 
 
 def test_takes_one_good_signature_among_others(upstream: Upstream) -> None:
@@ -187,7 +193,9 @@ def test_reads_no_referrer_that_cannot_be_what_is_wanted(upstream: Upstream) -> 
     upstream.refer(bundle(KEY, IMAGE.digest, SPDX), SPDX)
     upstream.refer(bundle(KEY, IMAGE.digest, "other"), "other", "application/spdx+json")
     upstream.put(".att", attestation(KEY, IMAGE.digest, SPDX))
-    assert upstream.verify(SLSA) == f"it has an attestation of the type `{SPDX}`, not `{SLSA}`"
+    assert (
+        upstream.verify(SLSA) == f"it has an attestation of the type `{SPDX}`, but no attestation of the type `{SLSA}`"
+    )
     assert upstream.registry.count("get_manifest") == 1
     assert upstream.registry.count("open_blob") == 0
 
@@ -241,6 +249,7 @@ DAMAGED: dict[str, Layer] = {
     "no bundle": (BUNDLE, b'{"dsseEnvelope": []}', {}),
     "a signature of a blob": (BUNDLE, b'{"messageSignature": {}}', {}),
     "no annotation": (SIMPLE_SIGNING, b"{}", {}),
+    "another payload": (ENVELOPE, json.dumps(sealed(KEY, statement(IMAGE.digest, SLSA), "text/plain")).encode(), {}),
     "no statement": bundle(KEY, IMAGE.digest, _type="https://in-toto.io/Statement/v9"),
     "no subject": bundle(KEY, IMAGE.digest, SLSA, subject=[3]),
     "no image": simple_signing(KEY, IMAGE.digest, type="cosign blob"),
@@ -272,6 +281,23 @@ def test_reads_no_more_than_is_bounded(upstream: Upstream) -> None:
     upstream.registry.calls.clear()
     assert upstream.verify() is not None
     assert upstream.registry.count("get_manifest") == MAX_REFERRERS
+
+
+def test_reads_the_wanted_type_first_among_many_referrers(upstream: Upstream) -> None:
+    for number in range(MAX_REFERRERS + 20):
+        upstream.refer((BUNDLE, str(number).encode(), {}), SPDX)
+    upstream.refer(bundle(KEY, IMAGE.digest))
+    assert upstream.verify() is None
+    assert upstream.registry.count("get_manifest") == 1
+
+
+def test_counts_a_large_layer_each_time_it_is_named(upstream: Upstream) -> None:
+    large = b"x" * (MAX_BYTES // 2)
+    layers = [(SIMPLE_SIGNING, large, {"dev.cosignproject.cosign/signature": text}) for text in ("AAAA", "BBBB")]
+    upstream.put(".sig", simple_signing(KEY, IMAGE.digest), *layers[:1])
+    assert upstream.verify() is None
+    upstream.put(".sig", simple_signing(KEY, IMAGE.digest), *layers)
+    assert upstream.verify() == MADE_WITH_ANOTHER
 
 
 def test_reads_no_blob_that_is_too_large(upstream: Upstream) -> None:

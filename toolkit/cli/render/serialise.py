@@ -726,7 +726,7 @@ class LockedImageObject(_Object):
 
 
 class LockObject(_Object):
-    """What became of the lock; `signatures` were read, each a counted pull where the upstream counts them."""
+    """What became of the lock. `signatures` documents were read, each a pull where the upstream counts them."""
 
     of = LockChanges
     schema_version: Literal[1] = 1

@@ -15,6 +15,7 @@ from toolkit.cli.render.totals import sum_states
 from toolkit.lock.admission import in_words
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import InfraChange
+from toolkit.plan.severity import Severity
 from toolkit.plan.status import ImageStatus, Scan, State, StatusReport
 
 SECTIONS: Mapping[str, Sequence[State]] = MappingProxyType(
@@ -111,8 +112,8 @@ def _table(images: Sequence[ImageStatus], report: StatusReport, width: int, pain
     return lines
 
 
-def facts(image: ImageStatus, *, with_users: bool = True) -> list[str]:
-    """The reason of its state, and what else is known of an image."""
+def facts(image: ImageStatus, *, with_users: bool = True, is_short: bool = False) -> list[str]:
+    """The reason of its state, and what else is known of an image; in short, what is no column of a table."""
     found = [image.reason]
     if image.hold and image.state is not State.HELD:
         found.append(f"held: {image.hold.reason}")
@@ -120,6 +121,8 @@ def facts(image: ImageStatus, *, with_users: bool = True) -> list[str]:
         found.append(f"gone since {_moment(image.gone_since)} at the latest")
     elif image.is_gone and image.state is not State.GONE:
         found.append("gone upstream")
+    if is_short:
+        return found
     if image.in_ecr:
         found += [", ".join(map(str, image.platforms))] if image.platforms else []
         found += [format_size(image.size)] if image.size is not None else []
@@ -141,13 +144,24 @@ def say_scan(scan: Scan | None) -> str:
         return "scan not asked for"
     parts = []
     if scan.counts is not None:
-        counts = ", ".join(f"{count} {severity}" for severity, count in scan.counts.items() if count) or "no findings"
-        parts.append(f"scan{f' of {scan.at:%Y-%m-%d}' if scan.at else ''}: {counts}")
+        parts.append(f"scan{f' of {scan.at:%Y-%m-%d}' if scan.at else ''}: {_counts(scan.counts)}")
     lacking = list(dict.fromkeys(scan.lacking))
     if lacking:
         count = f" ({format_count(len(scan.lacking), 'platform')})" if parts or len(scan.lacking) > 1 else ""
         parts.append(f"{', '.join(lacking)}{count}")
     return "; ".join(parts)
+
+
+def say_findings(scan: Scan | None) -> str:
+    """The counts alone."""
+    if scan is None or scan.counts is None:
+        return "not scanned" if scan else "not asked for"
+    counts = _counts(scan.counts)
+    return f"{counts}, {format_count(len(scan.lacking), 'platform')} not scanned" if scan.lacking else counts
+
+
+def _counts(found: Mapping[Severity, int]) -> str:
+    return ", ".join(f"{count} {severity}" for severity, count in found.items() if count) or "no findings"
 
 
 def say_pull(image: ImageStatus) -> str:
