@@ -227,7 +227,7 @@ def _repositories(desired: Desired) -> Iterator[_Thing]:
 
 
 def _builds(desired: Desired) -> Iterator[_Thing]:
-    for build in desired.builds:
+    for build in desired.projects:
         for what, parts in _parts_of(build, desired.region):
             yield _Thing(what, (build.name, build.project_name), build_module(build), parts, build)
 
@@ -238,7 +238,7 @@ def _parts_of(build: DesiredBuild, region: str) -> Iterator[tuple[str, tuple[_Pa
     if settings.service_role_arn is None:
         role, batch_role = build.role_name(region), build.role_name(region, "batch")
         policies = [_Part(role_policy_address(build), f"{role}:build", "build")]
-        if settings.policy_statements:
+        if settings.policy_statements or build.refreshes:
             policies.append(_Part(extra_policy_address(build), f"{role}:extra", "extra"))
         yield _ROLE, (_Part(role_address(build), role), *policies)
         if settings.batch:

@@ -186,7 +186,8 @@ class DesiredBuild:
 
     `strategy` and `on_miss` are the manifest's words. If `dockerfiles` is empty, the build uses the `Dockerfile` at the
     root of the source, if there is one. `docker_hub_secret` is the ARN of the secret for the strategy `login`. With
-    `rebuilds` a refresh that moves one of its images starts a build.
+    `rebuilds` a refresh that moves one of its images starts a build. The project that `refreshes` is no build of
+    the manifest.
     """
 
     name: str
@@ -210,6 +211,7 @@ class DesiredBuild:
     docker_hub_secret: str | None = None
     settings: BuildSettings = BuildSettings()
     rebuilds: bool = False
+    refreshes: bool = False
 
     @property
     def log_group_name(self) -> str:
@@ -275,10 +277,12 @@ class S3Object:
 class DesiredRefresh:
     """The schedule that runs `toolkit refresh` in AWS, and when somebody is told.
 
-    The tool is the image `tool_image`, or the wheel `tool_wheel` with the hash `wheel_sha256`. What a refresh keeps is
-    below `prefix` in `bucket`. `notify` is the ARN of a topic; without one a topic is made.
+    `project` is the CodeBuild project that it runs in. The tool is the image `tool_image`, or the wheel `tool_wheel`
+    with the hash `wheel_sha256`. What a refresh keeps is below `prefix` in `bucket`. `notify` is the ARN of a topic;
+    without one a topic is made.
     """
 
+    project: DesiredBuild
     schedule: str
     time_zone: str
     bucket: str
@@ -345,6 +349,11 @@ class Desired:
     def registry_account_id(self) -> str | None:
         """The account whose registry the builds pull from; None means the account of the run."""
         return self.mirror_account_id or self.account_id
+
+    @property
+    def projects(self) -> tuple[DesiredBuild, ...]:
+        """Every CodeBuild project: the builds, and the one that refreshes."""
+        return (*self.builds, *([self.refresh.project] if self.refresh else []))
 
     def builds_by_image(self) -> dict[str, tuple[str, ...]]:
         """The sorted names of the builds which start from an image or run in it, by the key of the image."""

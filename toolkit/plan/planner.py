@@ -49,6 +49,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from toolkit.lock.keepers import is_keeper_tag, keeper_tag
+from toolkit.manifest.refresh_model import REFRESH
 from toolkit.oci.companions import is_companion_tag, kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
@@ -262,11 +263,13 @@ def _destroy_refusals(
             f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
             hint="undo the change in the manifest, or use --allow-destroy to lose its images",
         )
-    builds = {build.name for build in desired.builds}
+    builds = {build.name for build in desired.projects}
     doomed: dict[tuple[str, str], list[str]] = {}
     for change in changes:
         what = _HOLDS_SOMETHING.get(change.resource_type)
-        if what and change.destroys and not (destroys_removed and change.name not in builds):
+        # A schedule that the manifest has no more must not run on, so that nobody has to allow its end.
+        may_go = destroys_removed or change.name == REFRESH
+        if what and change.destroys and not (may_go and change.name not in builds):
             whose = f"of the build `{change.name}`" if change.name else f"`{change.address}`"
             doomed.setdefault((whose, change.action), []).append(what)
     for (whose, action), parts in doomed.items():

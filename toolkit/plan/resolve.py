@@ -30,6 +30,7 @@ from toolkit.manifest.destinations import (
 from toolkit.manifest.document import format_path
 from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host, duration_of
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec, SuspendSpec, VerifySpec
+from toolkit.manifest.refresh_model import REFRESH
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
@@ -155,7 +156,24 @@ def _s3_object(url: str | None) -> S3Object | None:
 def _refresh(manifest: Manifest) -> DesiredRefresh | None:
     if (refresh := manifest.refresh) is None:
         return None
+    project = DesiredBuild(
+        name=REFRESH,
+        project_name=f"{manifest.name}-{REFRESH}",
+        source_type="NO_SOURCE",
+        source_location="",
+        source_version=None,
+        buildspec_commands=(),
+        images=(),
+        compute_type="BUILD_GENERAL1_SMALL",
+        environment_type="ARM_CONTAINER",
+        environment_image=refresh.tool.image or ENVIRONMENT_IMAGES["ARM_CONTAINER"],
+        environment_variables={},
+        timeout_minutes=60,
+        log_retention_days=90,
+        refreshes=True,
+    )
     return DesiredRefresh(
+        project=project,
         schedule=refresh.schedule,
         time_zone=refresh.time_zone,
         bucket=refresh.bucket,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from toolkit.manifest.refresh_model import REFRESH
 from toolkit.plan.model import AttributeChange, Grant, InfraAction, InfraChange
 from toolkit.plan.rights import compare_policies
 from toolkit.terraform.attributes import differences, is_same, path_of, whole_differences
@@ -26,6 +27,7 @@ _OWNERS = {
 }
 # Resources whose creation gives rights, if they are in the user's own files instead of our modules.
 _RIGHTS = frozenset({*_OWNERS, "aws_iam_role", "aws_iam_policy"})
+_UNDESCRIBED = ("", REFRESH)
 _WHOLES = ("aws_ecr_repository", "aws_codebuild_project")
 _INSTANCE_KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -36,8 +38,8 @@ Document = Mapping[str, Any]
 def needs_attributes(changes: Sequence[InfraChange]) -> bool:
     """Whether `show -json` adds something to `changes`: a whole creation or deletion is known without it.
 
-    A policy that is deleted alone removes rights. A created policy or role without a name is not in a module of ours,
-    so the manifest does not describe it.
+    A policy that is deleted alone removes rights. The manifest does not describe a created policy or role without a
+    name, which is not in a module of ours, and those of `refresh`, whose rights come from the table of rights.
     """
     gone = {
         change.name for change in changes if change.action is InfraAction.DELETE and change.resource_type in _WHOLES
@@ -45,7 +47,7 @@ def needs_attributes(changes: Sequence[InfraChange]) -> bool:
 
     def is_needed(change: InfraChange) -> bool:
         if change.action is InfraAction.CREATE:
-            return change.resource_type in _RIGHTS and not change.name
+            return change.resource_type in _RIGHTS and change.name in _UNDESCRIBED
         if change.action is InfraAction.DELETE:
             return change.resource_type in _OWNERS and (not change.name or change.name not in gone)
         return change.action is not InfraAction.FORGET
@@ -121,7 +123,7 @@ class _Reader:
             owner = (change.get("before") or change.get("after") or {}).get(_OWNERS.get(resource["type"], ""))
             is_new = planned.action is InfraAction.CREATE
             rights = _RIGHTS if is_new else _OWNERS
-            if resource["type"] not in rights or (is_new and planned.name) or owner in self._gone:
+            if resource["type"] not in rights or (is_new and planned.name not in _UNDESCRIBED) or owner in self._gone:
                 return planned
             return replace(planned, grants=_told(resource, self._differences(resource))[1])
         if planned.action is InfraAction.FORGET:

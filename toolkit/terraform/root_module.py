@@ -13,23 +13,21 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
-
-MODULES = ("base-images", "codebuild-project", "ecr-repository")
-"""The module that the root module calls, and the modules that it calls in turn, all in `modules/`."""
+from toolkit.terraform.refresh_values import refresh_values
+from toolkit.terraform.rendering import render_template
 
 INPUT_FORMAT = 1
 """The version of the input of `base-images`. Increase it with every change of its fields, here and in the module."""
 
 # Anchored at our module, because a module of the user's may contain calls with these names.
-_INSTANCE = re.compile(r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])')
+_INSTANCE = re.compile(
+    r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds|refresh)\["(?P<name>[^"]+)"\])'
+)
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
@@ -62,7 +60,10 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One repository or build in Terraform's state. `kind` is `repositories` or `builds`, `name` the manifest's."""
+    """One repository or build in Terraform's state, or the schedule.
+
+    `kind` is `repositories`, `builds` or `refresh`, `name` the manifest's name of it.
+    """
 
     address: str
     kind: str
@@ -105,6 +106,7 @@ def render_input(desired: Desired) -> str:
             build.name: build_values(build, region=desired.region, account_id=desired.registry_account_id)
             for build in desired.builds
         },
+        "refresh": refresh_values(desired),
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
     }
     encode(values)  # refuses half a surrogate pair: JSON can hold it, and Terraform would replace it
@@ -143,6 +145,8 @@ def repository_policy_address(name: str) -> str:
 
 def build_module(build: DesiredBuild) -> str:
     """The module instance of `build`, which is the prefix of its resources' addresses."""
+    if build.refreshes:
+        return f"module.base_images.module.refresh[{encode(build.name)}].module.project."
     return f"module.base_images.module.builds[{encode(build.name)}]."
 
 
@@ -184,22 +188,6 @@ def webhook_address(build: DesiredBuild) -> str:
 def project_address(build: DesiredBuild) -> str:
     """The address of the CodeBuild project of `build`."""
     return f"{build_module(build)}aws_codebuild_project.this"
-
-
-@cache
-def _environment() -> Environment:
-    # The output is HCL, not HTML: `encode` does the escaping.
-    return Environment(  # noqa: S701
-        loader=PackageLoader("toolkit.terraform"),
-        finalize=encode,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-
-
-def render_template(template: str, values: Mapping[str, object]) -> str:
-    """A template of this package; every value in it is encoded as HCL."""
-    return _environment().get_template(template).render(values)
 
 
 def _main_values(desired: Desired) -> dict[str, object]:

@@ -382,9 +382,14 @@ images: [nginx:1.16]
 def test_a_refresh_has_its_defaults_and_its_tool() -> None:
     image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tool:1"
     found = desired(REFRESH % f"image: '{image}'")
-    assert found.refresh == DesiredRefresh("rate(1 day)", "UTC", "acme", "platform/refresh", tool_image=image)
+    assert found.refresh is not None
+    project = found.refresh.project
+    assert found.refresh == DesiredRefresh(project, "rate(1 day)", "UTC", "acme", "platform/refresh", tool_image=image)
+    assert (project.project_name, project.environment_image) == ("platform-refresh", image)
+    assert [one.name for one in found.projects] == ["web", "shop", "refresh"]
     assert [build.rebuilds for build in found.builds] == [True, False]
     assert found.emptied().refresh is None
     wheel = desired(REFRESH % f"wheel: s3://tools/a/b-1-py3-none-any.whl, sha256: {'a' * 64}").refresh
     assert wheel is not None
+    assert wheel.project.environment_image == "aws/codebuild/amazonlinux-aarch64-standard:3.0"
     assert (wheel.tool_wheel, wheel.wheel_sha256) == (S3Object("tools", "a/b-1-py3-none-any.whl"), "a" * 64)

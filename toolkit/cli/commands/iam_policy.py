@@ -37,8 +37,8 @@ class Runs(StrEnum):
     SEED = "seed"
     LOCK = "lock"
     STATUS = "status"
-    REFRESH = "refresh"
     PRUNE = "prune"
+    REFRESH = "refresh"
     SCAN = "scan"
     BUILD = "build"
 
@@ -104,8 +104,8 @@ def command(
                 Runs.SEED: iam_policy.seed_policy,
                 Runs.LOCK: iam_policy.lock_policy,
                 Runs.STATUS: iam_policy.status_policy,
-                Runs.REFRESH: iam_policy.refresh_policy,
                 Runs.PRUNE: iam_policy.prune_policy,
+                Runs.REFRESH: iam_policy.refresh_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))
         if len(policies) > 1:

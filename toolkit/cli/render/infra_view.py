@@ -18,6 +18,20 @@ from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, Inf
 
 # The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.
 _MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>(?:[^"\\]|\\.)*)"\]\.')
+_PART_OF_SCHEDULE = re.compile(r"(?P<type>aws_\w+)\.\w+(?:\[\"(?!this\"|/)(?P<key>[^\"]*)\"\])?$")
+_WORDS = {
+    "aws_cloudwatch_event_rule": "rule for",
+    "aws_cloudwatch_event_target": "target of the rule for",
+    "aws_cloudwatch_log_group": "log group",
+    "aws_cloudwatch_metric_alarm": "alarm",
+    "aws_codebuild_project": "project",
+    "aws_iam_role": "role",
+    "aws_iam_role_policy": "rights of the role",
+    "aws_scheduler_schedule": "time",
+    "aws_sns_topic": "topic",
+    "aws_sqs_queue": "dead-letter queue",
+}
+"""The parts of a schedule in our words."""
 _ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
 _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
@@ -221,6 +235,9 @@ def _split(address: str) -> tuple[str, str, str]:
     call, rest = calls[-1]["call"], address[calls[-1].end() :]
     if "build" in call or rest.startswith("aws_codebuild_"):
         kind = "build"
+    elif call == "refresh":
+        part = _PART_OF_SCHEDULE.search(rest)
+        return "schedule", calls[-1]["key"], f"{_WORDS[part['type']]} {part['key'] or ''}".rstrip() if part else rest
     elif "repositor" in call or rest.startswith("aws_ecr_"):
         kind = "repository"
     else:
