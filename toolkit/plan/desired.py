@@ -316,7 +316,7 @@ class Desired:
     `toolkit.plan.risks` found in the manifest, and `ignore` is what it accepts. `lock` is where the lock is kept; None
     means the file beside the manifest. With `needs_lock` the manifest says how digests are admitted, so that nothing is
     copied without a lock. `unadmitted` are the keys of images that were left out because the lock admits no digest for
-    them.
+    them. `text` is the manifest itself.
     """
 
     name: str
@@ -343,6 +343,7 @@ class Desired:
     keep_previous: int = 0
     unadmitted: frozenset[str] = frozenset()
     refresh: DesiredRefresh | None = None
+    text: str = ""
 
     @property
     def registry_account_id(self) -> str | None:

@@ -147,6 +147,9 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             yield Right(name, f"{arn}table/{asked.get('TableName', '*')}")
         case "s3":
             yield from _s3(call, account_id, world)
+        case "events" if call.action == "PutEvents":
+            for source in dict.fromkeys(entry["Source"] for entry in asked["Entries"]):
+                yield Right(name, f"{arn}event-bus/default", {"events:source": source})
         case "sts" if call.action == "AssumeRole":
             yield Right(name, asked["RoleArn"])
         case "sts":
