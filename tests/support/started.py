@@ -45,7 +45,8 @@ class Starter:
             if EventPattern.load(rule["EventPattern"]).matches_event(event)
             for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         ]
-        return sorted(self._project_of(target, "events.amazonaws.com") for target in targets)
+        builds = (target for target in targets if ":codebuild:" in target["Arn"])
+        return sorted(self._project_of(target, "events.amazonaws.com") for target in builds)
 
     def build(self, project: str, **settings: str) -> BuildRun:
         """Run the buildspec of `project` as its role, in an empty folder as CodeBuild's container has."""
