@@ -14,9 +14,12 @@ import pytest
 
 from tests.support.alarms import ALARM, OK, evaluate
 from tests.support.received_events import ReceivedEvents
+from tests.support.roles import Role
 from tests.support.sandbox import running_sandbox
 from tests.support.started import Starter
 from tests.support.toolkit_run import Toolkit
+from toolkit.operations.load import load_desired
+from toolkit.terraform.iam_policy import Place, apply_policy, plan_policy
 
 REGION = "eu-west-1"
 MANIFEST = """\
@@ -41,12 +44,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("scheduled_refresh")]
 def test_a_tag_that_moves_upstream_starts_the_build_that_uses_it(tmp_path: Path) -> None:
     (tmp_path / "images.yaml").write_text(MANIFEST)
     with running_sandbox(tmp_path / "sandbox", ["nginx:1.16", "alpine:3.20"]) as sandbox:
-        toolkit = Toolkit(tmp_path, sandbox.environment())
+        admin = Toolkit(tmp_path, sandbox.environment())
         s3, builds = sandbox.client("s3", REGION), sandbox.client("codebuild", REGION)
         s3.create_bucket(Bucket="base", CreateBucketConfiguration={"LocationConstraint": REGION})
-        toolkit.run("lock").expect(0)
-        toolkit.run("apply", "--auto-approve").expect(0)
-        toolkit.run("plan", "--detailed-exitcode").expect(0)
+        desired, place = load_desired(tmp_path / "images.yaml"), Place("123456789012", REGION)
+        roles = {name: Role(sandbox, REGION, f"toolkit-{name}") for name in ("plan", "apply")}
+        roles["plan"].may(plan_policy(desired, place))
+        roles["apply"].may(apply_policy(desired, place))
+        planner, applier = (roles[name].toolkit(tmp_path) for name in ("plan", "apply"))
+        admin.run("lock").expect(0)
+        applier.run("apply", "--auto-approve").expect(0)
+        planner.run("plan", "--detailed-exitcode").expect(0)
         starter = Starter(sandbox, REGION, tmp_path / "started")
         received = ReceivedEvents(sandbox, REGION)
 
@@ -68,15 +76,15 @@ def test_a_tag_that_moves_upstream_starts_the_build_that_uses_it(tmp_path: Path)
         assert (received.take(), started()) == ([], {"web": 0, "api": 0, "docs": 0})
 
         sandbox.bump("nginx:1.16")
-        toolkit.run("lock").expect(0)
-        beforehand = toolkit.run("plan", "--detailed-exitcode").expect(2).stdout
+        admin.run("lock").expect(0)
+        beforehand = planner.run("plan", "--detailed-exitcode").expect(2).stdout
         assert "moving `docker-hub/library/nginx:1.16` rebuilds `web` [image.rebuilds]" in " ".join(beforehand.split())
         moved = fire()
         assert (moved["Refreshed"], moved["ImagesMoved"]) == (1, 1)
         assert started() == {"web": 1, "api": 0, "docs": 0}
         [event] = received.take()
         assert starter.projects_for(event) == ["shop-web"]
-        toolkit.run("plan", "--detailed-exitcode").expect(0)
+        planner.run("plan", "--detailed-exitcode").expect(0)
 
         found = sandbox.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"]
         for alarm in (one for one in found if one["Namespace"] == "BaseImageToolkit"):
@@ -92,4 +100,8 @@ def test_a_tag_that_moves_upstream_starts_the_build_that_uses_it(tmp_path: Path)
         (sandbox.status.folder / "docker-hub" / "repositories" / "library" / "nginx" / "_tags" / "1.16").unlink()
         [gone] = [one for one in found if one["MetricName"] == "GoneUpstream"]
         assert evaluate(gone, [fire()["GoneUpstream"]]) == ALARM
-        toolkit.run("apply", "--auto-approve").expect(0)
+
+        # What is taken out of the manifest goes, with the rights of the manifest that has it no more.
+        (tmp_path / "images.yaml").write_text(MANIFEST.replace("rebuild: on_update, ", ""))
+        applier.run("apply", "--auto-approve").expect(0)
+        assert [one["Name"] for one in sandbox.client("events", REGION).list_rules()["Rules"]] == ["moved"]
