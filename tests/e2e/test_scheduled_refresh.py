@@ -7,6 +7,7 @@ role alone, which the sandbox enforces.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,11 @@ def test_a_tag_that_moves_upstream_starts_the_build_that_uses_it(tmp_path: Path)
         (sandbox.status.folder / "docker-hub" / "repositories" / "library" / "nginx" / "_tags" / "1.16").unlink()
         [gone] = [one for one in found if one["MetricName"] == "GoneUpstream"]
         assert evaluate(gone, [fire()["GoneUpstream"]]) == ALARM
+
+        # A state that was lost is found again.
+        shutil.rmtree(tmp_path / ".toolkit")
+        applier.run("apply", "--auto-approve").expect(0)
+        planner.run("plan", "--detailed-exitcode").expect(0)
 
         # What is taken out of the manifest goes, with the rights of the manifest that has it no more.
         (tmp_path / "images.yaml").write_text(MANIFEST.replace("rebuild: on_update, ", ""))

@@ -101,6 +101,9 @@ class Existing(Protocol):
     def log_group(self, name: str) -> ExistingResource | None:
         """A log group."""
 
+    def schedule(self, name: str) -> ExistingResource | None:
+        """A schedule, by `<group>/<name>`."""
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         """The CodeBuild projects among `names` that exist, by name."""
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from toolkit.manifest.refresh_model import REFRESH
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
@@ -28,6 +29,7 @@ INPUT_FORMAT = 1
 _INSTANCE = re.compile(
     r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds|refresh)\["(?P<name>[^"]+)"\])'
 )
+_REFRESH = f"module.base_images.module.refresh[{encode(REFRESH)}]."
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
@@ -146,7 +148,7 @@ def repository_policy_address(name: str) -> str:
 def build_module(build: DesiredBuild) -> str:
     """The module instance of `build`, which is the prefix of its resources' addresses."""
     if build.refreshes:
-        return f"module.base_images.module.refresh[{encode(build.name)}].module.project."
+        return f"{_REFRESH}module.project."
     return f"module.base_images.module.builds[{encode(build.name)}]."
 
 
@@ -188,6 +190,26 @@ def webhook_address(build: DesiredBuild) -> str:
 def project_address(build: DesiredBuild) -> str:
     """The address of the CodeBuild project of `build`."""
     return f"{build_module(build)}aws_codebuild_project.this"
+
+
+def refresh_module() -> str:
+    """The module instance of `refresh`, which is the prefix of its resources' addresses."""
+    return _REFRESH
+
+
+def schedule_address() -> str:
+    """The address of the schedule of `refresh`."""
+    return f"{_REFRESH}aws_scheduler_schedule.this"
+
+
+def starter_role_address(kind: str) -> str:
+    """The address of the role that starts builds for the schedule, or for the rules."""
+    return f"{_REFRESH}aws_iam_role.this[{encode(kind)}]"
+
+
+def starter_policy_address(kind: str) -> str:
+    """The address of that role's inline policy `start`."""
+    return f"{_REFRESH}aws_iam_role_policy.this[{encode(kind)}]"
 
 
 def _main_values(desired: Desired) -> dict[str, object]:
