@@ -7,7 +7,7 @@ locals {
         service  = "scheduler.amazonaws.com"
         sources  = ["arn:${local.partition}:scheduler:${local.place}:schedule-group/default"]
         projects = [local.project_arn]
-        others   = [{ Sid = "KeepWhatFailed", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [aws_sqs_queue.this.arn] }]
+        others   = [{ Sid = "KeepWhatFailed", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [local.queue_arn] }]
       }
     },
     length(local.rules) == 0 ? {} : {

@@ -11,7 +11,9 @@ locals {
   place      = "${local.region}:${local.account_id}"
 
   project_name = "${var.name}-refresh"
-  project_arn  = "arn:${local.partition}:codebuild:${local.place}:project/${local.project_name}"
+  # Composed from their parts: a plan does not know the ARN of what is new, and could then show no right to it.
+  project_arn = "arn:${local.partition}:codebuild:${local.place}:project/${local.project_name}"
+  queue_arn   = "arn:${local.partition}:sqs:${local.place}:${local.project_name}"
 
   # `toolkit` knows neither the account nor the partition before it runs.
   policy = replace(replace(replace(var.policy,

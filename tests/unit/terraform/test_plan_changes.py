@@ -284,6 +284,7 @@ def test_a_role_that_a_file_of_the_users_creates_says_who_may_take_it() -> None:
         ("aws_iam_role_policy", InfraAction.FORGET, "web", False),
         ("aws_iam_role_policy", InfraAction.CREATE, "web", False),
         ("aws_iam_role_policy", InfraAction.CREATE, "", True),  # a file of somebody else's
+        ("aws_iam_role_policy", InfraAction.CREATE, "refresh", True),  # of the table of rights
         ("aws_iam_role", InfraAction.CREATE, "web", False),
         ("aws_iam_role", InfraAction.CREATE, "", True),
         ("aws_iam_role_policy", InfraAction.DELETE, "web", True),

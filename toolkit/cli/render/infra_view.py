@@ -77,7 +77,7 @@ class Changed:
     @property
     def parts(self) -> str:
         """Its resources that change, without the name that they share."""
-        return ", ".join(_split(change.address)[2] or change.resource_type for change in self.changes)
+        return ", ".join(dict.fromkeys(_split(change.address)[2] or change.resource_type for change in self.changes))
 
     @property
     def grants(self) -> tuple[Grant, ...]:
