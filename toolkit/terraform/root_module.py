@@ -190,10 +190,10 @@ def project_address(build: DesiredBuild) -> str:
 
 @cache
 def _environment() -> Environment:
-    # The output is HCL, not HTML: `encode` does the escaping.
     # A tenth of a run that renders nothing, such as `status`.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
+    # The output is HCL, not HTML: `encode` does the escaping.
     return Environment(  # noqa: S701
         loader=PackageLoader("toolkit.terraform"),
         finalize=encode,
