@@ -15,6 +15,7 @@ from toolkit.manifest.document import Finding, Path, format_path
 from toolkit.manifest.grammar import (
     LONGEST_TAG,
     MIRROR,
+    REFRESH,
     REPOSITORY_NAME,
     TAG_PLACE,
     Platforms,
@@ -24,7 +25,6 @@ from toolkit.manifest.grammar import (
 )
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
-from toolkit.manifest.refresh_model import REFRESH
 from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.reference import ECR_PUBLIC, Reference, ecr_region

@@ -36,6 +36,9 @@ class Spec(BaseModel):
 PROVIDER_VERSIONS = ">= 5.80, < 7"
 """The versions of the AWS provider that the modules are made for."""
 
+REFRESH = "refresh"
+"""The name of the CodeBuild project that refreshes, after the manifest's."""
+
 OWN_FILES = frozenset({"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "base-images.json"})
 """File names that are reserved for the root module."""
 

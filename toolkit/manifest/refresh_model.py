@@ -22,11 +22,7 @@ from toolkit.manifest.grammar import (
     duration_of,
 )
 
-REFRESH = "refresh"
-"""The name of the CodeBuild project that refreshes, after the manifest's."""
-
 _HOUR = timedelta(hours=1)
-_SHORTEST_SILENCE = _HOUR
 _LONGEST_SILENCE = timedelta(days=7)
 """CloudWatch: an alarm looks back 604,800 seconds at most, in periods of an hour."""
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -49,7 +45,7 @@ def _is_known(zone: str) -> bool:
 
 def _silence(text: str) -> str:
     time = duration_of(text)
-    if time % _HOUR or not _SHORTEST_SILENCE <= time <= _LONGEST_SILENCE:
+    if time % _HOUR or not _HOUR <= time <= _LONGEST_SILENCE:
         raise ValueError(f"`{text}` is no time that an alarm can wait for: whole hours, `1h` to `7d`")
     return text
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.manifest.refresh_model import REFRESH
+from toolkit.manifest.grammar import REFRESH
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import Instance, instance_of, log_group_address

@@ -49,7 +49,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from toolkit.lock.keepers import is_keeper_tag, keeper_tag
-from toolkit.manifest.refresh_model import REFRESH
+from toolkit.manifest.grammar import REFRESH
 from toolkit.oci.companions import is_companion_tag, kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage

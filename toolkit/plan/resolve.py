@@ -28,9 +28,8 @@ from toolkit.manifest.destinations import (
     with_tools,
 )
 from toolkit.manifest.document import format_path
-from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host, duration_of
+from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, REFRESH, canonical_host, duration_of
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec, SuspendSpec, VerifySpec
-from toolkit.manifest.refresh_model import REFRESH
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform

@@ -18,8 +18,6 @@ from itertools import product
 from string import Formatter
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from toolkit.errors import UsageError
 from toolkit.oci.reference import ECR_PUBLIC, Repository, ecr_region
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRefresh
@@ -262,6 +260,8 @@ def _check_trust(is_right: object, message: str, hint: str) -> None:
 
 @cache
 def _table() -> Mapping[str, Mapping[str, Any]]:
+    from ruamel.yaml import YAML  # noqa: PLC0415  not for a run without `refresh`
+
     text = (modules_folder() / "rights.yaml").read_text(encoding="utf-8")
     table: Mapping[str, Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
     return table

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from toolkit.manifest.refresh_model import REFRESH
+from toolkit.manifest.grammar import REFRESH
 from toolkit.plan.model import AttributeChange, Grant, InfraAction, InfraChange
 from toolkit.plan.rights import compare_policies
 from toolkit.terraform.attributes import differences, is_same, path_of, whole_differences

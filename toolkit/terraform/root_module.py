@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from toolkit.manifest.refresh_model import REFRESH
+from toolkit.manifest.grammar import REFRESH
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
