@@ -17,15 +17,15 @@ locals {
   policy = replace(replace(replace(var.policy,
   "{account}", local.account_id), "{partition}", local.partition), "{dns_suffix}", data.aws_partition.current.dns_suffix)
 
-  # Each is one command: a later one does not run when it fails. The values are variables, so that no shell reads them.
+  # The values are variables, so that no shell reads them as code. Each text is one command, in one shell.
   refresh = "toolkit refresh --bundle \"$TOOLKIT_REFRESH_BUNDLE\" --no-progress"
   install = <<-EOT
     set -eu
-    wheel="/tmp/$${TOOLKIT_WHEEL##*/}"
+    wheel="$CODEBUILD_SRC_DIR/$${TOOLKIT_WHEEL##*/}"
     aws s3 cp --only-show-errors "$TOOLKIT_WHEEL" "$wheel"
     printf '%s  %s\n' "$TOOLKIT_WHEEL_SHA256" "$wheel" | sha256sum --check --strict
-    python3 -m venv /tmp/toolkit
-    /tmp/toolkit/bin/pip install --quiet --disable-pip-version-check "$wheel"
+    python3 -m venv "$CODEBUILD_SRC_DIR/venv"
+    "$CODEBUILD_SRC_DIR/venv/bin/pip" install --quiet --disable-pip-version-check "$wheel"
   EOT
 
   # A buildspec is YAML, and JSON is YAML.
@@ -35,7 +35,7 @@ locals {
       var.tool.wheel == null ? {} : {
         install = { "runtime-versions" = { python = "3.12" }, commands = [local.install] }
       },
-      { build = { commands = [var.tool.wheel == null ? local.refresh : "/tmp/toolkit/bin/${local.refresh}"] } },
+      { build = { commands = [var.tool.wheel == null ? local.refresh : "\"$CODEBUILD_SRC_DIR\"/venv/bin/${local.refresh}"] } },
     )
   })
 }

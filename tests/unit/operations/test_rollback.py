@@ -340,6 +340,17 @@ def test_changes_nothing_the_second_time_and_says_so(tmp_path: Path) -> None:
     assert story.entry().hold == Hold("another reason")
 
 
+def test_overwrites_nothing_that_another_run_wrote_meanwhile(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.world.registry.faults = lambda call: (
+        story.file.write_text(story.file.read_text() + "# another run\n") and None
+    )
+    with pytest.raises(Refused) as refusal:
+        story.rollback()
+    assert refusal.value.code == "lock.changed_meanwhile"
+    assert story.admitted() == NEW.digest
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     story = Story(tmp_path)
     before = story.file.read_text()

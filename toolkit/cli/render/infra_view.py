@@ -18,7 +18,7 @@ from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, Inf
 
 # The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.
 _MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>(?:[^"\\]|\\.)*)"\]\.')
-_PART_OF_SCHEDULE = re.compile(r"(?P<type>aws_\w+)\.\w+(?:\[\"(?!this\"|/)(?P<key>[^\"]*)\"\])?$")
+_PART_OF_SCHEDULE = re.compile(r'(aws_\w+)\.\w+(?:\["([^"]*)"\])?$')
 _WORDS = {
     "aws_cloudwatch_event_rule": "rule for",
     "aws_cloudwatch_event_target": "target of the rule for",
@@ -236,8 +236,9 @@ def _split(address: str) -> tuple[str, str, str]:
     if "build" in call or rest.startswith("aws_codebuild_"):
         kind = "build"
     elif call == "refresh":
-        part = _PART_OF_SCHEDULE.search(rest)
-        return "schedule", calls[-1]["key"], f"{_WORDS[part['type']]} {part['key'] or ''}".rstrip() if part else rest
+        type_, key = _PART_OF_SCHEDULE.findall(rest)[0]
+        aside = "" if key == "this" or "/" in key else key  # the key of a log group is its name
+        return "schedule", calls[-1]["key"], f"{_WORDS[type_]} {aside}".rstrip()
     elif "repositor" in call or rest.startswith("aws_ecr_"):
         kind = "repository"
     else:
