@@ -12,6 +12,7 @@ from datetime import datetime
 
 from toolkit.errors import Refused, SeedingIncomplete, ToolkitError
 from toolkit.lock.model import Freshness, Lock, LockedTag
+from toolkit.operations.guards import check_account
 from toolkit.operations.lease import RUN_ENDS, Lease
 from toolkit.operations.lock import lock
 from toolkit.operations.lock_store import read_lock_of
@@ -58,6 +59,7 @@ def refresh(
     """
     started = services.clock()
     shared = shared_by_refreshes(services)
+    check_account(desired, services)
     found = RefreshReport(desired.name, run, shared.place)
     reports: list[Report] = []
     failure: BaseException | None = None

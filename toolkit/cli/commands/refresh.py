@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 NAME = "refresh"
 HELP = (
-    "Bring the images up to date: lock, copy, and tell of what moved. Changes images only, by the manifest that was "
-    "applied last. Sends an event to EventBridge for each tag that moved, and keeps the result in S3. One run at a "
-    "time; safe to run again after any failure."
+    "Bring the images up to date, and tell what moved. Admits what upstream has, copies it, sends an event to "
+    "EventBridge for each tag that moved, and keeps the result in S3. Changes images only, by the manifest that was "
+    "applied last. One run at a time; safe to run again after any failure."
 )
 EXAMPLES = (
     "toolkit refresh",
