@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from toolkit.plan.model import InfraChange, Notice, Plan, SeedAction
@@ -189,3 +190,56 @@ class LockChanges:
     def moves(self) -> bool:
         """Whether apply and seed would copy other digests than before."""
         return any(image.is_moved for image in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTag:
+    """A tag in ECR that points to another digest than before. `error` is why nobody was told of it."""
+
+    key: str
+    old_digest: str
+    new_digest: str
+    used_by: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BehindTag:
+    """A tag in ECR that has not what upstream has, since a time (ISO 8601, UTC), as far as the lock knows."""
+
+    key: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What a refresh came to. Its other results are a `LockChanges`, a `Plan` and a `Report`.
+
+    `run` is its name, and `place` where its results are kept. `at` is when it ended (ISO 8601, UTC). What it did not
+    come to is None. Tags are `gone` upstream or were `unreached`. Held, suspended and pinned tags are never `behind`.
+    `pulls_left` is of the registry with the fewest.
+    """
+
+    manifest: str
+    run: str
+    place: str
+    at: str = ""
+    moves: tuple[MovedTag, ...] = ()
+    behind: tuple[BehindTag, ...] | None = None
+    gone: tuple[str, ...] | None = None
+    unreached: tuple[str, ...] | None = None
+    pulls_left: int | None = None
+
+    @property
+    def untold(self) -> tuple[MovedTag, ...]:
+        """The moves for which no event was sent."""
+        return tuple(move for move in self.moves if move.error)
+
+    @property
+    def days_behind(self) -> float | None:
+        """For how many days the tag that is furthest behind has been so; 0 if none is."""
+        if self.behind is None:
+            return None
+        now = datetime.fromisoformat(self.at)
+        ages = [(now - datetime.fromisoformat(one.since)).total_seconds() for one in self.behind]
+        return round(max([0.0, *ages]) / 86_400, 3)

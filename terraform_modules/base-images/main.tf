@@ -91,3 +91,20 @@ module "builds" {
     length(each.value.repositories) == 0 ? {} : { TOOLKIT_ECR_REGISTRY = local.registry_hosts[each.value.repositories[0]] },
   )
 }
+
+module "refresh" {
+  source   = "../image-refresh"
+  for_each = var.input.refresh
+
+  name      = each.value.name
+  schedule  = each.value.schedule
+  time_zone = each.value.time_zone
+  bucket    = each.value.bucket
+  prefix    = each.value.prefix
+  tool      = each.value.tool
+  policy    = each.value.policy
+  topic_arn = each.value.topic_arn
+  alarms    = each.value.alarms
+  rebuilds  = each.value.rebuilds
+  tags      = var.input.resource_tags
+}

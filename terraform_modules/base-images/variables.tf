@@ -5,6 +5,7 @@ variable "input" {
     - `repositories`: ECR repositories by name;
     - `builds`: CodeBuild projects by their names in the manifest. The type is `any`, because the module
       `codebuild-project` declares and checks the types;
+    - `refresh`: the schedule, by the name `refresh`, or nothing; `any` too, because `image-refresh` declares its types;
     - `mirror`: account and region of the registry that the builds pull from; null for the repositories above;
     - `resource_tags`: AWS tags of all resources; `toolkit` finds its own resources by them.
   EOT
@@ -29,7 +30,8 @@ variable "input" {
       force_delete = bool
       tags         = map(string)
     }))
-    builds = any
+    builds  = any
+    refresh = any
     mirror = object({
       account_id = string
       region     = string
@@ -45,7 +47,7 @@ variable "input" {
   }
 
   validation {
-    condition     = can(keys(var.input.builds))
-    error_message = "The `builds` must be a map by name, as `toolkit render --module` writes it."
+    condition     = can(keys(var.input.builds)) && can(keys(var.input.refresh))
+    error_message = "The `builds` and `refresh` must be maps by name, as `toolkit render --module` writes them."
   }
 }

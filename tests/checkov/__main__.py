@@ -1,4 +1,4 @@
-"""Terraform's plan of every example as JSON, and the modules, for checkov to look at.
+"""Terraform's plan of every example as JSON, and of a schedule, and the modules, for checkov to look at.
 
     python -m tests.checkov FOLDER
 
@@ -43,8 +43,7 @@ def save_plan(sandbox: RunningSandbox, folder: Path, manifest: Path) -> None:
         work_dir = write(render(desired), Path(name))
         runner.init(work_dir)
         plan = runner.show(runner.plan(work_dir))
-    example = "-".join(manifest.relative_to(ROOT / "examples").parts[:-1])
-    (folder / f"{example}.json").write_text(json.dumps(plan))
+    (folder / f"{'-'.join(manifest.relative_to(ROOT).parts[1:-1])}.json").write_text(json.dumps(plan))
 
 
 def main() -> None:
@@ -55,8 +54,9 @@ def main() -> None:
     shutil.copytree(
         ROOT / "terraform_modules", folder / "modules", ignore=shutil.ignore_patterns("tests", "provider-*")
     )
+    manifests = [*sorted((ROOT / "examples").rglob("images.yaml")), Path(__file__).with_name("images.yaml")]
     with running_sandbox(folder / "sandbox") as sandbox, ThreadPoolExecutor(2) as pool:
-        list(pool.map(partial(save_plan, sandbox, plans), sorted((ROOT / "examples").rglob("images.yaml"))))
+        list(pool.map(partial(save_plan, sandbox, plans), manifests))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 
-from tests.support import lock_samples, plan_samples, prune_samples, status_samples
+from tests.support import lock_samples, plan_samples, prune_samples, refresh_samples, status_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
@@ -156,6 +156,11 @@ def results() -> dict[str, Result]:
             "`prune`: what goes from the repositories of the manifest, or went. `why` is `tag`, `keeper`, `superseded`, "
             "`orphan`, `part` or `attached`, and `fate` is `planned`, `deleted`, `left` or `failed`.",
             [_as_json(document_of("prune", plan)) for plan in (prune_samples.PLANNED, prune_samples.DONE)],
+        ),
+        "refresh": Result(
+            "`refresh`: what it came to. `error` of a move is why nobody was told of it. `behind`, `gone` and `unreached` are "
+            "null if the run did not come that far.",
+            [document_of("refresh", one) for one in (refresh_samples.BUSY, refresh_samples.STOPPED)],
         ),
         "status": Result(
             "`status`: the state of every image. `state` is `overwritten`, `missing`, `gone`, `unknown`, `held`, "

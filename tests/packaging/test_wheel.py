@@ -15,7 +15,7 @@ import pytest
 
 from toolkit import __version__
 from toolkit.operations.examples import Example
-from toolkit.terraform.root_module import MODULES
+from toolkit.terraform.modules import MODULES
 
 ROOT = Path(__file__).parents[2]
 

@@ -288,6 +288,10 @@ class _Existing:
         self._world.ask_aws("DescribeLogGroups", "ListTagsForResource")
         return self._world.existing.get(("log group", name))
 
+    def schedule(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("GetSchedule")
+        return self._world.existing.get(("schedule", name))
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         self._world.ask_aws("BatchGetProjects")
         found = {name: self._world.existing.get(("project", name)) for name in names}

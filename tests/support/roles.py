@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from tests.support.sandbox import RunningSandbox
 from tests.support.toolkit_run import Toolkit
 from toolkit.terraform.iam_policy import Statement, documents
-from toolkit.terraform.work_dir import modules_folder
+from toolkit.terraform.modules import modules_folder
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
 

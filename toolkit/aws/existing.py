@@ -1,4 +1,4 @@
-"""Existing AWS resources with the names that a build project needs, and their owner.
+"""Existing AWS resources with the names that a build project or a schedule needs, and their owner.
 
 An interrupted `terraform apply` or a lost state orphaned them, or somebody else made them.
 """
@@ -50,6 +50,19 @@ class ExistingService:
                 return None
             tags = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
         return ExistingResource(tags, retention_days=group.get("retentionInDays", 0))
+
+    def schedule(self, name: str) -> ExistingResource | None:
+        """The schedule `name`, which is `<group>/<name>`. It has no tags: it is whose the project is that it starts."""
+        client = self._session.client("scheduler")
+        group, _, own = name.partition("/")
+        with explained():
+            try:
+                target = client.get_schedule(GroupName=group, Name=own)["Target"]["Arn"]
+            except client.exceptions.ResourceNotFoundException:
+                return None
+        project = target.rpartition(":project/")[2]
+        found = self.projects([project]).get(project) if ":codebuild:" in target else None
+        return ExistingResource(found.resource_tags if found else {})
 
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         """The CodeBuild projects among `names` that exist."""

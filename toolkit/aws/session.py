@@ -53,7 +53,9 @@ class AwsSession:
     @overload
     def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
     @overload
-    def client(self, service: Literal["s3", "dynamodb", "service-quotas"], region: str | None = None) -> Any: ...
+    def client(
+        self, service: Literal["s3", "dynamodb", "service-quotas", "events", "scheduler"], region: str | None = None
+    ) -> Any: ...
     def client(self, service: Any, region: str | None = None) -> Any:
         """The client of `service` in `region`, by default the session's. Raises AccessDenied, Refused."""
         key = (service, region or self.region)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from toolkit.plan.model import Plan
     from toolkit.plan.pruning import PrunePlan
     from toolkit.plan.status import StatusReport
-    from toolkit.report import CopyPreview, Finding, LockChanges, Report
+    from toolkit.report import CopyPreview, Finding, LockChanges, RefreshReport, Report
 
 T = TypeVar("T")
 
@@ -229,11 +229,16 @@ class Run:
         self._values: dict[str, Any] = {}
         self._shown: Result | None = None
         self._outputs: tuple[Output, ...] = ()
+        self._copies: Mapping[str, Callable[[str], None]] = {}
 
     def open_outputs(self) -> None:
         """Prepare the files of `--output`. Raises UsageError."""
         given = self.presentation
         self._outputs = open_outputs(given.outputs, type(given.format), given.files)
+
+    def keep_views(self, copies: Mapping[str, Callable[[str], None]]) -> None:
+        """Pass views of the result on when the run ends, by format; also when it fails."""
+        self._copies = copies
 
     @property
     def output_formats(self) -> tuple[str, ...]:
@@ -271,6 +276,10 @@ class Run:
     def show_lock(self, changes: LockChanges) -> None:
         """Put what became of the lock on stdout, as `show_plan` does."""
         self._show("lock", changes)
+
+    def show_refresh(self, report: RefreshReport) -> None:
+        """Put what a refresh came to on stdout, as `show_plan` does."""
+        self._show("refresh", report)
 
     def show(self, kind: str, document: Mapping[str, object], text: str, *, is_exact: bool = False) -> None:
         """Put any other result on stdout; an exact text is for a program: nothing in it is escaped."""
@@ -339,6 +348,11 @@ class Run:
                     output.write(text)
             except OSError as failure:
                 yield _OutputLost("output.lost", f"`{output.path}` cannot be written: {failure.strerror}")
+        for form, keep in self._copies.items():
+            try:
+                keep(render(result, form, look) or "")
+            except ToolkitError as failure:
+                yield failure
 
     @property
     def lost_output(self) -> OSError | None:

@@ -82,7 +82,7 @@ EXIT_CODES = (
     ExitCode(
         6,
         "Not every image is in place: some failed, or `--on-budget partial` left them. `prune`: some images which were "
-        "to go are still there.",
+        "to go are still there. `refresh`: an upstream could not be asked, or an event was not taken.",
         "The infrastructure stands, and so does every image that was copied. What `prune` deleted is gone.",
         "Run again; only the rest is copied, or deleted. `apply FILE` too, unless the hint says to plan again.",
     ),
@@ -141,6 +141,7 @@ _ROOMS = {
     "policy": "`iam-policy` prints what a role needs, in the form that IAM takes.",
     "provider": "Which AWS provider Terraform runs is locked beside the manifest, with its checksums.",
     "prune": "`prune` deletes only what nothing needs, and only from repositories that this manifest made.",
+    "refresh": "A refresh runs unattended, by the manifest that was applied last, and alone.",
     "registry": "Registries are reached with credentials and encrypted, unless the manifest says otherwise.",
     "repository": "Images are copied into repositories of ECR, which Terraform makes.",
     "result": "`show` shows what an earlier run wrote as JSON.",
@@ -178,6 +179,11 @@ _WHY = {
     "plan.unverified": "The saved plan is signed, and no `TOOLKIT_PLAN_KEY` is there to check it with.",
     "provider.locked": "There was no lock file for the AWS provider, so one was written.",
     "provider.not_locked": "There is no lock file for the AWS provider, and a pipeline writes none.",
+    "refresh.bundle_damaged": "Something else has written where `apply` puts the manifest.",
+    "refresh.lease_damaged": "Something else has written where the runs keep their lease.",
+    "refresh.not_applied": "`apply` puts the manifest there when Terraform is done.",
+    "refresh.out_of_time": "There was more to copy than fits into the time of one run.",
+    "refresh.untold": "EventBridge had no room, or the right to send is missing. What was copied stays.",
     "registry.anonymous": "The sign-in to ECR Public failed, so its images are read without one.",
     "registry.credential_missing": "A variable that the manifest names for a credential is not set.",
     "rollback.gone": "ECR has deleted the image, and upstream no longer has it.",

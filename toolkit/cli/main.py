@@ -35,6 +35,7 @@ COMMANDS = (
     "copy",
     "lock",
     "rollback",
+    "refresh",
     "render",
     "lock-provider",
     "iam-policy",

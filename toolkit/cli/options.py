@@ -32,6 +32,17 @@ class ResultFormat(StrEnum):
     HTML = "html"
 
 
+class RefreshFormat(StrEnum):
+    """The formats of a refresh: CloudWatch takes its metrics from a line in the embedded metric format."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSON_LINES = "json-lines"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    EMF = "emf"
+
+
 class ScanFormat(StrEnum):
     """The formats of a command whose result may be a scan: all that there are."""
 
@@ -59,6 +70,15 @@ _VIEW = typer.Option(
 )
 ViewFormat = Annotated[ResultFormat, _VIEW]
 ScanViewFormat = Annotated[ScanFormat, _VIEW]
+RefreshViewFormat = Annotated[
+    RefreshFormat | None,
+    typer.Option(
+        "--format",
+        envvar="TOOLKIT_FORMAT",
+        help="The view of the result on stdout; everything else is on stderr. `emf` is a line with the metrics for "
+        "CloudWatch. [default: text; with --bundle emf]",
+    ),
+]
 Outputs = Annotated[
     list[str] | None,
     typer.Option(

@@ -23,12 +23,12 @@ _LEAST_MEMORY = 48 * 1024 * 1024
 _NOT_LOADED = "failed to map segment"
 _NO_THREAD = "can't start new thread"
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 Handler = Callable[[int, FrameType | None], object]
 
 
 def handle_interrupts(handler: Handler) -> dict[int, Any]:
-    """Have `handler` called for SIGINT, SIGTERM and SIGHUP; returns the handlers before, by signal.
+    """Have `handler` called for SIGINT, SIGTERM, SIGHUP and SIGALRM; returns the handlers before, by signal.
 
     A signal that the parent process set to be ignored (`nohup`) stays ignored.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,12 +28,14 @@ from toolkit.oci.transport import ATTEMPTS, Transport
 
 if TYPE_CHECKING:
     from toolkit.aws.inspection import Statement
+    from toolkit.aws.text_object import TextObject
     from toolkit.cli.boundary import Run
     from toolkit.oci.alternatives import AlternativeSources
+    from toolkit.operations.bundle import BundleStore
     from toolkit.operations.doctor import Tools
     from toolkit.operations.lock_store import LockStore
     from toolkit.operations.plan import Planned
-    from toolkit.operations.services import Services
+    from toolkit.operations.services import RefreshServices, Services
     from toolkit.plan.desired import Desired, DesiredRegistry
     from toolkit.terraform.runner import TerraformRunner
 
@@ -97,6 +100,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         work_path=work_path,
         lock=open_lock(desired, settings.manifest, session),
         verifier=SignatureCheck(PullLimits(client), cache),  # alternatives rarely have signatures
+        refresh=_open_refresh(desired, session),
         credential_uses=client.credential_uses,
     )
     if not locks:
@@ -112,9 +116,38 @@ def open_lock(desired: Desired, manifest: Path, session: AwsSession) -> LockStor
 
     if desired.lock is None:
         return LockFile(lock_file_of(manifest))
-    from toolkit.aws.lock_object import LockObject
+    from toolkit.aws.text_object import TextObject
 
-    return LockObject(session, desired.lock.bucket, desired.lock.key)
+    return TextObject(session, desired.lock.bucket, desired.lock.key, "application/yaml")
+
+
+def _open_refresh(desired: Desired, session: AwsSession) -> RefreshServices | None:
+    """What the refreshes of the manifest share, if it has any."""
+    if desired.refresh is None:
+        return None
+    from toolkit.aws.event_bus import EventBus
+    from toolkit.aws.text_object import TextObject
+    from toolkit.operations import bundle, lease
+    from toolkit.operations.services import RefreshServices
+
+    bucket, prefix = desired.refresh.bucket, desired.refresh.prefix
+
+    def text(name: str, content_type: str = "application/json") -> TextObject:
+        return TextObject(session, bucket, f"{prefix}/{name}", content_type, changed=lease.taken_meanwhile)
+
+    return RefreshServices(
+        f"s3://{bucket}/{prefix}", text(bundle.NAME), text(lease.NAME), EventBus(session, time.sleep), text
+    )
+
+
+def open_bundle(bucket: str, prefix: str) -> BundleStore:
+    """The manifest that was applied last, by the place of a refresh; S3 finds the bucket from any region."""
+    from toolkit.aws.inspection import default_region
+    from toolkit.aws.text_object import TextObject
+    from toolkit.operations import bundle
+
+    session = AwsSession(default_region() or "us-east-1")
+    return TextObject(session, bucket, f"{prefix}/{bundle.NAME}", "application/json")
 
 
 @contextmanager

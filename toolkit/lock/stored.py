@@ -1,18 +1,20 @@
-"""The text of a lock as it is kept somewhere."""
+"""A text that several runs share, as it is kept somewhere."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from toolkit.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A text, and the name of this version of it where it is kept."""
+    """A text, the name of this version of it where it is kept, and how long it had been there when it was read."""
 
     text: str
     version: str
+    age: timedelta = field(default=timedelta(), compare=False)
 
 
 def changed_meanwhile(name: str) -> Refused:

@@ -375,6 +375,9 @@ class BuildProjectSpec(Spec):
     )
     batch: BatchSpec | None = Field(None, description="Lets several builds run as one batch; default: no batch.")
     webhook: WebhookSpec | None = Field(None, description="Lets the Git host start builds; default: no webhook.")
+    rebuild: Literal["on_update", "never"] = Field(
+        "never", description="`on_update`: a build is started when `refresh` has moved an image that it uses."
+    )
     badge: bool = Field(False, description="A badge with the state of the last build, which anybody may see.")
     artifacts: ArtifactsSpec | None = Field(None, description="What a build leaves in S3; default: nothing.")
     log_retention_days: int = Field(

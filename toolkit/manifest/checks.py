@@ -12,7 +12,17 @@ from collections.abc import Iterator
 from toolkit.manifest.build_checks import MOST_TAGS
 from toolkit.manifest.destinations import Destination, destinations_of, naming_of, repository_name, settings_of
 from toolkit.manifest.document import Finding, Path, format_path
-from toolkit.manifest.grammar import LONGEST_TAG, REPOSITORY_NAME, TAG_PLACE, Platforms, canonical_host, listed, quoted
+from toolkit.manifest.grammar import (
+    LONGEST_TAG,
+    MIRROR,
+    REFRESH,
+    REPOSITORY_NAME,
+    TAG_PLACE,
+    Platforms,
+    canonical_host,
+    listed,
+    quoted,
+)
 from toolkit.manifest.model import ImageSpec, RepositorySettingsSpec
 from toolkit.manifest.readable import Readable
 from toolkit.manifest.tag_selection import TagSelectionSpec
@@ -36,6 +46,7 @@ def check(readable: Readable) -> Iterator[Finding]:
     yield from _check_registries(readable)
     yield from _check_alternatives(readable)
     yield from _check_resource_tags(readable)
+    yield from _check_refresh(readable)
     for number, image in readable.images.items():
         yield from _check_tags(image, number)
         yield from _check_tag_names(image, number)
@@ -205,7 +216,7 @@ def _check_other_account(readable: Readable) -> Iterator[Finding]:
         if name in image.model_fields_set
     ]
     data = readable.document.data
-    paths += [(name,) for name in ("lock", *ADMISSION) if isinstance(data, dict) and name in data]
+    paths += [(name,) for name in ("lock", "refresh", *ADMISSION) if isinstance(data, dict) and name in data]
     for path in paths:
         account = readable.repositories.account_id
         yield Finding(path, f"has no effect here: a manifest of the account `{account}` makes the repositories")
@@ -245,3 +256,33 @@ def _check_resource_tags(readable: Readable) -> Iterator[Finding]:
         first = seen.setdefault(key.lower(), key)
         if first != key:
             yield Finding(("aws", "resource_tags", key), f"is the same key as `{first}` to IAM, which ignores case")
+
+
+def _check_refresh(readable: Readable) -> Iterator[Finding]:
+    """What a run inside AWS cannot have, and the builds that it is to start."""
+    data = readable.document.data if isinstance(readable.document.data, dict) else {}
+    path: Path = ("refresh",)
+    for number, build in readable.builds.items():
+        here = ("builds", number, "rebuild")
+        if build.rebuild == "never":
+            continue
+        if "refresh" not in data:
+            yield Finding(here, "needs `refresh`, which moves images and tells of it")
+        elif build.source.type == "CODEPIPELINE":
+            yield Finding(here, "has no effect: only its pipeline can start the build")
+        elif not build.images and not (build.environment_image or "").startswith(MIRROR):
+            yield Finding(here, "has no effect: the build uses no mirrored image")
+    if "refresh" not in data or readable.repositories.account_id is not None:
+        return
+    if "lock" not in data:
+        yield Finding(path, "needs `lock: s3://…`: a build in AWS cannot commit a lock file")
+    for number, build in readable.builds.items():
+        if build.name == REFRESH:
+            yield Finding(("builds", number, "name"), f"`{REFRESH}` is the name of the build that refreshes")
+    for host in readable.registry_hosts:
+        for name in sorted(readable.of_a_machine.get(canonical_host(host), ())):
+            message = "is not there in AWS, where `refresh` runs: use `secretsmanager`"
+            yield Finding(("registries", host, "credential", name), message)
+    notify = readable.refresh.notify if readable.refresh else None
+    if notify and readable.region and (region := notify.split(":")[3]) != readable.region:
+        yield Finding((*path, "notify"), f"the topic is in `{region}`, and alarms of `{readable.region}` cannot use it")

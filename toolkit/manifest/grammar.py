@@ -36,6 +36,9 @@ class Spec(BaseModel):
 PROVIDER_VERSIONS = ">= 5.80, < 7"
 """The versions of the AWS provider that the modules are made for."""
 
+REFRESH = "refresh"
+"""The name of the CodeBuild project that refreshes, after the manifest's."""
+
 OWN_FILES = frozenset({"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "base-images.json"})
 """File names that are reserved for the root module."""
 
@@ -325,6 +328,46 @@ LockObjectUrl = Annotated[
     Grammar(
         r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,1023}",
         "is not the address of an object in S3, such as `s3://acme-base-images/images.lock.yaml`",
+    ),
+]
+WheelObjectUrl = Annotated[
+    str,
+    Grammar(
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9_.-]+/)*[A-Za-z0-9_.+!]+(-[A-Za-z0-9_.+!]+){4,5}\.whl",
+        "is not the address of a wheel in S3, such as `s3://acme-tools/base_image_toolkit-1.0-py3-none-any.whl`",
+    ),
+]
+WheelSum = Annotated[str, Grammar(r"[a-f0-9]{64}", "is not a SHA-256: 64 digits from 0 to f")]
+ObjectFolder = Annotated[
+    str,
+    Grammar(
+        r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*",
+        "is not a folder in a bucket: letters, digits, `.`, `_` and `-`, `/` between the parts",
+    ),
+]
+_CRON_FIELD = r"[0-9A-Z*?/,L#W-]+"
+ScheduleText = Annotated[
+    str,
+    Grammar(
+        rf"rate\(([2-9]|[1-9][0-9]+) (minute|hour|day)s\)|rate\(1 (minute|hour|day)\)"
+        rf"|cron\((?=(\S+ ){{2}}(\? \S+ [^?\s]+|[^?\s]+ \S+ \?) )({_CRON_FIELD} ){{5}}{_CRON_FIELD}\)",
+        "is not a schedule such as `rate(1 day)` or `cron(0 4 * * ? *)`: minutes, hours, day of the month, month, day "
+        "of the week, year; one of the two days is `?`",
+    ),
+]
+SnsTopicArn = Annotated[
+    str,
+    Grammar(
+        rf"{_ARN}:sns:[a-z0-9-]+:{_ACCOUNT}:[A-Za-z0-9_-]{{1,256}}",
+        "is not the ARN of an SNS topic (`arn:aws:sns:…`), other than a FIFO topic",
+    ),
+]
+ToolImage = Annotated[
+    str,
+    Grammar(
+        rf"{_ACCOUNT}\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.[a-z.]+/{REPOSITORY_NAME}(:{TAG}|@sha256:[a-f0-9]{{64}})",
+        "is not an image in ECR with a tag or a digest, such as "
+        "`123456789012.dkr.ecr.eu-west-1.amazonaws.com/tools/base-image-toolkit:1.0`",
     ),
 ]
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]

@@ -67,6 +67,7 @@ from toolkit.manifest.grammar import (
     check_day,
     listed,
 )
+from toolkit.manifest.refresh_model import RefreshSpec
 from toolkit.manifest.tag_selection import Tags
 from toolkit.oci.endpoints import is_loopback
 
@@ -587,6 +588,9 @@ class Manifest(Spec):
         default_factory=dict, description="How upstream registries are reached, by host.", examples=[{"docker.io": {}}]
     )
     builds: tuple[BuildProjectSpec, ...] = Field((), strict=False, description="CodeBuild projects.")
+    refresh: RefreshSpec | None = Field(
+        None, description="Keeps the images fresh on a schedule inside AWS; it needs `lock`. Default: no schedule."
+    )
     adopt: tuple[AdoptPattern, ...] = Field(
         (),
         strict=False,

@@ -20,6 +20,7 @@ from toolkit.manifest.grammar import (
     canonical_host,
 )
 from toolkit.manifest.model import ImageSpec, Manifest, RepositorySpec
+from toolkit.manifest.refresh_model import RefreshSpec
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
 
@@ -39,8 +40,9 @@ class Readable:
     """The well-formed parts of a document, with defaults for the rest; images and builds by their number.
 
     `doubtful` are the upstream repositories of faulty images, which a build may need. `secrets` are the registries
-    whose credential is in Secrets Manager, `identities` those with a role or a profile. The images from number
-    `listed_images` on are the tools of the presets.
+    whose credential is in Secrets Manager, `identities` those with a role or a profile. `of_a_machine` are the fields
+    of a registry's credential which only the machine of a run can have. The images from number `listed_images` on are
+    the tools of the presets.
     """
 
     document: Document
@@ -55,8 +57,10 @@ class Readable:
     alternatives: Mapping[str, Mapping[int, str]]
     secrets: frozenset[str]
     identities: frozenset[str]
+    of_a_machine: Mapping[str, frozenset[str]]
     resource_tag_keys: tuple[str, ...]
     builds: Mapping[int, BuildProjectSpec]
+    refresh: RefreshSpec | None
 
     def where(self, path: Path) -> str:
         """`path` for a sentence: `images[0]` on line 9."""
@@ -97,8 +101,10 @@ def read_parts(document: Document) -> Readable:
         alternatives=_alternatives(data.get("registries")),
         secrets=frozenset(host for host, fields in credentials.items() if fields.get("secretsmanager")),
         identities=frozenset(host for host, fields in credentials.items() if {"role_arn", "profile"} & fields.keys()),
+        of_a_machine={host: frozenset({"env", "profile"} & fields.keys()) for host, fields in credentials.items()},
         resource_tag_keys=tuple(_well_formed(TypeAdapter(ResourceTagKey), _keys(aws.get("resource_tags"))).values()),
         builds=_builds(data.get("builds")),
+        refresh=_well_formed(TypeAdapter(RefreshSpec), {0: data.get("refresh")}).get(0),
     )
 
 

@@ -38,6 +38,7 @@ from toolkit.plan.observed import (
 )
 from toolkit.plan.repository_policy import wanted_statements
 from toolkit.seed.worker_pool import asking
+from toolkit.terraform.iam_policy import STARTERS
 from toolkit.terraform.root_module import (
     Adoption,
     batch_policy_address,
@@ -47,17 +48,22 @@ from toolkit.terraform.root_module import (
     lifecycle_policy_address,
     log_group_address,
     project_address,
+    refresh_module,
     repository_address,
     repository_module,
     repository_policy_address,
     role_address,
     role_policy_address,
+    schedule_address,
+    starter_policy_address,
+    starter_role_address,
     webhook_address,
 )
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
 
 _REPOSITORY, _ROLE, _LOG_GROUP, _PROJECT = "repository", "IAM role", "log group", "CodeBuild project"
+_SCHEDULE = "schedule"
 
 Existing = ExistingRepository | ExistingResource
 
@@ -112,7 +118,9 @@ class _Thing:
 
 def check_patterns(desired: Desired, adopt: Sequence[str]) -> None:
     """Raise UsageError for a pattern on the command line that matches nothing in the manifest: a typing error."""
-    names = {name for thing in (*_repositories(desired), *_builds(desired)) for name in thing.names}
+    names = {
+        name for thing in (*_repositories(desired), *_builds(desired), *_starters(desired)) for name in thing.names
+    }
     useless = [pattern for pattern in adopt if not any(fnmatchcase(name, pattern) for name in names)]
     if useless:
         quoted = ", ".join(f"`{pattern}`" for pattern in useless)
@@ -139,7 +147,7 @@ def heal(
     a loss is refused and taint marks are removed from the state. No resource is changed.
     """
     repositories = [thing for thing in _repositories(desired) if thing.itself.id in existing]
-    things = [*repositories, *_builds(desired)]
+    things = [*repositories, *_builds(desired), *_starters(desired)]
     if not allows_destroy:
         _keep_tainted(things, state.tainted, work_dir, services)
     missing = [thing for thing in things if any(part.address not in state.managed for part in thing.parts)]
@@ -190,6 +198,7 @@ def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | No
         _REPOSITORY: services.ecr.repository,
         _ROLE: services.existing.role,
         _LOG_GROUP: services.existing.log_group,
+        _SCHEDULE: services.existing.schedule,
     }
     names = [thing.itself.id for thing in things if thing.what == _PROJECT]
     with asking(AWS_LOOK_UPS) as pool:
@@ -227,9 +236,26 @@ def _repositories(desired: Desired) -> Iterator[_Thing]:
 
 
 def _builds(desired: Desired) -> Iterator[_Thing]:
-    for build in desired.builds:
+    for build in desired.projects:
         for what, parts in _parts_of(build, desired.region):
             yield _Thing(what, (build.name, build.project_name), build_module(build), parts, build)
+
+
+def _starters(desired: Desired) -> Iterator[_Thing]:
+    """The schedule, and the roles that start builds. What else `refresh` makes, AWS creates again without a fault."""
+    if (refresh := desired.refresh) is None:
+        return
+    project = refresh.project
+    names, module = (project.name, project.project_name), refresh_module()
+    for kind in STARTERS:
+        if kind == "schedule" or any(build.rebuilds for build in desired.builds):
+            role = project.role_name(desired.region, kind)
+            parts = (
+                _Part(starter_role_address(kind), role),
+                _Part(starter_policy_address(kind), f"{role}:start", "start"),
+            )
+            yield _Thing(_ROLE, names, module, parts, project)
+    yield _Thing(_SCHEDULE, names, module, (_Part(schedule_address(), f"default/{project.project_name}"),), project)
 
 
 def _parts_of(build: DesiredBuild, region: str) -> Iterator[tuple[str, tuple[_Part, ...]]]:
@@ -238,7 +264,7 @@ def _parts_of(build: DesiredBuild, region: str) -> Iterator[tuple[str, tuple[_Pa
     if settings.service_role_arn is None:
         role, batch_role = build.role_name(region), build.role_name(region, "batch")
         policies = [_Part(role_policy_address(build), f"{role}:build", "build")]
-        if settings.policy_statements:
+        if settings.policy_statements or build.refreshes:
             policies.append(_Part(extra_policy_address(build), f"{role}:extra", "extra"))
         yield _ROLE, (_Part(role_address(build), role), *policies)
         if settings.batch:

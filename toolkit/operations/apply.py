@@ -11,6 +11,7 @@ from toolkit.events import NoticeGiven
 from toolkit.oci.companions import referrers_tag
 from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.reference import Reference
+from toolkit.operations.bundle import put_bundle
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.orphans import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
@@ -67,7 +68,7 @@ def apply(
     refuse_if_unsafe(planned.plan)
     if planned.plan.has_changes and not confirm(planned.plan):
         raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
-    carry_out(planned, services, publish=publish, started=started)
+    carry_out(desired, planned, services, publish=publish, started=started)
 
 
 def apply_saved(
@@ -100,7 +101,7 @@ def apply_saved(
     if plan.infra_changes and _is_done_already(plan, planned.plan_file, services):
         # Anything that now has one of the deleted names belongs to somebody else.
         plan = replace(plan, infra_changes=(), losses=())
-    carry_out(replace(planned, plan=plan), services, publish=publish, started=started, was_saved=True)
+    carry_out(desired, replace(planned, plan=plan), services, publish=publish, started=started, was_saved=True)
 
 
 def _refuse_other_place(plan: Plan, account: Account) -> None:
@@ -217,11 +218,18 @@ def _tags_now(plan: Plan, services: Services) -> Mapping[str, DestinationImage]:
 
 
 def carry_out(
-    planned: Planned, services: Services, *, publish: Publish, started: float, was_saved: bool = False
+    desired: Desired,
+    planned: Planned,
+    services: Services,
+    *,
+    publish: Publish,
+    started: float,
+    was_saved: bool = False,
 ) -> None:
     """Apply Terraform's plan and copy the images meanwhile: the copies into a repository start once it exists.
 
-    `was_saved`: the plan comes from an earlier run and may have been applied before.
+    `was_saved`: the plan comes from an earlier run and may have been applied before. From then on, a refresh takes the
+    manifest of `desired`.
     """
     plan = planned.plan
     waiting: dict[str, list[Seed]] = defaultdict(list)
@@ -285,6 +293,8 @@ def carry_out(
     publish(report)
     if failure:
         raise failure
+    if services.refresh and not plan.is_destroy:
+        put_bundle(desired, services.refresh.bundle)
     raise_if_incomplete(report)
 
 

@@ -31,7 +31,7 @@ def desired_of(text: str, file: Path, extra_files: Mapping[str, bytes] | None = 
     else:
         texts = {name: extra_files.get(name, b"").decode() for name in (Path(path).name for path in paths)}
     risks = find_risks(manifest, datetime.now(UTC).date())
-    return replace(resolve(manifest), extra_files=texts, risks=risks)
+    return replace(resolve(manifest), extra_files=texts, risks=risks, text=text)
 
 
 def _read_extra_files(folder: Path, paths: Sequence[str]) -> dict[str, str]:

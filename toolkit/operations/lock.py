@@ -16,12 +16,12 @@ from toolkit.lock.model import LockedTag, Sighting
 from toolkit.lock.text import write_lock
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
-from toolkit.oci.filtered_index import read_provenance
 from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import check_account
 from toolkit.operations.lock_store import read_lock_of
+from toolkit.operations.read_tags import read_tags, upstream_digest
 from toolkit.operations.select import names_of, select_images
-from toolkit.operations.services import AWS_LOOK_UPS, Services, step
+from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import Notice
 from toolkit.plan.observed import SourceFault
@@ -120,21 +120,8 @@ def lock(
 def _stored_digests(desired: Desired, images: Sequence[DesiredImage], services: Services) -> dict[str, Digest]:
     """What ECR has of `images`, by key, as upstream's digests: a filtered index of ours names the one it is made of."""
     check_account(desired, services)
-    tags: dict[str, list[DesiredImage]] = defaultdict(list)
-    for image in images:
-        tags[image.repository].append(image)
-    with asking(AWS_LOOK_UPS) as pool:
-        asked = {
-            repository: pool.ask(partial(services.ecr.images, repository, [image.tag for image in those]))
-            for repository, those in tags.items()
-        }
-        found = {repository: answer.result() or {} for repository, answer in asked.items()}
-    stored = {}
-    for image in images:
-        if one := found[image.repository].get(image.tag):
-            made_from = read_provenance(one.raw)
-            stored[image.key] = made_from[0] if made_from else one.digest
-    return stored
+    found = read_tags([image.key for image in images], services.ecr)
+    return {key: upstream_digest(image) for key, image in found.items()}
 
 
 def _check(

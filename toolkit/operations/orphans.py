@@ -3,7 +3,7 @@
 They are let go of, or destroyed if the user asks for that. To let go of a resource removes it from the state and leaves
 it unchanged in AWS. If the manifest names it again, it is taken back by its ownership tags. A log group keeps the logs
 of past builds. So it is let go of whenever its build is renamed or removed, unless resources with content may be
-destroyed.
+destroyed. The schedule of `refresh` is always destroyed: nobody would know that it still runs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from toolkit.manifest.grammar import REFRESH
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Notice
 from toolkit.terraform.root_module import Instance, instance_of, log_group_address
@@ -37,14 +38,15 @@ class Orphans:
 
 def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Orphans:
     """The resources that leave the state without being deleted. Terraform deletes those of the kinds in `destroys`."""
-    destroyed = frozenset(destroys)
-    wanted = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
+    destroyed = frozenset((*destroys, REFRESH))
+    wanted: set[tuple[str, str]] = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
     wanted |= {(Kind.BUILD, build.name) for build in desired.builds}
+    wanted |= {(REFRESH, desired.refresh.project.name)} if desired.refresh else set()
     instances = {
         found for found in map(instance_of, state.resources) if found and (found.kind, found.name) not in wanted
     }
     kept = sorted((found for found in instances if found.kind not in destroyed), key=lambda found: found.address)
-    builds = {build.name: log_group_address(build) for build in desired.builds}
+    builds = {build.name: log_group_address(build) for build in desired.projects}
     logs = {}
     for address, values in state.resources.items():
         instance = instance_of(address)

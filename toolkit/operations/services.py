@@ -18,6 +18,7 @@ from toolkit.lock.model import Verification
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
+from toolkit.operations.bundle import BundleStore
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
 from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, Observed
@@ -100,6 +101,9 @@ class Existing(Protocol):
     def log_group(self, name: str) -> ExistingResource | None:
         """A log group."""
 
+    def schedule(self, name: str) -> ExistingResource | None:
+        """A schedule, by `<group>/<name>`."""
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         """The CodeBuild projects among `names` that exist, by name."""
 
@@ -151,12 +155,33 @@ class Verifier(Protocol):
         """
 
 
+class EventBus(Protocol):
+    """Where others learn of what was done."""
+
+    def send(self, kind: str, details: Sequence[Mapping[str, str]]) -> Sequence[str | None]:
+        """Send an event of the `kind` for each of `details`; for each why it was not taken, None if it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshServices:
+    """What is shared by all refreshes of a manifest, below `place`.
+
+    `text` opens one more text by its name there and its content type.
+    """
+
+    place: str
+    bundle: BundleStore
+    lease: LockStore
+    bus: EventBus
+    text: Callable[[str, str], BundleStore]
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
 
     `credential_uses` lists which credential was sent to which registry so far. `now` is the time by which the lock
-    judges how old a digest is.
+    judges how old a digest is. `refresh` is None where the manifest has no `refresh`.
     """
 
     emit: Emit
@@ -171,6 +196,7 @@ class Services:
     work_path: Path
     lock: LockStore
     verifier: Verifier
+    refresh: RefreshServices | None = None
     credential_uses: Callable[[], tuple[CredentialUse, ...]] = tuple
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -184,7 +185,9 @@ class DesiredBuild:
     """One CodeBuild project. `project_name` is `<manifest name>-<name>`; `timeout_minutes` is 5 to 2160.
 
     `strategy` and `on_miss` are the manifest's words. If `dockerfiles` is empty, the build uses the `Dockerfile` at the
-    root of the source, if there is one. `docker_hub_secret` is the ARN of the secret for the strategy `login`.
+    root of the source, if there is one. `docker_hub_secret` is the ARN of the secret for the strategy `login`. With
+    `rebuilds` a refresh that moves one of its images starts a build. The project that `refreshes` is no build of
+    the manifest.
     """
 
     name: str
@@ -207,6 +210,8 @@ class DesiredBuild:
     upstreams: tuple[Upstream, ...] = ()
     docker_hub_secret: str | None = None
     settings: BuildSettings = BuildSettings()
+    rebuilds: bool = False
+    refreshes: bool = False
 
     @property
     def log_group_name(self) -> str:
@@ -269,6 +274,29 @@ class S3Object:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredRefresh:
+    """The schedule that runs `toolkit refresh` in AWS, and when somebody is told.
+
+    `project` is the CodeBuild project that it runs in. The tool is the image `tool_image`, or the wheel `tool_wheel`
+    with the hash `wheel_sha256`. What a refresh keeps is below `prefix` in `bucket`. `notify` is the ARN of a topic;
+    without one a topic is made.
+    """
+
+    project: DesiredBuild
+    schedule: str
+    time_zone: str
+    bucket: str
+    prefix: str
+    tool_image: str | None = None
+    tool_wheel: S3Object | None = None
+    wheel_sha256: str | None = None
+    notify: str | None = None
+    silent_for: timedelta = timedelta(days=2)
+    behind: timedelta = timedelta(days=7)
+    pulls_left: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderNeed:
     """`path` is a manifest field that needs the AWS provider `version` or a newer one."""
 
@@ -288,7 +316,7 @@ class Desired:
     `toolkit.plan.risks` found in the manifest, and `ignore` is what it accepts. `lock` is where the lock is kept; None
     means the file beside the manifest. With `needs_lock` the manifest says how digests are admitted, so that nothing is
     copied without a lock. `unadmitted` are the keys of images that were left out because the lock admits no digest for
-    them.
+    them. `text` is the manifest itself.
     """
 
     name: str
@@ -314,11 +342,18 @@ class Desired:
     needs_lock: bool = False
     keep_previous: int = 0
     unadmitted: frozenset[str] = frozenset()
+    refresh: DesiredRefresh | None = None
+    text: str = ""
 
     @property
     def registry_account_id(self) -> str | None:
         """The account whose registry the builds pull from; None means the account of the run."""
         return self.mirror_account_id or self.account_id
+
+    @property
+    def projects(self) -> tuple[DesiredBuild, ...]:
+        """Every CodeBuild project: the builds, and the one that refreshes."""
+        return (*self.builds, *([self.refresh.project] if self.refresh else []))
 
     def builds_by_image(self) -> dict[str, tuple[str, ...]]:
         """The sorted names of the builds which start from an image or run in it, by the key of the image."""
@@ -344,7 +379,15 @@ class Desired:
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""
         return replace(
-            self, repositories=(), images=(), selections=(), builds=(), adopt=(), provider_needs=(), risks=()
+            self,
+            repositories=(),
+            images=(),
+            selections=(),
+            builds=(),
+            adopt=(),
+            provider_needs=(),
+            risks=(),
+            refresh=None,
         )
 
     def repository(self, name: str) -> DesiredRepository:

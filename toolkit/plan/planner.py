@@ -49,6 +49,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from toolkit.lock.keepers import is_keeper_tag, keeper_tag
+from toolkit.manifest.grammar import REFRESH
 from toolkit.oci.companions import is_companion_tag, kind_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
@@ -161,6 +162,7 @@ def make_plan(
             if isinstance(fault := observed.sources[seed.key], SourceFault):
                 kept.setdefault(fault, []).append((image.path, seed))
     notices += [_kept_without_source(fault, images) for fault, images in kept.items()]
+    notices += _rebuilds(desired, seeds)
     notices += _left_behind(desired, observed, doomed)
     plan = Plan(
         name=desired.name,
@@ -200,6 +202,24 @@ def source_refusal(path: str, fault: SourceFault, *, image: str | None = None, s
         image=image,
         source=source,
     )
+
+
+def _rebuilds(desired: Desired, seeds: Sequence[Seed]) -> Iterator[Notice]:
+    """Notices about the builds that are started when their images move, one for those with the same builds."""
+    rebuilt = {build.name for build in desired.builds if build.rebuilds}
+    moved: dict[tuple[str, ...], list[str]] = {}
+    for seed in seeds:
+        builds = tuple(name for name in seed.used_by if name in rebuilt)
+        if builds and seed.action is SeedAction.MOVE:
+            moved.setdefault(builds, []).append(seed.key)
+    for builds, keys in moved.items():
+        named = ", ".join(f"`{key}`" for key in keys[:_MOST_TAGS])
+        more = f" and {len(keys) - _MOST_TAGS} more" if len(keys) > _MOST_TAGS else ""
+        yield Notice(
+            "image.rebuilds",
+            f"moving {named}{more} rebuilds {', '.join(f'`{name}`' for name in builds)}",
+            hint="let `toolkit refresh` move it: `apply` and `seed` start no build",
+        )
 
 
 def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Notice]:
@@ -262,11 +282,14 @@ def _destroy_refusals(
             f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
             hint="undo the change in the manifest, or use --allow-destroy to lose its images",
         )
-    builds = {build.name for build in desired.builds}
+    builds = {build.name for build in desired.projects}
     doomed: dict[tuple[str, str], list[str]] = {}
     for change in changes:
         what = _HOLDS_SOMETHING.get(change.resource_type)
-        if what and change.destroys and not (destroys_removed and change.name not in builds):
+        may_go = destroys_removed and change.name not in builds
+        # A schedule that the manifest has no more must not run on, and its rules' role goes with the last rule.
+        may_go |= change.name == REFRESH and (desired.refresh is None or change.resource_type == "aws_iam_role")
+        if what and change.destroys and not may_go:
             whose = f"of the build `{change.name}`" if change.name else f"`{change.address}`"
             doomed.setdefault((whose, change.action), []).append(what)
     for (whose, action), parts in doomed.items():

@@ -28,7 +28,7 @@ from toolkit.manifest.destinations import (
     with_tools,
 )
 from toolkit.manifest.document import format_path
-from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, canonical_host, duration_of
+from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, REFRESH, canonical_host, duration_of
 from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec, SuspendSpec, VerifySpec
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.alternatives import Alternative
@@ -42,6 +42,7 @@ from toolkit.plan.desired import (
     Desired,
     DesiredBuild,
     DesiredImage,
+    DesiredRefresh,
     DesiredRegistry,
     DesiredRepository,
     DesiredSelection,
@@ -105,6 +106,7 @@ def resolve(manifest: Manifest) -> Desired:
         lock=_lock(manifest),
         needs_lock=mirror_account_id is None and _needs_lock(manifest),
         keep_previous=manifest.repositories.keep_previous,
+        refresh=_refresh(manifest),
     )
 
 
@@ -143,7 +145,46 @@ def _provider_needs(manifest: Manifest) -> tuple[ProviderNeed, ...]:
 
 
 def _lock(manifest: Manifest) -> S3Object | None:
-    return S3Object(*manifest.lock.removeprefix("s3://").split("/", 1)) if manifest.lock else None
+    return _s3_object(manifest.lock)
+
+
+def _s3_object(url: str | None) -> S3Object | None:
+    return S3Object(*url.removeprefix("s3://").split("/", 1)) if url else None
+
+
+def _refresh(manifest: Manifest) -> DesiredRefresh | None:
+    if (refresh := manifest.refresh) is None:
+        return None
+    project = DesiredBuild(
+        name=REFRESH,
+        project_name=f"{manifest.name}-{REFRESH}",
+        source_type="NO_SOURCE",
+        source_location="",
+        source_version=None,
+        buildspec_commands=(),
+        images=(),
+        compute_type="BUILD_GENERAL1_SMALL",
+        environment_type="ARM_CONTAINER",
+        environment_image=refresh.tool.image or ENVIRONMENT_IMAGES["ARM_CONTAINER"],
+        environment_variables={},
+        timeout_minutes=60,
+        log_retention_days=90,
+        refreshes=True,
+    )
+    return DesiredRefresh(
+        project=project,
+        schedule=refresh.schedule,
+        time_zone=refresh.time_zone,
+        bucket=refresh.bucket,
+        prefix=refresh.prefix or f"{manifest.name}/refresh",
+        tool_image=refresh.tool.image,
+        tool_wheel=_s3_object(refresh.tool.wheel),
+        wheel_sha256=refresh.tool.sha256,
+        notify=refresh.notify,
+        silent_for=duration_of(refresh.alarms.silent_for),
+        behind=duration_of(refresh.alarms.behind),
+        pulls_left=refresh.alarms.pulls_left,
+    )
 
 
 def _needs_lock(manifest: Manifest) -> bool:
@@ -271,6 +312,7 @@ def _build(
         upstreams=upstreams,
         docker_hub_secret=_docker_hub_secret(manifest) if build.strategy is Strategy.LOGIN else None,
         settings=settings,
+        rebuilds=build.rebuild == "on_update",
     )
 
 

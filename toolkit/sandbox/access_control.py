@@ -97,13 +97,16 @@ def read_call(environ: WSGIEnvironment) -> Call:
     scope = _SCOPE.search(str(environ.get("HTTP_AUTHORIZATION", "")))
     key, region, service = scope.groups() if scope else ("", "", "")
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
+    is_json = service == "scheduler" and environ["REQUEST_METHOD"] in ("POST", "PUT")
     is_form = str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
     action, parameters = str(environ["REQUEST_METHOD"]), dict(parse_qsl(environ.get("QUERY_STRING", ""), True))
-    if target or is_form:
+    if target or is_form or is_json:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        parameters = json.loads(body or b"{}") if target else dict(parse_qsl(body.decode(errors="replace"), True))
-        action = target.rpartition(".")[2] or parameters.get("Action", "")
+        parameters = (
+            json.loads(body or b"{}") if target or is_json else dict(parse_qsl(body.decode(errors="replace"), True))
+        )
+        action = target.rpartition(".")[2] or ("" if is_json else parameters.get("Action", "")) or action
     encryption = environ.get("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_AWS_KMS_KEY_ID", "")
     return Call(key, region, service, action, parameters, unquote(environ["PATH_INFO"]), {"kms-key": str(encryption)})
 
@@ -147,12 +150,54 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             yield Right(name, f"{arn}table/{asked.get('TableName', '*')}")
         case "s3":
             yield from _s3(call, account_id, world)
+        case "events" if call.action == "PutEvents":
+            for source in dict.fromkeys(entry["Source"] for entry in asked["Entries"]):
+                yield Right(name, f"{arn}event-bus/default", {"events:source": source})
+        case "events" | "monitoring" | "scheduler" | "sns" | "sqs":
+            yield from _tellers(call, arn)
         case "sts" if call.action == "AssumeRole":
             yield Right(name, asked["RoleArn"])
         case "sts":
             return  # GetCallerIdentity is allowed to everybody
         case _:
             yield Right(name, "*")
+
+
+_SCHEDULER_ACTIONS = {
+    "POST": "CreateSchedule",
+    "GET": "GetSchedule",
+    "PUT": "UpdateSchedule",
+    "DELETE": "DeleteSchedule",
+}
+
+
+def _tellers(call: Call, arn: str) -> Iterator[Right]:
+    """Services that tell of something: each has resources of one kind, by name or ARN, which may come with tags."""
+    asked, service, action = call.parameters, call.service, call.action
+    tagged = asked.get("ResourceARN") or asked.get("ResourceArn") or asked.get("TopicArn")
+    has_tags = bool(asked.get("Tags") or asked.get("tags")) or any(key.startswith("Tags.") for key in asked)
+    match service:
+        case "events":
+            resource = f"{arn}rule/{asked.get('Rule') or asked.get('Name', '*')}"
+            roles = [target.get("RoleArn") for target in asked.get("Targets", ())]
+        case "monitoring":
+            service, roles = "cloudwatch", []
+            alarm = asked.get("AlarmName") or asked.get("AlarmNames.member.1", "*")
+            resource = f"{arn.replace(':monitoring:', ':cloudwatch:')}alarm:{alarm}"
+        case "scheduler":
+            action = _SCHEDULER_ACTIONS.get(action, action)
+            resource = f"{arn}schedule/default/{call.path.rpartition('/')[2]}"
+            roles = [asked.get("Target", {}).get("RoleArn")]
+        case "sqs":
+            resource = f"{arn}{asked.get('QueueName') or asked.get('QueueUrl', '*').rpartition('/')[2]}"
+            roles = []
+        case _:
+            resource, roles = f"{arn}{asked.get('Name', '*')}", []
+    yield Right(f"{service}:{action}", tagged or resource)
+    if has_tags and action.startswith(("Create", "Put")):
+        yield Right(f"{service}:{'TagQueue' if service == 'sqs' else 'TagResource'}", tagged or resource)
+    for role in filter(None, roles):
+        yield Right("iam:PassRole", role, {"iam:PassedToService": f"{service}.amazonaws.com"})
 
 
 def _ecr(call: Call, arn: str, world: World) -> Iterator[Right]:
@@ -288,7 +333,7 @@ class World:
 
 def refusal(call: Call, message: str) -> tuple[str, list[tuple[str, str]], bytes]:
     """AWS's response to a call that it refuses, as the protocol of the service has it: status, headers, body."""
-    if call.service in ("s3", "iam", "sts"):
+    if call.service in ("s3", "iam", "sts", "sns", "monitoring"):
         code = f"<Code>AccessDenied</Code><Message>{escape(message)}</Message>"
         body = (
             f"<Error>{code}</Error>"

@@ -16,6 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from toolkit.sandbox.access_control import World, read_call, refusal, rights_of
 from toolkit.sandbox.moto_codebuild import complete_codebuild, complete_logs
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
+from toolkit.sandbox.moto_events import complete_events
 from toolkit.sandbox.moto_quotas import complete_quotas
 from toolkit.sandbox.moto_simulation import complete_simulation
 
@@ -41,6 +42,7 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens)
+    complete_events()
     complete_codebuild()
     complete_logs()
     complete_quotas()

@@ -18,21 +18,25 @@ from itertools import product
 from string import Formatter
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from toolkit.errors import UsageError
 from toolkit.oci.reference import ECR_PUBLIC, Repository, ecr_region
-from toolkit.plan.desired import Desired, DesiredBuild
+from toolkit.plan.desired import Desired, DesiredBuild, DesiredRefresh
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression
-from toolkit.terraform.root_module import render_template
-from toolkit.terraform.work_dir import modules_folder
+from toolkit.terraform.modules import modules_folder
+from toolkit.terraform.rendering import render_template
 
 MANAGED_POLICY_LIMIT = 6144
 """Characters of a managed policy, without whitespace; the inline policies of a role have 10,240 together."""
 
 _VERSION = "2012-10-17"
 _GIT_HOSTS = frozenset({"BITBUCKET", "GITHUB", "GITHUB_ENTERPRISE", "GITLAB", "GITLAB_SELF_MANAGED"})
+
+STARTERS = ("schedule", "rebuild")
+"""The kinds of roles that start builds, as the module `image-refresh` names them."""
+
+ALARMS = ("behind", "failed", "gone", "pulls", "silent")
+"""The alarms, as the module `image-refresh` names them."""
 
 Fields = Mapping[str, str | Sequence[str] | None]
 
@@ -104,6 +108,12 @@ def prune_policy(desired: Desired, place: Place) -> list[Statement]:
     return _merged([*read, *_run_statements(desired, place, {"delete"}, ("images",))])
 
 
+def refresh_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit refresh` needs, and what fetches the tool in AWS: images, the lock and its own part of a bucket."""
+    things = (*_IMAGE_THINGS, "refresh")
+    return _merged(_run_statements(desired, place, {"read", "lock", "create", "refresh"}, things))
+
+
 def build_policy(desired: Desired, build: DesiredBuild, place: Place) -> list[Statement]:
     """What a build needs: the statements of the role that the module `codebuild-project` makes, and its own ones."""
     fields = _build_fields(desired, build, place)
@@ -129,7 +139,7 @@ def documents(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     """
     pages: list[list[Statement]] = []
     for piece in (piece for statement in statements for piece in _fitting(statement)):
-        page = next((page for page in pages if _size([*page, piece]) <= MANAGED_POLICY_LIMIT), None)
+        page = next((page for page in pages if size_of([*page, piece]) <= MANAGED_POLICY_LIMIT), None)
         if page is None:
             pages.append(page := [])
         page.append(piece)
@@ -250,6 +260,8 @@ def _check_trust(is_right: object, message: str, hint: str) -> None:
 
 @cache
 def _table() -> Mapping[str, Mapping[str, Any]]:
+    from ruamel.yaml import YAML  # noqa: PLC0415  not for a run without `refresh`
+
     text = (modules_folder() / "rights.yaml").read_text(encoding="utf-8")
     table: Mapping[str, Mapping[str, Any]] = YAML(typ="safe", pure=True).load(text)
     return table
@@ -317,8 +329,10 @@ def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
             yield thing, names
     if desired.repositories:
         yield "other_builds", {}
-    for build in desired.builds:
+    for build in desired.projects:
         yield from _build_things(build, place)
+    if desired.refresh:
+        yield from _refresh_things(desired, desired.refresh, place)
     if backend := desired.backend:
         yield (
             "state",
@@ -376,6 +390,28 @@ def _build_things(build: DesiredBuild, place: Place) -> Iterator[tuple[str, Fiel
     )
     if build.source_type in _GIT_HOSTS:
         yield "aws_codebuild_webhook", {"project": build.project_name}
+
+
+def _refresh_things(desired: Desired, refresh: DesiredRefresh, place: Place) -> Iterator[tuple[str, Fields]]:
+    """What the module `image-refresh` makes besides the project, and what a refresh uses."""
+    name = refresh.project.project_name
+    roles = [refresh.project.role_name(place.region, kind) for kind in STARTERS]
+    for role in roles:
+        fields = {"role": role, "boundary": None, "bounded_role": None, "unbounded_role": role}
+        yield "aws_iam_role", fields
+        yield "aws_iam_role_policy", fields
+    yield "aws_scheduler_schedule", {"schedule": name, "role": roles[0]}
+    yield "aws_sqs_queue", {"queue": name}
+    yield "aws_sns_topic", {"topic": None if refresh.notify else name}
+    yield "aws_cloudwatch_metric_alarm", {"alarm": [f"{name}-{kind}" for kind in ALARMS]}
+    # The rules of a build go when the manifest has the build no more.
+    rules = {"rule": f"{desired.name}-rebuild-*", "role": roles[1]}
+    yield "aws_cloudwatch_event_rule", rules
+    yield "aws_cloudwatch_event_target", rules
+    folder = f"{refresh.bucket}/{refresh.prefix}"
+    yield "bundle", {"folder": folder}
+    wheel = f"{refresh.tool_wheel.bucket}/{refresh.tool_wheel.key}" if refresh.tool_wheel else None
+    yield "refresh", {"folder": folder, "refresh_bucket": refresh.bucket, "wheel": wheel}
 
 
 def _sources(desired: Desired) -> set[Repository]:
@@ -509,14 +545,14 @@ def _document(statements: Iterable[Statement]) -> dict[str, Any]:
     return {"Version": _VERSION, "Statement": [statement.document() for statement in statements]}
 
 
-def _size(statements: Iterable[Statement]) -> int:
+def size_of(statements: Iterable[Statement]) -> int:
     """The characters that IAM counts: all but whitespace."""
     return len("".join(json.dumps(_document(statements)).split()))
 
 
 def _fitting(statement: Statement) -> Iterator[Statement]:
     """The statement itself, or halves of it that fit into a policy each."""
-    if _size([statement]) <= MANAGED_POLICY_LIMIT or len(statement.resources) == 1:
+    if size_of([statement]) <= MANAGED_POLICY_LIMIT or len(statement.resources) == 1:
         yield statement
         return
     middle = len(statement.resources) // 2

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from toolkit.manifest.grammar import REFRESH
 from toolkit.plan.model import AttributeChange, Grant, InfraAction, InfraChange
 from toolkit.plan.rights import compare_policies
 from toolkit.terraform.attributes import differences, is_same, path_of, whole_differences
+from toolkit.terraform.iam_policy import STARTERS
 from toolkit.terraform.state import State
 from toolkit.terraform.ui_messages import name_in
 
@@ -36,8 +38,8 @@ Document = Mapping[str, Any]
 def needs_attributes(changes: Sequence[InfraChange]) -> bool:
     """Whether `show -json` adds something to `changes`: a whole creation or deletion is known without it.
 
-    A policy that is deleted alone removes rights. A created policy or role without a name is not in a module of ours,
-    so the manifest does not describe it.
+    A policy that is deleted alone removes rights. The manifest does not describe a created policy or role without a
+    name, which is not in a module of ours, and the policies of `refresh`, which come from the table of rights.
     """
     gone = {
         change.name for change in changes if change.action is InfraAction.DELETE and change.resource_type in _WHOLES
@@ -45,7 +47,7 @@ def needs_attributes(changes: Sequence[InfraChange]) -> bool:
 
     def is_needed(change: InfraChange) -> bool:
         if change.action is InfraAction.CREATE:
-            return change.resource_type in _RIGHTS and not change.name
+            return change.resource_type in _RIGHTS and not _is_described(change)
         if change.action is InfraAction.DELETE:
             return change.resource_type in _OWNERS and (not change.name or change.name not in gone)
         return change.action is not InfraAction.FORGET
@@ -121,9 +123,10 @@ class _Reader:
             owner = (change.get("before") or change.get("after") or {}).get(_OWNERS.get(resource["type"], ""))
             is_new = planned.action is InfraAction.CREATE
             rights = _RIGHTS if is_new else _OWNERS
-            if resource["type"] not in rights or (is_new and planned.name) or owner in self._gone:
+            if resource["type"] not in rights or (is_new and _is_described(planned)) or owner in self._gone:
                 return planned
-            return replace(planned, grants=_told(resource, self._differences(resource))[1])
+            grants = _told(resource, self._differences(resource), is_new=planned.name == REFRESH)[1]
+            return replace(planned, grants=grants)
         if planned.action is InfraAction.FORGET:
             return planned
         changes, grants = _told(resource, self._differences(resource))
@@ -162,6 +165,12 @@ class _Reader:
         return found if found or is_drift else whole_differences(change)
 
 
+def _is_described(creation: InfraChange) -> bool:
+    """Whether `toolkit.plan.creation_rights` tells what a created policy or role of ours allows."""
+    is_from_table = creation.name == REFRESH and creation.resource_type in _OWNERS
+    return bool(creation.name) and not is_from_table
+
+
 def _is_argument(path: str, configured: frozenset[str] | None) -> bool:
     """Whether the configuration may have set the attribute, instead of AWS."""
     return configured is None or path in configured or not _WORD.fullmatch(path)
@@ -174,7 +183,7 @@ def _reason(drifted: AttributeChange, ahead: AttributeChange | None, actions: Se
 
 
 def _told(
-    resource: Document, found: Iterable[AttributeChange]
+    resource: Document, found: Iterable[AttributeChange], *, is_new: bool = False
 ) -> tuple[tuple[AttributeChange, ...], tuple[Grant, ...]]:
     """The changes in `found`, with policies as added and removed rights; a policy without any keeps its text."""
     changes: list[AttributeChange] = []
@@ -185,7 +194,7 @@ def _told(
         if is_policy and resource["type"] == "aws_ecr_lifecycle_policy":
             changes += _rules(change)
         elif is_policy:
-            rights = _policy_grants(change, who)
+            rights = _policy_grants(change, who, is_new)
             grants += rights
             if not rights or change.is_unknown or change.is_sensitive:
                 changes.append(replace(change, before=None) if change.is_unknown else change)
@@ -195,12 +204,12 @@ def _told(
     return tuple(changes), tuple(grants)
 
 
-def _policy_grants(change: AttributeChange, who: str) -> tuple[Grant, ...]:
+def _policy_grants(change: AttributeChange, who: str, is_new: bool) -> tuple[Grant, ...]:
     if change.is_unknown or change.is_sensitive:
         when = "known only after the apply" if change.is_unknown else "not shown, as the policy is sensitive"
         return (Grant(f"{who or 'everyone'}: rights {when}", is_added=True, is_widening=True),)
     before, after = (text if isinstance(text, str) else None for text in (change.before, change.after))
-    return compare_policies(before, after, who)
+    return compare_policies(before, after, who, is_new=is_new)
 
 
 def _other_grants(resource: Document, change: AttributeChange, who: str) -> Iterator[Grant]:
@@ -261,6 +270,7 @@ def _who(resource: Document) -> str:
     if not resource["type"].startswith("aws_iam_"):
         return ""
     kind = "batch role" if resource.get("name") == "batch" else "role" if "role" in resource["type"] else "policy"
+    kind = f"{resource['index']} {kind}" if resource.get("index") in STARTERS else kind
     return f"{kind} of {_owner(resource)}" if resource.get("module_address") else f"{kind} {resource['address']}"
 
 

@@ -13,25 +13,23 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from toolkit.manifest.grammar import REFRESH
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-MODULES = ("base-images", "codebuild-project", "ecr-repository")
-"""The module that the root module calls, and the modules that it calls in turn, all in `modules/`."""
+from toolkit.terraform.refresh_values import refresh_values
+from toolkit.terraform.rendering import render_template
 
 INPUT_FORMAT = 1
 """The version of the input of `base-images`. Increase it with every change of its fields, here and in the module."""
 
 # Anchored at our module, because a module of the user's may contain calls with these names.
-_INSTANCE = re.compile(r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])')
+_INSTANCE = re.compile(
+    r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds|refresh)\["(?P<name>[^"]+)"\])'
+)
+_REFRESH = f"module.base_images.module.refresh[{encode(REFRESH)}]."
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
@@ -64,7 +62,10 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One repository or build in Terraform's state. `kind` is `repositories` or `builds`, `name` the manifest's."""
+    """One repository or build in Terraform's state, or the schedule.
+
+    `kind` is `repositories`, `builds` or `refresh`, `name` the manifest's name of it.
+    """
 
     address: str
     kind: str
@@ -107,6 +108,7 @@ def render_input(desired: Desired) -> str:
             build.name: build_values(build, region=desired.region, account_id=desired.registry_account_id)
             for build in desired.builds
         },
+        "refresh": refresh_values(desired),
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
     }
     encode(values)  # refuses half a surrogate pair: JSON can hold it, and Terraform would replace it
@@ -145,6 +147,8 @@ def repository_policy_address(name: str) -> str:
 
 def build_module(build: DesiredBuild) -> str:
     """The module instance of `build`, which is the prefix of its resources' addresses."""
+    if build.refreshes:
+        return f"{_REFRESH}module.project."
     return f"module.base_images.module.builds[{encode(build.name)}]."
 
 
@@ -188,23 +192,24 @@ def project_address(build: DesiredBuild) -> str:
     return f"{build_module(build)}aws_codebuild_project.this"
 
 
-@cache
-def _environment() -> Environment:
-    # A tenth of a run that renders nothing, such as `status`.
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
-
-    # The output is HCL, not HTML: `encode` does the escaping.
-    return Environment(  # noqa: S701
-        loader=PackageLoader("toolkit.terraform"),
-        finalize=encode,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
+def refresh_module() -> str:
+    """The module instance of `refresh`, which is the prefix of its resources' addresses."""
+    return _REFRESH
 
 
-def render_template(template: str, values: Mapping[str, object]) -> str:
-    """A template of this package; every value in it is encoded as HCL."""
-    return _environment().get_template(template).render(values)
+def schedule_address() -> str:
+    """The address of the schedule of `refresh`."""
+    return f"{_REFRESH}aws_scheduler_schedule.this"
+
+
+def starter_role_address(kind: str) -> str:
+    """The address of the role that starts builds for the schedule, or for the rules."""
+    return f"{_REFRESH}aws_iam_role.this[{encode(kind)}]"
+
+
+def starter_policy_address(kind: str) -> str:
+    """The address of that role's inline policy `start`."""
+    return f"{_REFRESH}aws_iam_role_policy.this[{encode(kind)}]"
 
 
 def _main_values(desired: Desired) -> dict[str, object]:

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import toolkit
 from toolkit.atomic_file import HALF_WRITTEN, write_atomically
-from toolkit.errors import Refused, ToolkitError
+from toolkit.errors import Refused
 from toolkit.manifest.grammar import is_override
 from toolkit.oci.local_files import make_own_folder, open_own, refuse_links
-from toolkit.terraform.root_module import MODULES, RootModule
+from toolkit.terraform.modules import MODULES, modules_folder
+from toolkit.terraform.root_module import RootModule
 
 _LISTING = ".toolkit-files"
 # The files that Terraform and OpenTofu read: no hidden files, no editor's copies.
@@ -217,17 +217,6 @@ def _module_files(overrides: Collection[str]) -> Mapping[str, str]:
         module, _, name = override.split("/")
         files[f"modules/{module}/{name}"] = files[f"modules/{override}"]
     return files
-
-
-def modules_folder() -> Path:
-    """The folder of the Terraform modules. In the wheel the modules are inside the package, in a checkout beside it."""
-    package = Path(toolkit.__file__).parent
-    for folder in (package / "terraform_modules", package.parent / "terraform_modules"):
-        if folder.is_dir():
-            return folder
-    raise ToolkitError(
-        "terraform.modules_missing", "the Terraform modules are not installed with `toolkit`", hint="install it again"
-    )
 
 
 def _listed(path: Path) -> set[str]:

@@ -27,6 +27,7 @@ run "the_input_is_what_toolkit_writes" {
     condition = (
       keys(module.repositories) == ["docker-hub/library/nginx"]
       && keys(module.builds) == ["web"]
+      && keys(module.refresh) == ["refresh"]
       && keys(output.repositories) == keys(module.repositories)
       && keys(output.builds) == keys(module.builds)
     )
@@ -59,7 +60,7 @@ run "nothing_is_wanted" {
   command = plan
 
   variables {
-    input = { format = 1, repositories = {}, builds = {}, mirror = null, resource_tags = {} }
+    input = { format = 1, repositories = {}, builds = {}, refresh = {}, mirror = null, resource_tags = {} }
   }
 
   assert {
@@ -82,7 +83,7 @@ run "builds_that_are_a_list_are_refused" {
   command = plan
 
   variables {
-    input = { format = 1, repositories = {}, builds = [], mirror = null, resource_tags = {} }
+    input = { format = 1, repositories = {}, builds = [], refresh = {}, mirror = null, resource_tags = {} }
   }
 
   expect_failures = [var.input]

@@ -199,6 +199,26 @@ def commands_below(command: Any) -> Iterator[tuple[str, Any]]:
         yield from commands_below(one)
 
 
+def test_keeps_a_view_of_a_run_that_fails_and_fails_with_one_that_cannot_be_kept() -> None:
+    kept: list[str] = []
+
+    def fail(run: Run) -> int:
+        run.keep_views({"json": kept.append})
+        raise Refused("tag.immutable", "no")
+
+    def refuse(text: str) -> None:
+        raise AccessDenied("aws.access_denied", "not there")
+
+    def lose(run: Run) -> int:
+        run.keep_views({"json": refuse, "html": kept.append})
+        return 0
+
+    assert end_of(fail) == 7
+    assert (json.loads(kept[0])["exit_code"], json.loads(kept[0])["error"]["code"]) == (7, "tag.immutable")
+    assert end_of(lose) == 4
+    assert kept[1].lower().startswith("<!doctype html>")
+
+
 def test_describes_every_command_in_50_characters() -> None:
     found = dict(commands_below(get_command(make_app(COMMANDS))))
     assert {*COMMANDS, "up", "env"} <= found.keys()

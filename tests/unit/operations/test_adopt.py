@@ -28,6 +28,9 @@ from toolkit.terraform.root_module import (
     repository_policy_address,
     role_address,
     role_policy_address,
+    schedule_address,
+    starter_policy_address,
+    starter_role_address,
 )
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
@@ -263,3 +266,35 @@ def test_what_an_interrupted_apply_left_half_recorded_is_kept(tmp_path: Path) ->
     assert world.tainted == left
     heal(wanted, {}, state, WorkDir(tmp_path), world.services)
     assert world.tainted == set()
+
+
+REFRESH = {
+    "lock": "s3://acme/shop.yaml",
+    "refresh": {
+        "schedule": "rate(1 day)",
+        "bucket": "acme",
+        "tool": {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tool:1"},
+    },
+}
+
+
+@pytest.mark.parametrize(("tags", "is_ours"), [(OURS, True), ({}, False)])
+def test_a_schedule_is_whose_project_it_starts(tmp_path: Path, tags: dict[str, str], is_ours: bool) -> None:
+    world = World(tmp_path)
+    role = "shop-refresh-schedule-eu-west-1"
+    world.existing = {
+        ("schedule", "default/shop-refresh"): ExistingResource(tags),
+        ("role", role): ExistingResource(tags, frozenset({"start"})),
+    }
+    healing = healed(world, manifest("one", **REFRESH))
+    imports = {(adoption.address, adoption.id) for adoption in healing.imports}
+    assert [refusal.code for refusal in healing.refusals] == ([] if is_ours else ["infra.not_ours"] * 2)
+    assert imports == (
+        {
+            (schedule_address(), "default/shop-refresh"),
+            (starter_role_address("schedule"), role),
+            (starter_policy_address("schedule"), f"{role}:start"),
+        }
+        if is_ours
+        else set()
+    )

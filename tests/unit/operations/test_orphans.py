@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.terraform_samples import DESIRED, DOCS, NGINX, WEB
 from toolkit.operations.orphans import Kind, find_orphans
-from toolkit.plan.desired import Desired
+from toolkit.plan.desired import Desired, DesiredRefresh
 from toolkit.terraform.root_module import instance_of, log_group_address, project_address, repository_address
 from toolkit.terraform.state import State
 
@@ -64,3 +64,12 @@ def test_a_renamed_build_never_loses_its_logs(allows_destroy: bool) -> None:
 
 def test_what_is_not_of_our_modules_is_left_alone() -> None:
     assert all("aws_s3_bucket" not in address for address in let_go(DESIRED.emptied()))
+
+
+def test_a_schedule_that_the_manifest_has_no_more_is_destroyed_and_leaves_its_logs() -> None:
+    project = replace(WEB, name="refresh", project_name="platform-refresh", refreshes=True)
+    address = log_group_address(project)
+    state = State({project_address(project): {}, address: {"name": project.log_group_name}})
+    with_it = replace(DESIRED, refresh=DesiredRefresh(project, "rate(1 day)", "UTC", "acme", "platform/refresh"))
+    assert find_orphans(with_it, state, destroys=(), allows_destroy=False).let_go == ()
+    assert find_orphans(DESIRED, state, destroys=(), allows_destroy=False).let_go == (address,)

@@ -192,7 +192,7 @@ def test_no_images_are_deleted_where_terraform_would_not_begin(tmp_path: Path, c
     else:  # another run, after the question of `apply`
         world.services.terraform.apply(planned.plan_file)
     with pytest.raises(ToolkitError) as refused:
-        carry_out(planned, world.services, publish=lambda _: None, started=0.0)
+        carry_out(desired(*world.names), planned, world.services, publish=lambda _: None, started=0.0)
     assert refused.value.code == code
 
 

@@ -13,7 +13,14 @@ from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
-from toolkit.plan.desired import BuildSettings, Desired, DesiredImage, DesiredRegistry, DesiredRepository
+from toolkit.plan.desired import (
+    BuildSettings,
+    Desired,
+    DesiredImage,
+    DesiredRefresh,
+    DesiredRegistry,
+    DesiredRepository,
+)
 from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, SeedAction
 from toolkit.plan.observed import (
     Account,
@@ -385,6 +392,16 @@ def test_names_the_builds_that_use_an_image() -> None:
     assert [seed.used_by for seed in plan.seeds] == [("api", "web")]
 
 
+@pytest.mark.parametrize(("rebuilds", "named"), [(("web", "api"), "`api`, `web`"), (("web",), "`web`"), ((), None)])
+def test_says_which_builds_a_moved_image_starts(rebuilds: tuple[str, ...], named: str | None) -> None:
+    builds = tuple(replace(WEB, name=name, rebuilds=name in rebuilds) for name in ("web", "api", "docs"))
+    wanted = replace(desired(), builds=builds)
+    for found, is_moved in ((there(OLD), True), (there(NEW), False)):
+        plan = make_plan(wanted, Observed({KEY: WHOLE}, {KEY: found}, frozenset({REPOSITORY})), (), ACCOUNT)
+        said = [notice.message for notice in plan.notices if notice.code == "image.rebuilds"]
+        assert said == ([f"moving `{KEY}` rebuilds {named}"] if named and is_moved else [])
+
+
 def test_says_when_the_repository_is_new() -> None:
     (seed,) = plan_of(WHOLE, repositories=frozenset()).seeds
     assert seed.reason == "its repository is new"
@@ -422,6 +439,27 @@ def test_refuses_to_destroy_what_holds_something_of_a_build_unless_asked(type_: 
     assert "`web`" in refusal.message
     assert plan_of(WHOLE, changes=(change,), allows_destroy=True).refusals == ()
     assert plan_of(WHOLE, changes=(change,), destroys_removed=True).refusals == ()
+
+
+PROJECT = replace(WEB, name="refresh", refreshes=True)
+SCHEDULE = DesiredRefresh(PROJECT, "rate(1 day)", "UTC", "acme", "platform/refresh")
+
+
+@pytest.mark.parametrize(
+    ("refresh", "type_", "is_refused"),
+    [
+        (SCHEDULE, "aws_codebuild_project", True),
+        (SCHEDULE, "aws_iam_role", False),
+        (None, "aws_codebuild_project", False),
+    ],
+)
+def test_a_schedule_ends_when_the_manifest_has_none(
+    refresh: DesiredRefresh | None, type_: str, is_refused: bool
+) -> None:
+    change = InfraChange("module.refresh", type_, InfraAction.DELETE, name="refresh")
+    wanted = replace(desired(), refresh=refresh)
+    plan = make_plan(wanted, Observed({KEY: WHOLE}, {}, frozenset({REPOSITORY})), (change,), ACCOUNT)
+    assert bool(plan.refusals) == is_refused
 
 
 def test_a_role_of_no_build_is_called_by_its_address() -> None:

@@ -14,6 +14,7 @@ from toolkit.oci.digest import Digest
 from toolkit.plan.desired import (
     BuildImage,
     Desired,
+    DesiredRefresh,
     DesiredRegistry,
     DesiredRepository,
     ProviderNeed,
@@ -366,3 +367,29 @@ def test_an_immutable_tag_is_admitted_once() -> None:
     settings = "repositories: {tag_mutability: immutable, tag_mutability_exclusions: [latest]}\n"
     found = desired(f"{settings}images: [nginx:1.16, nginx:latest]\n")
     assert [found.policy_of(image).freshness for image in found.images] == [Freshness.ONCE, Freshness.TRACK]
+
+
+REFRESH = """
+lock: s3://acme/images.lock.yaml
+refresh: {schedule: rate(1 day), bucket: acme, tool: {%s}}
+builds:
+  - {name: web, rebuild: on_update, source: {type: S3, location: acme/web.zip}, images: ["nginx:1.16"]}
+  - {name: shop, source: {type: S3, location: acme/web.zip}, images: ["nginx:1.16"]}
+images: [nginx:1.16]
+"""
+
+
+def test_a_refresh_has_its_defaults_and_its_tool() -> None:
+    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tool:1"
+    found = desired(REFRESH % f"image: '{image}'")
+    assert found.refresh is not None
+    project = found.refresh.project
+    assert found.refresh == DesiredRefresh(project, "rate(1 day)", "UTC", "acme", "platform/refresh", tool_image=image)
+    assert (project.project_name, project.environment_image) == ("platform-refresh", image)
+    assert [one.name for one in found.projects] == ["web", "shop", "refresh"]
+    assert [build.rebuilds for build in found.builds] == [True, False]
+    assert found.emptied().refresh is None
+    wheel = desired(REFRESH % f"wheel: s3://tools/a/b-1-py3-none-any.whl, sha256: {'a' * 64}").refresh
+    assert wheel is not None
+    assert wheel.project.environment_image == "aws/codebuild/amazonlinux-aarch64-standard:3.0"
+    assert (wheel.tool_wheel, wheel.wheel_sha256) == (S3Object("tools", "a/b-1-py3-none-any.whl"), "a" * 64)

@@ -118,6 +118,28 @@ LOGS = f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:"
                 "iam:PassRole": ROLE,
             },
         ),
+        (
+            "events",
+            "PutTargets",
+            {"Rule": "web", "Targets": [{"RoleArn": ROLE}]},
+            {"events:PutTargets": f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/web", "iam:PassRole": ROLE},
+        ),
+        (
+            "sqs",
+            "CreateQueue",
+            {"QueueName": "lost", "tags": {"a": "b"}},
+            dict.fromkeys(("sqs:CreateQueue", "sqs:TagQueue"), f"arn:aws:sqs:eu-west-1:{ACCOUNT}:lost"),
+        ),
+        (
+            "monitoring",
+            "PutMetricAlarm",
+            {"AlarmName": "silent", "Tags.member.1.Key": "x"},
+            dict.fromkeys(
+                ("cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"),
+                f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:silent",
+            ),
+        ),
+        ("sns", "CreateTopic", {"Name": "ops"}, {"sns:CreateTopic": f"arn:aws:sns:eu-west-1:{ACCOUNT}:ops"}),
         ("sts", "AssumeRole", {"RoleArn": ROLE}, {"sts:AssumeRole": ROLE}),
         ("sts", "GetCallerIdentity", {}, {}),
         (

@@ -34,7 +34,8 @@ def inputs(fields: str, head: str = IMAGES) -> dict[str, Any]:
 
 
 def test_base_images_uses_every_value_and_the_module_of_a_build_knows_every_argument() -> None:
-    call = (MODULES / "base-images" / "main.tf").read_text(encoding="utf-8").partition('module "builds" {')[2]
+    text = (MODULES / "base-images" / "main.tf").read_text(encoding="utf-8")
+    call = text.partition('module "builds" {')[2].partition("\nmodule ")[0]
     used = set(re.findall(r"each\.value\.(\w+)", call))
     assert used == set(build_values(WEB, region="eu-west-1")) == set(build_values(DOCS, region="eu-west-1"))
     arguments = set(re.findall(r"^  (\w+) += ", call, re.M)) - {"source", "for_each"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from toolkit.terraform.iam_policy import (
     lock_policy,
     plan_policy,
     prune_policy,
+    refresh_policy,
     seed_policy,
     status_policy,
     trust_policy,
@@ -72,6 +74,22 @@ def test_lets_every_command_read_a_lock_in_s3_and_only_lock_write_it(command: An
         action for one in statements if "arn:aws:s3:::locks/shop.yaml" in one.resources for action in one.actions
     }
     assert actions == {"s3:GetObject", *(["s3:PutObject"] if can_write else [])}
+
+
+def test_lets_a_refresh_push_and_write_its_own_objects_and_touch_nothing_of_terraform() -> None:
+    text = """
+lock: s3://base/lock.yaml
+terraform: {backend: {s3: {bucket: state, key: shop.tfstate}}}
+refresh:
+  schedule: rate(1 day)
+  bucket: base
+  tool: {wheel: "s3://tools/base_image_toolkit-1.0-py3-none-any.whl", sha256: "SUM"}
+images: [nginx:1]
+builds: [{name: web, source: {type: GITHUB, location: "https://github.com/acme/web.git"}, images: [nginx:1]}]
+""".replace("SUM", "0" * 64)
+    policies = documents(refresh_policy(desired_of(text), PLACE))
+    assert_golden("iam_policy/refresh_policy.json", json.dumps(policies, indent=2) + "\n")
+    assert not re.search(r"iam:|codebuild:|shop\.tfstate|Delete", json.dumps(policies))
 
 
 @pytest.mark.parametrize("count", [1, 60, 400])

@@ -277,6 +277,29 @@ def test_a_role_that_a_file_of_the_users_creates_says_who_may_take_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "who"),
+    [
+        ('aws_iam_role_policy.this["schedule"]', "schedule role of refresh"),
+        ('module.project.aws_iam_role_policy.extra["this"]', "role of refresh"),
+    ],
+)
+def test_what_a_schedule_may_do_is_said_when_it_is_made(address: str, who: str) -> None:
+    module = 'module.base_images.module.refresh["refresh"]'
+    rights = {"Statement": [{"Effect": "Allow", "Action": "ecr:PutImage", "Resource": ["arn:nginx"]}]}
+    resource = {
+        "address": f"{module}.{address}",
+        "module_address": f"{module}.{address}".rpartition(".aws_iam")[0],
+        "type": "aws_iam_role_policy",
+        "name": "this",
+        "index": address.split('"')[1],
+        "change": {"actions": ["create"], "before": None, "after": {"policy": json.dumps(rights)}},
+    }
+    creation = InfraChange(f"{module}.{address}", "aws_iam_role_policy", InfraAction.CREATE, "refresh")
+    [change] = with_attributes([creation], {"resource_changes": [resource]})
+    assert change.grants == (Grant(f"{who}: ecr:PutImage on arn:nginx", is_added=True),)
+
+
+@pytest.mark.parametrize(
     ("type_", "action", "name", "is_needed"),
     [
         ("aws_ecr_repository", InfraAction.CREATE, "web", False),
@@ -284,6 +307,7 @@ def test_a_role_that_a_file_of_the_users_creates_says_who_may_take_it() -> None:
         ("aws_iam_role_policy", InfraAction.FORGET, "web", False),
         ("aws_iam_role_policy", InfraAction.CREATE, "web", False),
         ("aws_iam_role_policy", InfraAction.CREATE, "", True),  # a file of somebody else's
+        ("aws_iam_role_policy", InfraAction.CREATE, "refresh", True),  # of the table of rights
         ("aws_iam_role", InfraAction.CREATE, "web", False),
         ("aws_iam_role", InfraAction.CREATE, "", True),
         ("aws_iam_role_policy", InfraAction.DELETE, "web", True),

@@ -136,6 +136,12 @@ builds:
     images: [nginx:1.16]
     buildspec: ci/buildspec.yml
     environment_image: mirror:nginx:1.16
+    rebuild: on_update
+lock: s3://acme-base-images/images.lock.yaml
+refresh:
+  schedule: cron(0 4 * * ? *)
+  bucket: acme-base-images
+  tool: {image: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tools/toolkit:1.0"}
 """
     text = render_input(resolve(loads(manifest, "images.yaml")))
     assert_golden("../../terraform_modules/base-images/tests/input.json", text)

@@ -97,7 +97,7 @@ def command(
             question += f"{'destroy' if destroys else 'let go of'} it in {account.account_id}, {account.region}"
             if asks and run.ask_for_text(question) != desired.name:
                 raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
-            carry_out(planned, services, publish=run.show_report, started=started)
+            carry_out(desired, planned, services, publish=run.show_report, started=started)
         return 0
 
     execute(

@@ -38,6 +38,7 @@ class Runs(StrEnum):
     LOCK = "lock"
     STATUS = "status"
     PRUNE = "prune"
+    REFRESH = "refresh"
     SCAN = "scan"
     BUILD = "build"
 
@@ -104,6 +105,7 @@ def command(
                 Runs.LOCK: iam_policy.lock_policy,
                 Runs.STATUS: iam_policy.status_policy,
                 Runs.PRUNE: iam_policy.prune_policy,
+                Runs.REFRESH: iam_policy.refresh_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))
         if len(policies) > 1:

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     LOCK = "lock"
     STATUS = "status"
     PRUNE = "prune"
+    REFRESH = "refresh"
     EVENTS = "events"
 
 

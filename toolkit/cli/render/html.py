@@ -36,6 +36,7 @@ from toolkit.cli.render.plan_markdown import say_harmless, say_plan
 from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
 from toolkit.cli.render.preview_view import say_previews
 from toolkit.cli.render.prune_view import in_order, say_prune, say_pulled, say_saved, say_why
+from toolkit.cli.render.refresh_view import say_refresh
 from toolkit.cli.render.report_markdown import say_report
 from toolkit.cli.render.report_view import say_blobs, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
@@ -68,7 +69,16 @@ from toolkit.plan.model import (
 )
 from toolkit.plan.pruning import PrunePlan, Removal
 from toolkit.plan.pull_budget import postponed
-from toolkit.report import CheckState, CopyPreview, Finding, LockChanges, Report, SeedOutcome, SeedStatus
+from toolkit.report import (
+    CheckState,
+    CopyPreview,
+    Finding,
+    LockChanges,
+    RefreshReport,
+    Report,
+    SeedOutcome,
+    SeedStatus,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -430,6 +440,8 @@ def _page(result: Result) -> Page:
         page = status_page(command, values["status"])
     else:
         page = Page(command, f"The run ended with exit code {result.exit_code}.", "Ended", "quiet")
+    if "refresh" in values:
+        page = _with_refresh(page, values["refresh"], values.get("lock"))
     if "saved_plan" in values:
         page = replace(page, text=saved_file_lines(values["saved_plan"]))
     return _with_error(page, result.error) if result.error else page
@@ -905,6 +917,17 @@ def _lock_page(command: str, changes: LockChanges) -> Page:
         rows=rows,
         notices=[Remark(notice.message, notice.code, notice.hint) for notice in changes.notices],
     )
+
+
+def _with_refresh(page: Page, report: RefreshReport, changes: LockChanges | None) -> Page:
+    """`page`, which shows the copies, with what a refresh says beside them."""
+    untold = [Remark(f"{one.key}: {one.error}", "refresh.untold", link=one.key) for one in report.untold]
+    alarms = [Alarm("Of these moves nobody was told", "bad", untold)] if untold else []
+    for heading, keys in (("Gone upstream", report.gone), ("Not reached upstream", report.unreached)):
+        alarms += [Alarm(heading, "bad", [Remark(key, link=key) for key in keys])] if keys else []
+    said = [Remark(text) for text in (*say_refresh(report), *([say_lock(changes)] if changes else []))]
+    found = [Remark(notice.message, notice.code, notice.hint) for notice in changes.notices] if changes else []
+    return replace(page, alarms=[*alarms, *page.alarms], notices=[*said, *page.notices, *found])
 
 
 def _files(places: Iterable[str]) -> list[str]:

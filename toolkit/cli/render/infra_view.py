@@ -18,6 +18,20 @@ from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, Inf
 
 # The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.
 _MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>(?:[^"\\]|\\.)*)"\]\.')
+_PART_OF_SCHEDULE = re.compile(r'(aws_\w+)\.\w+(?:\["([^"]*)"\])?$')
+_WORDS = {
+    "aws_cloudwatch_event_rule": "rule for",
+    "aws_cloudwatch_event_target": "target of the rule for",
+    "aws_cloudwatch_log_group": "log group",
+    "aws_cloudwatch_metric_alarm": "alarm",
+    "aws_codebuild_project": "project",
+    "aws_iam_role": "role",
+    "aws_iam_role_policy": "rights of the role",
+    "aws_scheduler_schedule": "time",
+    "aws_sns_topic": "topic",
+    "aws_sqs_queue": "dead-letter queue",
+}
+"""The parts of a schedule in our words."""
 _ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
 _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
@@ -63,7 +77,7 @@ class Changed:
     @property
     def parts(self) -> str:
         """Its resources that change, without the name that they share."""
-        return ", ".join(_split(change.address)[2] or change.resource_type for change in self.changes)
+        return ", ".join(dict.fromkeys(_split(change.address)[2] or change.resource_type for change in self.changes))
 
     @property
     def grants(self) -> tuple[Grant, ...]:
@@ -221,6 +235,10 @@ def _split(address: str) -> tuple[str, str, str]:
     call, rest = calls[-1]["call"], address[calls[-1].end() :]
     if "build" in call or rest.startswith("aws_codebuild_"):
         kind = "build"
+    elif call == "refresh":
+        type_, key = _PART_OF_SCHEDULE.findall(rest)[0]
+        aside = "" if key == "this" or "/" in key else key  # the key of a log group is its name
+        return "schedule", calls[-1]["key"], f"{_WORDS[type_]} {aside}".rstrip()
     elif "repositor" in call or rest.startswith("aws_ecr_"):
         kind = "repository"
     else:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from toolkit.cli.options import ScanFormat
+from toolkit.cli.options import RefreshFormat, ScanFormat
 from toolkit.cli.render.lines import visible
 from toolkit.errors import Issue
 
@@ -38,8 +38,8 @@ class Result:
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
     tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `lock` a `LockChanges`, `prune` a
-    `PrunePlan`, `status` a `StatusReport`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`,
-    `message`, `hint` and the `issues` of a manifest.
+    `PrunePlan`, `status` a `StatusReport`, `refresh` a `RefreshReport`, `saved_plan` a `SavedFile`; any other is an
+    `Other`. `error` has `code`, `message`, `hint` and the `issues` of a manifest.
     """
 
     command: str
@@ -77,6 +77,12 @@ def render(result: Result, form: str, look: Look) -> str | None:
             from toolkit.cli.render.sarif import sarif_document
 
             return json.dumps(sarif_document(result.values["scan"]), indent=2)
+        case RefreshFormat.EMF:
+            if "refresh" not in result.values:
+                return None
+            from toolkit.cli.render.refresh_view import metrics_document
+
+            return json.dumps(metrics_document(result))
         case ScanFormat.MARKDOWN:
             # A report holds the plan that it is about, and a comment has room for one of them.
             kinds = [kind for kind in result.values if kind != "plan" or "report" not in result.values]
@@ -142,6 +148,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.lock_view import render_lock
 
             return render_lock(value, width=look.width, colour=look.colour)
+        case "refresh":
+            from toolkit.cli.render.refresh_view import render_refresh
+
+            return render_refresh(value, width=look.width, colour=look.colour)
         case "saved_plan":
             return "\n".join(map(visible, saved_file_lines(value)))
     return str(value.text)
@@ -182,6 +192,10 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.lock_view import render_lock_markdown
 
             return render_lock_markdown(value)
+        case "refresh":
+            from toolkit.cli.render.refresh_view import render_refresh_markdown
+
+            return render_refresh_markdown(value)
         case "saved_plan":
             return ""
     return f"```text\n{text_of(kind, value, Look())}\n```"

@@ -65,6 +65,7 @@ from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
 from toolkit.report import (
+    BehindTag,
     CheckState,
     CopyPreview,
     Finding,
@@ -72,6 +73,8 @@ from toolkit.report import (
     LockCandidate,
     LockChanges,
     LockedImage,
+    MovedTag,
+    RefreshReport,
     Report,
     SavedFile,
     SeedOutcome,
@@ -739,6 +742,28 @@ class LockObject(_Object):
     totals: ClassVar[Any] = _derived(Mapping[LockAction, int], "How many entries there are of each action.", sum_lock)
 
 
+# Refreshes
+
+
+class RefreshObject(_Object):
+    """What a refresh came to; null for what it did not come to."""
+
+    of = RefreshReport
+    schema_version: Literal[1] = 1
+    manifest: str
+    run: str
+    place: str
+    at: str
+    moves: tuple[MovedTag, ...]
+    behind: tuple[BehindTag, ...] | None
+    gone: tuple[str, ...] | None
+    unreached: tuple[str, ...] | None
+    pulls_left: int | None
+    days_behind: ClassVar[Any] = _derived(
+        float | None, "For how many days the tag that is furthest behind has been so.", lambda one: one.days_behind
+    )
+
+
 # What has no view of its own
 
 
@@ -895,6 +920,7 @@ class ResultObject(_Parts):
     status: StatusObject = _ABSENT
     lock: LockObject = _ABSENT
     prune: PruneObject = _ABSENT
+    refresh: RefreshObject = _ABSENT
     manifest: ManifestObject = _ABSENT
     example: ExampleObject = _ABSENT
     buildspec: BuildspecObject = _ABSENT

@@ -35,6 +35,27 @@ def update(**fields: object) -> InfraChange:
         ),
         ('module.builds["web"].aws_iam_role.this[0]', "build web (aws_iam_role)"),
         ('module.pull_secret["hub"].aws_secretsmanager_secret.this', "pull secret hub (aws_secretsmanager_secret)"),
+        ('module.base_images.module.refresh["refresh"].aws_sqs_queue.this', "schedule refresh (dead-letter queue)"),
+        (
+            'module.base_images.module.refresh["refresh"].aws_cloudwatch_metric_alarm.this["silent"]',
+            "schedule refresh (alarm silent)",
+        ),
+        (
+            'module.base_images.module.refresh["refresh"].aws_cloudwatch_event_rule.this["web.2"]',
+            "schedule refresh (rule for web.2)",
+        ),
+        (
+            'module.base_images.module.refresh["refresh"].aws_iam_role_policy.this["rebuild"]',
+            "schedule refresh (rights of the role rebuild)",
+        ),
+        (
+            'module.base_images.module.refresh["refresh"].module.project.aws_iam_role_policy.extra["this"]',
+            "schedule refresh (rights of the role)",
+        ),
+        (
+            'module.base_images.module.refresh["refresh"].module.project.aws_cloudwatch_log_group.this["/aws/codebuild/a"]',
+            "schedule refresh (log group)",
+        ),
         ("module.base_images.aws_ecr_registry_policy.this", "module.base_images.aws_ecr_registry_policy.this"),
     ],
 )
