@@ -101,6 +101,18 @@ class StoredCopy:
         return SourceImage(image.source.digest or self.digest, "", wanted_digest=self.digest)
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an image consists of, as far as cached documents tell: how many documents, and the bytes of each blob.
+
+    It `is_known` if no document is missing.
+    """
+
+    documents: int
+    blobs: Mapping[Digest, int]
+    is_known: bool
+
+
 class Origin(StrEnum):
     """Where an image in ECR comes from that is not the wanted one."""
 
