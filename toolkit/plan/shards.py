@@ -5,9 +5,10 @@ together, because the machine that has the blob links it where it can and reads 
 documents are cached. A blob of less than 1 MiB forms no group: the empty layer is in nearly every image, and another
 upload of it costs about what a link costs.
 
-Groups go to the shard that has the fewest bytes, the largest first; then groups are moved and exchanged while that
-makes the largest shard smaller. An image of unknown size counts as many bytes as its documents have on average, so that
-without any size the numbers of documents are balanced.
+Groups go to the shard that has the fewest bytes, the largest first. If a shard has more than 1.2 times the average
+after that, groups are moved and exchanged while the largest shard gets smaller, and at last shards are filled one by
+one. An image of unknown size counts as many bytes as its documents have on average, so that without any size the
+numbers of documents are balanced.
 
 Three bounds hold. ECR takes a number of image manifests a second in a region, and registries count pulls: machines
 divide both among them. A shard's share is in proportion to its documents or pulls, so that all shards are done at the
@@ -20,6 +21,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Bound, Division, Plan, PullCost, PullShare, Seed, Shard
@@ -34,6 +36,8 @@ MACHINE_START_SECONDS = 60
 MOST_SHARDS = 99
 """A batch of CodeBuild has at most 100 builds, one of which joins the results; `auto` goes no further."""
 _SMALLEST_TIE = 2**20
+_BALANCE = 1.2
+"""How many times the average the largest shard may have, if the groups allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,40 +185,54 @@ def _bytes_a_document(plan: Plan, contents: Mapping[str, Content]) -> float | No
 
 
 def _balance(groups: Sequence[_Group], count: int) -> list[list[_Group]]:
-    """`count` parts of nearly the same weight."""
+    """`count` parts of nearly the same weight. The `groups` are sorted, the heaviest first."""
     parts: list[list[_Group]] = [[] for _ in range(count)]
-    weights = [0.0] * count
+    # Groups without bytes are spread by the number of documents, and by that of groups.
+    loads = [(0.0, 0, 0, number) for number in range(count)]
     for group in groups:
-        # Groups without bytes are spread by the number of documents, and by that of repositories.
-        least = min(range(count), key=lambda n: (weights[n], sum(one.documents for one in parts[n]), len(parts[n]), n))
-        parts[least].append(group)
-        weights[least] += group.weight
-    while step := _better(parts, weights):
-        one, group, other, instead = step
-        for source, target, moved in ((one, other, group), (other, one, instead)):
-            if moved is not None:
-                parts[source].remove(moved)
-                parts[target].append(moved)
-                weights[source] -= moved.weight
-                weights[target] += moved.weight
+        weight, documents, size, number = heappop(loads)
+        parts[number].append(group)
+        heappush(loads, (weight + group.weight, documents + group.documents, size + 1, number))
+    weights = [load[0] for load in sorted(loads, key=lambda load: load[3])]
+    mean = sum(weights) / count
+    while max(weights) > _BALANCE * mean and (step := _exchange(parts, weights)):
+        for source, target, moved in step:
+            parts[source].remove(moved)
+            parts[target].append(moved)
+            weights[source] -= moved.weight
+            weights[target] += moved.weight
+    if groups and groups[0].weight <= _BALANCE * mean < max(weights):
+        return _fill(groups, count, _BALANCE * mean) or parts
     return parts
 
 
-def _better(
-    parts: Sequence[Sequence[_Group]], weights: Sequence[float]
-) -> tuple[int, _Group, int, _Group | None] | None:
-    """A group of the heaviest part to move, or to exchange for one of another, which makes both lighter than it was."""
-    top = max(range(len(parts)), key=lambda n: (weights[n], -n))
-    mean = sum(weights) / len(weights)
-    if weights[top] <= 1.05 * mean:
-        return None
-    for other in sorted(range(len(parts)), key=lambda n: (weights[n], n)):
+def _exchange(parts: Sequence[Sequence[_Group]], weights: Sequence[float]) -> list[tuple[int, int, _Group]]:
+    """Moves of one group out of the heaviest part, and of a lighter one back, that leave both parts lighter than it."""
+    top = max(range(len(parts)), key=lambda number: weights[number])
+    for other in sorted(range(len(parts)), key=lambda number: weights[number]):
         for group in parts[top]:
             for instead in (None, *parts[other]):
                 gain = group.weight - (instead.weight if instead else 0.0)
                 if gain > 0 and weights[other] + gain < weights[top] * (1 - 1e-9):
-                    return top, group, other, instead
-    return None
+                    return [(top, other, group), *([(other, top, instead)] if instead else [])]
+    return []
+
+
+def _fill(groups: Sequence[_Group], count: int, room: float) -> list[list[_Group]] | None:
+    """`count` parts of at most `room` each, filled one after the other; None if something is left."""
+    parts: list[list[_Group]] = []
+    waiting = groups
+    for _ in range(count):
+        part: list[_Group] = []
+        left: list[_Group] = []
+        weight = 0.0
+        for group in waiting:
+            is_fitting = weight + group.weight <= room
+            (part if is_fitting else left).append(group)
+            weight += group.weight if is_fitting else 0.0
+        parts.append(part)
+        waiting = left
+    return None if waiting else parts
 
 
 def _pull_seconds(cost: PullCost) -> float:
@@ -232,7 +250,7 @@ def _parts(weights: Sequence[float]) -> list[float]:
 
 
 def _pull_shares(plan: Plan, parts: Sequence[Sequence[_Group]]) -> list[tuple[PullShare, ...]]:
-    """What each part may take at each upstream: at least what it needs, if there is as much, and its part of the rest."""
+    """What each part may take at each upstream: at least what it needs, if that is there, and its part of the rest."""
     shares: list[list[PullShare]] = [[] for _ in parts]
     for cost in plan.pull_costs:
         if cost.budget is None:

@@ -86,7 +86,7 @@ def say_blobs(totals: ReportTotals) -> str:
 def say_totals(report: Report) -> list[str]:
     """What was done, in sentences; the last one is the verdict."""
     totals = sum_report(report)
-    lines = []
+    lines = [f"Shard {report.shard.number} of {report.shard.of}."] if report.shard else []
     if report.infra_changes:
         counts = count_changes(sum_infra(report.infra_changes), is_done=True)
         lines.append(f"Infrastructure: {', '.join(counts)}.")
