@@ -185,7 +185,7 @@ class LockedImage:
 class LockChanges:
     """What a run did to the lock `file`, or would have done if it was dry; `is_written` is False if nothing changed.
 
-    `signatures` were read, each a counted pull where the upstream counts them.
+    `signatures` counts the documents of signatures that were read, each a pull where the upstream counts them.
     """
 
     file: str

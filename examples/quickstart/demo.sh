@@ -21,5 +21,11 @@ eval "$exports"
 show toolkit plan
 show toolkit apply --auto-approve
 show toolkit plan --detailed-exitcode
+show toolkit lock
+show toolkit sandbox bump nginx:1.16
+show toolkit lock
+show toolkit seed
+show toolkit rollback nginx:1.16 --reason 'the new one breaks the build'
+show toolkit seed
 show toolkit sandbox status
 show toolkit sandbox down

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.docs.result_samples import results
-from tests.support import page_samples
+from tests.support import page_samples, status_samples
 from tests.support.browser import Browser, chromium
 from tests.support.plan_samples import CHANGED, EMPTY, MIXED
 
@@ -44,6 +44,8 @@ def samples() -> dict[str, Mapping[str, Any]]:
         "preview": preview,
         "lock": lock,
         "prune": prune,
+        "status": status_samples.result(status_samples.REPORT),
+        "hostile status": status_samples.result(status_samples.hostile()),
         "error": {"schema_version": 1, "command": "plan", "exit_code": 3, "error": error},
     }
 

@@ -183,6 +183,10 @@ def test_ecr_is_read_as_it_is(sandbox: RunningSandbox, registry: PlainHttp, monk
     assert abs(datetime.fromisoformat(found[1].pushed_at).timestamp() - before) < 60
     assert [service.has_image("read", Digest.of(raw)) for raw in (old, new, b"none")] == [True, True, False]
     assert service.tags("nowhere") == {}
+    found_documents = service.documents("read", [Digest.of(raw) for raw in (old, new, b"none")])
+    assert {digest: one.raw for digest, one in found_documents.items()} == {Digest.of(raw): raw for raw in (old, new)}
+    assert {one.media_type for one in found_documents.values()} == {DOCKER_MANIFEST}
+    assert service.documents("nowhere", [Digest.of(old)]) == {}
 
 
 def test_immutable_tag_is_refused_even_for_the_digest_it_has(sandbox: RunningSandbox, registry: PlainHttp) -> None:

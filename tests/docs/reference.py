@@ -369,6 +369,7 @@ _KINDS = {
     "_OutputLost": "exit 1",
     "_Exhausted": "exit 1",
     "Refusal": "refusal",
+    "Fault": "fault",
     "Notice": "notice",
     "NoticeGiven": "notice",
     "UnreadIndex": "notice",  # `prune` leaves the repository out

@@ -14,12 +14,12 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 
-from tests.support import lock_samples, plan_samples, prune_samples
+from tests.support import lock_samples, plan_samples, prune_samples, status_samples
 from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus, ShardRun
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,7 +66,7 @@ def _reports() -> list[dict[str, Any]]:
                 "report", Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.EVERYTHING_NEW)
             )
         ),
-        _as_json(document_of("report", Report((outcome,), 3.0))),
+        _as_json(document_of("report", Report((outcome,), 3.0, shard=ShardRun(2, 4, "1f0c8a5e")))),
     ]
 
 
@@ -136,7 +136,9 @@ def results() -> dict[str, Result]:
     """Every result by its name."""
     return {
         "plan": Result("`plan`, `show`, `apply`, `destroy`, `seed`: what would be done, or was.", _plans()),
-        "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
+        "report": Result(
+            "`apply`, `seed`, `copy`, `report`: what was done, read back from where it was done.", _reports()
+        ),
         "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
         "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
         "diagnosis": Result(
@@ -156,6 +158,14 @@ def results() -> dict[str, Result]:
             "`prune`: what goes from the repositories of the manifest, or went. `why` is `tag`, `keeper`, `superseded`, "
             "`orphan`, `part` or `attached`, and `fate` is `planned`, `deleted`, `left` or `failed`.",
             [_as_json(document_of("prune", plan)) for plan in (prune_samples.PLANNED, prune_samples.DONE)],
+        ),
+        "status": Result(
+            "`status`: the state of every image. `state` is `overwritten`, `missing`, `gone`, `unknown`, `held`, "
+            "`suspended`, `behind`, `cooling`, `pinned` or `fine`.",
+            [
+                document_of("status", status_samples.REPORT),
+                document_of("status", replace(status_samples.REPORT, lock=None, drift=None, faults=None)),
+            ],
         ),
         "manifest": Result(
             "`validate`: what is in the manifest. `init`: what was written.",

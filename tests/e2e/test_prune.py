@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.plain_http import plain_http
 from tests.support.roles import Calls, Role, actions_of, without
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import Toolkit
@@ -70,6 +71,13 @@ class Shop:
         named = {tag for image in found.values() for tag in image.get("imageTags", ()) if tag.startswith("sha256-")}
         return {f"sha256:{tag[7:71]}" for tag in named} <= found.keys()
 
+    def has(self, digest: str) -> bool:
+        """Whether the registry gives it out."""
+        token = self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        with plain_http(self.sandbox.status.ecr_endpoint) as http:
+            path = f"/v2/{self.repository}/manifests/{digest}"
+            return http.ask("HEAD", path, headers={"Authorization": f"Basic {token}"}).status == 200
+
     def prune(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         document = self.toolkit.run("prune", *arguments, "--format", "json").expect(code).document["prune"]
         return dict(document)
@@ -104,6 +112,7 @@ def test_deletes_what_the_months_left_behind(shop: Shop) -> None:
     done = shop.prune("--yes")
     assert {one["fate"] for one in done["removals"]} == {"deleted"}
     assert [one["digest"] for one in done["removals"]] == [one["digest"] for one in shown["removals"]]
+    assert shop.has(next(iter(shop.details()))) and not any(shop.has(one["digest"]) for one in shown["removals"])
     assert set(shop.details()) == before - {one["digest"] for one in shown["removals"]}
     assert shop.tags() == {"1.27"} and not first <= set(shop.details()) and shop.is_whole()
 

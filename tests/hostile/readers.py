@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from tests.support import plan_samples, saved_plans
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support import plan_samples, saved_plans, signing
 from toolkit.aws.credentials import SecretsManagerCredentials
 from toolkit.aws.session import AwsSession
 from toolkit.cli import saved_plan, sealed_archive
@@ -56,7 +58,8 @@ from toolkit.oci.alternatives import Alternative
 from toolkit.oci.auth import Credential, is_safe_realm, may_receive, parse_challenges
 from toolkit.oci.client import RegistryClient
 from toolkit.oci.companions import referrers_index
-from toolkit.oci.descriptor import Platform
+from toolkit.oci.cosign import SIGNATURE_TYPE, Fault, Wanted
+from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.docker_config import DockerConfigCredentials
 from toolkit.oci.document_cache import DocumentCache
@@ -68,6 +71,7 @@ from toolkit.oci.layout import Layouts
 from toolkit.oci.layout_reference import parse_place
 from toolkit.oci.masking import cleaned
 from toolkit.oci.media_types import OCI_INDEX, OCI_MANIFEST
+from toolkit.oci.public_keys import read_public_keys
 from toolkit.oci.reference import Reference
 from toolkit.oci.responses import Response, read_next_page, read_pull_limit, read_tag_page, refusal
 from toolkit.oci.subset import Subset
@@ -202,6 +206,41 @@ def _document(text: str) -> None:
             if reader.is_complete:
                 reader.tree()
     read_provenance(raw)
+
+
+SIGNER = ec.generate_private_key(ec.SECP256R1())
+SIGNED_IMAGE = Wanted(DIGEST, read_public_keys(signing.public(SIGNER)))
+SIMPLE = signing.simple_signing(SIGNER, DIGEST)
+ENVELOPE = signing.attestation(SIGNER, DIGEST, SIGNATURE_TYPE)
+
+
+def _judge(layer: signing.Layer) -> Fault | None:
+    kind, content, notes = layer
+    return SIGNED_IMAGE.judge(
+        Descriptor(kind, Digest.of(content), len(content), annotations=tuple(notes.items())), content
+    )
+
+
+def _signatures(text: str) -> None:
+    """Unsigned: as a layer, and as the annotation of one."""
+    content = text.encode("utf-8", "surrogatepass")
+    assert _judge((signing.SIMPLE_SIGNING, content, SIMPLE[2])) or content == SIMPLE[1]
+    for kind in (signing.ENVELOPE, signing.BUNDLE):
+        _judge((kind, content, {}))
+    _judge((signing.SIMPLE_SIGNING, SIMPLE[1], {"dev.cosignproject.cosign/signature": text}))
+    if fault := SIGNED_IMAGE.skips(Descriptor(signing.BUNDLE, DIGEST, 1, annotations=(("predicateType", text),))):
+        visible(fault.reason)
+
+
+def _signed_payload(text: str) -> None:
+    """Signed by the key, so that all of it is read."""
+    content = text.encode("utf-8", "surrogatepass")
+    signature = {"dev.cosignproject.cosign/signature": signing.encoded(signing.sign(SIGNER, content))}
+    faults = [_judge((signing.SIMPLE_SIGNING, content, signature))]
+    envelope = signing.sealed(SIGNER, content)
+    faults.append(_judge((signing.ENVELOPE, json.dumps(envelope).encode(), {})))
+    for fault in filter(None, faults):
+        visible(fault.reason)
 
 
 def _result(text: str) -> None:
@@ -518,6 +557,9 @@ READERS: dict[str, Reader] = {
     "token": Reader(_token, ('{"token": "t", "access_token": "t", "expires_in": 300, "issued_at": "x"}',), JSON_PIECES, 8 * KIB * KIB, is_json=True),
     "document": Reader(_document, (INDEX, IMAGE), (*JSON_PIECES, '"manifests":', '"layers":', '"size":', "sha256:"), 8 * KIB * KIB, is_json=True),
     "image configuration": Reader(lambda text: check_platform(text.encode(errors="surrogatepass"), [Platform("linux", "amd64")]), ('{"os": "linux", "architecture": "amd64", "variant": "v1"}',), JSON_PIECES, 8 * KIB * KIB, is_json=True),
+    "signatures": Reader(_signatures, (SIMPLE[1].decode(), ENVELOPE[1].decode(), signing.bundle(SIGNER, DIGEST, "other")[1].decode()), (*JSON_PIECES, "=", "-", "_", "*", "sha256:"), 64 * KIB, is_json=True),
+    "signed payload": Reader(_signed_payload, (SIMPLE[1].decode(), signing.statement(DIGEST, "x").decode()), (*JSON_PIECES, "sha256", '"critical":', '"subject":'), 64 * KIB, is_json=True),
+    "public keys": Reader(read_public_keys, (signing.public(SIGNER) * 2,), ("-----BEGIN ", "-----END ", "PUBLIC KEY", "CERTIFICATE", "-----", "\n", " ", "MFkwEwYH", "=", "A"), 64 * KIB, allows=(ValueError,)),
     "cached document": Reader(_cached, (f"{OCI_INDEX}\n{INDEX}",), JSON_PIECES, 8 * KIB * KIB),
     "location": Reader(_location, ("/v2/a/blobs/uploads/1?_state=x", "https://storage.example:443/x?sig=1", "//a@b/c"), (*REFERENCE_PIECES, "https://", "http://", "//", "?", "#", "[", "]", "..", "\t", "file:", ":99999"), 16 * KIB),
     "layout index": Reader(_layout_index, (INDEX.replace('"annotations": {', '"annotations": {"org.opencontainers.image.ref.name": "a", '),), JSON_PIECES, 16 * KIB * KIB, is_json=True),

@@ -26,8 +26,9 @@ from toolkit.operations.lock_store import LockFile
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
-from toolkit.plan.observed import ExistingRepository, ExistingResource, StoredImage, StoredTag
-from toolkit.plan.pruning import ListedImage, Removal, UnreadIndex
+from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, StoredImage, StoredTag
+from toolkit.plan.pruning import Removal, UnreadIndex
+from toolkit.plan.status import Scan
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 from toolkit.seed.signatures import SignatureCheck
@@ -90,7 +91,7 @@ class World:
             self.registry.blobs[repository].update(made.blobs)
             self.registry.documents[repository][made.digest] = made.document
             self.registry.tags[repository]["1"] = made.digest
-        self.contents = FakeContents(self.repositories)
+        self.contents = FakeContents(self.repositories, self.registry)
         cache = DocumentCache()
         self.alternatives: dict[str, list[Alternative]] = {}
         upstream = AlternativeSources(PullLimits(self.registry), self.alternatives)
@@ -167,13 +168,20 @@ class _Ecr:
         }
 
     def has_image(self, repository: str, digest: Digest) -> bool:
+        self._check_exists(repository)
         return digest in self._world.registry.documents[Repository(HOST, repository)]
 
     def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        self._world.calls.append("BatchGetImage")
         there = self._world.registry.documents[Repository(HOST, repository)]
         return {digest: there[digest] for digest in digests if digest in there}
 
+    def _check_exists(self, repository: str) -> None:
+        if repository not in self._world.repositories:
+            raise Refused("aws.request_failed", f"RepositoryNotFoundException: `{repository}`")
+
     def untagged_indexes(self, repository: str) -> Sequence[StoredImage]:
+        self._check_exists(repository)
         name = Repository(HOST, repository)
         tagged = self._world.registry.tags[name].values()
         documents = self._world.registry.documents[name].items()
@@ -188,10 +196,14 @@ class FakeContents:
     """Repositories with images that are lists of facts, and ECR's rules of deletion.
 
     `pairs_take_all`: an id with digest and tag takes the whole image; AWS does not document what it does. `before` is
-    called before each deletion, and `refuses` has ECR's reasons for not deleting an image.
+    called before each deletion, and `refuses` has ECR's reasons for not deleting an image. What is `listed` is in the
+    registry.
     """
 
-    def __init__(self, tags: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, tags: Mapping[str, Mapping[str, str]], registry: MemoryRegistry | None = None) -> None:
+        self._registry = registry or MemoryRegistry()
+        self.scans: dict[Digest, Scan] = {}
+        self.pulls: dict[Digest, datetime] = {}
         self.shelves: dict[str, dict[Digest, ListedImage]] = defaultdict(dict)
         self.pairs_take_all = False
         self.before: Callable[[], None] = lambda: None
@@ -216,6 +228,24 @@ class FakeContents:
         if repository in self.unreadable:
             raise UnreadIndex("prune.index_unread", f"nothing of `{repository}` is pruned")
         return list(self.shelves[repository].values())
+
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        name = Repository(HOST, repository)
+        tags = self._registry.tags[name]
+        return [
+            ListedImage(
+                digest,
+                datetime.fromisoformat(PUSHED_AT),
+                tuple(sorted(tag for tag, has in tags.items() if has == digest)),
+                len(document.raw),
+                self.pulls.get(digest),
+                "index" in document.media_type,
+            )
+            for digest, document in self._registry.documents[name].items()
+        ]
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        return self.scans.get(digest, Scan(lacking=("not scanned",)))
 
     def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
         self.calls.append(("delete", len(removals)))
@@ -331,7 +361,10 @@ class _Terraform:
         if self._world.locked:
             raise Refused("state.locked", "the state is locked")
 
-    def plan(self, work_dir: WorkDir) -> PlanFile:
+    def plan(self, work_dir: WorkDir, *, refreshes_only: bool = False) -> PlanFile:
+        if refreshes_only:
+            self._world.log.append("refresh")
+            return PlanFile(work_dir.plan_path, work_dir, ())
         self._world.log.append("plan")
         imports = work_dir.path / "imports.tf"
         adopted = imports.read_text() if imports.exists() else ""

@@ -5,8 +5,9 @@ Only indexes are read. ECR records a read of an image manifest as a pull, which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from toolkit.aws.explain import explained
@@ -16,7 +17,10 @@ from toolkit.oci.errors import OciError
 from toolkit.oci.filtered_index import Document, read_provenance
 from toolkit.oci.media_types import COPYABLE, INDEX_TYPES
 from toolkit.oci.tree import children_of
-from toolkit.plan.pruning import ListedImage, Removal, UnreadIndex
+from toolkit.plan.observed import ListedImage
+from toolkit.plan.pruning import Removal, UnreadIndex
+from toolkit.plan.severity import Severity
+from toolkit.plan.status import Scan
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef
@@ -43,15 +47,41 @@ class ContentService:
 
         Raises UnreadIndex where one cannot be read: then nobody knows which images belong together.
         """
+        found = self.listed(repository)
+        wanted = [image.digest for image in found if image.is_index and image.digest not in known]
+        documents = self._read(repository, wanted)
+        return [_complete(repository, image, known, documents) for image in found]
+
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        """Every image of `repository`, archived ones too, without what only its document tells."""
         client = self._session.client("ecr")
         with explained():
             pages = client.get_paginator("describe_images").paginate(
                 repositoryName=repository, filter={"imageStatus": "ANY"}, PaginationConfig={"PageSize": 1000}
             )
-            found = [_listed(image) for page in pages for image in page["imageDetails"]]
-        wanted = [image.digest for image in found if image.is_index and image.digest not in known]
-        documents = self._read(repository, wanted)
-        return [_complete(repository, image, known, documents) for image in found]
+            return [_listed(image) for page in pages for image in page["imageDetails"]]
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        """The findings of ECR's scan of an image manifest, basic or enhanced.
+
+        `DescribeImages` has them too, but not those of the basic scans of today.
+        """
+        client = self._session.client("ecr")
+        with explained():
+            try:
+                answer = client.describe_image_scan_findings(
+                    repositoryName=repository, imageId={"imageDigest": str(digest)}, maxResults=1
+                )
+            except (client.exceptions.ScanNotFoundException, client.exceptions.ImageNotFoundException):
+                return Scan(lacking=("not scanned",))
+        status = answer.get("imageScanStatus", {}).get("status", "")
+        findings = answer.get("imageScanFindings")
+        if status not in ("COMPLETE", "ACTIVE") or findings is None:
+            return Scan(lacking=(f"not scanned: {status or 'no status'}",))
+        at = findings.get("imageScanCompletedAt")
+        found: Iterable[tuple[str, int]] = findings.get("findingSeverityCounts", {}).items()
+        counts = {Severity(name.lower()): count for name, count in found}
+        return Scan(counts, at.astimezone(UTC) if at else None)
 
     def _read(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
         client = self._session.client("ecr")
@@ -104,10 +134,10 @@ def _listed(image: ImageDetailTypeDef) -> ListedImage:
     subject = image.get("subjectManifestDigest")
     return ListedImage(
         digest=Digest.parse(image["imageDigest"]),
-        pushed_at=image["imagePushedAt"],
+        pushed_at=image["imagePushedAt"].astimezone(UTC),
         tags=tuple(sorted(image.get("imageTags", ()))),
         size=image.get("imageSizeInBytes") or 0,
-        pulled_at=image.get("lastRecordedPullTime"),
+        pulled_at=pulled_at.astimezone(UTC) if (pulled_at := image.get("lastRecordedPullTime")) else None,
         is_index=image.get("imageManifestMediaType") in INDEX_TYPES,
         is_archived=image.get("imageStatus", "ACTIVE") != "ACTIVE",
         subject=Digest.parse(subject) if subject else None,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from toolkit.codebuild.scan_report import ScanReport
     from toolkit.plan.model import Plan
     from toolkit.plan.pruning import PrunePlan
+    from toolkit.plan.status import StatusReport
     from toolkit.report import CopyPreview, Finding, LockChanges, Report
 
 T = TypeVar("T")
@@ -258,6 +259,10 @@ class Run:
     def show_diagnosis(self, findings: tuple[Finding, ...]) -> None:
         """Put what `doctor` found on stdout, as `show_plan` does."""
         self._show("diagnosis", findings)
+
+    def show_status(self, report: StatusReport) -> None:
+        """Put the state of the images on stdout, as `show_plan` does."""
+        self._show("status", report)
 
     def show_prune(self, plan: PrunePlan) -> None:
         """Put what `prune` deletes on stdout, as `show_plan` does."""

@@ -18,7 +18,7 @@ FILE = Path(__file__).with_name("codes.json")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Code:
-    """One place that gives a code; `kind` is `exit N`, `refusal`, `notice` or `image`. `…` stands for a value."""
+    """One place that gives a code; `kind` is `exit N`, `refusal`, `notice`, `fault`, `image`. `…` is for a value."""
 
     code: str
     kind: str
@@ -90,7 +90,7 @@ EXIT_CODES = (
         7,
         "Refused. It would lose or overwrite something, cannot be right, or costs more pulls than are left; the state "
         "stays locked, a saved plan is stale, or AWS or a registry did not respond. `scan --check`: a build would not "
-        "stay home. `doctor`: a check failed.",
+        "stay home. `status --check`: something is wrong with an image. `doctor`: a check failed.",
         "Nothing was changed.",
         "See the hint. Run again later if the code is `aws.unreachable`, `aws.unavailable`, `state.locked`, "
         "`source.unreachable` or `source.limited`. Plan again if it is `plan.stale`.",
@@ -113,6 +113,7 @@ EXIT_CODES = (
 _LEAVES = {
     "refusal": "Nothing was changed: a plan with a refusal is not applied.",
     "notice": "It stops nothing.",
+    "fault": "It fails `status --check`, which changes nothing.",
     "image": "This image is not in place, the others are; the run ends with 6.",
 }
 
@@ -154,6 +155,7 @@ _ROOMS = {
     "signature": "Signatures and referrers come along where the manifest says `signatures: keep`.",
     "source": "The registry that the image comes from did not give it out, or not as it should be.",
     "state": "Terraform keeps what it made in a state, and locks it while a run changes it.",
+    "status": "`status --check` fails for what is wrong with an image, and for what cannot be judged.",
     "summary": "On GitHub Actions the result is added to the page of the job, as Markdown.",
     "system": "A limit of the machine was met.",
     "tag": "A tag in ECR does not point to what upstream has under it.",
@@ -181,6 +183,7 @@ _WHY = {
     "provider.not_locked": "There is no lock file for the AWS provider, and a pipeline writes none.",
     "registry.anonymous": "The sign-in to ECR Public failed, so its images are read without one.",
     "registry.credential_missing": "A variable that the manifest names for a credential is not set.",
+    "report.no_result": "No result that was named has the image: its shard has not run, or was killed.",
     "rollback.gone": "ECR has deleted the image, and upstream no longer has it.",
     "rollback.not_admitted": "The digest was seen upstream, and the policy has not admitted it.",
     "rollback.other_manifest": "The lock was made for another source than the manifest has now.",
@@ -190,6 +193,7 @@ _WHY = {
     "source.unreachable": "The registry cannot be reached, or answers with errors.",
     "source.unread": "A document could not be read while planning, so a size or a signature is unknown.",
     "state.lock_failed": "Terraform cannot write the lock of its state.",
+    "tag.is_keeper": "`kept.<tag>.<digest>` is what `keep_previous` calls the image that a tag has left.",
     "tag.immutable": "Upstream has moved the tag, and the one in ECR can never move.",
     "tag.origin_unknown": "The tag in ECR points to an image that upstream never had under it, as far as can be known.",
     "tag.overwritten": "Somebody pushed another image over a tag that this manifest keeps.",

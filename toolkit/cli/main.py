@@ -31,6 +31,7 @@ COMMANDS = (
     "report",
     "destroy",
     "seed",
+    "status",
     "prune",
     "copy",
     "lock",

@@ -115,15 +115,16 @@ def parse_rate(text: str) -> int:
 MOST_SHARDS = 256
 """The jobs that a matrix of GitHub Actions may have; a batch of CodeBuild has at most 100 builds."""
 
-_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?")
+_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d{{1,9}}){unit})?" for unit in _UNITS))
 
 
 def parse_duration(text: str) -> int:
-    """Seconds: `90s`, `5m`, `1h30m`, `0`."""
+    """Seconds: `90s`, `5m`, `1h30m`, `7d`, `2w`, `0`."""
     found = _DURATION.fullmatch(text.strip() or "-")
     if found is None and text.strip() != "0":
-        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m` or `1h30m`")
-    return sum(int(found[unit] or 0) * length for unit, length in (("h", 3600), ("m", 60), ("s", 1))) if found else 0
+        raise typer.BadParameter(f"`{text}` is not a duration: write `90s`, `5m`, `1h30m` or `7d`")
+    return sum(int(found[unit] or 0) * length for unit, length in _UNITS.items()) if found else 0
 
 
 def parse_age(text: str) -> timedelta:

@@ -14,7 +14,7 @@ from toolkit.oci.local_files import read_regular
 def read_saved_result(path: Path) -> Result:
     """The result in `path`. Raises Refused if there is none."""
     try:
-        return read_result(read_regular(path, MOST_BYTES))
+        result = read_result(read_regular(path, MOST_BYTES))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Refused(
@@ -22,3 +22,6 @@ def read_saved_result(path: Path) -> Result:
             f"`{path}` is not the result of a command: {why}",
             hint="save one with `--output json=FILE`",
         ) from error
+    if not result.values and not result.error:
+        raise Refused("result.without_view", f"`{path}` is of `toolkit {result.command}`, whose result is not shown")
+    return result

@@ -81,7 +81,12 @@ def observe(
             known = []
         else:
             known.append(replace(seen, first_seen=max([now, *_times(tag)])))
-    return replace(tag, candidates=_thinned(known))
+    return replace(tag, candidates=_thinned(known), gone=None if seen else tag.gone)
+
+
+def note_gone(tag: LockedTag, now: datetime) -> LockedTag:
+    """`tag` of which upstream says that it does not exist; the first time counts."""
+    return tag if tag.gone else replace(tag, gone=now)
 
 
 def admit(
@@ -107,7 +112,10 @@ def admit(
     """
     tag = observe(before, source, seen, now, stored)
     if before is None and stored:
-        return Admission(tag, Change.BEGUN, (f"`{stored.short}` is in ECR already, so the lock begins with it",))
+        unread = "; its signature was not read" if policy.verify else ""
+        return Admission(
+            tag, Change.BEGUN, (f"`{stored.short}` is in ECR already, so the lock begins with it{unread}",)
+        )
     reasons: list[str] = []
     why = why or {}
     if tag.candidates and (standstill := _standstill(tag, policy, now, upgrade=upgrade)):
@@ -147,6 +155,7 @@ def _moved(
         tuple(left[left.index(one) + 1 :]),
         (*old, *tag.previous)[:MAX_PREVIOUS],
         hold=None,  # one that still holds would have kept us from coming here
+        gone=tag.gone,
     )
     return Admission(moved, Change.ADMITTED, (f"`{one.digest.short}` is admitted: {why}", *reasons))
 

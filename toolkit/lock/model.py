@@ -57,6 +57,7 @@ class LockedTag:
 
     `candidates` were seen after `admitted` and are not admitted yet, in the order in which they were seen. Their order
     is kept rather than computed, so that a clock that jumps cannot change it. `previous` begins with the newest.
+    `gone` is when upstream was first seen without the tag; None while it has it.
     """
 
     source: Reference
@@ -64,6 +65,7 @@ class LockedTag:
     candidates: tuple[Sighting, ...] = ()
     previous: tuple[Admitted, ...] = ()
     hold: Hold | None = None
+    gone: datetime | None = None
 
 
 class Freshness(StrEnum):

@@ -184,6 +184,7 @@ def _entry(name: str, tag: LockedTag, before: str) -> str:
 
 def _body(tag: LockedTag) -> list[str]:
     lines = [f"    source: {tag.source}"]
+    lines += [f"    gone: {_stamp(tag.gone)}"] if tag.gone else []
     if tag.hold:
         lines += ["    hold:", f"      reason: {_quoted(tag.hold.reason)}"]
         lines += [f"      until: {_stamp(tag.hold.until)}"] if tag.hold.until else []
@@ -237,7 +238,7 @@ class _Reading:
         return {name: tag for name, tag in read.items() if tag}
 
     def _tag(self, value: object, path: Path) -> LockedTag | None:
-        data = self._fields(value, path, ("source",), ("admitted", "candidates", "previous", "hold"))
+        data = self._fields(value, path, ("source",), ("gone", "admitted", "candidates", "previous", "hold"))
         source = self._parsed(data, path, "source", Reference.parse)
         if source is not None and source.digest:
             self._fault((*path, "source"), "must be a tag, not a digest")
@@ -249,7 +250,8 @@ class _Reading:
         for number, one in enumerate(candidates):
             if known.count(one.digest) > 1:
                 self._fault((*path, "candidates", number), "its digest is in this entry twice")
-        return LockedTag(source, admitted, candidates, previous, hold) if source else None
+        gone = self._parsed(data, path, "gone", _time)
+        return LockedTag(source, admitted, candidates, previous, hold, gone) if source else None
 
     def _sighting(self, value: object, path: Path) -> Sighting | None:
         return self._seen(self._fields(value, path, ("digest", "first_seen"), ("platforms", "size")), path)

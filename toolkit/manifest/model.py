@@ -506,14 +506,25 @@ def _is_plain_elsewhere(url: str | None) -> bool:
 
 
 class IgnoreSpec(Spec):
-    """A risk that somebody has accepted, for a reason and for a time."""
+    """A risk, or a fault of `status --check`, that somebody has accepted, for a reason and for a time."""
 
-    code: Literal["risk.plain_secret", "risk.wide_rights", "risk.needless_privileges", "risk.shared_cache"] = Field(
-        description="The code of the notice."
-    )
+    code: Literal[
+        "risk.plain_secret",
+        "risk.wide_rights",
+        "risk.needless_privileges",
+        "risk.shared_cache",
+        "status.missing",
+        "status.overwritten",
+        "status.gone",
+        "status.unknown",
+        "status.behind",
+        "status.findings",
+        "status.unscanned",
+    ] = Field(description="The code of the notice or the fault.")
     at: Annotated[str, Field(min_length=1)] = Field(
-        description="The place that the notice names, or one around it.",
-        examples=["builds.web", "builds.web.policy_statements[0]"],
+        description="Of a risk: the place that the notice names, or one around it. Of a fault: the image, by its key "
+        "or source, in which `*` matches any characters.",
+        examples=["builds.web", "builds.web.policy_statements[0]", "docker-hub/library/nginx:*"],
     )
     reason: Reason = Field(description="Why it is accepted.")
     until: Annotated[str, AfterValidator(check_day)] = Field(
@@ -584,7 +595,10 @@ class Manifest(Spec):
         examples=[["docker-hub/library/nginx", "team/*"]],
     )
     ignore: tuple[IgnoreSpec, ...] = Field(
-        (), strict=False, description="Risks that `validate` and `plan` no longer show, and that `--strict` lets pass."
+        (),
+        strict=False,
+        description="Risks that `validate` and `plan` no longer show, and that `--strict` lets pass; faults that "
+        "`status --check` lets pass.",
     )
 
 

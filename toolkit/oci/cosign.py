@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from toolkit.oci.public_keys import PublicKey
 
 SIGNATURE_TYPE = "https://sigstore.dev/cosign/sign/v1"
-MAX_LAYERS = 200
+MAX_LAYERS = 100
+"""Of one document. cosign adds a layer with each signature."""
 MAX_REFERRERS = 50
+"""Each may be a counted pull."""
 MAX_BYTES = 32 * 2**20
-"""Of all layers of one image together. An SBOM of a large image has some megabytes."""
+"""Of all layers together that are looked at. An SBOM of a large image has some megabytes."""
 
 _SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 _SIGNATURE = "dev.cosignproject.cosign/signature"
@@ -49,7 +51,7 @@ _TYPES = ("predicateType", "dev.sigstore.bundle.predicateType")
 # The type that cosign 3.1 gives its bundles in the list which it keeps itself where the registry has no list.
 _UNTYPED = (None, "application/vnd.oci.empty.v1+json")
 _SIGNATURE_ARTIFACT = "application/vnd.dev.cosign.artifact.sig"
-_MOST_SIGNATURES = 16
+_MOST_SIGNATURES = 8
 
 
 class Nearness(IntEnum):
@@ -82,15 +84,15 @@ class Wanted:
         return "attestation" if self.attestation else "signature"
 
     @property
+    def nothing(self) -> str:
+        """The reason where there is nothing beside the image."""
+        return f"it has no {_named(self.attestation or SIGNATURE_TYPE)}"
+
+    @property
     def tag(self) -> str | None:
         """Where cosign keeps it, apart from the referrers."""
         suffix = ".att" if self.attestation else ".sig"
         return next((tag for tag in cosign_tags(self.image) if tag.endswith(suffix)), None)
-
-    @property
-    def nothing(self) -> str:
-        """The reason where there is nothing beside the image."""
-        return f"it has no {self._noun}"
 
     def skips(self, found: Descriptor) -> Fault | None:
         """Why a referrer or a layer need not be read, as far as its descriptor tells; that spares a pull."""
@@ -112,11 +114,11 @@ class Wanted:
         return None
 
     def _other_type(self, kind: str) -> Fault | None:
-        if kind == (self.attestation or SIGNATURE_TYPE):
+        wanted = self.attestation or SIGNATURE_TYPE
+        if kind == wanted:
             return None
-        reason = f"it has an attestation of the type `{registry_words([kind])}`"
-        missing = f"not `{self.attestation}`" if self.attestation else "and no signature"
-        return Fault(Nearness.OTHER_TYPE, f"{reason}, {missing}")
+        article = "a" if kind == SIGNATURE_TYPE else "an"
+        return Fault(Nearness.OTHER_TYPE, f"it has {article} {_named(kind)}, but no {_named(wanted)}")
 
     def _claim(self, layer: Descriptor, content: bytes) -> tuple[str, Sequence[str] | None]:
         """The type of what is signed, and the digests that it is about; None where no key has signed it."""
@@ -160,7 +162,11 @@ def signed_referrers(listed: Document | Sequence[Descriptor]) -> tuple[Descripto
     if isinstance(listed, Document):
         parsed = parse(listed)
         listed = parsed.documents if isinstance(parsed, ImageIndex) else ()
-    return tuple(one for one in listed if _may_be_signed(one.artifact_type))[:MAX_REFERRERS]
+    return tuple(one for one in listed if _may_be_signed(one.artifact_type))
+
+
+def _named(kind: str) -> str:
+    return "signature" if kind == SIGNATURE_TYPE else f"attestation of the type `{registry_words([kind])}`"
 
 
 def _may_be_signed(artifact_type: str | None) -> bool:

@@ -10,7 +10,7 @@ Readers outside of `toolkit.oci` take `Document` from here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from toolkit.oci.descriptor import Descriptor, Platform
 from toolkit.oci.digest import Digest
@@ -25,6 +25,7 @@ __all__ = [
     "Document",
     "filter_index",
     "is_attestation",
+    "platforms_of",
     "read_provenance",
     "select_children",
 ]
@@ -92,6 +93,13 @@ def read_provenance(raw: bytes) -> tuple[Digest, str] | None:
         return Digest.parse(digest), selection
     except (InvalidDocument, InvalidDigest):
         return None
+
+
+def platforms_of(document: Document) -> Mapping[Digest, Platform | None]:
+    """The platform of each child of an index, in its order; None for an attestation and where none is named."""
+    index = parse(document)
+    children = index.manifests if isinstance(index, ImageIndex) else ()
+    return {child.digest: None if is_attestation(child) else child.platform for child in children}
 
 
 def is_attestation(child: Descriptor) -> bool:

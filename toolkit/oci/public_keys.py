@@ -57,13 +57,13 @@ def has_signed(keys: Sequence[PublicKey], signatures: Iterable[bytes], data: byt
             checks = [partial(pkcs1_15.new(key).verify, one) for one in hashes]
         elif key.curve == _ED25519:
             checks = [partial(eddsa.new(key, "rfc8032").verify, one) for one in (data, hashes[-1])]
-        else:  # the mode is about signing; to verify, the other one differs only in refusing SHA-256 for long keys
-            verifier = DSS.new(key, "deterministic-rfc6979", encoding="der")
+        else:
+            verifier = DSS.new(key, "fips-186-3", encoding="der")
             checks = [partial(verifier.verify, one) for one in hashes]
         for signature in signatures:
             for check in checks:
                 try:
-                    check(signature)
+                    check(signature)  # says no by an exception only: one of them returns False for yes
                     return True
                 except ValueError:
                     continue
@@ -77,7 +77,7 @@ def _blocks(text: str) -> list[tuple[str, str]]:
     for line in (one.strip() for one in text.splitlines()):
         if not label and line.startswith(_BEGIN) and line.endswith(_DASHES):
             label, lines = line.removeprefix(_BEGIN).removesuffix(_DASHES), [line]
-        elif label:
+        elif label and not line.startswith(_BEGIN):
             lines.append(line)
             if line == f"{_END}{label}{_DASHES}":
                 blocks.append((label, "\n".join(lines)))

@@ -190,12 +190,12 @@ def _sources_now(plan: Plan, services: Services) -> tuple[Plan, Mapping[str, Pul
     No registry has a composed index of referrers under its digest. It is not checked, because it is composed again.
     """
     seeds: dict[Reference, list[Seed]] = defaultdict(list)
+    gone: dict[str, Refusal] = {}
     for seed in plan.pending_seeds:
-        source = seed.read_from(plan.account.registry_host)
-        if source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
-            seeds[source.name.with_digest(source.digest)].append(seed)
-    if not seeds:
-        return plan, {}
+        if seed.stored_as is not None:
+            gone |= {} if _is_stored(seed, services) else {seed.key: _gone(seed, "from ECR")}
+        elif seed.source.digest and not (seed.subject and seed.tag == referrers_tag(seed.subject)):
+            seeds[seed.source.name.with_digest(seed.source.digest)].append(seed)
     with services.observer.heads(seeds) as heads:
         found = {source: head.result() for source, head in heads.items()}
     lost = [
@@ -204,22 +204,32 @@ def _sources_now(plan: Plan, services: Services) -> tuple[Plan, Mapping[str, Pul
         if isinstance(head, SourceFault) and head.kind == "missing"
         for seed in seeds[source]
     ]
-    alternatives = services.observer.alternatives([seed for seed in lost if seed.stored_as is None]) if lost else {}
-    gone = {
-        seed.key: _gone(seed, seed.read_from(plan.account.registry_host))
-        for seed in lost
-        if seed.key not in alternatives
-    }
+    alternatives = services.observer.alternatives(lost) if lost else {}
+    gone |= {seed.key: _gone(seed, "upstream") for seed in lost if seed.key not in alternatives}
     budgets = {budget.registry: budget for budget in read_budgets(found.items())}
     left = tuple(seed for seed in plan.seeds if seed.key not in gone)
     return replace(plan, seeds=left, refusals=(*plan.refusals, *gone.values())), budgets
 
 
-def _gone(seed: Seed, source: Reference) -> Refusal:
-    where = "upstream" if source == seed.source else "from ECR"
+def _is_stored(seed: Seed, services: Services) -> bool:
+    """Whether ECR still has the image that a tag is moved to. Raises Refused if it is another one than the plan says.
+
+    A filtered index has a digest of its own, so nothing else ties it to the source that was reviewed.
+    """
+    wanted = seed.wanted_digest
+    document = services.ecr.documents(seed.repository, [wanted]).get(wanted) if wanted else None
+    if document and seed.is_filtered_already:
+        is_made = read_provenance(document.raw) == (seed.source.digest, str(seed.subset))
+        misfit = f"`{wanted}` in `{seed.repository}` is not made from `{seed.source}`"
+        refuse_misfits("the plan", [] if is_made else [misfit])
+    return document is not None
+
+
+def _gone(seed: Seed, where: str) -> Refusal:
+    digest = seed.wanted_digest if seed.stored_as else seed.source.digest
     return Refusal(
         "plan.source_gone",
-        f"`{source.name}@{source.digest}`, which the plan copies to `{seed.key}`, is gone {where}",
+        f"`{seed.source.name}@{digest}`, which the plan copies to `{seed.key}`, is gone {where}",
         hint=PLAN_AGAIN,
         image=seed.key,
     )

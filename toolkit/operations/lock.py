@@ -1,6 +1,6 @@
-"""Lock: records what upstream has, and admits digests by the manifest's policy. Costs no counted pull.
+"""Lock: records what upstream has, and admits digests by the manifest's policy.
 
-The exception are signatures: where the policy verifies, each digest that would be admitted has its own one read.
+It asks by HEAD, which costs no counted pull. Only signatures are read, once each, of digests that would be admitted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from toolkit.lock.admission import Admission, Check, admit, in_words, observe, to_check
+from toolkit.lock.admission import Admission, Check, admit, in_words, note_gone, observe, to_check
 from toolkit.lock.model import LockedTag, Sighting
 from toolkit.lock.text import write_lock
 from toolkit.oci.digest import Digest
@@ -89,9 +89,13 @@ def lock(
     }
     after = {key: tag for key, tag in before.items() if key not in removed}
     # An entry that knows nothing yet would keep a later run from beginning with what ECR has.
-    after |= {key: one.tag for key, one in admitted.items() if key in before or one.tag.admitted or one.tag.candidates}
+    after |= {
+        key: note_gone(one.tag, now) if _is_gone(heads[key]) else one.tag
+        for key, one in admitted.items()
+        if key in before or one.tag.admitted or one.tag.candidates
+    }
 
-    is_written = not is_dry and (after != before or stored is None)
+    is_written = not is_dry and after != before
     if is_written:
         services.lock.write(write_lock(after, stored.text if stored else ""), stored)
     builds = desired.builds_by_image()
@@ -177,6 +181,10 @@ def _check(
     return checks, why
 
 
+def _is_gone(head: Head) -> bool:
+    return isinstance(head, SourceFault) and head.kind == "missing"
+
+
 def _sighting(head: Head, now: datetime) -> Sighting | None:
     return None if isinstance(head, SourceFault) else Sighting(head.descriptor.digest, now)
 
@@ -193,7 +201,7 @@ def _line(
         reasons = (f"its source was `{before.source.familiar}`", *reasons)
         action = LockAction.ADMITTED if new else action
     if isinstance(head, SourceFault):
-        reasons = (head.message, *reasons)
+        reasons = (head.message, *([f"hint: {head.hint}"] if head.hint else []), *reasons)
     hold = next((one for one in (tag.hold, image.policy.suspend) if one and one.is_on(now)), None)
     return LockedImage(
         image.key,

@@ -30,11 +30,10 @@ from toolkit.operations.lock_store import needed_lock
 from toolkit.operations.services import AWS_LOOK_UPS, Contents, Services, step
 from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.model import Notice, Refusal
-from toolkit.plan.observed import SourceFault
+from toolkit.plan.observed import ListedImage, SourceFault
 from toolkit.plan.pruning import (
     YOUNGEST,
     Fate,
-    ListedImage,
     Needs,
     PrunePlan,
     Removal,

@@ -20,9 +20,17 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan, Shard
-from toolkit.plan.observed import ExistingRepository, ExistingResource, Observed, PullBudget, SourceFault
+from toolkit.plan.observed import (
+    ExistingRepository,
+    ExistingResource,
+    ListedImage,
+    Observed,
+    PullBudget,
+    SourceFault,
+)
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pruning import ListedImage, Removal
+from toolkit.plan.pruning import Removal
+from toolkit.plan.status import Scan
 from toolkit.seed.budgeted_run import BudgetedRun, postponing
 from toolkit.seed.observe import Ecr as ObservedEcr
 from toolkit.seed.observe import Observer
@@ -69,8 +77,8 @@ class Terraform(Protocol):
     def check_lock(self, work_dir: WorkDir) -> None:
         """Raise the error that `apply` would raise if another run has locked the state."""
 
-    def plan(self, work_dir: WorkDir) -> PlanFile:
-        """Make a plan and save it."""
+    def plan(self, work_dir: WorkDir, *, refreshes_only: bool = False) -> PlanFile:
+        """Make a plan and save it; with `refreshes_only`, one that changes no resource and only shows drift."""
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
         """`plan_file` with the changed attributes and rights, and with drift."""
@@ -127,6 +135,12 @@ class Contents(Protocol):
 
     def images(self, repository: str, known: Mapping[Digest, ListedImage]) -> Sequence[ListedImage]:
         """Every image of a repository; an index that is `known` is not read again."""
+
+    def listed(self, repository: str) -> Sequence[ListedImage]:
+        """Every image of a repository, without what only its document tells."""
+
+    def scan(self, repository: str, digest: Digest) -> Scan:
+        """What ECR's scan found in an image manifest."""
 
     def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
         """Delete the `removals`; the reasons for those which ECR refuses."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         VpcSpec,
         WebhookSpec,
     )
-    from toolkit.manifest.model import RepositoryStatementSpec
+    from toolkit.manifest.model import IgnoreSpec, RepositoryStatementSpec
     from toolkit.manifest.tag_selection import TagSelectionSpec
 
 
@@ -283,9 +283,10 @@ class Desired:
     registry in the same region, and there are no repositories and no images. `adopt` are name patterns of existing
     repositories and builds that may be taken over. `provider_versions` is a version constraint in Terraform's syntax.
     `extra_files` are the user's own files, text by name; `toolkit.operations.load` reads them. `risks` are what
-    `toolkit.plan.risks` found in the manifest. `lock` is where the lock is kept; None means the file beside the
-    manifest. With `needs_lock` the manifest says how digests are admitted, so that nothing is copied without a lock.
-    `unadmitted` are the keys of images that were left out because the lock admits no digest for them.
+    `toolkit.plan.risks` found in the manifest, and `ignore` is what it accepts. `lock` is where the lock is kept; None
+    means the file beside the manifest. With `needs_lock` the manifest says how digests are admitted, so that nothing is
+    copied without a lock. `unadmitted` are the keys of images that were left out because the lock admits no digest for
+    them.
     """
 
     name: str
@@ -306,6 +307,7 @@ class Desired:
     provider_versions: str = PROVIDER_VERSIONS
     extra_files: Mapping[str, str] = field(default_factory=dict)
     risks: tuple[Notice, ...] = ()
+    ignore: tuple[IgnoreSpec, ...] = ()
     lock: S3Object | None = None
     needs_lock: bool = False
     keep_previous: int = 0

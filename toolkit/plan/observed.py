@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Repository
 from toolkit.oci.subset import Subset
@@ -111,6 +113,40 @@ class Content:
     documents: int
     blobs: Mapping[Digest, int]
     is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """An image of a repository as ECR lists it; a `size` of 0 is not known. `pulled_at` is ECR's own record.
+
+    `subject` is what a referrer refers to. What only a document tells: an index has `children`, with their `platforms`
+    in the same order, None for attestations. A filtered one of ours tells which index it is `made_of`, and by which
+    `selection`.
+    """
+
+    digest: Digest
+    pushed_at: datetime
+    tags: tuple[str, ...] = ()
+    size: int = 0
+    pulled_at: datetime | None = None
+    is_index: bool = False
+    is_archived: bool = False
+    subject: Digest | None = None
+    children: tuple[Digest, ...] = ()
+    made_of: Digest | None = None
+    platforms: tuple[Platform | None, ...] = ()
+    selection: str | None = None
+
+    @property
+    def upstream(self) -> Digest:
+        """The digest under which upstream would have it."""
+        return self.made_of or self.digest
+
+    def fits(self, subset: Subset) -> bool:
+        """Whether it has no other platforms than `subset`, as far as an index tells."""
+        if self.made_of:
+            return self.selection == str(subset)
+        return all(subset.includes(platform) for platform in self.platforms if platform)
 
 
 class Origin(StrEnum):

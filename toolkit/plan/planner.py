@@ -139,6 +139,17 @@ def make_plan(
                 )
             )
             continue
+        if is_keeper_tag(image.tag):
+            refusals.append(
+                Refusal(
+                    "tag.is_keeper",
+                    f"{image.path}: `{image.key}` is the name of a tag that keeps a previous image",
+                    hint="give it another tag in ECR",
+                    image=image.key,
+                    source=str(image.source),
+                )
+            )
+            continue
         is_doomed = image.repository in doomed
         decided = _decide_all(desired, image, companions, observed, is_doomed=is_doomed)
         if isinstance(decided, Refusal):

@@ -26,7 +26,7 @@ from toolkit.lock.keepers import keeper_tag, keeps
 from toolkit.oci.companions import subject_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Notice
-from toolkit.plan.observed import Account
+from toolkit.plan.observed import Account, ListedImage
 
 YOUNGEST = timedelta(hours=24)
 """What was pushed later always stays. A copy pushes the children before their index, and the index without a tag before
@@ -36,33 +36,14 @@ slow network. A day covers that, a clock that is wrong by hours, and the day by 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a GB (10^9 bytes) in a month, and when AWS's page said so."""
+    """US dollars for a GB (10^9 bytes) in a month, and the day for which that is known."""
 
     dollars: float
     seen: date
 
 
-STORAGE = Price(0.10, date(2026, 11, 30))
-"""Of a private repository of ECR, in nearly all regions."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedImage:
-    """An image of a repository as ECR lists it. `pulled_at` is ECR's own record.
-
-    `subject` is what a referrer refers to. An index has `children`, and `made_of` if it is a filtered one of ours.
-    """
-
-    digest: Digest
-    pushed_at: datetime
-    tags: tuple[str, ...] = ()
-    size: int = 0
-    pulled_at: datetime | None = None
-    is_index: bool = False
-    is_archived: bool = False
-    subject: Digest | None = None
-    children: tuple[Digest, ...] = ()
-    made_of: Digest | None = None
+STORAGE = Price(0.10, date(2026, 3, 15))
+"""Of a private repository of ECR in us-east-1, as price guides of March 2026 quote AWS's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +166,7 @@ def find_removals(repository: str, images: Sequence[ListedImage], needs: Needs) 
             size = 0 if image.is_index else image.size
             times = (image.pushed_at, pulls.get(image.digest))
             found.append(Removal(repository, image.digest, image.tags, why, *times, size, False, owner, points_to))
-        # The last tag takes the image with it, so an image that is needed under no name keeps the names that it has.
+        # The last tag takes the image with it. So an image that is needed, but not by name, keeps its tags.
         elif named[image.digest] and image.digest not in in_use:
             tags = tuple(t for t in image.tags if t not in named[image.digest] and not links.named_by(t))
             if tags:
@@ -196,7 +177,7 @@ def find_removals(repository: str, images: Sequence[ListedImage], needs: Needs) 
 
 
 def waves(removals: Iterable[Removal]) -> Iterator[tuple[Removal, ...]]:
-    """The `removals` in groups, in the order of deletion: nothing goes before all that points to it.
+    """The `removals` in groups, in the order of deletion: what points to others goes before them.
 
     ECR refuses to delete a child before its index. A referrer goes before its subject, so that a run that is killed
     leaves no orphan.

@@ -98,6 +98,7 @@ def resolve(manifest: Manifest) -> Desired:
         },
         mirror_account_id=mirror_account_id,
         adopt=manifest.adopt,
+        ignore=manifest.ignore,
         provider_needs=() if mirror_account_id else _provider_needs(manifest),
         workspace=manifest.terraform.workspace,
         provider_versions=", ".join(filter(None, (PROVIDER_VERSIONS, manifest.terraform.provider_version))),

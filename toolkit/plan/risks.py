@@ -8,7 +8,7 @@ and for a time. No message repeats a value. Pure: today's date is an argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -70,12 +70,17 @@ def find_risks(manifest: Manifest, today: date) -> tuple[Notice, ...]:
     risks = list(_risks(manifest))
     in_force = [entry for entry in manifest.ignore if today <= entry.last_day]
     kept = [risk for risk in risks if not any(_is_about(entry, risk) for entry in in_force)]
-    return (*(notice for _, notice in kept), *_without_effect(manifest.ignore, risks, today))
+    of_risks = [(number, entry) for number, entry in enumerate(manifest.ignore) if entry.code.startswith("risk.")]
+    useless = without_effect(of_risks, lambda entry: any(_is_about(entry, risk) for risk in risks), today)
+    return (*(notice for _, notice in kept), *useless)
 
 
-def _without_effect(entries: Sequence[IgnoreSpec], risks: Sequence[Risk], today: date) -> Iterator[Notice]:
-    for number, entry in enumerate(entries):
-        if not any(_is_about(entry, risk) for risk in risks):
+def without_effect(
+    entries: Iterable[tuple[int, IgnoreSpec]], is_found: Callable[[IgnoreSpec], bool], today: date
+) -> Iterator[Notice]:
+    """A notice for each of the numbered entries of `ignore` that fits nothing, or whose time is over."""
+    for number, entry in entries:
+        if not is_found(entry):
             message = f"`ignore[{number}]` ignores `{entry.code}` at `{entry.at}`, where there is none"
             yield Notice("ignore.unused", message, hint="take it away, or correct `at`")
         elif entry.last_day < today:

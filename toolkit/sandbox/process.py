@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import toolkit
 from toolkit.errors import Refused
@@ -123,6 +124,14 @@ def status(folder: Path) -> SandboxStatus | None:
     if running is None or not _answers(running):
         return None
     return _status(folder, running, _request(running, "GET", "/sandbox/status"))
+
+
+def bump(status: SandboxStatus, reference: str) -> str:
+    """Point an upstream tag to another image, as its publisher does; the digest that it has from now on."""
+    running = record.read_record(status.folder)
+    if running is None:
+        raise Refused("sandbox.not_running", f"no sandbox runs in `{status.folder}`")
+    return str(_request(running, "POST", f"/sandbox/bump?{urlencode({'reference': reference})}")["digest"])
 
 
 def environment(status: SandboxStatus, current: Mapping[str, str] = os.environ) -> dict[str, str | None]:

@@ -84,9 +84,11 @@ _Tags = Mapping[str, StoredTag]
 class _Shelf:
     """What a repository has: its tags, and the documents of the tags in `read`, whose digests do not tell enough.
 
-    `measured` has the sources, by image key, that had to be known to decide which tags to read.
+    `exists` is whether there is such a repository. `measured` has the sources, by image key, that had to be known to
+    decide which tags to read.
     """
 
+    exists: bool = False
     tags: _Tags = field(default_factory=dict)
     read: frozenset[str] = frozenset()
     documents: Mapping[str, StoredImage] = field(default_factory=dict)
@@ -217,6 +219,15 @@ class Observer:
         with asking(_THREADS) as pool:
             yield {source: pool.ask(partial(self._head_unless, silences, source)) for source in dict.fromkeys(sources)}
 
+    def documents(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
+        """The documents of images in ECR, from the cache where it has them: ECR records a read as a pull."""
+        found = {digest: document for digest in digests if (document := self._cache.get(digest))}
+        lacking = [digest for digest in digests if digest not in found]
+        read = self._ecr.documents(repository, lacking) if lacking and self._ecr is not None else {}
+        for digest, document in read.items():
+            self._cache.put(digest, document)
+        return {**found, **read}
+
     def measure(self, head: Head, subset: Subset) -> SourceImage | SourceFault:
         """What is known of an image without reading it."""
         if isinstance(head, SourceFault):
@@ -338,7 +349,7 @@ class Observer:
             if not is_clear and tags[image.tag].digest != wanted:
                 unclear.append(image.tag)
         found = self._ecr.images(images[0].repository, unclear) if unclear and self._ecr is not None else None
-        return _Shelf(tags, frozenset(unclear), found or {}, measured)
+        return _Shelf(True, tags, frozenset(unclear), found or {}, measured)
 
     def _look(
         self, image: DesiredImage, heads: _Heads, shelf_to_come: Future[_Shelf] | None, told: dict[SourceFault, str]
@@ -411,7 +422,7 @@ class Observer:
         found by what a filtered index records, as it is while the upstream index was never read.
         """
         upstream = source.digest if isinstance(source, SourceImage) else image.source.digest
-        if self._ecr is None or upstream is None:
+        if self._ecr is None or upstream is None or not shelf.exists:
             return None
         wanted = source.wanted_digest if isinstance(source, SourceImage) else None
         if wanted is None:

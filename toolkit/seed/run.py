@@ -174,7 +174,7 @@ class SeedRun:
                 if isinstance(error.cause, NotFound) and reader.is_attestation(digest):
                     raise CopyError("source", request.key, _lost_attestation(error.cause, digest)) from error
                 raise
-            image.document_reads += was_asked
+            image.document_reads += was_asked and not request.is_within_repository  # it counts reads upstream
             await self._tasks.start_all(read(missing) for missing in reader.add(digest, document))
 
         await read(image.source_digest)

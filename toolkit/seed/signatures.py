@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.oci.companions import referrers_tag
-from toolkit.oci.cosign import MAX_BYTES, Fault, Nearness, Wanted, signed_layers, signed_referrers
+from toolkit.oci.cosign import MAX_BYTES, MAX_REFERRERS, Fault, Nearness, Wanted, signed_layers, signed_referrers
 from toolkit.oci.descriptor import Descriptor, verify
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
@@ -48,8 +48,15 @@ class SignatureCheck:
         wanted = Wanted(source.digest, read_public_keys(verification.key), verification.attestation)
         nearest: Fault | None = None
         contents: dict[Digest, bytes] = {}
+        size = 0
         for found in self._layers(source.name, wanted):
-            fault = found if isinstance(found, Fault) else self._judge(source.name, found, wanted, contents)
+            if isinstance(found, Fault):
+                fault: Fault | None = found
+            elif size + found.size > MAX_BYTES:
+                fault = Fault(Nearness.UNREADABLE, f"its signatures have more than {MAX_BYTES:,} bytes")
+            else:
+                size += found.size
+                fault = self._judge(source.name, found, wanted, contents)
             if fault is None:
                 return None
             nearest = max(nearest, fault) if nearest else fault
@@ -63,7 +70,8 @@ class SignatureCheck:
         if listed is None:
             head = self._upstream.head_manifest(repository.with_tag(referrers_tag(wanted.image)))
             listed = self._read(repository, head.descriptor) if head else ()
-        for referrer in signed_referrers(listed):
+        referrers = sorted(signed_referrers(listed), key=lambda one: wanted.skips(one) is not None)
+        for referrer in referrers[:MAX_REFERRERS]:
             yield from self._layers_of(repository, referrer, wanted)
 
     def _layers_of(self, repository: Repository, document: Descriptor, wanted: Wanted) -> Iterator[Descriptor | Fault]:
@@ -71,7 +79,7 @@ class SignatureCheck:
             yield fault
             return
         try:
-            yield from signed_layers(self._read(repository, document))
+            yield from (wanted.skips(one) or one for one in signed_layers(self._read(repository, document)))
         except _DAMAGED as error:
             yield Fault(Nearness.UNREADABLE, error.message)
 
@@ -79,11 +87,7 @@ class SignatureCheck:
         self, repository: Repository, layer: Descriptor, wanted: Wanted, contents: dict[Digest, bytes]
     ) -> Fault | None:
         """`contents` are the layers that were read: signatures with several keys are about the same bytes."""
-        if fault := wanted.skips(layer):
-            return fault
         if layer.digest not in contents:
-            if layer.size + sum(map(len, contents.values())) > MAX_BYTES:
-                return Fault(Nearness.UNREADABLE, f"its signatures have more than {MAX_BYTES:,} bytes")
             try:
                 with self._upstream.open_blob(repository, layer) as chunks:
                     contents[layer.digest] = b"".join(verify(chunks, layer))

@@ -89,18 +89,19 @@ def seed_policy(desired: Desired, place: Place) -> list[Statement]:
 
 
 def lock_policy(desired: Desired, place: Place) -> list[Statement]:
-    """What `toolkit lock` needs: it asks the upstreams, and ECR about tags that are not in the lock."""
+    """What `toolkit lock` and `rollback` need: they ask the upstreams and ECR, and write the lock."""
     return _merged(_run_statements(desired, place, {"read", "lock"}, _IMAGE_THINGS))
+
+
+def status_policy(desired: Desired, place: Place) -> list[Statement]:
+    """What `toolkit status` needs without --drift: to read ECR, the lock and the upstreams."""
+    return _merged(_run_statements(desired, place, {"read", "status"}, _IMAGE_THINGS))
 
 
 def prune_policy(desired: Desired, place: Place) -> list[Statement]:
     """What `toolkit prune` needs: to read, and to delete images of the manifest's repositories."""
-    read = ("registry", "aws_ecr_repository", "images", "lock", "secret", "credential_role", "ecr_public", "upstream")
-    rights = [
-        *_run_statements(desired, place, {"read"}, read),
-        *_run_statements(desired, place, {"delete"}, ("images",)),
-    ]
-    return _merged(rights)
+    read = _run_statements(desired, place, {"read"}, ("aws_ecr_repository", *_IMAGE_THINGS))
+    return _merged([*read, *_run_statements(desired, place, {"delete"}, ("images",))])
 
 
 def build_policy(desired: Desired, build: DesiredBuild, place: Place) -> list[Statement]:

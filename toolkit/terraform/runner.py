@@ -225,10 +225,11 @@ class TerraformRunner:
         call.raise_for(code, ok=(0,))
         initialised.record(work_dir, self._inputs(work_dir))
 
-    def plan(self, work_dir: WorkDir) -> PlanFile:
-        """Plan and save the plan."""
+    def plan(self, work_dir: WorkDir, *, refreshes_only: bool = False) -> PlanFile:
+        """Plan and save the plan; with `refreshes_only`, one that changes no resource and only shows drift."""
         work_dir.plan_path.unlink(missing_ok=True)  # Terraform may save a plan that fails
-        call = self._plan(work_dir, out=work_dir.plan_path.name)
+        options = {"refresh_only": IsFlagged} if refreshes_only else {}
+        call = self._plan(work_dir, out=work_dir.plan_path.name, **options)
         return PlanFile(work_dir.plan_path, work_dir, tuple(call.changes), tuple(call.drift))
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
@@ -248,7 +249,7 @@ class TerraformRunner:
         """Whether a plan made now would change a resource; it is not saved."""
         return bool(self._plan(work_dir).changes)
 
-    def _plan(self, work_dir: WorkDir, **options: str) -> Call:
+    def _plan(self, work_dir: WorkDir, **options: object) -> Call:
         def command(terraform: _Terraform, lock_timeout: str) -> int:
             return int(terraform.plan(var=None, json=IsFlagged, lock_timeout=lock_timeout, **options))
 

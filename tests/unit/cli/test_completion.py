@@ -98,6 +98,7 @@ LINES = [
         "toolkit plan --adopt mirror/",
         {"mirror/docker-hub/library/nginx", "mirror/docker-hub/library/python", "mirror/exporter"},
     ),
+    ("toolkit prune mirror/docker-hub/library/p", {"mirror/docker-hub/library/python"}),
     ("toolkit explain plan.st", {"plan.stale"}),
 ]
 

@@ -35,7 +35,7 @@ def run(*arguments: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("plan",), ("apply",), ("seed",), ("lock",), ("build", "web"), ("build", "shop-web")]
+    "arguments", [("plan",), ("apply",), ("seed",), ("lock",), ("prune",), ("build", "web"), ("build", "shop-web")]
 )
 def test_prints_one_document_with_the_names_of_the_region_s_partition(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]

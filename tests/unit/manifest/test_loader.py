@@ -180,6 +180,11 @@ images:
         "registries: {docker.io: {alternatives: ['user:hunter2@quay.io']}}",
         "builds: [{name: web, images: ['https://user:hunter2@quay.io/x:1']}]",
         "builds: [{name: web, images: 'user:hunter2@quay.io/x:1'}]",
+        "verify: {key: hunter2}",
+        "verify: {key: [hunter2]}",
+        "verify: hunter2",
+        "verify: {attestation: hunter2 and more}",
+        "verify: {key: '-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY----- hunter2 -----END ENCRYPTED SIGSTORE PRIVATE KEY-----'}",
     ],
 )
 def test_what_may_be_a_secret_is_not_repeated(body: str) -> None:

@@ -164,11 +164,15 @@ def test_keeps_an_entry_whose_source_is_gone_or_silent(days: Days, is_gone: bool
         days.world.registry.faults = silent("one")
     days.move("two", "newer")
     changes = days.run(wanted("one", "two"), 1)
-    assert days.entry("one") == before
+    assert replace(days.entry("one"), gone=None) == before
+    assert bool(days.entry("one").gone) == is_gone
     assert line(changes).fault == ("source.missing" if is_gone else "source.unreachable")
     assert line(changes, "two:1").action is LockAction.ADMITTED
     if is_gone:
-        assert line(changes).reasons == ("`upstream.test/one:1` does not exist upstream",)
+        assert line(changes).reasons == (
+            "`upstream.test/one:1` does not exist upstream",
+            "hint: check its name and tag at the registry",
+        )
 
 
 def silent(name: str, target: str = "") -> Callable[[Call], Fault | None]:
@@ -177,6 +181,16 @@ def silent(name: str, target: str = "") -> Callable[[Call], Fault | None]:
         return ConnectionFailed("`upstream.test` does not respond", host="upstream.test") if is_asked else None
 
     return faults
+
+
+def test_begins_with_what_ecr_has_although_the_source_is_gone(days: Days) -> None:
+    there = days.upstream("one")
+    days.world.create("one")
+    run_seed(days, wanted("one"))
+    del days.world.registry.tags[Repository("upstream.test", "one")]["1"]
+    found = line(days.run(wanted("one", policy=Policy(verify=Verification("the key")))))
+    assert (found.action, found.new_digest, found.fault) == (LockAction.BEGUN, str(there), "source.missing")
+    assert "its signature was not read" in found.reasons[-1]
 
 
 def test_makes_no_entry_of_a_new_image_whose_source_is_gone(days: Days) -> None:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.fake_services import World, desired
+from tests.support.memory_registry import Call, Fault
+from tests.support.random_repositories import NOW, lacks, repositories
 from toolkit.errors import AccessDenied, ManifestUnusable, Refused, SeedingIncomplete, ToolkitError, UsageError
 from toolkit.lock.keepers import keeper_tag
 from toolkit.lock.model import Admitted, Hold, LockedTag, Sighting
 from toolkit.lock.text import write_lock
+from toolkit.manifest.tag_selection import TagSelectionSpec
 from toolkit.oci.digest import Digest
-from toolkit.oci.reference import Reference
+from toolkit.oci.errors import ConnectionFailed
+from toolkit.oci.reference import Reference, Repository
+from toolkit.oci.subset import WHOLE
 from toolkit.operations.lock_store import LockFile
 from toolkit.operations.prune import prune
-from toolkit.plan.desired import BuildImage, Desired, DesiredBuild
-from toolkit.plan.pruning import Fate, ListedImage, PrunePlan
+from toolkit.plan.desired import BuildImage, Desired, DesiredBuild, DesiredSelection
+from toolkit.plan.observed import ListedImage
+from toolkit.plan.pruning import Fate, PrunePlan
 
-NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 OLD = NOW - timedelta(days=100)
 A, B, C, D = (Digest.of(text.encode()) for text in "abcd")
 
@@ -113,6 +121,20 @@ def test_prunes_nothing_of_a_repository_whose_index_it_cannot_read(world: World)
     world.contents.unreadable.add("two")
     plan = pruned(world, deletes=True)
     assert (keys(plan), [notice.code for notice in plan.notices]) == (["one:0"], ["prune.index_unread"])
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_prunes_nothing_of_a_repository_whose_tags_cannot_be_listed(world: World, fails: bool) -> None:
+    def fault(call: Call) -> Fault | None:
+        return ConnectionFailed("it is down", host="upstream.test") if fails and call.operation == "list_tags" else None
+
+    world.registry.faults = fault
+    tags = TagSelectionSpec.model_validate({"glob": "*"})
+    selection = DesiredSelection(Repository("upstream.test", "one"), "one", tags, WHOLE, "images[0]", 0, False)
+    wanted = replace(desired("one", "two"), images=desired("two").images, selections=(selection,))
+    plan = pruned(world, wanted, deletes=True)
+    assert keys(plan) == [*([] if fails else ["one:0"]), "two:0"]
+    assert [notice.code for notice in plan.notices] == (["prune.unlisted"] if fails else [])
 
 
 def test_keeps_what_a_build_needs(world: World) -> None:
@@ -265,3 +287,34 @@ def test_shows_what_it_did_before_it_raises(world: World, error: BaseException) 
 def test_takes_what_others_deleted_for_deleted(world: World) -> None:
     world.contents.before = lambda: world.contents.shelves["one"].pop(B, None) and None
     assert keys(pruned(world, desired("one"), deletes=True), Fate.DELETED) == ["one:0"]
+
+
+@given(repositories(), st.integers(0, 4), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_ends_alike_wherever_it_was_killed(images: list[ListedImage], calls: int, pairs_take_all: bool) -> None:
+    def filled() -> World:
+        world = World(Path("nowhere"), ["one"])
+        world.services = replace(world.services, now=lambda: NOW)
+        world.create("one")
+        world.contents.shelves["one"] = {image.digest: image for image in images}
+        world.contents.pairs_take_all = pairs_take_all
+        return world
+
+    world, whole = filled(), filled()
+    wanted = replace(desired("one"), keep_previous=1)
+    left = iter(range(calls))
+
+    def kill() -> None:
+        if next(left, None) is None:
+            raise SystemExit
+
+    world.contents.before = kill
+    with suppress(SystemExit):
+        pruned(world, wanted, deletes=True)
+    assert lacks(world.contents.shelves["one"].values()) <= lacks(images)
+    world.contents.before = lambda: None
+    for one in (world, whole):
+        assert not pruned(one, wanted, deletes=True).failed
+        assert lacks(one.contents.shelves["one"].values()) <= lacks(images)
+        assert pruned(one, wanted).removals == ()
+    assert world.contents.shelves == whole.contents.shelves

@@ -23,7 +23,10 @@ from toolkit.oci.errors import ConnectionFailed, RegistryError
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
+from toolkit.operations.apply import apply_saved
 from toolkit.operations.lock import lock
+from toolkit.operations.lock_store import pin_images
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.rollback import release, rollback
 from toolkit.operations.seed import seed
 from toolkit.plan.desired import DesiredSelection
@@ -31,6 +34,7 @@ from toolkit.plan.model import Plan, Seed, SeedAction
 from toolkit.report import LockAction, LockedImage, Report, SeedStatus
 from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
+from toolkit.terraform.root_module import repository_address
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 UPSTREAM, ECR = Repository("upstream.test", "one"), Repository(HOST, "one")
@@ -177,13 +181,25 @@ def test_moves_the_tag_back_by_one_put_and_without_a_pull(
     )
     assert one.stored_as == (keeper_tag("1", old) if keeps else str(old))
     assert "tag.origin_unknown" not in [notice.code for notice in plan.notices]
-    assert [outcome.status for outcome in report.outcomes] == [SeedStatus.COPIED]
+    (outcome,) = report.outcomes
+    assert (outcome.status, outcome.moved_bytes, outcome.document_reads) == (SeedStatus.COPIED, 0, 0)
     assert story.world.stored("one") == old
     puts = [("put_manifest", keeper_tag("1", before))] if keeps and before else []
     assert story.requests() == [*puts, ("put_manifest", "1")]
     assert whole(story.world.registry, ECR.with_tag("1"))
     story.day(4)
     assert not story.seed()[0].has_changes
+
+
+@SUBSETS
+def test_looks_for_nothing_in_a_repository_that_does_not_exist(tmp_path: Path, subset: Subset) -> None:
+    world = World(tmp_path, ("one",))
+    store(world.registry, OLD, f"{UPSTREAM}:1")
+    wanted = desired("one")
+    wanted = replace(wanted, images=tuple(replace(one, subset=subset) for one in wanted.images))
+    lock(wanted, world.services, publish=lambda _: None)
+    plan = plan_manifest(wanted, world.services).plan
+    assert [(one.action, one.stored_as) for one in plan.seeds] == [(SeedAction.COPY, None)]
 
 
 def test_takes_an_image_under_another_tag_too(tmp_path: Path) -> None:
@@ -396,6 +412,44 @@ def test_finds_an_image_of_a_selection_without_listing_its_tags(tmp_path: Path) 
     )
     assert story.rollback().action is LockAction.ROLLED_BACK
     assert story.world.registry.count("list_tags") == 0
+
+
+# --- saved plans
+
+
+@pytest.mark.parametrize("what", ["nothing", "lost", "another image", "made of another index"])
+@SUBSETS
+def test_a_saved_plan_moves_the_tag_to_what_was_reviewed_or_not_at_all(
+    tmp_path: Path, subset: Subset, what: str
+) -> None:
+    story = Story(tmp_path, subset)
+    story.world.state.add(repository_address("one"))
+    store(story.world.registry, image([b"another"]), str(ECR))
+    story.rollback()
+    pinned = pin_images(story.desired, story.world.services)[0]
+    planned = plan_manifest(story.desired, story.world.services)
+    (one,) = planned.plan.seeds
+    assert one.wanted_digest and one.stored_as
+    before = story.world.stored("one")
+    code = None
+    if what == "lost":
+        del story.world.registry.documents[ECR][one.wanted_digest]
+        code = "plan.source_gone"
+    elif what != "nothing":
+        other = image([b"another"]).digest if what == "another image" else before
+        planned = replace(planned, plan=replace(planned.plan, seeds=(replace(one, wanted_digest=other),)))
+        code = "plan.misfit"
+
+    def run() -> None:
+        apply_saved(pinned, planned, story.world.services, review=lambda _: None, publish=lambda _: None)
+
+    if code is None:
+        run()
+        assert story.world.stored("one") == one.wanted_digest
+        return
+    with pytest.raises(Refused) as refusal:
+        run()
+    assert (refusal.value.code, story.world.stored("one")) == (code, before)
 
 
 # --- keepers

@@ -8,13 +8,23 @@ from typing import Any
 import pytest
 
 from tests.support.builds import EXPORTER, NGINX, WEB
+from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.desired import BuildSettings, Desired, DesiredImage, DesiredRegistry, DesiredRepository
 from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, SeedAction
-from toolkit.plan.observed import Account, DestinationImage, Observed, Origin, PullBudget, SourceFault, SourceImage
+from toolkit.plan.observed import (
+    Account,
+    DestinationImage,
+    Observed,
+    Origin,
+    PullBudget,
+    SourceFault,
+    SourceImage,
+    StoredCopy,
+)
 from toolkit.plan.planner import make_plan
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -549,3 +559,55 @@ def test_says_in_each_plan_which_registry_is_reached_in_the_clear() -> None:
     (notice,) = make_plan(nothing, Observed(), (), ACCOUNT).notices
     assert notice.code == "registry.insecure"
     assert notice.message.startswith("`docker.io` is reached without encryption at `http://mirror.test`:")
+
+
+def test_a_digest_that_the_lock_admitted_before_is_no_surprise() -> None:
+    locked = replace(PINNED, is_locked=True, admitted_before=(OLD,))
+    for destination in (there(OLD, origin=Origin.DISPLACING), there(FILTERED, made_of=OLD, origin=None)):
+        plan = plan_of(WHOLE, destination, image=locked)
+        assert (plan.seeds[0].reason, plan.seeds[0].is_overwritten) == ("another digest is admitted", False)
+        assert plan.notices == ()
+
+
+def test_a_tag_of_the_form_of_a_keeper_is_refused() -> None:
+    image = replace(IMAGE, tag="kept.1.27.8adbdcb969e2")
+    observed = Observed({image.key: WHOLE}, {}, frozenset({REPOSITORY}))
+    plan = make_plan(desired(image), observed, (), ACCOUNT)
+    assert [refusal.code for refusal in plan.refusals] == ["tag.is_keeper"]
+
+
+def test_keepers_are_not_left_behind() -> None:
+    plan = plan_of(WHOLE, there(NEW), tags=(IMAGE.tag, "kept.1.16.8adbdcb969e2", "1.15"))
+    (notice,) = plan.notices
+    assert "`1.15`" in notice.message and "kept" not in notice.message
+
+
+@pytest.mark.parametrize("tags", [(), ("kept.1.16.x",)])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_what_a_tag_leaves_gets_its_keeper_once(count: int, tags: tuple[str, ...]) -> None:
+    keeper = keeper_tag(IMAGE.tag, OLD)
+    wanted = replace(desired(), keep_previous=count)
+    observed = Observed({KEY: WHOLE}, {KEY: there(OLD)}, frozenset({REPOSITORY}), tags={REPOSITORY: tags})
+    (seed,) = make_plan(wanted, observed, (), ACCOUNT).seeds
+    assert seed.keeper == (keeper if count else None)
+    (again,) = make_plan(wanted, replace(observed, tags={REPOSITORY: (keeper,)}), (), ACCOUNT).seeds
+    assert again.keeper is None
+
+
+@pytest.mark.parametrize("destination", [None, there(OLD, origin=Origin.UNKNOWN)], ids=["no tag", "another image"])
+def test_a_pinned_image_that_ecr_has_needs_no_upstream(destination: DestinationImage | None) -> None:
+    gone = SourceFault("missing", "`nginx` does not exist upstream")
+    destinations = {KEY: destination} if destination else {}
+    observed = Observed({KEY: gone}, destinations, frozenset({REPOSITORY}), stored={KEY: StoredCopy(NEW, "1.15")})
+    plan = make_plan(desired(PINNED), observed, (), ACCOUNT)
+    (seed,) = plan.seeds
+    assert (seed.action, seed.wanted_digest) == (SeedAction.MOVE if destination else SeedAction.COPY, NEW)
+    assert (seed.stored_as, seed.size, seed.pulls, plan.refusals) == ("1.15", 0, (0, 0), ())
+    assert "source.missing" in [notice.code for notice in plan.notices]
+
+
+def test_a_repository_that_goes_has_nothing_stored() -> None:
+    replaced = InfraChange("a", "aws_ecr_repository", InfraAction.REPLACE, REPOSITORY)
+    observed = Observed({KEY: WHOLE}, {}, frozenset({REPOSITORY}), stored={KEY: StoredCopy(NEW, "1.15")})
+    (seed,) = make_plan(desired(), observed, (replaced,), ACCOUNT, allows_destroy=True).seeds
+    assert seed.stored_as is None

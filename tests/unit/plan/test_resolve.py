@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,11 @@ from toolkit.plan.desired import (
 from toolkit.plan.resolve import EXCLUSIONS_SINCE, resolve
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+KEY = """\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAbkhtHrfPkE/n9rjhHAWAveFC8eUNJH/JCaduhK0HR6I=
+-----END PUBLIC KEY-----
+"""
 HEAD = "version: 1\nname: platform\naws: {region: eu-west-1}\n"
 
 
@@ -327,7 +333,7 @@ def test_admission_is_asked_for_by_the_image_else_by_the_manifest() -> None:
         f"""\
 lock: s3://acme/base/images.lock.yaml
 min_age: 3d
-verify: {{key: all}}
+verify: {{key: {json.dumps(KEY)}}}
 suspend: {{reason: freeze, until: 2026-12-31}}
 images:
   - nginx:1.16
@@ -343,7 +349,7 @@ images:
     assert found.needs_lock and found.lock == S3Object("acme", "base/images.lock.yaml")
     first = Policy(
         min_age=timedelta(days=3),
-        verify=Verification("all"),
+        verify=Verification(KEY),
         suspend=Hold("freeze", datetime(2027, 1, 1, tzinfo=UTC)),
     )
     assert found.images[0].policy == first

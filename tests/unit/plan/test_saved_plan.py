@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.saved_plans import DIGEST, MANIFEST, plan_of, seed_of
+from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
@@ -111,3 +112,18 @@ def test_a_plan_deletes_images_only_of_repositories_that_go() -> None:
     assert "deletes images" in complaints(made=lost)[0]
     gone = InfraChange("x", "aws_ecr_repository", InfraAction.REPLACE, name)
     assert complaints(made=replace(lost, infra_changes=(gone,))) == []
+
+
+def test_a_keeper_has_the_name_of_what_it_keeps() -> None:
+    made = plan_of(DESIRED)
+    moved = replace(made.seeds[0], action=SeedAction.MOVE, current_digest=DIGEST)
+    right = keeper_tag(moved.tag, DIGEST)
+    for seed, is_right in (
+        (replace(moved, keeper=right), True),
+        (replace(moved, keeper="latest"), False),
+        (replace(moved, keeper=keeper_tag(moved.tag, Digest.of(b"another"))), False),
+        (replace(moved, keeper=right, current_digest=None), False),
+        (replace(moved, keeper=right, action=SeedAction.KEEP), False),
+    ):
+        found = complaints(made=replace(made, seeds=(seed, *made.seeds[1:])))
+        assert any("other content than its name says" in one for one in found) is not is_right

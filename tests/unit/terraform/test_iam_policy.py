@@ -24,7 +24,9 @@ from toolkit.terraform.iam_policy import (
     documents,
     lock_policy,
     plan_policy,
+    prune_policy,
     seed_policy,
+    status_policy,
     trust_policy,
 )
 
@@ -39,7 +41,9 @@ def desired_of(text: str) -> Desired:
 
 
 @pytest.mark.parametrize(
-    "command", [plan_policy, apply_policy, seed_policy, lock_policy], ids=lambda command: command.__name__
+    "command",
+    [plan_policy, apply_policy, seed_policy, lock_policy, prune_policy, status_policy],
+    ids=lambda command: command.__name__,
 )
 def test_prints_the_policy_of_the_complete_example(command: Any) -> None:
     policies = documents(command(resolve(load(COMPLETE)), PLACE))

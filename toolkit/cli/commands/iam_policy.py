@@ -36,6 +36,7 @@ class Runs(StrEnum):
     APPLY = "apply"
     SEED = "seed"
     LOCK = "lock"
+    STATUS = "status"
     PRUNE = "prune"
     SCAN = "scan"
     BUILD = "build"
@@ -49,7 +50,10 @@ class PolicyFormat(StrEnum):
 
 
 def command(
-    runs: Annotated[Runs, typer.Argument(help="What the role runs; `apply` includes `plan` and `destroy`.")],
+    runs: Annotated[
+        Runs,
+        typer.Argument(help="What the role runs; `apply` includes `plan` and `destroy`, `lock` includes `rollback`."),
+    ],
     name: Annotated[
         str | None,
         typer.Argument(
@@ -88,7 +92,7 @@ def command(
         place = iam_policy.Place(account, desired.region, *partition_of(desired.region))
         label = "-".join(filter(None, (desired.name, runs, name)))
         if trust is not None:
-            policies = [iam_policy.trust_policy(*trust, place, is_read_only=runs is Runs.PLAN)]
+            policies = [iam_policy.trust_policy(*trust, place, is_read_only=runs in (Runs.PLAN, Runs.STATUS))]
             label += "-trust"
         elif runs is Runs.BUILD:
             policies = iam_policy.documents(iam_policy.build_policy(desired, find_build(desired, name or ""), place))
@@ -98,6 +102,7 @@ def command(
                 Runs.APPLY: iam_policy.apply_policy,
                 Runs.SEED: iam_policy.seed_policy,
                 Runs.LOCK: iam_policy.lock_policy,
+                Runs.STATUS: iam_policy.status_policy,
                 Runs.PRUNE: iam_policy.prune_policy,
             }[runs]
             policies = iam_policy.documents(make(desired, place))

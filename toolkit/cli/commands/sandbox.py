@@ -122,6 +122,25 @@ def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None
     execute("sandbox status", Presentation(format, is_brief=True), body)
 
 
+@app.command(help="Move an upstream tag to another image, as its publisher does with a new release.")
+def bump(
+    references: Annotated[list[str], typer.Argument(metavar="REFERENCE...", help="Such as nginx:1.16.")],
+    folder: Folder = _FOLDER,
+    format: OutputFormat = Format.TEXT,  # noqa: A002  the option's name
+) -> None:
+    """Run `toolkit sandbox bump`."""
+
+    def body(run: Run) -> int:
+        from toolkit.sandbox import process
+
+        found = _running(folder)
+        lines = [f"{reference} is {process.bump(found, reference)} upstream now" for reference in references]
+        run.show("sandbox", _document(_running(folder)), "\n".join(lines))
+        return 0
+
+    execute("sandbox bump", Presentation(format, is_brief=True), body)
+
+
 def _samples(desired: Desired) -> set[str]:
     """Tags made up for the selections, and base images of builds that a selection may have to serve."""
     from toolkit.oci.reference import Reference

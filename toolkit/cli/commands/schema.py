@@ -31,6 +31,7 @@ class Kind(StrEnum):
     PREVIEW = "preview"
     SCAN = "scan"
     LOCK = "lock"
+    STATUS = "status"
     PRUNE = "prune"
     EVENTS = "events"
 

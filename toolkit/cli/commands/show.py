@@ -9,15 +9,15 @@ import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Outputs, Places, ScanFormat, ScanViewFormat, ShowUnchanged
-from toolkit.errors import Refused, UsageError
+from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
 
 NAME = "show"
 HELP = (
     "Show a saved plan or result, in any format. A plan is a file of `toolkit plan --out`; its parts must fit "
     "together, and `apply` also compares it with Terraform's own plan. A result is the JSON of plan, apply, seed, "
-    "destroy, copy, report, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. Needs no network, no "
-    "credentials and no Terraform."
+    "destroy, status, copy, report, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. Needs no "
+    "network, no credentials and no Terraform."
 )
 EXAMPLES = (
     "toolkit show plan.toolkit",
@@ -41,10 +41,6 @@ def command(
 
         if _is_json(saved):
             result = read_saved_result(saved)
-            if not result.values and not result.error:
-                raise Refused(
-                    "result.without_view", f"`{saved}` is of `toolkit {result.command}`, whose result is not shown"
-                )
         else:
             from toolkit.cli.saved_plan import read_plan
 

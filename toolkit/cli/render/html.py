@@ -14,6 +14,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -49,6 +50,7 @@ from toolkit.cli.render.totals import (
     sum_report,
 )
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport
+from toolkit.lock.admission import in_words
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.companions import kind_of
 from toolkit.oci.errors import InvalidReference
@@ -132,14 +134,14 @@ _LOCKED = {
 }
 _LONGEST_DIFF = 4_000
 """Lines, old and new. Aligning twice as many takes two seconds, and five times as many twenty."""
-_IMAGE = {"name": "Image"}
+IMAGE = {"name": "Image"}
 _SIZES = {"size": "Size", "pulls": "Pulls"}
 _USERS = {"users": "Used by"}
-_PLAN_LABELS = {**_IMAGE, "state": "Action", "digest": "Digest", "since": "In ECR since", **_SIZES, **_USERS}
-_REPORT_LABELS = {**_IMAGE, "state": "Result", "digest": "Digest", "size": "Moved", "seconds": "Time", **_USERS}
-_SCAN_LABELS = {**_IMAGE, "state": "Verdict", "users": "Where"}
-_PRUNE_LABELS = {**_IMAGE, "state": "Fate", "since": "Pushed", "size": "Size"}
-_LOCK_LABELS = {**_IMAGE, "state": "State", "digest": "Digest", **_USERS}
+_PLAN_LABELS = {**IMAGE, "state": "Action", "digest": "Digest", "since": "In ECR since", **_SIZES, **_USERS}
+_REPORT_LABELS = {**IMAGE, "state": "Result", "digest": "Digest", "size": "Moved", "seconds": "Time", **_USERS}
+_SCAN_LABELS = {**IMAGE, "state": "Verdict", "users": "Where"}
+_PRUNE_LABELS = {**IMAGE, "state": "Fate", "since": "Pushed", "size": "Size"}
+_LOCK_LABELS = {**IMAGE, "state": "State", "digest": "Digest", **_USERS}
 _CHECK_LABELS = {"name": "Check", "state": "State"}
 
 _ACTIONS = {
@@ -150,12 +152,12 @@ _ACTIONS = {
     InfraAction.IMPORT: ("<", "quiet"),
     InfraAction.CREATE: ("+", "new"),
 }
-_PLACES = (
+PLACES = (
     Column("Upstream", "registries"),
     Column("Repository in ECR", "repositories"),
     Column("Build", "builds"),
 )
-_FILES = (*_PLACES[:2], Column("File", "files"))
+_FILES = (*PLACES[:2], Column("File", "files"))
 _TONES = {"fits": "", "may not fit": "moved", "does not fit": "bad"}
 
 
@@ -210,6 +212,9 @@ class Row:
     pulls: int | None = None
     pulls_text: str = ""
     seconds: float | None = None
+    behind: str = ""
+    scan: str = ""
+    severity: int = -1
     users: Sequence[str] = ()
     more: Sequence[tuple[str, str]] = ()
     upstream: str = ""
@@ -259,6 +264,26 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a time line: where it begins and how long it is, of 1000; `about` says what was so."""
+
+    start: float
+    length: float
+    state: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What images were from `first` to `last`, by their names; `still` are so many that did not change."""
+
+    first: str
+    last: str
+    lines: Mapping[str, Sequence[Stretch]]
+    still: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What the template shows; a part without content is left out."""
 
@@ -276,6 +301,8 @@ class Page:
     labels: Mapping[str, str] = field(default_factory=dict)
     things: str = "Images"
     rows: Sequence[Row] = ()
+    timeline: Timeline | None = None
+    extra: Sequence[str] = ()
     changes: Sequence[Changes] = ()
     rights: Sequence[Right] = ()
     drift: Sequence[Changes] = ()
@@ -355,6 +382,8 @@ def _columns(page: Page) -> list[tuple[str, str]]:
         "size": any(row.size_text for row in page.rows),
         "pulls": any(row.pulls_text for row in page.rows),
         "seconds": any(row.seconds is not None for row in page.rows),
+        "behind": any(row.behind for row in page.rows),
+        "scan": any(row.scan for row in page.rows),
         "users": any(row.users for row in page.rows),
     }
     return [(key, label) for key, label in page.labels.items() if filled.get(key, True)]
@@ -367,6 +396,8 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
         ("_alarms", "Look at this first", page.alarms, None),
         ("_picture", "Picture", page.picture, None),
         ("_images", page.things, page.rows, len(page.rows)),
+        ("_timeline", "Time line", page.timeline, None),
+        ("_extra", "Not in the manifest", page.extra, len(page.extra)),
         ("_changes", "Infrastructure", page.changes, resources),
         ("_rights", "Rights", page.rights, len(page.rights)),
         ("_drift", "Drift", page.drift, drifted),
@@ -394,6 +425,10 @@ def _page(result: Result) -> Page:
         page = _prune_page(command, values["prune"])
     elif "lock" in values:
         page = _lock_page(command, values["lock"])
+    elif "status" in values:
+        from toolkit.cli.render.status_page import status_page
+
+        page = status_page(command, values["status"])
     else:
         page = Page(command, f"The run ended with exit code {result.exit_code}.", "Ended", "quiet")
     if "saved_plan" in values:
@@ -433,12 +468,12 @@ def _plan_page(command: str, plan: Plan) -> Page:
         calm="" if alarms else _calm(plan),
         alarms=alarms,
         tiles=[
-            *_image_tile(rows, _PLANNED),
+            *image_tile(rows, _PLANNED),
             Tile("Resources", resources),
             *_size_tile(totals),
             *map(_pull_tile, plan.pull_costs),
         ],
-        picture=_picture(rows, _PLANNED, _PLACES),
+        picture=picture_of(rows, _PLANNED, PLACES),
         states=_PLANNED,
         labels=_PLAN_LABELS,
         rows=rows,
@@ -455,7 +490,7 @@ def _with_plan(page: Page, plan: Plan) -> Page:
         about=[plan.name, f"account {plan.account.account_id}", plan.account.region],
         rights=_rights(plan.infra_changes),
         drift=[
-            Changes(words, "!", "odd", len(drift[fate]), _each_alike(drift[fate]))
+            Changes(words, "!", "odd", len(drift[fate]), each_alike(drift[fate]))
             for fate, words in infra_view.FATES.items()
             if drift[fate]
         ],
@@ -518,7 +553,7 @@ def _planned_rows(plan: Plan) -> list[Row]:
     for refusal in plan.refusals:
         if refusal.image and refusal.image not in known:
             known.add(refusal.image)
-            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
+            rows.append(row_of(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
     for loss in plan.losses:
         if loss.kind == "repository":
             rows.append(
@@ -534,7 +569,7 @@ def _planned_rows(plan: Plan) -> list[Row]:
                     images=len(loss.digests),
                 )
             )
-    return _sorted(rows, _PLANNED)
+    return sort_rows(rows, _PLANNED)
 
 
 def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
@@ -577,7 +612,7 @@ def _planned_row(seed: Seed, plan: Plan, *, is_late: bool) -> Row:
     )
 
 
-def _row(name: str, state: str, source: str | None, **fields: Any) -> Row:
+def row_of(name: str, state: str, source: str | None, **fields: Any) -> Row:
     """A row of which the source and the destination are names only."""
     upstream, alias = source or "", source or ""
     try:
@@ -592,7 +627,7 @@ def _row(name: str, state: str, source: str | None, **fields: Any) -> Row:
     return Row(name, state, alias=alias, upstream=upstream, repository=repository, **fields)
 
 
-def _sorted(rows: Iterable[Row], states: Mapping[str, Mark]) -> list[Row]:
+def sort_rows(rows: Iterable[Row], states: Mapping[str, Mark]) -> list[Row]:
     """The most important first; an anchor that several rows would have is that of the first."""
     order = list(states)
     found = sorted(rows, key=lambda row: order.index(row.state))
@@ -633,12 +668,12 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
         step=say_next_step(report),
         alarms=alarms,
         tiles=[
-            *_image_tile(rows, _DONE),
+            *image_tile(rows, _DONE),
             *([Tile("Resources", resources)] if resources else []),
             Tile("Blobs", say_blobs(totals)),
             Tile("Time", format_duration(report.seconds)),
         ],
-        picture=_picture(rows, _DONE, _PLACES),
+        picture=picture_of(rows, _DONE, PLACES),
         states=_DONE,
         labels=_REPORT_LABELS,
         rows=rows,
@@ -659,14 +694,14 @@ def _done_rows(report: Report, plan: Plan | None) -> list[Row]:
     for refusal in plan.refusals if plan else ():
         if refusal.image and refusal.image not in known:
             known.add(refusal.image)
-            rows.append(_row(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
-    return _sorted(rows, _DONE)
+            rows.append(row_of(refusal.image, "refused", refusal.source, beneath=[refusal.message]))
+    return sort_rows(rows, _DONE)
 
 
 def _done_row(outcome: SeedOutcome, seed: Seed | None) -> Row:
     error = outcome.error_message and f"{outcome.error_message} [{outcome.error_code}]"
     facts = [("Source", outcome.source), ("Destination", outcome.destination), ("Hint", outcome.hint)]
-    row = _row(
+    row = row_of(
         outcome.key,
         outcome.status.value,
         outcome.source,
@@ -686,9 +721,9 @@ def _done_row(outcome: SeedOutcome, seed: Seed | None) -> Row:
 
 
 def _preview_page(command: str, previews: Sequence[CopyPreview]) -> Page:
-    rows = _sorted(
+    rows = sort_rows(
         [
-            _row(
+            row_of(
                 one.destination,
                 one.action.value if one.action else "refused",
                 one.source,
@@ -716,8 +751,8 @@ def _preview_page(command: str, previews: Sequence[CopyPreview]) -> Page:
         "Refused" if refused else "Dry run",
         "bad" if refused else "new",
         alarms=[Alarm(f"{format_count(len(refused), 'image')} refused", "bad", refused)] if refused else [],
-        tiles=_image_tile(rows, _PREVIEWED),
-        picture=_picture(rows, _PREVIEWED, _PLACES),
+        tiles=image_tile(rows, _PREVIEWED),
+        picture=picture_of(rows, _PREVIEWED, PLACES),
         states=_PREVIEWED,
         labels=_PLAN_LABELS,
         rows=rows,
@@ -748,7 +783,7 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
             repository=repository,
         )
         rows.append(row)
-    rows = _sorted(rows, _SCANNED)
+    rows = sort_rows(rows, _SCANNED)
     # An image that a build makes itself, or takes from ECR by its whole name, comes from no upstream.
     drawn = [replace(row, users=_files(row.users)) for row in rows if row.repository or row.state != "stays"]
     alarms = []
@@ -767,7 +802,7 @@ def _scan_page(command: str, scan: ScanReport) -> Page:
         about=[f"strategy {scan.strategy}", f"Docker {scan.docker_version}"],
         calm="Every build gets its images from ECR only, as far as the files show." if scan.is_clean else "",
         alarms=alarms,
-        picture=_picture(drawn, _SCANNED, _FILES),
+        picture=picture_of(drawn, _SCANNED, _FILES),
         states=_SCANNED,
         labels=_SCAN_LABELS,
         rows=rows,
@@ -795,13 +830,13 @@ def _diagnosis_page(command: str, findings: Sequence[Finding]) -> Page:
         states=_CHECKED,
         labels=_CHECK_LABELS,
         things="Checks",
-        rows=_sorted(rows, _CHECKED),
+        rows=sort_rows(rows, _CHECKED),
     )
 
 
 def _prune_page(command: str, plan: PrunePlan) -> Page:
     totals = sum_prune(plan)
-    rows = _sorted(map(_prune_row, in_order(plan)), _PRUNED)
+    rows = sort_rows(map(_prune_row, in_order(plan)), _PRUNED)
     left = [Remark(f"{one.keys[0]}: {one.error}", "prune.incomplete", link=one.keys[0]) for one in plan.failed]
     word, tone = ("To delete", "odd") if plan.is_dry_run else ("Deleted", "new")
     if left:
@@ -815,7 +850,7 @@ def _prune_page(command: str, plan: PrunePlan) -> Page:
         tone,
         about=[plan.name, f"account {plan.account.account_id}", plan.account.region],
         alarms=[Alarm(f"{format_count(len(left), 'image')} still there", "bad", left)] if left else [],
-        tiles=[*_image_tile(rows, _PRUNED), Tile("Storage", say_saved(totals, plan))],
+        tiles=[*image_tile(rows, _PRUNED), Tile("Storage", say_saved(totals, plan))],
         states=_PRUNED,
         labels=_PRUNE_LABELS,
         rows=rows,
@@ -839,7 +874,7 @@ def _prune_row(one: Removal) -> Row:
 
 def _lock_page(command: str, changes: LockChanges) -> Page:
     rows = [
-        _row(
+        row_of(
             image.key,
             state_of(image),
             image.source,
@@ -848,25 +883,25 @@ def _lock_page(command: str, changes: LockChanges) -> Page:
             new=(image.new_digest or "") if image.is_moved else "",
             users=image.used_by,
             more=[
-                *([("Age", format_duration(image.age))] if image.age is not None else []),
+                *([("Age", in_words(timedelta(seconds=image.age)))] if image.age is not None else []),
                 *((f"Seen {format_moment(one.first_seen)}", one.digest) for one in image.candidates),
                 *([("Earlier digests", str(image.previous))] if image.previous else []),
             ],
         )
         for image in changes.images
     ]
-    rows = _sorted(rows, _LOCKED)
+    rows = sort_rows(rows, _LOCKED)
     unreached = [
         Remark(": ".join((row.name, *row.beneath[1:])), link=row.name) for row in rows if row.state == "unreached"
     ]
     return Page(
         command,
-        say_lock(changes),
+        say_lock(changes).replace("`", ""),
         "Dry run" if changes.is_dry else "Written" if changes.is_written else "No changes",
         "new" if changes.moves else "quiet",
         alarms=[Alarm("Not reached upstream", "bad", unreached)] if unreached else [],
-        tiles=_image_tile(rows, _LOCKED),
-        picture=_picture(rows, _LOCKED, _PLACES),
+        tiles=image_tile(rows, _LOCKED),
+        picture=picture_of(rows, _LOCKED, PLACES),
         states=_LOCKED,
         labels=_LOCK_LABELS,
         rows=rows,
@@ -878,7 +913,8 @@ def _files(places: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(place.rpartition(":")[0] for place in places))
 
 
-def _picture(rows: Iterable[Row], states: Mapping[str, Mark], columns: Sequence[Column]) -> Picture | None:
+def picture_of(rows: Iterable[Row], states: Mapping[str, Mark], columns: Sequence[Column]) -> Picture | None:
+    """The picture of the way of all images; None where there is none."""
     flows = [Flow(row.upstream, row.repository, row.users, row.state, row.name, row.images) for row in rows]
     return draw(flows, _words(states), columns)
 
@@ -887,7 +923,8 @@ def _words(states: Mapping[str, Mark]) -> dict[str, str]:
     return {state: mark.word for state, mark in states.items()}
 
 
-def _image_tile(rows: Sequence[Row], states: Mapping[str, Mark]) -> list[Tile]:
+def image_tile(rows: Sequence[Row], states: Mapping[str, Mark]) -> list[Tile]:
+    """How many images there are in each state."""
     return [Tile("Images", count_states(((row.state, row.images) for row in rows), _words(states)))] if rows else []
 
 
@@ -912,7 +949,7 @@ def _changes(changes: Sequence[InfraChange], *, is_done: bool) -> Iterator[Chang
         those = [change for change in changes if change.action is action]
         if those:
             has_attributes = action in (InfraAction.REPLACE, InfraAction.UPDATE)
-            found = _each_alike(those) if has_attributes else _whole(those)
+            found = each_alike(those) if has_attributes else _whole(those)
             yield Changes(infra_view.HEADINGS[action][is_done], symbol, tone, len(those), found)
 
 
@@ -921,7 +958,7 @@ def _whole(changes: Iterable[InfraChange]) -> list[Change]:
     return [_titled(those, those[0].parts if those[0].kind else "") for those in infra_view.group_whole(changes)]
 
 
-def _each_alike(changes: Iterable[InfraChange]) -> list[Change]:
+def each_alike(changes: Iterable[InfraChange]) -> list[Change]:
     """Each resource with its attributes; those with the same changes are one."""
     return [
         replace(_titled(those, infra_view.details_of(those)), attributes=list(_attributes(those[0].changes[0])))

@@ -57,18 +57,23 @@ def state_of(image: LockedImage) -> str:
 
 
 def render_lock(changes: LockChanges, *, width: int = 100, colour: bool = False) -> str:
-    """The text of `changes`, its last line a summary; `width` bounds sentences, names stay whole."""
+    """The text of `changes`, its last line a summary; `width` bounds sentences, names stay whole.
+
+    Images of which the same is told stand together.
+    """
     paint = Paint(colour)
-    lines = []
+    lines: list[str] = []
     for state, images in _by_state(changes).items():
         if state == "unchanged":
             continue
         look = STATES[state]
         lines += ["", paint("bold", look.title)]
+        alike: dict[tuple[str, ...], list[LockedImage]] = {}
         for image in images:
-            lines.append(f"  {paint(look.style, look.symbol)} {visible(image.key)}  {say_digests(image)}".rstrip())
-            for text in _told(image):
-                lines += wrap(text, width=width, indent=" " * 6, first=" " * 4)
+            alike.setdefault(_told(image), []).append(image)
+        for told, those in alike.items():
+            lines += [f"  {paint(look.style, look.symbol)} {visible(one.key)}  {say_digests(one)}" for one in those]
+            lines += [line for text in told for line in wrap(text, width=width, indent=" " * 6, first=" " * 4)]
     remarks = [(f"{notice.message} [{notice.code}]", notice.hint) for notice in changes.notices]
     lines += ["", *format_remarks("notice", remarks, style="yellow", width=width, paint=paint)] if remarks else []
     return "\n".join([*lines, "", *wrap(say_lock(changes), width=width, indent="")]).lstrip("\n")
@@ -92,7 +97,7 @@ def render_lock_markdown(changes: LockChanges) -> str:
 
 
 def say_lock(changes: LockChanges) -> str:
-    """What was done, and where it was written, in two sentences."""
+    """What was done, what it cost, and where it was written."""
     counts = Counter(map(state_of, changes.images))
     amounts = ", ".join(f"{counts[state]} {STATES[state].word}" for state in STATES if counts[state]) or "no image"
     where = f"`{changes.file}`"
@@ -100,7 +105,7 @@ def say_lock(changes: LockChanges) -> str:
         end = f"{where} was not written, because this was a dry run"
     else:
         end = f"{where} was written" if changes.is_written else f"{where} stays as it is"
-    pulls = f" {format_count(changes.signatures, 'signature')} read." if changes.signatures else ""
+    pulls = f" {format_count(changes.signatures, 'document')} of signatures read." if changes.signatures else ""
     return f"Lock: {amounts}.{pulls} {end[:1]}{end[1:]}."
 
 
@@ -115,20 +120,22 @@ def say_digests(image: LockedImage) -> str:
 
 
 def beneath(image: LockedImage) -> Iterator[str]:
-    """The sentences about an image: why it moved or stays, what waits, which builds use it."""
+    """The sentences about an image: why it moved or stays, and what waits."""
     yield from image.reasons
     if image.hold and not any(image.hold in reason for reason in image.reasons):
         until = f" until {format_moment(image.held_until)}" if image.held_until else ""
         yield f"it is held{until}: {image.hold}"
-    if image.used_by and image.is_moved:
-        yield f"used by {', '.join(image.used_by)}"
 
 
-def _told(image: LockedImage) -> list[str]:
-    """The sentences in a text, and what a `bypass` would name. That a digest is too young is in the line above."""
+def _told(image: LockedImage) -> tuple[str, ...]:
+    """The lines below an image: sentences, the builds that get another digest, and the digest for a `bypass`.
+
+    That a digest is too young is in the line above.
+    """
+    used = [f"used by {', '.join(image.used_by)}"] if image.used_by and image.is_moved else []
     candidates = image.candidates if state_of(image) == "waiting" else ()
     is_all_said = bool(candidates) and all(one.seconds_left for one in candidates)
-    return [*([] if is_all_said else beneath(image)), *(one.digest for one in candidates[-1:])]
+    return (*(() if is_all_said else beneath(image)), *used, *(one.digest for one in candidates[-1:]))
 
 
 def _by_state(changes: LockChanges) -> dict[str, Sequence[LockedImage]]:

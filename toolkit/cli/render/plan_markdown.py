@@ -257,7 +257,8 @@ def _image_row(seed: Seed, put_off: str) -> str:
     if seed.bytes_from is not None:
         why.append(f"bytes from {code(seed.bytes_from.registry)}")
     if seed.stored_as is not None:
-        why.append(f"ECR has it {prose(seed.stored_name)}: only the tag moves")
+        name = seed.stored_name if seed.stored_name == "untagged" else f"as {code(seed.stored_as)}"
+        why.append(f"ECR has it {name}: only the tag moves")
     if seed.keeper is not None:
         why.append(f"the old one stays as {code(seed.keeper)}")
     return row(

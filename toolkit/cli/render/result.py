@@ -37,9 +37,9 @@ class Result:
     """What a command ended with.
 
     `values` are by kind, in the order in which they were shown: `plan` is a `Plan`, `report` a `Report`, `preview` a
-    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `lock` a `LockChanges`,
-    `prune` a `PrunePlan`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`, `message`, `hint`
-    and the `issues` of a manifest.
+    tuple of `CopyPreview`, `scan` a `ScanReport`, `diagnosis` a tuple of `Finding`, `lock` a `LockChanges`, `prune` a
+    `PrunePlan`, `status` a `StatusReport`, `saved_plan` a `SavedFile`; any other is an `Other`. `error` has `code`,
+    `message`, `hint` and the `issues` of a manifest.
     """
 
     command: str
@@ -50,7 +50,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a text looks. `shows_unchanged`: a plan lists the images that stay. `has_places`: a scan lists each use."""
+    """How a text looks.
+
+    `shows_unchanged`: a plan lists the images that stay, and a status those that are fine. `has_places`: a scan lists
+    each use.
+    """
 
     width: int = 100
     colour: bool = False
@@ -126,6 +130,10 @@ def text_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.doctor_view import render_diagnosis
 
             return render_diagnosis(value, width=look.width, colour=look.colour)
+        case "status":
+            from toolkit.cli.render.status_view import render_status
+
+            return render_status(value, width=look.width, colour=look.colour, shows_unchanged=look.shows_unchanged)
         case "prune":
             from toolkit.cli.render.prune_view import render_prune
 
@@ -162,6 +170,10 @@ def markdown_of(kind: str, value: Any, look: Look) -> str:
             from toolkit.cli.render.doctor_view import render_diagnosis_markdown
 
             return render_diagnosis_markdown(value)
+        case "status":
+            from toolkit.cli.render.status_view import render_status_markdown
+
+            return render_status_markdown(value)
         case "prune":
             from toolkit.cli.render.prune_view import render_prune_markdown
 

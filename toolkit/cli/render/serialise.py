@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -35,11 +36,20 @@ from pydantic import (
 
 from toolkit.cli.render.result import Result
 from toolkit.cli.render.scan_view import SHOWN_STRATEGIES, places_of, reason_of, word_of
-from toolkit.cli.render.totals import sum_findings, sum_lock, sum_plan, sum_previews, sum_prune, sum_report
+from toolkit.cli.render.totals import (
+    sum_findings,
+    sum_lock,
+    sum_plan,
+    sum_previews,
+    sum_prune,
+    sum_report,
+    sum_states,
+)
 from toolkit.codebuild.coverage import Builder, Kind, Outcome, Trait, Verdict
 from toolkit.codebuild.matching import Mirror
 from toolkit.codebuild.scan_report import ScannedUse, ScanReport, ScanTrouble
 from toolkit.errors import Issue
+from toolkit.lock.model import Hold
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.descriptor import Platform
@@ -52,6 +62,8 @@ from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pruning import Fate, Price, PrunePlan, Removal, Shelf, Why
 from toolkit.plan.pull_budget import postponed
+from toolkit.plan.severity import Severity
+from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
 from toolkit.report import (
     CheckState,
     CopyPreview,
@@ -594,6 +606,100 @@ class SavedFileObject(_Object):
     )
 
 
+# The state of images
+
+
+class HoldObject(_Object):
+    """Why an image does not move, and until when; null means until somebody takes that away."""
+
+    of = Hold
+    reason: str
+    until: AwareDatetime | None
+
+
+class SpanObject(_Object):
+    """A time in which nothing changed, from the first to the last status that saw it so."""
+
+    of = Span
+    first: AwareDatetime
+    last: AwareDatetime
+    state: State
+    in_ecr: _Digest | None
+    admitted: _Digest | None
+    newest: _Digest | None
+    behind_since: AwareDatetime | None
+
+
+class ScanFindings(_Object):
+    """What ECR's scan found. `counts` is null where there is no result at all, and `lacking` says why."""
+
+    of = Scan
+    counts: Mapping[Severity, int] | None
+    at: AwareDatetime | None
+    lacking: tuple[str, ...]
+
+
+class ImageStatusObject(_Object):
+    """One image; see `toolkit status` for the states. What is null is not known, or not so."""
+
+    of = ImageStatus
+    key: str
+    source: str
+    state: State
+    reason: str
+    in_ecr: _Digest | None
+    filtered_from: _Digest | None
+    admitted: _Digest | None
+    newest: _Digest | None
+    pushed_at: AwareDatetime | None
+    is_behind: bool
+    behind_since: AwareDatetime | None
+    ready_at: AwareDatetime | None
+    hold: HoldObject | None
+    suspended: HoldObject | None
+    gone_since: AwareDatetime | None
+    is_gone: bool
+    fault: str | None
+    platforms: tuple[_Platform, ...]
+    size: int | None
+    scan: ScanFindings | None
+    last_pull: AwareDatetime | None
+    used_by: tuple[str, ...]
+    history: tuple[SpanObject, ...]
+
+
+class ExtraTagObject(_Object):
+    """A tag in a repository of the manifest which the manifest does not name."""
+
+    of = ExtraTag
+    repository: str
+    tag: str
+    digest: _Digest
+    pushed_at: AwareDatetime
+    size: int | None
+
+
+class StatusObject(_Object):
+    """The state of every image; `faults` are what fails `--check`, null if that was not asked for."""
+
+    of = StatusReport
+    schema_version: Literal[1] = 1
+    name: str
+    account: Account
+    at: AwareDatetime
+    lock: str | None
+    images: tuple[ImageStatusObject, ...]
+    extra_tags: tuple[ExtraTagObject, ...]
+    extra_repositories: tuple[str, ...]
+    keepers: int
+    companions: int
+    unseen_images: int
+    drift: tuple[InfraChange, ...] | None
+    notices: tuple[Notice, ...]
+    faults: tuple[Fault, ...] | None
+    totals: ClassVar[Any] = _derived(Mapping[State, int], "How many images there are in each state.", sum_states)
+
+
 # Locks
 
 
@@ -620,7 +726,7 @@ class LockedImageObject(_Object):
 
 
 class LockObject(_Object):
-    """What became of the lock; `signatures` were read, each a counted pull where the upstream counts them."""
+    """What became of the lock. `signatures` documents were read, each a pull where the upstream counts them."""
 
     of = LockChanges
     schema_version: Literal[1] = 1
@@ -789,6 +895,7 @@ class ResultObject(_Parts):
     preview: PreviewObject = _ABSENT
     scan: ScanObject = _ABSENT
     diagnosis: DiagnosisObject = _ABSENT
+    status: StatusObject = _ABSENT
     lock: LockObject = _ABSENT
     prune: PruneObject = _ABSENT
     manifest: ManifestObject = _ABSENT

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
 from toolkit.plan.pruning import Fate, PrunePlan, a_month, freed
+from toolkit.plan.status import State, StatusReport
 from toolkit.report import CheckState, CopyPreview, Finding, LockAction, LockChanges, Report, SeedStatus
 
 
@@ -144,6 +145,12 @@ def sum_findings(findings: Sequence[Finding]) -> Mapping[CheckState, int]:
     """How many findings there are of each state."""
     counts = Counter(finding.state for finding in findings)
     return {state: counts[state] for state in CheckState}
+
+
+def sum_states(report: StatusReport) -> Mapping[State, int]:
+    """How many images there are in each state."""
+    counts = Counter(image.state for image in report.images)
+    return {state: counts[state] for state in State}
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,20 @@ notice: `hub/nginx:1.27`: `1234` need not be 3d old: CVE-1 [lock.bypassed]
 hint: look
 
 Lock: 1 admitted, 1 begun with what ECR has, 1 removed, 1 not reached upstream, 1 held, 1 waiting, 3
-unchanged. 1 signature read. `images.lock.yaml` was written."""
+unchanged. 1 document of signatures read. `images.lock.yaml` was written."""
     )
+
+
+def test_tells_once_what_is_the_same_of_several_images() -> None:
+    gone = next(image for image in CHANGES.images if image.fault)
+    text = render_lock(replace(CHANGES, images=(gone, replace(gone, key="hub/other:1")), notices=()))
+    assert text.startswith(f"""\
+Not reached upstream
+  ? hub/gone:1  {short("gone")}
+  ? hub/other:1  {short("gone")}
+    `gone:1` does not exist upstream
+
+Lock: 2 not""")
 
 
 def test_says_whether_the_lock_was_written() -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tests.support import plan_samples
 from tests.support.golden import assert_golden
 from tests.support.plan_samples import digest, hub_cost, many, plans, repository_changes, seed
+from toolkit.cli.render.plan_markdown import render_plan_markdown
 from toolkit.cli.render.plan_view import apply_question, render_plan
+from toolkit.cli.render.result import Look, Result, render
 from toolkit.oci.auth import CredentialUse
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
@@ -278,6 +280,23 @@ def test_bytes_from_another_registry_are_named() -> None:
     assert "to copy; from docker.io; bytes from public.ecr.aws, which costs no counted pull; " in render_plan(
         plan, width=200
     )
+
+
+def test_says_where_ecr_has_an_image_already_and_what_keeps_the_old_one() -> None:
+    keeper = "kept.1.27.8adbdcb969e2"
+    moved = seed(SeedAction.MOVE, "nginx:1", "a/nginx", "another digest is admitted", current_digest=digest("a"))
+    moved = replace(moved, wanted_digest=digest("b"), size=0, stored_as=keeper, keeper="kept.1.aaaaaaaaaaaa")
+    untagged = replace(moved, tag="2", key="a/nginx:2", stored_as=str(digest("b")), keeper=None)
+    plan = replace(plan_samples.EMPTY, seeds=(moved, untagged))
+    text = render_plan(plan, width=200)
+    assert "to move; ECR has it already: only the tag moves; " in text
+    assert f"in ECR as {keeper}  the old one stays as kept.1.aaaaaaaaaaaa" in text
+    assert "in ECR untagged" in text
+    table = render_plan_markdown(plan)
+    assert "another digest is admitted; ECR has it as `kept.1.27.8adbdcb969e2`: only the tag moves" in table
+    assert "the old one stays as `kept.1.aaaaaaaaaaaa`" in table
+    page = render(Result("seed", 0, {"plan": plan}), "html", Look()) or ""
+    assert f"as {keeper}: only the tag moves" in page
 
 
 def test_a_tag_that_two_names_share_counts_its_bytes_once() -> None:
