@@ -58,7 +58,7 @@ def apply_file(
     if part:
         shard = shard_of(saved.plan, part)
         desired = replace(saved.desired, put_image_per_second=shard.put_image_per_second)
-        with open_services(run.emit, desired, settings, locks=False) as services:
+        with open_services(run.emit, desired, replace(settings, in_order=True), locks=False) as services:
             apply_shard(
                 desired,
                 saved.plan,
