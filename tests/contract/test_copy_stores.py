@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.memory_registry import MemoryRegistry
 from tests.support.registry import running_registry
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.client import RegistryClient
+from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Descriptor
 from toolkit.oci.digest import Digest
 from toolkit.oci.endpoints import Endpoints
@@ -20,6 +22,8 @@ from toolkit.oci.layout import Layouts
 from toolkit.oci.layout_reference import LAYOUTS, LayoutRepository
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.stores import Store
+from toolkit.report import SeedStatus
+from toolkit.seed.seeder import Seeder
 
 Served = tuple[Store, Callable[[str], Repository]]
 
@@ -214,3 +218,26 @@ def test_tags_are_listed_where_there_are_any(store: Store, fresh: Callable[[str]
     assert sorted(store.list_tags(repository)) == ["10", "2"]
     with pytest.raises(NotFound):
         store.list_tags(fresh("b"))
+
+
+def test_a_tag_moves_within_its_repository_and_a_keeper_takes_what_it_leaves(
+    store: Store, fresh: Callable[[str], Repository]
+) -> None:
+    repository = fresh("a")
+    old = index(("linux/amd64", image([b"old"])), ("linux/arm64", image([b"both"])))
+    new = index(("linux/amd64", image([b"new"])), ("linux/arm64", image([b"both"])))
+    push(store, old, repository.with_tag("0"))
+    push(store, new, repository.with_tag("1"))
+    back = CopyRequest(
+        "a:1",
+        source=repository.with_digest(old.digest),
+        destination=repository.with_tag("1"),
+        keeper=replace(repository.with_tag("kept"), digest=new.digest),
+    )
+    seeder = Seeder(store, store, lambda event: None)
+    (outcome,) = seeder.seed([back])
+    assert (outcome.status, outcome.moved_bytes, outcome.error_message) == (SeedStatus.COPIED, 0, None)
+    heads = [store.head_manifest(repository.with_tag(tag)) for tag in ("1", "kept")]
+    assert [head and head.descriptor.digest for head in heads] == [old.digest, new.digest]
+    (again,) = seeder.seed([back])
+    assert again.status is SeedStatus.UNCHANGED

@@ -45,6 +45,8 @@ from toolkit.codebuild.testcontainers_reading import (
 )
 from toolkit.codebuild.variables import CannotExpand, expand, interpolate
 from toolkit.errors import ToolkitError
+from toolkit.lock.text import read_lock as read_digests
+from toolkit.lock.text import write_lock as write_digests
 from toolkit.manifest.additions import NewImage, add_images
 from toolkit.manifest.loader import loads
 from toolkit.manifest.tag_pattern import TagPattern, TooSlow, check_tag_pattern
@@ -458,6 +460,12 @@ def _manifest(text: str) -> None:
     add_images(text, [NewImage("busybox:1")], "images.yaml")
 
 
+def _digests(text: str) -> None:
+    lock = read_digests(text, "images.lock.yaml")
+    assert read_digests(write_digests(lock, text), "images.lock.yaml") == lock
+    assert read_digests(write_digests({}, text), "images.lock.yaml") == {}
+
+
 def _migrated(read: Callable[[ForeignFile], Carried], text: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         migrate(read(ForeignFile("x", text)), Target(Path(name) / "images.yaml", "a"))
@@ -543,6 +551,8 @@ SOURCE_PIECES = ("(", ")", "{", "}", "[", "]", "<", ">", '"', "'", "`", '"""', "
 DOTENV = "A=1\nexport B='x'\nC=\"a $A ${B:-c}\\n\"\nD: e # f\nE\n"
 COMMANDS = "set -e\nexport A=b\ncd sub && docker build -f D -t x . | tee log\nif [ -n \"$A\" ]; then docker pull nginx:$A; fi\nsh -c 'docker run busybox'\nsh <<E\ndocker compose up\nE\ndocker buildx bake -f a.hcl --set '*.args.A=b' \"$(pwd)\"\n"  # fmt: skip
 
+DIGESTS = f"lock_version: 1\nimages:\n  # of the hub\n  hub/a:1:\n    source: docker.io/library/a:1\n    hold:\n      reason: \"broken\"\n      until: 2027-01-01T00:00:00Z\n    admitted:\n      digest: {DIGEST}\n      first_seen: 2026-11-30T06:00:00Z\n      platforms: [linux/amd64, linux/arm64/v8]\n      size: 5\n      admitted: 2026-11-30T06:00:00Z\n    candidates:\n      - digest: sha256:{'0' * 64}\n        first_seen: 2026-11-30T06:00:00Z\n"  # fmt: skip
+
 SAMPLES = Path(__file__).parents[1] / "unit" / "migration" / "samples"
 REGSYNC, SKOPEO_SYNC = ((SAMPLES / f"{name}.yml").read_text() for name in ("regsync", "skopeo-sync"))
 
@@ -576,6 +586,7 @@ READERS: dict[str, Reader] = {
     "policies": Reader(_policies, (POLICY,), (*JSON_PIECES, "*", "?", "*a", '"Action":', '"Resource":'), 64 * KIB, is_json=True),
     "state": Reader(partial(_inner, "tfstate"), (STATE,), JSON_PIECES, KIB * KIB, is_json=True),
     "modules": Reader(partial(_inner, "tfconfig/modules.json"), ('[{"Key": "", "Dir": "."}]',), JSON_PIECES, KIB * KIB, is_json=True),
+    "digests": Reader(_digests, (DIGESTS,), (*YAML_PIECES, "images:", "  hub/b:1:\n", "    gone: ", "      - digest: ", "reason: ", "size: ", "platforms: "), KIB * KIB, cost_size=2 * KIB),
     "lock file": Reader(provider_lock.locked_version, (LOCK,), ('provider "a" {\n', "  ", "version", " = ", '"', "\n", "}\n", "/hashicorp/aws", "5.1", "\t"), KIB * KIB),
     "saved plan": Reader(_archive, (), ("PK\x03\x04", "PK\x01\x02", "PK\x05\x06", "\x00", "\xff", "a", "\x00" * 20), 64 * KIB),
     "result": Reader(_result, (RESULT,), (*JSON_PIECES, '"plan":', '"scan":', '"outcomes":', "sha256:"), KIB * KIB, is_json=True),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from toolkit.lock.admission import Admission, Check, admit, in_words, note_gone, observe, to_check
+from toolkit.lock.admission import Admission, Change, Check, admit, in_words, note_gone, observe, to_check
 from toolkit.lock.model import LockedTag, Sighting
 from toolkit.lock.text import write_lock
 from toolkit.oci.digest import Digest
@@ -87,13 +87,10 @@ def lock(
         )
         for image in chosen
     }
+    admitted = {key: _noted_gone(one, now) if _is_gone(heads[key]) else one for key, one in admitted.items()}
     after = {key: tag for key, tag in before.items() if key not in removed}
     # An entry that knows nothing yet would keep a later run from beginning with what ECR has.
-    after |= {
-        key: note_gone(one.tag, now) if _is_gone(heads[key]) else one.tag
-        for key, one in admitted.items()
-        if key in before or one.tag.admitted or one.tag.candidates
-    }
+    after |= {key: one.tag for key, one in admitted.items() if key in before or one.tag.admitted or one.tag.candidates}
 
     is_written = not is_dry and after != before
     if is_written:
@@ -183,6 +180,12 @@ def _check(
 
 def _is_gone(head: Head) -> bool:
     return isinstance(head, SourceFault) and head.kind == "missing"
+
+
+def _noted_gone(found: Admission, now: datetime) -> Admission:
+    tag = note_gone(found.tag, now)
+    is_news = tag != found.tag and found.change is Change.NOTHING
+    return replace(found, tag=tag, change=Change.SEEN if is_news else found.change)
 
 
 def _sighting(head: Head, now: datetime) -> Sighting | None:

@@ -24,7 +24,7 @@ from toolkit.operations.guards import find_account
 from toolkit.operations.lock_store import read_lock_of
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.locking import RUN_LOCK
+from toolkit.plan.locking import RUN_LOCK, pin
 from toolkit.plan.observed import SourceFault
 from toolkit.report import LockAction, LockCandidate, LockChanges, LockedImage
 
@@ -128,8 +128,8 @@ def _where(desired: Desired, services: Services, entry: _Entry, after: LockedTag
         return ""
     find_account(desired, services)
     digest, key = after.admitted.digest, entry.key
-    before = tuple(one.digest for one in after.previous)
-    image = replace(entry.image, source=entry.image.source.with_digest(digest), is_locked=True, admitted_before=before)
+    pinned, _ = pin(replace(desired, images=(entry.image,)), {key: after}, services.now())
+    (image,) = pinned.images
     with services.observer.start((image,), frozenset(services.ecr.repositories())) as observation:
         observed = observation.result()
     source, there, stored = observed.sources[key], observed.destinations.get(key), observed.stored.get(key)

@@ -70,7 +70,8 @@ class DesiredImage:
     is what the manifest asks for before the lock admits a digest. `path` is the manifest field that asks for the image
     (`images[0]`), for messages. `subject` is set on a companion, a tag with the signatures or referrers of that digest:
     it is found upstream and no manifest names it. `admitted_before` are the digests that the lock admitted before the
-    one that `source` is pinned to, or that it was rolled back from.
+    one that `source` is pinned to, or that it was rolled back from. `is_back` says that the lock may have gone away
+    from the present digest before, so that ECR may have it still.
     """
 
     source: Reference
@@ -83,6 +84,7 @@ class DesiredImage:
     policy: Policy = TRACKING
     is_locked: bool = False
     admitted_before: tuple[Digest, ...] = ()
+    is_back: bool = False
 
     def was_admitted(self, digest: Digest) -> bool:
         """Whether the lock admitted another upstream digest than the present one, and it is this."""

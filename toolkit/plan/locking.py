@@ -8,6 +8,7 @@ from datetime import datetime
 
 from toolkit.lock.admission import in_words
 from toolkit.lock.model import Lock
+from toolkit.lock.rollback import is_rolled_back
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import Notice
 
@@ -33,7 +34,8 @@ def pin(desired: Desired, lock: Lock, now: datetime) -> tuple[Desired, tuple[Not
         else:
             source = image.source.with_digest(tag.admitted.digest)
             before = tuple(one.digest for one in tag.previous)
-            images.append(replace(image, source=source, is_locked=True, admitted_before=before))
+            is_back = tag.hold is not None or is_rolled_back(tag) or tag.admitted.digest in before
+            images.append(replace(image, source=source, is_locked=True, admitted_before=before, is_back=is_back))
             if tag.hold and tag.hold.is_on(now):
                 end = f" until {tag.hold.until:%Y-%m-%d}" if tag.hold.until else ""
                 notices.append(Notice("lock.held", f"{image.path}: `{image.key}` is held{end}: {tag.hold.reason}"))

@@ -325,7 +325,7 @@ def _decide(desired: Desired, image: DesiredImage, observed: Observed, *, is_doo
     is_overwritten = any(remark.code == "tag.overwritten" for remark in remarks)
     if not is_immutable:
         seed = _seed(image, source, SeedAction.MOVE, reason, destination, observed, stored)
-        if desired.keep_previous and not image.subject:
+        if desired.keep_previous and not image.subject and not is_overwritten:
             keeper = keeper_tag(image.tag, destination.digest)
             seed = replace(seed, keeper=None if keeper in observed.tags.get(image.repository, ()) else keeper)
     elif image.source.digest is not None and not destination.stems_from(image.source.digest):

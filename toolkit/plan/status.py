@@ -265,13 +265,14 @@ def judge(image: DesiredImage, seen: Seen, policy: Policy, now: datetime, *, has
             else "whether upstream has that could not be asked"
         )
         return state(State.UNKNOWN, f"ECR has `{stored.digest.short}`, and {lacks}")
+    late = f"`{admitted.short}` is admitted and not in ECR yet; {_TO_SEED}" if admitted and has != admitted else ""
     for name, stop, word in ((State.HELD, hold, "held"), (State.SUSPENDED, suspended, "suspended")):
-        if stop:
-            return state(name, f"{word}{_until(stop)}: {stop.reason}")
+        if stop:  # a tag that is rolled back is held before its digest is in place
+            return state(name, f"{word}{_until(stop)}: {stop.reason}{late and '; '}{late}")
     if has_lock and admitted is None:
         return state(State.BEHIND, "no digest of it is admitted: run `toolkit lock`")
-    if admitted is not None and has != admitted:
-        return state(State.BEHIND, f"`{admitted.short}` is admitted and not in ECR yet; {_TO_SEED}")
+    if late:
+        return state(State.BEHIND, late)
     if not stored.fits(image.subset):
         return state(State.BEHIND, f"ECR has other platforms of it than the manifest wants; {_TO_SEED}")
     if not is_behind:

@@ -454,13 +454,13 @@ class Observer:
     def _made_of(self, image: DesiredImage, index: Digest, shelf: _Shelf) -> Digest | None:
         """The index of ours in the repository which was made from the upstream `index` for these platforms.
 
-        Only a pinned digest is looked for beyond the documents that were read anyway: what upstream has just published
-        is not there.
+        Beyond the documents that were read anyway, it is looked for only where it may be: what upstream has just
+        published, or the lock just admitted, was never there. ECR records every read as a pull.
         """
         if self._ecr is None or image.subset.is_whole:
             return None
         found = [*shelf.documents.values()]
-        if image.source.digest is not None:
+        if image.source.digest is not None and (image.is_back or not image.is_locked):
             keepers = sorted(tag for tag in shelf.tags if (kept := keeps(tag)) and image.tag.startswith(kept[0]))
             found += (self._ecr.images(image.repository, keepers) or {}).values() if keepers else ()
             found += self._ecr.untagged_indexes(image.repository)

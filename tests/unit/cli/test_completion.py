@@ -90,7 +90,7 @@ LINES = [
     ("toolkit pl", {"plan"}),
     ("toolkit seed --only py", {"python:3.12-slim", "python:3.13-slim"}),
     ("toolkit buildspec wo", {"worker"}),
-    ("toolkit sandbox ", {"up", "down", "env", "status"}),
+    ("toolkit sandbox ", {"up", "down", "env", "status", "bump"}),
     ("toolkit plan --sho", {"--show-unchanged"}),
     ("toolkit plan --on-budget ", {"refuse", "wait", "partial"}),
     ("toolkit scan . --build w", {"web", "worker"}),

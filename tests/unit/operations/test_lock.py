@@ -166,6 +166,7 @@ def test_keeps_an_entry_whose_source_is_gone_or_silent(days: Days, is_gone: bool
     changes = days.run(wanted("one", "two"), 1)
     assert replace(days.entry("one"), gone=None) == before
     assert bool(days.entry("one").gone) == is_gone
+    assert line(changes).action is (LockAction.SEEN if is_gone else LockAction.NOTHING)
     assert line(changes).fault == ("source.missing" if is_gone else "source.unreachable")
     assert line(changes, "two:1").action is LockAction.ADMITTED
     if is_gone:

@@ -16,10 +16,12 @@ from toolkit.lock.keepers import keeper_tag
 from toolkit.lock.model import Hold, LockedTag
 from toolkit.lock.text import read_lock
 from toolkit.manifest.tag_selection import TagSelectionSpec
+from toolkit.oci.copy import CopyRequest
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.errors import ConnectionFailed, RegistryError
+from toolkit.oci.filtered_index import read_provenance
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
@@ -202,6 +204,37 @@ def test_looks_for_nothing_in_a_repository_that_does_not_exist(tmp_path: Path, s
     assert [(one.action, one.stored_as) for one in plan.seeds] == [(SeedAction.COPY, None)]
 
 
+def test_puts_one_document_for_each_of_several_tags_that_share_layers(tmp_path: Path) -> None:
+    world = World(tmp_path, ("one", "two"))
+    requests = []
+    for name in world.names:
+        world.create(name)
+        store(world.registry, OLD, f"{HOST}/{name}:0")
+        store(world.registry, NEW, f"{HOST}/{name}:1")
+        destination = Reference(HOST, name, "1")
+        requests.append(CopyRequest(f"{name}:1", Reference(HOST, name, digest=OLD.digest), destination))
+    copied = store(world.registry, image([b"copied"]), f"{UPSTREAM}:1")
+    first = CopyRequest("one:2", copied, Reference(HOST, "one", "2"))
+    world.services.seeder.seed([first])  # by which it learns that the registry links blobs
+    world.registry.calls.clear()
+    outcomes = world.services.seeder.seed(requests)
+    assert [(one.status, one.moved_bytes, one.mounted_blobs) for one in outcomes] == [(SeedStatus.COPIED, 0, 0)] * 2
+    assert (world.registry.count("put_manifest"), world.registry.count("begin_upload")) == (2, 0)
+
+
+def test_asks_no_alternative_for_what_ecr_has(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.rollback()
+    asked: list[Reference] = []
+    services = story.world.services
+    observer = Observer(
+        PullLimits(story.world.registry), services.ecr, services.emit, cache=DocumentCache(), find=asked.append
+    )
+    story.world.services = replace(services, observer=observer)
+    assert story.planned().stored_as == str(OLD.digest)
+    assert asked == []
+
+
 def test_takes_an_image_under_another_tag_too(tmp_path: Path) -> None:
     story = Story(tmp_path)
     story.world.registry.tags[ECR]["alias"] = OLD.digest
@@ -307,6 +340,17 @@ def test_changes_nothing_the_second_time_and_says_so(tmp_path: Path) -> None:
     assert story.entry().hold == Hold("another reason")
 
 
+def test_overwrites_nothing_that_another_run_wrote_meanwhile(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.world.registry.faults = lambda call: (
+        story.file.write_text(story.file.read_text() + "# another run\n") and None
+    )
+    with pytest.raises(Refused) as refusal:
+        story.rollback()
+    assert refusal.value.code == "lock.changed_meanwhile"
+    assert story.admitted() == NEW.digest
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     story = Story(tmp_path)
     before = story.file.read_text()
@@ -347,14 +391,16 @@ def test_the_hold_ends_on_its_day(tmp_path: Path) -> None:
         assert story.admitted() == expected.digest
 
 
-def test_goes_forward_again_by_digest(tmp_path: Path) -> None:
-    story = Story(tmp_path)
+@SUBSETS
+def test_goes_forward_again_by_digest(tmp_path: Path, subset: Subset) -> None:
+    story = Story(tmp_path, subset)
+    before = story.world.stored("one")
     story.rollback()
     story.seed()
-    story.rollback(to=NEW.digest.short)
     story.day(3)
+    story.rollback(to=NEW.digest.short)
     story.seed()
-    assert (story.world.stored("one"), story.requests()) == (NEW.digest, [("put_manifest", "1")])
+    assert (story.world.stored("one"), story.requests()) == (before, [("put_manifest", "1")])
 
 
 @pytest.mark.parametrize("name", ["one:1", "upstream.test/one:1"])
@@ -510,3 +556,45 @@ def test_the_next_run_ends_what_one_left_half_done(tmp_path: Path, at: int) -> N
 def test_keeps_nothing_for_a_new_tag_or_an_image_that_stays(tmp_path: Path) -> None:
     story = Story(tmp_path, keeps=1, images=(OLD,))
     assert list(story.world.registry.tags[ECR]) == ["1"]
+
+
+# --- what a plan reads in ECR, which records it as a pull
+
+
+def test_reads_no_other_image_when_the_lock_goes_forward_to_a_new_one(tmp_path: Path) -> None:
+    story = Story(tmp_path, Subset((Platform("linux", "amd64"),)), keeps=1)
+    newest = index(("linux/amd64", image([b"newest"])), ("linux/arm64", ARM64))
+    store(story.world.registry, newest, f"{UPSTREAM}:1")
+    story.lock()
+    read: list[str] = []
+    ecr = story.world.services.ecr
+
+    class Watched:
+        def __getattr__(self, name: str) -> object:
+            if name in ("untagged_indexes", "documents"):
+                read.append(name)
+            return getattr(ecr, name)
+
+    services = story.world.services
+    observer = Observer(PullLimits(story.world.registry), Watched(), services.emit, cache=DocumentCache())  # type: ignore[arg-type]
+    story.world.services = replace(services, observer=observer)
+    assert story.planned().stored_as is None
+    assert read == []
+    story.day(3)
+    story.seed()
+    story.rollback()
+    story.day(4)
+    story.seed()
+    story.release()
+    story.lock()
+    story.day(5)
+    assert story.planned().stored_as == keeper_tag("1", made_of(story, newest.digest))
+
+
+def made_of(story: Story, source: Digest) -> Digest:
+    """The filtered index in ECR that was made from an upstream one."""
+    return next(
+        digest
+        for digest, one in story.world.registry.documents[ECR].items()
+        if (read_provenance(one.raw) or (None,))[0] == source
+    )

@@ -594,6 +594,13 @@ def test_what_a_tag_leaves_gets_its_keeper_once(count: int, tags: tuple[str, ...
     assert again.keeper is None
 
 
+def test_what_somebody_pushed_over_a_tag_gets_no_keeper() -> None:
+    wanted = replace(desired(), keep_previous=1)
+    destinations = {KEY: there(OLD, origin=Origin.DISPLACING)}
+    (seed,) = make_plan(wanted, Observed({KEY: WHOLE}, destinations, frozenset({REPOSITORY})), (), ACCOUNT).seeds
+    assert (seed.is_overwritten, seed.keeper) == (True, None)
+
+
 @pytest.mark.parametrize("destination", [None, there(OLD, origin=Origin.UNKNOWN)], ids=["no tag", "another image"])
 def test_a_pinned_image_that_ecr_has_needs_no_upstream(destination: DestinationImage | None) -> None:
     gone = SourceFault("missing", "`nginx` does not exist upstream")

@@ -90,6 +90,7 @@ OVER = Hold("over", NOON - DAY)
         (Seen(stored(A), SILENT, locked()), Policy(), State.UNKNOWN, "does not respond"),
         (Seen(stored(A), A, locked(hold=HELD)), Policy(), State.HELD, "held until 2026-12-05 12:00: 1.27.4 breaks"),
         (Seen(stored(A), A, locked(hold=OVER)), Policy(), State.FINE, ""),
+        (Seen(stored(B), B, locked(A, previous=(B,), hold=HELD)), Policy(), State.HELD, "is admitted and not in ECR yet"),
         (Seen(stored(A), A, locked()), Policy(suspend=HELD), State.SUSPENDED, "suspended until 2026-12-05"),
         (Seen(stored(A), A, locked()), Policy(suspend=OVER), State.FINE, ""),
         (Seen(stored(B), A, locked(previous=(B,))), Policy(), State.BEHIND, "is admitted and not in ECR yet"),

@@ -25,7 +25,7 @@ from toolkit.errors import UsageError
 
 NAME = "rollback"
 HELP = (
-    "Take an image back to the digest that it had before, and hold it there. Only the lock is written: `toolkit apply` "
+    "Take an image back to its previous digest. It is held there. Only the lock is written: `toolkit apply` "
     "or `toolkit seed` then moves the tag, without a pull if ECR still has the image. A digest that neither ECR nor "
     "upstream has is refused."
 )

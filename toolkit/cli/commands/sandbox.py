@@ -122,7 +122,7 @@ def status(folder: Folder = _FOLDER, format: OutputFormat = Format.TEXT) -> None
     execute("sandbox status", Presentation(format, is_brief=True), body)
 
 
-@app.command(help="Move an upstream tag to another image, as its publisher does with a new release.")
+@app.command(help="Move an upstream tag to another image. Its publisher does so with a new release.")
 def bump(
     references: Annotated[list[str], typer.Argument(metavar="REFERENCE...", help="Such as nginx:1.16.")],
     folder: Folder = _FOLDER,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from tests.support.lock_samples import CHANGES, digest, short
 from toolkit.cli.render.lock_view import render_lock, render_lock_markdown, say_lock
 from toolkit.cli.render.result import Look, Result, render, result_document
@@ -99,3 +101,11 @@ def test_lets_no_text_break_out_of_its_view() -> None:
     assert "\x1b" not in render_lock(changes, colour=False)
     assert "<u>" not in render_lock_markdown(changes)
     assert "<u>" not in (render(Result("lock", 0, {"lock": changes}), "html", Look()) or "")
+
+
+@pytest.mark.parametrize("action", LockAction)
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "json"])
+def test_shows_every_action(action: LockAction, form: str) -> None:
+    changes = replace(CHANGES, images=(replace(CHANGES.images[0], action=action),))
+    shown = render(Result("rollback", 0, {"lock": changes}), form, Look())
+    assert shown is None or "hub/nginx:1.27" in shown
