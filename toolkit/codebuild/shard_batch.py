@@ -14,8 +14,7 @@ from toolkit.errors import Refused
 MOST_BUILDS = 100
 """In a batch; one of them joins."""
 PLACE_VARIABLE = "TOOLKIT_SHARDS"
-"""Environment variable of the batch: `s3://bucket/prefix` of this plan alone, where `plan.toolkit` is and `results/` will
-be."""
+"""Environment variable of the batch: a place for this plan alone, `s3://bucket/prefix`, which has `plan.toolkit`."""
 
 _COMMAND = """\
 set -eu
