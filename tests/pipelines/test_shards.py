@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ def test_gitlab_says_which_shard_to_retry(world: World) -> None:
     ]
     assert sorted(codes) == [0, 0, 6, 6]
     failed = machines.run(script["report"]).expect(6)
-    assert set(re.findall(r"(\S+): ", failed.output)) & {f"{name}" for name in ALL}
+    assert sum(f"{name}: " in failed.output for name in ALL) == 2
     world.restore_upstream()
     assert jobs["shard"]["retry"]["exit_codes"] == 6
     for index in [number + 1 for number, code in enumerate(codes) if code]:

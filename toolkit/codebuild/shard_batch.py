@@ -18,6 +18,7 @@ PLACE_VARIABLE = "TOOLKIT_SHARDS"
 
 _COMMAND = """\
 set -eu
+mkdir -p results
 aws s3 cp --only-show-errors "$TOOLKIT_SHARDS/plan.toolkit" plan.toolkit
 if [ "$SHARD" = report ]; then
   aws s3 cp --only-show-errors --recursive "$TOOLKIT_SHARDS/results" results

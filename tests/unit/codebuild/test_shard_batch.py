@@ -17,12 +17,12 @@ AWS = """\
 #!/bin/sh
 # A bucket that is a folder: `aws s3 cp [--only-show-errors] [--recursive] FROM TO`.
 shift 2; while [ "${1#--}" != "$1" ]; do shift; done
-mkdir -p "$(dirname "$2")" && cp -r "$1" "$2"
+mkdir -p "$(dirname "$2")"; if [ -d "$2" ]; then cp -r "$1"/* "$2"; else cp -r "$1" "$2"; fi
 """
 TOOLKIT = """\
 #!/bin/sh
 if [ "$1" = report ]; then shift 2; echo "joins $*"; [ $# = 3 ] || exit 6; exit 0; fi
-mkdir -p results && echo "$4" > "${6#json=}"; [ "$4" != 2 ] || exit 6
+echo "$4" > "${6#json=}"; [ "$4" != 2 ] || exit 6
 """
 
 
