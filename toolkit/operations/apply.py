@@ -88,11 +88,11 @@ def apply_saved(
     again and judged by `on_budget`, by default as the plan says. With `infra_only` the images are left to the shards.
     """
     started = services.clock()
-    plan = planned.plan
+    plan = replace(planned.plan, division=None)  # this machine does all of it
     _refuse_other_place(plan, find_account(desired, services))
     if infra_only:
         refusals = tuple(refusal for refusal in plan.refusals if not refusal.image)
-        plan = replace(plan, seeds=(), pull_costs=(), refusals=refusals, division=None)
+        plan = replace(plan, seeds=(), pull_costs=(), refusals=refusals)
     plan = resume(plan, _tags_now(plan, services))
     plan, budgets = _sources_now(plan, services)
     plan = judge_plan(plan, budgets, on_budget or plan.on_budget)

@@ -58,12 +58,13 @@ def divide(plan: Plan, count: int, contents: Mapping[str, Content], put_image_pe
     bytes_a_document = _bytes_a_document(plan, contents)
     groups = _groups(plan, contents, bytes_a_document or 1.0)
     weight, documents = sum(group.weight for group in groups), sum(group.documents for group in groups)
+    copying = sum(bool(group.seeds) for group in groups)
     largest = max((group.weight for group in groups), default=0.0)
     put_seconds = documents / put_image_per_second
     pull_seconds = max(map(_pull_seconds, plan.pull_costs), default=0.0)
     rate = MACHINE_BYTES_PER_SECOND if bytes_a_document else math.inf
     floor = max(put_seconds, pull_seconds, MACHINE_START_SECONDS, largest / rate)
-    useful = max(1, min(MOST_SHARDS, sum(group.weight > 0 for group in groups), math.ceil(weight / rate / floor)))
+    useful = max(1, min(MOST_SHARDS, copying, math.ceil(weight / rate / floor)))
 
     parts = _balance(groups, count or useful)
     byte_seconds = max(sum(group.weight for group in part) for part in parts) / rate
@@ -86,7 +87,7 @@ def divide(plan: Plan, count: int, contents: Mapping[str, Content], put_image_pe
         for number, part in enumerate(parts)
     ]
     unknown = sum(not _is_known(seed, contents) for seed in plan.pending_seeds)
-    return Division(tuple(shards), bound, round(bounds[bound], 1), useful, len(groups), unknown)
+    return Division(tuple(shards), bound, round(bounds[bound], 1), useful, copying, unknown)
 
 
 def part_of(plan: Plan, shard: Shard) -> Plan:

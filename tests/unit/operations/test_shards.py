@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.fake_services import World, desired
 from tests.support.made_images import image, store
+from toolkit.cli.render.report_view import say_next_step
 from toolkit.errors import Refused, SeedingIncomplete, ToolkitError, UsageError
 from toolkit.oci.errors import RegistryError
 from toolkit.operations.apply import apply_saved, apply_shard, shard_of
@@ -179,6 +180,7 @@ def test_a_missing_result_leaves_its_images_out_and_says_which_shard_has_them(wo
     assert {outcome.hint for outcome in report.failed} == {"run `toolkit apply FILE --shard 2`"}
     with pytest.raises(SeedingIncomplete, match="2 of 5 images are not in place"):
         raise_if_missing(report)
+    assert say_next_step(report).startswith("Run the shards again")
 
 
 def test_an_image_that_the_plan_refuses_is_in_the_report_once(world: World) -> None:

@@ -19,6 +19,7 @@ _STYLES = {
 }
 _HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "TIME"), "bold")
 _AGAIN = "Run the same command again: it continues where this one stopped."
+_SHARDS_AGAIN = "Run the shards again that have these images: `toolkit apply FILE --shard K`, then this command."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
 
 
@@ -74,6 +75,8 @@ def say_next_step(report: Report) -> str:
     """What to do about images that are not in place; "" if there are none."""
     if not report.failed:
         return ""
+    if report.plan and report.plan.division:
+        return _SHARDS_AGAIN
     return _AGAIN if report.can_resume else _PLAN_AGAIN
 
 
