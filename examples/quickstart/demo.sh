@@ -24,6 +24,7 @@ show toolkit plan --detailed-exitcode
 show toolkit lock
 show toolkit sandbox bump nginx:1.16
 show toolkit lock
+show toolkit status
 show toolkit seed
 show toolkit rollback nginx:1.16 --reason 'the new one breaks the build'
 show toolkit seed

@@ -17,7 +17,7 @@ from toolkit.plan.desired import ownership_tags
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.iam_policy import Place, status_policy
 
-pytestmark = pytest.mark.xdist_group("status")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("status")]
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 NAMES = ("moves", "vanishes", "overwritten", "fine")
 MANIFEST = f"""\

@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from toolkit.plan.desired import Desired, DesiredBuild, DesiredRepository, S3Backend, ownership_tags
 from toolkit.terraform.build_values import build_values
 from toolkit.terraform.hcl import Expression, encode
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MODULES = ("base-images", "codebuild-project", "ecr-repository")
 """The module that the root module calls, and the modules that it calls in turn, all in `modules/`."""
@@ -188,6 +190,9 @@ def project_address(build: DesiredBuild) -> str:
 
 @cache
 def _environment() -> Environment:
+    # A tenth of a run that renders nothing, such as `status`.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     # The output is HCL, not HTML: `encode` does the escaping.
     return Environment(  # noqa: S701
         loader=PackageLoader("toolkit.terraform"),

@@ -12,8 +12,7 @@ import pytest
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import image, index, store
 from toolkit.errors import Refused, UsageError
-from toolkit.lock.model import Hold, Policy
-from toolkit.lock.text import read_lock, write_lock
+from toolkit.lock.model import Policy
 from toolkit.manifest.model import IgnoreSpec
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
@@ -21,6 +20,7 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.operations.drift import find_drift
 from toolkit.operations.lock import lock
+from toolkit.operations.rollback import rollback
 from toolkit.operations.seed import seed
 from toolkit.operations.status import status
 from toolkit.plan.desired import Desired, ownership_tags
@@ -153,15 +153,18 @@ def test_forgets_that_a_tag_was_gone_when_it_returns(days: Days) -> None:
     assert one(days.status(9), "two").gone_since == START + timedelta(days=8)
 
 
-def test_shows_a_hold_of_the_lock(days: Days) -> None:
-    store_ = days.world.services.lock
-    read = store_.read()
-    assert read
-    entries = dict(read_lock(read.text, "lock"))
-    entries["one:1"] = replace(entries["one:1"], hold=Hold("breaks the shop"))
-    store_.write(write_lock(entries, read.text), read)
-    found = one(days.status())
-    assert (found.state, found.hold) == (State.HELD, Hold("breaks the shop"))
+def test_follows_a_rollback_from_the_lock_to_ecr(days: Days) -> None:
+    days.move("one", "broken")
+    days.lock(2)
+    days.seed()
+    rollback(days.desired, days.world.services, "one:1", reason="breaks the shop", publish=lambda changes: None)
+    found = one(days.status(3))
+    assert (found.state, found.hold and found.hold.reason) == (State.HELD, "breaks the shop")
+    assert "is admitted and not in ECR yet" in found.reason
+    days.seed()
+    found = one(days.status(3))
+    assert (found.state, found.behind_since) == (State.HELD, START + timedelta(days=2))
+    assert "not in ECR" not in found.reason
 
 
 @pytest.mark.parametrize(("is_there", "state"), [(True, State.BEHIND), (False, State.UNKNOWN)])
