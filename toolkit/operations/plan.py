@@ -25,7 +25,7 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
-from toolkit.plan.shards import divide
+from toolkit.plan.shards import as_elsewhere, divide
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
@@ -125,6 +125,7 @@ def plan_manifest(
     )
     if shards is not None:
         contents = services.observer.contents(plan.pending_seeds)
+        plan = as_elsewhere(plan, contents)
         division = divide(plan, shards, contents, desired.put_image_per_second)
         if not shards and plan.pending_seeds and division.unknown_sizes == len(plan.pending_seeds):
             raise Refused(

@@ -26,7 +26,7 @@ from heapq import heappop, heappush
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Bound, Division, Plan, PullCost, PullShare, Seed, Shard
 from toolkit.plan.observed import Content
-from toolkit.plan.pull_budget import pull_costs
+from toolkit.plan.pull_budget import judge_plan, pull_costs
 
 MACHINE_BYTES_PER_SECOND = 100_000_000
 """What one machine is taken to copy, for the choice of a number. Our engine needs 1.9 s of CPU for 1 GB
@@ -88,6 +88,23 @@ def divide(plan: Plan, count: int, contents: Mapping[str, Content], put_image_pe
     ]
     unknown = sum(not _is_known(seed, contents) for seed in plan.pending_seeds)
     return Division(tuple(shards), bound, round(bounds[bound], 1), useful, copying, unknown)
+
+
+def as_elsewhere(plan: Plan, contents: Mapping[str, Content]) -> Plan:
+    """`plan` with the counted pulls of machines that have none of its documents in their cache."""
+    counting = {cost.registry for cost in plan.pull_costs}
+
+    def pulls(seed: Seed) -> tuple[int, int | None]:
+        content = contents.get(seed.key)
+        is_counted = _has_bytes(seed) and seed.bytes_from is None and seed.source.registry in counting
+        if not seed.is_pending or not is_counted or content is None or content.documents <= seed.pulls[0]:
+            return seed.pulls
+        return content.documents, content.documents
+
+    seeds = tuple(replace(seed, pulls=pulls(seed)) for seed in plan.seeds)
+    budgets = [cost.budget for cost in plan.pull_costs if cost.budget]
+    costs = pull_costs([seed.cost for seed in seeds if seed.is_pending], budgets)
+    return judge_plan(replace(plan, seeds=seeds, pull_costs=costs), {}, plan.on_budget)
 
 
 def part_of(plan: Plan, shard: Shard) -> Plan:

@@ -16,7 +16,7 @@ from toolkit.oci.digest import Digest
 from toolkit.plan.model import Bound, Division, Plan, PullCost, Seed, SeedAction
 from toolkit.plan.observed import Content, PullBudget
 from toolkit.plan.pull_budget import pull_costs
-from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND, divide, division_misfits, part_of
+from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND, as_elsewhere, divide, division_misfits, part_of
 
 MB = 10**6
 RATE = 8.0
@@ -223,6 +223,18 @@ def test_a_shard_takes_its_share_of_the_pulls_that_are_left(now: int, allowed: i
     assert shard.share(PullBudget("docker.io", 200, now, 21600)).remaining == allowed
     other = PullBudget("quay.io", 7, 7, 60)
     assert shard.share(other) == other
+
+
+def test_another_machine_pays_for_what_this_one_has_in_its_cache() -> None:
+    read = replace(copy("r0"), pulls=(0, 0))
+    unread, moved, elsewhere = copy("r1"), replace(copy("r2"), pulls=(0, 0), stored_as="old"), copy("r3")
+    elsewhere = replace(elsewhere, pulls=(0, 0), bytes_from=elsewhere.source.name)
+    plan = plan_of([read, unread, moved, elsewhere], remaining=6)
+    known = {seed.key: content(5, **{seed.repository: MB}) for seed in (read, moved, elsewhere)}
+    costs = as_elsewhere(plan, {**known, unread.key: Content(1, {}, is_known=False)})
+    assert [seed.pulls for seed in costs.seeds] == [(5, 5), (2, 3), (0, 0), (0, 0)]
+    assert (costs.pull_costs[0].at_least, costs.pull_costs[0].at_most) == (7, 8)
+    assert [refusal.code for refusal in costs.refusals] == ["budget.too_small"]
 
 
 def test_the_part_of_a_shard_has_its_share_of_the_pulls_and_nothing_but_copies() -> None:
