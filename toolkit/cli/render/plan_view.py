@@ -322,7 +322,7 @@ def say_division(division: Division | None) -> list[str]:
         return []
     shards = division.shards
     images, sizes = [shard.images for shard in shards], [shard.size for shard in shards if shard.size is not None]
-    each = [f"{format_range(min(images), max(images))} images"]
+    each = [f"{format_range(min(images), max(images))} image{'s' * (max(images) != 1)}"]
     if sizes:
         each.append(" to ".join(dict.fromkeys((format_size(min(sizes)), format_size(max(sizes))))))
     groups = format_count(division.groups, "group")
