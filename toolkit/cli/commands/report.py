@@ -12,8 +12,8 @@ from toolkit.cli.options import Outputs, ResultFormat, ViewFormat
 
 NAME = "report"
 HELP = (
-    "Join the results of a plan's shards: every image of the plan once, exit 6 while one is missing or failed. A "
-    "result is the JSON of `toolkit apply PLAN --shard K`. Needs no network and no credentials."
+    "Join the results of a plan's shards. Every image of the plan is in it once, and it exits with 6 while one is "
+    "missing or failed. A result is the JSON of `toolkit apply PLAN --shard K`. Needs no network and no credentials."
 )
 EXAMPLES = (
     "toolkit report plan.toolkit results/*.json",
