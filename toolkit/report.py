@@ -105,6 +105,15 @@ class SavedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardRun:
+    """Which shard of how many a run did, and of which saved plan (`plan` is the digest of its file)."""
+
+    number: int
+    of: int
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of `apply`, `seed` or `copy`. `can_resume`: the same command continues where this run ended."""
 
@@ -114,6 +123,7 @@ class Report:
     outputs: Mapping[str, object] = field(default_factory=dict)
     plan: Plan | None = None
     can_resume: bool = True
+    shard: ShardRun | None = None
 
     @property
     def failed(self) -> tuple[SeedOutcome, ...]:

@@ -19,7 +19,7 @@ from tests.support.scanned_project import write_project
 from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
-from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus
+from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus, ShardRun
 from toolkit.sandbox.process import SandboxStatus
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,7 +66,7 @@ def _reports() -> list[dict[str, Any]]:
                 "report", Report((outcome, failed), 3.0, changes, {"repository_urls": {}}, plan_samples.EVERYTHING_NEW)
             )
         ),
-        _as_json(document_of("report", Report((outcome,), 3.0))),
+        _as_json(document_of("report", Report((outcome,), 3.0, shard=ShardRun(2, 4, "1f0c8a5e")))),
     ]
 
 
@@ -136,7 +136,9 @@ def results() -> dict[str, Result]:
     """Every result by its name."""
     return {
         "plan": Result("`plan`, `show`, `apply`, `destroy`, `seed`: what would be done, or was.", _plans()),
-        "report": Result("`apply`, `seed`, `copy`: what was done, read back from where it was done.", _reports()),
+        "report": Result(
+            "`apply`, `seed`, `copy`, `report`: what was done, read back from where it was done.", _reports()
+        ),
         "preview": Result("`copy --dry-run`: what would be copied.", _previews()),
         "scan": Result("`scan`: every image of the files, and what comes of it.", _scans()),
         "diagnosis": Result(

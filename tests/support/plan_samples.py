@@ -15,6 +15,8 @@ from toolkit.oci.subset import WHOLE, Subset
 from toolkit.plan.model import (
     Adopted,
     AttributeChange,
+    Bound,
+    Division,
     Grant,
     InfraAction,
     InfraChange,
@@ -22,9 +24,11 @@ from toolkit.plan.model import (
     Notice,
     Plan,
     PullCost,
+    PullShare,
     Refusal,
     Seed,
     SeedAction,
+    Shard,
 )
 from toolkit.plan.observed import Account, PullBudget
 from toolkit.plan.on_budget import OnBudget
@@ -109,6 +113,26 @@ infra_changes = st.lists(
     max_size=3,
 ).map(tuple)
 
+fractions = st.floats(0, 1)
+shards = st.builds(
+    Shard,
+    number=counts,
+    repositories=st.lists(texts, max_size=2).map(tuple),
+    images=counts,
+    documents=counts,
+    size=st.none() | counts,
+    put_image_per_second=fractions,
+    pulls=st.lists(st.builds(PullShare, texts, counts, fractions), max_size=2).map(tuple),
+)
+divisions = st.builds(
+    Division,
+    st.lists(shards, min_size=1, max_size=2).map(tuple),
+    st.sampled_from(Bound),
+    seconds=st.floats(0, 10**9),
+    useful=counts,
+    groups=counts,
+    unknown_sizes=counts,
+)
 plans = st.builds(
     Plan,
     name=texts,
@@ -163,6 +187,7 @@ plans = st.builds(
     ).map(tuple),
     notices=st.lists(st.builds(Notice, texts, texts, st.none() | texts), max_size=2).map(tuple),
     on_budget=st.sampled_from(OnBudget),
+    division=st.none() | divisions,
 )
 
 EMPTY = Plan("platform", ACCOUNT, infra_changes=(), seeds=())

@@ -162,7 +162,10 @@ def test_there_is_a_pipeline_for_each_service() -> None:
         "atlantis.yaml",
         "base-images.sh",
         "github-actions.yml",
+        "github-shards.yml",
         "gitlab-ci.yml",
+        "gitlab-shards.yml",
+        "kubernetes-shards.yaml",
         "main.tf",
         "nightly.buildspec.yml",
         "plan.buildspec.yml",
@@ -171,11 +174,13 @@ def test_there_is_a_pipeline_for_each_service() -> None:
 
 def test_every_apply_is_of_a_saved_plan_for_the_newest_commit() -> None:
     """What tests/pipelines executes, in a second."""
-    applies = [line for text in texts().values() for line in text.splitlines() if re.search(r"\btoolkit apply ", line)]
-    assert len(applies) == 6
+    lines = [line for text in texts().values() for line in text.splitlines() if not line.startswith("#")]
+    applies = [line for line in lines if re.search(r"\btoolkit apply (?!.*--shard)", line)]
+    assert len(applies) == 8
     for line in applies:
         assert re.search(
-            r'toolkit apply \S*(plan\.toolkit|PLANFILE)"? --require-commit "\$\w+" --lock-timeout 10m', line
+            r'toolkit apply \S*(plan\.toolkit|PLANFILE)"?( --infra-only)? --require-commit "\$\w+" --lock-timeout 10m',
+            line,
         )
 
 
@@ -185,7 +190,13 @@ def test_no_pipeline_has_long_lived_keys(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "schema"), [("github-actions.yml", "github-workflows"), ("gitlab-ci.yml", "gitlab-ci")]
+    ("path", "schema"),
+    [
+        ("github-actions.yml", "github-workflows"),
+        ("github-shards.yml", "github-workflows"),
+        ("gitlab-ci.yml", "gitlab-ci"),
+        ("gitlab-shards.yml", "gitlab-ci"),
+    ],
 )
 def test_a_pipeline_is_valid_by_the_schema_of_its_service(path: str, schema: str) -> None:
     program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
@@ -193,10 +204,11 @@ def test_a_pipeline_is_valid_by_the_schema_of_its_service(path: str, schema: str
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_workflow_has_no_known_weakness() -> None:
+@pytest.mark.parametrize("path", ["github-actions.yml", "github-shards.yml"])
+def test_the_workflow_has_no_known_weakness(path: str) -> None:
     """zizmor knows those of GitHub's workflows."""
     program = [Path(sys.executable).with_name("zizmor"), "--offline", "--quiet"]
-    done = subprocess.run([*program, PIPELINES / "github-actions.yml"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*program, PIPELINES / path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

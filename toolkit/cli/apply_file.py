@@ -21,9 +21,11 @@ from toolkit.cli.wiring import Settings, open_services
 from toolkit.errors import PLAN_AGAIN, Interrupted, ManifestUnusable, Refused, TerraformFailed, ToolkitError, UsageError
 from toolkit.events import Emit, NoticeGiven
 from toolkit.manifest.loader import read
-from toolkit.operations.apply import apply_saved
+from toolkit.operations.apply import apply_saved, apply_shard, shard_of
 from toolkit.plan.on_budget import OnBudget
 
+INFRASTRUCTURE = 0
+"""The part of a plan that is no shard."""
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 
 
@@ -35,8 +37,12 @@ def apply_file(
     is_named: bool,
     require_commit: str | None,
     on_budget: OnBudget | None,
+    part: int | None = None,
 ) -> None:
-    """Do the plan in `path`. `is_named` says that the user named `manifest` on the command line."""
+    """Do the plan in `path`, or only one `part` of it: `INFRASTRUCTURE` or the shard of that number.
+
+    `is_named` says that the user named `manifest` on the command line.
+    """
     if require_commit is not None and not _COMMIT.fullmatch(require_commit):
         raise UsageError(
             "usage.commit", f"`{require_commit}` is not the whole name of a commit", hint="write all 40 digits"
@@ -48,14 +54,37 @@ def apply_file(
         message = f"the signature of `{path}` was not checked: `TOOLKIT_PLAN_KEY` is not set here"
         run.emit(NoticeGiven("plan.unverified", message))
     compare_manifest(run.emit, saved, manifest, is_named)
+    review, publish = run.show_plan, run.show_report
+    if part:
+        shard = shard_of(saved.plan, part)
+        desired = replace(saved.desired, put_image_per_second=shard.put_image_per_second)
+        with open_services(run.emit, desired, replace(settings, in_order=True), locks=False) as services:
+            apply_shard(
+                desired,
+                saved.plan,
+                shard,
+                services,
+                digest=saved.digest,
+                review=review,
+                publish=publish,
+                on_budget=on_budget,
+            )
+        return
     with (
         _place(run.emit, saved, settings.work_dir) as work_dir,
         open_services(run.emit, saved.desired, replace(settings, work_dir=work_dir)) as services,
     ):
         refuse_other_terraform(saved, services.terraform.version())
         planned = unpack(saved, services.work_path)
-        review, publish = run.show_plan, run.show_report
-        apply_saved(saved.desired, planned, services, review=review, publish=publish, on_budget=on_budget)
+        apply_saved(
+            saved.desired,
+            planned,
+            services,
+            review=review,
+            publish=publish,
+            on_budget=on_budget,
+            infra_only=part == INFRASTRUCTURE,
+        )
 
 
 def compare_manifest(emit: Emit, saved: SavedPlan, manifest: Path, is_named: bool) -> None:

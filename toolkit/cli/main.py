@@ -28,6 +28,7 @@ COMMANDS = (
     "plan",
     "show",
     "apply",
+    "report",
     "destroy",
     "seed",
     "status",

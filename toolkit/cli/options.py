@@ -132,6 +132,9 @@ def parse_rate(text: str) -> int:
     return rate
 
 
+MOST_SHARDS = 256
+"""The jobs that a matrix of GitHub Actions may have; a batch of CodeBuild has at most 100 builds."""
+
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d{{1,9}}){unit})?" for unit in _UNITS))
 
@@ -151,6 +154,15 @@ def parse_age(text: str) -> timedelta:
     if not re.fullmatch(r"[0-9]{1,4}[smhdw]", text):
         raise typer.BadParameter(f"`{text}` is not a time: write `12h`, `30d` or `4w`")
     return duration_of(text)
+
+
+def parse_shards(text: str) -> int:
+    """A number of machines; 0 for `auto`."""
+    if text == "auto":
+        return 0
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", text) or int(text) > MOST_SHARDS:
+        raise typer.BadParameter(f"`{text}` is not a number of shards: write `auto`, or 1 to {MOST_SHARDS}")
+    return int(text)
 
 
 LockTimeout = Annotated[

@@ -33,6 +33,7 @@ from toolkit.operations.load import desired_of
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
 from toolkit.plan.saved_plan import misfits, refuse_misfits, secret_looking
+from toolkit.plan.shards import division_misfits
 from toolkit.report import SavedFile
 from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
 from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
@@ -79,7 +80,10 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan that was read from `path` and fits together; `files` are what Terraform reads, by path."""
+    """A plan that was read from `path` and fits together.
+
+    `files` are what Terraform reads, by path. `digest` is that of all parts, without the signature.
+    """
 
     path: Path
     plan: Plan
@@ -91,6 +95,7 @@ class SavedPlan:
     provider_lock: bytes
     is_signed: bool
     is_verified: bool
+    digest: str
 
     @property
     def file(self) -> SavedFile:
@@ -220,6 +225,7 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     made_of = desired.emptied() if plan.is_destroy else desired
     contents = read_contents(members[_TERRAFORM_PLAN])
     refuse_misfits(f"`{path}`", [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
+    refuse_misfits(f"`{path}`", division_misfits(plan, desired.put_image_per_second))
     refuse_misfits(f"`{path}`", config_misfits(contents, files))
     return SavedPlan(
         path=path,
@@ -232,6 +238,7 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
         provider_lock=members[_PROVIDER_LOCK],
         is_signed=archive.is_signed,
         is_verified=archive.is_verified,
+        digest=archive.digest,
     )
 
 

@@ -41,6 +41,11 @@ class SealedArchive:
     is_signed: bool
     is_verified: bool
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the members, by which results say which plan they are of."""
+        return hashlib.sha256(_pack(self.members)).hexdigest()
+
 
 def write(path: Path, members: Mapping[str, bytes], key: bytes | None) -> None:
     """Put `members` into the file, for its owner alone. Raises OSError, and Refused for a name that cannot be."""

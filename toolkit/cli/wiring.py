@@ -55,6 +55,7 @@ class Settings:
     lock_seconds: int = 120
     provider_lock: Path | None = None
     manifest: Path = Path("images.yaml")
+    in_order: bool = False
 
 
 @contextmanager
@@ -96,6 +97,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
             cache=cache,
             puts_per_second=ecr_puts_per_second(desired.put_image_per_second),
             bytes_per_second=settings.limit_rate,
+            in_order=settings.in_order,
         ),
         work_path=work_path,
         lock=open_lock(desired, settings.manifest, session),

@@ -25,7 +25,7 @@ LONGEST_BUILDSPEC = 25_600
 """CodeBuild's limit for a buildspec outside the source. AWS does not document it; see
 https://github.com/aws/aws-cdk/pull/14974."""
 
-_HEADER = "# Written by `toolkit` from the manifest; change it there.\n"
+HEADER = "# Written by `toolkit` from the manifest; change it there.\n"
 
 
 def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None = None) -> str:
@@ -36,9 +36,9 @@ def render_buildspec(build: DesiredBuild, *, region: str, account_id: str | None
     """
     phases: dict[str, object] = {}
     if fragment := render_fragment(build, region=region, account_id=account_id):
-        phases["pre_build"] = {"commands": [_yaml_text(fragment)]}
-    phases["build"] = {"commands": [_yaml_text(command) for command in commands_of_project(build)]}
-    text = _HEADER + _dump({"version": 0.2, "phases": phases, **_kept_files(build.settings)})
+        phases["pre_build"] = {"commands": [yaml_text(fragment)]}
+    phases["build"] = {"commands": [yaml_text(command) for command in commands_of_project(build)]}
+    text = HEADER + dump({"version": 0.2, "phases": phases, **_kept_files(build.settings)})
     if len(text) > LONGEST_BUILDSPEC:
         raise Refused(
             "build.buildspec_too_long",
@@ -53,9 +53,9 @@ def _kept_files(settings: BuildSettings) -> dict[str, object]:
     """The files that are kept after the build: artifacts and cached folders."""
     parts: dict[str, object] = {}
     if settings.artifacts is not None and settings.artifacts.files:
-        parts["artifacts"] = {"files": [_yaml_text(path) for path in settings.artifacts.files]}
+        parts["artifacts"] = {"files": [yaml_text(path) for path in settings.artifacts.files]}
     if settings.cache is not None and settings.cache.paths:
-        parts["cache"] = {"paths": [_yaml_text(path) for path in settings.cache.paths]}
+        parts["cache"] = {"paths": [yaml_text(path) for path in settings.cache.paths]}
     return parts
 
 
@@ -78,14 +78,15 @@ def _default_command(build: DesiredBuild) -> str:
     return f'{command} --tag {shlex.quote(name)}:"${{CODEBUILD_RESOLVED_SOURCE_VERSION:-latest}}" .'
 
 
-def _yaml_text(text: str) -> object:
+def yaml_text(text: str) -> object:
     """A literal block if it can hold `text`, else quotes. Plain `yes` and `1:30` would not be text in YAML 1.1."""
     # ruamel.yaml 0.19 writes any text into a block, also characters that break the block.
     fits_a_block = all(line.isprintable() for line in text.split("\n")) and not text.startswith((" ", "\n"))
     return LiteralScalarString(text) if fits_a_block else DoubleQuotedScalarString(text)
 
 
-def _dump(document: object) -> str:
+def dump(document: object) -> str:
+    """`document` as YAML."""
     yaml = YAML()
     yaml.width = 2**16  # CodeBuild takes folded commands, but they are hard to read
     stream = io.StringIO()

@@ -69,6 +69,16 @@ class TreeReader:
         return frozenset(self._wanted)
 
     @property
+    def taken(self) -> int:
+        """How many documents were taken so far."""
+        return len(self._documents)
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The blobs that the documents taken so far name, each once."""
+        return tuple({blob.digest: blob for parsed in self._parsed.values() for blob in parsed.blobs}.values())
+
+    @property
     def digest(self) -> Digest:
         """What a tag at the destination has to point to; final once the top document was taken."""
         return self._digest
@@ -109,14 +119,13 @@ class TreeReader:
 
     def tree(self) -> ImageTree:
         """The image; all documents must be there."""
-        blobs = {blob.digest: blob for parsed in self._parsed.values() for blob in parsed.blobs}
         top = self._parsed[self._digest]
         config = top.config if isinstance(top, ImageManifest) and self._subset.platforms is not None else None
         return ImageTree(
             digest=self._digest,
             documents=self._documents,
             levels=self._levels(),
-            blobs=tuple(blobs.values()),
+            blobs=self.blobs,
             config=config if config is not None and config.media_type in CONFIG_TYPES else None,
         )
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError
+from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError, UsageError
 from toolkit.events import NoticeGiven
 from toolkit.oci.companions import referrers_tag
 from toolkit.oci.filtered_index import read_provenance
@@ -19,12 +19,13 @@ from toolkit.operations.plan import Planned, plan_manifest
 from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, doomed_repositories
+from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, Shard, doomed_repositories
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan
 from toolkit.plan.saved_plan import refuse_misfits, resume
-from toolkit.report import Report
+from toolkit.plan.shards import part_of
+from toolkit.report import Report, ShardRun
 from toolkit.seed.observe import read_budgets
 from toolkit.seed.seeder import requests_for
 from toolkit.terraform.plan_changes import needs_attributes, with_attributes
@@ -79,16 +80,20 @@ def apply_saved(
     review: Review,
     publish: Publish,
     on_budget: OnBudget | None = None,
+    infra_only: bool = False,
 ) -> None:
     """Apply a plan that was made and reviewed before, or refuse it if something has changed since.
 
     There is no confirmation: the review was the approval. A second run copies what is still missing. Before any change,
     the plan is compared with ECR's tags, the upstreams' digests, Terraform's plan and its state. Pull budgets are read
-    again and judged by `on_budget`, by default as the plan says.
+    again and judged by `on_budget`, by default as the plan says. With `infra_only` the images are left to the shards.
     """
     started = services.clock()
-    plan = planned.plan
+    plan = replace(planned.plan, division=None)  # this machine does all of it
     _refuse_other_place(plan, find_account(desired, services))
+    if infra_only:
+        refusals = tuple(refusal for refusal in plan.refusals if not refusal.image)
+        plan = replace(plan, seeds=(), pull_costs=(), refusals=refusals)
     plan = resume(plan, _tags_now(plan, services))
     plan, budgets = _sources_now(plan, services)
     plan = judge_plan(plan, budgets, on_budget or plan.on_budget)
@@ -102,6 +107,67 @@ def apply_saved(
         # Anything that now has one of the deleted names belongs to somebody else.
         plan = replace(plan, infra_changes=(), losses=())
     carry_out(desired, replace(planned, plan=plan), services, publish=publish, started=started, was_saved=True)
+
+
+def apply_shard(
+    desired: Desired,
+    saved: Plan,
+    shard: Shard,
+    services: Services,
+    *,
+    digest: str,
+    review: Review,
+    publish: Publish,
+    on_budget: OnBudget | None = None,
+) -> None:
+    """Copy the images of a `shard` of a saved plan, whose file has this `digest`; Terraform does not run.
+
+    The seeder of `services` keeps to the shard's share of manifests a second. A second run copies what is missing.
+    """
+    started = services.clock()
+    _refuse_other_place(saved, find_account(desired, services))
+    plan = part_of(saved, shard)
+    missing = sorted({seed.repository for seed in plan.seeds} - services.ecr.repositories().keys())
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise Refused(
+            "shard.no_repository",
+            f"the shard copies into `{missing[0]}`{more}, which ECR does not have",
+            hint="make the infrastructure first: `toolkit apply FILE --infra-only`",
+        )
+    plan = resume(plan, _tags_now(plan, services))
+    plan, budgets = _sources_now(plan, services)
+    shares = {registry: shard.share(budget) for registry, budget in budgets.items()}
+    plan = judge_plan(plan, shares, on_budget or plan.on_budget)
+    review(plan)
+    refuse_if_unsafe(plan)
+    requests = requests_for(plan.pending_seeds, plan.account.registry_host)
+    with step(services.emit, "seed", total=len(requests)), open_run(plan, services, shard) as run:
+        outcomes, interrupt = finish(run, requests)
+    report = Report(
+        settle(plan, outcomes, services.ecr),
+        round(services.clock() - started, 3),
+        plan=plan,
+        shard=ShardRun(shard.number, len(saved.division.shards) if saved.division else 0, digest),
+    )
+    publish(report)
+    if interrupt:
+        raise interrupt
+    raise_if_incomplete(report)
+
+
+def shard_of(plan: Plan, number: int) -> Shard:
+    """Shard `number` of the plan. UsageError if it has none of that number."""
+    shards = plan.division.shards if plan.division else ()
+    if not 1 <= number <= len(shards):
+        raise UsageError(
+            "usage.shard",
+            f"the plan has no shard `{number}`: it is divided into {len(shards)}"
+            if shards
+            else "the plan is not divided into shards",
+            hint=None if shards else "plan again: `toolkit plan --shards N --out FILE`",
+        )
+    return shards[number - 1]
 
 
 def _refuse_other_place(plan: Plan, account: Account) -> None:

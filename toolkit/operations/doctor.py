@@ -808,7 +808,7 @@ def _quotas(aws: AwsTools, service: str) -> Mapping[str, Quota]:
     return quotas
 
 
-def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate: int | None) -> Iterator[Finding]:
+def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate: float | None) -> Iterator[Finding]:
     """Repositories and image manifests a second."""
     if quota := quotas.get("registered repositories"):
         reason = f"{existing:,} of {quota.value:,.0f} repositories exist, and {new} are to be made"
@@ -821,7 +821,7 @@ def judge_ecr_quotas(quotas: Mapping[str, Quota], existing: int, new: int, rate:
         reason = f"ECR takes {quota.value:,.0f} image manifests a second{layers}"
         reason += f"; a run writes up to {rate}" if rate else ""
         if rate and rate > quota.value:
-            cure = f"lower `aws.put_image_per_second`, or: {increase(quota, 'ecr', rate)}"
+            cure = f"lower `aws.put_image_per_second`, or: {increase(quota, 'ecr', int(rate))}"
             yield Finding("quota.put_image", State.WARNING, reason, cure)
         else:
             yield Finding("quota.put_image", State.OK, reason)

@@ -54,10 +54,10 @@ def settle(plan: Plan, outcomes: Sequence[SeedOutcome], ecr: Ecr) -> tuple[SeedO
     by_key = {outcome.key: outcome for outcome in outcomes}
     stored = _read_back(plan, [key for key, outcome in by_key.items() if outcome.status is SeedStatus.COPIED], ecr)
     settled = [_settle_one(seed, plan, by_key.get(seed.key), stored) for seed in plan.seeds]
-    return (*settled, *(_refused(refusal, plan) for refusal in plan.refusals))
+    return (*settled, *(refused_outcome(refusal, plan) for refusal in plan.refusals))
 
 
-def _refused(refusal: Refusal, plan: Plan) -> SeedOutcome:
+def refused_outcome(refusal: Refusal, plan: Plan) -> SeedOutcome:
     """The outcome of an image that the plan refuses while it keeps going with the others."""
     key = refusal.image or ""
     return SeedOutcome(

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from toolkit.errors import Refused
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
 from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
@@ -24,6 +25,7 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
+from toolkit.plan.shards import as_elsewhere, divide
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
 from toolkit.terraform.root_module import render
@@ -51,6 +53,7 @@ def plan_manifest(
     adopt: Sequence[str] = (),
     keeps_going: bool = False,
     is_strict: bool = False,
+    shards: int | None = None,
 ) -> Planned:
     """Observe both registries while Terraform plans, then decide. The caller holds the working directory's lock.
 
@@ -58,7 +61,8 @@ def plan_manifest(
     `allows_destroy` permits the loss of images and logs, and replacements. `adopt` are patterns of names that may be
     taken over, in addition to those of the manifest. `reads_sizes` reads the documents of the images to copy. The plan
     is then exact, at the cost of counted pulls; the documents are kept in the cache for the copy. With `keeps_going`, a
-    refusal of one image does not stop the others. If `is_strict`, the risks of the manifest are refusals.
+    refusal of one image does not stop the others. If `is_strict`, the risks of the manifest are refusals. The copies
+    are divided into `shards`, or into as many as are useful if that is 0.
     """
     check_patterns(desired, adopt)
     account = find_account(desired, services)
@@ -119,6 +123,17 @@ def plan_manifest(
         adopted=healing.adopted,
         credentials=services.credential_uses(),
     )
+    if shards is not None:
+        contents = services.observer.contents(plan.pending_seeds)
+        plan = as_elsewhere(plan, contents)
+        division = divide(plan, shards, contents, desired.put_image_per_second)
+        if not shards and plan.pending_seeds and division.unknown_sizes == len(plan.pending_seeds):
+            raise Refused(
+                "shards.sizes_unknown",
+                "no size of an image to copy is known, and the bytes decide how many shards are useful",
+                hint="add --sizes, which reads the manifests now instead of later, or name a number",
+            )
+        plan = replace(plan, division=division)
     return Planned(plan, plan_file)
 
 

@@ -20,8 +20,15 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.operations.bundle import BundleStore
 from toolkit.operations.lock_store import LockStore
-from toolkit.plan.model import InfraChange, Loss, Plan
-from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, Observed
+from toolkit.plan.model import InfraChange, Loss, Plan, Shard
+from toolkit.plan.observed import (
+    ExistingRepository,
+    ExistingResource,
+    ListedImage,
+    Observed,
+    PullBudget,
+    SourceFault,
+)
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pruning import Removal
 from toolkit.plan.status import Scan
@@ -204,16 +211,21 @@ class Services:
 
 
 @contextmanager
-def open_run(plan: Plan, services: Services) -> Iterator[BudgetedRun]:
-    """A run for the copies of `plan` that stays within its pull budgets."""
+def open_run(plan: Plan, services: Services, shard: Shard | None = None) -> Iterator[BudgetedRun]:
+    """A run for the copies of `plan` that stays within its pull budgets, or within the share of `shard` in them."""
     emit = services.emit
+
+    def read_budget(source: Reference) -> PullBudget | SourceFault | None:
+        found = services.observer.budget(source)
+        return shard.share(found) if shard and isinstance(found, PullBudget) else found
+
     with services.seeder.open(emit if plan.on_budget is OnBudget.REFUSE else postponing(emit)) as run:
         yield BudgetedRun(
             run,
             plan.costs,
             plan.pull_costs,
             plan.on_budget,
-            services.observer.budget,
+            read_budget,
             emit,
             clock=services.clock,
             sleep=services.sleep,

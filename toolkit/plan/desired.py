@@ -322,7 +322,7 @@ class Desired:
     name: str
     region: str
     account_id: str | None
-    put_image_per_second: int = 8
+    put_image_per_second: float = 8
     resource_tags: Mapping[str, str] = field(default_factory=dict)
     backend: S3Backend | None = None
     repositories: tuple[DesiredRepository, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from toolkit.oci.auth import CredentialUse
@@ -245,6 +245,64 @@ class PullCost:
     budget: PullBudget | None
 
 
+class Bound(StrEnum):
+    """What the copies cannot be faster than."""
+
+    PUT_IMAGE = "put_image"  # image manifests a second, a quota of the region
+    PULLS = "pulls"  # counted pulls, which come back with time
+    BYTES = "bytes"  # the only one that more machines move
+
+
+@dataclass(frozen=True, slots=True)
+class PullShare:
+    """What a shard may take of the pulls at `registry`: `pulls` of those that the plan found, `part` of later ones."""
+
+    registry: str
+    pulls: int
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The part of a plan that one machine does: whole repositories, and its share of what all machines share.
+
+    `number` counts from 1. `images` are those to copy, in `documents` that ECR has to take. `size` are their bytes,
+    in part estimated where the division has images of unknown size; None if no size is known.
+    """
+
+    number: int
+    repositories: tuple[str, ...]
+    images: int
+    documents: int
+    size: int | None
+    put_image_per_second: float
+    pulls: tuple[PullShare, ...] = ()
+
+    def share(self, budget: PullBudget) -> PullBudget:
+        """What this shard may take of `budget`: its planned pulls, or its part if there are more by now."""
+        for one in self.pulls:
+            if one.registry == budget.registry:
+                left = max(min(budget.remaining, one.pulls), int(budget.remaining * one.part))
+                return replace(budget, remaining=left, limit=max(1, int(budget.limit * one.part)))
+        return budget
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A plan divided among machines.
+
+    The copies take `seconds` at least, because of `bound`. More shards than `useful` gain nothing. `groups` is the
+    number of parts that cannot be divided, `unknown_sizes` that of the images whose size is not known.
+    """
+
+    shards: tuple[Shard, ...]
+    bound: Bound
+    seconds: float
+    useful: int
+    groups: int
+    unknown_sizes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that apply will do. `seeds` are in the manifest's order and include the ones to keep.
@@ -255,7 +313,7 @@ class Plan:
     `credentials` lists which credential was sent to which registry to make the plan; apply sends the same ones. ECR
     is left out, because its tokens go to its own hosts only.
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
-    `is_destroy` marks the plan of `toolkit destroy`.
+    `is_destroy` marks the plan of `toolkit destroy`. `division` is set if several machines are to share the copies.
     """
 
     name: str
@@ -274,6 +332,7 @@ class Plan:
     covers_infra: bool = True
     unseen_images: int = 0
     is_destroy: bool = False
+    division: Division | None = None
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

@@ -104,6 +104,18 @@ class StoredCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What an image consists of, as far as cached documents tell: how many documents, and the bytes of each blob.
+
+    It `is_known` if no document is missing.
+    """
+
+    documents: int
+    blobs: Mapping[Digest, int]
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ListedImage:
     """An image of a repository as ECR lists it; a `size` of 0 is not known. `pulled_at` is ECR's own record.
 

@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,6 +30,7 @@ from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE, Subset
 from toolkit.oci.tree import TreeReader, read_tree
 from toolkit.plan.observed import (
+    Content,
     DestinationImage,
     Observed,
     Origin,
@@ -293,6 +294,17 @@ class Observer:
             message = f"the size of `{seed.key}` stays unknown: {error.message}"
             self._emit(NoticeGiven("source.unread", message, error.hint))
 
+    def contents(self, seeds: Iterable[Seed]) -> Mapping[str, Content]:
+        """What the images of `seeds` consist of, by key, as far as their documents are in the cache."""
+        found = {}
+        for seed in seeds:
+            if seed.source.digest is not None:
+                with suppress(OciError):  # the copy says why
+                    reader = _read_cached(seed.source.digest, seed.subset, self._cache)
+                    blobs = {blob.digest: blob.size for blob in reader.blobs}
+                    found[seed.key] = Content(reader.taken + len(reader.missing), blobs, reader.is_complete)
+        return found
+
     def _tags(self, repository: Repository) -> tuple[str, ...] | SourceFault:
         try:
             return self._upstream.list_tags(repository)
@@ -517,16 +529,8 @@ class Observer:
 
 def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceImage | SourceFault:
     """An upstream image as its HEAD and the documents in `cache` show it; a fault if it cannot be copied as wanted."""
-    reader = TreeReader(head.digest, subset)
-    found = 0
-    pending = [head.digest]
     try:
-        while pending:
-            digest = pending.pop()
-            document = cache.get(digest)
-            if document is not None:
-                found += 1
-                pending.extend(reader.add(digest, document))
+        reader = _read_cached(head.digest, subset, cache)
     except OciError as error:
         return fault_of(error)
     if head.digest in reader.missing:
@@ -538,9 +542,21 @@ def preview(head: Descriptor, subset: Subset, cache: DocumentCache) -> SourceIma
         wanted_digest=reader.digest,
         size=reader.tree().size if reader.is_complete else None,
         # An index inside an index would add to this; registries hold next to none.
-        documents=found + len(reader.missing),
-        cached_documents=found,
+        documents=reader.taken + len(reader.missing),
+        cached_documents=reader.taken,
     )
+
+
+def _read_cached(top: Digest, subset: Subset, cache: DocumentCache) -> TreeReader:
+    """A reader that took what `cache` has of an image. Raises OciError if the image cannot be copied as wanted."""
+    reader = TreeReader(top, subset)
+    pending = [top]
+    while pending:
+        digest = pending.pop()
+        document = cache.get(digest)
+        if document is not None:
+            pending.extend(reader.add(digest, document))
+    return reader
 
 
 def _asks_tag(image: DesiredImage) -> bool:

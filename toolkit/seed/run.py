@@ -52,12 +52,14 @@ class SeedRun:
         jobs: int,
         put_limit: RateLimit,
         bandwidth: BandwidthLimit,
+        in_order: bool,
         retry_policy: RetryPolicy,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._emit = emit
         self._put_limit = put_limit
+        self._in_order = in_order
         self._bandwidth = bandwidth
         self._clock = clock
         self._pool = WorkerPool(jobs, self._crashed, clock=clock)
@@ -304,7 +306,8 @@ class SeedRun:
 
     def _attempt(self, image: ImageCopy, call: Callable[[], T], *, transfer_size: int | None = None) -> Promise[T]:
         """Have a thread make the request, unless its image is over by then."""
-        return self._tasks.call(partial(self._perform, image, call), transfer_size=transfer_size)
+        turn = image.number if self._in_order else 0
+        return self._tasks.call(partial(self._perform, image, call), transfer_size=transfer_size, turn=turn)
 
     def _perform(self, image: ImageCopy, call: Callable[[], T]) -> T:
         with self._lock:

@@ -25,7 +25,8 @@ class Seeder:
     """Copies images from `source` to `target`, with up to `jobs` requests and transfers at a time.
 
     `puts_per_second` is a registry's quota for documents, if it has one. `bytes_per_second` limits the blobs of all
-    threads together. `cache` saves reads across runs.
+    threads together. `cache` saves reads across runs. With `in_order`, blobs of the first images come before larger
+    ones of later images: images are done from the start, so that their documents are not all put at the end.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Seeder:
         cache: DocumentCache | None = None,
         puts_per_second: Callable[[str], float | None] = lambda registry: None,
         bytes_per_second: float | None = None,
+        in_order: bool = False,
         retry_policy: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -46,6 +48,7 @@ class Seeder:
         self._emit = emit
         self._jobs = jobs
         self.puts_per_second = puts_per_second
+        self._in_order = in_order
         self._put_limit = RateLimit(puts_per_second, clock=clock)
         self._bandwidth = BandwidthLimit(bytes_per_second, clock=clock, sleep=sleep)
         self._retry_policy = retry_policy or RetryPolicy()
@@ -82,6 +85,7 @@ class Seeder:
             emit or self._emit,
             jobs=self._jobs,
             put_limit=self._put_limit,
+            in_order=self._in_order,
             bandwidth=self._bandwidth,
             retry_policy=self._retry_policy,
             clock=self._clock,

@@ -94,10 +94,10 @@ class Tasks:
             everything.settle()
         return everything
 
-    def call(self, function: Callable[[], T], *, transfer_size: int | None = None) -> Promise[T]:
-        """Have a thread call `function`; see `WorkerPool` for whose turn it is."""
+    def call(self, function: Callable[[], T], *, transfer_size: int | None = None, turn: int = 0) -> Promise[T]:
+        """Have a thread call `function`; see `WorkerPool` for when."""
         call = _Call(self, function)
-        self.pool.submit(call.run, transfer_size=transfer_size)
+        self.pool.submit(call.run, transfer_size=transfer_size, turn=turn)
         return call
 
     def sleep(self, seconds: float) -> Promise[None]:

@@ -30,9 +30,9 @@ _ENOUGH_BIG = 16
 class WorkerPool:
     """Up to `threads` daemon threads; one is started when more tasks are queued than threads are free.
 
-    Requests run in order of arrival, before transfers. Transfers run largest first; big ones leave one thread free, and
-    at most `_ENOUGH_BIG` run at a time, or a quarter of the threads if that is more. A submitted task that raises is a
-    bug, which `on_fault` is told; what a question raises is raised by its result.
+    Requests run in order of arrival, before transfers. Transfers run by their turn, and of one turn the largest first.
+    Big ones leave one thread free, and at most `_ENOUGH_BIG` run at a time, or a quarter of the threads if that is
+    more. A submitted task that raises is a bug, which `on_fault` is told; what a question raises, its result raises.
     """
 
     def __init__(
@@ -51,28 +51,29 @@ class WorkerPool:
         self._ended = threading.Condition(self._lock)
         self._numbers = itertools.count()
         self._requests: deque[Task] = deque()
-        self._big: list[tuple[int, int, Task]] = []
-        self._small: list[tuple[int, int, Task]] = []
-        self._later: list[tuple[float, int, Task, int | None]] = []
+        self._big: list[tuple[int, int, int, Task]] = []
+        self._small: list[tuple[int, int, int, Task]] = []
+        self._later: list[tuple[float, int, Task]] = []
         self._started = 0
         self._free = 0
         self._is_stopped = False
         self._running = 0
         self._running_big = 0
 
-    def submit(self, task: Task, *, transfer_size: int | None = None, delay: float = 0.0) -> None:
+    def submit(self, task: Task, *, transfer_size: int | None = None, turn: int = 0, delay: float = 0.0) -> None:
         """Run `task` when its turn comes, at the earliest after `delay` seconds. A pool that has stopped drops it.
 
-        With a `transfer_size` it is a transfer of so many bytes, else a request.
+        With a `transfer_size` it is a transfer of so many bytes, which lets those of a lower `turn` pass; else it is a
+        request.
         """
         with self._lock:
             if delay > 0:
-                heapq.heappush(self._later, (self._clock() + delay, next(self._numbers), task, transfer_size))
+                heapq.heappush(self._later, (self._clock() + delay, next(self._numbers), task))
             elif transfer_size is None:
                 self._requests.append(task)
             else:
                 heap = self._big if transfer_size >= _BIG else self._small
-                heapq.heappush(heap, (-transfer_size, next(self._numbers), task))
+                heapq.heappush(heap, (turn, -transfer_size, next(self._numbers), task))
             self._grow()
             self._queued.notify()
 
@@ -137,17 +138,16 @@ class WorkerPool:
         """Queue the delayed tasks whose time has come; the seconds until the next one's."""
         now = self._clock()
         while self._later and self._later[0][0] <= now:
-            _, _, task, transfer_size = heapq.heappop(self._later)
-            self.submit(task, transfer_size=transfer_size)
+            self.submit(heapq.heappop(self._later)[2])
         return self._later[0][0] - now if self._later else None
 
     def _pick(self) -> tuple[Task, bool] | None:
         if self._requests:
             return self._requests.popleft(), False
         if self._big and self._running_big < self._big_limit:
-            return heapq.heappop(self._big)[2], True
+            return heapq.heappop(self._big)[3], True
         if self._small:
-            return heapq.heappop(self._small)[2], False
+            return heapq.heappop(self._small)[3], False
         return None
 
 

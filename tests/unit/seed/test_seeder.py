@@ -41,6 +41,17 @@ def test_moves_each_unique_blob_once(jobs: int) -> None:
     assert sum(outcome.moved_bytes for outcome in outcomes) == sum(unique.values())
 
 
+def test_in_order_ends_the_first_images_before_the_last_ones_begin() -> None:
+    """Else every image ends at the end of the run, and all documents are put then."""
+    registry = MemoryRegistry()
+    wanted = [request(registry, image([b"%d" % n * 100 * (n + 1)]), f"lib/image{n}:v1") for n in range(8)]
+    Seeder(registry, registry, [].append, jobs=1, in_order=True).seed(wanted)
+    tags = [number for number, call in enumerate(registry.calls) if call.operation == "put_manifest"]
+    blobs = [number for number, call in enumerate(registry.calls) if call.operation == "open_blob"]
+    assert len(tags) == 8
+    assert all(tag < later for tag, later in zip(tags, blobs[4::2], strict=False))
+
+
 @both_job_counts
 def test_uses_the_session_of_a_declined_mount(jobs: int) -> None:
     registry = MemoryRegistry(mounts=False)

@@ -49,6 +49,21 @@ def blocked(pool: WorkerPool, size: int | None = None) -> threading.Event:
     return end
 
 
+def test_runs_a_transfer_of_an_earlier_turn_before_a_larger_one() -> None:
+    pool, seen = WorkerPool(1, no_fault), Recorder()
+    end = blocked(pool)
+    for name, size, turn in (
+        ("later", 9 * MIB, 2),
+        ("large", 5 * MIB, 1),
+        ("larger", 6 * MIB, 1),
+        ("first", 2 * MIB, 0),
+    ):
+        pool.submit(seen.task(name), transfer_size=size, turn=turn)
+    end.set()
+    assert seen.wait(4) == ["first", "larger", "large", "later"]
+    pool.stop()
+
+
 def test_runs_requests_first_then_the_largest_transfer() -> None:
     pool, seen = WorkerPool(1, no_fault), Recorder()
     end = blocked(pool)

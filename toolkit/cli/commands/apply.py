@@ -46,6 +46,7 @@ EXAMPLES = (
     "toolkit apply",
     "toolkit apply --auto-approve --format json-lines > apply.jsonl",
     "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   # exactly the plan that was reviewed",
+    "toolkit apply plan.toolkit --infra-only && toolkit apply plan.toolkit --shard 1 --output json=results/1.json",
     "toolkit apply --on-budget wait   # as the pull limit lets it",
 )
 
@@ -74,6 +75,19 @@ def command(
             "--require-commit",
             metavar="SHA",
             help="Refuse a PLAN that was not made from exactly what is in this Git commit.",
+        ),
+    ] = None,
+    infra_only: Annotated[
+        bool,
+        typer.Option("--infra-only", help="Apply only Terraform's part of PLAN, and leave the images to its shards."),
+    ] = False,
+    shard: Annotated[
+        int | None,
+        typer.Option(
+            "--shard",
+            min=1,
+            metavar="K",
+            help="Copy only the images of shard K of PLAN, from 1, on any machine; without Terraform.",
         ),
     ] = None,
     allow_destroy: AllowDestroy = False,
@@ -118,7 +132,7 @@ def command(
             manifest=file,
         )
         if saved_plan is not None:
-            from toolkit.cli.apply_file import apply_file
+            from toolkit.cli.apply_file import INFRASTRUCTURE, apply_file
 
             given = {
                 "--adopt": bool(adopt),
@@ -132,13 +146,18 @@ def command(
                     f"what `{saved_plan}` may take over, destroy and leave out was decided when it was made",
                     hint=f"make another: `toolkit plan {' '.join(decided)} --out FILE`",
                 )
+            if infra_only and shard:
+                raise UsageError("usage", "`--infra-only` copies no image and `--shard` nothing else: keep one")
+            part = INFRASTRUCTURE if infra_only else shard
             is_named = _is_typed(context, "file")
-            apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget)
+            apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget, part)
             return 0
-        if require_commit is not None:
-            raise UsageError(
-                "usage.saved_plan", "`--require-commit` is about a saved plan", hint="name it: `toolkit apply FILE`"
-            )
+        of_a_plan = {"--require-commit": require_commit, "--shard": shard, "--infra-only": infra_only}
+        for name, value in of_a_plan.items():
+            if value:
+                raise UsageError(
+                    "usage.saved_plan", f"`{name}` is about a saved plan", hint="name it: `toolkit apply FILE`"
+                )
 
         from toolkit.operations.apply import apply
         from toolkit.operations.load import load_desired

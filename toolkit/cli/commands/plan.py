@@ -30,6 +30,7 @@ from toolkit.cli.options import (
     Verbose,
     ViewFormat,
     WorkDirectory,
+    parse_shards,
 )
 from toolkit.plan.on_budget import OnBudget
 
@@ -42,6 +43,7 @@ HELP = (
 EXAMPLES = (
     "toolkit plan",
     "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit",
+    "toolkit plan --sizes --shards auto --out plan.toolkit",
     "toolkit plan --detailed-exitcode   # 2: changes",
     "toolkit plan --format json | jq .plan.totals",
 )
@@ -69,6 +71,16 @@ def command(
         bool,
         typer.Option("--sizes", help="Read what is to be copied, for exact sizes: the pulls that apply then saves."),
     ] = False,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            "--shards",
+            parser=parse_shards,
+            metavar="N|auto",
+            help="Divide the copies among N machines, each of which runs `toolkit apply FILE --shard K`; `auto`: as "
+            "many as are useful.",
+        ),
+    ] = None,
     adopt: Adopt = None,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
@@ -115,6 +127,7 @@ def command(
                 adopt=adopt or (),
                 keeps_going=keep_going,
                 is_strict=strict,
+                shards=shards,
             )
             finish(planned)
         if not detailed_exitcode:

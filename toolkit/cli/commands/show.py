@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from toolkit.cli.boundary import Presentation, Run, execute
 from toolkit.cli.options import Outputs, Places, ScanFormat, ScanViewFormat, ShowUnchanged
-from toolkit.errors import Refused, UsageError
+from toolkit.errors import UsageError
 from toolkit.oci.local_files import read_regular
-
-if TYPE_CHECKING:
-    from toolkit.cli.render.result import Result
 
 NAME = "show"
 HELP = (
     "Show a saved plan or result, in any format. A plan is a file of `toolkit plan --out`; its parts must fit "
     "together, and `apply` also compares it with Terraform's own plan. A result is the JSON of plan, apply, seed, "
-    "destroy, status, refresh, copy, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. Needs no "
-    "network, no credentials and no Terraform."
+    "destroy, status, refresh, copy, report, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. Needs "
+    "no network, no credentials and no Terraform."
 )
 EXAMPLES = (
     "toolkit show plan.toolkit",
@@ -40,6 +37,7 @@ def command(
 
     def body(run: Run) -> int:
         from toolkit.cli.render.result import Result
+        from toolkit.cli.saved_result import read_saved_result
 
         if _is_json(saved):
             result = read_saved_result(saved)
@@ -71,21 +69,3 @@ def _is_json(path: Path) -> bool:
         return read_regular(path, 64).lstrip().startswith(b"{")
     except OSError:  # who reads the plan says why
         return False
-
-
-def read_saved_result(path: Path) -> Result:
-    """The result in a file of JSON. Raises Refused."""
-    from toolkit.cli.render.serialise import read_result
-    from toolkit.cli.sealed_archive import MOST_BYTES
-
-    try:
-        result = read_result(read_regular(path, MOST_BYTES))
-    except ValueError as error:
-        raise Refused(
-            "result.unreadable",
-            f"`{path}` is not the result of a command: {error}",
-            hint="save one with `--output json=FILE`",
-        ) from error
-    if not result.values and not result.error:
-        raise Refused("result.without_view", f"`{path}` is of `toolkit {result.command}`, whose result is not shown")
-    return result

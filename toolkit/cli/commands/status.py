@@ -164,7 +164,7 @@ def _find_drift(desired: Desired, services: Services) -> tuple[InfraChange, ...]
 
 
 def _read_status(path: Path) -> StatusReport:
-    from toolkit.cli.commands.show import read_saved_result
+    from toolkit.cli.saved_result import read_saved_result
 
     found = read_saved_result(path).values.get("status")
     if found is None:

@@ -33,7 +33,7 @@ from toolkit.cli.render.lines import visible
 from toolkit.cli.render.lock_view import STATES, beneath, say_lock, state_of
 from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
 from toolkit.cli.render.plan_markdown import say_harmless, say_plan
-from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_left, say_overwritten, say_refused
+from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_division, say_left, say_overwritten, say_refused
 from toolkit.cli.render.preview_view import say_previews
 from toolkit.cli.render.prune_view import in_order, say_prune, say_pulled, say_saved, say_why
 from toolkit.cli.render.refresh_view import say_refresh
@@ -321,6 +321,7 @@ class Page:
     not_understood: Sequence[Remark] = ()
     to_add: Sequence[str] = ()
     credentials: Sequence[CredentialUse] = ()
+    shards: Sequence[str] = ()
     text: Sequence[str] = ()
 
 
@@ -508,6 +509,7 @@ def _with_plan(page: Page, plan: Plan) -> Page:
         settings=[(names, text) for text, names in infra_view.settings_to_keep(plan.adopted).items()],
         notices=[Remark(notice.message, notice.code, notice.hint) for notice in plan.notices],
         credentials=plan.credentials,
+        shards=say_division(plan.division),
     )
 
 

@@ -16,9 +16,10 @@ from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible
 from toolkit.cli.render.totals import PlanTotals, count_changes, skipped_images, sum_plan
 from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import Plan, PullCost, Seed, SeedAction
+from toolkit.plan.model import Bound, Division, Plan, PullCost, Seed, SeedAction
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
+from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND
 
 # Symbol, colour and words, in the order shown.
 _LOOKS = {
@@ -45,6 +46,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
         [paint("bold", summary), title],
         format_infra(plan, named_below=named_below, width=width, paint=paint),
         _image_section(plan, totals, shows_unchanged, width, paint),
+        [part for line in say_division(plan.division) for part in wrap(line, width=width, indent="    ", first="")],
         _credential_section(plan, width),
         _remark_section(plan, width, paint),
         [paint("bold", summary)],
@@ -312,6 +314,32 @@ def judge_cost(cost: PullCost) -> tuple[str, str]:
     if cost.at_least > cost.budget.remaining:
         return "does not fit", "red"
     return "may not fit", "yellow"
+
+
+def say_division(division: Division | None) -> list[str]:
+    """How a plan is divided, and what bounds it, in sentences; none if it is not divided."""
+    if division is None:
+        return []
+    shards = division.shards
+    images, sizes = [shard.images for shard in shards], [shard.size for shard in shards if shard.size is not None]
+    each = [f"{format_range(min(images), max(images))} image{'s' * (max(images) != 1)}"]
+    if sizes:
+        each.append(" to ".join(dict.fromkeys((format_size(min(sizes)), format_size(max(sizes))))))
+    groups = format_count(division.groups, "group")
+    sentences = [
+        f"{format_count(len(shards), 'shard')} with {', '.join(each)} each; {groups} of repositories stay whole."
+    ]
+    if division.unknown_sizes:
+        unknown = format_count(division.unknown_sizes, "image")
+        sentences.append(f"The size of {unknown} is not known: --sizes reads it.")
+    rate = sum(shard.put_image_per_second for shard in shards)
+    what = {
+        Bound.PUT_IMAGE: f"PutImage decides, at {rate:g} a second in the region",
+        Bound.PULLS: "Counted pulls decide, which come back with time",
+        Bound.BYTES: f"Bytes decide, at {format_size(MACHINE_BYTES_PER_SECOND)} a second for a machine",
+    }[division.bound]
+    gain = f"up to {division.useful} shards gain" if len(shards) < division.useful else "more shards gain nothing"
+    return [*sentences, f"{what}: the copies take {format_duration(division.seconds)} at least; {gain}."]
 
 
 def _credential_section(plan: Plan, width: int) -> list[str]:

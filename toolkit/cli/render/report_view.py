@@ -19,6 +19,7 @@ _STYLES = {
 }
 _HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "TIME"), "bold")
 _AGAIN = "Run the same command again: it continues where this one stopped."
+_SHARDS_AGAIN = "Run the shards again that have these images: `toolkit apply FILE --shard K`, then this command."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
 
 
@@ -74,6 +75,8 @@ def say_next_step(report: Report) -> str:
     """What to do about images that are not in place; "" if there are none."""
     if not report.failed:
         return ""
+    if report.plan and report.plan.division:
+        return _SHARDS_AGAIN
     return _AGAIN if report.can_resume else _PLAN_AGAIN
 
 
@@ -86,7 +89,7 @@ def say_blobs(totals: ReportTotals) -> str:
 def say_totals(report: Report) -> list[str]:
     """What was done, in sentences; the last one is the verdict."""
     totals = sum_report(report)
-    lines = []
+    lines = [f"Shard {report.shard.number} of {report.shard.of}."] if report.shard else []
     if report.infra_changes:
         counts = count_changes(sum_infra(report.infra_changes), is_done=True)
         lines.append(f"Infrastructure: {', '.join(counts)}.")

@@ -57,7 +57,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
-from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import Adopted, Division, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pruning import Fate, Price, PrunePlan, Removal, Shelf, Why
@@ -79,6 +79,7 @@ from toolkit.report import (
     SavedFile,
     SeedOutcome,
     SeedStatus,
+    ShardRun,
 )
 
 T = TypeVar("T")
@@ -296,6 +297,7 @@ class PlanObject(_Object):
     covers_infra: bool
     unseen_images: int
     is_destroy: bool
+    division: Division | None = None
     has_changes: ClassVar[Any] = _derived(
         bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
     )
@@ -333,6 +335,7 @@ class ReportObject(_Object):
     outputs: Mapping[str, object]
     can_resume: bool = True
     plan: PlanObject | None
+    shard: ShardRun | None = None
     is_complete: ClassVar[Any] = _derived(bool, "Every tag is in place.", lambda report: not report.failed)
     totals: ClassVar[Any] = _derived(ReportTotals, "What the summary counts.", sum_report)
 
