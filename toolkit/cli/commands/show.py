@@ -16,8 +16,8 @@ NAME = "show"
 HELP = (
     "Show a saved plan or result, in any format. A plan is a file of `toolkit plan --out`; its parts must fit "
     "together, and `apply` also compares it with Terraform's own plan. A result is the JSON of plan, apply, seed, "
-    "destroy, status, refresh, copy, report, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. Needs "
-    "no network, no credentials and no Terraform."
+    "destroy, status, refresh, copy, report, scan, doctor, lock or prune; the exit code is 0 whatever it tells of. "
+    "Needs no network, no credentials and no Terraform."
 )
 EXAMPLES = (
     "toolkit show plan.toolkit",
