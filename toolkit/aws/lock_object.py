@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
-from toolkit.errors import Refused
-from toolkit.lock.stored import Stored, changed_meanwhile
-from toolkit.lock.text import MAX_BYTES
+from toolkit.lock.stored import MAX_BYTES, Stored, changed_meanwhile, decode
 
 
 class LockObject:
@@ -30,10 +28,7 @@ class LockObject:
                     return None
                 raise
             content: bytes = answer["Body"].read(MAX_BYTES + 1)
-        try:
-            return Stored(content.decode(), answer["ETag"])
-        except UnicodeDecodeError as error:
-            raise Refused("lock.unreadable", f"the lock `{self.name}` cannot be read: it is not UTF-8 text") from error
+        return Stored(decode(content, self.name), answer["ETag"])
 
     def write(self, text: str, read: Stored | None) -> Stored:
         """Put `text` in the place of what was `read`; None: only if there is nothing yet."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from toolkit.errors import Refused
 
+MAX_BYTES = 4 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -13,6 +15,18 @@ class Stored:
 
     text: str
     version: str
+
+
+def decode(content: bytes, name: str) -> str:
+    """The text of what was read, of which a store reads one byte more than a lock may have. Raises Refused."""
+    if len(content) > MAX_BYTES:  # the rest was not read, and without it entries would be lost
+        raise Refused("lock.too_large", f"the lock `{name}` has more than {MAX_BYTES:,} bytes", hint="restore it")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(
+            "lock.unreadable", f"the lock `{name}` cannot be read: it is not UTF-8 text", hint="restore it"
+        ) from error
 
 
 def changed_meanwhile(name: str) -> Refused:
