@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -97,6 +97,11 @@ def check_day(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"`{text}` is no day of the calendar") from error
     return text
+
+
+def end_of_day(text: str) -> datetime:
+    """The end, in UTC, of a day that `check_day` takes."""
+    return datetime.combine(date.fromisoformat(text), time(tzinfo=UTC)) + timedelta(days=1)
 
 
 def duration_of(text: str) -> timedelta:
