@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from toolkit.aws.ecr import EcrService
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.filtered_index import Document, read_provenance
-from toolkit.oci.media_types import COPYABLE, INDEX_TYPES
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.tree import children_of
 from toolkit.plan.observed import ListedImage
 from toolkit.plan.pruning import Removal, UnreadIndex
@@ -34,6 +35,7 @@ class ContentService:
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
+        self._ecr = EcrService(session)
 
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         """The AWS tags of a repository."""
@@ -49,7 +51,7 @@ class ContentService:
         """
         found = self.listed(repository)
         wanted = [image.digest for image in found if image.is_index and image.digest not in known]
-        documents = self._read(repository, wanted)
+        documents = self._ecr.documents(repository, wanted)
         return [_complete(repository, image, known, documents) for image in found]
 
     def listed(self, repository: str) -> Sequence[ListedImage]:
@@ -82,22 +84,6 @@ class ContentService:
         found: Iterable[tuple[str, int]] = findings.get("findingSeverityCounts", {}).items()
         counts = {Severity(name.lower()): count for name, count in found}
         return Scan(counts, at.astimezone(UTC) if at else None)
-
-    def _read(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
-        client = self._session.client("ecr")
-        found = {}
-        for start in range(0, len(digests), _IDS_A_CALL):
-            ids: list[ImageIdentifierTypeDef] = [
-                {"imageDigest": str(digest)} for digest in digests[start : start + _IDS_A_CALL]
-            ]
-            with explained():
-                images = client.batch_get_image(
-                    repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
-                )["images"]
-            for image in images:
-                document = Document(image["imageManifestMediaType"], image["imageManifest"].encode())
-                found[document.digest] = document
-        return found
 
     def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
         """Delete the `removals`; returns ECR's reasons for those which it refuses.
