@@ -5,6 +5,7 @@ Only indexes are read. ECR records a read of an image manifest as a pull, which 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _IDS_A_CALL = 100
 _GONE = "ImageNotFound"
+_SEVERITIES = {severity.upper(): severity for severity in Severity}
 
 
 class ContentService:
@@ -82,8 +84,11 @@ class ContentService:
             return Scan(lacking=(f"not scanned: {status or 'no status'}",))
         at = findings.get("imageScanCompletedAt")
         found: Iterable[tuple[str, int]] = findings.get("findingSeverityCounts", {}).items()
-        counts = {Severity(name.lower()): count for name, count in found}
-        return Scan(counts, at.astimezone(UTC) if at else None)
+        counts: Counter[Severity] = Counter()
+        for name, count in found:
+            # Amazon Inspector has words that ECR does not list, such as `UNTRIAGED`.
+            counts[_SEVERITIES.get(name, Severity.UNDEFINED)] += count
+        return Scan(dict(counts), at.astimezone(UTC) if at else None)
 
     def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
         """Delete the `removals`; returns ECR's reasons for those which it refuses.
