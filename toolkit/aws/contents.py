@@ -5,17 +5,19 @@ Only indexes are read. ECR records a read of an image manifest as a pull, which 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from toolkit.aws.ecr import EcrService
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.filtered_index import Document, read_provenance
-from toolkit.oci.media_types import COPYABLE, INDEX_TYPES
+from toolkit.oci.media_types import INDEX_TYPES
 from toolkit.oci.tree import children_of
 from toolkit.plan.observed import ListedImage
 from toolkit.plan.pruning import Removal, UnreadIndex
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _IDS_A_CALL = 100
 _GONE = "ImageNotFound"
+_SEVERITIES = {severity.upper(): severity for severity in Severity}
 
 
 class ContentService:
@@ -34,6 +37,7 @@ class ContentService:
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
+        self._ecr = EcrService(session)
 
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         """The AWS tags of a repository."""
@@ -49,7 +53,7 @@ class ContentService:
         """
         found = self.listed(repository)
         wanted = [image.digest for image in found if image.is_index and image.digest not in known]
-        documents = self._read(repository, wanted)
+        documents = self._ecr.documents(repository, wanted)
         return [_complete(repository, image, known, documents) for image in found]
 
     def listed(self, repository: str) -> Sequence[ListedImage]:
@@ -80,24 +84,11 @@ class ContentService:
             return Scan(lacking=(f"not scanned: {status or 'no status'}",))
         at = findings.get("imageScanCompletedAt")
         found: Iterable[tuple[str, int]] = findings.get("findingSeverityCounts", {}).items()
-        counts = {Severity(name.lower()): count for name, count in found}
-        return Scan(counts, at.astimezone(UTC) if at else None)
-
-    def _read(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, Document]:
-        client = self._session.client("ecr")
-        found = {}
-        for start in range(0, len(digests), _IDS_A_CALL):
-            ids: list[ImageIdentifierTypeDef] = [
-                {"imageDigest": str(digest)} for digest in digests[start : start + _IDS_A_CALL]
-            ]
-            with explained():
-                images = client.batch_get_image(
-                    repositoryName=repository, imageIds=ids, acceptedMediaTypes=list(COPYABLE)
-                )["images"]
-            for image in images:
-                document = Document(image["imageManifestMediaType"], image["imageManifest"].encode())
-                found[document.digest] = document
-        return found
+        counts: Counter[Severity] = Counter()
+        for name, count in found:
+            # Amazon Inspector has words that ECR does not list, such as `UNTRIAGED`.
+            counts[_SEVERITIES.get(name, Severity.UNDEFINED)] += count
+        return Scan(dict(counts), at.astimezone(UTC) if at else None)
 
     def delete(self, repository: str, removals: Sequence[Removal]) -> Mapping[Removal, str]:
         """Delete the `removals`; returns ECR's reasons for those which it refuses.

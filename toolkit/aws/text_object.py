@@ -9,8 +9,7 @@ from typing import Any
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
-from toolkit.lock.stored import Stored, changed_meanwhile
-from toolkit.lock.text import MAX_BYTES
+from toolkit.lock.stored import MAX_BYTES, Stored, changed_meanwhile, decode
 
 # 409: another conditional write was under way. 404: with If-Match, the object was deleted meanwhile.
 _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
@@ -51,10 +50,7 @@ class TextObject:
                 raise
             content: bytes = answer["Body"].read(MAX_BYTES + 1)
         age = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) - answer["LastModified"]
-        try:
-            return Stored(content.decode(), answer["ETag"], age)
-        except UnicodeDecodeError as error:
-            raise Refused("lock.unreadable", f"`{self.name}` cannot be read: it is not UTF-8 text") from error
+        return Stored(decode(content, self.name), answer["ETag"], age)
 
     def write(self, text: str, read: Stored | None) -> Stored:
         """Put `text` in the place of what was `read`; None: only if there is nothing yet."""

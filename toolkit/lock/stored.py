@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from toolkit.errors import Refused
 
+MAX_BYTES = 4 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -15,6 +17,16 @@ class Stored:
     text: str
     version: str
     age: timedelta = field(default=timedelta(), compare=False)
+
+
+def decode(content: bytes, name: str) -> str:
+    """The text of what was read, of which a store reads one byte more than a lock may have. Raises Refused."""
+    if len(content) > MAX_BYTES:  # the rest was not read, and without it entries would be lost
+        raise Refused("lock.too_large", f"`{name}` has more than {MAX_BYTES:,} bytes", hint="restore it")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Refused("lock.unreadable", f"`{name}` cannot be read: it is not UTF-8 text", hint="restore it") from error
 
 
 def changed_meanwhile(name: str) -> Refused:

@@ -23,7 +23,6 @@ from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference
 
 VERSION = 1
-MAX_BYTES = 4 * 1024 * 1024
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _HEAD = f"""\
 # Which digest of each image may be copied. `toolkit lock` writes it; commit it beside the manifest.
@@ -40,10 +39,6 @@ T = TypeVar("T")
 
 def read_lock(text: str, file: str) -> Lock:
     """The lock in `text`; `file` is what messages call it. Raises ManifestUnusable with every fault at once."""
-    if len(text) > MAX_BYTES:
-        raise ManifestUnusable(
-            "lock.too_large", f"`{file}` has more than {MAX_BYTES:,} bytes, which is too much for a lock", hint=_RESTORE
-        )
     if (written := _as_written(text)) is not None:
         return written
     try:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -100,6 +100,11 @@ def check_day(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"`{text}` is no day of the calendar") from error
     return text
+
+
+def end_of_day(text: str) -> datetime:
+    """The end, in UTC, of a day that `check_day` takes."""
+    return datetime.combine(date.fromisoformat(text), time(tzinfo=UTC)) + timedelta(days=1)
 
 
 def duration_of(text: str) -> timedelta:
@@ -326,7 +331,7 @@ DigestText = Annotated[str, Grammar(r"sha256:[a-f0-9]{64}", "is not a digest: `s
 LockObjectUrl = Annotated[
     str,
     Grammar(
-        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,1023}",
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,1023}",
         "is not the address of an object in S3, such as `s3://acme-base-images/images.lock.yaml`",
     ),
 ]

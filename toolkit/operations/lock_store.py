@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from toolkit.atomic_file import write_atomically
 from toolkit.errors import Refused
 from toolkit.lock.model import Lock
-from toolkit.lock.stored import Stored, changed_meanwhile
-from toolkit.lock.text import MAX_BYTES, read_lock
+from toolkit.lock.stored import MAX_BYTES, Stored, changed_meanwhile, decode
+from toolkit.lock.text import read_lock
 from toolkit.oci.local_files import read_regular
 from toolkit.plan.desired import Desired
 from toolkit.plan.locking import RUN_LOCK, pin
@@ -54,13 +54,11 @@ class LockFile:
         """The file. A link is not followed: it could lead out of the folder that was reviewed."""
         try:
             content = read_regular(self.path, MAX_BYTES + 1, follows_link=False)
-            return Stored(content.decode(), sha256(content).hexdigest())
+            return Stored(decode(content, self.name), sha256(content).hexdigest())
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
-            if self.path.is_symlink():
-                why = "it is a link"
+        except OSError as error:
+            why = "it is a link" if self.path.is_symlink() else error.strerror or str(error)
             raise Refused("lock.unreadable", f"the lock `{self.path}` cannot be read: {why}") from error
 
     def write(self, text: str, read: Stored | None) -> Stored:

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from toolkit.errors import AccessDenied, Refused, UsageError
@@ -18,7 +18,7 @@ from toolkit.lock.model import Hold, Lock, LockedTag
 from toolkit.lock.rollback import is_rolled_back, other_digests, roll_back
 from toolkit.lock.stored import Stored
 from toolkit.lock.text import write_lock
-from toolkit.manifest.grammar import check_day, duration_of, quoted
+from toolkit.manifest.grammar import check_day, duration_of, end_of_day, quoted
 from toolkit.operations.choose import spellings
 from toolkit.operations.guards import find_account
 from toolkit.operations.lock_store import read_lock_of
@@ -202,7 +202,7 @@ def _end(text: str, now: datetime) -> datetime:
         end = now + duration_of(text)
     else:
         try:
-            end = datetime.combine(date.fromisoformat(check_day(text)), time(tzinfo=UTC)) + timedelta(days=1)
+            end = end_of_day(check_day(text))
         except (ValueError, OverflowError) as error:
             message = f"--until {quoted(text)} is neither a day such as `2027-03-31` nor a time such as `3d`"
             raise UsageError("usage.until", message) from error

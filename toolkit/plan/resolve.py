@@ -6,7 +6,6 @@ Pure. It never fails on a manifest that the loader accepted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
 
 from toolkit.lock.model import Bypass, Freshness, Hold, Policy, Verification
 from toolkit.manifest.build_model import BuildProjectSpec
@@ -28,8 +27,8 @@ from toolkit.manifest.destinations import (
     with_tools,
 )
 from toolkit.manifest.document import format_path
-from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, REFRESH, canonical_host, duration_of
-from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec, SuspendSpec, VerifySpec
+from toolkit.manifest.grammar import MIRROR, PROVIDER_VERSIONS, REFRESH, canonical_host, duration_of, end_of_day
+from toolkit.manifest.model import ImageSpec, Manifest, RegistrySpec, RepositorySettingsSpec, VerifySpec
 from toolkit.manifest.strategy import Strategy
 from toolkit.oci.alternatives import Alternative
 from toolkit.oci.descriptor import Platform
@@ -200,13 +199,9 @@ def policy_of(manifest: Manifest, image: ImageSpec) -> Policy:
         freshness=Freshness(image.freshness or manifest.freshness),
         min_age=duration_of(image.min_age or manifest.min_age),
         verify=Verification(verify.key, verify.attestation) if isinstance(verify, VerifySpec) else None,
-        suspend=Hold(suspend.reason, _end_of_day(suspend)) if suspend else None,
+        suspend=Hold(suspend.reason, end_of_day(suspend.until)) if suspend else None,
         bypass=Bypass(Digest.parse(image.bypass.digest), image.bypass.reason) if image.bypass else None,
     )
-
-
-def _end_of_day(suspend: SuspendSpec) -> datetime:
-    return datetime.combine(date.fromisoformat(suspend.until), time(tzinfo=UTC)) + timedelta(days=1)
 
 
 def _image(manifest: Manifest, image: ImageSpec, destination: Destination) -> DesiredImage:

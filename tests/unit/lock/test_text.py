@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from toolkit.errors import ManifestUnusable
 from toolkit.lock.model import Admitted, Hold, Lock, LockedTag, Sighting
-from toolkit.lock.text import MAX_BYTES, read_lock, write_lock
+from toolkit.lock.text import read_lock, write_lock
 from toolkit.oci.descriptor import Platform
 from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
@@ -184,7 +184,6 @@ images:
         ("lock_version: 1\n", "lock.invalid"),
         ("lock_version: 1\nimages: {a:1: null}\n", "lock.invalid"),
         ("lock_version: 1\nimages:\n<<<<<<< ours\n  a:1:\n", "lock.not_yaml"),
-        ("#" * (MAX_BYTES + 1), "lock.too_large"),
     ],
 )
 def test_refuses_what_is_no_lock(text: str, code: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import Refused
+from toolkit.lock.stored import MAX_BYTES
 from toolkit.operations.lock_store import LockFile, lock_file_of
 
 
@@ -70,3 +71,11 @@ def test_names_what_cannot_be_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(Refused) as caught:
         LockFile(tmp_path / "nowhere" / "a.lock.yaml").write("x", None)
     assert caught.value.code == "lock.unwritable"
+
+
+def test_refuses_a_lock_of_which_it_would_read_only_a_part(tmp_path: Path) -> None:
+    lock = LockFile(tmp_path / "images.lock.yaml")
+    lock.path.write_text("# é" + "é" * (MAX_BYTES // 2), encoding="utf-8")  # fewer characters than bytes
+    with pytest.raises(Refused) as caught:
+        lock.read()
+    assert caught.value.code == "lock.too_large"
