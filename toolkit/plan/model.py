@@ -70,7 +70,7 @@ class InfraChange:
     `is_imported`: the resource exists and enters the state, whether or not it is also changed. `replace_because` are
     the paths of the attributes that AWS cannot change in place. A creation or deletion has no `changes`, and a deletion
     usually has no `grants`. `reason` is Terraform's. For drift, `reason` says what the plan does about it: `put_back`,
-    `changed` to yet another value, or only `recorded` in the state.
+    `changed` to yet another value, or only `recorded` in the state. `region` is that of a replica, "" for all others.
     """
 
     address: str
@@ -82,6 +82,7 @@ class InfraChange:
     changes: tuple[AttributeChange, ...] = ()
     replace_because: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
+    region: str = ""
 
     @property
     def destroys(self) -> bool:
@@ -90,8 +91,13 @@ class InfraChange:
 
     @property
     def is_of_repository(self) -> bool:
-        """Whether the resource is an ECR repository; `name` is then the repository's name."""
-        return self.resource_type == "aws_ecr_repository"
+        """Whether the resource is an ECR repository and no replica; `name` is then the repository's name."""
+        return self.resource_type == "aws_ecr_repository" and not self.region
+
+    @property
+    def is_of_replica(self) -> bool:
+        """Whether the resource is a replica of the repository `name`."""
+        return self.resource_type == "aws_ecr_repository" and bool(self.region)
 
 
 def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:

@@ -105,6 +105,8 @@ def resolve(manifest: Manifest) -> Desired:
         lock=_lock(manifest),
         needs_lock=mirror_account_id is None and _needs_lock(manifest),
         keep_previous=manifest.repositories.keep_previous,
+        replicate_to=manifest.aws.replicate_to,
+        prefix=prefix,
     )
 
 

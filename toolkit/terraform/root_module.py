@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -31,7 +31,10 @@ INPUT_FORMAT = 1
 """The version of the input of `base-images`. Increase it with every change of its fields, here and in the module."""
 
 # Anchored at our module, because a module of the user's may contain calls with these names.
-_INSTANCE = re.compile(r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])')
+_INSTANCE = re.compile(
+    r"(?P<address>module\.(?:base_images|replicas_(?P<region>\w+))\.module\."
+    r'(?P<kind>repositories|builds)\["(?P<name>[^"]+)"\])'
+)
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
 _STATE_FILE = "terraform.tfstate"
 # `import` blocks need 1.5, the modules 1.6, the S3 backend's own lock 1.10.
@@ -64,17 +67,23 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One repository or build in Terraform's state. `kind` is `repositories` or `builds`, `name` the manifest's."""
+    """One repository or build in Terraform's state. `kind` is `repositories` or `builds`, `name` the manifest's.
+
+    `region` is that of a replica, "" for all others.
+    """
 
     address: str
     kind: str
     name: str
+    region: str = ""
 
 
 def instance_of(address: str) -> Instance | None:
     """The instance to which the resource at `address` belongs; None for a resource that is not from our modules."""
     found = _INSTANCE.match(address)
-    return Instance(found["address"], found["kind"], found["name"]) if found else None
+    if found is None:
+        return None
+    return Instance(found["address"], found["kind"], found["name"], (found["region"] or "").replace("_", "-"))
 
 
 def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence[str] = ()) -> RootModule:
@@ -87,6 +96,13 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
         "outputs.tf": render_template("outputs.tf.j2", {}),
         "base-images.json": render_input(desired),
     }
+    left_regions = {found.region for found in map(instance_of, let_go) if found} - {""}
+    if desired.replication or left_regions:
+        files["replicas.tf"] = render_template("replicas.tf.j2", _replica_values(desired, left_regions))
+        files |= {
+            f"replicas-{region}.json": _input(desired, desired.replicas(region), ())
+            for region in (desired.replication.destinations if desired.replication else ())
+        }
     if adopt:
         files["imports.tf"] = render_template("imports.tf.j2", {"adoptions": _imports(adopt)})
     if let_go:
@@ -98,14 +114,18 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
 
 def render_input(desired: Desired) -> str:
     """The input of the module `base-images`, as JSON: everything in `desired` except Terraform's own settings."""
+    return _input(desired, desired.repositories, desired.builds)
+
+
+def _input(desired: Desired, repositories: Sequence[DesiredRepository], builds: Sequence[DesiredBuild]) -> str:
     mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
     values = {
         "format": INPUT_FORMAT,
         "mirror": mirror if desired.mirror_account_id else None,
-        "repositories": {repository.name: _repository_values(repository) for repository in desired.repositories},
+        "repositories": {repository.name: _repository_values(repository) for repository in repositories},
         "builds": {
             build.name: build_values(build, region=desired.region, account_id=desired.registry_account_id)
-            for build in desired.builds
+            for build in builds
         },
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
     }
@@ -123,24 +143,36 @@ def required_provider(versions: str, backend: S3Backend | None = None) -> str:
     return f"terraform {{\nrequired_version = {terraform}\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
-def repository_module(name: str) -> str:
-    """The module instance of the repository `name`, which is the prefix of its resources' addresses."""
-    return f"module.base_images.module.repositories[{encode(name)}]."
+REPLICATION_ADDRESS = "aws_ecr_replication_configuration.replicas"
+"""The address of the registry's replication configuration in the state."""
 
 
-def repository_address(name: str) -> str:
+def _alias(region: str) -> str:
+    return region.replace("-", "_")
+
+
+def repository_module(name: str, region: str = "") -> str:
+    """The module instance of the repository `name`, which is the prefix of its resources' addresses.
+
+    With a `region`, it is that of the replica there.
+    """
+    call = f"replicas_{_alias(region)}" if region else "base_images"
+    return f"module.{call}.module.repositories[{encode(name)}]."
+
+
+def repository_address(name: str, region: str = "") -> str:
     """The address of the repository `name` in the state."""
-    return f"{repository_module(name)}aws_ecr_repository.this"
+    return f"{repository_module(name, region)}aws_ecr_repository.this"
 
 
-def lifecycle_policy_address(name: str) -> str:
+def lifecycle_policy_address(name: str, region: str = "") -> str:
     """The address of its lifecycle policy."""
-    return f'{repository_module(name)}aws_ecr_lifecycle_policy.this["this"]'
+    return f'{repository_module(name, region)}aws_ecr_lifecycle_policy.this["this"]'
 
 
-def repository_policy_address(name: str) -> str:
+def repository_policy_address(name: str, region: str = "") -> str:
     """The address of its repository policy."""
-    return f'{repository_module(name)}aws_ecr_repository_policy.this["this"]'
+    return f'{repository_module(name, region)}aws_ecr_repository_policy.this["this"]'
 
 
 def build_module(build: DesiredBuild) -> str:
@@ -207,17 +239,42 @@ def render_template(template: str, values: Mapping[str, object]) -> str:
     return _environment().get_template(template).render(values)
 
 
+def _provider(desired: Desired, arguments: Mapping[str, object]) -> list[Expression]:
+    account = {} if desired.account_id is None else {"allowed_account_ids": [desired.account_id]}
+    return _aligned({**arguments, **account})
+
+
+def _replica_values(desired: Desired, left_regions: Iterable[str]) -> dict[str, object]:
+    """A provider for each region with replicas, and for those whose replicas leave the state."""
+    rule = desired.replication
+    regions = rule.destinations if rule else ()
+    return {
+        "providers": [
+            _provider(desired, {"alias": _alias(region), "region": region})
+            for region in sorted({*regions, *left_regions})
+        ],
+        "replicas": [
+            {
+                "label": f"replicas_{_alias(region)}",
+                "module": Expression(f"module.replicas_{_alias(region)}"),
+                "provider": Expression(f"aws.{_alias(region)}"),
+                "file": Expression(f'"${{path.module}}/replicas-{region}.json"'),
+                "region": region,
+            }
+            for region in regions
+        ],
+        "prefixes": rule.prefixes if rule else (),
+    }
+
+
 def _main_values(desired: Desired) -> dict[str, object]:
-    provider: dict[str, object] = {"region": desired.region}
-    if desired.account_id is not None:
-        provider["allowed_account_ids"] = [desired.account_id]
     backend = desired.backend
     return {
         "required_version": _REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION,
         "backend_type": "s3" if backend else "local",
         "backend_arguments": _aligned(_s3_arguments(backend) if backend else {"path": _STATE_FILE}),
         "provider_versions": desired.provider_versions,
-        "provider_arguments": _aligned(provider),
+        "provider_arguments": _provider(desired, {"region": desired.region}),
     }
 
 
