@@ -80,6 +80,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
+        ecr_in=lambda region: EcrService(AwsSession(region)),
         existing=ExistingService(session),
         losses=LossService(session),
         contents=ContentService(session),

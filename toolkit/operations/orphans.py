@@ -38,10 +38,16 @@ class Orphans:
 def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Orphans:
     """The resources that leave the state without being deleted. Terraform deletes those of the kinds in `destroys`."""
     destroyed = frozenset(destroys)
-    wanted = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
-    wanted |= {(Kind.BUILD, build.name) for build in desired.builds}
+    wanted = {
+        (Kind.REPOSITORY, repository.name, region)
+        for repository in desired.repositories
+        for region in ("", *desired.replicate_to)
+    }
+    wanted |= {(Kind.BUILD, build.name, "") for build in desired.builds}
     instances = {
-        found for found in map(instance_of, state.resources) if found and (found.kind, found.name) not in wanted
+        found
+        for found in map(instance_of, state.resources)
+        if found and (found.kind, found.name, found.region) not in wanted
     }
     kept = sorted((found for found in instances if found.kind not in destroyed), key=lambda found: found.address)
     builds = {build.name: log_group_address(build) for build in desired.builds}
@@ -64,6 +70,13 @@ def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], al
 
 
 def _let_go(instance: Instance) -> Notice:
+    if instance.region:
+        return Notice(
+            "infra.let_go",
+            f"the manifest no longer names the replica of `{instance.name}` in `{instance.region}`: it leaves "
+            "Terraform's state and stays in AWS with its images",
+            hint="delete it with --destroy-removed, while `aws.replicate_to` still names the region",
+        )
     what = "repository" if instance.kind == Kind.REPOSITORY else "build"
     stays = "with its images" if instance.kind == Kind.REPOSITORY else "with its project, role and logs"
     return Notice(

@@ -20,7 +20,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference
 from toolkit.operations.lock_store import LockStore
 from toolkit.plan.model import InfraChange, Loss, Plan
-from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, Observed
+from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, Observed, ReplicationRule
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pruning import Removal
 from toolkit.plan.status import Scan
@@ -50,6 +50,12 @@ class Ecr(ObservedEcr, Protocol):
 
     def repository(self, name: str) -> ExistingRepository | None:
         """The repository with its tags and policies; None if it does not exist."""
+
+    def replication(self) -> Sequence[ReplicationRule]:
+        """The rules by which the registry copies images elsewhere."""
+
+    def backfill(self, region: str, account_id: str) -> bool:
+        """Have copied to `region` what was there before the rules; False if it has to be asked later."""
 
 
 class Terraform(Protocol):
@@ -155,13 +161,14 @@ class Verifier(Protocol):
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
 
-    `credential_uses` lists which credential was sent to which registry so far. `now` is the time by which the lock
-    judges how old a digest is.
+    `ecr_in` is ECR in another region. `credential_uses` lists which credential was sent to which registry so far. `now`
+    is the time by which the lock judges how old a digest is.
     """
 
     emit: Emit
     account_id: Callable[[], str]
     ecr: Ecr
+    ecr_in: Callable[[str], Ecr]
     existing: Existing
     losses: Losses
     contents: Contents

@@ -252,6 +252,22 @@ class PullCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """What ECR keeps of the images in another `region`, at most, because a layer counts for each image that has it.
+
+    `size` bytes are there after the apply, of which `sent` are sent by it, each with its US dollars. The price of what
+    is sent may not be known. `prices_of` is the day (ISO 8601) for which the older of the two prices is known.
+    """
+
+    region: str
+    size: int
+    sent: int
+    dollars_a_month: float
+    dollars_once: float | None
+    prices_of: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that apply will do. `seeds` are in the manifest's order and include the ones to keep.
 
@@ -261,7 +277,7 @@ class Plan:
     `credentials` lists which credential was sent to which registry to make the plan; apply sends the same ones. ECR
     is left out, because its tokens go to its own hosts only.
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
-    `is_destroy` marks the plan of `toolkit destroy`.
+    `is_destroy` marks the plan of `toolkit destroy`. `replicas` are the other regions that get the images.
     """
 
     name: str
@@ -280,6 +296,7 @@ class Plan:
     covers_infra: bool = True
     unseen_images: int = 0
     is_destroy: bool = False
+    replicas: tuple[Replica, ...] = ()
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

@@ -60,7 +60,8 @@ from toolkit.oci.subset import Subset
 from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Seed, SeedAction
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pruning import Fate, Price, PrunePlan, Removal, Shelf, Why
+from toolkit.plan.prices import Price
+from toolkit.plan.pruning import Fate, PrunePlan, Removal, Shelf, Why
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
