@@ -22,7 +22,7 @@ from toolkit.terraform.root_module import REPLICATION_ADDRESS
 
 LONGEST_WAIT = 1800.0
 """Seconds. Nothing of this run needs the images there, and the same command waits again."""
-_PAUSE = 10.0
+_LONGEST_PAUSE = 15.0
 
 
 def look_at_replicas(
@@ -68,7 +68,7 @@ def await_replicas(
         if lacks and is_old and region not in filled and services.ecr.backfill(region, plan.account.account_id):
             filled.add(region)
 
-    interrupt = None
+    interrupt, pause = None, 1.0
     try:
         with step(services.emit, "replicate", total=len(missing)):
             while waiting := [region for region, lacks in missing.items() if lacks and region not in faults]:
@@ -80,7 +80,8 @@ def await_replicas(
                 if services.clock() - started >= LONGEST_WAIT:
                     break
                 if any(missing[region] and region not in faults for region in waiting):
-                    services.sleep(_PAUSE)
+                    services.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
     except KeyboardInterrupt as error:
         interrupt = error
     return tuple(

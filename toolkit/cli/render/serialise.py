@@ -57,7 +57,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
-from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import Adopted, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Replica, Seed, SeedAction
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.prices import Price
@@ -73,6 +73,7 @@ from toolkit.report import (
     LockCandidate,
     LockChanges,
     LockedImage,
+    ReplicaOutcome,
     Report,
     SavedFile,
     SeedOutcome,
@@ -294,6 +295,7 @@ class PlanObject(_Object):
     covers_infra: bool
     unseen_images: int
     is_destroy: bool
+    replicas: tuple[Replica, ...] = ()
     has_changes: ClassVar[Any] = _derived(
         bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
     )
@@ -331,7 +333,10 @@ class ReportObject(_Object):
     outputs: Mapping[str, object]
     can_resume: bool = True
     plan: PlanObject | None
-    is_complete: ClassVar[Any] = _derived(bool, "Every tag is in place.", lambda report: not report.failed)
+    replicas: tuple[ReplicaOutcome, ...] = ()
+    is_complete: ClassVar[Any] = _derived(
+        bool, "Every tag is in place, in every region.", lambda report: not (report.failed or report.late)
+    )
     totals: ClassVar[Any] = _derived(ReportTotals, "What the summary counts.", sum_report)
 
 
