@@ -136,6 +136,11 @@ class Report:
         return tuple(one for one in self.replicas if one.missing)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether every tag is in place, in every region."""
+        return not (self.failed or self.late)
+
+    @property
     def failed(self) -> tuple[SeedOutcome, ...]:
         """The tags that are not in place."""
         return tuple(o for o in self.outcomes if o.status in (SeedStatus.FAILED, SeedStatus.SKIPPED))

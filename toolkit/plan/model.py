@@ -256,7 +256,8 @@ class Replica:
     """What ECR keeps of the images in another `region`, at most, because a layer counts for each image that has it.
 
     `size` bytes are there after the apply, of which `sent` are sent by it, each with its US dollars. The price of what
-    is sent may not be known. `prices_of` is the day (ISO 8601) for which the older of the two prices is known.
+    is sent may not be known. `unknown_sizes` images are copied whose size is in neither of them. `prices_of` is the day
+    (ISO 8601) for which the older of the two prices is known.
     """
 
     region: str
@@ -265,6 +266,7 @@ class Replica:
     dollars_a_month: float
     dollars_once: float | None
     prices_of: str
+    unknown_sizes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

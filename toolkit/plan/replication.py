@@ -18,7 +18,8 @@ def replicas_of(
     A region to which none of the present `rules` replicates gets everything.
     """
     rule = desired.replication
-    new = sum(seed.size or 0 for seed in seeds if seed.is_pending)
+    sizes = [seed.size for seed in seeds if seed.is_pending]
+    new = sum(size or 0 for size in sizes)
     for region in rule.destinations if rule else ():
         is_filled = all(any(one.covers(r.name, region) for one in rules) for r in desired.repositories)
         sent = new if is_filled else stored + new
@@ -30,6 +31,7 @@ def replicas_of(
             dollars_a_month=round(STORAGE.of(stored + new), 2),
             dollars_once=None if transfer is None else round(transfer.of(sent), 2),
             prices_of=min(STORAGE.seen, transfer.seen if transfer else STORAGE.seen).isoformat(),
+            unknown_sizes=sizes.count(None),
         )
 
 

@@ -18,6 +18,7 @@ from toolkit.plan.model import Adopted, AttributeChange, Grant, InfraAction, Inf
 
 # The innermost call that has a key: `module.base_images.module.repositories["x"].` is about the repository x.
 _MODULE_CALL = re.compile(r'module\.(?P<call>[\w-]+)\["(?P<key>(?:[^"\\]|\\.)*)"\]\.')
+_REPLICA = re.compile(r"module\.replicas_(?P<region>\w+)\.")
 _ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
 _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
@@ -219,6 +220,9 @@ def _split(address: str) -> tuple[str, str, str]:
     if not calls:
         return "", address, ""
     call, rest = calls[-1]["call"], address[calls[-1].end() :]
+    if replica := _REPLICA.match(address):
+        region = replica["region"].replace("_", "-")
+        return "replica", f"{calls[-1]['key']} in {region}", _ONLY_ONE.sub("", rest)
     if "build" in call or rest.startswith("aws_codebuild_"):
         kind = "build"
     elif "repositor" in call or rest.startswith("aws_ecr_"):

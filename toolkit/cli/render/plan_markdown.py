@@ -37,7 +37,15 @@ from toolkit.cli.render.markdown import (
     row,
     yaml_block,
 )
-from toolkit.cli.render.plan_view import PUT_OFF, companions_text, say_left, say_refused, say_unchanged, short_digest
+from toolkit.cli.render.plan_view import (
+    PUT_OFF,
+    companions_text,
+    say_left,
+    say_refused,
+    say_replicas,
+    say_unchanged,
+    short_digest,
+)
 from toolkit.cli.render.totals import PlanTotals, count_changes, is_import, skipped_images, sum_plan
 from toolkit.plan.model import Grant, InfraAction, InfraChange, Notice, Plan, Refusal, Seed, SeedAction
 from toolkit.plan.pull_budget import postponed
@@ -67,6 +75,7 @@ def render_plan_markdown(plan: Plan) -> str:
             for cost in plan.pull_costs
             if cost.at_most != 0
         ),
+        *(f"{prose(sentence)}." for sentence in say_replicas(plan)),
         "",
     ]
     parts = [

@@ -45,6 +45,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
         [paint("bold", summary), title],
         format_infra(plan, named_below=named_below, width=width, paint=paint),
         _image_section(plan, totals, shows_unchanged, width, paint),
+        [line for sentence in say_replicas(plan) for line in wrap(sentence, width=width, indent="    ", first="")],
         _credential_section(plan, width),
         _remark_section(plan, width, paint),
         [paint("bold", summary)],
@@ -312,6 +313,23 @@ def judge_cost(cost: PullCost) -> tuple[str, str]:
     if cost.at_least > cost.budget.remaining:
         return "does not fit", "red"
     return "may not fit", "yellow"
+
+
+def say_replicas(plan: Plan) -> list[str]:
+    """What each other region keeps and gets, in bytes and money."""
+    return [
+        f"Replicas in `{one.region}`: at most {format_size(one.size)}, {_dollars(one.dollars_a_month)} a month"
+        + (f"; at most {format_size(one.sent)} is sent there, {_dollars(one.dollars_once)} once" if one.sent else "")
+        + (f"; besides, {format_count(one.unknown_sizes, 'image')} of unknown size" if one.unknown_sizes else "")
+        + f" (prices as of {one.prices_of})"
+        for one in plan.replicas
+    ]
+
+
+def _dollars(amount: float | None) -> str:
+    if amount is None:
+        return "at a price that is not known here,"
+    return f"${amount:.2f}" if amount else "less than $0.01"
 
 
 def _credential_section(plan: Plan, width: int) -> list[str]:

@@ -335,7 +335,7 @@ class ReportObject(_Object):
     plan: PlanObject | None
     replicas: tuple[ReplicaOutcome, ...] = ()
     is_complete: ClassVar[Any] = _derived(
-        bool, "Every tag is in place, in every region.", lambda report: not (report.failed or report.late)
+        bool, "Every tag is in place, in every region.", lambda report: report.is_complete
     )
     totals: ClassVar[Any] = _derived(ReportTotals, "What the summary counts.", sum_report)
 
