@@ -28,7 +28,7 @@ from toolkit.plan.planner import make_plan
 from toolkit.plan.replication import foreign_rules
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
-from toolkit.terraform.root_module import REPLICATION_ADDRESS, render
+from toolkit.terraform.root_module import REPLICATION_ADDRESS, render, replica_regions
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import write
@@ -78,8 +78,10 @@ def plan_manifest(
         for refusal in healing.refusals:  # Terraform's plan takes long, and these are known before it
             services.emit(NoticeGiven(refusal.code, refusal.message, refusal.hint))
         orphans = find_orphans(desired, state, destroys=destroys, allows_destroy=allows_destroy)
-        if healing.imports or orphans.let_go:
-            work_dir = write(render(desired, adopt=healing.imports, let_go=orphans.let_go), services.work_path)
+        regions = replica_regions(state.managed)
+        if healing.imports or orphans.let_go or regions:
+            module = render(desired, adopt=healing.imports, let_go=orphans.let_go, regions=regions)
+            work_dir = write(module, services.work_path)
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.detail(services.terraform.plan(work_dir))
         changes = with_creation_rights(desired, healing.true_changes(plan_file.changes))

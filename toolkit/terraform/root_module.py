@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -86,19 +86,30 @@ def instance_of(address: str) -> Instance | None:
     return Instance(found["address"], found["kind"], found["name"], (found["region"] or "").replace("_", "-"))
 
 
-def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence[str] = ()) -> RootModule:
+def replica_regions(addresses: Iterable[str]) -> frozenset[str]:
+    """The regions of the replicas among the resources at `addresses`."""
+    return frozenset(found.region for found in map(instance_of, addresses) if found) - {""}
+
+
+def render(
+    desired: Desired,
+    *,
+    adopt: Sequence[Adoption] = (),
+    let_go: Sequence[str] = (),
+    regions: Collection[str] = (),
+) -> RootModule:
     """The files for `desired`, the same for equal values. Raises Refused for text that Terraform cannot represent.
 
-    `let_go` are addresses of module instances or resources that leave the state and stay in AWS.
+    `let_go` are addresses of module instances or resources that leave the state and stay in AWS. `regions` are those of
+    the replicas in the state: Terraform cannot delete or let go of a resource without its provider.
     """
     files = {
         "main.tf": render_template("main.tf.j2", _main_values(desired)),
         "outputs.tf": render_template("outputs.tf.j2", {}),
         "base-images.json": render_input(desired),
     }
-    left_regions = {found.region for found in map(instance_of, let_go) if found} - {""}
-    if desired.replication or left_regions:
-        files["replicas.tf"] = render_template("replicas.tf.j2", _replica_values(desired, left_regions))
+    if desired.replication or regions:
+        files["replicas.tf"] = render_template("replicas.tf.j2", _replica_values(desired, regions))
         files |= {
             f"replicas-{region}.json": _input(desired, desired.replicas(region), ())
             for region in (desired.replication.destinations if desired.replication else ())
@@ -244,14 +255,13 @@ def _provider(desired: Desired, arguments: Mapping[str, object]) -> list[Express
     return _aligned({**arguments, **account})
 
 
-def _replica_values(desired: Desired, left_regions: Iterable[str]) -> dict[str, object]:
-    """A provider for each region with replicas, and for those whose replicas leave the state."""
+def _replica_values(desired: Desired, in_state: Iterable[str]) -> dict[str, object]:
+    """A provider for each region with replicas, wanted or in the state."""
     rule = desired.replication
     regions = rule.destinations if rule else ()
     return {
         "providers": [
-            _provider(desired, {"alias": _alias(region), "region": region})
-            for region in sorted({*regions, *left_regions})
+            _provider(desired, {"alias": _alias(region), "region": region}) for region in sorted({*regions, *in_state})
         ],
         "replicas": [
             {
