@@ -97,6 +97,7 @@ def test_says_why_a_block_is_not_run() -> None:
         "docs/how-to/review-a-plan.md": 2,
         "docs/how-to/roles.md": 1,
         "docs/how-to/state-in-s3.md": 1,
+        "docs/how-to/watch-a-mirror.md": 1,
     }
 
 

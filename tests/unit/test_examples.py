@@ -108,8 +108,12 @@ def test_the_complete_example_mentions_every_field() -> None:
         "images[].repository_settings.encryption.type",
         "registries.*.credential.env.password",
     } <= known
-    mentioned = frozenset(mentioned_fields(parsed(EXAMPLES / "complete" / "images.yaml"), known))
-    assert sorted(known - mentioned) == []
+    path = EXAMPLES / "complete" / "images.yaml"
+    mentioned = frozenset(mentioned_fields(parsed(path), known))
+    # Some fields are comments there, because they need others.
+    comments = "\n".join(re.findall(r"#(.*)", path.read_text(encoding="utf-8")))
+    commented = set(re.findall(r"\b(\w+):(?: |$)", comments, re.M))
+    assert sorted(field for field in known - mentioned if field.rpartition(".")[2] not in commented) == []
     assert sorted(field for field in mentioned - known if not field.endswith(".*")) == []
 
 
