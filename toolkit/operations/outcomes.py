@@ -107,8 +107,7 @@ def raise_if_incomplete(report: Report) -> None:
         raise SeedingIncomplete(
             "replication.incomplete",
             f"images have not arrived in {regions} ({sum(len(one.missing) for one in late)})",
-            hint=next((one.hint for one in late if one.hint), None)
-            or "run `toolkit seed`: it copies nothing that is in place, and waits for them",
+            hint="run `toolkit seed`: it copies nothing that is in place, and waits for them",
         )
 
 

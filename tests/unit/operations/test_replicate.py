@@ -103,9 +103,8 @@ def test_a_region_that_cannot_be_asked_does_not_stop_the_others(world: World) ->
 def test_nobody_waits_for_what_no_rule_replicates(world: World) -> None:
     world.rules = [ReplicationRule(("us-east-1",))]
     replicating(world, *REGIONS)
-    with pytest.raises(SeedingIncomplete, match="`ap-south-1`") as caught:
+    with pytest.raises(SeedingIncomplete, match=r"`ap-south-1` \(3\)"):
         run(world)
-    assert caught.value.hint == "make the rule first: `toolkit apply`"
     assert len(world.time.slept) == 1
 
 
