@@ -91,6 +91,7 @@ class World:
         self.calls: list[str] = []
         self.time = FakeTime()
         self.rules: list[ReplicationRule] = []
+        self.regions: tuple[str, ...] = ()
         self.replicas: dict[str, dict[str, dict[str, Digest]]] = defaultdict(lambda: defaultdict(dict))
         self.refused_regions: dict[str, ToolkitError] = {}
         self.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -419,6 +420,10 @@ class _Terraform:
             elif address not in self._world.state:
                 action = InfraAction.IMPORT if address in adopted else InfraAction.CREATE
                 changes.append(InfraChange(address, "aws_ecr_repository", action, name))
+            for region in self._world.regions:
+                if (replica := repository_address(name, region)) not in self._world.state:
+                    kind = "aws_ecr_repository"
+                    changes.append(InfraChange(replica, kind, InfraAction.CREATE, name, region=region))
         self._planned_at = self._serial
         return PlanFile(work_dir.plan_path, work_dir, tuple(changes))
 
@@ -438,7 +443,8 @@ class _Terraform:
         for number, change in enumerate(plan_file.changes):
             if self._world.fails_after and self._world.fails_after[0] == number:
                 raise self._world.fails_after[1]
-            self._world.create(change.name)
+            if not change.region:
+                self._world.create(change.name)
             self._world.state.add(change.address)
             self._serial += 1
             if on_resource:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.fake_services import NAMES, World, desired
-from toolkit.errors import AccessDenied, SeedingIncomplete
+from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, TerraformFailed
+from toolkit.operations.apply import apply
 from toolkit.operations.replicate import LONGEST_WAIT
 from toolkit.operations.seed import seed
 from toolkit.plan.model import Plan
 from toolkit.plan.observed import ReplicationRule
-from toolkit.report import ReplicaOutcome, Report
+from toolkit.report import ReplicaOutcome, Report, SeedStatus
 
 REGIONS = ("ap-south-1", "us-east-1")
 KEYS = tuple(f"{name}:1" for name in NAMES)
@@ -118,3 +120,36 @@ def test_an_interrupt_ends_the_wait_with_a_report(world: World) -> None:
     with pytest.raises(KeyboardInterrupt):
         seed(wanted, world.services, review=lambda plan: None, publish=reports.append)
     assert [one.missing for one in reports[0].replicas] == [KEYS, KEYS]
+
+
+def applied(world: World) -> Report:
+    reports: list[Report] = []
+    wanted = replace(desired(*world.names), replicate_to=("us-east-1",), prefix="mirror")
+    with suppress(TerraformFailed):
+        apply(wanted, world.services, review=lambda plan: None, confirm=lambda plan: True, publish=reports.append)
+    return reports[0]
+
+
+def test_nothing_is_copied_into_a_repository_before_its_replica_is_there(tmp_path: Path) -> None:
+    world = World(tmp_path, ["mirror/one"])
+    world.regions = ("us-east-1",)
+    world.rules = [ReplicationRule(("us-east-1",), ("mirror/",))]
+    world.fails_after = (1, TerraformFailed("terraform.failed", "quota"))  # after the repository, before the replica
+    assert [outcome.status for outcome in applied(world).outcomes] == [SeedStatus.SKIPPED]
+    assert world.repositories and world.stored("mirror/one") is None
+
+    world.fails_after = None
+    replicating(world, "us-east-1")
+    report = applied(world)
+    assert [outcome.status for outcome in report.outcomes] == [SeedStatus.COPIED]
+    assert report.replicas == (ReplicaOutcome("us-east-1", 1),)
+
+
+def test_rules_of_somebody_else_are_refused_before_anything_is_changed(tmp_path: Path) -> None:
+    world = World(tmp_path, ["one"])
+    world.rules = [ReplicationRule(("eu-north-1",), ("legacy/",))]
+    wanted = replace(desired("one"), replicate_to=("us-east-1",))
+    with pytest.raises(Refused, match="`legacy/ to eu-north-1`") as refused:
+        apply(wanted, world.services, review=lambda plan: None, confirm=lambda plan: True, publish=lambda report: None)
+    assert refused.value.code == "replication.not_ours"
+    assert world.repositories == {}
