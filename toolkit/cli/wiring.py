@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
-        ecr_in=lambda region: EcrService(AwsSession(region)),
+        ecr_in=functools.cache(lambda region: EcrService(AwsSession(region))),
         existing=ExistingService(session),
         losses=LossService(session),
         contents=ContentService(session),

@@ -75,7 +75,8 @@ def _let_go(instance: Instance) -> Notice:
             "infra.let_go",
             f"the manifest no longer names the replica of `{instance.name}` in `{instance.region}`: it leaves "
             "Terraform's state and stays in AWS with its images",
-            hint="name its region in the manifest again to take it back, or delete it with --destroy-removed",
+            hint="name its region in the manifest again to take it back, or delete it with --destroy-removed "
+            "and --allow-destroy",
         )
     what = "repository" if instance.kind == Kind.REPOSITORY else "build"
     stays = "with its images" if instance.kind == Kind.REPOSITORY else "with its project, role and logs"

@@ -263,7 +263,7 @@ def _destroy_refusals(
             hint="undo the change in the manifest, or use --allow-destroy to lose its images",
         )
     for change in changes:
-        if change.is_of_replica and change.destroys and not (destroys_removed and change.name not in wanted):
+        if change.is_of_replica and change.destroys:
             yield Refusal(
                 "infra.destroys_repository",
                 f"Terraform would {change.action} the replica of `{change.name}` in `{change.region}` with its images",

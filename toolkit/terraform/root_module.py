@@ -108,12 +108,13 @@ def render(
         "outputs.tf": render_template("outputs.tf.j2", {}),
         "base-images.json": render_input(desired),
     }
-    if desired.replication or regions:
-        files["replicas.tf"] = render_template("replicas.tf.j2", _replica_values(desired, regions))
-        files |= {
-            f"replicas-{region}.json": _input(desired, desired.replicas(region), ())
-            for region in (desired.replication.destinations if desired.replication else ())
-        }
+    wanted = desired.replication.destinations if desired.replication else ()
+    if wanted:
+        files["replicas.tf"] = render_template("replicas.tf.j2", _replica_values(desired, wanted))
+        files |= {f"replicas-{region}.json": _input(desired, desired.replicas(region), ()) for region in wanted}
+    if left := set(regions) - set(wanted):
+        values = {"providers": _providers(desired, left), "replicas": ()}
+        files[LEFT_REGIONS] = render_template("replicas.tf.j2", values)
     if adopt:
         files["imports.tf"] = render_template("imports.tf.j2", {"adoptions": _imports(adopt)})
     if let_go:
@@ -153,6 +154,9 @@ def required_provider(versions: str, backend: S3Backend | None = None) -> str:
     terraform = encode(_REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION)
     return f"terraform {{\nrequired_version = {terraform}\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
+
+LEFT_REGIONS = "left_regions.tf"
+"""The file with the providers of regions that have replicas in the state alone."""
 
 REPLICATION_ADDRESS = "aws_ecr_replication_configuration.replicas"
 """The address of the registry's replication configuration in the state."""
@@ -255,14 +259,13 @@ def _provider(desired: Desired, arguments: Mapping[str, object]) -> list[Express
     return _aligned({**arguments, **account})
 
 
-def _replica_values(desired: Desired, in_state: Iterable[str]) -> dict[str, object]:
-    """A provider for each region with replicas, wanted or in the state."""
-    rule = desired.replication
-    regions = rule.destinations if rule else ()
+def _providers(desired: Desired, regions: Iterable[str]) -> list[list[Expression]]:
+    return [_provider(desired, {"alias": _alias(region), "region": region}) for region in sorted(regions)]
+
+
+def _replica_values(desired: Desired, regions: Sequence[str]) -> dict[str, object]:
     return {
-        "providers": [
-            _provider(desired, {"alias": _alias(region), "region": region}) for region in sorted({*regions, *in_state})
-        ],
+        "providers": _providers(desired, regions),
         "replicas": [
             {
                 "label": f"replicas_{_alias(region)}",
@@ -273,7 +276,7 @@ def _replica_values(desired: Desired, in_state: Iterable[str]) -> dict[str, obje
             }
             for region in regions
         ],
-        "prefixes": rule.prefixes if rule else (),
+        "prefixes": [f"{desired.prefix}/"],
     }
 
 
