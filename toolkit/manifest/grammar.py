@@ -325,7 +325,7 @@ DigestText = Annotated[str, Grammar(r"sha256:[a-f0-9]{64}", "is not a digest: `s
 LockObjectUrl = Annotated[
     str,
     Grammar(
-        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,1023}",
+        r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,1023}",
         "is not the address of an object in S3, such as `s3://acme-base-images/images.lock.yaml`",
     ),
 ]
