@@ -44,6 +44,21 @@ class SeedOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaOutcome:
+    """What another region has of the images that are in place; `missing` are the keys of those that it lacks.
+
+    The error fields are set when the region could not be waited for.
+    """
+
+    region: str
+    arrived: int
+    missing: tuple[str, ...] = ()
+    error_code: str | None = None
+    error_message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CopyPreview:
     """What `copy` would do to one tag. Without an `action`, the tag cannot be copied and the error fields say why.
 
@@ -124,6 +139,17 @@ class Report:
     plan: Plan | None = None
     can_resume: bool = True
     shard: ShardRun | None = None
+    replicas: tuple[ReplicaOutcome, ...] = ()
+
+    @property
+    def late(self) -> tuple[ReplicaOutcome, ...]:
+        """The other regions that lack images."""
+        return tuple(one for one in self.replicas if one.missing)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every tag is in place, in every region."""
+        return not (self.failed or self.late)
 
     @property
     def failed(self) -> tuple[SeedOutcome, ...]:

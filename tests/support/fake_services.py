@@ -26,7 +26,14 @@ from toolkit.operations.lock_store import LockFile
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage, DesiredRepository, ownership_tags
 from toolkit.plan.model import InfraAction, InfraChange, Loss
-from toolkit.plan.observed import ExistingRepository, ExistingResource, ListedImage, StoredImage, StoredTag
+from toolkit.plan.observed import (
+    ExistingRepository,
+    ExistingResource,
+    ListedImage,
+    ReplicationRule,
+    StoredImage,
+    StoredTag,
+)
 from toolkit.plan.pruning import Removal, UnreadIndex
 from toolkit.plan.status import Scan
 from toolkit.seed.observe import Observer
@@ -83,6 +90,10 @@ class World:
         self.seconds_a_call = 0.0
         self.calls: list[str] = []
         self.time = FakeTime()
+        self.rules: list[ReplicationRule] = []
+        self.regions: tuple[str, ...] = ()
+        self.replicas: dict[str, dict[str, dict[str, Digest]]] = defaultdict(lambda: defaultdict(dict))
+        self.refused_regions: dict[str, ToolkitError] = {}
         self.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
         for name in names:
             repository = Repository("upstream.test", name)
@@ -99,6 +110,7 @@ class World:
             emit=self.events.append,
             account_id=lambda: self.account,
             ecr=_Ecr(self),
+            ecr_in=lambda region: _ReplicaEcr(self, region),
             existing=_Existing(self),
             losses=_Losses(),
             contents=self.contents,
@@ -124,6 +136,13 @@ class World:
             time.sleep(self.seconds_a_call)
             self.calls.append(operation)
 
+    def replicate(self, region: str, *tags: str) -> None:
+        """Let ECR's replication copy what a rule is about, or only the `tags`."""
+        for name in self.repositories:
+            for tag, digest in self.registry.tags[Repository(HOST, name)].items():
+                if any(rule.covers(name, region) for rule in self.rules) and (not tags or f"{name}:{tag}" in tags):
+                    self.replicas[region][name][tag] = digest
+
     def stored(self, name: str) -> Digest | None:
         """What tag 1 of a repository in ECR points to."""
         return self.registry.tags[Repository(HOST, name)].get("1")
@@ -145,6 +164,14 @@ class _Ecr:
             return None
         made = ExistingRepository(name, self._world.account, scan_on_push=True)
         return replace(made, resource_tags=self._world.repositories[name], **self._world.settings.get(name, {}))
+
+    def replication(self) -> Sequence[ReplicationRule]:
+        return self._world.rules
+
+    def backfill(self, region: str, account_id: str) -> bool:
+        self._world.log.append(f"backfill {region}")
+        self._world.replicate(region)
+        return True
 
     def images(self, repository: str, tags: Sequence[str]) -> Mapping[str, StoredImage] | None:
         if self._world.ecr_refuses:
@@ -190,6 +217,23 @@ class _Ecr:
             for digest, one in documents
             if digest not in tagged and "index" in one.media_type
         ]
+
+
+class _ReplicaEcr(_Ecr):
+    """ECR in another region, which only its replication fills."""
+
+    def __init__(self, world: World, region: str) -> None:
+        super().__init__(world)
+        self._region = region
+
+    def repositories(self) -> Mapping[str, str]:
+        return {}
+
+    def tags(self, repository: str) -> Mapping[str, StoredTag]:
+        if self._region in self._world.refused_regions:
+            raise self._world.refused_regions[self._region]
+        found = self._world.replicas[self._region][repository]
+        return {tag: StoredTag(digest, PUSHED_AT) for tag, digest in found.items()}
 
 
 class FakeContents:
@@ -380,6 +424,10 @@ class _Terraform:
             elif address not in self._world.state:
                 action = InfraAction.IMPORT if address in adopted else InfraAction.CREATE
                 changes.append(InfraChange(address, "aws_ecr_repository", action, name))
+            for region in self._world.regions:
+                if (replica := repository_address(name, region)) not in self._world.state:
+                    kind = "aws_ecr_repository"
+                    changes.append(InfraChange(replica, kind, InfraAction.CREATE, name, region=region))
         self._planned_at = self._serial
         return PlanFile(work_dir.plan_path, work_dir, tuple(changes))
 
@@ -399,7 +447,8 @@ class _Terraform:
         for number, change in enumerate(plan_file.changes):
             if self._world.fails_after and self._world.fails_after[0] == number:
                 raise self._world.fails_after[1]
-            self._world.create(change.name)
+            if not change.region:
+                self._world.create(change.name)
             self._world.state.add(change.address)
             self._serial += 1
             if on_resource:

@@ -11,7 +11,14 @@ from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import Document
 from toolkit.oci.media_types import COPYABLE, OCI_INDEX
-from toolkit.plan.observed import ExistingRepository, PullThroughRule, StoredImage, StoredTag
+from toolkit.plan.observed import (
+    ExistingRepository,
+    PullThroughRule,
+    ReplicationRule,
+    StoredImage,
+    StoredTag,
+    replication_rule,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -56,6 +63,35 @@ class EcrService:
                 for page in pages
                 for rule in page["pullThroughCacheRules"]
             ]
+
+    def replication(self) -> Sequence[ReplicationRule]:
+        """The rules of the registry's replication configuration."""
+        client = self._session.client("ecr")
+        with explained():
+            registry = client.describe_registry()
+        return [
+            replication_rule(
+                [(one["region"], one["registryId"]) for one in rule["destinations"]],
+                [one["filter"] for one in rule.get("repositoryFilters", [])],
+                registry["registryId"],
+            )
+            for rule in registry.get("replicationConfiguration", {}).get("rules", [])
+        ]
+
+    def backfill(self, region: str, account_id: str) -> bool:
+        """Have ECR copy to `region` what was in the registry before its rules; False if it has to be asked later.
+
+        ECR runs one backfill for a region at a time, and ten for a registry.
+        """
+        client = self._session.client("ecr")
+        with explained():
+            try:
+                client.start_replication_backfill(destination={"region": region, "registryId": account_id})
+            except client.exceptions.ReplicationBackfillInProgressException:
+                return True
+            except client.exceptions.LimitExceededException:
+                return False
+        return True
 
     def repository(self, name: str) -> ExistingRepository | None:
         """The repository `name` with its AWS tags and policies; None if it does not exist."""

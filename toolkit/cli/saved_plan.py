@@ -37,7 +37,7 @@ from toolkit.plan.shards import division_misfits
 from toolkit.report import SavedFile
 from toolkit.terraform.plan_contents import PlanContents, config_misfits, read_contents
 from toolkit.terraform.provider_lock import LOCK_FILE, locked_providers
-from toolkit.terraform.root_module import RootModule, render
+from toolkit.terraform.root_module import LEFT_REGIONS, RootModule, render
 from toolkit.terraform.state import read_local_state
 from toolkit.terraform.work_dir import files_for, files_of, usable, write
 
@@ -283,8 +283,15 @@ def _file_misfits(desired: Desired, files: Mapping[str, bytes], about: About) ->
         if name in wanted and files.get(name) != wanted[name]:
             other = "" if about.toolkit_version == __version__ else f", nor what toolkit {__version__} makes of it"
             yield f"`{name}` is not what the manifest gives{other}"
-        elif name not in wanted and not _only_adopts(name, files[name]):
+        elif name not in wanted and not _only_adopts(name, files[name]) and not _is_left(name, files[name], desired):
             yield f"`{name}` does not come of the manifest"
+
+
+def _is_left(name: str, content: bytes, desired: Desired) -> bool:
+    """Whether the file has exactly the providers of other regions, for replicas that leave the state."""
+    regions = re.findall(r'^  region +=\s"([a-z0-9-]+)"$', content.decode(errors="replace"), re.MULTILINE)
+    files = render(desired, regions=regions).files
+    return name == LEFT_REGIONS and files.get(name, "").encode() == content
 
 
 def _only_adopts(name: str, content: bytes) -> bool:

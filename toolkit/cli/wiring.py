@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,6 +85,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         emit=emit,
         account_id=session.account_id,
         ecr=ecr,
+        ecr_in=functools.cache(lambda region: EcrService(AwsSession(region))),
         existing=ExistingService(session),
         losses=LossService(session),
         contents=ContentService(session),

@@ -39,6 +39,7 @@ LONGEST_REPOSITORY_NAME = 255
 def check(readable: Readable) -> Iterator[Finding]:
     """Every contradiction, in no particular order."""
     yield from _check_encryption_keys(readable)
+    yield from _check_replicas(readable)
     yield from _check_statements(readable)
     yield from _check_exclusions(readable)
     yield from _check_tags_of_repositories(readable)
@@ -165,6 +166,27 @@ def _check_encryption_keys(readable: Readable) -> Iterator[Finding]:
             yield Finding((*path, "encryption", "kms_key"), message)
 
 
+def _check_replicas(readable: Readable) -> Iterator[Finding]:
+    path: Path = ("aws", "replicate_to")
+    seen: set[str] = set()
+    for position, region in readable.replicas.items():
+        if region == readable.region:
+            yield Finding((*path, position), f"`{region}` is the region of the repositories themselves")
+        if region in seen:
+            yield Finding((*path, position), f"`{region}` is listed twice")
+        seen.add(region)
+    if not seen:
+        return
+    if readable.repositories.account_id is None and not readable.repositories.prefix:
+        message = "needs `repositories.prefix`: ECR copies every repository whose name begins with it, and no other"
+        yield Finding(path, message)
+    for place, settings in _settings(readable):
+        key = settings.encryption.kms_key
+        if key is not None and "key/mrk-" not in key:
+            message = "the key exists in one region only, and `aws.replicate_to` needs a multi-Region key, `mrk-…`"
+            yield Finding((*place, "encryption", "kms_key"), message)
+
+
 def _check_statements(readable: Readable) -> Iterator[Finding]:
     """An id may be in a policy only once, and two ids are ours."""
     for path, settings in _settings(readable):
@@ -217,6 +239,7 @@ def _check_other_account(readable: Readable) -> Iterator[Finding]:
     ]
     data = readable.document.data
     paths += [(name,) for name in ("lock", "refresh", *ADMISSION) if isinstance(data, dict) and name in data]
+    paths += [("aws", "replicate_to")] if readable.replicas else []
     for path in paths:
         account = readable.repositories.account_id
         yield Finding(path, f"has no effect here: a manifest of the account `{account}` makes the repositories")

@@ -39,7 +39,9 @@ PROVIDER_VERSIONS = ">= 5.80, < 7"
 REFRESH = "refresh"
 """The name of the CodeBuild project that refreshes, after the manifest's."""
 
-OWN_FILES = frozenset({"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "base-images.json"})
+OWN_FILES = frozenset(
+    {"main.tf", "outputs.tf", "imports.tf", "let_go.tf", "replicas.tf", "left_regions.tf", "base-images.json"}
+)
 """File names that are reserved for the root module."""
 
 _BOUND = re.compile(r"(?P<operator>=|!=|>=|<=|>|<|~>)?\s*(?P<version>\d+(\.\d+){0,2})")
@@ -86,7 +88,7 @@ def check_extra_file(text: str) -> str:
         raise ValueError(f"`{text}` is a hidden file, which Terraform does not read")
     if is_override(name):
         raise ValueError(f"`{text}` would override what `toolkit` writes")
-    if name in OWN_FILES:
+    if name in OWN_FILES or re.fullmatch(r"replicas-.+\.json", name):
         raise ValueError(f"`{text}` would take the place of the `{name}` that `toolkit` writes")
     return text
 

@@ -203,6 +203,14 @@ class AwsSpec(Spec):
         max_length=48,
         description="AWS resource tags (not image tags) of everything that is created; at most 48, two are ours.",
     )
+    replicate_to: tuple[Region, ...] = Field(
+        (),
+        strict=False,
+        max_length=25,
+        description="Regions to which ECR copies what arrives in the repositories, which are made there too. Needs "
+        "`repositories.prefix`.",
+        examples=[["us-east-1", "eu-west-1"]],
+    )
 
 
 class S3BackendSpec(Spec):

@@ -47,6 +47,7 @@ class Readable:
 
     document: Document
     region: str | None
+    replicas: Mapping[int, str]
     repositories: RepositorySpec
     platforms: Platforms
     images: Mapping[int, ImageSpec]
@@ -91,6 +92,7 @@ def read_parts(document: Document) -> Readable:
     return Readable(
         document=document,
         region=_well_formed(TypeAdapter(Region), {0: aws.get("region")}).get(0),
+        replicas=_well_formed(TypeAdapter(Region), _entries(aws.get("replicate_to"))),
         repositories=repositories,
         platforms=_one(TypeAdapter(Platforms), data.get("platforms"), Manifest.model_fields["platforms"].default),
         images=images,

@@ -102,6 +102,7 @@ class _Part:
 class _Thing:
     """A resource with AWS tags that the manifest asks for, and its other `parts`, which have no tags.
 
+    `region` is that of a replica.
     A pattern of `adopt` is compared with `names`. `module` is the address of its module instance.
     """
 
@@ -110,6 +111,7 @@ class _Thing:
     module: str
     parts: tuple[_Part, ...]
     wanted: DesiredRepository | DesiredBuild
+    region: str = ""
 
     @property
     def itself(self) -> _Part:
@@ -146,7 +148,8 @@ def heal(
     `adopt` are patterns of names that may be taken over, in addition to those of the manifest. Unless `allows_destroy`,
     a loss is refused and taint marks are removed from the state. No resource is changed.
     """
-    repositories = [thing for thing in _repositories(desired) if thing.itself.id in existing]
+    there = {"": existing, **{region: services.ecr_in(region).repositories() for region in _regions(desired)}}
+    repositories = [thing for thing in _repositories(desired) if thing.itself.id in there[thing.region]]
     things = [*repositories, *_builds(desired), *_starters(desired)]
     if not allows_destroy:
         _keep_tainted(things, state.tainted, work_dir, services)
@@ -195,18 +198,21 @@ def heal(
 def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | None]:
     """The existing resource for each thing, by concurrent requests; projects need one request in all."""
     look_ups: Mapping[str, Callable[[str], Existing | None]] = {
-        _REPOSITORY: services.ecr.repository,
         _ROLE: services.existing.role,
         _LOG_GROUP: services.existing.log_group,
         _SCHEDULE: services.existing.schedule,
     }
+    ecr = {"": services.ecr, **{region: services.ecr_in(region) for region in {t.region for t in things} - {""}}}
     names = [thing.itself.id for thing in things if thing.what == _PROJECT]
+
+    def look_up(thing: _Thing) -> Existing | None:
+        if thing.what == _REPOSITORY:
+            return ecr[thing.region].repository(thing.itself.id)
+        return look_ups[thing.what](thing.itself.id)
+
     with asking(AWS_LOOK_UPS) as pool:
         projects = pool.ask(lambda: services.existing.projects(names) if names else {})
-        others = [
-            None if thing.what == _PROJECT else pool.ask(partial(look_ups[thing.what], thing.itself.id))
-            for thing in things
-        ]
+        others = [None if thing.what == _PROJECT else pool.ask(partial(look_up, thing)) for thing in things]
         return [
             other.result() if other else projects.result().get(thing.itself.id)
             for thing, other in zip(things, others, strict=True)
@@ -224,15 +230,22 @@ def _keep_tainted(things: Iterable[_Thing], tainted: frozenset[str], work_dir: W
                 services.emit(NoticeGiven("infra.untainted", message))
 
 
+def _regions(desired: Desired) -> tuple[str, ...]:
+    """The other regions in which the manifest has repositories."""
+    return desired.replication.destinations if desired.replication else ()
+
+
 def _repositories(desired: Desired) -> Iterator[_Thing]:
-    for repository in desired.repositories:
+    wanted = [("", repository) for repository in desired.repositories]
+    wanted += [(region, replica) for region in _regions(desired) for replica in desired.replicas(region)]
+    for region, repository in wanted:
         name = repository.name
-        parts = [_Part(repository_address(name), name)]
+        parts = [_Part(repository_address(name, region), name)]
         if repository.expire_untagged_after_days is not None:
-            parts.append(_Part(lifecycle_policy_address(name), name, LIFECYCLE_POLICY))
+            parts.append(_Part(lifecycle_policy_address(name, region), name, LIFECYCLE_POLICY))
         if wanted_statements(repository):
-            parts.append(_Part(repository_policy_address(name), name, REPOSITORY_POLICY))
-        yield _Thing(_REPOSITORY, (name,), repository_module(name), tuple(parts), repository)
+            parts.append(_Part(repository_policy_address(name, region), name, REPOSITORY_POLICY))
+        yield _Thing(_REPOSITORY, (name,), repository_module(name, region), tuple(parts), repository, region)
 
 
 def _builds(desired: Desired) -> Iterator[_Thing]:
@@ -280,9 +293,10 @@ def _fits(thing: _Thing, patterns: Sequence[str]) -> bool:
 
 
 def _conflict(desired: Desired, thing: _Thing) -> Refusal:
+    where = f" in `{thing.region}`" if thing.region else ""
     return Refusal(
         "infra.not_ours",
-        f"the {thing.what} `{thing.itself.id}` exists and does not belong to the manifest `{desired.name}`",
+        f"the {thing.what} `{thing.itself.id}`{where} exists and does not belong to the manifest `{desired.name}`",
         hint=f"choose another name or prefix, or take it over: --adopt '{thing.names[0]}'",
     )
 

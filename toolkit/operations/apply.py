@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.orphans import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan_manifest
+from toolkit.operations.replicate import await_replicas
 from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
@@ -23,6 +24,7 @@ from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, Seed, Sh
 from toolkit.plan.observed import Account, DestinationImage, PullBudget, SourceFault
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan
+from toolkit.plan.replication import foreign_rules
 from toolkit.plan.saved_plan import refuse_misfits, resume
 from toolkit.plan.shards import part_of
 from toolkit.report import Report, ShardRun
@@ -30,6 +32,7 @@ from toolkit.seed.observe import read_budgets
 from toolkit.seed.seeder import requests_for
 from toolkit.terraform.plan_changes import needs_attributes, with_attributes
 from toolkit.terraform.plan_contents import change_misfits, variable_misfits
+from toolkit.terraform.root_module import REPLICATION_ADDRESS
 from toolkit.terraform.runner import PlanFile
 
 Review = Callable[[Plan], None]
@@ -103,6 +106,12 @@ def apply_saved(
         services.terraform.init(planned.plan_file.work_dir, keeps_lock=True)
     with step(services.emit, "terraform show"):
         _refuse_other_infra(desired, plan, planned.plan_file, services)
+    if any(change.address == REPLICATION_ADDRESS for change in plan.infra_changes):
+        known = services.terraform.planned_from(planned.plan_file).replication(
+            REPLICATION_ADDRESS, plan.account.account_id
+        )
+        for refusal in foreign_rules(services.ecr.replication(), desired.replication, known):
+            raise Refused(refusal.code, refusal.message, hint=refusal.hint)
     if plan.infra_changes and _is_done_already(plan, planned.plan_file, services):
         # Anything that now has one of the deleted names belongs to somebody else.
         plan = replace(plan, infra_changes=(), losses=())
@@ -306,6 +315,9 @@ def carry_out(
     failure: BaseException | None = None
     has_infra = False
     new_repositories = _new_repositories(plan)
+    # Copies wait for the change of their repository: it may have to become mutable first. They also wait for its
+    # replicas, which ECR would make itself, with settings of its own, for an image that arrives before.
+    changing = Counter(change.name for change in plan.infra_changes if change.is_of_repository or change.is_of_replica)
 
     with step(services.emit, "seed", total=len(plan.pending_seeds)), open_run(plan, services) as run:
 
@@ -315,13 +327,12 @@ def carry_out(
 
         def resource_done(change: InfraChange) -> None:
             done.append(change)
-            if change.is_of_repository:
+            changing[change.name] -= change.is_of_repository or change.is_of_replica
+            if not changing[change.name]:
                 start(change.name)
 
         try:
-            # Copies wait for the change of their repository: it may have to become mutable first.
-            changing = {change.name for change in plan.infra_changes if change.is_of_repository}
-            for repository in sorted(set(waiting) - changing):
+            for repository in sorted(set(waiting) - set(changing)):
                 start(repository)
             _empty_doomed(planned, services)
             if plan.infra_changes:
@@ -346,10 +357,12 @@ def carry_out(
     # A saved plan never copies the images that it left out (--keep-going).
     can_resume = not was_saved or (has_infra and not plan.refusals and not _replaces(plan))
     if isinstance(failure, Interrupted | KeyboardInterrupt) and not can_resume:
-        code = failure.code if isinstance(failure, Interrupted) else "interrupted"
-        failure = Interrupted(code, str(failure) or "the run was interrupted", hint=PLAN_AGAIN)
+        failure = _plan_again(failure)
+    settled = settle(plan, outcomes, services.ecr)
+    replicas, failure = ((), failure) if failure else await_replicas(plan, settled, services, done)
     report = Report(
-        outcomes=settle(plan, outcomes, services.ecr),
+        outcomes=settled,
+        replicas=replicas,
         seconds=round(services.clock() - started, 3),
         infra_changes=tuple(done),
         outputs=outputs,
@@ -378,6 +391,11 @@ def _empty_doomed(planned: Planned, services: Services) -> None:
         raise moved
     with step(services.emit, "delete images", total=sum(len(loss.digests) for loss in doomed)):
         services.losses.empty(doomed)
+
+
+def _plan_again(failure: Interrupted | KeyboardInterrupt) -> Interrupted:
+    code = failure.code if isinstance(failure, Interrupted) else "interrupted"
+    return Interrupted(code, str(failure) or "the run was interrupted", hint=PLAN_AGAIN)
 
 
 def _replaces(plan: Plan) -> bool:

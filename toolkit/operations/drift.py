@@ -7,7 +7,7 @@ from toolkit.operations.services import Services, step
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraChange
 from toolkit.terraform.provider_lock import refuse_old_provider
-from toolkit.terraform.root_module import render
+from toolkit.terraform.root_module import render, replica_regions
 from toolkit.terraform.work_dir import write
 
 
@@ -17,6 +17,8 @@ def find_drift(desired: Desired, services: Services) -> tuple[InfraChange, ...]:
     with step(services.emit, "terraform init"):
         services.terraform.init(work_dir)
     refuse_old_provider(desired, work_dir)
-    refuse_other_place(services.terraform.state(work_dir), find_account(desired, services))
+    state = services.terraform.state(work_dir)
+    refuse_other_place(state, find_account(desired, services))
+    work_dir = write(render(desired, regions=replica_regions(state.managed)), services.work_path)
     with step(services.emit, "terraform plan -refresh-only"):
         return services.terraform.detail(services.terraform.plan(work_dir, refreshes_only=True)).drift

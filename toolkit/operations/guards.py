@@ -10,6 +10,7 @@ from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Notice, Plan, Refusal
 from toolkit.plan.observed import Account
+from toolkit.terraform.root_module import instance_of
 
 if TYPE_CHECKING:
     from toolkit.terraform.state import State
@@ -39,9 +40,13 @@ def refuse_other_place(state: State, account: Account) -> None:
     Terraform would not find these resources and would treat them as deleted. It would create all of them again, and
     delete global ones: the roles of the other region's projects.
     """
+    places = state.places
+    regions = {
+        region for address, (region, _) in places.items() if not ((found := instance_of(address)) and found.region)
+    }
     for code, what, here, elsewhere in (
-        ("infra.other_account", "account", account.account_id, {account_id for _, account_id in state.places.values()}),
-        ("infra.other_region", "region", account.region, {region for region, _ in state.places.values()} - {""}),
+        ("infra.other_account", "account", account.account_id, {account_id for _, account_id in places.values()}),
+        ("infra.other_region", "region", account.region, regions - {""}),
     ):
         others = sorted(elsewhere - {here})
         if others:

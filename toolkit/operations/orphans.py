@@ -39,11 +39,17 @@ class Orphans:
 def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], allows_destroy: bool) -> Orphans:
     """The resources that leave the state without being deleted. Terraform deletes those of the kinds in `destroys`."""
     destroyed = frozenset((*destroys, REFRESH))
-    wanted: set[tuple[str, str]] = {(Kind.REPOSITORY, repository.name) for repository in desired.repositories}
-    wanted |= {(Kind.BUILD, build.name) for build in desired.builds}
-    wanted |= {(REFRESH, desired.refresh.project.name)} if desired.refresh else set()
+    wanted: set[tuple[str, str, str]] = {
+        (Kind.REPOSITORY, repository.name, region)
+        for repository in desired.repositories
+        for region in ("", *desired.replicate_to)
+    }
+    wanted |= {(Kind.BUILD, build.name, "") for build in desired.builds}
+    wanted |= {(REFRESH, desired.refresh.project.name, "")} if desired.refresh else set()
     instances = {
-        found for found in map(instance_of, state.resources) if found and (found.kind, found.name) not in wanted
+        found
+        for found in map(instance_of, state.resources)
+        if found and (found.kind, found.name, found.region) not in wanted
     }
     kept = sorted((found for found in instances if found.kind not in destroyed), key=lambda found: found.address)
     builds = {build.name: log_group_address(build) for build in desired.projects}
@@ -66,6 +72,14 @@ def find_orphans(desired: Desired, state: State, *, destroys: Iterable[Kind], al
 
 
 def _let_go(instance: Instance) -> Notice:
+    if instance.region:
+        return Notice(
+            "infra.let_go",
+            f"the manifest no longer names the replica of `{instance.name}` in `{instance.region}`: it leaves "
+            "Terraform's state and stays in AWS with its images",
+            hint="name its region in the manifest again to take it back, or delete it with --destroy-removed "
+            "and --allow-destroy",
+        )
     what = "repository" if instance.kind == Kind.REPOSITORY else "build"
     stays = "with its images" if instance.kind == Kind.REPOSITORY else "with its project, role and logs"
     return Notice(

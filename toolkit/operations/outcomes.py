@@ -74,7 +74,8 @@ def refused_outcome(refusal: Refusal, plan: Plan) -> SeedOutcome:
 def raise_if_incomplete(report: Report) -> None:
     """Raise SeedingIncomplete unless every tag is in place, AccessDenied if all copies lacked a right and nothing else.
 
-    An image that the plan refused was left out on purpose, so that it leaves the copies incomplete.
+    An image that the plan refused was left out on purpose, so that it leaves the copies incomplete. Last, the replicas
+    must have what is in place.
     """
     left = [outcome for outcome in report.failed if outcome.error_code == LEFT]
     if left and len(left) == len(report.failed):
@@ -100,6 +101,13 @@ def raise_if_incomplete(report: Report) -> None:
             hint=f"{first}run the same command again: it copies only the missing images"
             if report.can_resume
             else PLAN_AGAIN,
+        )
+    if late := report.late:
+        regions = ", ".join(f"`{one.region}`" for one in late)
+        raise SeedingIncomplete(
+            "replication.incomplete",
+            f"images have not arrived in {regions} ({sum(len(one.missing) for one in late)})",
+            hint="run `toolkit seed`: it copies nothing that is in place, and waits for them",
         )
 
 

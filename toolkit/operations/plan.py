@@ -17,6 +17,7 @@ from toolkit.operations.adopt import check_patterns, heal
 from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
 from toolkit.operations.lock_store import pin_images
 from toolkit.operations.orphans import Kind, find_orphans
+from toolkit.operations.replicate import look_at_replicas
 from toolkit.operations.select import select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alternatives, step
 from toolkit.plan.creation_rights import with_creation_rights
@@ -25,10 +26,11 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
+from toolkit.plan.replication import foreign_rules
 from toolkit.plan.shards import as_elsewhere, divide
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
-from toolkit.terraform.root_module import render
+from toolkit.terraform.root_module import REPLICATION_ADDRESS, render, replica_regions
 from toolkit.terraform.runner import PlanFile
 from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import write
@@ -80,12 +82,15 @@ def plan_manifest(
         for refusal in healing.refusals:  # Terraform's plan takes long, and these are known before it
             services.emit(NoticeGiven(refusal.code, refusal.message, refusal.hint))
         orphans = find_orphans(desired, state, destroys=destroys, allows_destroy=allows_destroy)
-        if healing.imports or orphans.let_go:
-            work_dir = write(render(desired, adopt=healing.imports, let_go=orphans.let_go), services.work_path)
+        regions = replica_regions(state.managed)
+        if healing.imports or orphans.let_go or regions:
+            module = render(desired, adopt=healing.imports, let_go=orphans.let_go, regions=regions)
+            work_dir = write(module, services.work_path)
         with step(services.emit, "terraform plan"):
             plan_file = services.terraform.detail(services.terraform.plan(work_dir))
         changes = with_creation_rights(desired, healing.true_changes(plan_file.changes))
         losses, users = _look_at_losses(desired, changes, state, services)
+        rules = services.ecr.replication() if desired.replication or REPLICATION_ADDRESS in state.managed else ()
         observed = observation.result()
 
     def decide(seen: Observed) -> Plan:
@@ -109,9 +114,17 @@ def plan_manifest(
         services.observer.read([seed for seed in plan.pending_seeds if seed.stored_as is None])
         with services.observer.start(desired.images, frozenset(existing)) as observation:
             plan = decide_with_alternatives(observation.result(), services, decide)
+    known = state.replication(REPLICATION_ADDRESS, account.account_id)
     plan = replace(
         plan,
-        refusals=(*healing.refusals, *unselected, *plan.refusals, *(refusals_of(desired.risks) if is_strict else ())),
+        replicas=look_at_replicas(desired, rules, plan.seeds, frozenset(existing), services),
+        refusals=(
+            *healing.refusals,
+            *foreign_rules(rules, desired.replication, known),
+            *unselected,
+            *plan.refusals,
+            *(refusals_of(desired.risks) if is_strict else ()),
+        ),
         notices=(
             *(() if is_strict else desired.risks),
             *healing.notices,

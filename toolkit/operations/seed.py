@@ -9,6 +9,7 @@ from toolkit.operations.choose import choose, fits
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.lock_store import pin_images
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
+from toolkit.operations.replicate import await_replicas, look_at_replicas
 from toolkit.operations.select import meant_selections, names_of, select_images
 from toolkit.operations.services import Services, decide_with_alternatives, open_run, step
 from toolkit.plan.desired import Desired
@@ -44,7 +45,9 @@ def seed(
     requests = requests_for(plan.pending_seeds, plan.account.registry_host)
     with step(services.emit, "seed", total=len(requests)), open_run(plan, services) as run:
         outcomes, interrupt = finish(run, requests)
-    report = Report(settle(plan, outcomes, services.ecr), round(services.clock() - started, 3), plan=plan)
+    settled = settle(plan, outcomes, services.ecr)
+    replicas, interrupt = ((), interrupt) if interrupt else await_replicas(plan, settled, services)
+    report = Report(settled, round(services.clock() - started, 3), plan=plan, replicas=replicas)
     publish(report)
     if interrupt:
         raise interrupt
@@ -94,6 +97,9 @@ def plan_images(
         plan,
         refusals=(*unselected, *plan.refusals),
         notices=(*unlisted, *locked, *plan.notices),
+        replicas=look_at_replicas(desired, services.ecr.replication(), plan.seeds, existing, services)
+        if desired.replication
+        else (),
         covers_infra=False,
         unseen_images=unseen,
         credentials=services.credential_uses(),

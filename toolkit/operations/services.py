@@ -27,6 +27,7 @@ from toolkit.plan.observed import (
     ListedImage,
     Observed,
     PullBudget,
+    ReplicationRule,
     SourceFault,
 )
 from toolkit.plan.on_budget import OnBudget
@@ -58,6 +59,12 @@ class Ecr(ObservedEcr, Protocol):
 
     def repository(self, name: str) -> ExistingRepository | None:
         """The repository with its tags and policies; None if it does not exist."""
+
+    def replication(self) -> Sequence[ReplicationRule]:
+        """The rules by which the registry copies images elsewhere."""
+
+    def backfill(self, region: str, account_id: str) -> bool:
+        """Have copied to `region` what was there before the rules; False if it has to be asked later."""
 
 
 class Terraform(Protocol):
@@ -187,13 +194,14 @@ class RefreshServices:
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
 
-    `credential_uses` lists which credential was sent to which registry so far. `now` is the time by which the lock
-    judges how old a digest is. `refresh` is None where the manifest has no `refresh`.
+    `ecr_in` is ECR in another region. `credential_uses` lists which credential was sent to which registry so far. `now`
+    is the time by which the lock judges how old a digest is. `refresh` is None where the manifest has no `refresh`.
     """
 
     emit: Emit
     account_id: Callable[[], str]
     ecr: Ecr
+    ecr_in: Callable[[str], Ecr]
     existing: Existing
     losses: Losses
     contents: Contents

@@ -22,7 +22,9 @@ _EXTRA_POLICY = ".aws_iam_role_policy.extra["
 def with_creation_rights(desired: Desired, changes: Iterable[InfraChange]) -> tuple[InfraChange, ...]:
     """`changes` with the rights that each created policy gives."""
     changes = tuple(changes)
-    created = {(change.resource_type, change.name) for change in changes if change.action is InfraAction.CREATE}
+    created = {
+        (change.resource_type, change.name, change.region) for change in changes if change.action is InfraAction.CREATE
+    }
     repositories = {repository.name: repository for repository in desired.repositories}
     builds = {build.name: build for build in desired.builds}
 
@@ -31,10 +33,10 @@ def with_creation_rights(desired: Desired, changes: Iterable[InfraChange]) -> tu
             return change
         if change.resource_type == "aws_ecr_repository_policy" and change.name in repositories:
             policy, of = json.dumps({"Statement": wanted_statements(repositories[change.name])}), ""
-            is_new = ("aws_ecr_repository", change.name) in created
+            is_new = ("aws_ecr_repository", change.name, change.region) in created
         elif _EXTRA_POLICY in change.address and change.name in builds:
             policy, of = _build_policy(builds[change.name]), f"role of {change.name}"
-            is_new = ("aws_iam_role", change.name) in created
+            is_new = ("aws_iam_role", change.name, "") in created
         else:
             return change
         return replace(change, grants=compare_policies(None, policy, of, is_new=is_new))

@@ -21,6 +21,7 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
 from toolkit.plan.model import Notice
+from toolkit.plan.observed import ReplicationRule
 
 if TYPE_CHECKING:
     from toolkit.manifest.build_model import (
@@ -316,7 +317,8 @@ class Desired:
     `toolkit.plan.risks` found in the manifest, and `ignore` is what it accepts. `lock` is where the lock is kept; None
     means the file beside the manifest. With `needs_lock` the manifest says how digests are admitted, so that nothing is
     copied without a lock. `unadmitted` are the keys of images that were left out because the lock admits no digest for
-    them. `text` is the manifest itself.
+    them. `text` is the manifest itself. `replicate_to` are the regions with a replica of each repository, which ECR
+    fills; the names of these repositories begin with `prefix` and a `/`.
     """
 
     name: str
@@ -344,6 +346,8 @@ class Desired:
     unadmitted: frozenset[str] = frozenset()
     refresh: DesiredRefresh | None = None
     text: str = ""
+    replicate_to: tuple[str, ...] = ()
+    prefix: str = ""
 
     @property
     def registry_account_id(self) -> str | None:
@@ -376,6 +380,22 @@ class Desired:
         is_immutable = self.repository(image.repository).fixes(image.tag)
         return replace(image.policy, freshness=Freshness.ONCE) if is_immutable else image.policy
 
+    def replicas(self, region: str) -> tuple[DesiredRepository, ...]:
+        """The replicas in `region`: the same repositories with the key of that region.
+
+        A multi-Region key has the same id everywhere. Nobody pushes there but ECR, so a replica may go with its images.
+        """
+        return tuple(
+            replace(repository, kms_key=_in_region(repository.kms_key, region), force_delete=True)
+            for repository in self.repositories
+        )
+
+    @property
+    def replication(self) -> ReplicationRule | None:
+        """The rule by which ECR fills the replicas; None if there are none."""
+        has_replicas = bool(self.replicate_to and self.repositories)
+        return ReplicationRule(tuple(sorted(self.replicate_to)), (f"{self.prefix}/",)) if has_replicas else None
+
     def emptied(self) -> Desired:
         """The same manifest with nothing in it, as `toolkit destroy` wants it."""
         return replace(
@@ -396,6 +416,14 @@ class Desired:
             if repository.name == name:
                 return repository
         raise KeyError(name)
+
+
+def _in_region(key: str | None, region: str) -> str | None:
+    """The ARN of the same key in another region."""
+    if key is None:
+        return None
+    parts = key.split(":")
+    return ":".join([*parts[:3], region, *parts[4:]])
 
 
 MANAGED_BY = "toolkit:managed-by"

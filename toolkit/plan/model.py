@@ -70,7 +70,7 @@ class InfraChange:
     `is_imported`: the resource exists and enters the state, whether or not it is also changed. `replace_because` are
     the paths of the attributes that AWS cannot change in place. A creation or deletion has no `changes`, and a deletion
     usually has no `grants`. `reason` is Terraform's. For drift, `reason` says what the plan does about it: `put_back`,
-    `changed` to yet another value, or only `recorded` in the state.
+    `changed` to yet another value, or only `recorded` in the state. `region` is that of a replica, "" for all others.
     """
 
     address: str
@@ -82,6 +82,7 @@ class InfraChange:
     changes: tuple[AttributeChange, ...] = ()
     replace_because: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
+    region: str = ""
 
     @property
     def destroys(self) -> bool:
@@ -90,8 +91,13 @@ class InfraChange:
 
     @property
     def is_of_repository(self) -> bool:
-        """Whether the resource is an ECR repository; `name` is then the repository's name."""
-        return self.resource_type == "aws_ecr_repository"
+        """Whether the resource is an ECR repository and no replica; `name` is then the repository's name."""
+        return self.resource_type == "aws_ecr_repository" and not self.region
+
+    @property
+    def is_of_replica(self) -> bool:
+        """Whether the resource is a replica of the repository `name`."""
+        return self.resource_type == "aws_ecr_repository" and bool(self.region)
 
 
 def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:
@@ -304,6 +310,24 @@ class Division:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """What ECR keeps of the images in another `region`, at most, because a layer counts for each image that has it.
+
+    `size` bytes are there after the apply, of which `sent` are sent by it, each with its US dollars. The price of what
+    is sent may not be known. `unknown_sizes` images are copied whose size is in neither of them. `prices_of` is the day
+    (ISO 8601) for which the older of the two prices is known.
+    """
+
+    region: str
+    size: int
+    sent: int
+    dollars_a_month: float
+    dollars_once: float | None
+    prices_of: str
+    unknown_sizes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that apply will do. `seeds` are in the manifest's order and include the ones to keep.
 
@@ -314,6 +338,7 @@ class Plan:
     is left out, because its tokens go to its own hosts only.
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
     `is_destroy` marks the plan of `toolkit destroy`. `division` is set if several machines are to share the copies.
+    `replicas` are the other regions that get the images.
     """
 
     name: str
@@ -333,6 +358,7 @@ class Plan:
     unseen_images: int = 0
     is_destroy: bool = False
     division: Division | None = None
+    replicas: tuple[Replica, ...] = ()
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

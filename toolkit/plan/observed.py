@@ -5,7 +5,7 @@ To observe costs no counted pull, with one exception: an index that was never re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -287,3 +287,31 @@ class PullThroughRule:
     upstream_host: str
     upstream_prefix: str = "ROOT"
     credential_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationRule:
+    """A rule of a registry: repositories whose name begins with one of `prefixes` are copied to `destinations`.
+
+    A destination is a region, or `<account>/<region>` for the registry of another account. Without prefixes, the rule
+    is about every repository. Both are sorted.
+    """
+
+    destinations: tuple[str, ...]
+    prefixes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """As a phrase: `mirror/ to us-east-1`."""
+        return f"{', '.join(self.prefixes) or 'every repository'} to {', '.join(self.destinations)}"
+
+    def covers(self, repository: str, region: str) -> bool:
+        """Whether it copies `repository` to `region` of the same account."""
+        return region in self.destinations and (not self.prefixes or repository.startswith(self.prefixes))
+
+
+def replication_rule(
+    destinations: Iterable[tuple[str, str]], prefixes: Iterable[str], account_id: str
+) -> ReplicationRule:
+    """The rule with these regions and accounts, in the registry of `account_id`."""
+    places = (region if account == account_id else f"{account}/{region}" for region, account in destinations)
+    return ReplicationRule(tuple(sorted(places)), tuple(sorted(prefixes)))

@@ -282,6 +282,13 @@ def _destroy_refusals(
             f"Terraform would {change.action} the repository `{name}`{because}{holds}{pulled}",
             hint="undo the change in the manifest, or use --allow-destroy to lose its images",
         )
+    for change in changes:
+        if change.is_of_replica and change.destroys:
+            yield Refusal(
+                "infra.destroys_repository",
+                f"Terraform would {change.action} the replica of `{change.name}` in `{change.region}` with its images",
+                hint="undo the change in the manifest, or use --allow-destroy: ECR fills it again",
+            )
     builds = {build.name for build in desired.projects}
     doomed: dict[tuple[str, str], list[str]] = {}
     for change in changes:

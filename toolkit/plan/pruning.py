@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from toolkit.errors import Refused
@@ -27,23 +27,12 @@ from toolkit.oci.companions import subject_of
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import Notice
 from toolkit.plan.observed import Account, ListedImage
+from toolkit.plan.prices import STORAGE, Price
 
 YOUNGEST = timedelta(hours=24)
 """What was pushed later always stays. A copy pushes the children before their index, and the index without a tag before
 it moves the tag: seconds apart, but hours where a run waits for counted pulls (Docker Hub's window is six) or for a
 slow network. A day covers that, a clock that is wrong by hours, and the day by which ECR may record a pull late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars for a GB (10^9 bytes) in a month, and the day for which that is known."""
-
-    dollars: float
-    seen: date
-
-
-STORAGE = Price(0.10, date(2026, 3, 15))
-"""Of a private repository of ECR in us-east-1, as price guides of March 2026 quote AWS's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +206,6 @@ def freed(removals: Iterable[Removal]) -> int:
     To know them, all image manifests would have to be read, which ECR records as pulls: the next run would keep all.
     """
     return sum({(one.repository, one.digest): one.size for one in removals if not one.is_tags_only}.values())
-
-
-def a_month(size: int, price: Price = STORAGE) -> float:
-    """What `size` bytes cost in a month, in US dollars."""
-    return size / 1e9 * price.dollars
 
 
 class _Links:

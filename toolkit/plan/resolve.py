@@ -106,6 +106,8 @@ def resolve(manifest: Manifest) -> Desired:
         needs_lock=mirror_account_id is None and _needs_lock(manifest),
         keep_previous=manifest.repositories.keep_previous,
         refresh=_refresh(manifest),
+        replicate_to=manifest.aws.replicate_to,
+        prefix=prefix,
     )
 
 

@@ -34,6 +34,9 @@ _S3_BUCKET_READS = {
     "encryption": "GetEncryptionConfiguration",
 }
 _S3_BUCKET_ACTIONS = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}
+_OF_THE_REGISTRY = frozenset(
+    {"GetAuthorizationToken", "DescribeRegistry", "PutReplicationConfiguration", "StartReplicationBackfill"}
+)
 # The registry's requests as ECR checks them: method, end of the path, actions.
 _REGISTRY_ACTIONS = tuple(
     (method, re.compile(rf"/v2/(?P<repository>.+){tail}"), actions)
@@ -202,7 +205,7 @@ def _tellers(call: Call, arn: str) -> Iterator[Right]:
 
 def _ecr(call: Call, arn: str, world: World) -> Iterator[Right]:
     asked, name = call.parameters, f"ecr:{call.action}"
-    if call.action == "GetAuthorizationToken":
+    if call.action in _OF_THE_REGISTRY:
         yield Right(name, "*")
         return
     tagged = asked.get("resourceArn", "").partition(":repository/")[2]

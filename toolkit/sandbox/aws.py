@@ -30,8 +30,10 @@ _REMEMBERED = 1000
 AWS_HANDLER = cast("type[WSGIRequestHandler]", MotoRequestHandler)
 
 
-def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WSGIApplication:
-    """The application; `tokens` records the tokens of GetAuthorizationToken.
+def make_aws(
+    account_id: str, tokens: EcrTokens, log: Callable[..., None], backfill: Callable[[str, str, str], str]
+) -> WSGIApplication:
+    """The application; `tokens` records the tokens of GetAuthorizationToken, `backfill` is ECR's.
 
     `log` gets the action, the path, the status, and the rights that the call needs. A call of a role's session without
     these rights is refused.
@@ -41,7 +43,7 @@ def make_aws(account_id: str, tokens: EcrTokens, log: Callable[..., None]) -> WS
     Credentials from AssumeRole belong to the role's account, all others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
-    complete_ecr(tokens)
+    complete_ecr(tokens, backfill)
     complete_events()
     complete_codebuild()
     complete_logs()

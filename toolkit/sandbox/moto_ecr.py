@@ -64,8 +64,8 @@ class EcrTokens:
         return self._tokens.get(password)
 
 
-def complete_ecr(tokens: EcrTokens) -> None:
-    """Change moto's classes; `tokens` issues the passwords."""
+def complete_ecr(tokens: EcrTokens, backfill: Callable[[str, str, str], str]) -> None:
+    """Change moto's classes; `tokens` issues the passwords, `backfill` copies an account's images between regions."""
 
     def get_authorization_token(response: Any) -> Any:
         password, token = tokens.issue(response.current_account, response.region, response.access_key)
@@ -76,6 +76,12 @@ def complete_ecr(tokens: EcrTokens) -> None:
         }
         return ActionResult({"authorizationData": [data]})
 
+    def start_replication_backfill(response: Any) -> Any:
+        destination = response._get_param("destination")
+        name = backfill(response.current_account, response.region, destination["region"])
+        return ActionResult({"replicationBackfillId": name, "destination": destination, "status": "PREPARING"})
+
+    responses.ECRResponse.start_replication_backfill = start_replication_backfill
     models.ECR_REPOSITORY_NAME_PATTERN = _NAME_PATTERN
     models.ECRBackend.put_image = _put_image
     responses.ECRResponse.describe_images = _describe_images
@@ -110,9 +116,18 @@ def complete_ecr(tokens: EcrTokens) -> None:
 
 
 class MotoDocuments:
-    """The images of moto's ECR as a registry's documents, in one account and region."""
+    """The images of moto's ECR as a registry's documents, in one account and region.
 
-    def __init__(self, account_id: str, region: str) -> None:
+    `arrived` is called with the repository, the document and the tag of each that was stored.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        region: str,
+        arrived: Callable[[str, StoredDocument, str | None], None] = lambda *_: None,
+    ) -> None:
+        self._arrived = arrived
         self._backend = models.ecr_backends[account_id][region]
         self._lock = threading.Lock()
 
@@ -136,11 +151,11 @@ class MotoDocuments:
                     self._backend.account_id, None, document.raw.decode(), repository, document.media_type, digest
                 )
                 images.append(image)
-            if tag is None:
-                return
-            for other in images:
-                _take_tag(other, tag)
-            image.update_tag(tag)
+            if tag is not None:
+                for other in images:
+                    _take_tag(other, tag)
+                image.update_tag(tag)
+        self._arrived(repository, document, tag)
 
     def note_pull(self, repository: str, target: str) -> None:
         """Remember that the document was pulled now."""

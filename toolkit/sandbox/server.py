@@ -12,7 +12,7 @@ import shutil
 import signal
 import threading
 import urllib.request
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from toolkit.sandbox.ecr import EcrApp, EcrPolicy, ecr_rights
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, age_images, ecr_references
 from toolkit.sandbox.record import Record, is_recorded, sign_lock, write_record
 from toolkit.sandbox.registry import RegistryApp
+from toolkit.sandbox.replication import Replication
 from toolkit.sandbox.serving import AccessLog, address_of, open_server, serve
 from toolkit.sandbox.stock import Stock
 from toolkit.sandbox.store import BlobStore
@@ -62,13 +63,15 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     """Start every stand-in, in threads; they accept requests when this returns."""
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it at the first IAM call
     tokens = EcrTokens()
-    aws_app = aws.make_aws(account_id, tokens, AccessLog(folder / "aws.access.jsonl").aws_call)
     shutil.rmtree(folder / "ecr", ignore_errors=True)
+    blobs_of = cache(lambda owner, ecr_region: BlobStore(folder / "ecr" / owner / ecr_region))
+    replication = Replication(blobs_of)
+    aws_app = aws.make_aws(account_id, tokens, AccessLog(folder / "aws.access.jsonl").aws_call, replication.backfill)
     ecr_log = AccessLog(folder / "ecr.access.jsonl").registry_request
 
     def make_ecr(owner: str, ecr_region: str) -> RegistryApp:
-        documents = MotoDocuments(owner, ecr_region)
-        blobs = BlobStore(folder / "ecr" / owner / ecr_region)
+        documents = MotoDocuments(owner, ecr_region, partial(replication.arrived, owner, ecr_region))
+        blobs = blobs_of(owner, ecr_region)
 
         def log(request: Request, response: Response) -> None:
             ecr_log(request, response, ecr_rights(request, owner, ecr_region))

@@ -74,7 +74,17 @@ class Statement:
         }
 
 
-_IMAGE_THINGS = ("registry", "images", "lock", "secret", "credential_role", "ecr_public", "upstream")
+_IMAGE_THINGS = (
+    "registry",
+    "images",
+    "replication",
+    "replica",
+    "lock",
+    "secret",
+    "credential_role",
+    "ecr_public",
+    "upstream",
+)
 
 
 def plan_policy(desired: Desired, place: Place) -> list[Statement]:
@@ -320,6 +330,17 @@ def _run_statements(
             yield from _rights(thing, verbs, {**_place_fields(place), **fields})
 
 
+def _replica_things(desired: Desired, regions: Iterable[str]) -> Iterator[tuple[str, Fields]]:
+    yield "aws_ecr_replication_configuration", {}
+    yield "replication", {}
+    for region in regions:
+        yield "replica_registry", {"region": region}
+        for replica in desired.replicas(region):
+            names = {"region": region, "repository": replica.name, "kms_key": replica.kms_key}
+            for thing in ("aws_ecr_repository", "aws_ecr_lifecycle_policy", "aws_ecr_repository_policy", "replica"):
+                yield thing, names
+
+
 def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
     """Everything that a run for the manifest uses, with the fields for the table."""
     yield "registry", {}
@@ -327,6 +348,8 @@ def _things(desired: Desired, place: Place) -> Iterator[tuple[str, Fields]]:
         names = {"repository": repository.name, "kms_key": repository.kms_key}
         for thing in ("aws_ecr_repository", "aws_ecr_lifecycle_policy", "aws_ecr_repository_policy", "images"):
             yield thing, names
+    if desired.replication:
+        yield from _replica_things(desired, desired.replication.destinations)
     if desired.repositories:
         yield "other_builds", {}
     for build in desired.projects:

@@ -18,7 +18,7 @@ from toolkit.plan.rights import compare_policies
 from toolkit.terraform.attributes import differences, is_same, path_of, whole_differences
 from toolkit.terraform.iam_policy import STARTERS
 from toolkit.terraform.state import State
-from toolkit.terraform.ui_messages import name_in
+from toolkit.terraform.ui_messages import owner_in
 
 # Resources that only give rights, with the argument that names the owner.
 _OWNERS = {
@@ -135,11 +135,13 @@ class _Reader:
 
     def drift(self, drifted: Document, planned: Document | None) -> Iterator[InfraChange]:
         actions = planned["change"]["actions"] if planned else []
+        name, region = owner_in(drifted.get("module_address", ""))
         drift = InfraChange(
             address=drifted["address"],
             resource_type=drifted["type"],
             action=InfraAction.DELETE if drifted["change"]["actions"] == ["delete"] else InfraAction.UPDATE,
-            name=name_in(drifted.get("module_address", "")),
+            name=name,
+            region=region,
         )
         if drift.action is InfraAction.DELETE:
             grants = _told(drifted, self._differences(drifted))[1] if drifted["type"] in _OWNERS else ()
@@ -275,7 +277,7 @@ def _who(resource: Document) -> str:
 
 
 def _owner(resource: Document) -> str:
-    return name_in(resource.get("module_address", "")) or str(resource["address"])
+    return owner_in(resource.get("module_address", ""))[0] or str(resource["address"])
 
 
 def _configured(module: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:

@@ -21,7 +21,7 @@ from toolkit.errors import PLAN_AGAIN, Refused
 from toolkit.plan.model import InfraAction, InfraChange
 from toolkit.terraform.plan_changes import has_drifted
 from toolkit.terraform.state import State, address_of, read_state
-from toolkit.terraform.ui_messages import name_in
+from toolkit.terraform.ui_messages import owner_in
 
 _CONFIG = "tfconfig/"
 _MOST_BYTES = 512 * 2**20
@@ -127,7 +127,7 @@ def config_misfits(contents: PlanContents, files: Mapping[str, bytes]) -> Iterat
 def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> Iterator[str]:
     """The differences between `changes` and Terraform's plan, `shown` by `terraform show -json`, as sentences."""
     planned: dict[str, list[frozenset[InfraAction]]] = defaultdict(list)
-    known: dict[str, tuple[str, str]] = {}
+    known: dict[str, tuple[str, str, str]] = {}
     for resource in shown.get("resource_changes", ()):
         actions = _actions(resource) if resource["mode"] == "managed" else frozenset()
         if actions:
@@ -135,13 +135,13 @@ def change_misfits(shown: Mapping[str, Any], changes: Iterable[InfraChange]) -> 
             is_left = InfraAction.FORGET in actions
             address = (is_left and resource.get("previous_address")) or resource["address"]
             planned[address].append(actions)
-            known[address] = (resource["type"], name_in(address.rpartition(f".{resource['type']}.")[0]))
+            known[address] = (resource["type"], *owner_in(address.rpartition(f".{resource['type']}.")[0]))
     for change in changes:
         # An object that an interrupted replacement left behind has the same address as its successor.
         fitting = [actions for actions in planned.get(change.address, ()) if change.action in actions]
         if fitting:
             planned[change.address].remove(fitting[0])
-            if (change.resource_type, change.name) != known[change.address]:
+            if (change.resource_type, change.name, change.region) != known[change.address]:
                 yield f"`{change.address}` is not a `{change.resource_type}` of `{change.name}`"
         else:
             yield f"Terraform's plan does not {change.action} `{change.address}`"

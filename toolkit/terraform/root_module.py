@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -27,7 +27,8 @@ INPUT_FORMAT = 1
 
 # Anchored at our module, because a module of the user's may contain calls with these names.
 _INSTANCE = re.compile(
-    r'(?P<address>module\.base_images\.module\.(?P<kind>repositories|builds|refresh)\["(?P<name>[^"]+)"\])'
+    r"(?P<address>module\.(?:base_images|replicas_(?P<region>\w+))\.module\."
+    r'(?P<kind>repositories|builds|refresh)\["(?P<name>[^"]+)"\])'
 )
 _REFRESH = f"module.base_images.module.refresh[{encode(REFRESH)}]."
 _RESOURCE_TYPE = re.compile(r'(\w+)\.\w+(?:\["[^"]*"\])?$')
@@ -64,30 +65,53 @@ class Adoption:
 class Instance:
     """One repository or build in Terraform's state, or the schedule.
 
-    `kind` is `repositories`, `builds` or `refresh`, `name` the manifest's name of it.
+    `kind` is `repositories`, `builds` or `refresh`, `name` the manifest's name of it. `region` is that of a replica, ""
+    for all others.
     """
 
     address: str
     kind: str
     name: str
+    region: str = ""
 
 
 def instance_of(address: str) -> Instance | None:
     """The instance to which the resource at `address` belongs; None for a resource that is not from our modules."""
     found = _INSTANCE.match(address)
-    return Instance(found["address"], found["kind"], found["name"]) if found else None
+    if found is None:
+        return None
+    return Instance(found["address"], found["kind"], found["name"], (found["region"] or "").replace("_", "-"))
 
 
-def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence[str] = ()) -> RootModule:
+def replica_regions(addresses: Iterable[str]) -> frozenset[str]:
+    """The regions of the replicas among the resources at `addresses`."""
+    return frozenset(found.region for found in map(instance_of, addresses) if found) - {""}
+
+
+def render(
+    desired: Desired,
+    *,
+    adopt: Sequence[Adoption] = (),
+    let_go: Sequence[str] = (),
+    regions: Collection[str] = (),
+) -> RootModule:
     """The files for `desired`, the same for equal values. Raises Refused for text that Terraform cannot represent.
 
-    `let_go` are addresses of module instances or resources that leave the state and stay in AWS.
+    `let_go` are addresses of module instances or resources that leave the state and stay in AWS. `regions` are those of
+    the replicas in the state: Terraform cannot delete or let go of a resource without its provider.
     """
     files = {
         "main.tf": render_template("main.tf.j2", _main_values(desired)),
         "outputs.tf": render_template("outputs.tf.j2", {}),
         "base-images.json": render_input(desired),
     }
+    wanted = desired.replication.destinations if desired.replication else ()
+    if wanted:
+        files["replicas.tf"] = render_template("replicas.tf.j2", _replica_values(desired, wanted))
+        files |= {f"replicas-{region}.json": _input(desired, desired.replicas(region)) for region in wanted}
+    if left := set(regions) - set(wanted):
+        values = {"providers": _providers(desired, left), "replicas": ()}
+        files[LEFT_REGIONS] = render_template("replicas.tf.j2", values)
     if adopt:
         files["imports.tf"] = render_template("imports.tf.j2", {"adoptions": _imports(adopt)})
     if let_go:
@@ -99,16 +123,25 @@ def render(desired: Desired, *, adopt: Sequence[Adoption] = (), let_go: Sequence
 
 def render_input(desired: Desired) -> str:
     """The input of the module `base-images`, as JSON: everything in `desired` except Terraform's own settings."""
+    return _input(desired, desired.repositories, desired.builds, refresh_values(desired))
+
+
+def _input(
+    desired: Desired,
+    repositories: Sequence[DesiredRepository],
+    builds: Sequence[DesiredBuild] = (),
+    refresh: Mapping[str, object] = MappingProxyType({}),
+) -> str:
     mirror = {"account_id": desired.mirror_account_id, "region": desired.region}
     values = {
         "format": INPUT_FORMAT,
         "mirror": mirror if desired.mirror_account_id else None,
-        "repositories": {repository.name: _repository_values(repository) for repository in desired.repositories},
+        "repositories": {repository.name: _repository_values(repository) for repository in repositories},
         "builds": {
             build.name: build_values(build, region=desired.region, account_id=desired.registry_account_id)
-            for build in desired.builds
+            for build in builds
         },
-        "refresh": refresh_values(desired),
+        "refresh": dict(refresh),
         "resource_tags": {**desired.resource_tags, **ownership_tags(desired.name)},
     }
     encode(values)  # refuses half a surrogate pair: JSON can hold it, and Terraform would replace it
@@ -125,24 +158,39 @@ def required_provider(versions: str, backend: S3Backend | None = None) -> str:
     return f"terraform {{\nrequired_version = {terraform}\nrequired_providers {{\n{aws}\n}}\n}}\n"
 
 
-def repository_module(name: str) -> str:
-    """The module instance of the repository `name`, which is the prefix of its resources' addresses."""
-    return f"module.base_images.module.repositories[{encode(name)}]."
+LEFT_REGIONS = "left_regions.tf"
+"""The file with the providers of regions that have replicas in the state alone."""
+
+REPLICATION_ADDRESS = "aws_ecr_replication_configuration.replicas"
+"""The address of the registry's replication configuration in the state."""
 
 
-def repository_address(name: str) -> str:
+def _alias(region: str) -> str:
+    return region.replace("-", "_")
+
+
+def repository_module(name: str, region: str = "") -> str:
+    """The module instance of the repository `name`, which is the prefix of its resources' addresses.
+
+    With a `region`, it is that of the replica there.
+    """
+    call = f"replicas_{_alias(region)}" if region else "base_images"
+    return f"module.{call}.module.repositories[{encode(name)}]."
+
+
+def repository_address(name: str, region: str = "") -> str:
     """The address of the repository `name` in the state."""
-    return f"{repository_module(name)}aws_ecr_repository.this"
+    return f"{repository_module(name, region)}aws_ecr_repository.this"
 
 
-def lifecycle_policy_address(name: str) -> str:
+def lifecycle_policy_address(name: str, region: str = "") -> str:
     """The address of its lifecycle policy."""
-    return f'{repository_module(name)}aws_ecr_lifecycle_policy.this["this"]'
+    return f'{repository_module(name, region)}aws_ecr_lifecycle_policy.this["this"]'
 
 
-def repository_policy_address(name: str) -> str:
+def repository_policy_address(name: str, region: str = "") -> str:
     """The address of its repository policy."""
-    return f'{repository_module(name)}aws_ecr_repository_policy.this["this"]'
+    return f'{repository_module(name, region)}aws_ecr_repository_policy.this["this"]'
 
 
 def build_module(build: DesiredBuild) -> str:
@@ -212,17 +260,40 @@ def starter_policy_address(kind: str) -> str:
     return f"{_REFRESH}aws_iam_role_policy.this[{encode(kind)}]"
 
 
+def _provider(desired: Desired, arguments: Mapping[str, object]) -> list[Expression]:
+    account = {} if desired.account_id is None else {"allowed_account_ids": [desired.account_id]}
+    return _aligned({**arguments, **account})
+
+
+def _providers(desired: Desired, regions: Iterable[str]) -> list[list[Expression]]:
+    return [_provider(desired, {"alias": _alias(region), "region": region}) for region in sorted(regions)]
+
+
+def _replica_values(desired: Desired, regions: Sequence[str]) -> dict[str, object]:
+    return {
+        "providers": _providers(desired, regions),
+        "replicas": [
+            {
+                "label": f"replicas_{_alias(region)}",
+                "module": Expression(f"module.replicas_{_alias(region)}"),
+                "provider": Expression(f"aws.{_alias(region)}"),
+                "file": Expression(f'"${{path.module}}/replicas-{region}.json"'),
+                "region": region,
+            }
+            for region in regions
+        ],
+        "prefixes": [f"{desired.prefix}/"],
+    }
+
+
 def _main_values(desired: Desired) -> dict[str, object]:
-    provider: dict[str, object] = {"region": desired.region}
-    if desired.account_id is not None:
-        provider["allowed_account_ids"] = [desired.account_id]
     backend = desired.backend
     return {
         "required_version": _REQUIRED_VERSION_S3 if backend else _REQUIRED_VERSION,
         "backend_type": "s3" if backend else "local",
         "backend_arguments": _aligned(_s3_arguments(backend) if backend else {"path": _STATE_FILE}),
         "provider_versions": desired.provider_versions,
-        "provider_arguments": _aligned(provider),
+        "provider_arguments": _provider(desired, {"region": desired.region}),
     }
 
 

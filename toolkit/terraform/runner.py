@@ -36,7 +36,7 @@ from toolkit.terraform.plan_changes import drift_in, needs_attributes, with_attr
 from toolkit.terraform.plan_contents import read_contents, tells_of_drift
 from toolkit.terraform.provider_lock import LOCK_FILE, PLATFORMS, ProviderChoice, ProviderLock, locked_version
 from toolkit.terraform.provider_mirror import REGISTRIES, is_opentofu, serves
-from toolkit.terraform.root_module import required_provider
+from toolkit.terraform.root_module import LEFT_REGIONS, required_provider
 from toolkit.terraform.state import DEFAULT_WORKSPACE, State, read_local_state, read_state
 from toolkit.terraform.work_dir import WorkDir, refuse_foreign_files
 
@@ -431,7 +431,7 @@ class TerraformRunner:
         )
         sources = [*sorted(work_dir.path.glob("*.tf")), *sorted(work_dir.path.glob("modules/*/*.tf"))]
         for source in (*sources, work_dir.path / LOCK_FILE):
-            if source.name not in ("imports.tf", "let_go.tf") and source.is_file():
+            if source.name not in ("imports.tf", "let_go.tf", LEFT_REGIONS) and source.is_file():
                 seen.update(f"{source}\n{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
         return seen.hexdigest()
 

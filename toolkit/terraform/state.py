@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from toolkit.plan.observed import ReplicationRule, replication_rule
+
 _ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):")
 
 
@@ -31,6 +33,19 @@ class State:
         """By address, the region and the account in the resource's ARN; the region of a global resource is ""."""
         found = {address: _ARN.match(str(values.get("arn", ""))) for address, values in self.resources.items()}
         return {address: (arn["region"], arn["account"]) for address, arn in found.items() if arn}
+
+    def replication(self, address: str, account_id: str) -> tuple[ReplicationRule, ...]:
+        """The rules of the replication configuration at `address`."""
+        configurations = self.resources.get(address, {}).get("replication_configuration") or ()
+        return tuple(
+            replication_rule(
+                [(one["region"], one["registry_id"]) for one in rule["destination"]],
+                [one["filter"] for one in rule.get("repository_filter") or ()],
+                account_id,
+            )
+            for configuration in configurations
+            for rule in configuration["rule"]
+        )
 
     @property
     def managed(self) -> frozenset[str]:

@@ -97,10 +97,13 @@ def drift_of(message: Message) -> InfraChange | None:
     return _change(message) if message.type == "resource_drift" else None
 
 
-def name_in(module: str) -> str:
-    """The manifest's name of the repository or build at the address `module`; "" if the module is not ours."""
+def owner_in(module: str) -> tuple[str, str]:
+    """The manifest's name of the repository or build at the address `module`, and the region of a replica.
+
+    Both are "" if the module is not ours.
+    """
     instance = instance_of(module)
-    return instance.name if instance else ""
+    return (instance.name, instance.region) if instance else ("", "")
 
 
 def _change(message: Message) -> InfraChange | None:
@@ -111,13 +114,15 @@ def _change(message: Message) -> InfraChange | None:
     resource = _mapping(change, "resource")
     if action is InfraAction.FORGET:  # `root_module.render` moved it to a new address to let go of it
         resource = _mapping(change, "previous_resource") or resource
+    name, region = owner_in(_text(resource, "module"))
     return InfraChange(
         address=_text(resource, "addr"),
         resource_type=_text(resource, "resource_type"),
         action=action,
-        name=name_in(_text(resource, "module")),
+        name=name,
         reason=_text(change, "reason"),
         is_imported=action is InfraAction.IMPORT or "importing" in change,
+        region=region,
     )
 
 

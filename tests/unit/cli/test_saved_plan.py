@@ -25,6 +25,8 @@ from toolkit.cli.saved_plan import (
     unpack,
 )
 from toolkit.errors import Refused, UsageError
+from toolkit.plan.desired import Desired
+from toolkit.terraform.root_module import render
 from toolkit.terraform.work_dir import WorkDir
 
 PLANNABLE = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
@@ -235,11 +237,19 @@ def test_a_file_with_a_member_less_is_refused(desk: Desk) -> None:
         assert desk.refusal().code in ("plan.unreadable", "plan.misfit")
 
 
+LEFT = render(Desired("x", "eu-west-1", None), regions=["eu-north-1"]).files["left_regions.tf"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "fits"),
     [
         ("imports.tf", 'import {\n  to = module.r["a/b"].aws_ecr_repository.this\n  id = "a/b"\n}\n', True),
         ("removed.tf", "# gone\nremoved {\n  from = module.x\n  lifecycle {\n    destroy = false\n  }\n}\n", True),
+        ("left_regions.tf", LEFT, True),
+        ("other.tf", LEFT, False),
+        ("left_regions.tf", LEFT.replace("eu-north-1", "eu-west-3"), False),
+        ("left_regions.tf", LEFT + 'data "external" "x" {\n  program = ["sh"]\n}\n', False),
+        ("left_regions.tf", LEFT.replace('alias  = "eu_north_1"\n', ""), False),
         ("imports.tf", 'import {\n  to = a.b\n  id = "${file("/etc/passwd")}"\n}\n', False),
         ("imports.tf", 'data "external" "x" {\n  program = ["sh"]\n}\n', False),
         ("removed.tf", 'removed {\n  from = a.b\n  provisioner "local-exec" {\n  }\n}\n', False),

@@ -45,6 +45,21 @@ def test_lets_go_of_orphans_with_one_notice_each() -> None:
     assert [notice.code for notice in orphans.notices] == ["infra.let_go"] * 2
 
 
+def test_a_replica_is_an_orphan_without_its_region_and_without_its_repository() -> None:
+    address = repository_address(NGINX, "us-east-1")
+    state = State({repository_address(NGINX): {}, address: {}})
+    wanted = replace(DESIRED, replicate_to=("us-east-1",))
+    assert find_orphans(wanted, state, destroys=(), allows_destroy=False).let_go == ()
+    found = find_orphans(DESIRED, state, destroys=(), allows_destroy=False)
+    assert found.let_go == (whole(address),)
+    assert "in `us-east-1`" in found.notices[0].message
+    without = replace(wanted, repositories=DESIRED.repositories[:1])
+    assert set(find_orphans(without, state, destroys=(), allows_destroy=False).let_go) == {
+        whole(address),
+        whole(repository_address(NGINX)),
+    }
+
+
 def test_destroying_leaves_the_logs() -> None:
     assert let_go(SMALLER, *Kind) == (log_group_address(WEB),)
     assert let_go(SMALLER, *Kind, allows_destroy=True) == ()

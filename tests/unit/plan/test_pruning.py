@@ -13,11 +13,11 @@ from tests.support.random_repositories import NOW, digest, lacks, repositories, 
 from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.observed import ListedImage
+from toolkit.plan.prices import STORAGE
 from toolkit.plan.pruning import (
     Needs,
     Removal,
     Why,
-    a_month,
     find_removals,
     freed,
     waves,
@@ -183,7 +183,7 @@ def test_names_bring_their_company_and_leave_shared_parts() -> None:
 def test_counts_layers_of_images_only() -> None:
     found = find_removals("web", [index(A, "0", children=(B,)), listed(B), listed(C, "1", "00")], NEEDS)
     assert freed(found) == 100
-    assert a_month(20 * 10**9) == pytest.approx(2.0)
+    assert STORAGE.of(20 * 10**9) == pytest.approx(2.0)
 
 
 # Properties

@@ -21,6 +21,7 @@ from toolkit.plan.desired import (
     S3Backend,
     S3Object,
 )
+from toolkit.plan.observed import ReplicationRule
 from toolkit.plan.resolve import EXCLUSIONS_SINCE, resolve
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -393,3 +394,13 @@ def test_a_refresh_has_its_defaults_and_its_tool() -> None:
     assert wheel is not None
     assert wheel.project.environment_image == "aws/codebuild/amazonlinux-aarch64-standard:3.0"
     assert (wheel.tool_wheel, wheel.wheel_sha256) == (S3Object("tools", "a/b-1-py3-none-any.whl"), "a" * 64)
+
+
+def test_the_rule_of_the_registry_is_about_the_repositories_of_the_manifest_alone() -> None:
+    text = "version: 1\nname: platform\naws: {region: eu-west-1, replicate_to: [us-east-1, ap-south-1]}\n"
+    found = resolve(loads(text + "repositories: {prefix: mirror}\nimages: [nginx:1.16]\n", "images.yaml"))
+    assert found.replication == ReplicationRule(("ap-south-1", "us-east-1"), ("mirror/",))
+    assert all(found.replication.covers(repository.name, "us-east-1") for repository in found.repositories)
+    assert not found.replication.covers("mirrors/nginx", "us-east-1")
+    assert not found.replication.covers("mirror/nginx", "eu-west-1")
+    assert desired("images: [nginx:1.16]\n").replication is None

@@ -269,3 +269,25 @@ def test_a_role_that_only_reads_may_trust_pull_requests_and_other_refs_at_github
 def test_a_role_that_only_reads_may_trust_every_branch_at_gitlab() -> None:
     [statement] = trust_policy("gitlab", "acme/web", "*", PLACE, is_read_only=True)["Statement"]
     assert statement["Condition"]["StringLike"] == {"gitlab.com:sub": "project_path:acme/web:ref_type:branch:ref:*"}
+
+
+def test_replicas_get_their_rights_in_their_region_and_seed_may_set_no_rule() -> None:
+    text = "version: 1\nname: shop\naws: {region: eu-west-1, replicate_to: [us-east-1]}\n"
+    found = resolve(loads(text + "repositories: {prefix: mirror}\nimages: [nginx:1.27]\n", "images.yaml"))
+    place = Place("123456789012", "eu-west-1")
+    there = "arn:aws:ecr:us-east-1:123456789012:repository/mirror/docker-hub/library/nginx"
+
+    apply, seed, plan = (
+        {action: s.resources for s in policy(found, place) for action in s.actions}
+        for policy in (apply_policy, seed_policy, plan_policy)
+    )
+    assert there in apply["ecr:CreateRepository"]
+    assert "*" in apply["ecr:PutReplicationConfiguration"]
+    assert there in seed["ecr:DescribeImages"]
+    assert "*" in seed["ecr:StartReplicationBackfill"]
+    assert "*" in plan["ecr:DescribeRegistry"]
+    assert not {"ecr:PutReplicationConfiguration", "iam:CreateServiceLinkedRole", "ecr:CreateRepository"} & {
+        *seed,
+        *plan,
+    }
+    assert there not in apply["ecr:PutImage"]

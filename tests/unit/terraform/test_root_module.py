@@ -16,15 +16,18 @@ from tests.support.real_parts import require
 from tests.support.terraform_samples import DESIRED, NGINX, WEB
 from toolkit.errors import Refused
 from toolkit.manifest.loader import loads
-from toolkit.plan.desired import Desired, S3Backend, ownership_tags
+from toolkit.plan.desired import Desired, DesiredRepository, S3Backend, ownership_tags
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.root_module import (
     Adoption,
+    Instance,
     RootModule,
+    instance_of,
     log_group_address,
     project_address,
     render,
     render_input,
+    replica_regions,
     repository_address,
     role_address,
 )
@@ -34,6 +37,19 @@ ADOPTIONS = (
     Adoption(repository_address(NGINX), NGINX),
 )
 S3 = S3Backend(bucket="acme-state", key="platform/terraform.tfstate", region="eu-west-1")
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+REPLICATED = Desired(
+    name="mirror",
+    region="eu-west-1",
+    account_id="123456789012",
+    repositories=(
+        DesiredRepository("mirror/docker-hub/library/nginx", encryption_type="KMS", kms_key=KEY),
+        DesiredRepository("mirror/python", tag_mutability="IMMUTABLE", pull_principals=("210987654321",)),
+    ),
+    replicate_to=("us-east-1", "ap-northeast-1"),
+    prefix="mirror",
+)
+LEFT = 'module.replicas_eu_north_1.module.repositories["mirror/python"]'
 EVIL = '"}\n${file("/etc/passwd")} %{ for x in y } \\'
 
 
@@ -48,6 +64,7 @@ def _values(root_module: RootModule) -> Mapping[str, object]:
     [
         ("local", render(DESIRED)),
         ("adopting", render(replace(DESIRED, backend=S3), adopt=ADOPTIONS)),
+        ("replicas", render(REPLICATED, let_go=[LEFT], regions=replica_regions([LEFT]))),
         ("empty", render(Desired(name="empty", region="us-east-1", account_id=None))),
     ],
 )
@@ -63,12 +80,14 @@ def test_the_files_are_as_reviewed(name: str, root_module: RootModule) -> None:
         DESIRED,
         Desired(name="empty", region="us-east-1", account_id=None),
         replace(DESIRED, backend=S3),
+        REPLICATED,
         replace(DESIRED, backend=replace(S3, kms_key_id="alias/x", dynamodb_table="locks")),
         replace(DESIRED, region=EVIL, account_id=EVIL, backend=S3Backend(EVIL, EVIL, EVIL, EVIL)),
     ],
 )
 def test_terraform_fmt_has_nothing_to_change(desired: Desired, tmp_path: Path) -> None:
-    for file, text in render(desired, adopt=[*ADOPTIONS, Adoption(repository_address(EVIL), EVIL)]).files.items():
+    adopt = [*ADOPTIONS, Adoption(repository_address(EVIL), EVIL)]
+    for file, text in render(desired, adopt=adopt, let_go=[LEFT], regions=["eu-north-1"]).files.items():
         if file.endswith(".tf"):
             (tmp_path / file).write_text(text, encoding="utf-8")
     result = subprocess.run(
@@ -183,3 +202,25 @@ def test_tags_of_any_text_are_data_and_leave_the_hcl_alone(tags: dict[str, str])
     root_module = render(replace(DESIRED, resource_tags=tags))
     assert root_module.files["main.tf"] == render(DESIRED).files["main.tf"]
     assert _values(root_module)["resource_tags"] == {**tags, **ownership_tags("platform")}
+
+
+def test_a_replica_has_the_settings_of_its_repository_and_the_key_of_its_region() -> None:
+    files = render(REPLICATED).files
+    home = json.loads(files["base-images.json"])["repositories"]
+    there = json.loads(files["replicas-us-east-1.json"])["repositories"]
+    key = KEY.replace("eu-west-1", "us-east-1")
+    nginx = "mirror/docker-hub/library/nginx"
+    assert there[nginx] == {**home[nginx], "kms_key": key, "force_delete": True}
+    assert there["mirror/python"] == {**home["mirror/python"], "force_delete": True}
+
+
+def test_a_manifest_without_repositories_replicates_nothing() -> None:
+    assert "replicas.tf" not in render(REPLICATED.emptied()).files
+
+
+def test_a_replica_in_the_state_is_known_by_its_region() -> None:
+    for region in ("", "us-east-1"):
+        address = repository_address(NGINX, region)
+        assert instance_of(address) == Instance(
+            address.removesuffix(".aws_ecr_repository.this"), "repositories", NGINX, region
+        )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.terraform_samples import DESIRED
 from toolkit.errors import Refused
-from toolkit.manifest.grammar import OWN_FILES
+from toolkit.manifest.grammar import OWN_FILES, check_extra_file
 from toolkit.terraform.root_module import Adoption, RootModule, render
 from toolkit.terraform.work_dir import WorkDir, files_of, refuse_foreign_files, write
 
@@ -250,8 +250,12 @@ def test_wanted_extras_are_ours_and_go_with_the_wish(tmp_path: Path) -> None:
 
 
 def test_no_extra_file_can_take_the_place_of_a_generated_one() -> None:
-    everything = render(DESIRED, adopt=[Adoption("a.b", "c")], let_go=["a.b"]).files
-    assert {name for name in everything if "/" not in name} <= OWN_FILES
+    wanted = replace(DESIRED, replicate_to=("us-east-1",), prefix="mirror")
+    everything = render(wanted, adopt=[Adoption("a.b", "c")], let_go=["a.b"], regions=["eu-north-1"]).files
+    assert {name for name in everything if "/" not in name} - OWN_FILES == {"replicas-us-east-1.json"}
+    for name in everything:
+        with pytest.raises(ValueError, match="would take the place of"):
+            check_extra_file(name)
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,20 @@ from toolkit.cli.render.lines import visible
 from toolkit.cli.render.lock_view import STATES, beneath, say_lock, state_of
 from toolkit.cli.render.picture import Column, Flow, Picture, count_states, draw
 from toolkit.cli.render.plan_markdown import say_harmless, say_plan
-from toolkit.cli.render.plan_view import PUT_OFF, judge_cost, say_division, say_left, say_overwritten, say_refused
+from toolkit.cli.render.plan_view import (
+    PUT_OFF,
+    judge_cost,
+    say_division,
+    say_left,
+    say_overwritten,
+    say_refused,
+    say_replicas,
+)
 from toolkit.cli.render.preview_view import say_previews
 from toolkit.cli.render.prune_view import in_order, say_prune, say_pulled, say_saved, say_why
 from toolkit.cli.render.refresh_view import say_refresh
 from toolkit.cli.render.report_markdown import say_report
-from toolkit.cli.render.report_view import say_blobs, say_next_step
+from toolkit.cli.render.report_view import say_blobs, say_late, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
 from toolkit.cli.render.scan_view import MEANINGS, places_of, reason_of, say_scan, word_of
 from toolkit.cli.render.totals import (
@@ -484,6 +492,7 @@ def _plan_page(command: str, plan: Plan) -> Page:
             Tile("Resources", resources),
             *_size_tile(totals),
             *map(_pull_tile, plan.pull_costs),
+            *([Tile("Regions", "; ".join(say_replicas(plan)))] if plan.replicas else []),
         ],
         picture=picture_of(rows, _PLANNED, PLACES),
         states=_PLANNED,
@@ -669,14 +678,20 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
             mark = _DONE[status.value]
             heading = f"{format_count(len(those), 'image')} {mark.word}"
             alarms.append(Alarm(heading, mark.tone, list(map(_not_done, those))))
+    if report.late:
+        late = [
+            Remark(sentence, one.error_code, one.hint)
+            for one, sentence in zip(report.late, say_late(report), strict=True)
+        ]
+        alarms.append(Alarm("Other regions lack images", "bad", late))
     if plan and plan.refusals:
         alarms.append(Alarm(say_refused(len(plan.refusals)), "bad", list(map(_refused, plan.refusals))))
     resources = ", ".join(count_changes(sum_infra(report.infra_changes), is_done=True))
     page = Page(
         command,
         say_report(report),
-        "Not finished" if report.failed else "Done",
-        "bad" if report.failed else "new",
+        "Done" if report.is_complete else "Not finished",
+        "new" if report.is_complete else "bad",
         step=say_next_step(report),
         alarms=alarms,
         tiles=[

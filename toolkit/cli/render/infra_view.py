@@ -32,6 +32,7 @@ _WORDS = {
     "aws_sqs_queue": "dead-letter queue",
 }
 """The parts of a schedule in our words."""
+_REPLICA = re.compile(r"module\.replicas_(?P<region>\w+)\.")
 _ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
 _PLURALS = {"repository": "repositories"}
 # The resources without which there is no repository, or no build.
@@ -233,6 +234,9 @@ def _split(address: str) -> tuple[str, str, str]:
     if not calls:
         return "", address, ""
     call, rest = calls[-1]["call"], address[calls[-1].end() :]
+    if replica := _REPLICA.match(address):
+        region = replica["region"].replace("_", "-")
+        return "replica", f"{calls[-1]['key']} in {region}", _ONLY_ONE.sub("", rest)
     if "build" in call or rest.startswith("aws_codebuild_"):
         kind = "build"
     elif call == "refresh":

@@ -43,6 +43,7 @@ from toolkit.cli.render.plan_view import (
     say_division,
     say_left,
     say_refused,
+    say_replicas,
     say_unchanged,
     short_digest,
 )
@@ -76,6 +77,7 @@ def render_plan_markdown(plan: Plan) -> str:
             if cost.at_most != 0
         ),
         *map(escape, say_division(plan.division)),
+        *(f"{prose(sentence)}." for sentence in say_replicas(plan)),
         "",
     ]
     parts = [

@@ -47,6 +47,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
         format_infra(plan, named_below=named_below, width=width, paint=paint),
         _image_section(plan, totals, shows_unchanged, width, paint),
         [part for line in say_division(plan.division) for part in wrap(line, width=width, indent="    ", first="")],
+        [line for sentence in say_replicas(plan) for line in wrap(sentence, width=width, indent="    ", first="")],
         _credential_section(plan, width),
         _remark_section(plan, width, paint),
         [paint("bold", summary)],
@@ -340,6 +341,23 @@ def say_division(division: Division | None) -> list[str]:
     }[division.bound]
     gain = f"up to {division.useful} shards gain" if len(shards) < division.useful else "more shards gain nothing"
     return [*sentences, f"{what}: the copies take {format_duration(division.seconds)} at least; {gain}."]
+
+
+def say_replicas(plan: Plan) -> list[str]:
+    """What each other region keeps and gets, in bytes and money."""
+    return [
+        f"Replicas in `{one.region}`: at most {format_size(one.size)}, {_dollars(one.dollars_a_month)} a month"
+        + (f"; at most {format_size(one.sent)} is sent there, {_dollars(one.dollars_once)} once" if one.sent else "")
+        + (f"; besides, {format_count(one.unknown_sizes, 'image')} of unknown size" if one.unknown_sizes else "")
+        + f" (prices as of {one.prices_of})"
+        for one in plan.replicas
+    ]
+
+
+def _dollars(amount: float | None) -> str:
+    if amount is None:
+        return "at a price that is not known here,"
+    return f"${amount:.2f}" if amount else "less than $0.01"
 
 
 def _credential_section(plan: Plan, width: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from toolkit.cli.render.amounts import format_count, format_duration, format_sentence, format_size
 from toolkit.cli.render.markdown import LONGEST_COMMENT, Part, code, comment, escape, hinted, marker, prose, row
 from toolkit.cli.render.plan_markdown import infra_items
-from toolkit.cli.render.report_view import say_next_step, say_totals
+from toolkit.cli.render.report_view import say_late, say_next_step, say_totals
 from toolkit.cli.render.totals import sum_report
 from toolkit.errors import Issue
 from toolkit.report import Report, SeedOutcome, SeedStatus
@@ -33,6 +33,13 @@ def render_report_markdown(report: Report) -> str:
     kept = [_row(outcome) for outcome in report.outcomes if outcome.status is SeedStatus.UNCHANGED]
     parts = [
         Part("**Failed**", list(_failures(report))),
+        Part(
+            "**Late**",
+            [
+                f"- {prose(sentence)}{hinted(one.hint)}"
+                for one, sentence in zip(report.late, say_late(report), strict=True)
+            ],
+        ),
         Part("**Images**", copied[:_SHOWN_IMAGES], head=_HEAD),
         Part(f"{len(copied) - _SHOWN_IMAGES} more images", copied[_SHOWN_IMAGES:], head=_HEAD, is_folded=True),
         Part("Infrastructure", list(infra_items(report.infra_changes, is_done=True)), is_folded=True),
@@ -54,6 +61,9 @@ def say_report(report: Report) -> str:
     if report.failed:
         missing = f"{len(report.failed)} of {format_count(len(report.outcomes), 'image')}"
         return f"{_NOT_FINISHED} {missing} {'is' if len(report.failed) == 1 else 'are'} not in place; {done}."
+    if report.late:
+        regions = ", ".join(one.region for one in report.late)
+        return f"{_NOT_FINISHED} images have not arrived in {regions}; {done}."
     return format_sentence(f"{done}; all images are in place")
 
 

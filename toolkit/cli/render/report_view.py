@@ -18,6 +18,7 @@ _STYLES = {
     SeedStatus.SKIPPED: "yellow",
 }
 _HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "TIME"), "bold")
+_MOST_NAMES = 5
 _AGAIN = "Run the same command again: it continues where this one stopped."
 _SHARDS_AGAIN = "Run the shards again that have these images: `toolkit apply FILE --shard K`, then this command."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
@@ -34,6 +35,7 @@ def render_report(report: Report, *, width: int = 100, colour: bool = False) -> 
     sections = [
         format_table([_HEADER, *rows], width=width, paint=paint, indent="") if rows else [],
         _failure_section(report, width, paint),
+        _late_section(report, width, paint),
         [line for total in say_totals(report) for line in wrap(total, width=width, indent="")],
         wrap(say_next_step(report), width=width, indent=""),
     ]
@@ -71,9 +73,27 @@ def _failure_section(report: Report, width: int, paint: Paint) -> list[str]:
     ]
 
 
+def _late_section(report: Report, width: int, paint: Paint) -> list[str]:
+    remarks = [
+        (sentence + (f" [{one.error_code}]" if one.error_code else ""), one.hint)
+        for one, sentence in zip(report.late, say_late(report), strict=True)
+    ]
+    return format_remarks("late", remarks, style="yellow", width=width, paint=paint)
+
+
+def say_late(report: Report) -> list[str]:
+    """What each region lacks that does not have everything, and why if that is known."""
+    return [
+        f"`{one.region}` lacks {', '.join(f'`{key}`' for key in one.missing[:_MOST_NAMES])}"
+        + (f" and {len(one.missing) - _MOST_NAMES} more" if len(one.missing) > _MOST_NAMES else "")
+        + (f": {one.error_message}" if one.error_message else "")
+        for one in report.late
+    ]
+
+
 def say_next_step(report: Report) -> str:
     """What to do about images that are not in place; "" if there are none."""
-    if not report.failed:
+    if report.is_complete:
         return ""
     if report.plan and report.plan.division:
         return _SHARDS_AGAIN
@@ -98,5 +118,7 @@ def say_totals(report: Report) -> list[str]:
     if totals.document_reads or totals.moved_blobs or totals.mounted_blobs:
         reads = format_count(totals.document_reads, "manifest read")
         lines.append(f"Blobs: {say_blobs(totals)}; {reads} upstream.")
-    verdict = "Not finished" if report.failed else "Done"
+    for one in report.replicas:
+        lines.append(f"In {one.region}, {one.arrived} of {one.arrived + len(one.missing)} images have arrived.")
+    verdict = "Done" if report.is_complete else "Not finished"
     return [*lines, f"{verdict} after {format_duration(report.seconds)}."]

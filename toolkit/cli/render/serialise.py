@@ -57,10 +57,23 @@ from toolkit.oci.digest import Digest
 from toolkit.oci.errors import OciError
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import Subset
-from toolkit.plan.model import Adopted, Division, InfraChange, Loss, Notice, Plan, PullCost, Refusal, Seed, SeedAction
+from toolkit.plan.model import (
+    Adopted,
+    Division,
+    InfraChange,
+    Loss,
+    Notice,
+    Plan,
+    PullCost,
+    Refusal,
+    Replica,
+    Seed,
+    SeedAction,
+)
 from toolkit.plan.observed import Account
 from toolkit.plan.on_budget import OnBudget
-from toolkit.plan.pruning import Fate, Price, PrunePlan, Removal, Shelf, Why
+from toolkit.plan.prices import Price
+from toolkit.plan.pruning import Fate, PrunePlan, Removal, Shelf, Why
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
@@ -75,6 +88,7 @@ from toolkit.report import (
     LockedImage,
     MovedTag,
     RefreshReport,
+    ReplicaOutcome,
     Report,
     SavedFile,
     SeedOutcome,
@@ -298,6 +312,7 @@ class PlanObject(_Object):
     unseen_images: int
     is_destroy: bool
     division: Division | None = None
+    replicas: tuple[Replica, ...] = ()
     has_changes: ClassVar[Any] = _derived(
         bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
     )
@@ -336,7 +351,10 @@ class ReportObject(_Object):
     can_resume: bool = True
     plan: PlanObject | None
     shard: ShardRun | None = None
-    is_complete: ClassVar[Any] = _derived(bool, "Every tag is in place.", lambda report: not report.failed)
+    replicas: tuple[ReplicaOutcome, ...] = ()
+    is_complete: ClassVar[Any] = _derived(
+        bool, "Every tag is in place, in every region.", lambda report: report.is_complete
+    )
     totals: ClassVar[Any] = _derived(ReportTotals, "What the summary counts.", sum_report)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.plan.model import InfraAction, InfraChange, Plan, Refusal, SeedAction
-from toolkit.plan.pruning import Fate, PrunePlan, a_month, freed
+from toolkit.plan.pruning import Fate, PrunePlan, freed
 from toolkit.plan.status import State, StatusReport
 from toolkit.report import CheckState, CopyPreview, Finding, LockAction, LockChanges, Report, SeedStatus
 
@@ -179,7 +179,7 @@ def sum_prune(plan: PrunePlan) -> PruneTotals:
         tags=sum(len(one.tags) for one in gone if one.is_tags_only),
         left=len(plan.removals) - len(gone),
         size=size,
-        dollars=round(a_month(size, plan.price), 2),
+        dollars=round(plan.price.of(size), 2),
     )
 
 
