@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from toolkit.plan.desired import Desired, ownership_tags
+from toolkit.plan.desired import Desired, ownership_tags, shortened
 from toolkit.terraform.iam_policy import Place, Statement, refresh_policy, size_of
 
 _LONGEST_LIST = 1_900
@@ -44,17 +44,28 @@ def refresh_values(desired: Desired) -> dict[str, object]:
     return {refresh.project.name: values}
 
 
+def rule_names(desired: Desired) -> dict[str, str]:
+    """The names of the rules that start builds, by their keys in the module `image-refresh`, which makes both."""
+    counts = {name: len(lists) for name, lists in _images_to_watch(desired).items()}
+    keys = [
+        name if number == 1 else f"{name}.{number}" for name, count in counts.items() for number in range(1, count + 1)
+    ]
+    return {key: shortened(f"{desired.name}-rebuild-{key}") for key in keys}
+
+
 def _rebuilds(desired: Desired) -> dict[str, object]:
-    """The builds that a moved image starts, each with its images in lists that a rule has room for."""
+    watched = _images_to_watch(desired)
+    projects = {build.name: build.project_name for build in desired.builds}
+    return {name: {"project_name": projects[name], "images": lists} for name, lists in watched.items()}
+
+
+def _images_to_watch(desired: Desired) -> dict[str, list[list[str]]]:
+    """The images that start a build when they move, by its name, in lists that a rule has room for."""
     images: dict[str, list[str]] = {}
     for key, names in sorted(desired.builds_by_image().items()):
         for name in names:
             images.setdefault(name, []).append(key)
-    return {
-        build.name: {"project_name": build.project_name, "images": list(_fitting(images[build.name]))}
-        for build in desired.builds
-        if build.rebuilds
-    }
+    return {build.name: list(_fitting(images[build.name])) for build in desired.builds if build.rebuilds}
 
 
 def _fitting(keys: Sequence[str]) -> Iterator[list[str]]:
