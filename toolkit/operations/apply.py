@@ -154,10 +154,13 @@ def apply_shard(
     requests = requests_for(plan.pending_seeds, plan.account.registry_host)
     with step(services.emit, "seed", total=len(requests)), open_run(plan, services, shard) as run:
         outcomes, interrupt = finish(run, requests)
+    settled = settle(plan, outcomes, services.ecr)
+    replicas, interrupt = ((), interrupt) if interrupt else await_replicas(plan, settled, services)
     report = Report(
-        settle(plan, outcomes, services.ecr),
+        settled,
         round(services.clock() - started, 3),
         plan=plan,
+        replicas=replicas,
         shard=ShardRun(shard.number, len(saved.division.shards) if saved.division else 0, digest),
     )
     publish(report)
