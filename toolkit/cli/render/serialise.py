@@ -313,8 +313,9 @@ class PlanObject(_Object):
     is_destroy: bool
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
+    puts_manifest: str = ""
     has_changes: ClassVar[Any] = _derived(
-        bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
+        bool, "Apply would change infrastructure, images or what refreshes go by.", lambda plan: plan.has_changes
     )
     is_refused: ClassVar[Any] = _derived(
         bool, "A refusal stops the whole run.", lambda plan: bool(plan.blocking_refusals)
