@@ -338,7 +338,8 @@ class Plan:
     is left out, because its tokens go to its own hosts only.
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
     `is_destroy` marks the plan of `toolkit destroy`. `division` is set if several machines are to share the copies.
-    `replicas` are the other regions that get the images.
+    `replicas` are the other regions that get the images. `unadmitted` are the keys of images without a seed, because the
+    lock admits no digest of them.
     """
 
     name: str
@@ -359,6 +360,7 @@ class Plan:
     is_destroy: bool = False
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
+    unadmitted: tuple[str, ...] = ()
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

@@ -313,6 +313,7 @@ class PlanObject(_Object):
     is_destroy: bool
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
+    unadmitted: tuple[str, ...] = ()
     has_changes: ClassVar[Any] = _derived(
         bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
     )
