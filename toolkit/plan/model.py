@@ -338,8 +338,8 @@ class Plan:
     is left out, because its tokens go to its own hosts only.
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
     `is_destroy` marks the plan of `toolkit destroy`. `division` is set if several machines are to share the copies.
-    `replicas` are the other regions that get the images. `unadmitted` are the keys of images without a seed, because the
-    lock admits no digest of them.
+    `replicas` are the other regions that get the images. `unadmitted` are the keys of images which have no seed,
+    because the lock admits no digest of them.
     """
 
     name: str
