@@ -752,6 +752,7 @@ class LockedImageObject(_Object):
     reasons: tuple[str, ...]
     candidates: tuple[LockCandidate, ...]
     fault: str | None
+    is_unverified: bool
     hold: str | None
     held_until: str | None
     previous: int
@@ -793,6 +794,7 @@ class RefreshObject(_Object):
     behind: tuple[BehindTag, ...] | None
     gone: tuple[str, ...] | None
     unreached: tuple[str, ...] | None
+    unverified: tuple[str, ...] | None
     pulls_left: int | None
     days_behind: ClassVar[Any] = _derived(
         float | None, "For how many days the tag that is furthest behind has been so.", lambda one: one.days_behind
