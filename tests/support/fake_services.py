@@ -338,6 +338,14 @@ class _Existing:
         self._world.ask_aws("GetSchedule")
         return self._world.existing.get(("schedule", name))
 
+    def rule(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("DescribeRule")
+        return self._world.existing.get(("rule", name))
+
+    def alarm(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("DescribeAlarms")
+        return self._world.existing.get(("alarm", name))
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         self._world.ask_aws("BatchGetProjects")
         found = {name: self._world.existing.get(("project", name)) for name in names}
