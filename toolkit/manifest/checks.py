@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from toolkit.manifest.build_checks import MOST_TAGS
 from toolkit.manifest.destinations import Destination, destinations_of, naming_of, repository_name, settings_of
@@ -172,6 +173,8 @@ def _check_replicas(readable: Readable) -> Iterator[Finding]:
     for position, region in readable.replicas.items():
         if region == readable.region:
             yield Finding((*path, position), f"`{region}` is the region of the repositories themselves")
+        elif readable.region and _partition(region) != _partition(readable.region):
+            yield Finding((*path, position), f"ECR copies nothing from `{readable.region}` to another partition of AWS")
         if region in seen:
             yield Finding((*path, position), f"`{region}` is listed twice")
         seen.add(region)
@@ -185,6 +188,12 @@ def _check_replicas(readable: Readable) -> Iterator[Finding]:
         if key is not None and "key/mrk-" not in key:
             message = "the key exists in one region only, and `aws.replicate_to` needs a multi-Region key, `mrk-…`"
             yield Finding((*place, "encryption", "kms_key"), message)
+
+
+def _partition(region: str) -> str:
+    """What regions of one partition of AWS have in common: their names begin alike, and there are others."""
+    found = re.match(r"cn-|us-gov-|us-iso[a-z]*-|eu-iso[a-z]*-|eusc-", region)
+    return found[0] if found else ""
 
 
 def _check_statements(readable: Readable) -> Iterator[Finding]:
@@ -309,3 +318,19 @@ def _check_refresh(readable: Readable) -> Iterator[Finding]:
     notify = readable.refresh.notify if readable.refresh else None
     if notify and readable.region and (region := notify.split(":")[3]) != readable.region:
         yield Finding((*path, "notify"), f"the topic is in `{region}`, and alarms of `{readable.region}` cannot use it")
+    if refresh := readable.refresh:
+        prefix = refresh.prefix or f"{data.get('name')}/{REFRESH}"
+        folder = f"s3://{refresh.bucket}/{prefix}"
+        for place, url in _objects(data):
+            if re.fullmatch(rf"{re.escape(folder)}/(bundle\.json|lease\.json|runs/.*)", url):
+                yield Finding(place, f"is an object that a refresh writes: keep it outside of `{folder}`")
+
+
+def _objects(data: Any) -> Iterator[tuple[Path, str]]:
+    """The objects in S3 that are no part of `refresh`, as `s3://` addresses, by their fields."""
+    yield ("lock",), str(data.get("lock"))
+    try:
+        s3 = data["terraform"]["backend"]["s3"]
+        yield ("terraform", "backend", "s3", "key"), f"s3://{s3['bucket']}/{s3['key']}"
+    except (KeyError, TypeError):
+        """There is none, or it has a fault of its own."""
