@@ -8,7 +8,8 @@
 `moves` are the tags that are about to move, with the digest before. They are written before the first copy. So a run
 that is killed leaves a record of what it may have moved. The next one compares it with ECR, and tells of what did move.
 
-A run ends itself before its lease does, by a timer that it starts before it asks for the lease. Another run takes the
+A run ends itself before its lease does, by a timer that it starts before it asks for the lease, and at once when the
+machine has slept for longer. Another run takes the
 lease over when it is older than it was given for, by the clock of where it is kept. No two clocks are compared, so it
 does not matter how far they are apart.
 """

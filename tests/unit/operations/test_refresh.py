@@ -318,12 +318,16 @@ def kill(owner: object, name: str, left: list[int]) -> None:
     setattr(owner, name, call)
 
 
-def test_ends_by_itself_before_its_lease_does_and_tells_of_what_it_has_moved(mirror: Mirror) -> None:
+@pytest.mark.parametrize("is_asleep", [False, True])
+def test_ends_by_itself_before_its_lease_does_and_tells_of_what_it_has_moved(mirror: Mirror, is_asleep: bool) -> None:
     mirror.run()
     mirror.move("one", "newer")
 
     def alarm(report: Report) -> None:
-        mirror.world.time.sleep(55 * 60)
+        if is_asleep:
+            mirror.world.now += timedelta(minutes=56)
+        else:
+            mirror.world.time.sleep(55 * 60)
         raise KeyboardInterrupt
 
     mirror.show_report = alarm  # type: ignore[method-assign]
