@@ -412,7 +412,16 @@ def test_refuses_a_bundle_that_apply_has_not_written_and_leaves_it(mirror: Mirro
     assert (caught.value.code, mirror.shared.bundle.texts) == (code, [text])
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"run": 1, "moves": [], "seconds": 1}', '{"run": 1, "moves": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "{}", "[" * 100_000, '{"run": 1, "moves": [], "seconds": 1}', '{"run": 1, "moves": {}}'),
+        '{"run": null, "moves": {}, "seconds": 1e300}',
+        '{"run": null, "moves": {}, "seconds": NaN}',
+        '{"run": null, "moves": {"one:1": "latest"}, "seconds": 3600}',
+        '{"run": null, "moves": {"one:1": 1}, "seconds": 3600}',
+    ],
+)
 def test_refuses_a_lease_that_no_refresh_has_written(mirror: Mirror, text: str) -> None:
     mirror.shared.lease.put(text)
     mirror.run(code="refresh.lease_damaged")
