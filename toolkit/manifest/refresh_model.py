@@ -30,6 +30,26 @@ _MOST = {"minute": 59, "hour": 23, "day of the month": 31, "month": 12, "day of 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 
+_CRON = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day of the month", 1, 31, "L W LW"),
+    ("month", 1, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
+    ("day of the week", 1, 7, "SUN MON TUE WED THU FRI SAT L"),
+    ("year", 1970, 2199, ""),
+)
+"""The fields of a `cron` schedule with their numbers and words. Steps (`/15`) and weeks (`#2`) are smaller."""
+
+
+def _schedule(text: str) -> str:
+    """Terraform's provider takes any text, and AWS refuses it after the rest is made."""
+    for (field, low, high, words), value in zip(_CRON, text.removeprefix("cron(").rstrip(")").split(" "), strict=False):
+        for part in re.findall(r"(?<![0-9/#])[0-9]+|[A-Z]+", value) if text.startswith("cron") else ():
+            if not (low <= int(part) <= high if part.isdigit() else part in words.split()):
+                raise ValueError(f"`{text}` has no {field} `{part}`: {low} to {high}{words and f', {words}'}")
+    return text
+
+
 def _time_zone(text: str) -> str:
     """Not every machine has a database of time zones, and AWS refuses what it does not know either."""
     if not _is_known(text) and _is_known("Europe/London"):
