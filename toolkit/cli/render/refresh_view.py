@@ -54,12 +54,17 @@ def beneath(move: MovedTag) -> Iterator[str]:
         yield f"its event was not taken: {move.error}"
 
 
+def say_moves(report: RefreshReport) -> str:
+    """How many tags moved, and how many events tell of it."""
+    if not report.moves:
+        return "nothing was looked at" if report.gone is None else "no tag moved"
+    sent = format_count(len(report.moves) - len(report.untold), "event")
+    return f"{format_count(len(report.moves), 'tag')} moved, {sent} sent"
+
+
 def say_refresh(report: RefreshReport) -> list[str]:
     """What a refresh came to, in sentences; the last one says where it is kept."""
-    moved = format_count(len(report.moves), "tag") if report.moves else "no tag"
-    sent = format_count(len(report.moves) - len(report.untold), "event")
-    done = f"{moved} moved, {sent} sent" if report.moves or report.gone is not None else "nothing was looked at"
-    lines = [f"Refresh of `{report.manifest}`: {done}."]
+    lines = [f"Refresh of `{report.manifest}`: {say_moves(report)}."]
     if report.behind:
         ages = in_words(timedelta(days=report.days_behind or 0))
         lines.append(f"Behind upstream: {some(one.key for one in report.behind)}; the longest for {ages}.")
