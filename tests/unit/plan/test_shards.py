@@ -240,9 +240,11 @@ def test_another_machine_pays_for_what_this_one_has_in_its_cache() -> None:
 def test_the_part_of_a_shard_has_its_share_of_the_pulls_and_nothing_but_copies() -> None:
     plan = plan_of([copy(f"r{number}") for number in range(4)], remaining=40)
     shard = divide(plan, 4, {}, RATE).shards[1]
-    part = part_of(replace(plan, replicas=(Replica("us-east-1", 4, 4, 0.1, 0.1, "2026-03-15"),)), shard)
+    replica = Replica("us-east-1", 4, 4, 0.1, 0.1, "2026-03-15")
+    part = part_of(replace(plan, replicas=(replica,)), shard)
     assert part.pull_costs == (PullCost("docker.io", 2, 3, PullBudget("docker.io", 250, 10, 21600)),)
-    assert not part.covers_infra and not part.replicas
+    assert not part.covers_infra
+    assert part.replicas == (replica,)  # for which the shard waits
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
         _image_section(plan, totals, shows_unchanged, width, paint),
         [part for line in say_division(plan.division) for part in wrap(line, width=width, indent="    ", first="")],
         [line for sentence in say_replicas(plan) for line in wrap(sentence, width=width, indent="    ", first="")],
+        [line for sentence in say_manifest(plan) for line in wrap(sentence, width=width, indent="    ", first="")],
         _credential_section(plan, width),
         _remark_section(plan, width, paint),
         [paint("bold", summary)],
@@ -60,6 +61,8 @@ def apply_question(plan: Plan) -> str:
     counts = count_changes(sum_plan(plan).infra)
     if plan.pending_seeds:
         counts.append(format_count(len(plan.pending_seeds), "image"))
+    if plan.puts_manifest:
+        counts.append("the manifest of the refresh")
     return visible(f"Apply to {plan.account.account_id} in {plan.account.region}: {', '.join(counts)}?")
 
 
@@ -359,6 +362,11 @@ def replica_facts(replica: Replica) -> list[str]:
     if replica.unknown_sizes:
         facts.append(f"besides, {format_count(replica.unknown_sizes, 'image')} of unknown size")
     return facts
+
+
+def say_manifest(plan: Plan) -> list[str]:
+    """That a refresh goes by this manifest after the apply, where it does not yet."""
+    return [f"Refreshes go by this manifest then: it is put into `{plan.puts_manifest}`"] if plan.puts_manifest else []
 
 
 def _sending(amount: float | None) -> str:

@@ -313,9 +313,10 @@ class PlanObject(_Object):
     is_destroy: bool
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
+    puts_manifest: str = ""
     unadmitted: tuple[str, ...] = ()
     has_changes: ClassVar[Any] = _derived(
-        bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
+        bool, "Apply would change infrastructure, images or what refreshes go by.", lambda plan: plan.has_changes
     )
     is_refused: ClassVar[Any] = _derived(
         bool, "A refusal stops the whole run.", lambda plan: bool(plan.blocking_refusals)
@@ -751,6 +752,7 @@ class LockedImageObject(_Object):
     reasons: tuple[str, ...]
     candidates: tuple[LockCandidate, ...]
     fault: str | None
+    is_unverified: bool
     hold: str | None
     held_until: str | None
     previous: int
@@ -792,6 +794,7 @@ class RefreshObject(_Object):
     behind: tuple[BehindTag, ...] | None
     gone: tuple[str, ...] | None
     unreached: tuple[str, ...] | None
+    unverified: tuple[str, ...] | None
     pulls_left: int | None
     days_behind: ClassVar[Any] = _derived(
         float | None, "For how many days the tag that is furthest behind has been so.", lambda one: one.days_behind
