@@ -48,14 +48,14 @@ def join(plan: Plan, digest: str, results: Mapping[str, Report | None]) -> Repor
     )
 
 
-def raise_if_missing(report: Report) -> None:
-    """Raise SeedingIncomplete unless every image is in place."""
+def raise_if_missing(report: Report, again: str = "run their shards again: `toolkit apply FILE --shard K`") -> None:
+    """Raise SeedingIncomplete unless every image is in place; `again` is the hint."""
     if not report.failed:
         return
     raise SeedingIncomplete(
         "report.incomplete",
         f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-        hint="run their shards again: `toolkit apply FILE --shard K`",
+        hint=again,
     )
 
 
