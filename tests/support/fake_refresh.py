@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from toolkit.aws.inspection import Quota
-from toolkit.codebuild.shard_batch import PLAN_VARIABLE, RUNNING, Batch
+from toolkit.codebuild.shard_batch import RUNNING, Batch
 from toolkit.errors import Refused, ToolkitError
 from toolkit.lock.stored import Stored, changed_meanwhile
 from toolkit.operations.lease import taken_meanwhile
@@ -60,7 +60,7 @@ class FakeBus:
 
 
 class FakeBatches:
-    """The batches of a project, which end after as many looks as there are `ends`; every one of them is kept.
+    """The batches of a project: what was `started`, without what came again with the same token.
 
     Each look takes the next status of `ends`: of the batch, and of each build, by its identifier. An error in its place
     is raised. `own` is the project's buildspec.
@@ -73,8 +73,7 @@ class FakeBatches:
         self.ends: list[tuple[str, Mapping[str, str]] | BaseException] = []
         self.why = ""
         self.refuses: ToolkitError | None = None
-        self._now: dict[str, Batch] = {}
-        self._plans: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
 
     def quota(self) -> Quota | None:
         if isinstance(self.allowed, ToolkitError):
@@ -84,23 +83,19 @@ class FakeBatches:
     def buildspec(self) -> str:
         return self.own
 
-    def running(self, plan: str) -> Batch | None:
-        return next((one for one in self._now.values() if one.status == RUNNING and self._plans[one.id] == plan), None)
-
-    def start(self, buildspec: str, variables: Mapping[str, str]) -> Batch:
+    def start(self, buildspec: str, variables: Mapping[str, str], token: str) -> Batch:
         if self.refuses:
             raise self.refuses
-        self.started.append((json.loads(buildspec), variables))
-        batch = Batch(f"shop-refresh:{len(self.started)}", RUNNING, {})
-        self._now[batch.id], self._plans[batch.id] = batch, variables[PLAN_VARIABLE]
-        return batch
+        if token not in self._ids:
+            self.started.append((json.loads(buildspec), variables))
+            self._ids[token] = f"shop-refresh:{len(self.started)}"
+        return Batch(self._ids[token], RUNNING, {})
 
     def look(self, batch: str) -> Batch:
         end = self.ends.pop(0)
         if isinstance(end, BaseException):
             raise end
-        self._now[batch] = Batch(batch, *end, self.why)
-        return self._now[batch]
+        return Batch(batch, *end, self.why)
 
 
 class FakeShared:
@@ -112,11 +107,12 @@ class FakeShared:
         self.bundle = FakeText("s3://base/shop/refresh/bundle.json", now)
         self.lease = FakeText("s3://base/shop/refresh/lease.json", lambda: now() + self.ahead, changed=taken_meanwhile)
         self.batches = FakeBatches()
+        self.texts: dict[str, FakeText] = {}
         self.services = RefreshServices(
             "s3://base/shop/refresh",
             self.bundle,
             self.lease,
             self.bus,
-            lambda name, kind: FakeText(name, now),
+            lambda name, kind: self.texts.setdefault(name, FakeText(name, now)),
             self.batches,
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from toolkit.aws.explain import explained
 from toolkit.aws.inspection import Inspection, Quota
 from toolkit.aws.session import AwsSession
-from toolkit.codebuild.shard_batch import PLAN_VARIABLE, RUNNING, Batch
+from toolkit.codebuild.shard_batch import Batch
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildBatchTypeDef
@@ -20,8 +19,6 @@ _BUILD_MINUTES = 480
 """For one shard; the project's own limit is that of a refresh, which is short."""
 _QUEUED_MINUTES = 480
 """The longest that CodeBuild takes: where few builds run at a time, the others wait for them."""
-_PAGE = 100
-"""Batches that one call of BatchGetBuildBatches describes."""
 
 
 class BuildBatches:
@@ -43,23 +40,8 @@ class BuildBatches:
             found = client.batch_get_projects(names=[self._project])["projects"]
         return found[0]["source"].get("buildspec", "") if found else ""
 
-    def running(self, plan: str) -> Batch | None:
-        """The batch for the plan at this place that is under way."""
-        client = self._session.client("codebuild")
-        with explained():
-            pages = client.get_paginator("list_build_batches_for_project").paginate(
-                projectName=self._project, filter={"status": RUNNING}
-            )
-            ids = [one for page in pages for one in page["ids"]]
-            for start in range(0, len(ids), _PAGE):
-                for found in client.batch_get_build_batches(ids=ids[start : start + _PAGE])["buildBatches"]:
-                    variables = found["environment"].get("environmentVariables", [])
-                    if any(one["name"] == PLAN_VARIABLE and one["value"] == plan for one in variables):
-                        return _batch(found)
-        return None
-
-    def start(self, buildspec: str, variables: Mapping[str, str]) -> Batch:
-        """Start a batch; one that CodeBuild has taken is not started again if its response was lost."""
+    def start(self, buildspec: str, variables: Mapping[str, str], token: str) -> Batch:
+        """Start a batch. With the same arguments, CodeBuild starts no other one for five minutes."""
         client = self._session.client("codebuild")
         with explained():
             answer = client.start_build_batch(
@@ -68,7 +50,7 @@ class BuildBatches:
                 environmentVariablesOverride=[{"name": name, "value": value} for name, value in variables.items()],
                 buildTimeoutInMinutesOverride=_BUILD_MINUTES,
                 queuedTimeoutInMinutesOverride=_QUEUED_MINUTES,
-                idempotencyToken=uuid4().hex,
+                idempotencyToken=token,
             )
         return _batch(answer["buildBatch"])
 

@@ -125,7 +125,7 @@ def _apply_in_batch(run: Run, saved: SavedPlan, settings: Settings, made: Report
     with open_services(run.emit, saved.desired, settings, locks=False) as services:
         shared = shared_by_refreshes(services)
         place = put_shard_plan(saved, f"{shared.place}/shards")
-        run_batch(saved.plan, place, services, shared.batches, on_budget)
+        run_batch(saved.plan, saved.digest, place, services, on_budget)
         joined = join_results(run, saved, place)
         replicas, interrupt = await_replicas(saved.plan, joined.outcomes, services, made.infra_changes)
     whole = replace(joined, replicas=replicas, infra_changes=made.infra_changes, outputs=made.outputs)

@@ -21,7 +21,7 @@ MOST_BUILDS = 100
 SHARD_VARIABLE = "TOOLKIT_SHARD"
 """What a build does: the number of a shard, or `report`."""
 PLAN_VARIABLE = "TOOLKIT_PLAN"
-"""The place of the plan in S3, by which a batch is found again."""
+"""The place of the plan in S3."""
 RUNNING: Literal["IN_PROGRESS"] = "IN_PROGRESS"
 
 

@@ -1,21 +1,26 @@
 """Batch: the shards of a saved plan as one batch of CodeBuild, which is followed from here.
 
-The batch goes on without whoever follows it. A second run follows the one that is under way, and otherwise starts
-another, whose shards copy what is missing.
+The batch goes on without whoever follows it. Its id is kept beside the plan, so that a second run follows the one that
+is under way, and otherwise starts another, whose shards copy what is missing. A run that is killed between the start
+and the record leaves no id; the next one starts with the same token, for which CodeBuild starts no second batch.
 """
 
 from __future__ import annotations
+
+import json
+from hashlib import sha256
 
 from toolkit.aws.inspection import Quota
 from toolkit.codebuild.shard_batch import PLAN_VARIABLE, RUNNING, Batch, render_shard_batch
 from toolkit.errors import AccessDenied, Interrupted, Refused, UsageError
 from toolkit.events import BuildChanged, NoticeGiven, RetryScheduled
 from toolkit.operations.doctor import increase
+from toolkit.operations.refresh import shared_by_refreshes
 from toolkit.operations.services import Batches, Services, step
 from toolkit.plan.model import Division, Plan
 from toolkit.plan.on_budget import OnBudget
 
-_PAUSE = 10.0
+_PAUSE = 5.0
 _PATIENCE = 900.0
 """Seconds without an answer of AWS after which a batch is not followed any more."""
 _PASSING = ("aws.unavailable", "aws.unreachable")
@@ -66,11 +71,17 @@ def read_quota(batches: Batches, services: Services) -> Quota | None:
     return quota
 
 
-def run_batch(plan: Plan, place: str, services: Services, batches: Batches, on_budget: OnBudget | None) -> None:
-    """Have CodeBuild do the shards of the `plan`, which is at `place`, and return when the batch has ended."""
+def run_batch(plan: Plan, digest: str, place: str, services: Services, on_budget: OnBudget | None) -> None:
+    """Have CodeBuild do the shards of the `plan`, and return when the batch has ended.
+
+    The plan has this `digest` and is at `place`.
+    """
+    shared = shared_by_refreshes(services)
+    batches, record = shared.batches, shared.text(f"shards/{digest}/batch", "text/plain")
     shards = len(plan.division.shards) if plan.division else 0
-    batch = batches.running(place)
-    if batch:
+    kept = record.read()
+    batch = batches.look(kept.text) if kept else None
+    if batch and batch.status == RUNNING:
         services.emit(NoticeGiven("batch.followed", f"the batch `{batch.id}` does this plan already, and is followed"))
     else:
         try:
@@ -82,7 +93,9 @@ def run_batch(plan: Plan, place: str, services: Services, batches: Batches, on_b
                 hint="run `toolkit apply`, which makes it",
             ) from error
         variables = {PLAN_VARIABLE: place} | ({_BUDGET_VARIABLE: str(on_budget)} if on_budget else {})
-        batch = batches.start(buildspec, variables)
+        token = sha256(json.dumps([batch and batch.id, buildspec, variables]).encode()).hexdigest()
+        batch = batches.start(buildspec, variables, token)
+        record.put(batch.id)
     with step(services.emit, "batch", total=shards):
         try:
             batch = _follow(batch, services, batches)

@@ -187,11 +187,8 @@ class Batches(Protocol):
     def buildspec(self) -> str:
         """The project's own buildspec; "" if the project does not exist."""
 
-    def running(self, plan: str) -> Batch | None:
-        """The batch for the plan at this place that is under way."""
-
-    def start(self, buildspec: str, variables: Mapping[str, str]) -> Batch:
-        """Start a batch."""
+    def start(self, buildspec: str, variables: Mapping[str, str], token: str) -> Batch:
+        """Start a batch, or find the one that was started with the same arguments a few minutes ago."""
 
     def look(self, batch: str) -> Batch:
         """What became of the batch by now."""

@@ -31,15 +31,16 @@ class Room:
 
     def __init__(self, folder: Path, shards: int = 3) -> None:
         self.world = World(folder, NAMES)
-        self.batches: FakeBatches = (shared := FakeShared(lambda: self.world.now)).batches
-        self.services: Services = replace(self.world.services, refresh=shared.services)
+        self.shared = FakeShared(lambda: self.world.now)
+        self.batches: FakeBatches = self.shared.batches
+        self.services: Services = replace(self.world.services, refresh=self.shared.services)
         self.shards = shards
 
     def plan(self, services: Services | None = None) -> Plan:
         return plan_manifest(desired(*NAMES), services or self.services, shards=self.shards, reads_sizes=True).plan
 
     def run(self, on_budget: OnBudget | None = None) -> None:
-        run_batch(self.plan(), PLACE, self.services, self.batches, on_budget)
+        run_batch(self.plan(), "d", PLACE, self.services, on_budget)
 
     def told(self, kind: type[NoticeGiven]) -> list[str]:
         return [event.code for event in self.world.events if isinstance(event, kind)]
@@ -79,7 +80,7 @@ def test_an_interrupted_run_leaves_the_batch_and_the_next_one_follows_it(room: R
     with pytest.raises(Interrupted) as left:
         room.run()
     assert (left.value.code, left.value.exit_code) == ("batch.left", 130)
-    room.batches.ends = [(DONE, {"report": DONE})]
+    room.batches.ends = [(RUNS, {}), (DONE, {"report": DONE})]
     room.run()
     assert len(room.batches.started) == 1
     assert room.told(NoticeGiven) == ["batch.followed"]
@@ -94,9 +95,21 @@ def test_after_one_that_failed_another_is_started(room: Room) -> None:
         notice.message == "the batch `shop-refresh:1` ended as FAILED: CLIENT_ERROR: the batch specification is invalid"
     )
     assert ("shard_2", "FAULT") in room.changes()
-    room.batches.ends = [(DONE, {})]
+    room.batches.ends = [(FAILED, {}), (DONE, {})]
     room.run()
     assert len(room.batches.started) == 2
+
+
+def test_a_batch_of_which_no_record_was_left_is_not_started_twice(room: Room) -> None:
+    room.batches.ends = [(RUNS, {}), KeyboardInterrupt()]
+    with pytest.raises(Interrupted):
+        room.run()
+    [record] = room.shared.texts.values()
+    record.texts.clear()  # killed between the start and the record
+    room.batches.ends = [(DONE, {})]
+    room.run()
+    assert len(room.batches.started) == 1
+    assert record.texts == ["shop-refresh:1"]
 
 
 def test_a_batch_that_is_deleted_is_followed_no_more(room: Room) -> None:
@@ -120,7 +133,7 @@ def test_what_does_not_pass_ends_the_run_and_leaves_the_batch(room: Room, ends: 
     with pytest.raises(ToolkitError) as raised:
         room.run()
     assert raised.value is ends[0]
-    room.batches.ends = [(DONE, {})]
+    room.batches.ends = [(RUNS, {}), (DONE, {})]
     room.run()
     assert len(room.batches.started) == 1
 
