@@ -36,9 +36,7 @@ from toolkit.manifest.loader import read
 from toolkit.operations.apply import apply_saved, apply_shard, shard_of
 from toolkit.operations.batch import check_batch, run_batch
 from toolkit.operations.join import join, raise_if_missing
-from toolkit.operations.outcomes import raise_if_incomplete
 from toolkit.operations.refresh import shared_by_refreshes
-from toolkit.operations.replicate import await_replicas
 from toolkit.plan.on_budget import OnBudget
 from toolkit.report import Report
 
@@ -126,14 +124,9 @@ def _apply_in_batch(run: Run, saved: SavedPlan, settings: Settings, made: Report
         shared = shared_by_refreshes(services)
         place = put_shard_plan(saved, f"{shared.place}/shards")
         run_batch(saved.plan, saved.digest, place, services, on_budget)
-        joined = join_results(run, saved, place)
-        replicas, interrupt = await_replicas(saved.plan, joined.outcomes, services, made.infra_changes)
-    whole = replace(joined, replicas=replicas, infra_changes=made.infra_changes, outputs=made.outputs)
-    run.show_report(whole)
-    if interrupt:
-        raise interrupt
-    raise_if_missing(whole, "run the same command again: the shards copy only what is missing")
-    raise_if_incomplete(whole)
+    joined = join_results(run, saved, place)
+    run.show_report(replace(joined, infra_changes=made.infra_changes, outputs=made.outputs))
+    raise_if_missing(joined, "run the same command again: the shards copy only what is missing")
 
 
 def join_results(run: Run, saved: SavedPlan, place: str, files: Sequence[Path] = ()) -> Report:
