@@ -13,8 +13,17 @@ from tests.support.saved_plans import MANIFEST, S3, save
 from toolkit.aws.object_folder import ObjectFolder
 from toolkit.aws.session import AwsSession
 from toolkit.cli import sealed_archive
-from toolkit.cli.saved_plan import SavedPlan, keep_result, kept_results, put_shard_plan, read_plan, unpack
+from toolkit.cli.saved_plan import (
+    SavedPlan,
+    keep_result,
+    kept_results,
+    place_for_shards,
+    put_shard_plan,
+    read_plan,
+    unpack,
+)
 from toolkit.errors import Refused, ToolkitError, UsageError
+from toolkit.plan.model import Bound, Division, Shard
 
 REGION = "eu-west-1"
 KEY = "0123456789abcdef"
@@ -46,7 +55,8 @@ def put(sandbox: RunningSandbox, key: str, content: bytes) -> str:
 
 
 def test_a_plan_for_shards_is_the_same_without_terraforms(saved: SavedPlan, tmp_path: Path) -> None:
-    place = put_shard_plan(saved, "s3://plans/shop/shards", {})
+    place = place_for_shards(saved, "s3://plans/shop/shards")
+    put_shard_plan(saved, place, {})
     assert place == f"s3://plans/shop/shards/{saved.digest}/plan.toolkit"
     read = read_plan(place, {})
     assert read == dataclasses.replace(saved, path=place, terraform_plan=b"")
@@ -62,7 +72,8 @@ def test_a_whole_plan_is_read_from_any_folder(sandbox: RunningSandbox, saved: Sa
 
 
 def test_a_plan_is_signed_where_there_is_a_key(saved: SavedPlan) -> None:
-    place = put_shard_plan(saved, "s3://plans/signed", {"TOOLKIT_PLAN_KEY": KEY})
+    place = place_for_shards(saved, "s3://plans/signed")
+    put_shard_plan(saved, place, {"TOOLKIT_PLAN_KEY": KEY})
     assert read_plan(place, {"TOOLKIT_PLAN_KEY": KEY}).is_verified
     assert read_plan(place, {}).is_signed
     with pytest.raises(Refused, match="not by the key"):
@@ -101,15 +112,25 @@ def test_a_place_that_is_no_object_is_a_usage_error(place: str) -> None:
 
 
 def test_a_bucket_that_is_not_there_is_told(saved: SavedPlan) -> None:
-    with pytest.raises(ToolkitError, match="NoSuchBucket"):
+    with pytest.raises(ToolkitError, match="no bucket `no-such-bucket-here`"):
         read_plan("s3://no-such-bucket-here/plan.toolkit", {})
 
 
 def test_results_are_found_beside_the_plan(sandbox: RunningSandbox, saved: SavedPlan) -> None:
-    place = put_shard_plan(saved, "s3://plans/results", {})
+    place = "s3://plans/results/plan.toolkit"
     keep_result(place, 3)(RESULT)
     keep_result(place, 1)(RESULT)
     assert list(kept_results(place, 3)) == ["results/1.json", "results/3.json"]
     keep_result(place, 3)("{}")
     with pytest.raises(Refused, match=r"`results/3.json` is not the result of a command"):
         kept_results(place, 3)
+
+
+def test_a_new_batch_begins_without_the_results_of_an_earlier_one(saved: SavedPlan) -> None:
+    shards = tuple(Shard(number, (), 0, 0, None, 1.0) for number in (1, 2))
+    division = Division(shards, Bound.BYTES, 0.0, 1, 1, 0)
+    divided = dataclasses.replace(saved, plan=dataclasses.replace(saved.plan, division=division))
+    place = place_for_shards(divided, "s3://plans/again")
+    keep_result(place, 2)(RESULT)
+    put_shard_plan(divided, place, {})
+    assert kept_results(place, 2) == {}

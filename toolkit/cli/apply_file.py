@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from toolkit.cli.boundary import Run
@@ -22,6 +23,7 @@ from toolkit.cli.saved_plan import (
     is_in_s3,
     keep_result,
     kept_results,
+    place_for_shards,
     put_shard_plan,
     read_plan,
     refuse_other_commit,
@@ -91,15 +93,15 @@ def apply_file(
             )
         return
     made: list[Report] = []
-    with (
-        _place(run.emit, saved, settings.work_dir) as work_dir,
-        open_services(run.emit, saved.desired, replace(settings, work_dir=work_dir)) as services,
-    ):
-        if is_batch:
-            check_batch(saved.plan, services)
-        refuse_other_terraform(saved, services.terraform.version())
-        planned = unpack(saved, services.work_path)
-        try:
+    try:
+        with (
+            _place(run.emit, saved, settings.work_dir) as work_dir,
+            open_services(run.emit, saved.desired, replace(settings, work_dir=work_dir)) as services,
+        ):
+            if is_batch:
+                check_batch(saved.plan, services)
+            refuse_other_terraform(saved, services.terraform.version())
+            planned = unpack(saved, services.work_path)
             apply_saved(
                 saved.desired,
                 planned,
@@ -109,24 +111,23 @@ def apply_file(
                 on_budget=on_budget,
                 infra_only=is_batch or part == INFRASTRUCTURE,
             )
-        except (ToolkitError, KeyboardInterrupt):
-            for report in made:
-                publish(report)
-            raise
-    if is_batch:
-        (report,) = made
-        _apply_in_batch(run, saved, replace(settings, work_dir=None), report, on_budget)
+        joined = _copy_in_batch(run, saved, settings, on_budget) if is_batch else None
+    except (ToolkitError, KeyboardInterrupt):
+        for report in made:
+            publish(report)
+        raise
+    if joined:
+        publish(replace(joined, infra_changes=made[0].infra_changes, outputs=made[0].outputs))
+        raise_if_missing(joined, "run the same command again: the shards copy only what is missing")
 
 
-def _apply_in_batch(run: Run, saved: SavedPlan, settings: Settings, made: Report, on_budget: OnBudget | None) -> None:
-    """Have CodeBuild copy the images, for which Terraform has `made` what they need, and show what came of both."""
+def _copy_in_batch(run: Run, saved: SavedPlan, settings: Settings, on_budget: OnBudget | None) -> Report:
+    """Have CodeBuild copy the images; Terraform has made what they need."""
     with open_services(run.emit, saved.desired, settings, locks=False) as services:
-        shared = shared_by_refreshes(services)
-        place = put_shard_plan(saved, f"{shared.place}/shards")
-        run_batch(saved.plan, saved.digest, place, services, on_budget)
-    joined = join_results(run, saved, place)
-    run.show_report(replace(joined, infra_changes=made.infra_changes, outputs=made.outputs))
-    raise_if_missing(joined, "run the same command again: the shards copy only what is missing")
+        place = place_for_shards(saved, f"{shared_by_refreshes(services).place}/shards")
+        prepare = partial(put_shard_plan, saved, place)
+        run_batch(saved.plan, saved.digest, place, services, on_budget, prepare)
+    return join_results(run, saved, place)
 
 
 def join_results(run: Run, saved: SavedPlan, place: str, files: Sequence[Path] = ()) -> Report:

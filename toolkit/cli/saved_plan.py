@@ -254,11 +254,20 @@ def _folder_of(place: str) -> ObjectFolder:
     return open_folder(parts["bucket"], parts["folder"])
 
 
-def put_shard_plan(saved: SavedPlan, folder: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Put what shards need of the plan into the `folder` in S3 that has the name of its digest; its place there."""
-    place = f"{folder}/{saved.digest}/{_PLAN_OBJECT}"
-    _folder_of(place).put(_PLAN_OBJECT, sealed_archive.seal(saved.members, plan_key(environment)))
-    return place
+def place_for_shards(saved: SavedPlan, folder: str) -> str:
+    """Where shards find the plan, below a `folder` in S3."""
+    return f"{folder}/{saved.digest}/{_PLAN_OBJECT}"
+
+
+def put_shard_plan(saved: SavedPlan, place: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Put what shards need of the plan at its `place` in S3, and empty what earlier shards have put beside it.
+
+    Otherwise, the result of a shard that does not even begin would be an older one.
+    """
+    folder = _folder_of(place)
+    folder.put(_PLAN_OBJECT, sealed_archive.seal(saved.members, plan_key(environment)))
+    for shard in saved.plan.division.shards if saved.plan.division else ():
+        folder.put(f"{_RESULTS}{shard.number}.json", b"")
 
 
 def keep_result(place: str, shard: int) -> Callable[[str], None]:
@@ -272,7 +281,7 @@ def kept_results(place: str, shards: int) -> Mapping[str, Result]:
     folder = _folder_of(place)
     names = [f"{_RESULTS}{number}.json" for number in range(1, shards + 1)]
     contents = {name: folder.read(name, MOST_BYTES) for name in names}
-    return {name: parse_saved_result(name, content) for name, content in contents.items() if content is not None}
+    return {name: parse_saved_result(name, content) for name, content in contents.items() if content}
 
 
 def _fitted(path: str, archive: sealed_archive.SealedArchive) -> SavedPlan:

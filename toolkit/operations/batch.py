@@ -8,6 +8,7 @@ and the record leaves no id; the next one starts with the same token, for which 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 
 from toolkit.aws.inspection import Quota
@@ -52,9 +53,9 @@ def check_batch(plan: Plan, services: Services) -> Division:
             hint=increase(quota, "codebuild", shards),
         )
     if quota and quota.value < shards:
-        message = (
-            f"of {shards} shards {quota.value:.0f} run at a time here: CodeBuild's quota `{quota.code}` allows no more"
-        )
+        verb = "runs" if quota.value == 1 else "run"
+        at_once = f"of {shards} shards {quota.value:.0f} {verb} at a time here"
+        message = f"{at_once}: CodeBuild's quota `{quota.code}` allows no more"
         services.emit(NoticeGiven("batch.few_builds", message, hint=increase(quota, "codebuild", shards)))
     return plan.division
 
@@ -63,7 +64,7 @@ def read_quota(batches: Batches, services: Services) -> Quota | None:
     """How many builds run at a time; None, with a notice, where that cannot be seen."""
     try:
         quota, why = batches.quota(), "Service Quotas does not list it"
-    except AccessDenied as error:
+    except (AccessDenied, Refused) as error:
         quota, why = None, error.message
     if quota is None:
         message = f"how many shards CodeBuild runs at a time here is not known: {why}"
@@ -71,10 +72,12 @@ def read_quota(batches: Batches, services: Services) -> Quota | None:
     return quota
 
 
-def run_batch(plan: Plan, digest: str, place: str, services: Services, on_budget: OnBudget | None) -> None:
+def run_batch(
+    plan: Plan, digest: str, place: str, services: Services, on_budget: OnBudget | None, prepare: Callable[[], None]
+) -> None:
     """Have CodeBuild do the shards of the `plan`, and return when the batch has ended.
 
-    The plan has this `digest` and is at `place`.
+    Before a batch is started, `prepare` puts the plan, which has this `digest`, at its `place`.
     """
     shared = shared_by_refreshes(services)
     batches, record = shared.batches, shared.text(f"shards/{digest}/batch", "text/plain")
@@ -94,6 +97,7 @@ def run_batch(plan: Plan, digest: str, place: str, services: Services, on_budget
             ) from error
         variables = {PLAN_VARIABLE: place} | ({_BUDGET_VARIABLE: str(on_budget)} if on_budget else {})
         token = sha256(json.dumps([batch and batch.id, buildspec, variables]).encode()).hexdigest()
+        prepare()
         batch = batches.start(buildspec, variables, token)
         record.put(batch.id)
     with step(services.emit, "batch", total=shards):

@@ -35,12 +35,17 @@ class Room:
         self.batches: FakeBatches = self.shared.batches
         self.services: Services = replace(self.world.services, refresh=self.shared.services)
         self.shards = shards
+        self.prepared: list[int] = []
+        """How many batches there were when the plan was put in its place."""
 
     def plan(self, services: Services | None = None) -> Plan:
         return plan_manifest(desired(*NAMES), services or self.services, shards=self.shards, reads_sizes=True).plan
 
     def run(self, on_budget: OnBudget | None = None) -> None:
-        run_batch(self.plan(), "d", PLACE, self.services, on_budget)
+        run_batch(self.plan(), "d", PLACE, self.services, on_budget, self.prepare)
+
+    def prepare(self) -> None:
+        self.prepared.append(len(self.batches.started))
 
     def told(self, kind: type[NoticeGiven]) -> list[str]:
         return [event.code for event in self.world.events if isinstance(event, kind)]
@@ -83,6 +88,7 @@ def test_an_interrupted_run_leaves_the_batch_and_the_next_one_follows_it(room: R
     room.batches.ends = [(RUNS, {}), (DONE, {"report": DONE})]
     room.run()
     assert len(room.batches.started) == 1
+    assert room.prepared == [0]
     assert room.told(NoticeGiven) == ["batch.followed"]
 
 
@@ -165,6 +171,7 @@ QUOTA = Quota("Concurrently running builds for ARM/Small environment", "L-5ED1D2
         (replace(QUOTA, value=1), 1, ["batch.few_builds"]),
         (None, None, ["batch.quota_unknown"]),
         (AccessDenied("aws.access_denied", "AWS refused it"), None, ["batch.quota_unknown"]),
+        (Refused("aws.unreachable", "AWS cannot be reached"), None, ["batch.quota_unknown"]),
     ],
 )
 def test_says_how_many_shards_run_at_a_time(
