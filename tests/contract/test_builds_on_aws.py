@@ -12,8 +12,10 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.plain_http import plain_http
 from tests.support.roles import Role
 from tests.support.sandbox import RunningSandbox, running_sandbox
+from toolkit.sandbox import process
 from toolkit.terraform.iam_policy import Statement
 
 REGION = "eu-west-1"
@@ -176,6 +178,10 @@ def test_says_of_a_build_that_it_was_not_run(world: World, project: Any, status:
     assert build["buildStatus"] == status
     assert words in json.dumps(build["phases"], default=str)
     assert not (world.notes / "ran").exists()
+    shown = process.status(world.sandbox.status.folder)
+    assert shown is not None
+    assert (shown.builds[-1].id, shown.builds[-1].status) == (build["id"], status)
+    assert words in shown.builds[-1].message
 
 
 def test_a_stopped_build_is_killed(world: World) -> None:
@@ -324,6 +330,14 @@ def test_refuses_a_batch_of_a_project_without_a_batch_configuration(world: World
         world.builds.start_build_batch(projectName=name)
     with pytest.raises(world.builds.exceptions.ResourceNotFoundException):
         world.builds.start_build_batch(projectName="none")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_a_web_page_cannot_call(world: World, method: str) -> None:
+    page = {"Origin": "https://pages.example", "X-Amz-Target": "CodeBuild_20161006.StartBuild"}
+    with plain_http(world.sandbox.status.aws_endpoint, page) as http:
+        answer = http.ask(method, "/", b"{}" if method == "POST" else b"")
+    assert (answer.status, answer.headers.get("access-control-allow-origin")) == (403, None)
 
 
 def test_a_call_needs_the_right_to_its_project(world: World) -> None:

@@ -180,6 +180,20 @@ class Builds:
         }.items():
             setattr(responses.CodeBuildResponse, name, _answered_by(operation))
 
+    def listed(self) -> list[dict[str, str]]:
+        """Every build, the first one first."""
+        return [
+            {
+                "id": facts["id"],
+                "status": facts["buildStatus"],
+                "initiator": facts["initiator"],
+                "message": next(
+                    (about["message"] for phase in facts["phases"] for about in phase.get("contexts", ())), ""
+                ),
+            }
+            for facts in (build.facts for build in tuple(self._builds.values()))
+        ]
+
     def start(
         self,
         backend: Any,
