@@ -124,7 +124,7 @@ def statuses(batch: Mapping[str, Any]) -> dict[str, str | None]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+    with running_sandbox(tmp_path_factory.mktemp("it's a sandbox")) as sandbox:
         yield World(sandbox, tmp_path_factory.mktemp("notes"))
 
 
@@ -152,6 +152,12 @@ def test_a_build_has_nothing_of_the_users_environment(world: World) -> None:
     assert f"HOME={world.sandbox.status.folder}" in world.printed(build)
 
 
+def test_a_long_log_is_kept(world: World) -> None:
+    build = world.build(world.project("seq 20000; head -c 400000 /dev/zero | tr '\\0' x"))
+    assert build["buildStatus"] == "SUCCEEDED"
+    assert (world.sandbox.status.folder / "builds" / f"{build['id'].replace(':', '-')}.log").stat().st_size > 500_000
+
+
 def test_a_failed_command_fails_the_build(world: World) -> None:
     build = world.build(world.project("echo before", "exit 3", "echo after"))
     assert (build["buildStatus"], world.printed(build)) == ("FAILED", "before")
@@ -170,11 +176,15 @@ def test_a_failed_command_fails_the_build(world: World) -> None:
             "FAULT",
             "no secret for KEY",
         ),
+        ({"asked": {"buildspecOverride": buildspec(env={"parameter-store": {"A": "/a"}})}}, "FAULT", "parameter-store"),
+        ({"asked": {"buildspecOverride": "{"}}, "FAILED", "not YAML"),
         ({"serviceRole": "arn:aws:iam::123456789012:role/none"}, "FAILED", "cannot assume the role"),
     ],
 )
 def test_says_of_a_build_that_it_was_not_run(world: World, project: Any, status: str, words: str) -> None:
-    build = world.build(world.project(f"touch {world.notes}/ran", **project))
+    asked = project.get("asked", {})
+    changes = {name: value for name, value in project.items() if name != "asked"}
+    build = world.build(world.project(f"touch {world.notes}/ran", **changes), **asked)
     assert build["buildStatus"] == status
     assert words in json.dumps(build["phases"], default=str)
     assert not (world.notes / "ran").exists()

@@ -43,8 +43,8 @@ def make_aws(
     `log` gets the action, the path, the status, and the rights that the call needs. A call of a role's session without
     these rights is refused.
 
-    A repeated create or put call gets the first response again. On loopback, the provider loses one response in some
-    hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists.
+    A repeated create, put or start call gets the first response again. On loopback, the provider loses one response in
+    some hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists.
     Credentials from AssumeRole belong to the role's account, all others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
@@ -94,7 +94,7 @@ def make_aws(
             return start_response(status, headers, exc_info)
 
         response = cast("Iterable[bytes]", moto(environ, logged))
-        is_once_only = call.action.startswith(("Create", "Put")) or call.action == "PUT"
+        is_once_only = call.action.startswith(("Create", "Put", "Start")) or call.action == "PUT"
         if not invocation or not is_once_only or not started or not started[0][0].startswith("2"):
             return response
         body = list(response)
