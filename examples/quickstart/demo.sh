@@ -56,5 +56,6 @@ show toolkit refresh # it waits
 show sleep 2
 show toolkit refresh # it moves
 printf '\n# The event of the moved tag has started a build.\n'
-show toolkit sandbox status
+show toolkit sandbox status | tee status.txt
+grep -q 'quickstart-web:.* started by rule/' status.txt # or the demo has failed
 show toolkit sandbox down

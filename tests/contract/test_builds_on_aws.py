@@ -195,7 +195,7 @@ def test_says_of_a_build_that_it_was_not_run(world: World, project: Any, status:
 
 
 def test_a_stopped_build_is_killed(world: World) -> None:
-    name = world.project('echo $$ > "$NOTES/waits"', "sleep 60")
+    name = world.project('echo $$ > "$NOTES/waits"; sleep 60')
     key = world.builds.start_build(projectName=name)["build"]["id"]
     pid = wait_for_pid(world.notes / "waits")
     assert world.builds.stop_build(id=key)["build"]["buildStatus"] == "STOPPED"
@@ -279,9 +279,9 @@ def test_a_stopped_batch_starts_nothing_more(world: World) -> None:
     name = world.project()
     key = world.start_batch(
         name,
-        task("first"),
+        task("first", ignore=True),
         task("second", "first"),
-        commands=[f"echo $$ > {world.notes}/batch", "sleep 60"],
+        commands=[f"echo $$ > {world.notes}/batch; sleep 60"],
     )
     pid = wait_for_pid(world.notes / "batch")
     world.builds.stop_build_batch(id=key)
