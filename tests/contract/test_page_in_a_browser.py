@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.docs.result_samples import results
+from tests.docs.result_samples import RESULTS
 from tests.support import page_samples, status_samples
 from tests.support.browser import Browser, chromium
 from tests.support.plan_samples import CHANGED, EMPTY, MIXED
@@ -22,32 +22,34 @@ SHOWN = """return [...document.querySelectorAll(".images tbody")].filter((row) =
   .map((row) => row.querySelector("th a").textContent)"""
 
 
-def samples() -> dict[str, Mapping[str, Any]]:
-    scan = {"schema_version": 1, "command": "scan", "exit_code": 0, "scan": results()["scan"].documents[0]}
-    preview = {"schema_version": 1, "command": "copy", "exit_code": 0, "preview": results()["preview"].documents[0]}
-    checks = results()["diagnosis"].documents[0]
-    diagnosis = {"schema_version": 1, "command": "doctor", "exit_code": 4, "diagnosis": checks}
-    lock = {"schema_version": 1, "command": "lock", "exit_code": 0, "lock": results()["lock"].documents[0]}
-    prune = {"schema_version": 1, "command": "prune", "exit_code": 6, "prune": results()["prune"].documents[1]}
-    issue = {"file": "images.yaml", "line": 3, "path": "images[2]", "message": "is no image"}
-    error = {"code": "manifest.unusable", "message": "`images.yaml` cannot be used", "hint": None, "issues": [issue]}
+def _of(kind: str, command: str, exit_code: int = 0, sample: int = 0) -> dict[str, Any]:
     return {
-        "plan": PLAN,
-        "nothing": page_samples.plan_result(EMPTY),
-        "changed": page_samples.plan_result(CHANGED),
-        "refused": page_samples.plan_result(MIXED),
-        "failed apply": page_samples.failed_apply(),
-        "hostile": page_samples.hostile(),
-        "300 images": page_samples.plan_result(page_samples.reviewed(300)),
-        "scan": scan,
-        "diagnosis": diagnosis,
-        "preview": preview,
-        "lock": lock,
-        "prune": prune,
-        "status": status_samples.result(status_samples.REPORT),
-        "hostile status": status_samples.result(status_samples.hostile()),
-        "error": {"schema_version": 1, "command": "plan", "exit_code": 3, "error": error},
+        "schema_version": 1,
+        "command": command,
+        "exit_code": exit_code,
+        kind: RESULTS[kind].documents[sample],
     }
+
+
+_ISSUE = {"file": "images.yaml", "line": 3, "path": "images[2]", "message": "is no image"}
+_ERROR = {"code": "manifest.unusable", "message": "`images.yaml` cannot be used", "hint": None, "issues": [_ISSUE]}
+SAMPLES: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+    "plan": lambda: PLAN,
+    "nothing": lambda: page_samples.plan_result(EMPTY),
+    "changed": lambda: page_samples.plan_result(CHANGED),
+    "refused": lambda: page_samples.plan_result(MIXED),
+    "failed apply": page_samples.failed_apply,
+    "hostile": page_samples.hostile,
+    "300 images": lambda: page_samples.plan_result(page_samples.reviewed(300)),
+    "scan": lambda: _of("scan", "scan"),
+    "diagnosis": lambda: _of("diagnosis", "doctor", 4),
+    "preview": lambda: _of("preview", "copy"),
+    "lock": lambda: _of("lock", "lock"),
+    "prune": lambda: _of("prune", "prune", 6, sample=1),
+    "status": lambda: status_samples.result(status_samples.REPORT),
+    "hostile status": lambda: status_samples.result(status_samples.hostile()),
+    "error": lambda: {"schema_version": 1, "command": "plan", "exit_code": 3, "error": _ERROR},
+}
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +119,9 @@ def test_leads_to_the_row_of_a_link_even_if_it_was_filtered_away(browser: Browse
     assert seen[1:] == [True, True]
 
 
-@pytest.mark.parametrize("name", list(samples()))
+@pytest.mark.parametrize("name", SAMPLES)
 def test_asks_nobody_for_anything_and_breaks_no_policy(browser: Browser, name: str) -> None:
-    browser.open(page_samples.page(samples()[name]))
+    browser.open(page_samples.page(SAMPLES[name]()))
     assert browser.violations() == []
     assert browser.requests() == []
     assert browser.run("return [window.hacked, document.images.length]") == [None, 0]
@@ -186,7 +188,7 @@ return found;
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["plan", "refused", "changed", "failed apply", "scan"])
 def test_has_enough_contrast_for_everybody(browser: Browser, name: str, scheme: str) -> None:
-    browser.open(page_samples.page(samples()[name]), "#nginx:1.27", scheme=scheme)
+    browser.open(page_samples.page(SAMPLES[name]()), "#nginx:1.27", scheme=scheme)
     assert browser.run("return matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
     browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
     assert browser.run(CONTRAST) == {}

@@ -21,7 +21,7 @@ from typing import Any
 
 import typer
 
-from tests.docs.result_samples import results
+from tests.docs.result_samples import RESULTS
 from toolkit import errors, events
 from toolkit.aws import explain as aws_explain
 from toolkit.cli import explanations
@@ -492,7 +492,7 @@ def results_page() -> str:
         "[`result.json`](schemas/result.json) is that of the whole document, and `toolkit schema result` prints it.\n",
     ]
     whole = schema_of(Kind.RESULT)
-    for kind, about in results().items():
+    for kind, about in RESULTS.items():
         part = whole["properties"][kind]
         file = (
             f" Schema: [`schemas/{kind}.json`](schemas/{kind}.json)."

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from tests.bench import plot
 from tests.docs import reference
 from tests.docs.pages import ROOT
-from tests.docs.result_samples import results
+from tests.docs.result_samples import RESULTS
 from tests.support.event_samples import SAMPLES
 from tests.support.plan_samples import plans
 from toolkit.cli.commands.schema import Kind, schema_of
@@ -70,14 +70,14 @@ PLAN = checker(Kind.PLAN)
 def test_has_a_type_and_a_sample_for_every_result_of_a_command() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "toolkit/cli/commands").glob("*.py")]
     shown = {kind for text in sources for kind in re.findall(r'run\.show\(\s*"(\w+)", (?!\{\})', text)}
-    assert shown <= OBJECTS.keys() == results().keys()
+    assert shown <= OBJECTS.keys() == RESULTS.keys()
 
 
-@pytest.mark.parametrize("kind", results())
+@pytest.mark.parametrize("kind", RESULTS)
 def test_describes_every_result(kind: str) -> None:
     whole, line = checker(Kind.RESULT), checker(Kind.EVENTS)
     head = {"type": f"{kind}_made", "sequence": 2, "time": "2026-11-24T10:00:00.000Z"}
-    for document in results()[kind].documents[:20]:
+    for document in RESULTS[kind].documents:
         result = {"schema_version": 1, "command": "any", "exit_code": 0, kind: document}
         whole.validate(result)
         assert read_result(json.dumps(result).encode()).command == "any"

@@ -173,10 +173,11 @@ def _check_replicas(readable: Readable) -> Iterator[Finding]:
     for position, region in readable.replicas.items():
         if region == readable.region:
             yield Finding((*path, position), f"`{region}` is the region of the repositories themselves")
-        elif readable.region and _partition(region) != _partition(readable.region):
-            yield Finding((*path, position), f"ECR copies nothing from `{readable.region}` to another partition of AWS")
         if region in seen:
             yield Finding((*path, position), f"`{region}` is listed twice")
+        if readable.region and _partition(region) != _partition(readable.region):
+            message = f"`{region}` is in another partition of AWS than `{readable.region}`, with accounts of its own"
+            yield Finding((*path, position), message)
         seen.add(region)
     if not seen:
         return
@@ -191,9 +192,8 @@ def _check_replicas(readable: Readable) -> Iterator[Finding]:
 
 
 def _partition(region: str) -> str:
-    """What regions of one partition of AWS have in common: their names begin alike, and there are others."""
-    found = re.match(r"cn-|us-gov-|us-iso[a-z]*-|eu-iso[a-z]*-|eusc-", region)
-    return found[0] if found else ""
+    """How the regions of an AWS partition begin, "" for the public one."""
+    return re.match(r"(cn-|eusc-|us-gov-|(us|eu)-iso[a-z]?-)?", region)[0]  # type: ignore[index]  # it may be empty
 
 
 def _check_statements(readable: Readable) -> Iterator[Finding]:

@@ -51,7 +51,7 @@ def await_replicas(
     interrupt ends the wait, and is returned. A region that cannot be asked does not stop the others.
     """
     in_place = {o.key: o for o in outcomes if o.status in (SeedStatus.COPIED, SeedStatus.UNCHANGED)}
-    if not in_place:
+    if not (plan.replicas and in_place):
         return (), None
     has_new_rules = any(change.address == REPLICATION_ADDRESS for change in changes)
     started = services.clock()

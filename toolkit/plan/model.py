@@ -339,7 +339,8 @@ class Plan:
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
     `is_destroy` marks the plan of `toolkit destroy`. `division` is set if several machines are to share the copies.
     `replicas` are the other regions that get the images. `puts_manifest` is where apply puts the manifest, which
-    refreshes take from there; "" if it is there, or nothing refreshes.
+    refreshes take from there; "" if it is there, or nothing refreshes. `unadmitted` are the keys of images which have
+    no seed, because the lock admits no digest of them.
     """
 
     name: str
@@ -361,6 +362,7 @@ class Plan:
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
     puts_manifest: str = ""
+    unadmitted: tuple[str, ...] = ()
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:

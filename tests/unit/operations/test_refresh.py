@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_refresh import FakeShared
-from tests.support.fake_services import HOST, World
+from tests.support.fake_services import HOST, Signatures, World
 from tests.support.fake_services import desired as listing
 from tests.support.made_images import image, store
 from tests.support.memory_registry import Call, Fault
 from toolkit.errors import Refused, SeedingIncomplete
-from toolkit.lock.model import Freshness, Hold, Policy
+from toolkit.lock.model import Freshness, Hold, Policy, Verification
 from toolkit.manifest.loader import loads
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import ConnectionFailed
@@ -196,6 +196,21 @@ def test_is_incomplete_when_an_upstream_cannot_be_asked_and_does_the_rest(mirror
     mirror.move("two", "newer")
     report = mirror.run(code="refresh.unreached")
     assert (report.unreached, [move.key for move in report.moves]) == (("one:1",), ["two:1"])
+
+
+def test_is_incomplete_when_a_digest_is_not_verified_and_does_the_rest(mirror: Mirror) -> None:
+    signed = wanted(Policy(verify=Verification("the key")))
+    verifier = Signatures()
+    mirror.world.services = replace(mirror.world.services, verifier=verifier)
+    mirror.run(signed)
+    before = mirror.stored("one")
+    verifier.faults = {mirror.move("one", "newer one"): "its signature was made with another key"}
+    mirror.move("two", "newer two")
+    report = mirror.run(signed, code="refresh.unverified")
+    assert (report.unverified, [move.key for move in report.moves]) == (("one:1",), ["two:1"])
+    assert ([one.key for one in report.behind or ()], mirror.stored("one")) == (["one:1"], before)
+    verifier.faults = {}
+    assert [move.key for move in mirror.run(signed).moves] == ["one:1"]
 
 
 def test_leaves_what_the_pulls_do_not_suffice_for_to_the_next_run(mirror: Mirror) -> None:

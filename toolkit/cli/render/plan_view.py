@@ -350,7 +350,7 @@ def say_replicas(plan: Plan) -> list[str]:
     """What each other region keeps and gets, in bytes and money."""
     return [
         f"Replicas in `{one.region}`: at most {format_size(one.size)}, {_dollars(one.dollars_a_month)} a month"
-        + (f"; at most {format_size(one.sent)} is sent there, {_dollars(one.dollars_once)} once" if one.sent else "")
+        + (f"; at most {format_size(one.sent)} is sent there once, {_sending(one.dollars_once)}" if one.sent else "")
         + (f"; besides, {format_count(one.unknown_sizes, 'image')} of unknown size" if one.unknown_sizes else "")
         + f" (prices as of {one.prices_of})"
         for one in plan.replicas
@@ -362,9 +362,11 @@ def say_manifest(plan: Plan) -> list[str]:
     return [f"Refreshes go by this manifest then: it is put into `{plan.puts_manifest}`"] if plan.puts_manifest else []
 
 
-def _dollars(amount: float | None) -> str:
-    if amount is None:
-        return "at a price that is not known here,"
+def _sending(amount: float | None) -> str:
+    return "at a price that this version does not know" if amount is None else f"for {_dollars(amount)}"
+
+
+def _dollars(amount: float) -> str:
     return f"${amount:.2f}" if amount else "less than $0.01"
 
 

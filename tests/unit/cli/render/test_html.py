@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from tests.docs.result_samples import results
+from tests.docs.result_samples import RESULTS
 from tests.support import page_samples, plan_samples
 from toolkit.cli.render.html import render_html
 from toolkit.cli.render.picture import Column, Flow, draw
@@ -122,7 +122,7 @@ def test_has_each_check_of_a_diagnosis_with_its_cure_and_what_failed_first() -> 
 
 
 def test_names_the_saved_plan_and_the_next_step() -> None:
-    saved = results()["saved_plan"].documents[-1]
+    saved = RESULTS["saved_plan"].documents[-1]
     assert str(saved["commit"])[:8] in Elements(page_of(PLAN, saved_plan=saved)).text()
     assert "Run the same command again" in page_samples.page(page_samples.failed_apply())
 
