@@ -387,7 +387,7 @@ def _empty_doomed(planned: Planned, services: Services) -> None:
     Terraform could delete them itself, but only after another apply that sets `force_delete`. As the images go before
     Terraform starts, the reasons for which it would refuse to start are checked here.
     """
-    doomed = [loss for loss in planned.plan.losses if loss.digests]
+    doomed = [loss for loss in planned.plan.losses if loss.kind == "repository" and loss.digests]
     if not doomed:
         return
     services.terraform.check_lock(planned.plan_file.work_dir)
