@@ -14,6 +14,7 @@ from functools import partial
 from toolkit.errors import Refused
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
+from toolkit.operations.batch import read_quota
 from toolkit.operations.bundle import has_bundle
 from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
 from toolkit.operations.lock_store import pin_images
@@ -143,7 +144,9 @@ def plan_manifest(
     if shards is not None:
         contents = services.observer.contents(plan.pending_seeds)
         plan = as_elsewhere(plan, contents)
-        division = divide(plan, shards, contents, desired.put_image_per_second)
+        quota = read_quota(services.refresh.batches, services) if services.refresh else None
+        at_once = int(quota.value) if quota else None
+        division = divide(plan, shards, contents, desired.put_image_per_second, at_once)
         if not shards and plan.pending_seeds and division.unknown_sizes == len(plan.pending_seeds):
             raise Refused(
                 "shards.sizes_unknown",

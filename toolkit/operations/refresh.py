@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from toolkit.errors import Refused, SeedingIncomplete, ToolkitError
+from toolkit.errors import Refused, SeedingIncomplete, ToolkitError, some
 from toolkit.lock.model import Freshness, Lock, LockedTag
 from toolkit.operations.guards import check_account
 from toolkit.operations.lease import RUN_ENDS, Lease
@@ -189,8 +189,8 @@ def _raise_if_incomplete(found: RefreshReport, failure: BaseException | None, *,
     if found.unreached:
         raise SeedingIncomplete(
             "refresh.unreached",
-            f"what upstream has for {len(found.unreached)} images could not be asked; all others are up to date",
-            hint="run again later",
+            f"upstream could not be asked for {some(found.unreached)}; all others are up to date",
+            hint="the lock says why for each; run again later if it may pass by itself",
         )
     if found.unverified:
         raise SeedingIncomplete(

@@ -48,6 +48,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from toolkit.errors import some
 from toolkit.lock.keepers import is_keeper_tag, keeper_tag
 from toolkit.manifest.grammar import REFRESH
 from toolkit.oci.companions import is_companion_tag, kind_of
@@ -67,8 +68,6 @@ from toolkit.plan.observed import (
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
 
-# A notice with more names than this is not clearer.
-_MOST_TAGS = 5
 _NOT_KNOWN = "differs from upstream; whether it ever came from there is not known"
 # Why a source is unavailable, as a phrase for a table.
 _CANNOT = {
@@ -214,12 +213,10 @@ def _rebuilds(desired: Desired, seeds: Sequence[Seed]) -> Iterator[Notice]:
         if builds and seed.action is SeedAction.MOVE:
             moved.setdefault(builds, []).append(seed.key)
     for builds, keys in moved.items():
-        named = ", ".join(f"`{key}`" for key in keys[:_MOST_TAGS])
-        more = f" and {len(keys) - _MOST_TAGS} more" if len(keys) > _MOST_TAGS else ""
         yield Notice(
             "image.rebuilds",
-            f"moving {named}{more} rebuilds {', '.join(f'`{name}`' for name in builds)}",
-            hint="let `toolkit refresh` move it: `apply` and `seed` start no build",
+            f"moving {some(keys)} rebuilds {', '.join(f'`{name}`' for name in builds)}",
+            hint="move it by `toolkit refresh`, which alone starts builds",
         )
 
 
@@ -233,10 +230,8 @@ def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -
             if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag) and not is_keeper_tag(tag)
         ]
         if left and repository not in doomed:
-            named = ", ".join(f"`{tag}`" for tag in left[:_MOST_TAGS])
-            more = f" and {len(left) - _MOST_TAGS} more" if len(left) > _MOST_TAGS else ""
             yield Notice(
-                "image.left", f"ECR keeps tags of `{repository}` that the manifest does not name: {named}{more}"
+                "image.left", f"ECR keeps tags of `{repository}` that the manifest does not name: {some(left)}"
             )
 
 

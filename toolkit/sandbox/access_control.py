@@ -187,9 +187,8 @@ def _tellers(call: Call, arn: str) -> Iterator[Right]:
             roles = [target.get("RoleArn") for target in asked.get("Targets", ())]
         case "monitoring":
             service, roles = "cloudwatch", []
-            # boto3 sends JSON, and Terraform a form.
-            named = asked.get("AlarmNames") or [asked.get("AlarmNames.member.1", "*")]
-            alarm = asked.get("AlarmName") or named[0]
+            # boto3 sends JSON, and Terraform's provider a form.
+            alarm = asked.get("AlarmName") or asked.get("AlarmNames.member.1") or asked.get("AlarmNames", ["*"])[0]
             resource = f"{arn.replace(':monitoring:', ':cloudwatch:')}alarm:{alarm}"
         case "scheduler":
             action = _SCHEDULER_ACTIONS.get(action, action)

@@ -15,7 +15,7 @@ from typing import IO
 
 import pytest
 
-from tests.support.toolkit_run import TOOLKIT
+from tests.support.toolkit_run import TOOLKIT, Toolkit
 from toolkit.cli.process import NO_MEMORY, NO_THREADS, ending_after, exhausted
 from toolkit.seed.worker_pool import WorkerPool
 
@@ -123,11 +123,10 @@ def _ignores_interrupts(process: subprocess.Popen[bytes]) -> bool:
 def test_a_pipe_instead_of_a_file_is_refused_and_not_waited_for(tmp_path: Path, command: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "images.yaml").write_text(MANIFEST)
-    argv = [TOOLKIT, *command.split(), "pipe"]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = Toolkit(tmp_path).run(*command.split(), "pipe", timeout=60)
     assert "Traceback" not in done.stderr
     assert "it is no regular file" in done.stdout + done.stderr
-    assert done.returncode == {"-f": 3, "show": 7, "apply": 7, "scan": 0}[command.split()[-1]]
+    assert done.code == {"-f": 3, "show": 7, "apply": 7, "scan": 0}[command.split()[-1]]
 
 
 def exit_after(statements: str, stdout: IO[str] | int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:

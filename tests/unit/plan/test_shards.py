@@ -199,6 +199,30 @@ def test_the_bound_that_rules_is_named_and_so_is_the_number_beyond_which_nothing
     assert len(division.shards) == (count or useful)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "count", "at_once", "bound", "seconds", "shards"),
+    [
+        # a shard that waits leaves its share of the documents a second idle: 25 s for each round
+        ([2 * MB] * 100, 8, 1, Bound.PUT_IMAGE, 8 * 25, 8),
+        ([2 * MB] * 100, 8, 3, Bound.PUT_IMAGE, 3 * 25, 8),
+        ([2 * MB] * 100, 8, 8, Bound.PUT_IMAGE, 25, 8),
+        ([2 * MB] * 2, 8, 1, Bound.PUT_IMAGE, 2 * 0.5, 8),  # six of the shards have nothing to do
+        # the bytes of all shards go through as many machines as there are
+        ([TB // 1000] * 100, 10, 1, Bound.BYTES, 1_000, 10),
+        ([TB // 1000] * 100, 10, 4, Bound.BYTES, 300, 10),
+        ([TB // 1000] * 100, 0, 4, Bound.BYTES, 250, 4),
+        ([TB // 1000] * 100, 0, 0, Bound.BYTES, 60, 17),  # they run elsewhere
+    ],
+)
+def test_shards_that_wait_for_a_machine_take_longer_and_auto_makes_none(
+    sizes: list[int], count: int, at_once: int, bound: Bound, seconds: float, shards: int
+) -> None:
+    plan, contents = of_sizes(*sizes)
+    division = divide(replace(plan, pull_costs=()), count, contents, RATE, at_once)
+    assert (division.bound, len(division.shards), division.at_once) == (bound, shards, at_once)
+    assert division.seconds == pytest.approx(seconds, rel=0.01)
+
+
 def test_the_number_that_is_useful_is_the_last_that_gains_anything() -> None:
     plan, contents = of_sizes(*[TB // 10] * 640)
     plan = replace(plan, pull_costs=())

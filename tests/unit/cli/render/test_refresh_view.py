@@ -39,6 +39,7 @@ def test_puts_what_a_refresh_says_on_the_page_of_its_copies() -> None:
     page = render(Result("refresh", 6, values), "html", Look()) or ""
     for text in ("nobody was told", "ThrottlingException", "Gone upstream", "quay/job:1", "ghcr/app:6", "2 tags moved"):
         assert text in page
+    assert "<h1>2 tags moved, 1 event sent. " in page
 
 
 @pytest.mark.parametrize(
