@@ -79,6 +79,7 @@ class World:
         self.repositories: dict[str, dict[str, str]] = {}
         self.state: set[str] = set()
         self.tainted: set[str] = set()
+        self.further_changes: list[InfraChange] = []
         self.drift: list[InfraChange] = []
         self.log: list[str] = []
         self.events: list[Event] = []
@@ -451,7 +452,7 @@ class _Terraform:
                     action = InfraAction.REPLACE if replica in self._world.tainted else InfraAction.CREATE
                     changes.append(InfraChange(replica, "aws_ecr_repository", action, name, region=region))
         self._planned_at = self._serial
-        return PlanFile(work_dir.plan_path, work_dir, tuple(changes))
+        return PlanFile(work_dir.plan_path, work_dir, (*changes, *self._world.further_changes))
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
         return replace(plan_file, drift=tuple(self._world.drift))

@@ -17,11 +17,11 @@ from toolkit.operations.apply import apply, carry_out
 from toolkit.operations.plan import plan_manifest
 from toolkit.operations.replicate import LONGEST_WAIT, await_replicas
 from toolkit.operations.seed import seed
-from toolkit.plan.model import Loss, Plan, Replica
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, Replica
 from toolkit.plan.observed import ReplicationRule
 from toolkit.plan.saved_plan import misfits
 from toolkit.report import ReplicaOutcome, Report, SeedStatus
-from toolkit.terraform.root_module import repository_address
+from toolkit.terraform.root_module import REPLICATION_ADDRESS, repository_address
 
 REGIONS = ("ap-south-1", "us-east-1")
 KEYS = tuple(f"{name}:1" for name in NAMES)
@@ -188,3 +188,19 @@ def test_a_replica_that_goes_is_named_with_its_images_and_nothing_at_home_is_emp
     with suppress(SeedingIncomplete):
         carry_out(wanted, made, world.services, publish=lambda _: None, started=0.0)
     assert "apply" in world.log
+
+
+def test_rules_that_somebody_sets_while_the_plan_waits_for_its_approval_are_not_overwritten(tmp_path: Path) -> None:
+    world = World(tmp_path, ["one"])
+    kind = "aws_ecr_replication_configuration"
+    world.further_changes = [InfraChange(REPLICATION_ADDRESS, kind, InfraAction.CREATE)]
+
+    def approve_late(plan: Plan) -> bool:
+        world.rules = [ReplicationRule(("eu-north-1",), ("legacy/",))]
+        return True
+
+    wanted = replace(desired("one"), replicate_to=("us-east-1",))
+    with pytest.raises(Refused, match="`legacy/ to eu-north-1`") as refused:
+        apply(wanted, world.services, review=lambda plan: None, confirm=approve_late, publish=lambda report: None)
+    assert refused.value.code == "replication.not_ours"
+    assert world.repositories == {}
