@@ -7,12 +7,19 @@ the two.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 PLAN_AGAIN = "plan again: `toolkit plan --out FILE`, then apply that"
 """The hint of an error after which a saved plan cannot be used again."""
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first names as a sentence lists them, and how many more there are: "`a`, `b` and 3 more"."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(f"`{name}`" for name in listed[:most]) + more
 
 
 class ToolkitError(Exception):

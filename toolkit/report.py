@@ -184,8 +184,9 @@ class LockedImage:
 
     `old_digest` and `new_digest` are what apply and seed would copy before and after it; None for nothing. `age` is how
     many seconds ago the new digest was first seen. `candidates` begin with the oldest. `reasons` say in words why the
-    entry moved or stays; `fault` is the code of why upstream could not be asked. `hold` is the reason of a hold or a
-    suspension which is on, `held_until` its end. `previous` counts earlier digests, to which a rollback can go.
+    entry moved or stays; `fault` is the code of why upstream could not be asked. `is_unverified`: the signature of a
+    digest that is old enough is missing or bad, or could not be read. `hold` is the reason of a hold or a suspension
+    which is on, `held_until` its end. `previous` counts earlier digests, to which a rollback can go.
     """
 
     key: str
@@ -198,6 +199,7 @@ class LockedImage:
     reasons: tuple[str, ...] = ()
     candidates: tuple[LockCandidate, ...] = ()
     fault: str | None = None
+    is_unverified: bool = False
     hold: str | None = None
     held_until: str | None = None
     previous: int = 0
@@ -252,8 +254,8 @@ class RefreshReport:
     """What a refresh came to. Its other results are a `LockChanges`, a `Plan` and a `Report`.
 
     `run` is its name, and `place` where its results are kept. `at` is when it ended (ISO 8601, UTC). What it did not
-    come to is None. Tags are `gone` upstream or were `unreached`. Held, suspended and pinned tags are never `behind`.
-    `pulls_left` is of the registry with the fewest.
+    come to is None. Tags are `gone` upstream, were `unreached`, or have an `unverified` digest there. Held, suspended
+    and pinned tags are never `behind`. `pulls_left` is of the registry with the fewest.
     """
 
     manifest: str
@@ -264,6 +266,7 @@ class RefreshReport:
     behind: tuple[BehindTag, ...] | None = None
     gone: tuple[str, ...] | None = None
     unreached: tuple[str, ...] | None = None
+    unverified: tuple[str, ...] | None = None
     pulls_left: int | None = None
 
     @property

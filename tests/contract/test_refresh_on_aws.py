@@ -25,13 +25,17 @@ from tests.support.alarms import ALARM, OK, evaluate
 from tests.support.real_parts import missing, require
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.started import Starter
+from toolkit.aws.existing import ExistingService
+from toolkit.aws.session import AwsSession
 from toolkit.errors import TerraformFailed
 from toolkit.manifest.loader import loads
-from toolkit.plan.desired import Desired
+from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.model import InfraAction
 from toolkit.plan.resolve import resolve
+from toolkit.terraform.iam_policy import ALARMS
 from toolkit.terraform.provider_mirror import find
-from toolkit.terraform.root_module import render
+from toolkit.terraform.refresh_values import rule_names
+from toolkit.terraform.root_module import Adoption, alarm_address, render, rule_address
 from toolkit.terraform.runner import PlanFile, TerraformRunner
 from toolkit.terraform.work_dir import write
 
@@ -133,6 +137,29 @@ def alarms(world: World) -> dict[str, dict[str, Any]]:
 
 def test_the_second_plan_is_empty(world: World) -> None:
     assert not world.plan(MANIFEST + REFRESH % IMAGE).changes
+
+
+def test_what_aws_would_overwrite_is_known_as_ours_and_taken_back_unchanged(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in world.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    desired = _desired(MANIFEST + REFRESH % IMAGE)
+    existing = ExistingService(AwsSession(REGION))
+    rules, alarms = rule_names(desired), {kind: f"acme-refresh-{kind}" for kind in ALARMS}
+    owner = ownership_tags("acme").items()
+    for found in (*map(existing.rule, rules.values()), *map(existing.alarm, alarms.values())):
+        assert found and owner <= found.resource_tags.items()
+    assert (existing.rule("acme-rebuild-no"), existing.alarm("acme-refresh-no")) == (None, None)
+    adopt = [Adoption(rule_address(key), name) for key, name in rules.items()]
+    adopt += [Adoption(alarm_address(kind), name) for kind, name in alarms.items()]
+    work_dir = write(render(desired, adopt=adopt), tmp_path)
+    world.terraform.init(work_dir)
+    plan = world.terraform.detail(world.terraform.plan(work_dir))
+    changes = [change for change in plan.changes if change.is_imported]
+    assert {change.address for change in changes} == {one.address for one in adopt}
+    # Of the topic, which is not in this state, the plan does not know the ARN.
+    assert {one.path for change in changes for one in change.changes} == {"alarm_actions", "ok_actions"}
 
 
 def test_a_schedule_keeps_what_it_could_not_start(world: World) -> None:

@@ -162,8 +162,8 @@ RESULTS: Mapping[str, Result] = {
         lambda: [_as_json(document_of("prune", plan)) for plan in (prune_samples.PLANNED, prune_samples.DONE)],
     ),
     "refresh": Result(
-        "`refresh`: what it came to. `error` of a move is why nobody was told of it. `behind`, `gone` and `unreached` are "
-        "null if the run did not come that far.",
+        "`refresh`: what it came to. `error` of a move is why nobody was told of it. `behind`, `gone`, `unreached` and "
+        "`unverified` are null if the run did not come that far.",
         lambda: [document_of("refresh", one) for one in (refresh_samples.BUSY, refresh_samples.STOPPED)],
     ),
     "status": Result(

@@ -18,6 +18,7 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.toolkit_run import TOOLKIT, Finished, Toolkit
 from toolkit.operations.bundle import put_bundle
 from toolkit.operations.load import load_desired
+from toolkit.plan.observed import Account
 from toolkit.sandbox import process
 from toolkit.terraform.iam_policy import Place, refresh_policy
 
@@ -53,7 +54,7 @@ class Mirror:
         self.received = ReceivedEvents(sandbox, REGION)
         self.name = "the bundle"
         (folder / "images.yaml").write_text(manifest)
-        put_bundle(load_desired(folder / "images.yaml"), self)
+        put_bundle(load_desired(folder / "images.yaml"), Account("123456789012", REGION, ""), self)
 
     def read(self) -> None:
         """It was never applied before."""
@@ -180,6 +181,9 @@ def test_refuses_a_manifest_that_was_not_applied_and_takes_the_one_that_was(mirr
     assert len(mirror.runs()) == 2
     assert mirror.refresh("--bundle", "s3://base/other", code=7)["error"]["code"] == "refresh.not_applied"
     assert mirror.refresh("--bundle", "base", code=64)["error"]["code"] == "usage.bundle"
+    copied = {"Bucket": "base", "Key": "shop/refresh/bundle.json"}
+    mirror.s3.copy_object(Bucket="base", Key="other/bundle.json", CopySource=copied)
+    assert mirror.refresh("--bundle", "s3://base/other", code=7)["error"]["code"] == "refresh.other_place"
 
 
 def test_converges_and_tells_of_everything_after_a_run_that_was_killed(mirror: Mirror) -> None:

@@ -15,10 +15,12 @@ from tests.support.made_images import image
 from tests.support.memory_registry import MemoryRegistry
 from toolkit.errors import PlanStale, Refused, ToolkitError
 from toolkit.events import Event
+from toolkit.lock.model import Verification
 from toolkit.oci.alternatives import Alternative, AlternativeSources
 from toolkit.oci.digest import Digest
 from toolkit.oci.document_cache import DocumentCache
 from toolkit.oci.documents import Document
+from toolkit.oci.errors import OciError
 from toolkit.oci.pull_limits import PullLimits
 from toolkit.oci.reference import Reference, Repository
 from toolkit.oci.subset import WHOLE
@@ -336,6 +338,14 @@ class _Existing:
         self._world.ask_aws("GetSchedule")
         return self._world.existing.get(("schedule", name))
 
+    def rule(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("DescribeRule")
+        return self._world.existing.get(("rule", name))
+
+    def alarm(self, name: str) -> ExistingResource | None:
+        self._world.ask_aws("DescribeAlarms")
+        return self._world.existing.get(("alarm", name))
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         self._world.ask_aws("BatchGetProjects")
         found = {name: self._world.existing.get(("project", name)) for name in names}
@@ -454,3 +464,19 @@ class _Terraform:
             if on_resource:
                 on_resource(change)
         return {"repositories": {}}
+
+
+class Signatures:
+    """A verifier that finds every signature good, but for `faults`."""
+
+    def __init__(self) -> None:
+        self.faults: dict[Digest, str | OciError] = {}
+        self.reads = 0
+
+    def verify(self, source: Reference, verification: Verification) -> str | None:
+        assert source.digest is not None
+        self.reads += 1
+        fault = self.faults.get(source.digest)
+        if isinstance(fault, OciError):
+            raise fault
+        return fault

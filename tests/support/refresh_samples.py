@@ -17,6 +17,7 @@ QUIET = RefreshReport(
     behind=(),
     gone=(),
     unreached=(),
+    unverified=(),
     pulls_left=93,
 )
 BUSY = replace(
@@ -31,6 +32,7 @@ BUSY = replace(
     ),
     gone=("quay/job:1",),
     unreached=tuple(f"ghcr/app:{number}" for number in range(7)),
+    unverified=("quay/signed:1",),
     pulls_left=1,
 )
 STOPPED = RefreshReport(QUIET.manifest, QUIET.run, QUIET.place, QUIET.at)

@@ -13,7 +13,17 @@ from toolkit.oci.digest import Digest
 from toolkit.plan.model import AttributeChange, InfraAction, InfraChange, Notice
 from toolkit.plan.observed import Account
 from toolkit.plan.severity import Severity
-from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport, sort_images
+from toolkit.plan.status import (
+    ExtraTag,
+    Fault,
+    ImageStatus,
+    ReplicaStatus,
+    Scan,
+    Span,
+    State,
+    StatusReport,
+    sort_images,
+)
 
 NOW = datetime(2026, 11, 30, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -164,6 +174,13 @@ REPORT = StatusReport(
             "docker-hub/library/mysql:9",
         ),
     ),
+    replicas=(
+        ReplicaStatus(
+            "us-east-1", 9, ("docker-hub/library/nginx:1.27",), ("docker-hub/library/postgres:17", "quay/node:1")
+        ),
+        ReplicaStatus("ap-northeast-1", 12),
+        ReplicaStatus("us-west-2", fault="AWS cannot be reached: no such host"),
+    ),
 )
 
 NASTY = "<img src=x onerror=alert(1)>@octocat #1 | `x` \x1b[31m\u202e</script><!-- toolkit:status -->\n::error::[a](b)"
@@ -197,6 +214,7 @@ def hostile() -> StatusReport:
         drift=(drift,),
         notices=(Notice("a.b", NASTY, NASTY),),
         faults=(Fault("a.b", NASTY, NASTY, NASTY),),
+        replicas=(ReplicaStatus(NASTY, 0, (NASTY,), (NASTY,)), ReplicaStatus(NASTY, fault=NASTY)),
     )
 
 

@@ -64,6 +64,28 @@ class ExistingService:
         found = self.projects([project]).get(project) if ":codebuild:" in target else None
         return ExistingResource(found.resource_tags if found else {})
 
+    def rule(self, name: str) -> ExistingResource | None:
+        """The rule `name` of the default event bus."""
+        client = self._session.client("events")
+        with explained():
+            try:
+                arn = client.describe_rule(Name=name)["Arn"]
+            except client.exceptions.ResourceNotFoundException:
+                return None
+            tags = client.list_tags_for_resource(ResourceARN=arn)["Tags"]
+        return ExistingResource({tag["Key"]: tag["Value"] for tag in tags})
+
+    def alarm(self, name: str) -> ExistingResource | None:
+        """The alarm `name` of CloudWatch, on a metric or on other alarms: they share their names."""
+        client = self._session.client("cloudwatch")
+        with explained():
+            found = client.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+            alarms = (*found.get("MetricAlarms", ()), *found.get("CompositeAlarms", ()))
+            if not alarms:
+                return None
+            tags = client.list_tags_for_resource(ResourceARN=alarms[0]["AlarmArn"])["Tags"]
+        return ExistingResource({tag["Key"]: tag["Value"] for tag in tags})
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         """The CodeBuild projects among `names` that exist."""
         with explained():

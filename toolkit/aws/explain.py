@@ -76,6 +76,11 @@ def explain(error: boto.BotoCoreError | boto.ClientError | ResponseParserError) 
         if code in _UNAVAILABLE:
             message = f"AWS answered every attempt of {action} with `{code}`: {words}"
             return Refused("aws.unavailable", message, hint="run again later")
+        if code == "NoSuchBucket":
+            bucket = error.response["Error"].get("BucketName", "S3")
+            return Refused(
+                "aws.no_bucket", f"there is no bucket `{bucket}`", hint="make it, or correct its name in the manifest"
+            )
         return Refused("aws.request_failed", f"AWS answered {action} with `{code}`: {words}")
     if isinstance(error, boto.PartialCredentialsError):
         return AccessDenied(

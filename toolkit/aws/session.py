@@ -54,7 +54,9 @@ class AwsSession:
     def client(self, service: Literal["secretsmanager"], region: str | None = None) -> SecretsManagerClient: ...
     @overload
     def client(
-        self, service: Literal["s3", "dynamodb", "service-quotas", "events", "scheduler"], region: str | None = None
+        self,
+        service: Literal["s3", "dynamodb", "service-quotas", "cloudwatch", "events", "scheduler"],
+        region: str | None = None,
     ) -> Any: ...
     def client(self, service: Any, region: str | None = None) -> Any:
         """The client of `service` in `region`, by default the session's. Raises AccessDenied, Refused."""

@@ -174,6 +174,9 @@ def _check_replicas(readable: Readable) -> Iterator[Finding]:
             yield Finding((*path, position), f"`{region}` is the region of the repositories themselves")
         if region in seen:
             yield Finding((*path, position), f"`{region}` is listed twice")
+        if readable.region and _partition(region) != _partition(readable.region):
+            message = f"`{region}` is in another partition of AWS than `{readable.region}`, with accounts of its own"
+            yield Finding((*path, position), message)
         seen.add(region)
     if not seen:
         return
@@ -185,6 +188,11 @@ def _check_replicas(readable: Readable) -> Iterator[Finding]:
         if key is not None and "key/mrk-" not in key:
             message = "the key exists in one region only, and `aws.replicate_to` needs a multi-Region key, `mrk-…`"
             yield Finding((*place, "encryption", "kms_key"), message)
+
+
+def _partition(region: str) -> str:
+    """How the regions of an AWS partition begin, "" for the public one."""
+    return re.match(r"(cn-|eusc-|us-gov-|(us|eu)-iso[a-z]?-)?", region)[0]  # type: ignore[index]  # it may be empty
 
 
 def _check_statements(readable: Readable) -> Iterator[Finding]:

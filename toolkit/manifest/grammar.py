@@ -358,8 +358,8 @@ ScheduleText = Annotated[
     Grammar(
         rf"rate\(([2-9]|[1-9][0-9]+) (minute|hour|day)s\)|rate\(1 (minute|hour|day)\)"
         rf"|cron\((?=(\S+ ){{2}}(\? \S+ [^?\s]+|[^?\s]+ \S+ \?) )({_CRON_FIELD} ){{5}}{_CRON_FIELD}\)",
-        "is not a schedule such as `rate(1 day)` or `cron(0 4 * * ? *)`: minutes, hours, day of the month, month, day "
-        "of the week, year; one of the two days is `?`",
+        "is not a schedule such as `rate(1 day)`, `rate(12 hours)` or `cron(0 4 * * ? *)`; the parts of `cron` are "
+        "minutes, hours, day of the month, month, day of the week and year, and one of the two days is `?`",
     ),
 ]
 SnsTopicArn = Annotated[

@@ -529,6 +529,7 @@ class IgnoreSpec(Spec):
         "status.behind",
         "status.findings",
         "status.unscanned",
+        "status.not_replicated",
     ] = Field(description="The code of the notice or the fault.")
     at: Annotated[str, Field(min_length=1)] = Field(
         description="Of a risk: the place that the notice names, or one around it. Of a fault: the image, by its key "

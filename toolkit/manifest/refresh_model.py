@@ -25,6 +25,8 @@ from toolkit.manifest.grammar import (
 _HOUR = timedelta(hours=1)
 _LONGEST_SILENCE = timedelta(days=7)
 """CloudWatch: an alarm looks back 604,800 seconds at most, in periods of an hour."""
+_MOST = {"minute": 59, "hour": 23, "day of the month": 31, "month": 12, "day of the week": 7, "year": 2199}
+"""What the parts of a `cron` end at, in their order."""
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 
@@ -47,6 +49,15 @@ def _silence(text: str) -> str:
     time = duration_of(text)
     if time % _HOUR or not _HOUR <= time <= _LONGEST_SILENCE:
         raise ValueError(f"`{text}` is no time that an alarm can wait for: whole hours, `1h` to `7d`")
+    return text
+
+
+def _schedule(text: str) -> str:
+    """AWS would refuse a number that is too large only when the schedule is made."""
+    if text.startswith("cron("):
+        for part, (name, most) in zip(text[5:-1].split(), _MOST.items(), strict=True):
+            if any(int(number) > most for number in re.findall(r"\d+", part)):
+                raise ValueError(f"`{part}` in `{text}` is too large: the {name} ends at {most}")
     return text
 
 
@@ -95,7 +106,7 @@ class AlarmsSpec(Spec):
 class RefreshSpec(Spec):
     """A schedule in AWS that brings the images up to date: `toolkit refresh` in a CodeBuild project."""
 
-    schedule: ScheduleText = Field(
+    schedule: Annotated[ScheduleText, AfterValidator(_schedule)] = Field(
         description="When, in the syntax of EventBridge Scheduler.", examples=["cron(0 4 * * ? *)", "rate(1 day)"]
     )
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(

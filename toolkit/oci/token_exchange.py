@@ -244,7 +244,12 @@ def _refused(registry: str, response: Response, sent: Credential | None) -> Unau
         hint = f"Run `docker login {registry}`."
         return _unauthorized(registry, f"`{registry}` wants a credential and there is none", response.status, hint)
     who = f" of `{sent.username}`" if sent.username else ""
-    return _unauthorized(registry, f"`{registry}` refuses the credential{who}", response.status, "Sign in again.")
+    return _unauthorized(
+        registry,
+        f"`{registry}` refuses the credential{who}",
+        response.status,
+        "Sign in again, or renew the stored credential.",
+    )
 
 
 def _pick(response: Response) -> Challenge | None:

@@ -38,9 +38,11 @@ from toolkit.plan.observed import (
 )
 from toolkit.plan.repository_policy import wanted_statements
 from toolkit.seed.worker_pool import asking
-from toolkit.terraform.iam_policy import STARTERS
+from toolkit.terraform.iam_policy import ALARMS, STARTERS
+from toolkit.terraform.refresh_values import rule_names
 from toolkit.terraform.root_module import (
     Adoption,
+    alarm_address,
     batch_policy_address,
     batch_role_address,
     build_module,
@@ -54,6 +56,7 @@ from toolkit.terraform.root_module import (
     repository_policy_address,
     role_address,
     role_policy_address,
+    rule_address,
     schedule_address,
     starter_policy_address,
     starter_role_address,
@@ -63,7 +66,7 @@ from toolkit.terraform.state import State
 from toolkit.terraform.work_dir import WorkDir
 
 _REPOSITORY, _ROLE, _LOG_GROUP, _PROJECT = "repository", "IAM role", "log group", "CodeBuild project"
-_SCHEDULE = "schedule"
+_SCHEDULE, _RULE, _ALARM = "schedule", "rule of EventBridge", "alarm"
 
 Existing = ExistingRepository | ExistingResource
 
@@ -201,6 +204,8 @@ def _look_up(things: Sequence[_Thing], services: Services) -> list[Existing | No
         _ROLE: services.existing.role,
         _LOG_GROUP: services.existing.log_group,
         _SCHEDULE: services.existing.schedule,
+        _RULE: services.existing.rule,
+        _ALARM: services.existing.alarm,
     }
     ecr = {"": services.ecr, **{region: services.ecr_in(region) for region in {t.region for t in things} - {""}}}
     names = [thing.itself.id for thing in things if thing.what == _PROJECT]
@@ -255,7 +260,10 @@ def _builds(desired: Desired) -> Iterator[_Thing]:
 
 
 def _starters(desired: Desired) -> Iterator[_Thing]:
-    """The schedule, and the roles that start builds. What else `refresh` makes, AWS creates again without a fault."""
+    """The schedule, the roles that start builds, and what Terraform creates by overwriting: the rules and the alarms.
+
+    AWS refuses a queue and a topic that exist with other attributes or tags.
+    """
     if (refresh := desired.refresh) is None:
         return
     project = refresh.project
@@ -269,6 +277,11 @@ def _starters(desired: Desired) -> Iterator[_Thing]:
             )
             yield _Thing(_ROLE, names, module, parts, project)
     yield _Thing(_SCHEDULE, names, module, (_Part(schedule_address(), f"default/{project.project_name}"),), project)
+    for key, name in rule_names(desired).items():
+        yield _Thing(_RULE, names, module, (_Part(rule_address(key), name),), project)
+    for kind in ALARMS:
+        alarm = f"{project.project_name}-{kind}"
+        yield _Thing(_ALARM, names, module, (_Part(alarm_address(kind), alarm),), project)
 
 
 def _parts_of(build: DesiredBuild, region: str) -> Iterator[tuple[str, tuple[_Part, ...]]]:

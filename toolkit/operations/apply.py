@@ -15,7 +15,7 @@ from toolkit.operations.bundle import put_bundle
 from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.orphans import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
-from toolkit.operations.plan import Planned, plan_manifest
+from toolkit.operations.plan import Planned, plan_manifest, puts_manifest
 from toolkit.operations.replicate import await_replicas
 from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
@@ -94,6 +94,7 @@ def apply_saved(
     started = services.clock()
     plan = replace(planned.plan, division=None)  # this machine does all of it
     _refuse_other_place(plan, find_account(desired, services))
+    plan = replace(plan, puts_manifest=puts_manifest(desired, plan.account, services))
     if infra_only:
         refusals = tuple(refusal for refusal in plan.refusals if not refusal.image)
         plan = replace(plan, seeds=(), pull_costs=(), refusals=refusals)
@@ -153,10 +154,13 @@ def apply_shard(
     requests = requests_for(plan.pending_seeds, plan.account.registry_host)
     with step(services.emit, "seed", total=len(requests)), open_run(plan, services, shard) as run:
         outcomes, interrupt = finish(run, requests)
+    settled = settle(plan, outcomes, services.ecr)
+    replicas, interrupt = ((), interrupt) if interrupt else await_replicas(plan, settled, services)
     report = Report(
-        settle(plan, outcomes, services.ecr),
+        settled,
         round(services.clock() - started, 3),
         plan=plan,
+        replicas=replicas,
         shard=ShardRun(shard.number, len(saved.division.shards) if saved.division else 0, digest),
     )
     publish(report)
@@ -373,7 +377,7 @@ def carry_out(
     if failure:
         raise failure
     if services.refresh and not plan.is_destroy:
-        put_bundle(desired, services.refresh.bundle)
+        put_bundle(desired, plan.account, services.refresh.bundle)
     raise_if_incomplete(report)
 
 

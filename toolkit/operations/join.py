@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolkit.errors import Refused, SeedingIncomplete
-from toolkit.operations.outcomes import refused_outcome
+from toolkit.operations.outcomes import raise_if_late, refused_outcome
 from toolkit.plan.model import Plan, Seed
-from toolkit.report import Report, SeedOutcome, SeedStatus
+from toolkit.report import ReplicaOutcome, Report, SeedOutcome, SeedStatus
 
 
 def join(plan: Plan, digest: str, results: Mapping[str, Report | None]) -> Report:
@@ -20,6 +20,7 @@ def join(plan: Plan, digest: str, results: Mapping[str, Report | None]) -> Repor
         raise Refused("report.no_shards", "the plan has no shards", hint="plan with `--shards`")
     files: dict[int, str] = {}
     outcomes: dict[str, SeedOutcome] = {}
+    replicas: dict[str, ReplicaOutcome] = {}
     for file, report in results.items():
         if report is None:
             continue
@@ -35,28 +36,56 @@ def join(plan: Plan, digest: str, results: Mapping[str, Report | None]) -> Repor
             )
         files[run.number] = file
         here = frozenset(shards[run.number - 1].repositories)
-        outcomes |= {o.key: o for o in report.outcomes if o.key.rpartition(":")[0] in here}
+        own = {o.key: o for o in report.outcomes if o.key.rpartition(":")[0] in here}
+        outcomes |= own
+        for one in plan.replicas:
+            replicas[one.region] = _added(replicas.get(one.region, ReplicaOutcome(one.region, 0)), report, own)
     shard_of = {name: shard.number for shard in shards for name in shard.repositories}
     found = [
-        outcomes.get(seed.key) or _missing(seed, shard_of[seed.repository], files, plan.account.registry_host)
+        _believed(seed, outcomes.get(seed.key))
+        or _missing(seed, shard_of[seed.repository], files, plan.account.registry_host)
         for seed in plan.seeds
     ]
     return Report(
         (*found, *(refused_outcome(refusal, plan) for refusal in plan.refusals)),
         max((report.seconds for report in results.values() if report), default=0.0),
         plan=plan,
+        replicas=tuple(replicas.values()),
+    )
+
+
+def _added(replica: ReplicaOutcome, report: Report, own: Mapping[str, SeedOutcome]) -> ReplicaOutcome:
+    """`replica` with what the `report` of a shard says of its region. A run that did not look there says nothing."""
+    in_place = [key for key, outcome in own.items() if outcome.status in (SeedStatus.COPIED, SeedStatus.UNCHANGED)]
+    found = next((one for one in report.replicas if one.region == replica.region), None)
+    missing = [key for key in in_place if found is None or key in found.missing]
+    fault = found if found and found.error_code else replica
+    return ReplicaOutcome(
+        replica.region,
+        replica.arrived + len(in_place) - len(missing),
+        (*replica.missing, *missing),
+        fault.error_code,
+        fault.error_message,
+        fault.hint,
     )
 
 
 def raise_if_missing(report: Report) -> None:
-    """Raise SeedingIncomplete unless every image is in place."""
-    if not report.failed:
-        return
-    raise SeedingIncomplete(
-        "report.incomplete",
-        f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-        hint="run their shards again: `toolkit apply FILE --shard K`",
-    )
+    """Raise SeedingIncomplete unless every image is in place, in every region."""
+    if report.failed:
+        raise SeedingIncomplete(
+            "report.incomplete",
+            f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
+            hint="run their shards again: `toolkit apply FILE --shard K`",
+        )
+    raise_if_late(report)
+
+
+def _believed(seed: Seed, outcome: SeedOutcome | None) -> SeedOutcome | None:
+    """The outcome, unless it says that another digest is in place than the plan wants."""
+    if outcome is None or outcome.status not in (SeedStatus.COPIED, SeedStatus.UNCHANGED) or not seed.wanted_digest:
+        return outcome
+    return outcome if outcome.digest == str(seed.wanted_digest) else None
 
 
 def _missing(seed: Seed, number: int, files: Mapping[int, str], host: str) -> SeedOutcome:

@@ -97,7 +97,13 @@ def lock(
         services.lock.write(write_lock(after, stored.text if stored else ""), stored)
     builds = desired.builds_by_image()
     lines = [
-        *(_line(i, before.get(i.key), admitted[i.key], heads[i.key], now, builds.get(i.key, ())) for i in chosen),
+        *(
+            replace(
+                _line(i, before.get(i.key), admitted[i.key], heads[i.key], now, builds.get(i.key, ())),
+                is_unverified=bool(i.policy.verify and why[i.key]),
+            )
+            for i in chosen
+        ),
         *(_removed(key, before[key]) for key in removed),
     ]
     changes = LockChanges(

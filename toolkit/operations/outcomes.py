@@ -102,6 +102,11 @@ def raise_if_incomplete(report: Report) -> None:
             if report.can_resume
             else PLAN_AGAIN,
         )
+    raise_if_late(report)
+
+
+def raise_if_late(report: Report) -> None:
+    """Raise SeedingIncomplete if a region lacks images."""
     if late := report.late:
         regions = ", ".join(f"`{one.region}`" for one in late)
         raise SeedingIncomplete(

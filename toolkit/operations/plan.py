@@ -14,6 +14,7 @@ from functools import partial
 from toolkit.errors import Refused
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
+from toolkit.operations.bundle import has_bundle
 from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
 from toolkit.operations.lock_store import pin_images
 from toolkit.operations.orphans import Kind, find_orphans
@@ -23,7 +24,7 @@ from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alte
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
-from toolkit.plan.observed import Observed
+from toolkit.plan.observed import Account, Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
 from toolkit.plan.replication import foreign_rules
@@ -68,6 +69,7 @@ def plan_manifest(
     """
     check_patterns(desired, adopt)
     account = find_account(desired, services)
+    place = puts_manifest(desired, account, services)
     existing = services.ecr.repositories()
     desired, unselected, unlisted = select_images(desired, services)
     desired, locked = pin_images(desired, services)
@@ -134,6 +136,7 @@ def plan_manifest(
             *plan.notices,
         ),
         adopted=healing.adopted,
+        puts_manifest=place,
         credentials=services.credential_uses(),
     )
     if shards is not None:
@@ -148,6 +151,14 @@ def plan_manifest(
             )
         plan = replace(plan, division=division)
     return Planned(plan, plan_file)
+
+
+def puts_manifest(desired: Desired, account: Account, services: Services) -> str:
+    """Where an apply puts the manifest for refreshes; "" if it is there. Raises Refused for another one's place."""
+    if desired.refresh is None or services.refresh is None:
+        return ""
+    bundle = services.refresh.bundle
+    return "" if has_bundle(desired, account, bundle) else bundle.name
 
 
 def _look_at_losses(

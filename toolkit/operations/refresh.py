@@ -83,6 +83,7 @@ def refresh(
                 found,
                 gone=tuple(key for key, fault in faults.items() if fault == _GONE),
                 unreached=tuple(key for key, fault in faults.items() if fault not in (None, _GONE)),
+                unverified=tuple(image.key for image in changes.images if image.is_unverified),
             )
             seed(desired, services, review=review, publish=keep, on_budget=OnBudget.PARTIAL, keeps_going=True)
         except (ToolkitError, KeyboardInterrupt) as error:
@@ -188,4 +189,11 @@ def _raise_if_incomplete(found: RefreshReport, failure: BaseException | None, *,
             "refresh.unreached",
             f"what upstream has for {len(found.unreached)} images could not be asked; all others are up to date",
             hint="run again later",
+        )
+    if found.unverified:
+        raise SeedingIncomplete(
+            "refresh.unverified",
+            f"the signatures of {len(found.unverified)} images are missing or bad, or cannot be read; all others are "
+            "up to date",
+            hint="read in the result why each of them waits, and ask its publisher",
         )

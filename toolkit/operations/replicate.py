@@ -50,9 +50,9 @@ def await_replicas(
     `changes` are those that Terraform has just made: rules that are new do not cover what was copied before them. An
     interrupt ends the wait, and is returned. A region that cannot be asked does not stop the others.
     """
-    if not plan.replicas:
-        return (), None
     in_place = {o.key: o for o in outcomes if o.status in (SeedStatus.COPIED, SeedStatus.UNCHANGED)}
+    if not (plan.replicas and in_place):
+        return (), None
     has_new_rules = any(change.address == REPLICATION_ADDRESS for change in changes)
     started = services.clock()
     missing = {one.region: in_place for one in plan.replicas}

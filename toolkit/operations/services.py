@@ -118,6 +118,12 @@ class Existing(Protocol):
     def schedule(self, name: str) -> ExistingResource | None:
         """A schedule, by `<group>/<name>`."""
 
+    def rule(self, name: str) -> ExistingResource | None:
+        """A rule of the default event bus."""
+
+    def alarm(self, name: str) -> ExistingResource | None:
+        """An alarm of CloudWatch."""
+
     def projects(self, names: Sequence[str]) -> Mapping[str, ExistingResource]:
         """The CodeBuild projects among `names` that exist, by name."""
 

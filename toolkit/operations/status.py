@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 
-from toolkit.errors import Refused
+from toolkit.errors import Refused, ToolkitError
 from toolkit.lock.model import LockedTag
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import platforms_of, read_provenance
@@ -26,11 +26,14 @@ from toolkit.plan.desired import MANIFEST, Desired, DesiredImage
 from toolkit.plan.gate import Gate, check
 from toolkit.plan.locking import RUN_LOCK
 from toolkit.plan.model import InfraChange, Notice
-from toolkit.plan.observed import ListedImage, SourceFault
+from toolkit.plan.observed import ListedImage, SourceFault, StoredTag
 from toolkit.plan.status import (
+    ImageStatus,
+    ReplicaStatus,
     Scan,
     Seen,
     StatusReport,
+    compare_replica,
     find_extras,
     is_unaccounted,
     judge,
@@ -94,6 +97,10 @@ def status(
             for name, arn in existing.items()
             if is_whole and name not in {repository.name for repository in desired.repositories}
         }
+        away = {
+            region: {name: pool.ask(partial(services.ecr_in(region).tags, name)) for name in asked}
+            for region in (desired.replication.destinations if desired.replication else ())
+        }
         with services.observer.heads(_by_tag(image) for image in chosen) as heads:
             newest = {image.key: _newest(heads[_by_tag(image)]) for image in chosen}
         shelves = {name: shelf.result() for name, shelf in asked.items()}
@@ -142,6 +149,7 @@ def status(
                 *notices,
                 *_lock_missing(desired, services, has_lock=read is not None),
             ),
+            replicas=tuple(_replica(region, found, tags) for region, tags in away.items()),
         ),
         earlier,
     )
@@ -213,6 +221,17 @@ def _with_origins(seen: Mapping[DesiredImage, Seen], services: Services) -> dict
         return True if head else None
 
     return {image: replace(one, is_upstream=answer(image)) for image, one in seen.items()}
+
+
+def _replica(
+    region: str, images: Iterable[ImageStatus], asked: Mapping[str, Future[Mapping[str, StoredTag]]]
+) -> ReplicaStatus:
+    """A region that cannot be asked hides nothing of the others."""
+    try:
+        tags = {f"{name}:{tag}": one.digest for name, found in asked.items() for tag, one in found.result().items()}
+    except ToolkitError as error:
+        return ReplicaStatus(region, fault=error.message)
+    return compare_replica(region, images, tags)
 
 
 def _lock_missing(desired: Desired, services: Services, *, has_lock: bool) -> Iterable[Notice]:

@@ -224,8 +224,12 @@ class DesiredBuild:
 
         `kind` is `batch` for the role that runs batches.
         """
-        name = f"{self.project_name}-{kind}-{region}"
-        return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return shortened(f"{self.project_name}-{kind}-{region}")
+
+
+def shortened(name: str) -> str:
+    """As our modules shorten a name for IAM and EventBridge, which both allow 64 characters."""
+    return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What fails `toolkit status --check`, and what of it the manifest's `ignore` accepts. Pure.
 
-An image always fails that is not in ECR, was overwritten there, is gone upstream, or of which one of these is not
-known: a doubt fails a gate. How far behind it may be and which findings it may have is asked for by options. What
-somebody holds, suspends or pins is not behind.
+An image always fails that is not in ECR or in another region, was overwritten there, is gone upstream, or of which one
+of these is not known: a doubt fails a gate. How far behind it may be and which findings it may have is asked for by
+options. What somebody holds, suspends or pins is not behind.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def check(
     images were looked at, or where its code was not asked for.
     """
     found = [fault for image in report.images for fault in _faults(image, report, gate)]
+    found += _replica_faults(report)
     today = report.at.date()
     in_force = [entry for entry in entries if today <= entry.last_day]
     kept = [fault for fault in found if not any(_is_about(entry, fault, names) for entry in in_force)]
@@ -51,18 +52,27 @@ def check(
 
 
 def _asked_codes(gate: Gate) -> set[str]:
-    codes = {"status.missing", "status.overwritten", "status.gone", "status.unknown"}
+    codes = {"status.missing", "status.overwritten", "status.gone", "status.unknown", "status.not_replicated"}
     codes |= {"status.behind"} if gate.behind is not None else set()
     return codes | ({"status.findings", "status.unscanned"} if gate.fail_on else set())
 
 
 def _is_about(entry: IgnoreSpec, fault: Fault, names: Mapping[str, Sequence[str]]) -> bool:
-    return entry.code == fault.code and any(fnmatchcase(name, entry.at) for name in names[fault.image])
+    return entry.code == fault.code and any(
+        fnmatchcase(name, entry.at) for name in names.get(fault.image, [fault.image])
+    )
 
 
 def _faults(image: ImageStatus, report: StatusReport, gate: Gate) -> Iterator[Fault]:
     key = image.key
-    if image.in_ecr is None:
+    if image.in_ecr is None and report.lock and image.admitted is None:
+        yield Fault(
+            "status.missing",
+            f"`{key}` is not in ECR, and no digest of it is admitted",
+            "run `toolkit lock`, then `toolkit seed`",
+            key,
+        )
+    elif image.in_ecr is None:
         yield Fault("status.missing", f"`{key}` is not in ECR", "run `toolkit seed`", key)
     if image.state is State.OVERWRITTEN:
         yield Fault(
@@ -112,6 +122,27 @@ def _faults(image: ImageStatus, report: StatusReport, gate: Gate) -> Iterator[Fa
                 "scan it with `aws ecr start-image-scan`, or set `repositories.scan_on_push`",
                 key,
             )
+
+
+def _replica_faults(report: StatusReport) -> Iterator[Fault]:
+    regions: dict[str, list[str]] = {}
+    for one in report.replicas:
+        if one.fault:
+            yield Fault(
+                "status.unknown",
+                f"what `{one.region}` has of the images is not known: {one.fault}",
+                "run again later",
+                one.region,
+            )
+        for key in (*one.late, *one.missing):
+            regions.setdefault(key, []).append(f"`{one.region}`")
+    for key, where in regions.items():
+        yield Fault(
+            "status.not_replicated",
+            f"`{key}` has not arrived in {', '.join(where)}",
+            "run `toolkit seed`, which has it copied and waits for it",
+            key,
+        )
 
 
 def _as_bad_as(severity: Severity) -> Sequence[Severity]:

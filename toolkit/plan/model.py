@@ -338,7 +338,9 @@ class Plan:
     is left out, because its tokens go to its own hosts only.
     The plan says nothing about the infrastructure unless `covers_infra`, and nothing about the `unseen_images`.
     `is_destroy` marks the plan of `toolkit destroy`. `division` is set if several machines are to share the copies.
-    `replicas` are the other regions that get the images.
+    `replicas` are the other regions that get the images. `puts_manifest` is where apply puts the manifest, which
+    refreshes take from there; "" if it is there, or nothing refreshes. `unadmitted` are the keys of images which have
+    no seed, because the lock admits no digest of them.
     """
 
     name: str
@@ -359,6 +361,8 @@ class Plan:
     is_destroy: bool = False
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
+    puts_manifest: str = ""
+    unadmitted: tuple[str, ...] = ()
 
     @property
     def pending_seeds(self) -> tuple[Seed, ...]:
@@ -382,5 +386,8 @@ class Plan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether apply would change infrastructure or images; a change of Terraform's outputs does not count."""
-        return bool(self.infra_changes or self.pending_seeds)
+        """Whether apply would change infrastructure, images or what refreshes go by.
+
+        A change of Terraform's outputs does not count.
+        """
+        return bool(self.infra_changes or self.pending_seeds or self.puts_manifest)

@@ -177,6 +177,7 @@ def make_plan(
         drift=tuple(sorted(drift, key=lambda change: change.address)),
         losses=tuple(loss for loss in losses if loss.size or loss.digests),
         keeps_going=keeps_going,
+        unadmitted=tuple(sorted(desired.unadmitted)),
     )
     return judge_plan(plan, {}, on_budget)
 

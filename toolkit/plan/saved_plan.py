@@ -46,9 +46,9 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
             yield f"the plan deletes images of `{loss.name}`, a repository that stays"
     counts = Counter(seed.key for seed in plan.seeds)
     yield from (f"the plan has `{key}` {count} times" for key, count in counts.items() if count > 1)
-    refused = {refusal.image for refusal in plan.refusals}
+    known = {*counts, *plan.unadmitted, *(refusal.image for refusal in plan.refusals)}
     for image in desired.images:
-        if image.key not in counts and image.key not in refused:
+        if image.key not in known:
             yield f"the plan lacks `{image.key}` of the manifest"
     images = {image.key: image for image in desired.images}
     signed = {(image.repository, image.source.name) for image in desired.images if image.keeps_signatures}

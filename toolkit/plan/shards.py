@@ -124,6 +124,7 @@ def part_of(plan: Plan, shard: Shard) -> Plan:
         adopted=(),
         covers_infra=False,
         division=None,
+        puts_manifest="",
     )
 
 

@@ -134,8 +134,22 @@ class ExtraTag:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """What another region has of the images in ECR: how many are `in_place`, and the keys of the others.
+
+    The tag of a `late` image has another digest there, that of a `missing` one has none. `fault`: why nothing is known.
+    """
+
+    region: str
+    in_place: int = 0
+    late: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """Why `--check` fails; `image` is the key of the image."""
+    """Why `--check` fails; `image` is the key of the image, or the region that could not be asked."""
 
     code: str
     message: str
@@ -149,7 +163,8 @@ class StatusReport:
 
     `extra_tags` and `extra_repositories` are in ECR and not in the manifest. `keepers` are tags that keep former
     digests, `companions` tags of signatures and referrers. With `unseen_images` nothing is known of extra ones.
-    `drift` is None where Terraform was not asked. `faults` are what fails `--check`, None if that was not asked for.
+    `drift` is None where Terraform was not asked. `replicas` are the other regions. `faults` are what fails `--check`,
+    None if that was not asked for.
     """
 
     name: str
@@ -165,6 +180,7 @@ class StatusReport:
     drift: tuple[InfraChange, ...] | None = None
     notices: tuple[Notice, ...] = ()
     faults: tuple[Fault, ...] | None = None
+    replicas: tuple[ReplicaStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +419,21 @@ def find_extras(desired: Desired, listed: Mapping[str, Iterable[ListedImage]]) -
     companions = [one for one in found if is_companion_tag(one.tag)]
     tags = sorted({*found} - {*keepers} - {*companions}, key=lambda one: (one.repository, one.tag))
     return Extras(tuple(tags), len(keepers), len(companions))
+
+
+def compare_replica(region: str, images: Iterable[ImageStatus], tags: Mapping[str, Digest]) -> ReplicaStatus:
+    """What `region`, which has these `tags` by key, lacks of the `images` that are in ECR."""
+    late, missing, in_place = [], [], 0
+    for one in images:
+        if one.in_ecr is None:
+            continue
+        if one.key not in tags:
+            missing.append(one.key)
+        elif tags[one.key] != one.in_ecr:
+            late.append(one.key)
+        else:
+            in_place += 1
+    return ReplicaStatus(region, in_place, tuple(late), tuple(missing))
 
 
 def sort_images(images: Iterable[ImageStatus]) -> tuple[ImageStatus, ...]:

@@ -126,8 +126,10 @@ def rights_of(call: Call, account_id: str, world: World) -> Iterator[Right]:
             yield Right(name, "*")
             yield Right("sts:GetServiceBearerToken", "*", {"sts:AWSServiceName": "ecr-public.amazonaws.com"})
         case "codebuild":
-            names = asked.get("names") or [asked.get("projectName") or asked.get("name")]
-            for project in names:
+            # A build and a batch are named after their project: `project:uuid`, or an ARN that ends so.
+            ids = [*asked.get("ids", ()), *filter(None, [asked.get("id")])]
+            names = [one.rpartition("/")[2].partition(":")[0] for one in ids]
+            for project in names or asked.get("names") or [asked.get("projectName") or asked.get("name")]:
                 is_one = project is not None
                 yield Right(name, f"{arn}project/{project.rpartition(':project/')[2]}" if is_one else "*")
             roles = [asked.get("serviceRole"), asked.get("buildBatchConfig", {}).get("serviceRole")]

@@ -14,6 +14,7 @@ from moto.iam import models as iam_models
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from toolkit.sandbox.access_control import World, read_call, refusal, rights_of
+from toolkit.sandbox.moto_builds import Builds
 from toolkit.sandbox.moto_codebuild import complete_codebuild, complete_logs
 from toolkit.sandbox.moto_ecr import EcrTokens, complete_ecr
 from toolkit.sandbox.moto_events import complete_events
@@ -31,7 +32,11 @@ AWS_HANDLER = cast("type[WSGIRequestHandler]", MotoRequestHandler)
 
 
 def make_aws(
-    account_id: str, tokens: EcrTokens, log: Callable[..., None], backfill: Callable[[str, str, str], str]
+    account_id: str,
+    tokens: EcrTokens,
+    log: Callable[..., None],
+    backfill: Callable[[str, str, str], str],
+    builds: Builds,
 ) -> WSGIApplication:
     """The application; `tokens` records the tokens of GetAuthorizationToken, `backfill` is ECR's.
 
@@ -44,8 +49,9 @@ def make_aws(
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
     complete_ecr(tokens, backfill)
-    complete_events()
     complete_codebuild()
+    builds.complete()
+    complete_events(builds)
     complete_logs()
     complete_quotas()
     complete_simulation()

@@ -7,27 +7,31 @@ to.
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 from moto.codebuild.models import codebuild_backends
 from moto.events.models import Rule
 from moto.utilities.arns import parse_arn
 
+from toolkit.sandbox.moto_builds import Builds, TooManyBuilds
+
 _send_to_targets = Rule.send_to_targets
 
 
-def complete_events() -> None:
+def complete_events(builds: Builds) -> None:
     """Change moto's class."""
-    Rule.send_to_targets = _start_builds_of_targets
 
+    def send(rule: Any, event: Any, transform_input: bool = True) -> None:
+        arns = [parse_arn(target["Arn"]) for target in rule.targets]
+        for arn in arns:
+            projects = codebuild_backends[arn.account][arn.region] if arn.service == "codebuild" else None
+            # As AWS does, a start that fails does not fail the event.
+            if projects and rule.event_pattern.matches_event(event) and arn.resource_id in projects.codebuild_projects:
+                with suppress(TooManyBuilds):
+                    builds.start(projects, arn.resource_id, {}, f"rule/{rule.name}")
+        others = copy.copy(rule)
+        others.targets = [target for target, arn in zip(rule.targets, arns, strict=True) if arn.service != "codebuild"]
+        _send_to_targets(others, event, transform_input)
 
-def _start_builds_of_targets(rule: Any, event: Any, transform_input: bool = True) -> None:
-    arns = [parse_arn(target["Arn"]) for target in rule.targets]
-    for arn in arns:
-        projects = codebuild_backends[arn.account][arn.region] if arn.service == "codebuild" else None
-        # As AWS does, a start that fails does not fail the event.
-        if projects and rule.event_pattern.matches_event(event) and arn.resource_id in projects.codebuild_projects:
-            projects.start_build(arn.resource_id)
-    others = copy.copy(rule)
-    others.targets = [target for target, arn in zip(rule.targets, arns, strict=True) if arn.service != "codebuild"]
-    _send_to_targets(others, event, transform_input)
+    Rule.send_to_targets = send

@@ -24,6 +24,7 @@ from toolkit.sandbox.access_control import World
 from toolkit.sandbox.admin import LIMIT_PREVIEW, Admin, route
 from toolkit.sandbox.docker_hub import DockerHubPolicy, PullCounter
 from toolkit.sandbox.ecr import EcrApp, EcrPolicy, ecr_rights
+from toolkit.sandbox.moto_builds import Builds
 from toolkit.sandbox.moto_ecr import EcrTokens, MotoDocuments, age_images, ecr_references
 from toolkit.sandbox.record import Record, is_recorded, sign_lock, write_record
 from toolkit.sandbox.registry import RegistryApp
@@ -66,7 +67,8 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     shutil.rmtree(folder / "ecr", ignore_errors=True)
     blobs_of = cache(lambda owner, ecr_region: BlobStore(folder / "ecr" / owner / ecr_region))
     replication = Replication(blobs_of)
-    aws_app = aws.make_aws(account_id, tokens, AccessLog(folder / "aws.access.jsonl").aws_call, replication.backfill)
+    aws_log = AccessLog(folder / "aws.access.jsonl").aws_call
+    aws_app = aws.make_aws(account_id, tokens, aws_log, replication.backfill, Builds(folder))
     ecr_log = AccessLog(folder / "ecr.access.jsonl").registry_request
 
     def make_ecr(owner: str, ecr_region: str) -> RegistryApp:

@@ -432,7 +432,7 @@ def _refresh_things(desired: Desired, refresh: DesiredRefresh, place: Place) -> 
     yield "aws_cloudwatch_event_rule", rules
     yield "aws_cloudwatch_event_target", rules
     folder = f"{refresh.bucket}/{refresh.prefix}"
-    yield "bundle", {"folder": folder}
+    yield "bundle", {"folder": folder, "refresh_bucket": refresh.bucket}
     wheel = f"{refresh.tool_wheel.bucket}/{refresh.tool_wheel.key}" if refresh.tool_wheel else None
     yield "refresh", {"folder": folder, "refresh_bucket": refresh.bucket, "wheel": wheel}
 

@@ -250,6 +250,16 @@ def schedule_address() -> str:
     return f"{_REFRESH}aws_scheduler_schedule.this"
 
 
+def rule_address(key: str) -> str:
+    """The address of the rule of EventBridge with that key in the module `image-refresh`."""
+    return f"{_REFRESH}aws_cloudwatch_event_rule.this[{encode(key)}]"
+
+
+def alarm_address(kind: str) -> str:
+    """The address of the alarm of that kind."""
+    return f"{_REFRESH}aws_cloudwatch_metric_alarm.this[{encode(kind)}]"
+
+
 def starter_role_address(kind: str) -> str:
     """The address of the role that starts builds for the schedule, or for the rules."""
     return f"{_REFRESH}aws_iam_role.this[{encode(kind)}]"

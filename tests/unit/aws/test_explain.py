@@ -30,6 +30,7 @@ def client_error(code: str, message: str = "because") -> boto.ClientError:
         (client_error("OptInRequired"), AccessDenied, "aws.access_denied"),
         (client_error("ServerException"), Refused, "aws.unavailable"),
         (client_error("ThrottlingException"), Refused, "aws.unavailable"),
+        (client_error("NoSuchBucket"), Refused, "aws.no_bucket"),
         (client_error("RepositoryAlreadyExistsException"), Refused, "aws.request_failed"),
         (boto.NoCredentialsError(), AccessDenied, "aws.no_credentials"),
         (boto.PartialCredentialsError(provider="env", cred_var="x"), AccessDenied, "aws.no_credentials"),

@@ -21,6 +21,7 @@ from toolkit.plan.model import Adopted
 from toolkit.plan.observed import ExistingResource
 from toolkit.plan.resolve import resolve
 from toolkit.terraform.root_module import (
+    alarm_address,
     lifecycle_policy_address,
     log_group_address,
     project_address,
@@ -28,6 +29,7 @@ from toolkit.terraform.root_module import (
     repository_policy_address,
     role_address,
     role_policy_address,
+    rule_address,
     schedule_address,
     starter_policy_address,
     starter_role_address,
@@ -298,3 +300,34 @@ def test_a_schedule_is_whose_project_it_starts(tmp_path: Path, tags: dict[str, s
         if is_ours
         else set()
     )
+
+
+REBUILT = {
+    **REFRESH,
+    "builds": [
+        {
+            "name": "web",
+            "rebuild": "on_update",
+            "source": {"type": "S3", "location": "acme/web.zip"},
+            "images": ["upstream.test/one:1"],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "address"),
+    [
+        ("rule", "shop-rebuild-web", rule_address("web")),
+        ("alarm", "shop-refresh-failed", alarm_address("failed")),
+    ],
+)
+def test_what_aws_would_overwrite_is_taken_back_or_refused(tmp_path: Path, kind: str, name: str, address: str) -> None:
+    """The manifest `shop-rebuild` with a build `x` may want a rule that `shop` has for its build `rebuild-x`."""
+    world = World(tmp_path)
+    world.existing = {(kind, name): ExistingResource(OURS)}
+    assert [(one.address, one.id) for one in healed(world, manifest("one", **REBUILT)).imports] == [(address, name)]
+    world.existing = {(kind, name): ExistingResource({**OURS, "toolkit:manifest": "other"})}
+    healing = healed(world, manifest("one", **REBUILT))
+    assert (healing.imports, [refusal.code for refusal in healing.refusals]) == ((), ["infra.not_ours"])
+    assert name in healing.refusals[0].message

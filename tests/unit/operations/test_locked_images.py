@@ -79,7 +79,7 @@ def test_leaves_out_what_the_lock_does_not_admit_and_says_which_build_needs_it(w
         "web", "shop-web", "GITHUB", "", None, (), (BuildImage("two:1", "two", "1"),), "", "", "", {}, 60, 30
     )
     plan = plan_images(replace(WANTED, builds=(build,)), world.services)
-    assert [seed.key for seed in plan.seeds] == ["one:1"]
+    assert [seed.key for seed in plan.seeds] == ["one:1"] and plan.unadmitted == ("three:1", "two:1")
     (notice,) = plan.notices
     assert notice.code == "lock.not_admitted" and "`two:1`, `three:1`; `web` cannot build" in notice.message
 

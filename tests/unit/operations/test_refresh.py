@@ -11,22 +11,33 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_refresh import FakeShared
-from tests.support.fake_services import HOST, World
+from tests.support.fake_services import HOST, Signatures, World
 from tests.support.fake_services import desired as listing
 from tests.support.made_images import image, store
 from tests.support.memory_registry import Call, Fault
 from toolkit.errors import Refused, SeedingIncomplete
-from toolkit.lock.model import Freshness, Hold, Policy
+from toolkit.lock.model import Freshness, Hold, Policy, Verification
+from toolkit.manifest.loader import loads
 from toolkit.oci.digest import Digest
 from toolkit.oci.errors import ConnectionFailed
 from toolkit.oci.reference import Repository
 from toolkit.operations.apply import apply
-from toolkit.operations.bundle import applied_manifest, refuse_other_manifest
+from toolkit.operations.bundle import applied_manifest, put_bundle, refuse_other_manifest
 from toolkit.operations.refresh import refresh
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Plan
+from toolkit.plan.observed import Account
+from toolkit.plan.resolve import resolve
 from toolkit.report import RefreshReport, Report, SeedStatus
 
+REFRESHING = """\
+version: 1
+name: shop
+aws: {region: eu-west-1}
+lock: s3://base/images.lock.yaml
+refresh: {schedule: rate(1 day), bucket: base, tool: {image: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/t:1"}}
+images: [nginx:1.27]
+"""
 TWO_DAYS = Policy(min_age=timedelta(days=2))
 
 
@@ -82,6 +93,12 @@ class Mirror:
 def wanted(policy: Policy = Policy()) -> Desired:  # noqa: B008  it is frozen
     made = listing("one", "two")
     return replace(made, images=tuple(replace(image, policy=policy) for image in made.images))
+
+
+def refreshing(text: str) -> Desired:
+    """A manifest of that text with a schedule."""
+    made = resolve(loads(REFRESHING, "images.yaml"))
+    return replace(wanted(), refresh=made.refresh, text=text)
 
 
 @pytest.fixture
@@ -179,6 +196,21 @@ def test_is_incomplete_when_an_upstream_cannot_be_asked_and_does_the_rest(mirror
     mirror.move("two", "newer")
     report = mirror.run(code="refresh.unreached")
     assert (report.unreached, [move.key for move in report.moves]) == (("one:1",), ["two:1"])
+
+
+def test_is_incomplete_when_a_digest_is_not_verified_and_does_the_rest(mirror: Mirror) -> None:
+    signed = wanted(Policy(verify=Verification("the key")))
+    verifier = Signatures()
+    mirror.world.services = replace(mirror.world.services, verifier=verifier)
+    mirror.run(signed)
+    before = mirror.stored("one")
+    verifier.faults = {mirror.move("one", "newer one"): "its signature was made with another key"}
+    mirror.move("two", "newer two")
+    report = mirror.run(signed, code="refresh.unverified")
+    assert (report.unverified, [move.key for move in report.moves]) == (("one:1",), ["two:1"])
+    assert ([one.key for one in report.behind or ()], mirror.stored("one")) == (["one:1"], before)
+    verifier.faults = {}
+    assert [move.key for move in mirror.run(signed).moves] == ["one:1"]
 
 
 def test_leaves_what_the_pulls_do_not_suffice_for_to_the_next_run(mirror: Mirror) -> None:
@@ -314,20 +346,27 @@ def test_ends_by_itself_before_its_lease_does_and_tells_of_what_it_has_moved(mir
     assert ([move.key for move in report.moves], mirror.lease["run"]) == (["one:1"], None)
 
 
-def test_takes_the_manifest_that_apply_has_put_there_and_no_other(mirror: Mirror) -> None:
-    applied = replace(wanted(), text="name: shop")
-    bundle = mirror.shared.bundle
-    with pytest.raises(Refused) as caught:
-        applied_manifest(bundle)
-    assert caught.value.code == "refresh.not_applied"
+def applying(mirror: Mirror, desired: Desired) -> Plan:
+    """Apply, and return the plan that was reviewed."""
+    plans: list[Plan] = []
     apply(
-        applied,
+        desired,
         mirror.world.services,
-        review=lambda _: None,
+        review=plans.append,
         confirm=lambda _: True,
         publish=lambda _: None,
         adopt=("*",),
     )
+    return plans[0]
+
+
+def test_takes_the_manifest_that_apply_has_put_there_and_no_other(mirror: Mirror) -> None:
+    applied = refreshing(text="name: shop")
+    bundle = mirror.shared.bundle
+    with pytest.raises(Refused) as caught:
+        applied_manifest(bundle)
+    assert caught.value.code == "refresh.not_applied"
+    applying(mirror, applied)
     assert applied_manifest(bundle) == "name: shop"
     refuse_other_manifest(applied, bundle)
     with pytest.raises(Refused) as caught:
@@ -335,21 +374,53 @@ def test_takes_the_manifest_that_apply_has_put_there_and_no_other(mirror: Mirror
     assert caught.value.code == "refresh.other_manifest"
 
 
+def test_plans_that_refreshes_go_by_another_manifest_until_it_is_there(mirror: Mirror) -> None:
+    first, second = refreshing(text="min_age: 3d"), refreshing(text="min_age: 0d")
+    applying(mirror, first)
+    done, changed = applying(mirror, first), applying(mirror, second)
+    assert (done.puts_manifest, done.has_changes) == ("", False)
+    assert (changed.puts_manifest, changed.has_changes) == (mirror.shared.bundle.name, True)
+    assert (changed.infra_changes, changed.pending_seeds) == ((), ())
+    assert applied_manifest(mirror.shared.bundle) == "min_age: 0d"
+
+
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("name", "account"),
     [
-        ("{", "refresh.bundle_damaged"),
-        ("[]", "refresh.bundle_damaged"),
-        ('{"schema_version": 1}', "refresh.bundle_damaged"),
-        ('{"schema_version": 1, "manifest": "a", "sha256": "b"}', "refresh.bundle_damaged"),
-        ('{"schema_version": 2, "manifest": "a", "sha256": "b"}', "refresh.newer_bundle"),
+        ("other", Account("123456789012", "eu-west-1", HOST)),
+        ("shop", Account("123456789012", "us-east-1", HOST)),
+        ("shop", Account("210987654321", "eu-west-1", HOST)),
     ],
 )
-def test_refuses_a_bundle_that_apply_has_not_written(mirror: Mirror, text: str, code: str) -> None:
+def test_leaves_the_folder_of_another_manifest_alone(mirror: Mirror, name: str, account: Account) -> None:
+    put_bundle(replace(refreshing(text="theirs"), name=name), account, mirror.shared.bundle)
+    with pytest.raises(Refused) as caught:
+        applying(mirror, refreshing(text="ours"))
+    assert caught.value.code == "refresh.other_bundle"
+    assert applied_manifest(mirror.shared.bundle) == "theirs"
+    assert "apply" not in mirror.world.log
+
+
+DAMAGED = [
+    ("{", "refresh.bundle_damaged"),
+    ("[]", "refresh.bundle_damaged"),
+    ("[" * 100_000, "refresh.bundle_damaged"),
+    ('{"schema_version": 1}', "refresh.bundle_damaged"),
+    ('{"schema_version": 1, "of": "o", "manifest": "a", "sha256": "b"}', "refresh.bundle_damaged"),
+    ('{"schema_version": 2, "of": "o", "manifest": "a", "sha256": "b"}', "refresh.newer_bundle"),
+    ('{"version": 4, "terraform_version": "1.11.0", "serial": 1}', "refresh.bundle_damaged"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), DAMAGED)
+def test_refuses_a_bundle_that_apply_has_not_written_and_leaves_it(mirror: Mirror, text: str, code: str) -> None:
     mirror.shared.bundle.put(text)
     with pytest.raises(Refused) as caught:
         applied_manifest(mirror.shared.bundle)
     assert caught.value.code == code
+    with pytest.raises(Refused) as caught:
+        applying(mirror, refreshing(text="ours"))
+    assert (caught.value.code, mirror.shared.bundle.texts) == (code, [text])
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"run": 1, "moves": [], "seconds": 1}', '{"run": 1, "moves": {}}'])

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_services import NAMES, World, desired
+from tests.support.plan_samples import EMPTY
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, TerraformFailed
 from toolkit.operations.apply import apply
-from toolkit.operations.replicate import LONGEST_WAIT
+from toolkit.operations.replicate import LONGEST_WAIT, await_replicas
 from toolkit.operations.seed import seed
-from toolkit.plan.model import Plan
+from toolkit.plan.model import Plan, Replica
 from toolkit.plan.observed import ReplicationRule
 from toolkit.report import ReplicaOutcome, Report, SeedStatus
 
@@ -57,6 +58,13 @@ def test_a_run_ends_once_every_region_has_the_planned_digests(world: World) -> N
     assert report.replicas == tuple(ReplicaOutcome(region, len(NAMES)) for region in REGIONS)
     assert world.replicas["us-east-1"]["one"]["1"] == world.stored("one")
     assert len(world.time.slept) == 1
+
+
+def test_nothing_is_said_of_regions_where_nothing_was_to_arrive(world: World) -> None:
+    assert await_replicas(
+        replace(EMPTY, replicas=(Replica("us-east-1", 0, 0, 0, 0, "2026-03-15"),)), (), world.services
+    ) == ((), None)
+    assert world.time.slept == []
 
 
 def test_what_was_just_copied_needs_no_backfill(world: World) -> None:

@@ -16,7 +16,7 @@ from toolkit.operations.apply import apply_saved, apply_shard, shard_of
 from toolkit.operations.join import join, raise_if_missing
 from toolkit.operations.plan import Planned, plan_manifest
 from toolkit.plan.model import Notice, Plan, PullCost, Refusal
-from toolkit.plan.observed import PullBudget
+from toolkit.plan.observed import PullBudget, ReplicationRule
 from toolkit.report import Report, SeedStatus
 from toolkit.seed.seeder import requests_for
 
@@ -28,9 +28,11 @@ DIGEST = "d" * 64
 class Fleet:
     """A saved plan in shards, and the machines that do them."""
 
-    def __init__(self, world: World, shards: int = 2, *, sizes: bool = False) -> None:
+    def __init__(
+        self, world: World, shards: int = 2, *, sizes: bool = False, replicate_to: tuple[str, ...] = ()
+    ) -> None:
         self.world = world
-        self.wanted = desired(*world.names)
+        self.wanted = replace(desired(*world.names), replicate_to=replicate_to)
         self.planned: Planned = plan_manifest(self.wanted, world.services, shards=shards, reads_sizes=sizes)
         self.plans: list[Plan] = []
         self.reports: dict[str, Report | None] = {}
@@ -224,3 +226,63 @@ def test_a_shard_has_the_remarks_of_no_other(world: World) -> None:
     part = fleet.plans[-1]
     assert (part.notices, part.infra_changes, part.division) == ((), (), None)
     assert len(requests_for(part.pending_seeds, part.account.registry_host)) == 3
+
+
+REGIONS = ("ap-south-1", "us-east-1")
+
+
+def replicating(world: World) -> None:
+    """Let ECR's replication work while a run waits."""
+
+    def meanwhile() -> None:
+        for region in REGIONS:
+            world.replicate(region)
+
+    world.time.meanwhile = meanwhile
+
+
+def test_each_shard_waits_for_its_replicas_and_the_report_adds_them_up(world: World) -> None:
+    world.time.meanwhile = lambda: (world.replicate("ap-south-1"), world.replicate("us-east-1", "one:1", "two:1"))[0]
+    fleet = Fleet(world, replicate_to=REGIONS)
+    (infra,) = fleet.make_infra()
+    world.rules = [ReplicationRule(REGIONS)]
+    assert (infra.replicas, infra.late) == ((), ())
+    for number in (1, 2):
+        with pytest.raises(SeedingIncomplete, match="`us-east-1`"):
+            fleet.run(number)
+    report = fleet.join()
+    assert [(one.region, one.arrived, len(one.missing)) for one in report.replicas] == [
+        ("ap-south-1", 5, 0),
+        ("us-east-1", 2, 3),
+    ]
+    with pytest.raises(SeedingIncomplete, match=r"have not arrived in `us-east-1` \(3\)"):
+        raise_if_missing(report)
+    replicating(world)
+    for number in (1, 2):
+        fleet.run(number)
+    raise_if_missing(fleet.join())
+
+
+def test_a_shard_that_did_not_look_at_a_region_proves_nothing_of_it(world: World) -> None:
+    replicating(world)
+    fleet = Fleet(world, replicate_to=REGIONS)
+    fleet.make_infra()
+    world.rules = [ReplicationRule(REGIONS)]
+    fleet.run(1)
+    fleet.run(2)
+    first = fleet.reports["results/1.json"]
+    assert first
+    fleet.reports["results/1.json"] = replace(first, replicas=first.replicas[:1])
+    assert [(one.region, len(one.missing)) for one in fleet.join().late] == [("us-east-1", len(first.outcomes))]
+
+
+def test_a_result_with_another_digest_than_the_plan_wants_is_not_believed(world: World) -> None:
+    fleet = Fleet(world, sizes=True)
+    fleet.make_infra()
+    fleet.run(1)
+    fleet.run(2)
+    report = fleet.reports["results/1.json"]
+    assert report
+    other = replace(report.outcomes[0], digest=f"sha256:{'e' * 64}")
+    fleet.reports["results/1.json"] = replace(report, outcomes=(other, *report.outcomes[1:]))
+    assert [outcome.key for outcome in fleet.join().failed] == [other.key]

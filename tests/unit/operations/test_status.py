@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fake_services import HOST, World, desired
 from tests.support.made_images import image, index, store
-from toolkit.errors import Refused, UsageError
+from toolkit.errors import AccessDenied, Refused, UsageError
 from toolkit.lock.model import Policy
 from toolkit.manifest.model import IgnoreSpec
 from toolkit.oci.descriptor import Platform
@@ -26,8 +26,9 @@ from toolkit.operations.status import status
 from toolkit.plan.desired import Desired, ownership_tags
 from toolkit.plan.gate import Gate
 from toolkit.plan.model import InfraAction, InfraChange
+from toolkit.plan.observed import ReplicationRule
 from toolkit.plan.severity import Severity
-from toolkit.plan.status import ImageStatus, Scan, State, StatusReport
+from toolkit.plan.status import ImageStatus, ReplicaStatus, Scan, State, StatusReport
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 AGED = Policy(min_age=timedelta(days=3))
@@ -261,3 +262,41 @@ def test_does_not_believe_an_entry_of_the_lock_for_another_source(days: Days) ->
         days.desired, images=(replace(days.desired.images[0], source=other), *days.desired.images[1:])
     )
     assert one(days.status()).admitted is None
+
+
+def test_tells_what_other_regions_have_of_what_is_in_ecr(days: Days) -> None:
+    world = days.world
+    days.desired = replace(days.desired, replicate_to=("us-east-1", "us-west-2", "ap-south-1"))
+    world.rules = [ReplicationRule(("us-east-1", "us-west-2"))]
+    world.replicate("us-east-1")
+    world.replicate("us-west-2")
+    world.replicas["us-west-2"]["one"]["1"] = Digest.of(b"older")
+    del world.replicas["us-west-2"]["two"]["1"]
+    world.refused_regions["ap-south-1"] = AccessDenied("aws.access_denied", "not allowed there")
+    report = days.status(1, gate=Gate())
+    assert report.replicas == (
+        ReplicaStatus("ap-south-1", fault="not allowed there"),
+        ReplicaStatus("us-east-1", len(days.names)),
+        ReplicaStatus("us-west-2", len(days.names) - 2, ("one:1",), ("two:1",)),
+    )
+    assert [(one.code, one.image) for one in report.faults or ()] == [
+        ("status.unknown", "ap-south-1"),
+        ("status.not_replicated", "one:1"),
+        ("status.not_replicated", "two:1"),
+    ]
+    assert days.failure == "status.failed"
+    days.desired = replace(
+        days.desired,
+        ignore=(
+            IgnoreSpec(code="status.not_replicated", at="two:1", reason="r", until="2030-01-01"),
+            IgnoreSpec(code="status.unknown", at="ap-*", reason="r", until="2030-01-01"),
+        ),
+    )
+    assert [one.image for one in days.status(1, gate=Gate()).faults or ()] == ["one:1"]
+
+
+def test_asks_other_regions_for_nothing_that_is_not_in_ecr(tmp_path: Path) -> None:
+    days = Days(tmp_path)
+    days.lock()
+    days.desired = replace(days.desired, replicate_to=("us-east-1",))
+    assert days.status().replicas == (ReplicaStatus("us-east-1"),)

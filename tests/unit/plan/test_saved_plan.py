@@ -99,6 +99,11 @@ def test_an_image_that_was_refused_may_be_missing() -> None:
     assert complaints(made=replace(made, refusals=(refusal,), keeps_going=True)) == []
 
 
+def test_an_image_that_the_lock_does_not_admit_may_be_missing() -> None:
+    made = replace(plan_of(DESIRED), seeds=plan_of(DESIRED).seeds[1:], unadmitted=("docker-hub/library/nginx:1.16",))
+    assert complaints(made=made) == []
+
+
 def test_the_account_of_the_manifest_is_the_plans() -> None:
     assert complaints(desired=replace(DESIRED, account_id="123456789012")) == []
     (complaint,) = complaints(desired=replace(DESIRED, account_id="999999999999"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.plan_samples import ACCOUNT, hub_cost, seed
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import Bound, Division, Plan, PullCost, Seed, SeedAction
+from toolkit.plan.model import Bound, Division, Plan, PullCost, Replica, Seed, SeedAction
 from toolkit.plan.observed import Content, PullBudget
 from toolkit.plan.pull_budget import pull_costs
 from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND, as_elsewhere, divide, division_misfits, part_of
@@ -240,9 +240,11 @@ def test_another_machine_pays_for_what_this_one_has_in_its_cache() -> None:
 def test_the_part_of_a_shard_has_its_share_of_the_pulls_and_nothing_but_copies() -> None:
     plan = plan_of([copy(f"r{number}") for number in range(4)], remaining=40)
     shard = divide(plan, 4, {}, RATE).shards[1]
-    part = part_of(plan, shard)
+    replica = Replica("us-east-1", 4, 4, 0.1, 0.1, "2026-03-15")
+    part = part_of(replace(plan, replicas=(replica,)), shard)
     assert part.pull_costs == (PullCost("docker.io", 2, 3, PullBudget("docker.io", 250, 10, 21600)),)
     assert not part.covers_infra
+    assert part.replicas == (replica,)  # for which the shard waits
 
 
 @pytest.mark.parametrize(

@@ -277,15 +277,17 @@ def test_replicas_get_their_rights_in_their_region_and_seed_may_set_no_rule() ->
     place = Place("123456789012", "eu-west-1")
     there = "arn:aws:ecr:us-east-1:123456789012:repository/mirror/docker-hub/library/nginx"
 
-    apply, seed, plan = (
+    apply, seed, plan, status, lock = (
         {action: s.resources for s in policy(found, place) for action in s.actions}
-        for policy in (apply_policy, seed_policy, plan_policy)
+        for policy in (apply_policy, seed_policy, plan_policy, status_policy, lock_policy)
     )
     assert there in apply["ecr:CreateRepository"]
     assert "*" in apply["ecr:PutReplicationConfiguration"]
     assert there in seed["ecr:DescribeImages"]
     assert "*" in seed["ecr:StartReplicationBackfill"]
-    assert "*" in plan["ecr:DescribeRegistry"]
+    assert "*" in plan["ecr:DescribeRegistry"] and "*" in seed["ecr:DescribeRegistry"]
+    assert there in status["ecr:DescribeImages"] and there not in lock["ecr:DescribeImages"]
+    assert "ecr:DescribeRegistry" not in {*status, *lock}
     assert not {"ecr:PutReplicationConfiguration", "iam:CreateServiceLinkedRole", "ecr:CreateRepository"} & {
         *seed,
         *plan,

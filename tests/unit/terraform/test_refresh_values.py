@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from toolkit.errors import Refused
 from toolkit.manifest.loader import loads
 from toolkit.plan.resolve import resolve
 from toolkit.sandbox.access_control import Right, allows
@@ -118,6 +119,29 @@ def test_a_run_sends_events_of_ours_alone() -> None:
     bus = "arn:aws:events:eu-west-1:123456789012:event-bus/default"
     for source, is_allowed in (("base-image-toolkit", True), ("aws.codebuild", False)):
         assert allows([policy()], Right("events:PutEvents", bus, {"events:source": source})) == is_allowed
+
+
+def test_many_replicas_are_known_by_their_tags_in_each_region() -> None:
+    text = MANIFEST % (f"image: '{IMAGE}'", ", ".join(f"team-{number}/app:1" for number in range(100)), "python:3.12")
+    text = text.replace("{region: eu-west-1}", "{region: eu-west-1, replicate_to: [us-east-1, ap-south-1]}")
+    text += "repositories: {prefix: mirror}\n"
+    [refresh] = refresh_values(resolve(loads(text, "images.yaml"))).values()
+    granted = json.loads(refresh["policy"].replace("{account}", "123456789012").replace("{partition}", "aws"))  # type: ignore[index]
+    assert len("".join(json.dumps(granted).split())) < 9_000
+    ours = {"aws:ResourceTag/toolkit:manifest": "acme", "aws:ResourceTag/toolkit:managed-by": "base-image-toolkit"}
+    for region in ("us-east-1", "ap-south-1"):
+        replica = f"arn:aws:ecr:{region}:123456789012:repository/mirror/docker-hub/library/nginx"
+        assert allows([granted], Right("ecr:DescribeImages", replica, ours))
+        assert not allows([granted], Right("ecr:DescribeImages", replica, {}))
+        assert not allows([granted], Right("ecr:PutImage", replica, ours))
+
+
+def test_rights_that_no_role_has_room_for_are_refused_before_terraform_runs() -> None:
+    sources = ", ".join(f"'210987654321.dkr.ecr.eu-west-1.amazonaws.com/team-{n}/application:1'" for n in range(150))
+    text = MANIFEST % (f"image: '{IMAGE}'", sources, "python:3.12")
+    with pytest.raises(Refused) as caught:
+        refresh_values(resolve(loads(text, "images.yaml")))
+    assert caught.value.code == "refresh.policy_too_long"
 
 
 def test_many_repositories_are_known_by_their_tags() -> None:

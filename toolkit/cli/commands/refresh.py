@@ -25,7 +25,7 @@ from toolkit.cli.options import (
     ShowUnchanged,
     Verbose,
 )
-from toolkit.errors import UsageError
+from toolkit.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import Desired
@@ -120,4 +120,13 @@ def _read_bundle(url: str) -> Desired:
     found = re.fullmatch(r"s3://([^/]+)/(.+?)/?", url)
     if found is None:
         raise UsageError("usage.bundle", f"--bundle: `{url}` is no folder in S3", hint="write `s3://BUCKET/PREFIX`")
-    return desired_of(applied_manifest(open_bundle(*found.groups())), Path("images.yaml"), extra_files={})
+    bucket, prefix = found.groups()
+    desired = desired_of(applied_manifest(open_bundle(bucket, prefix)), Path("images.yaml"), extra_files={})
+    refresh = desired.refresh
+    if refresh is None or (refresh.bucket, refresh.prefix) != (bucket, prefix):
+        raise Refused(
+            "refresh.other_place",
+            f"the manifest in `{url}` keeps its refreshes elsewhere",
+            hint="name the folder that it has in `refresh`",
+        )
+    return desired

@@ -37,8 +37,8 @@ NAME = "status"
 HELP = (
     "Say what is the matter with every image. Tells whether ECR has what upstream has, and since when not; what cools "
     "down, is held, gone upstream or overwritten in ECR; the findings of ECR's scan, the last pull and the builds that "
-    "use it; then what ECR has and the manifest does not. Costs no counted pull, changes nothing, and needs no "
-    "Terraform without --drift."
+    "use it; then what other regions lack, and what ECR has and the manifest does not. Costs no counted pull, changes "
+    "nothing, and needs no Terraform without --drift."
 )
 EXAMPLES = (
     "toolkit status",
@@ -63,8 +63,8 @@ def command(
         bool,
         typer.Option(
             "--check",
-            help="Exit 7 if an image is not in ECR, was overwritten there, is gone upstream, or cannot be judged. The "
-            "manifest's `ignore` accepts single faults.",
+            help="Exit 7 if an image is not in ECR or in another region, was overwritten there, is gone upstream, or "
+            "cannot be judged. The manifest's `ignore` accepts single faults.",
         ),
     ] = False,
     behind: Annotated[

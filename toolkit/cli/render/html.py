@@ -940,7 +940,11 @@ def _with_refresh(page: Page, report: RefreshReport, changes: LockChanges | None
     """`page`, which shows the copies, with what a refresh says beside them."""
     untold = [Remark(f"{one.key}: {one.error}", "refresh.untold", link=one.key) for one in report.untold]
     alarms = [Alarm("Of these moves nobody was told", "bad", untold)] if untold else []
-    for heading, keys in (("Gone upstream", report.gone), ("Not reached upstream", report.unreached)):
+    for heading, keys in (
+        ("Gone upstream", report.gone),
+        ("Not reached upstream", report.unreached),
+        ("Not verified", report.unverified),
+    ):
         alarms += [Alarm(heading, "bad", [Remark(key, link=key) for key in keys])] if keys else []
     said = [Remark(text) for text in (*say_refresh(report), *([say_lock(changes)] if changes else []))]
     found = [Remark(notice.message, notice.code, notice.hint) for notice in changes.notices] if changes else []

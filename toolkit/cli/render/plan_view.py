@@ -48,6 +48,7 @@ def render_plan(plan: Plan, *, width: int = 100, colour: bool = False, shows_unc
         _image_section(plan, totals, shows_unchanged, width, paint),
         [part for line in say_division(plan.division) for part in wrap(line, width=width, indent="    ", first="")],
         [line for sentence in say_replicas(plan) for line in wrap(sentence, width=width, indent="    ", first="")],
+        [line for sentence in say_manifest(plan) for line in wrap(sentence, width=width, indent="    ", first="")],
         _credential_section(plan, width),
         _remark_section(plan, width, paint),
         [paint("bold", summary)],
@@ -60,6 +61,8 @@ def apply_question(plan: Plan) -> str:
     counts = count_changes(sum_plan(plan).infra)
     if plan.pending_seeds:
         counts.append(format_count(len(plan.pending_seeds), "image"))
+    if plan.puts_manifest:
+        counts.append("the manifest of the refresh")
     return visible(f"Apply to {plan.account.account_id} in {plan.account.region}: {', '.join(counts)}?")
 
 
@@ -347,16 +350,23 @@ def say_replicas(plan: Plan) -> list[str]:
     """What each other region keeps and gets, in bytes and money."""
     return [
         f"Replicas in `{one.region}`: at most {format_size(one.size)}, {_dollars(one.dollars_a_month)} a month"
-        + (f"; at most {format_size(one.sent)} is sent there, {_dollars(one.dollars_once)} once" if one.sent else "")
+        + (f"; at most {format_size(one.sent)} is sent there once, {_sending(one.dollars_once)}" if one.sent else "")
         + (f"; besides, {format_count(one.unknown_sizes, 'image')} of unknown size" if one.unknown_sizes else "")
         + f" (prices as of {one.prices_of})"
         for one in plan.replicas
     ]
 
 
-def _dollars(amount: float | None) -> str:
-    if amount is None:
-        return "at a price that is not known here,"
+def say_manifest(plan: Plan) -> list[str]:
+    """That a refresh goes by this manifest after the apply, where it does not yet."""
+    return [f"Refreshes go by this manifest then: it is put into `{plan.puts_manifest}`"] if plan.puts_manifest else []
+
+
+def _sending(amount: float | None) -> str:
+    return "at a price that this version does not know" if amount is None else f"for {_dollars(amount)}"
+
+
+def _dollars(amount: float) -> str:
     return f"${amount:.2f}" if amount else "less than $0.01"
 
 

@@ -67,6 +67,8 @@ def say_refresh(report: RefreshReport) -> list[str]:
         lines.append(f"Gone upstream: {_named(report.gone)}.")
     if report.unreached:
         lines.append(f"Not reached upstream: {_named(report.unreached)}.")
+    if report.unverified:
+        lines.append(f"Not verified: {_named(report.unverified)}.")
     if report.pulls_left is not None:
         lines.append(f"{format_count(report.pulls_left, 'counted pull')} left.")
     return [*lines, f"This run is `{report.place}/runs/{report.run}`."]

@@ -76,7 +76,7 @@ from toolkit.plan.prices import Price
 from toolkit.plan.pruning import Fate, PrunePlan, Removal, Shelf, Why
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.severity import Severity
-from toolkit.plan.status import ExtraTag, Fault, ImageStatus, Scan, Span, State, StatusReport
+from toolkit.plan.status import ExtraTag, Fault, ImageStatus, ReplicaStatus, Scan, Span, State, StatusReport
 from toolkit.report import (
     BehindTag,
     CheckState,
@@ -313,8 +313,10 @@ class PlanObject(_Object):
     is_destroy: bool
     division: Division | None = None
     replicas: tuple[Replica, ...] = ()
+    puts_manifest: str = ""
+    unadmitted: tuple[str, ...] = ()
     has_changes: ClassVar[Any] = _derived(
-        bool, "Apply would change infrastructure or images.", lambda plan: plan.has_changes
+        bool, "Apply would change infrastructure, images or what refreshes go by.", lambda plan: plan.has_changes
     )
     is_refused: ClassVar[Any] = _derived(
         bool, "A refusal stops the whole run.", lambda plan: bool(plan.blocking_refusals)
@@ -700,6 +702,17 @@ class ExtraTagObject(_Object):
     size: int | None
 
 
+class ReplicaStatusObject(_Object):
+    """What another region has of the images in ECR; `late` ones have another digest there, of `missing` ones no tag."""
+
+    of = ReplicaStatus
+    region: str
+    in_place: int
+    late: tuple[str, ...]
+    missing: tuple[str, ...]
+    fault: str | None
+
+
 class StatusObject(_Object):
     """The state of every image; `faults` are what fails `--check`, null if that was not asked for."""
 
@@ -718,6 +731,7 @@ class StatusObject(_Object):
     drift: tuple[InfraChange, ...] | None
     notices: tuple[Notice, ...]
     faults: tuple[Fault, ...] | None
+    replicas: tuple[ReplicaStatusObject, ...] = ()
     totals: ClassVar[Any] = _derived(Mapping[State, int], "How many images there are in each state.", sum_states)
 
 
@@ -738,6 +752,7 @@ class LockedImageObject(_Object):
     reasons: tuple[str, ...]
     candidates: tuple[LockCandidate, ...]
     fault: str | None
+    is_unverified: bool
     hold: str | None
     held_until: str | None
     previous: int
@@ -779,6 +794,7 @@ class RefreshObject(_Object):
     behind: tuple[BehindTag, ...] | None
     gone: tuple[str, ...] | None
     unreached: tuple[str, ...] | None
+    unverified: tuple[str, ...] | None
     pulls_left: int | None
     days_behind: ClassVar[Any] = _derived(
         float | None, "For how many days the tag that is furthest behind has been so.", lambda one: one.days_behind

@@ -28,10 +28,12 @@ from toolkit.cli.render.status_view import (
     SECTIONS,
     WORDS,
     facts,
+    lacking,
     say_behind,
     say_counted,
     say_findings,
     say_pull,
+    say_replica,
     say_scan,
     say_status,
     short,
@@ -68,7 +70,10 @@ def status_page(command: str, report: StatusReport) -> Page:
     rows = sort_rows([_row(image, report) for image in report.images], _MARKS)
     alarms = []
     if report.faults:
-        remarks = [Remark(one.message, one.code, one.hint, one.image) for one in report.faults]
+        keys = {image.key for image in report.images}  # a fault may be about a region
+        remarks = [
+            Remark(one.message, one.code, one.hint, one.image if one.image in keys else None) for one in report.faults
+        ]
         alarms.append(Alarm(f"{format_count(len(remarks), 'fault')} fail the check", "bad", remarks))
     elif report.faults is None:
         bad = [one for one in report.images if one.state in SECTIONS["Needs a decision"]]
@@ -76,6 +81,11 @@ def status_page(command: str, report: StatusReport) -> Page:
             alarms.append(
                 Alarm("Needs a decision", "bad", [Remark(f"{one.key}: {one.reason}", link=one.key) for one in bad])
             )
+        late = [
+            Remark(f"`{one.region}`: {say_replica(one)}") for one in report.replicas if one.fault or any(lacking(one))
+        ]
+        if late:
+            alarms.append(Alarm("Other regions lack images", "bad", late))
     states = {image.state for image in report.images}
     is_fine = states <= {State.FINE, State.PINNED}
     word, tone = ("Look closely", "bad") if alarms else ("Fine", "new") if is_fine else ("Not up to date", "moved")
@@ -99,6 +109,7 @@ def status_page(command: str, report: StatusReport) -> Page:
             *image_tile(rows, _MARKS),
             Tile("Lock", report.lock or "none", "" if report.lock else "nobody knows since when an image is behind"),
             *([Tile("Also in ECR", counted)] if counted else []),
+            *(Tile(f"In {one.region}", say_replica(one)) for one in report.replicas),
         ],
         picture=picture_of(rows, _MARKS, PLACES),
         states=_MARKS,
@@ -127,7 +138,11 @@ def _row(image: ImageStatus, report: StatusReport) -> Row:
         image.key,
         image.state.value,
         image.source,
-        beneath=[f"from {image.source}", *facts(image, is_short=True)],
+        beneath=[
+            f"from {image.source}",
+            *facts(image, is_short=True),
+            *(f"{w} in {one.region}" for one in report.replicas for w, keys in lacking(one) if image.key in keys),
+        ],
         old=str(image.filtered_from or image.in_ecr or ""),
         new=str(image.newest or "") if image.newest not in (image.in_ecr, image.filtered_from) else "",
         behind=say_behind(image, report.at),

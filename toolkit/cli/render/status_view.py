@@ -12,11 +12,12 @@ from toolkit.cli.render.infra_view import attribute_texts, details_of, group_ali
 from toolkit.cli.render.lines import Paint, format_remarks, visible, wrap
 from toolkit.cli.render.markdown import Part, code, comment, escape, hinted, marker, names, prose, row
 from toolkit.cli.render.totals import sum_states
+from toolkit.errors import some
 from toolkit.lock.admission import in_words
 from toolkit.oci.digest import Digest
 from toolkit.plan.model import InfraChange
 from toolkit.plan.severity import Severity
-from toolkit.plan.status import ImageStatus, Scan, State, StatusReport
+from toolkit.plan.status import ImageStatus, ReplicaStatus, Scan, State, StatusReport
 
 SECTIONS: Mapping[str, Sequence[State]] = MappingProxyType(
     {
@@ -65,6 +66,7 @@ def render_status(
     sections = [
         [paint("bold", visible(say_status(report))), *wrap(_about(report), width=width, indent="  ", first="")],
         _table(shown, report, width, paint),
+        list(_replica_lines(report, width, has_names=shows_unchanged)),
         list(_extra_lines(report, width)),
         _drift_lines(report.drift, width, paint),
         _remark_lines(report, width, paint),
@@ -117,6 +119,8 @@ def facts(image: ImageStatus, *, with_users: bool = True, is_short: bool = False
     found = [image.reason]
     if image.hold and image.state is not State.HELD:
         found.append(f"held: {image.hold.reason}")
+    if image.fault and image.state is not State.UNKNOWN:
+        found.append(f"upstream was not seen: {image.fault}")
     if image.is_gone and image.gone_since:
         found.append(f"gone since {_moment(image.gone_since)} at the latest")
     elif image.is_gone and image.state is not State.GONE:
@@ -178,6 +182,32 @@ def _moment(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M}"
 
 
+def _replica_lines(report: StatusReport, width: int, *, has_names: bool) -> Iterator[str]:
+    if report.replicas:
+        yield "Other regions"
+    for one in report.replicas:
+        yield from wrap(f"{one.region}: {say_replica(one)}", width=width, indent="      ", first="  ")
+        if has_names:
+            for word, keys in lacking(one):
+                yield from wrap(f"{word}: {', '.join(keys)}", width=width, indent="        ", first="      ")
+
+
+def say_replica(replica: ReplicaStatus, *, has_names: bool = False) -> str:
+    """How many of the images in ECR a region has, and how many it lacks."""
+    if replica.fault:
+        return f"not known: {replica.fault}"
+    total = replica.in_place + len(replica.late) + len(replica.missing)
+    counts = [f"{replica.in_place} of {format_count(total, 'image')} in place"]
+    for word, keys in lacking(replica):
+        counts.append(f"{len(keys)} {word}{f' ({some(keys)})' if has_names else ''}")
+    return ", ".join(counts)
+
+
+def lacking(replica: ReplicaStatus) -> Iterator[tuple[str, Sequence[str]]]:
+    """The images that a region lacks, by how."""
+    yield from ((word, keys) for word, keys in (("late", replica.late), ("missing", replica.missing)) if keys)
+
+
 def _extra_lines(report: StatusReport, width: int) -> Iterator[str]:
     by_repository: dict[str, list[str]] = defaultdict(list)
     for one in report.extra_tags:
@@ -237,6 +267,8 @@ def render_status_markdown(report: StatusReport) -> str:
             parts.append(Part(f"Fine: {format_count(len(those), 'image')}", rows, _FINE_HEAD, is_folded=True))
         else:
             parts.append(Part(f"**{title}**", [_row(one, report.at) for one in those], _HEAD))
+    replicas = [f"- {code(one.region)}: {prose(say_replica(one, has_names=True))}" for one in report.replicas]
+    parts.append(Part("**Other regions**", replicas))
     extra = [f"- {code(f'{one.repository}:{one.tag}')}" for one in report.extra_tags]
     extra += [f"- {code(name)}, the whole repository" for name in report.extra_repositories]
     parts.append(Part("**In ECR and not in the manifest**", extra))
@@ -248,13 +280,14 @@ def render_status_markdown(report: StatusReport) -> str:
 
 
 def _row(one: ImageStatus, at: datetime) -> str:
-    why = "; ".join(prose(fact) for fact in facts(one, with_users=False))
+    state, why = WORDS[one.state], "; ".join(prose(fact) for fact in facts(one, with_users=False))
     return row(
         code(one.key),
         code(short(one.filtered_from or one.in_ecr)),
         code(short(one.newest)),
         say_behind(one, at),
-        f"**{WORDS[one.state]}**: {why}",
+        # Some reasons begin with the state: `held until …`.
+        f"**{state}**{why.removeprefix(state)}" if why.startswith(state) else f"**{state}**: {why}",
         names(one.used_by),
     )
 

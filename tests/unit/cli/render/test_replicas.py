@@ -23,9 +23,9 @@ REPLICAS = (
 )
 PLAN = replace(EVERYTHING_NEW, replicas=REPLICAS)
 WORDS = [
-    "Replicas in `eu-west-1`: at most 12.3 GB, $1.23 a month; at most 12.3 GB is sent there, $0.25 once (prices as of 2026-03-15)",
+    "Replicas in `eu-west-1`: at most 12.3 GB, $1.23 a month; at most 12.3 GB is sent there once, for $0.25 (prices as of 2026-03-15)",
     "Replicas in `us-east-1`: at most 12.3 GB, $1.23 a month (prices as of 2026-03-15)",
-    "Replicas in `us-west-2`: at most 12.3 GB, $1.23 a month; at most 4 B is sent there, at a price that is not known here, once; besides, 2 images of unknown size (prices as of 2026-03-15)",
+    "Replicas in `us-west-2`: at most 12.3 GB, $1.23 a month; at most 4 B is sent there once, at a price that this version does not know; besides, 2 images of unknown size (prices as of 2026-03-15)",
 ]
 LATE = Report(
     (),

@@ -35,6 +35,20 @@ def test_shows_the_worst_first_with_reasons_and_counts_what_is_fine() -> None:
     assert "nginx:1.27" in render_status(REPORT, shows_unchanged=True)
 
 
+def test_names_what_other_regions_lack_where_all_is_listed_and_never_says_a_state_twice() -> None:
+    assert "1 late, 2 missing" in render_status(REPORT) and "quay/node" not in render_status(REPORT)
+    assert "missing: docker-hub/library/postgres:17, quay/node:1" in render_status(REPORT, shows_unchanged=True)
+    markdown = render_status_markdown(REPORT)
+    assert "2 missing (`docker-hub/library/postgres:17`, `quay/node:1`)" in markdown
+    assert "**held** until" in markdown and "held: held" not in markdown.replace("*", "")
+    page = status_page("status", replace(REPORT, faults=None))
+    assert [one.text for one in page.alarms[-1].remarks] == [
+        "`us-east-1`: 9 of 12 images in place, 1 late, 2 missing",
+        "`us-west-2`: not known: AWS cannot be reached: no such host",
+    ]
+    assert "late in us-east-1" in next(row for row in page.rows if row.name.endswith("nginx:1.27")).beneath
+
+
 def test_fits_a_long_name_on_a_line_of_its_own() -> None:
     long = replace(IMAGES[1], key="a" * 90)
     lines = render_status(replace(REPORT, images=(long,))).splitlines()
