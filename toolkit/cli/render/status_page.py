@@ -91,7 +91,7 @@ def status_page(command: str, report: StatusReport) -> Page:
             Remark(f"`{one.region}`: {say_replica(one)}") for one in report.replicas if one.fault or any(lacking(one))
         ]
         if late:
-            alarms.append(Alarm("Other regions lack images", "bad", late))
+            alarms.append(Alarm("Other regions", "bad", late))
     states = {image.state for image in report.images}
     is_fine = states <= {State.FINE, State.PINNED}
     word, tone = ("Look closely", "bad") if alarms else ("Fine", "new") if is_fine else ("Not up to date", "moved")
