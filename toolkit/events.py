@@ -203,6 +203,16 @@ class BudgetAwaited(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BuildChanged(Event):
+    """A build of a batch has another status, in CodeBuild's words. `build` is `shard_1`, `shard_2`, … or `report`."""
+
+    name = "build_changed"
+    batch: str
+    build: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetryScheduled(Event):
     """A request to `host` had a temporary failure and is sent again after `seconds`."""
 

@@ -20,7 +20,16 @@ locals {
   "{account}", local.account_id), "{partition}", local.partition), "{dns_suffix}", data.aws_partition.current.dns_suffix)
 
   # The values are variables, so that no shell reads them as code. Each text is one command, in one shell.
-  refresh = "toolkit refresh --bundle \"$TOOLKIT_REFRESH_BUNDLE\" --no-progress"
+  # `TOOLKIT_SHARD` comes from a batch: `report`, or the number of a shard.
+  run = <<-EOT
+    set -eu
+    case "$${TOOLKIT_SHARD-}" in
+      "") toolkit refresh --bundle "$TOOLKIT_REFRESH_BUNDLE" --no-progress ;;
+      report) toolkit report "$TOOLKIT_PLAN" ;;
+      *) toolkit apply "$TOOLKIT_PLAN" --shard "$TOOLKIT_SHARD" --no-progress ;;
+    esac
+  EOT
+
   install = <<-EOT
     set -eu
     wheel="$CODEBUILD_SRC_DIR/$${TOOLKIT_WHEEL##*/}"
@@ -28,16 +37,18 @@ locals {
     printf '%s  %s\n' "$TOOLKIT_WHEEL_SHA256" "$wheel" | sha256sum --check --strict
     python3 -m venv "$CODEBUILD_SRC_DIR/venv"
     "$CODEBUILD_SRC_DIR/venv/bin/pip" install --quiet --disable-pip-version-check "$wheel"
+    export PATH="$CODEBUILD_SRC_DIR/venv/bin:$PATH"
   EOT
 
-  # A buildspec is YAML, and JSON is YAML.
+  # A buildspec is YAML, and JSON is YAML. Its version is a number: where a project has batches, CodeBuild refuses a text
+  # (https://github.com/aws/aws-cdk/issues/29592).
   buildspec = jsonencode({
-    version = "0.2"
+    version = 0.2
     phases = merge(
       var.tool.wheel == null ? {} : {
         install = { "runtime-versions" = { python = "3.12" }, commands = [local.install] }
       },
-      { build = { commands = [var.tool.wheel == null ? local.refresh : "\"$CODEBUILD_SRC_DIR\"/venv/bin/${local.refresh}"] } },
+      { build = { commands = [local.run] } },
     )
   })
 }
@@ -58,6 +69,7 @@ module "project" {
   queued_timeout_minutes = 60
   log_retention_days     = var.log_retention_days
   extra_policy           = local.policy
+  batch                  = { timeout_minutes = 2160 } # `toolkit apply PLAN --batch` sets the time of its builds.
   tags                   = var.tags
 
   environment_variables = merge(

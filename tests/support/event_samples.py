@@ -32,6 +32,7 @@ SAMPLES: list[events.Event] = [
     events.ImageFinished(NGINX, "copied", DIGEST, 44_800_000, 44_800_000, 3.2),
     events.ImageFinished("quay/prometheus/node-exporter:v1.8.2", "unchanged", DIGEST, 0, 0, 0.1),
     events.ImageFailed("base/python:3.12", "source.missing", "`python:3.12` is not there", "check the tag"),
+    events.BuildChanged("shop-refresh:0e7a", "shard_2", "IN_PROGRESS"),
     events.ImagePostponed("base/go:1.22", "source.pull_limit_reached", "you have reached your pull rate limit"),
     events.BudgetAwaited("docker.io", 2, 0, 100, 720.0, 21600),
     events.RunFinished(6, 21.0, "seed.incomplete", "1 of 3 images is not in place", "run the same command again"),

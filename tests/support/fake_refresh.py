@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from toolkit.errors import Refused
+from toolkit.aws.inspection import Quota
+from toolkit.codebuild.shard_batch import RUNNING, Batch
+from toolkit.errors import Refused, ToolkitError
 from toolkit.lock.stored import Stored, changed_meanwhile
 from toolkit.operations.lease import taken_meanwhile
 from toolkit.operations.services import RefreshServices
@@ -55,6 +59,45 @@ class FakeBus:
         return [(detail["image"], detail["old_digest"], detail["new_digest"]) for _, detail in self.sent]
 
 
+class FakeBatches:
+    """The batches of a project: what was `started`, without what came again with the same token.
+
+    Each look takes the next status of `ends`: of the batch, and of each build, by its identifier. An error in its place
+    is raised. `own` is the project's buildspec.
+    """
+
+    def __init__(self) -> None:
+        self.allowed: Quota | ToolkitError | None = Quota("Concurrently running builds", "L-5ED1D25B", 60)
+        self.own = '{"version": 0.2, "phases": {}}'
+        self.started: list[tuple[Mapping[str, Any], Mapping[str, str]]] = []
+        self.ends: list[tuple[str, Mapping[str, str]] | BaseException] = []
+        self.why = ""
+        self.refuses: ToolkitError | None = None
+        self._ids: dict[str, str] = {}
+
+    def quota(self) -> Quota | None:
+        if isinstance(self.allowed, ToolkitError):
+            raise self.allowed
+        return self.allowed
+
+    def buildspec(self) -> str:
+        return self.own
+
+    def start(self, buildspec: str, variables: Mapping[str, str], token: str) -> Batch:
+        if self.refuses:
+            raise self.refuses
+        if token not in self._ids:
+            self.started.append((json.loads(buildspec), variables))
+            self._ids[token] = f"shop-refresh:{len(self.started)}"
+        return Batch(self._ids[token], RUNNING, {})
+
+    def look(self, batch: str) -> Batch:
+        end = self.ends.pop(0)
+        if isinstance(end, BaseException):
+            raise end
+        return Batch(batch, *end, self.why)
+
+
 class FakeShared:
     """All of it. `hours` is added to the time of the clock of where the lease is kept."""
 
@@ -63,6 +106,13 @@ class FakeShared:
         self.bus = FakeBus()
         self.bundle = FakeText("s3://base/shop/refresh/bundle.json", now)
         self.lease = FakeText("s3://base/shop/refresh/lease.json", lambda: now() + self.ahead, changed=taken_meanwhile)
+        self.batches = FakeBatches()
+        self.texts: dict[str, FakeText] = {}
         self.services = RefreshServices(
-            "s3://base/shop/refresh", self.bundle, self.lease, self.bus, lambda name, kind: FakeText(name, now)
+            "s3://base/shop/refresh",
+            self.bundle,
+            self.lease,
+            self.bus,
+            lambda name, kind: self.texts.setdefault(name, FakeText(name, now)),
+            self.batches,
         )

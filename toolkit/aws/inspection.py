@@ -1,6 +1,6 @@
-"""What only `doctor` asks AWS: whose credentials these are, what they may do, where the state is, which quotas hold.
+"""What `doctor` asks AWS: whose credentials these are, what they may do, where the state is, which quotas hold.
 
-Every call reads. A right that is missing is an AccessDenied, as everywhere.
+Every call reads. A right that is missing is an AccessDenied, as everywhere. Shards ask for quotas too.
 """
 
 from __future__ import annotations

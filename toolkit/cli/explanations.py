@@ -121,6 +121,7 @@ _ROOMS = {
     "adopt": "Resources that exist and are not this manifest's are being taken over, and would lose something by it.",
     "apply": "A plan is applied only after somebody, or an option, has approved it.",
     "aws": "AWS was asked, and did not answer as it should: the credentials, the region or the network are in the way.",
+    "batch": "CodeBuild does the shards of a plan as one batch, which goes on without whoever has started it.",
     "budget": "Docker Hub and others count pulls, and grant a number of them in a time.",
     "bug": "The program met something that it was not made for.",
     "build": "What a build needs does not fit into what CodeBuild takes, or is not mirrored.",

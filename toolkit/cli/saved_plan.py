@@ -6,6 +6,9 @@ and it must ask for every image of the plan. It is rendered again, and the files
 that import into the state or remove from it. Terraform's plan must have been made for exactly these files.
 `operations.apply`, which may start the provider, compares the changes in Terraform's plan with those in ours.
 
+A plan in S3, beside which its shards put their results, is without Terraform's plan: that holds values of the state,
+which no shard needs and the role of a shard must not read.
+
 Nothing in the file proves the pinned digests and the manifest itself. They were reviewed, and a signature
 (`TOOLKIT_PLAN_KEY`) proves that they have not changed since.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +29,10 @@ from toolkit.atomic_file import write_atomically
 from toolkit.cli import sealed_archive
 from toolkit.cli.checkout import Checkout, find_checkout
 from toolkit.cli.outputs import why_unwritable
+from toolkit.cli.render.result import Result
 from toolkit.cli.render.serialise import first_fault, plan_from_json, plan_to_json
+from toolkit.cli.saved_result import parse_saved_result
+from toolkit.cli.sealed_archive import MOST_BYTES
 from toolkit.errors import PLAN_AGAIN, ManifestUnusable, Refused, UsageError
 from toolkit.events import Emit, NoticeGiven
 from toolkit.operations.load import desired_of
@@ -42,6 +48,7 @@ from toolkit.terraform.state import read_local_state
 from toolkit.terraform.work_dir import files_for, files_of, usable, write
 
 if TYPE_CHECKING:
+    from toolkit.aws.object_folder import ObjectFolder
     from toolkit.operations.plan import Planned
 
 KEY_VARIABLE = "TOOLKIT_PLAN_KEY"
@@ -50,6 +57,10 @@ _SCHEMA_VERSION = 4
 _MOST_NAMED = 8
 _ABOUT, _PLAN, _MANIFEST = "about.json", "plan.json", "manifest.yaml"
 _TERRAFORM_PLAN, _PROVIDER_LOCK, _MODULE = "terraform.tfplan", "terraform.lock.hcl", "module/"
+_PLAN_OBJECT, _RESULTS = "plan.toolkit", "results/"
+_IN_S3 = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<folder>(?:.+/)?)(?P<name>[^/]+)")
+_BY_DIGEST = re.compile(r"(?:.*/)?(?P<digest>[0-9a-f]{64})/")
+"""A folder that is named by the digest of its plan."""
 # A plan may add blocks by which a resource enters or leaves the state. They hold no expressions.
 _ADOPTING = re.compile(
     r"(#.*|(import|moved|removed) \{|  lifecycle \{|    destroy = (true|false)|  (to|from) += [^\s(){}$%]+"
@@ -82,17 +93,18 @@ class About:
 class SavedPlan:
     """A plan that was read from `path` and fits together.
 
-    `files` are what Terraform reads, by path. `digest` is that of all parts, without the signature.
+    `files` are what Terraform reads, by path. `terraform_plan` is empty where the file has only what shards need.
+    `members` are all other parts, and `digest` is theirs, by which results say which plan they are of.
     """
 
-    path: Path
+    path: str
     plan: Plan
     about: About
     manifest: str
     desired: Desired
     files: Mapping[str, bytes]
     terraform_plan: bytes
-    provider_lock: bytes
+    members: Mapping[str, bytes]
     is_signed: bool
     is_verified: bool
     digest: str
@@ -102,7 +114,7 @@ class SavedPlan:
         """What the file says besides its plan."""
         checkout = self.about.checkout
         return SavedFile(
-            file=str(self.path),
+            file=self.path,
             toolkit_version=self.about.toolkit_version,
             terraform_version=self.about.terraform_version,
             providers=self.about.providers,
@@ -170,7 +182,7 @@ def write_plan(path: Path, planned: Planned, desired: Desired, origin: Origin) -
         **{f"{_MODULE}{name}": content for name, content in files.items()},
     }
     is_signed = origin.key is not None
-    saved = _fitted(path, sealed_archive.SealedArchive(members, is_signed, is_signed))
+    saved = _fitted(str(path), sealed_archive.SealedArchive(members, is_signed, is_signed))
     try:
         sealed_archive.write(path, members, origin.key)
     except OSError as error:
@@ -205,14 +217,77 @@ def confidential_notice(saved: SavedPlan) -> NoticeGiven | None:
     )
 
 
-def read_plan(path: Path, environment: Mapping[str, str] = os.environ) -> SavedPlan:
-    """The plan in `path`. Raises Refused unless it is complete, for this version, and its parts fit together."""
-    return _fitted(path, sealed_archive.read(path, plan_key(environment)))
+def read_plan(place: Path | str, environment: Mapping[str, str] = os.environ) -> SavedPlan:
+    """The plan in a file or in S3. Raises Refused unless it is complete, for this version, and its parts fit together.
+
+    A folder in S3 with the name of a digest may have no other plan.
+    """
+    key, path = plan_key(environment), str(place)
+    if not is_in_s3(place):
+        return _fitted(path, sealed_archive.read(Path(place), key))
+    parts = _parts_of(path)
+    content = _folder_of(path).read(parts["name"], MOST_BYTES + 1)
+    if content is None:
+        raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: it does not exist")
+    saved = _fitted(path, sealed_archive.unseal(path, content, key))
+    if (named := _BY_DIGEST.fullmatch(parts["folder"])) and named["digest"] != saved.digest:
+        raise Refused("plan.other_digest", f"`{path}` is another plan than its folder says", hint=PLAN_AGAIN)
+    return saved
 
 
-def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
-    members = archive.members
-    lacking = {_ABOUT, _PLAN, _MANIFEST, _TERRAFORM_PLAN, _PROVIDER_LOCK} - members.keys()
+def is_in_s3(place: Path | str) -> bool:
+    """Whether the place of a plan is an object in S3."""
+    return isinstance(place, str) and place.startswith("s3://")
+
+
+def _parts_of(place: str) -> re.Match[str]:
+    if found := _IN_S3.fullmatch(place):
+        return found
+    raise UsageError("usage.plan", f"`{place}` is no object in S3", hint="write `s3://BUCKET/FOLDER/plan.toolkit`")
+
+
+def _folder_of(place: str) -> ObjectFolder:
+    """The folder in S3 that the plan at `place` is in."""
+    from toolkit.cli.wiring import open_folder
+
+    parts = _parts_of(place)
+    return open_folder(parts["bucket"], parts["folder"])
+
+
+def place_for_shards(saved: SavedPlan, folder: str) -> str:
+    """Where shards find the plan, below a `folder` in S3."""
+    return f"{folder}/{saved.digest}/{_PLAN_OBJECT}"
+
+
+def put_shard_plan(saved: SavedPlan, place: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Put what shards need of the plan at its `place` in S3, and empty what earlier shards have put beside it.
+
+    Otherwise, the result of a shard that does not even begin would be an older one.
+    """
+    folder = _folder_of(place)
+    folder.put(_PLAN_OBJECT, sealed_archive.seal(saved.members, plan_key(environment)))
+    for shard in saved.plan.division.shards if saved.plan.division else ():
+        folder.put(f"{_RESULTS}{shard.number}.json", b"")
+
+
+def keep_result(place: str, shard: int) -> Callable[[str], None]:
+    """Puts the JSON of a shard's result beside the plan in S3."""
+    folder = _folder_of(place)
+    return lambda text: folder.put(f"{_RESULTS}{shard}.json", text.encode())
+
+
+def kept_results(place: str, shards: int) -> Mapping[str, Result]:
+    """The results that are beside the plan in S3, by name."""
+    folder = _folder_of(place)
+    names = [f"{_RESULTS}{number}.json" for number in range(1, shards + 1)]
+    contents = {name: folder.read(name, MOST_BYTES) for name in names}
+    return {name: parse_saved_result(name, content) for name, content in contents.items() if content}
+
+
+def _fitted(path: str, archive: sealed_archive.SealedArchive) -> SavedPlan:
+    members = {name: content for name, content in archive.members.items() if name != _TERRAFORM_PLAN}
+    terraform_plan = archive.members.get(_TERRAFORM_PLAN, b"")
+    lacking = {_ABOUT, _PLAN, _MANIFEST, _PROVIDER_LOCK} - members.keys()
     if lacking:
         raise Refused("plan.unreadable", f"the plan `{path}` has no `{min(lacking)}`", hint=PLAN_AGAIN)
     about = _read_about(path, members[_ABOUT])
@@ -223,10 +298,10 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
     files = {name.removeprefix(_MODULE): content for name, content in members.items() if name.startswith(_MODULE)}
     text, desired = _read_manifest(path, members[_MANIFEST], files)
     made_of = desired.emptied() if plan.is_destroy else desired
-    contents = read_contents(members[_TERRAFORM_PLAN])
     refuse_misfits(f"`{path}`", [*misfits(made_of, plan), *_file_misfits(made_of, files, about)])
     refuse_misfits(f"`{path}`", division_misfits(plan, desired.put_image_per_second))
-    refuse_misfits(f"`{path}`", config_misfits(contents, files))
+    if terraform_plan:
+        refuse_misfits(f"`{path}`", config_misfits(read_contents(terraform_plan), files))
     return SavedPlan(
         path=path,
         plan=plan,
@@ -234,15 +309,15 @@ def _fitted(path: Path, archive: sealed_archive.SealedArchive) -> SavedPlan:
         manifest=text,
         desired=desired,
         files=files,
-        terraform_plan=members[_TERRAFORM_PLAN],
-        provider_lock=members[_PROVIDER_LOCK],
+        terraform_plan=terraform_plan,
+        members=members,
         is_signed=archive.is_signed,
         is_verified=archive.is_verified,
-        digest=archive.digest,
+        digest=sealed_archive.digest_of(members),
     )
 
 
-def _read_about(path: Path, content: bytes) -> About:
+def _read_about(path: str, content: bytes) -> About:
     try:
         about = TypeAdapter(About).validate_json(content, strict=True)
     except ValidationError as error:
@@ -253,7 +328,7 @@ def _read_about(path: Path, content: bytes) -> About:
     return about
 
 
-def _other_version(path: Path, version: str) -> Refused:
+def _other_version(path: str, version: str) -> Refused:
     return Refused(
         "plan.other_version",
         f"the plan `{path}` was made by toolkit {version}, this is {__version__}",
@@ -267,7 +342,7 @@ def _line_of(version: str) -> list[str]:
     return parts[:2] if parts[0] == "0" else parts[:1]
 
 
-def _read_manifest(path: Path, content: bytes, files: Mapping[str, bytes]) -> tuple[str, Desired]:
+def _read_manifest(path: str, content: bytes, files: Mapping[str, bytes]) -> tuple[str, Desired]:
     try:
         text = content.decode()
         return text, desired_of(text, Path(_MANIFEST), extra_files=files)
@@ -336,11 +411,17 @@ def unpack(saved: SavedPlan, work_path: Path) -> Planned:
     from toolkit.operations.plan import Planned
     from toolkit.terraform.runner import PlanFile
 
+    if not saved.terraform_plan:
+        raise Refused(
+            "plan.without_terraform",
+            f"the plan `{saved.path}` has only what shards need, and not Terraform's plan",
+            hint="name a shard with --shard, or apply the file that `toolkit plan --out` wrote",
+        )
     contents = read_contents(saved.terraform_plan)
     if saved.desired.backend is None and str(work_path.resolve()) != saved.about.work_dir:
         _refuse_other_state(saved, contents, work_path)
     work_dir = write(RootModule({name: content.decode() for name, content in saved.files.items()}), work_path)
-    places = {LOCK_FILE: saved.provider_lock, work_dir.plan_path.name: saved.terraform_plan}
+    places = {LOCK_FILE: saved.members[_PROVIDER_LOCK], work_dir.plan_path.name: saved.terraform_plan}
     with usable(work_path):
         for name, content in places.items():
             write_atomically(work_path / name, content, mode=0o600)

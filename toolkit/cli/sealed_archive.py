@@ -41,23 +41,21 @@ class SealedArchive:
     is_signed: bool
     is_verified: bool
 
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the members, by which results say which plan they are of."""
-        return hashlib.sha256(_pack(self.members)).hexdigest()
-
 
 def write(path: Path, members: Mapping[str, bytes], key: bytes | None) -> None:
     """Put `members` into the file, for its owner alone. Raises OSError, and Refused for a name that cannot be."""
+    write_atomically(path, seal(members, key), mode=0o600)
+
+
+def seal(members: Mapping[str, bytes], key: bytes | None) -> bytes:
+    """The content of the file for `members`. Raises Refused for a name that cannot be."""
     for name in members:
         if not _NAME.fullmatch(name) or name == _SIGNATURE:
             raise Refused(
                 "plan.unwritable", f"a saved plan cannot have a file called `{name}`", hint="give it a plainer name"
             )
     content = _pack(members)
-    if key is not None:
-        content = _pack({**members, _SIGNATURE: _sign(content, key)})
-    write_atomically(path, content, mode=0o600)
+    return content if key is None else _pack({**members, _SIGNATURE: _sign(content, key)})
 
 
 def read(path: Path, key: bytes | None) -> SealedArchive:
@@ -67,6 +65,11 @@ def read(path: Path, key: bytes | None) -> SealedArchive:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Refused("plan.unreadable", f"the plan `{path}` cannot be read: {why}") from error
+    return unseal(str(path), content, key)
+
+
+def unseal(path: str, content: bytes, key: bytes | None) -> SealedArchive:
+    """The archive with this `content`, which is at `path`. Raises Refused as `read` does."""
     try:
         members = _unpack(content)
     except _FAULTS as error:
@@ -79,7 +82,7 @@ def read(path: Path, key: bytes | None) -> SealedArchive:
     return SealedArchive(members, signature is not None, key is not None)
 
 
-def _verify(path: Path, members: Mapping[str, bytes], signature: bytes | None, key: bytes) -> None:
+def _verify(path: str, members: Mapping[str, bytes], signature: bytes | None, key: bytes) -> None:
     if signature is None:
         raise Refused(
             "plan.unsigned",
@@ -92,6 +95,11 @@ def _verify(path: Path, members: Mapping[str, bytes], signature: bytes | None, k
             f"the signature of the plan `{path}` is not by the key in `TOOLKIT_PLAN_KEY`",
             hint="plan again with the same key, and find out who changed the file",
         )
+
+
+def digest_of(members: Mapping[str, bytes]) -> str:
+    """The SHA-256 of `members`."""
+    return hashlib.sha256(_pack(members)).hexdigest()
 
 
 def _sign(content: bytes, key: bytes) -> bytes:

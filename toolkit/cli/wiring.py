@@ -29,6 +29,7 @@ from toolkit.oci.transport import ATTEMPTS, Transport
 
 if TYPE_CHECKING:
     from toolkit.aws.inspection import Statement
+    from toolkit.aws.object_folder import ObjectFolder
     from toolkit.aws.text_object import TextObject
     from toolkit.cli.boundary import Run
     from toolkit.oci.alternatives import AlternativeSources
@@ -129,6 +130,7 @@ def _open_refresh(desired: Desired, session: AwsSession) -> RefreshServices | No
     """What the refreshes of the manifest share, if it has any."""
     if desired.refresh is None:
         return None
+    from toolkit.aws.build_batches import BuildBatches
     from toolkit.aws.event_bus import EventBus
     from toolkit.aws.text_object import TextObject
     from toolkit.operations import bundle, lease
@@ -140,7 +142,12 @@ def _open_refresh(desired: Desired, session: AwsSession) -> RefreshServices | No
         return TextObject(session, bucket, f"{prefix}/{name}", content_type, changed=lease.taken_meanwhile)
 
     return RefreshServices(
-        f"s3://{bucket}/{prefix}", text(bundle.NAME), text(lease.NAME), EventBus(session, time.sleep), text
+        f"s3://{bucket}/{prefix}",
+        text(bundle.NAME),
+        text(lease.NAME),
+        EventBus(session, time.sleep),
+        text,
+        BuildBatches(session, desired.refresh.project.project_name),
     )
 
 
@@ -152,6 +159,14 @@ def open_bundle(bucket: str, prefix: str) -> BundleStore:
 
     session = AwsSession(default_region() or "us-east-1")
     return TextObject(session, bucket, f"{prefix}/{bundle.NAME}", "application/json")
+
+
+def open_folder(bucket: str, prefix: str) -> ObjectFolder:
+    """A folder in S3, whose bucket is found from any region."""
+    from toolkit.aws.inspection import default_region
+    from toolkit.aws.object_folder import ObjectFolder
+
+    return ObjectFolder(AwsSession(default_region() or "us-east-1"), bucket, prefix)
 
 
 @contextmanager

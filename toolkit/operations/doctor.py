@@ -831,9 +831,9 @@ def check_build_quotas(desired: Desired | None, account: _Account) -> Iterator[F
     aws = account.aws()
     if desired is None:
         raise Skipped("no manifest")
-    if not desired.builds:
+    if not desired.projects:
         raise Skipped("the manifest has no builds")
-    yield from judge_build_quotas(_quotas(aws, "codebuild"), desired.builds)
+    yield from judge_build_quotas(_quotas(aws, "codebuild"), desired.projects)
 
 
 def judge_build_quotas(quotas: Mapping[str, Quota], builds: Sequence[DesiredBuild]) -> Iterator[Finding]:

@@ -70,13 +70,13 @@ def _added(replica: ReplicaOutcome, report: Report, own: Mapping[str, SeedOutcom
     )
 
 
-def raise_if_missing(report: Report) -> None:
-    """Raise SeedingIncomplete unless every image is in place, in every region."""
+def raise_if_missing(report: Report, again: str = "run their shards again: `toolkit apply FILE --shard K`") -> None:
+    """Raise SeedingIncomplete unless every image is in place, in every region; `again` is the hint."""
     if report.failed:
         raise SeedingIncomplete(
             "report.incomplete",
             f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-            hint="run their shards again: `toolkit apply FILE --shard K`",
+            hint=again,
         )
     raise_if_late(report)
 

@@ -14,6 +14,7 @@ from functools import partial
 from toolkit.errors import Refused
 from toolkit.events import NoticeGiven
 from toolkit.operations.adopt import check_patterns, heal
+from toolkit.operations.batch import read_quota
 from toolkit.operations.bundle import has_bundle
 from toolkit.operations.guards import find_account, refusals_of, refuse_other_place
 from toolkit.operations.lock_store import pin_images
@@ -27,7 +28,7 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Account, Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
-from toolkit.plan.replication import foreign_rules
+from toolkit.plan.replication import copied_besides, foreign_rules
 from toolkit.plan.shards import as_elsewhere, divide
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
@@ -130,6 +131,7 @@ def plan_manifest(
         notices=(
             *(() if is_strict else desired.risks),
             *healing.notices,
+            *(copied_besides(desired, existing) if _sets_rule(changes) else ()),
             *orphans.notices,
             *unlisted,
             *locked,
@@ -142,7 +144,9 @@ def plan_manifest(
     if shards is not None:
         contents = services.observer.contents(plan.pending_seeds)
         plan = as_elsewhere(plan, contents)
-        division = divide(plan, shards, contents, desired.put_image_per_second)
+        quota = read_quota(services.refresh.batches, services) if services.refresh else None
+        at_once = int(quota.value) if quota else None
+        division = divide(plan, shards, contents, desired.put_image_per_second, at_once)
         if not shards and plan.pending_seeds and division.unknown_sizes == len(plan.pending_seeds):
             raise Refused(
                 "shards.sizes_unknown",
@@ -151,6 +155,10 @@ def plan_manifest(
             )
         plan = replace(plan, division=division)
     return Planned(plan, plan_file)
+
+
+def _sets_rule(changes: Sequence[InfraChange]) -> bool:
+    return any(change.address == REPLICATION_ADDRESS for change in changes)
 
 
 def puts_manifest(desired: Desired, account: Account, services: Services) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from toolkit.codebuild.shard_batch import Batch
 from toolkit.events import Emit, StepFinished, StepStarted
 from toolkit.lock.model import Verification
 from toolkit.oci.auth import CredentialUse
@@ -39,6 +40,7 @@ from toolkit.seed.observe import Observer
 from toolkit.seed.seeder import Seeder
 
 if TYPE_CHECKING:
+    from toolkit.aws.inspection import Quota
     from toolkit.terraform.runner import PlanFile
     from toolkit.terraform.state import State
     from toolkit.terraform.work_dir import WorkDir
@@ -182,6 +184,22 @@ class EventBus(Protocol):
         """Send an event of the `kind` for each of `details`; for each why it was not taken, None if it was."""
 
 
+class Batches(Protocol):
+    """The batches of the CodeBuild project that refreshes."""
+
+    def quota(self) -> Quota | None:
+        """How many builds run at a time; None if that is not listed."""
+
+    def buildspec(self) -> str:
+        """The project's own buildspec; "" if the project does not exist."""
+
+    def start(self, buildspec: str, variables: Mapping[str, str], token: str) -> Batch:
+        """Start a batch, or find the one that was started with the same arguments a few minutes ago."""
+
+    def look(self, batch: str) -> Batch:
+        """What became of the batch by now."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshServices:
     """What is shared by all refreshes of a manifest, below `place`.
@@ -194,6 +212,7 @@ class RefreshServices:
     lease: LockStore
     bus: EventBus
     text: Callable[[str, str], BundleStore]
+    batches: Batches
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,7 +298,8 @@ class Division:
     """A plan divided among machines.
 
     The copies take `seconds` at least, because of `bound`. More shards than `useful` gain nothing. `groups` is the
-    number of parts that cannot be divided, `unknown_sizes` that of the images whose size is not known.
+    number of parts that cannot be divided, `unknown_sizes` that of the images whose size is not known. `at_once` are
+    the shards that CodeBuild runs at a time, where the manifest has a project for them and the quota is known.
     """
 
     shards: tuple[Shard, ...]
@@ -307,6 +308,7 @@ class Division:
     useful: int
     groups: int
     unknown_sizes: int
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

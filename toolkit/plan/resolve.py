@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from toolkit.lock.model import Bypass, Freshness, Hold, Policy, Verification
-from toolkit.manifest.build_model import BuildProjectSpec
+from toolkit.manifest.build_model import BatchSpec, BuildProjectSpec
 from toolkit.manifest.checks import ADMISSION
 from toolkit.manifest.destinations import (
     Destination,
@@ -170,6 +170,7 @@ def _refresh(manifest: Manifest) -> DesiredRefresh | None:
         environment_variables={},
         timeout_minutes=60,
         log_retention_days=90,
+        settings=BuildSettings(batch=BatchSpec(timeout_minutes=2160)),  # as in the module `image-refresh`
         refreshes=True,
     )
     return DesiredRefresh(

@@ -13,6 +13,10 @@ numbers of documents are balanced.
 Three bounds hold. ECR takes a number of image manifests a second in a region, and registries count pulls: machines
 divide both among them. A shard's share is in proportion to its documents or pulls, so that all shards are done at the
 same time. Only the bytes go faster with more machines.
+
+Where CodeBuild runs fewer shards at a time than there are, the others wait, and their shares of the manifests a second
+lie idle meanwhile. Eight shards that run one after the other take eight times as long as one machine. So no more shards
+than run at a time are useful there.
 """
 
 from __future__ import annotations
@@ -50,11 +54,19 @@ class _Group:
     seeds: tuple[Seed, ...]
 
 
-def divide(plan: Plan, count: int, contents: Mapping[str, Content], put_image_per_second: float) -> Division:
+def divide(
+    plan: Plan,
+    count: int,
+    contents: Mapping[str, Content],
+    put_image_per_second: float,
+    at_once: int | None = None,
+) -> Division:
     """Divide the copies of `plan` into `count` shards, or into as many as are useful if that is 0.
 
-    `contents` are by image key. What is in ECR already has no bytes: its tag is put, and that is all.
+    `contents` are by image key. What is in ECR already has no bytes: its tag is put, and that is all. `at_once` shards
+    run at a time; where none does, they run elsewhere.
     """
+    machines = at_once or MOST_SHARDS
     bytes_a_document = _bytes_a_document(plan, contents)
     groups = _groups(plan, contents, bytes_a_document or 1.0)
     weight, documents = sum(group.weight for group in groups), sum(group.documents for group in groups)
@@ -64,11 +76,13 @@ def divide(plan: Plan, count: int, contents: Mapping[str, Content], put_image_pe
     pull_seconds = max(map(_pull_seconds, plan.pull_costs), default=0.0)
     rate = MACHINE_BYTES_PER_SECOND if bytes_a_document else math.inf
     floor = max(put_seconds, pull_seconds, MACHINE_START_SECONDS, largest / rate)
-    useful = max(1, min(MOST_SHARDS, copying, math.ceil(weight / rate / floor)))
+    useful = max(1, min(MOST_SHARDS, machines, copying, math.ceil(weight / rate / floor)))
 
     parts = _balance(groups, count or useful)
-    byte_seconds = max(sum(group.weight for group in part) for part in parts) / rate
-    bounds = {Bound.BYTES: byte_seconds, Bound.PUT_IMAGE: put_seconds, Bound.PULLS: pull_seconds}
+    weights = [sum(group.weight for group in part) for part in parts if any(group.seeds for group in part)] or [0.0]
+    rounds = math.ceil(len(weights) / machines)  # a machine that does so many shards does them one after the other
+    byte_seconds = max(*weights, weight / machines, rounds * min(weights)) / rate
+    bounds = {Bound.BYTES: byte_seconds, Bound.PUT_IMAGE: rounds * put_seconds, Bound.PULLS: pull_seconds}
     bound = max(bounds, key=lambda one: bounds[one])
 
     documents_of = [sum(group.documents for group in part) for part in parts]
@@ -87,7 +101,7 @@ def divide(plan: Plan, count: int, contents: Mapping[str, Content], put_image_pe
         for number, part in enumerate(parts)
     ]
     unknown = sum(not _is_known(seed, contents) for seed in plan.pending_seeds)
-    return Division(tuple(shards), bound, round(bounds[bound], 1), useful, copying, unknown)
+    return Division(tuple(shards), bound, round(bounds[bound], 1), useful, copying, unknown, at_once)
 
 
 def as_elsewhere(plan: Plan, contents: Mapping[str, Content]) -> Plan:
@@ -142,6 +156,15 @@ def division_misfits(plan: Plan, put_image_per_second: float) -> Iterator[str]:
     rates = [shard.put_image_per_second for shard in shards]
     if min(rates, default=0) <= 0 or sum(rates) > put_image_per_second * (1 + 1e-9):
         yield "the shards do not share the manifests a second that the manifest allows"
+    left = {cost.registry: cost.budget.remaining for cost in plan.pull_costs if cost.budget}
+    for shard in shards:
+        if sorted(share.registry for share in shard.pulls) != sorted(left):
+            yield f"the shard {shard.number} has no share of the pulls that the plan found"
+    for name, remaining in sorted(left.items()):
+        shares = [share for shard in shards for share in shard.pulls if share.registry == name]
+        parts, pulls = [share.part for share in shares], [share.pulls for share in shares]
+        if min((*parts, *pulls), default=0) < 0 or sum(parts) > 1 + 1e-9 or sum(pulls) > remaining:
+            yield f"the shards do not share the pulls at `{name}` that the plan found"
 
 
 def _groups(plan: Plan, contents: Mapping[str, Content], bytes_a_document: float) -> list[_Group]:

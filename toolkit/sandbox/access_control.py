@@ -187,7 +187,8 @@ def _tellers(call: Call, arn: str) -> Iterator[Right]:
             roles = [target.get("RoleArn") for target in asked.get("Targets", ())]
         case "monitoring":
             service, roles = "cloudwatch", []
-            alarm = asked.get("AlarmName") or asked.get("AlarmNames.member.1", "*")
+            # boto3 sends JSON, and Terraform's provider a form.
+            alarm = asked.get("AlarmName") or asked.get("AlarmNames.member.1") or asked.get("AlarmNames", ["*"])[0]
             resource = f"{arn.replace(':monitoring:', ':cloudwatch:')}alarm:{alarm}"
         case "scheduler":
             action = _SCHEDULER_ACTIONS.get(action, action)

@@ -41,6 +41,7 @@ SUCCEEDED, FAILED, FAULT, TIMED_OUT, STOPPED = "SUCCEEDED", "FAILED", "FAULT", "
 _IN_PROGRESS = "IN_PROGRESS"
 _PLATFORMS = {"LINUX_CONTAINER": "Linux", "ARM_CONTAINER": "ARM"}
 _SIZES = {"SMALL": "Small", "MEDIUM": "Medium", "LARGE": "Large", "XLARGE": "XLarge", "2XLARGE": "2XLarge"}
+_TOKEN_SECONDS = 300
 _MOST_BUILDS = 100
 """In a batch."""
 
@@ -164,6 +165,7 @@ class Builds:
         self._folder.mkdir()
         self._builds: dict[str, Build] = {}
         self._batches: dict[str, Batch] = {}
+        self._tokens: dict[str, tuple[Mapping[str, Any], Batch | None]] = {}
         self._rooms: dict[tuple[str, str, str], threading.Semaphore] = {}
         self._lock = threading.Lock()
 
@@ -299,8 +301,14 @@ class Builds:
         project = backend.codebuild_projects[name].project_metadata
         if "buildBatchConfig" not in project:
             raise exceptions.InvalidInputException(f"Project {name} has no batch configuration")
-        key = f"{name}:{uuid.uuid4()}"
         now = unix_time()
+        token = asked.get("idempotencyToken", "")
+        call, before = self._tokens.get(token, ({}, None))
+        if before and now - before.facts["startTime"] < _TOKEN_SECONDS:
+            if call != asked:
+                raise exceptions.InvalidInputException("The parameters do not match those of the idempotency token")
+            return {"buildBatch": before.shown()}
+        key = f"{name}:{uuid.uuid4()}"
         batch = Batch(
             {
                 "id": key,
@@ -319,6 +327,8 @@ class Builds:
             }
         )
         self._batches[batch.facts["arn"]] = batch
+        if token:
+            self._tokens[token] = (asked, batch)
         answer = batch.shown()
 
         def run() -> None:

@@ -433,6 +433,7 @@ def _refresh_things(desired: Desired, refresh: DesiredRefresh, place: Place) -> 
     yield "aws_cloudwatch_event_target", rules
     folder = f"{refresh.bucket}/{refresh.prefix}"
     yield "bundle", {"folder": folder, "refresh_bucket": refresh.bucket}
+    yield "shards", {"project": name, "folder": folder, "refresh_bucket": refresh.bucket}
     wheel = f"{refresh.tool_wheel.bucket}/{refresh.tool_wheel.key}" if refresh.tool_wheel else None
     yield "refresh", {"folder": folder, "refresh_bucket": refresh.bucket, "wheel": wheel}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.plan_samples import ACCOUNT, hub_cost, seed
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import Bound, Division, Plan, PullCost, Replica, Seed, SeedAction
+from toolkit.plan.model import Bound, Division, Plan, PullCost, PullShare, Replica, Seed, SeedAction
 from toolkit.plan.observed import Content, PullBudget
 from toolkit.plan.pull_budget import pull_costs
 from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND, as_elsewhere, divide, division_misfits, part_of
@@ -199,6 +199,30 @@ def test_the_bound_that_rules_is_named_and_so_is_the_number_beyond_which_nothing
     assert len(division.shards) == (count or useful)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "count", "at_once", "bound", "seconds", "shards"),
+    [
+        # a shard that waits leaves its share of the documents a second idle: 25 s for each round
+        ([2 * MB] * 100, 8, 1, Bound.PUT_IMAGE, 8 * 25, 8),
+        ([2 * MB] * 100, 8, 3, Bound.PUT_IMAGE, 3 * 25, 8),
+        ([2 * MB] * 100, 8, 8, Bound.PUT_IMAGE, 25, 8),
+        ([2 * MB] * 2, 8, 1, Bound.PUT_IMAGE, 2 * 0.5, 8),  # six of the shards have nothing to do
+        # the bytes of all shards go through as many machines as there are
+        ([TB // 1000] * 100, 10, 1, Bound.BYTES, 1_000, 10),
+        ([TB // 1000] * 100, 10, 4, Bound.BYTES, 300, 10),
+        ([TB // 1000] * 100, 0, 4, Bound.BYTES, 250, 4),
+        ([TB // 1000] * 100, 0, 0, Bound.BYTES, 60, 17),  # they run elsewhere
+    ],
+)
+def test_shards_that_wait_for_a_machine_take_longer_and_auto_makes_none(
+    sizes: list[int], count: int, at_once: int, bound: Bound, seconds: float, shards: int
+) -> None:
+    plan, contents = of_sizes(*sizes)
+    division = divide(replace(plan, pull_costs=()), count, contents, RATE, at_once)
+    assert (division.bound, len(division.shards), division.at_once) == (bound, shards, at_once)
+    assert division.seconds == pytest.approx(seconds, rel=0.01)
+
+
 def test_the_number_that_is_useful_is_the_last_that_gains_anything() -> None:
     plan, contents = of_sizes(*[TB // 10] * 640)
     plan = replace(plan, pull_costs=())
@@ -263,6 +287,18 @@ def test_the_part_of_a_shard_has_its_share_of_the_pulls_and_nothing_but_copies()
         (
             lambda shards: (replace(shards[0], put_image_per_second=8.0), shards[1]),
             "the shards do not share the manifests a second that the manifest allows",
+        ),
+        (
+            lambda shards: (replace(shards[0], pulls=(PullShare("docker.io", 1000, 0.5),)), shards[1]),
+            "the shards do not share the pulls at `docker.io` that the plan found",
+        ),
+        (
+            lambda shards: (replace(shards[0], pulls=(PullShare("docker.io", 500, 1e9),)), shards[1]),
+            "the shards do not share the pulls at `docker.io` that the plan found",
+        ),
+        (
+            lambda shards: (shards[0], replace(shards[1], pulls=())),
+            "the shard 2 has no share of the pulls that the plan found",
         ),
     ],
 )

@@ -47,6 +47,7 @@ EXAMPLES = (
     "toolkit apply --auto-approve --format json-lines > apply.jsonl",
     "toolkit plan --out plan.toolkit && toolkit apply plan.toolkit   # exactly the plan that was reviewed",
     "toolkit apply plan.toolkit --infra-only && toolkit apply plan.toolkit --shard 1 --output json=results/1.json",
+    "toolkit apply plan.toolkit --batch   # its shards in CodeBuild",
     "toolkit apply --on-budget wait   # as the pull limit lets it",
 )
 
@@ -57,11 +58,11 @@ _HOW_TO_APPROVE = "review `toolkit plan --out plan.toolkit` and run `toolkit app
 def command(
     context: typer.Context,
     saved_plan: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="[PLAN]",
-            help="A file of `toolkit plan --out`: do exactly this, without asking. With state in S3 it needs nothing "
-            "else, and Terraform runs in a new folder.",
+            help="A file of `toolkit plan --out`, or such a file in S3 (`s3://…`): do exactly this, without asking. "
+            "With state in S3 it needs nothing else, and Terraform runs in a new folder.",
         ),
     ] = None,
     file: ManifestFile = Path("images.yaml"),
@@ -87,9 +88,18 @@ def command(
             "--shard",
             min=1,
             metavar="K",
-            help="Copy only the images of shard K of PLAN, from 1, on any machine; without Terraform.",
+            help="Copy only the images of shard K of PLAN, from 1, on any machine; without Terraform. The result of "
+            "a PLAN in S3 is put beside it, as `results/K.json`.",
         ),
     ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch",
+            help="Apply Terraform's part of PLAN, have CodeBuild copy its shards, and join their results. Needs "
+            "`refresh` in the manifest. A second run follows the batch that the first one has started.",
+        ),
+    ] = False,
     allow_destroy: AllowDestroy = False,
     destroy_removed: DestroyRemoved = False,
     keep_going: KeepGoing = False,
@@ -148,11 +158,18 @@ def command(
                 )
             if infra_only and shard:
                 raise UsageError("usage", "`--infra-only` copies no image and `--shard` nothing else: keep one")
+            if batch and (infra_only or shard):
+                raise UsageError("usage", "`--batch` does `--infra-only` and every `--shard`: leave them out")
             part = INFRASTRUCTURE if infra_only else shard
             is_named = _is_typed(context, "file")
-            apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget, part)
+            apply_file(run, saved_plan, settings, file, is_named, require_commit, on_budget, part, is_batch=batch)
             return 0
-        of_a_plan = {"--require-commit": require_commit, "--shard": shard, "--infra-only": infra_only}
+        of_a_plan = {
+            "--require-commit": require_commit,
+            "--shard": shard,
+            "--infra-only": infra_only,
+            "--batch": batch,
+        }
         for name, value in of_a_plan.items():
             if value:
                 raise UsageError(
@@ -196,7 +213,7 @@ def command(
         verbose,
         shows_unchanged=show_unchanged,
         outputs=output or (),
-        files=(file, saved_plan),
+        files=(file, Path(saved_plan) if saved_plan else None),
         log=log,
         manifest=file,
     )

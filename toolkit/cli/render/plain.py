@@ -90,6 +90,8 @@ def fact_lines(event: events.Event) -> list[str]:
             return [_labelled("retry", due)]
         case events.BudgetAwaited():
             return [_labelled("wait", _awaited(event))]
+        case events.BuildChanged():
+            return [_labelled("build", f"{event.build}: {event.status}")]
     return _infra_change(event) or _image(event)
 
 

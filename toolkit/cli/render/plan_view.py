@@ -342,6 +342,9 @@ def say_division(division: Division | None) -> list[str]:
         Bound.PULLS: "Counted pulls decide, which come back with time",
         Bound.BYTES: f"Bytes decide, at {format_size(MACHINE_BYTES_PER_SECOND)} a second for a machine",
     }[division.bound]
+    if division.at_once is not None and division.at_once < len(shards):
+        at_once = f"{division.at_once} run{'s' * (division.at_once == 1)} at a time in CodeBuild"
+        sentences.append(f"Of {format_count(len(shards), 'shard')} {at_once}, by the quota of this account.")
     gain = f"up to {division.useful} shards gain" if len(shards) < division.useful else "more shards gain nothing"
     return [*sentences, f"{what}: the copies take {format_duration(division.seconds)} at least; {gain}."]
 

@@ -82,8 +82,9 @@ def say_refresh(report: RefreshReport) -> list[str]:
 def metrics_document(result: Result) -> dict[str, Any]:
     """The metrics of a refresh in CloudWatch's embedded metric format.
 
-    CloudWatch Logs takes metrics from a log event that is this object and nothing else; `Timestamp` is in milliseconds.
-    What the run did not come to is left out: a zero would say that it was looked at.
+    CloudWatch Logs takes metrics from a log event that is this object and nothing else ("Using the PutLogEvents API to
+    send manually-created embedded metric format logs"), and CodeBuild makes an event of each line. So it is one line.
+    `Timestamp` is in milliseconds. What the run did not come to is left out: a zero would say that it was looked at.
     """
     report: RefreshReport = result.values["refresh"]
     came_to_its_end = result.exit_code in (0, SeedingIncomplete.exit_code)

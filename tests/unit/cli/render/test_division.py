@@ -54,6 +54,15 @@ ONE = replace(DIVISION, shards=DIVISION.shards[:1], useful=1)
                 "more shards gain nothing.",
             ],
         ),
+        (
+            replace(DIVISION, at_once=1, useful=1),
+            [
+                "2 shards with 25 to 30 images, 11.5 GB to 12.0 GB each; 3 groups of repositories stay whole.",
+                "Of 2 shards 1 runs at a time in CodeBuild, by the quota of this account.",
+                "Bytes decide, at 100 MB a second for a machine: the copies take 2 min at least; "
+                "more shards gain nothing.",
+            ],
+        ),
         (None, []),
     ],
 )

@@ -69,3 +69,18 @@ def test_tells_cloudwatch_in_one_line_what_was_looked_at_and_nothing_else(
 
 def test_has_no_metrics_where_nothing_is_known() -> None:
     assert render(Result("refresh", 4), "emf", Look()) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"at": "2026-11-30T', '"at": "2026-11-31T'),
+        ('+00:00"', '"'),
+        ('"old_digest": "sha256:', '"old_digest": "sha1:'),
+    ],
+)
+def test_a_damaged_result_is_refused_and_no_bug(old: str, new: str) -> None:
+    text = shown(BUSY, "json")
+    assert old in text
+    with pytest.raises(ValueError, match="refresh"):
+        read_result(text.replace(old, new).encode())
