@@ -118,7 +118,7 @@ def apply_file(
         raise
     if joined:
         publish(replace(joined, infra_changes=made[0].infra_changes, outputs=made[0].outputs))
-        raise_if_missing(joined, "run the same command again: the shards copy only what is missing")
+        raise_if_missing(joined, of_batch=True)
 
 
 def _copy_in_batch(run: Run, saved: SavedPlan, settings: Settings, on_budget: OnBudget | None) -> Report:
