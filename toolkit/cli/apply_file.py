@@ -67,6 +67,8 @@ def apply_file(
         raise UsageError(
             "usage.commit", f"`{require_commit}` is not the whole name of a commit", hint="write all 40 digits"
         )
+    if part and is_in_s3(path):
+        run.keep_views({"json": keep_result(path, part)})  # also of a run that does not get further than the plan
     saved = read_plan(path)
     if require_commit is not None:
         refuse_other_commit(saved, require_commit)
@@ -78,8 +80,6 @@ def apply_file(
     if part:
         shard = shard_of(saved.plan, part)
         desired = replace(saved.desired, put_image_per_second=shard.put_image_per_second)
-        if is_in_s3(path):
-            run.keep_views({"json": keep_result(path, part)})
         with open_services(run.emit, desired, replace(settings, in_order=True), locks=False) as services:
             apply_shard(
                 desired,
