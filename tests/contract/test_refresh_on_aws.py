@@ -214,6 +214,23 @@ def test_a_failure_is_told_until_a_build_succeeds(
     assert evaluate(failed, failures) == state
 
 
+@pytest.mark.parametrize(
+    ("name", "runs", "state"),
+    [
+        ("silent", [0, 1], OK),
+        ("failed", [0, 1], ALARM),
+        ("behind", [0, 7], ALARM),
+        ("gone", [0, 1], ALARM),
+        ("pulls", [100, 19], ALARM),
+    ],
+)
+def test_one_run_of_several_in_an_hour_decides(
+    alarms: dict[str, Any], name: str, runs: list[float], state: str
+) -> None:
+    statistic = {"Sum": sum, "Maximum": max, "Minimum": min}[alarms[name]["Statistic"]]
+    assert evaluate(alarms[name], [statistic(runs)] * alarms[name]["EvaluationPeriods"]) == state
+
+
 def test_every_alarm_tells_the_topic(world: World, alarms: dict[str, Any]) -> None:
     [topic] = world.aws.client("sns", REGION).list_topics()["Topics"]
     assert sorted(alarms) == ["behind", "failed", "gone", "pulls", "silent"]

@@ -207,7 +207,7 @@ def test_converges_and_tells_of_everything_after_a_run_that_was_killed(mirror: M
     assert mirror.received.take() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGALRM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_frees_its_lease_when_it_is_told_to_stop(mirror: Mirror, number: int) -> None:
     mirror.refresh()
     mirror.sandbox.bump("nginx:1.16")

@@ -1,4 +1,4 @@
-"""`toolkit copy` and `toolkit seed` broken off at random moments: never a tag without its content, and the next run ends it."""
+"""`copy`, `seed` and `apply FILE --shard` broken off at random moments: never a tag without its content, and the next run ends it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from tests.kills.blows import KILLS, Victim, draw
+from tests.kills.repositories import MANIFEST, Ecr, sandbox_with_sources
 from tests.support.fault_injection import ON_ARRIVAL, Asked, Broken, Fault, FaultyServer
 from tests.support.made_images import MadeImage, image, index, push
 from tests.support.plain_http import PlainHttp, plain_http
+from tests.support.real_parts import require
 from tests.support.registry import RunningRegistry, running_registry
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import RunningSandbox
 from tests.support.toolkit_run import Toolkit
 from tests.support.two_registries import open_side, two_servers
 from toolkit.oci.client import RegistryClient
@@ -260,64 +262,13 @@ def check_content(http: PlainHttp, path: str, document: dict[str, Any]) -> None:
         assert str(Digest.of(found.body)) == blob["digest"]
 
 
-# -- seed, into the sandbox's ECR
-
-MANIFEST = """\
-version: 1
-name: kills
-aws: {region: eu-west-1}
-images:
-  - {source: "nginx:1.16", platforms: all}
-  - {source: "redis:7", platforms: [linux/arm64]}
-  - "alpine:3.20"
-  - "quay.io/acme/tool:2"
-"""
-REPOSITORIES = ("docker-hub/library/nginx", "docker-hub/library/redis", "docker-hub/library/alpine", "quay/acme/tool")
+# -- what writes into the sandbox's ECR
 
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[RunningSandbox]:
-    references = ["nginx:1.16", "redis:7", "alpine:3.20", "quay.io/acme/tool:2"]
-    with running_sandbox(tmp_path / "sandbox", references, upstream_limit=1_000_000) as running:
+    with sandbox_with_sources(tmp_path / "sandbox") as running:
         yield running
-
-
-class Ecr:
-    """The repositories of the manifest in the sandbox."""
-
-    def __init__(self, sandbox: RunningSandbox) -> None:
-        self._client = sandbox.client("ecr", "eu-west-1")
-        self._folder = sandbox.status.folder / "ecr" / "123456789012" / "eu-west-1"
-
-    def empty(self) -> None:
-        """New repositories in place of the old."""
-        there = {one["repositoryName"] for one in self._client.describe_repositories()["repositories"]}
-        for name in REPOSITORIES:
-            if name in there:
-                self._client.delete_repository(repositoryName=name, force=True)
-            self._client.create_repository(repositoryName=name)
-
-    def tags(self) -> dict[str, str]:
-        """The digest of every tag, each with all its content."""
-        found = {}
-        for name in REPOSITORIES:
-            for one in self._client.describe_images(repositoryName=name)["imageDetails"]:
-                for tag in one.get("imageTags", ()):
-                    found[f"{name}:{tag}"] = one["imageDigest"]
-                    self._check(name, one["imageDigest"])
-        return found
-
-    def _check(self, name: str, digest: str) -> None:
-        [one] = self._client.batch_get_image(repositoryName=name, imageIds=[{"imageDigest": digest}])["images"]
-        assert str(Digest.of(one["imageManifest"].encode())) == digest
-        document = json.loads(one["imageManifest"])
-        for child in document.get("manifests", ()):
-            self._check(name, child["digest"])
-        for blob in (document["config"], *document["layers"]) if "layers" in document else ():
-            algorithm, _, hexadecimal = blob["digest"].partition(":")
-            assert (self._folder / "repositories" / name / "_blobs" / algorithm / hexadecimal).exists()
-            content = (self._folder / "blobs" / algorithm / hexadecimal[:2] / hexadecimal).read_bytes()
-            assert str(Digest.of(content)) == blob["digest"]
 
 
 def test_a_seed_broken_off_at_any_time_leaves_whole_tags(sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -346,4 +297,47 @@ def test_a_seed_broken_off_at_any_time_leaves_whole_tags(sandbox: RunningSandbox
         toolkit.run("seed").expect(0)
         seconds = 0.8 * seconds + 0.2 * (time.monotonic() - started)
         assert ecr.tags() == wanted
+        number += 1
+
+
+def test_a_shard_broken_off_at_any_time_is_ended_by_the_same_shard(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    require("terraform")
+    dice = random.Random("shard")
+    (tmp_path / "images.yaml").write_text(MANIFEST)
+    home = Toolkit(tmp_path, sandbox.environment())
+    home.run("plan", "--sizes", "--shards", "2", "--out", "plan.toolkit").expect(0)
+    home.run("apply", "plan.toolkit", "--infra-only").expect(0)
+    ecr, plan = Ecr(sandbox), str(tmp_path / "plan.toolkit")
+
+    def shard(number: int, name: str) -> tuple[Toolkit, list[str]]:
+        """A machine that has nothing but the file."""
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        machine = Toolkit(folder, {**sandbox.environment(), "TOOLKIT_CACHE_DIR": str(folder / "cache")})
+        return machine, ["apply", plan, "--shard", str(number), "--output", f"json={tmp_path}/{number}.json"]
+
+    def finish(number: int, name: str) -> float:
+        started = time.monotonic()
+        machine, arguments = shard(number, name)
+        machine.run(*arguments).expect(0)
+        return time.monotonic() - started
+
+    finish(2, "other")
+    seconds = finish(1, "whole")
+    wanted = ecr.tags()
+    assert len(wanted) == 4
+    struck, number = 0, 0
+    while struck < KILLS:
+        ecr.empty()
+        (tmp_path / "1.json").unlink(missing_ok=True)
+        finish(2, f"other-{number}")
+        machine, arguments = shard(1, str(number))
+        victim = Victim(machine, *arguments)
+        victim.strike_after(dice.uniform(0.2, seconds), draw(dice, number))
+        victim.finish(6)
+        struck += victim.blow is not None
+        assert ecr.tags().items() <= wanted.items()
+        seconds = 0.8 * seconds + 0.2 * finish(1, str(number))
+        assert ecr.tags() == wanted
+        home.run("report", plan, str(tmp_path / "1.json"), str(tmp_path / "2.json")).expect(0)
         number += 1

@@ -42,6 +42,6 @@ def evaluate(alarm: Mapping[str, Any], data: Sequence[float | None], state: str 
             breaches += [False] * lacking
         case "missing" if not seen:
             return UNKNOWN
-        case "ignore" if not seen or (lacking and all(breaches)):
+        case "ignore" if lacking and all(breaches):
             return state
     return OK if breaches.count(False) > most_good else ALARM

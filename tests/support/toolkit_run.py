@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+
+from tests.support.program_forks import run_in_fork
 
 TOOLKIT = str(Path(sys.executable).with_name("toolkit"))
 
@@ -49,18 +52,13 @@ class Toolkit:
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 300) -> Finished:
         """Run to the end."""
-        done = subprocess.run(
-            [TOOLKIT, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
+            given.write((stdin or "").encode())
+            given.seek(0)
+            code = run_in_fork(TOOLKIT, arguments, self.folder, self.environment, (given, stdout, stderr), timeout)
+            stdout.seek(0)
+            stderr.seek(0)
+            return Finished(code, stdout.read().decode(), stderr.read().decode())
 
     def run_until(
         self,

@@ -43,3 +43,17 @@ def test_two_of_three_leaves_room_for_one_that_is_good() -> None:
     assert evaluate(alarm("breaching", least=2), [BAD, GOOD, BAD]) == ALARM
     assert evaluate(alarm("breaching", least=2), [GOOD, GOOD, BAD]) == OK
     assert evaluate(alarm("breaching", least=2), [None, None, None, None, GOOD]) == ALARM
+
+
+@pytest.mark.parametrize(
+    ("comparison", "breaching"),
+    [
+        ("GreaterThanOrEqualToThreshold", [1.0, 2.0]),
+        ("GreaterThanThreshold", [2.0]),
+        ("LessThanOrEqualToThreshold", [0.0, 1.0]),
+        ("LessThanThreshold", [0.0]),
+    ],
+)
+def test_compares_with_the_threshold(comparison: str, breaching: list[float]) -> None:
+    made = alarm("missing", periods=1, least=1) | {"ComparisonOperator": comparison}
+    assert [value for value in (0.0, 1.0, 2.0) if evaluate(made, [value]) == ALARM] == breaching

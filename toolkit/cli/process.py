@@ -7,8 +7,9 @@ import mmap
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -44,6 +45,30 @@ def exit_interrupted(number: int, frame: FrameType | None) -> NoReturn:
     """
     write_error("error: the run was interrupted [interrupted]")
     os._exit(130)
+
+
+@contextmanager
+def ending_after(seconds: float, now: Callable[[], float] = time.time) -> Iterator[None]:
+    """Interrupt what runs here after `seconds`, those included in which the machine slept.
+
+    A timer stands still while a laptop sleeps, and goes on as if no time had passed. So the clock is looked at every
+    second. It may be set back meanwhile, and then the timer's own seconds count.
+    """
+    started, ends = time.monotonic(), now() + seconds
+    before = signal.getsignal(signal.SIGALRM)
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if now() >= ends or time.monotonic() - started >= seconds:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def exit_with(code: int) -> NoReturn:

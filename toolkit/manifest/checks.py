@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from toolkit.manifest.build_checks import MOST_TAGS
 from toolkit.manifest.destinations import Destination, destinations_of, naming_of, repository_name, settings_of
@@ -317,3 +318,19 @@ def _check_refresh(readable: Readable) -> Iterator[Finding]:
     notify = readable.refresh.notify if readable.refresh else None
     if notify and readable.region and (region := notify.split(":")[3]) != readable.region:
         yield Finding((*path, "notify"), f"the topic is in `{region}`, and alarms of `{readable.region}` cannot use it")
+    if refresh := readable.refresh:
+        prefix = refresh.prefix or f"{data.get('name')}/{REFRESH}"
+        folder = f"s3://{refresh.bucket}/{prefix}"
+        for place, url in _objects(data):
+            if re.fullmatch(rf"{re.escape(folder)}/(bundle\.json|lease\.json|runs/.*)", url):
+                yield Finding(place, f"is an object that a refresh writes: keep it outside of `{folder}`")
+
+
+def _objects(data: Any) -> Iterator[tuple[Path, str]]:
+    """The objects in S3 that are no part of `refresh`, as `s3://` addresses, by their fields."""
+    yield ("lock",), str(data.get("lock"))
+    try:
+        s3 = data["terraform"]["backend"]["s3"]
+        yield ("terraform", "backend", "s3", "key"), f"s3://{s3['bucket']}/{s3['key']}"
+    except (KeyError, TypeError):
+        """There is none, or it has a fault of its own."""

@@ -348,8 +348,8 @@ WheelSum = Annotated[str, Grammar(r"[a-f0-9]{64}", "is not a SHA-256: 64 digits 
 ObjectFolder = Annotated[
     str,
     Grammar(
-        r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*",
-        "is not a folder in a bucket: letters, digits, `.`, `_` and `-`, `/` between the parts",
+        r"(?=.{1,900}$)(?!(.*/)?\.\.?(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*",
+        "is not a folder in a bucket: letters, digits, `.`, `_` and `-`, `/` between parts other than `.` and `..`",
     ),
 ]
 _CRON_FIELD = r"[0-9A-Z*?/,L#W-]+"

@@ -25,9 +25,27 @@ from toolkit.manifest.grammar import (
 _HOUR = timedelta(hours=1)
 _LONGEST_SILENCE = timedelta(days=7)
 """CloudWatch: an alarm looks back 604,800 seconds at most, in periods of an hour."""
-_MOST = {"minute": 59, "hour": 23, "day of the month": 31, "month": 12, "day of the week": 7, "year": 2199}
-"""What the parts of a `cron` end at, in their order."""
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+
+
+_CRON = (
+    ("minute", 0, 59, ""),
+    ("hour", 0, 23, ""),
+    ("day of the month", 1, 31, "L W LW"),
+    ("month", 1, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
+    ("day of the week", 1, 7, "SUN MON TUE WED THU FRI SAT L"),
+    ("year", 1970, 2199, ""),
+)
+"""The fields of a `cron` schedule with their numbers and words. Steps (`/15`) and weeks (`#2`) are smaller."""
+
+
+def _schedule(text: str) -> str:
+    """Terraform's provider takes any text, and AWS refuses it after the rest is made."""
+    for (field, low, high, words), value in zip(_CRON, text.removeprefix("cron(").rstrip(")").split(" "), strict=False):
+        for part in re.findall(r"(?<![0-9/#])[0-9]+|[A-Z]+", value) if text.startswith("cron") else ():
+            if not (low <= int(part) <= high if part.isdigit() else part in words.split()):
+                raise ValueError(f"`{text}` has no {field} `{part}`: {low} to {high}{words and f', {words}'}")
+    return text
 
 
 def _time_zone(text: str) -> str:
@@ -49,15 +67,6 @@ def _silence(text: str) -> str:
     time = duration_of(text)
     if time % _HOUR or not _HOUR <= time <= _LONGEST_SILENCE:
         raise ValueError(f"`{text}` is no time that an alarm can wait for: whole hours, `1h` to `7d`")
-    return text
-
-
-def _schedule(text: str) -> str:
-    """AWS would refuse a number that is too large only when the schedule is made."""
-    if text.startswith("cron("):
-        for part, (name, most) in zip(text[5:-1].split(), _MOST.items(), strict=True):
-            if any(int(number) > most for number in re.findall(r"\d+", part)):
-                raise ValueError(f"`{part}` in `{text}` is too large: the {name} ends at {most}")
     return text
 
 

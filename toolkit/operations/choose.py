@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, some
 from toolkit.oci.reference import Reference
 
 T = TypeVar("T")
@@ -27,12 +27,10 @@ def choose(things: Sequence[T], patterns: Sequence[str], names: Callable[[T], Co
     useless = [p for p in patterns if not any(fnmatchcase(name, p) for thing in things for name in names(thing))]
     if useless:
         known = sorted({next(iter(names(thing))) for thing in things})
-        more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
-        listed = ", ".join(f"`{name}`" for name in known[:_MOST_NAMES]) or "none"
         quoted = ", ".join(f"`{pattern}`" for pattern in useless)
         raise UsageError(
             "usage.only",
-            f"{quoted} matches no image; there are {listed}{more}",
+            f"{quoted} matches no image; there are {some(known, _MOST_NAMES) or 'none'}",
             hint="`*` matches any characters: '*nginx*'",
         )
     return tuple(thing for thing in things if fits(names(thing), patterns))

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from toolkit import __version__
 from toolkit.aws.inspection import Bucket, Identity, Inspection, Quota, Statement, proxy_of
-from toolkit.errors import AccessDenied, ManifestUnusable, Refused, ToolkitError
+from toolkit.errors import AccessDenied, ManifestUnusable, Refused, ToolkitError, some
 from toolkit.events import Emit
 from toolkit.manifest.grammar import PROVIDER_VERSIONS
 from toolkit.oci.client import Ping, PullLimit, RegistryClient
@@ -638,9 +638,8 @@ def judge_simulation(identity: Identity, refused: Mapping[str, frozenset[str]]) 
         reason = f"IAM's simulation allows everything that {' and '.join(refused)} need"
         return Finding("aws.rights", State.OK, reason)
     names = sorted(refused[lacking])
-    shown = ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
     cure = f"give it the policy that `toolkit iam-policy {lacking}` prints"
-    reason = f"IAM's simulation refuses to `{identity.arn}` what {lacking} needs: {shown}"
+    reason = f"IAM's simulation refuses to `{identity.arn}` what {lacking} needs: {some(names)}"
     if any(not found for found in refused.values()):
         enough = next(command for command, found in refused.items() if not found)
         return Finding("aws.rights", State.WARNING, f"{reason}; {enough} is allowed", cure)

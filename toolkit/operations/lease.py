@@ -8,7 +8,8 @@
 `moves` are the tags that are about to move, with the digest before. They are written before the first copy. So a run
 that is killed leaves a record of what it may have moved. The next one compares it with ECR, and tells of what did move.
 
-A run ends itself before its lease does, by a timer that it starts before it asks for the lease. Another run takes the
+A run ends itself before its lease does, by a timer that it starts before it asks for the lease, and at once when the
+machine has slept for longer. Another run takes the
 lease over when it is older than it was given for, by the clock of where it is kept. No two clocks are compared, so it
 does not matter how far they are apart.
 """
@@ -23,6 +24,8 @@ from typing import Any
 from toolkit.errors import Refused
 from toolkit.lock.admission import in_words
 from toolkit.lock.stored import Stored
+from toolkit.oci.digest import Digest
+from toolkit.oci.errors import OciError
 from toolkit.operations.lock_store import LockStore
 
 NAME = "lease.json"
@@ -80,9 +83,10 @@ def _parse(stored: Stored | None, name: str) -> dict[str, Any]:
         return {"run": None, "seconds": 0, "moves": {}}
     try:
         found = json.loads(stored.text)
-        moves = {str(key): str(digest) for key, digest in found["moves"].items()}
-        return {"run": found["run"], "seconds": int(found["seconds"]), "moves": moves}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        moves = {str(key): str(Digest.parse(digest)) for key, digest in found["moves"].items()}
+        timedelta(seconds=found["seconds"])  # not more than there can be
+        return {"run": found["run"], "seconds": found["seconds"], "moves": moves}
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OciError) as error:
         raise Refused(
             "refresh.lease_damaged",
             f"`{name}` is not what a refresh writes",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from toolkit.errors import some
 from toolkit.lock.admission import Admission, Change, Check, admit, in_words, note_gone, observe, to_check
 from toolkit.lock.model import LockedTag, Sighting
 from toolkit.lock.text import write_lock
@@ -29,7 +30,6 @@ from toolkit.report import LockAction, LockCandidate, LockChanges, LockedImage
 from toolkit.seed.observe import Head
 from toolkit.seed.worker_pool import asking
 
-_MOST_NAMES = 5
 _VERIFICATIONS = 16
 """At a time: each reads two or three documents one after another."""
 
@@ -188,33 +188,43 @@ def _sighting(head: Head, now: datetime) -> Sighting | None:
 def _line(
     image: DesiredImage, before: LockedTag | None, found: Admission, head: Head, now: datetime, users: tuple[str, ...]
 ) -> LockedImage:
-    tag, reasons = found.tag, found.reasons
-    is_same_source = before is None or before.source == image.source
-    old = before.admitted.digest if before and before.admitted and is_same_source else None
-    new = tag.admitted.digest if tag.admitted else None
-    action = LockAction(found.change.value)
-    if before and not is_same_source:
+    action, reasons = LockAction(found.change.value), found.reasons
+    if before and before.source != image.source:
         reasons = (f"its source was `{before.source.familiar}`", *reasons)
-        action = LockAction.ADMITTED if new else action
+        action = LockAction.ADMITTED if found.tag.admitted else action
     if isinstance(head, SourceFault):
         reasons = (head.message, *([f"hint: {head.hint}"] if head.hint else []), *reasons)
+    line = line_of(image, before, found.tag, action, reasons, now, users)
+    return replace(line, fault=f"source.{head.kind}") if isinstance(head, SourceFault) else line
+
+
+def line_of(
+    image: DesiredImage,
+    before: LockedTag | None,
+    tag: LockedTag,
+    action: LockAction,
+    reasons: Sequence[str],
+    now: datetime,
+    users: tuple[str, ...],
+) -> LockedImage:
+    """What became of the entry of an image, whose `policy` is the one in force; a digest of another source is none."""
+    old = before.admitted if before and before.source == image.source else None
     hold = next((one for one in (tag.hold, image.policy.suspend) if one and one.is_on(now)), None)
     return LockedImage(
         image.key,
         str(image.source),
         action,
-        old_digest=str(old) if old else None,
-        new_digest=str(new) if new else None,
+        old_digest=str(old.digest) if old else None,
+        new_digest=str(tag.admitted.digest) if tag.admitted else None,
         age=_seconds(now - tag.admitted.sighting.first_seen) if tag.admitted else None,
         used_by=users,
-        reasons=reasons,
+        reasons=tuple(reasons),
         candidates=tuple(
             LockCandidate(
                 str(one.digest), one.first_seen.isoformat(), _seconds(one.first_seen + image.policy.min_age - now)
             )
             for one in tag.candidates
         ),
-        fault=f"source.{head.kind}" if isinstance(head, SourceFault) else None,
         hold=hold.reason if hold else None,
         held_until=hold.until.isoformat() if hold and hold.until else None,
         previous=len(tag.previous),
@@ -244,14 +254,13 @@ def _bypasses(images: Sequence[DesiredImage]) -> list[Notice]:
 
 def _newcomers(images: Sequence[DesiredImage]) -> list[Notice]:
     """What to do about images that would be copied at once without a `min_age`."""
-    young = [f"`{image.key}`" for image in images if image.policy.min_age]
+    young = [image.key for image in images if image.policy.min_age]
     if not young:
         return []
-    more = f" and {len(young) - _MOST_NAMES} more" if len(young) > _MOST_NAMES else ""
     return [
         Notice(
             "lock.new_image_waits",
-            f"new images wait for their `min_age` as new digests do: {', '.join(young[:_MOST_NAMES])}{more}",
+            f"new images wait for their `min_age` as new digests do: {some(young)}",
             "to have them at once, run `toolkit lock` before you add `min_age`, or give them a `bypass`",
         )
     ]

@@ -28,7 +28,7 @@ from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
 from toolkit.plan.observed import Account, Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
-from toolkit.plan.replication import foreign_rules
+from toolkit.plan.replication import copied_besides, foreign_rules
 from toolkit.plan.shards import as_elsewhere, divide
 from toolkit.seed.worker_pool import asking
 from toolkit.terraform.provider_lock import refuse_old_provider
@@ -131,6 +131,7 @@ def plan_manifest(
         notices=(
             *(() if is_strict else desired.risks),
             *healing.notices,
+            *(copied_besides(desired, existing) if _sets_rule(changes) else ()),
             *orphans.notices,
             *unlisted,
             *locked,
@@ -154,6 +155,10 @@ def plan_manifest(
             )
         plan = replace(plan, division=division)
     return Planned(plan, plan_file)
+
+
+def _sets_rule(changes: Sequence[InfraChange]) -> bool:
+    return any(change.address == REPLICATION_ADDRESS for change in changes)
 
 
 def puts_manifest(desired: Desired, account: Account, services: Services) -> str:

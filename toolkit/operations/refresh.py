@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from toolkit.errors import Refused, SeedingIncomplete, ToolkitError
+from toolkit.errors import Refused, SeedingIncomplete, ToolkitError, some
 from toolkit.lock.model import Freshness, Lock, LockedTag
 from toolkit.operations.guards import check_account
 from toolkit.operations.lease import RUN_ENDS, Lease
@@ -57,7 +57,7 @@ def refresh(
 
     `run` is the name of this run. An image that is refused, or for which no pulls are left, does not stop the others.
     """
-    started = services.clock()
+    started, began = services.clock(), services.now()
     shared = shared_by_refreshes(services)
     check_account(desired, services)
     found = RefreshReport(desired.name, run, shared.place)
@@ -98,7 +98,9 @@ def refresh(
             )
     finally:
         publish(replace(found, at=services.now().isoformat(timespec="seconds")))
-    _raise_if_incomplete(found, failure, is_late=services.clock() - started >= RUN_ENDS.total_seconds())
+    # The first clock stands still while a laptop sleeps, and the second one may be set.
+    is_late = services.clock() - started >= RUN_ENDS.total_seconds() or services.now() - began >= RUN_ENDS
+    _raise_if_incomplete(found, failure, is_late=is_late)
 
 
 def _tell(
@@ -187,8 +189,8 @@ def _raise_if_incomplete(found: RefreshReport, failure: BaseException | None, *,
     if found.unreached:
         raise SeedingIncomplete(
             "refresh.unreached",
-            f"what upstream has for {len(found.unreached)} images could not be asked; all others are up to date",
-            hint="run again later",
+            f"upstream could not be asked for {some(found.unreached)}; all others are up to date",
+            hint="the lock says why for each; run again later if it may pass by itself",
         )
     if found.unverified:
         raise SeedingIncomplete(

@@ -10,10 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 
-from toolkit.errors import AccessDenied, Refused, UsageError
+from toolkit.errors import AccessDenied, Refused, UsageError, some
 from toolkit.lock.model import Hold, Lock, LockedTag
 from toolkit.lock.rollback import is_rolled_back, other_digests, roll_back
 from toolkit.lock.stored import Stored
@@ -21,12 +21,13 @@ from toolkit.lock.text import write_lock
 from toolkit.manifest.grammar import check_day, duration_of, end_of_day, quoted
 from toolkit.operations.choose import spellings
 from toolkit.operations.guards import find_account
+from toolkit.operations.lock import line_of
 from toolkit.operations.lock_store import read_lock_of
 from toolkit.operations.services import Services
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.locking import RUN_LOCK, pin
 from toolkit.plan.observed import SourceFault
-from toolkit.report import LockAction, LockCandidate, LockChanges, LockedImage
+from toolkit.report import LockAction, LockChanges
 
 Publish = Callable[[LockChanges], None]
 
@@ -98,14 +99,12 @@ def _find(desired: Desired, services: Services, name: str) -> _Entry:
             keys[spelling].append(key)
     found = [name] if name in lock else keys.get(name, [])
     if len(found) > 1:
-        raise UsageError(
-            "usage.image", f"`{name}` is mirrored more than once: {_listed(found)}", hint="name one of these"
-        )
+        raise UsageError("usage.image", f"`{name}` is mirrored more than once: {some(found)}", hint="name one of these")
     if not found:
         near = get_close_matches(name, keys, n=_MOST_NAMES, cutoff=0.5) or sorted(lock)
         raise UsageError(
             "usage.image",
-            f"the lock has no image `{name}`; there {'is' if len(near) == 1 else 'are'} {_listed(near) or 'none'}",
+            f"the lock has no image `{name}`; there {'is' if len(near) == 1 else 'are'} {some(near) or 'none'}",
             hint="write it as the manifest does, or as REPOSITORY:TAG in ECR",
         )
     repository, _, tag_name = found[0].rpartition(":")
@@ -119,7 +118,7 @@ def _find(desired: Desired, services: Services, name: str) -> _Entry:
             f"`{found[0]}` comes from `{source.familiar}` in the lock, and the manifest {takes}",
             hint=RUN_LOCK,
         )
-    return _Entry(lock, stored, found[0], image)
+    return _Entry(lock, stored, found[0], replace(image, policy=desired.policy_of(image)))
 
 
 def _where(desired: Desired, services: Services, entry: _Entry, after: LockedTag) -> str:
@@ -175,25 +174,8 @@ def _change(
     is_written = after != before and not is_dry
     if is_written:
         services.lock.write(write_lock({**entry.lock, entry.key: after}, entry.stored.text), entry.stored)
-    min_age = desired.policy_of(entry.image).min_age
-    hold = after.hold if after.hold and after.hold.is_on(now) else None
-    line = LockedImage(
-        entry.key,
-        str(after.source),
-        action,
-        old_digest=str(before.admitted.digest) if before.admitted else None,
-        new_digest=str(after.admitted.digest) if after.admitted else None,
-        age=_seconds(now - after.admitted.sighting.first_seen) if after.admitted else None,
-        used_by=desired.builds_by_image().get(entry.key, ()),
-        reasons=tuple(reasons),
-        candidates=tuple(
-            LockCandidate(str(one.digest), one.first_seen.isoformat(), _seconds(one.first_seen + min_age - now))
-            for one in after.candidates
-        ),
-        hold=hold.reason if hold else None,
-        held_until=hold.until.isoformat() if hold and hold.until else None,
-        previous=len(after.previous),
-    )
+    users = desired.builds_by_image().get(entry.key, ())
+    line = line_of(entry.image, before, after, action, reasons, now, users)
     publish(LockChanges(services.lock.name, (line,), is_dry=is_dry, is_written=is_written))
 
 
@@ -209,12 +191,3 @@ def _end(text: str, now: datetime) -> datetime:
     if end <= now:
         raise UsageError("usage.until", f"--until `{text}` is over already")
     return end
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMES]) + more
-
-
-def _seconds(time: timedelta) -> int:
-    return max(0, int(time.total_seconds()))

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 
-from toolkit.errors import Refused, ToolkitError
+from toolkit.errors import Refused, ToolkitError, some
 from toolkit.lock.model import LockedTag
 from toolkit.oci.digest import Digest
 from toolkit.oci.filtered_index import platforms_of, read_provenance
@@ -44,8 +44,6 @@ from toolkit.plan.status import (
 )
 from toolkit.seed.observe import Head
 from toolkit.seed.worker_pool import asking
-
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +242,9 @@ def _refusal(report: StatusReport) -> Refused:
     faults = report.faults or ()
     if len(faults) == 1:
         return Refused(faults[0].code, faults[0].message, hint=faults[0].hint)
-    images = list(dict.fromkeys(fault.image for fault in faults))
-    named = ", ".join(f"`{key}`" for key in images[:_MOST_NAMES])
-    more = f" and {len(images) - _MOST_NAMES} more" if len(images) > _MOST_NAMES else ""
+    images = dict.fromkeys(fault.image for fault in faults)
     return Refused(
         "status.failed",
-        f"{len(faults)} faults fail the check: {named}{more}",
+        f"{len(faults)} faults fail the check: {some(images)}",
         hint="the report says what to do about each",
     )

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from toolkit.errors import some
 from toolkit.lock.admission import in_words
 from toolkit.lock.model import Lock
 from toolkit.lock.rollback import is_rolled_back
 from toolkit.plan.desired import Desired, DesiredImage
 from toolkit.plan.model import Notice
 
-_MOST_NAMES = 5
 RUN_LOCK = "run `toolkit lock`"
 
 
@@ -55,11 +55,11 @@ def pin(desired: Desired, lock: Lock, now: datetime) -> tuple[Desired, tuple[Not
 def _left_out(desired: Desired, left: Sequence[DesiredImage]) -> Iterator[Notice]:
     if not left:
         return
-    named = ", ".join(f"`{image.key}`" for image in left[:_MOST_NAMES])
-    more = f" and {len(left) - _MOST_NAMES} more" if len(left) > _MOST_NAMES else ""
     builds = desired.builds_by_image()
     users = sorted({name for image in left for name in builds.get(image.key, ())})
-    used = f"; {', '.join(f'`{name}`' for name in users[:_MOST_NAMES])} cannot build without" if users else ""
+    used = f"; {some(users)} cannot build without" if users else ""
     yield Notice(
-        "lock.not_admitted", f"the lock admits no digest yet, so this is not copied: {named}{more}{used}", RUN_LOCK
+        "lock.not_admitted",
+        f"the lock admits no digest yet, so this is not copied: {some(image.key for image in left)}{used}",
+        RUN_LOCK,
     )

@@ -44,10 +44,11 @@ again at any time, and that must not stop what is in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from toolkit.errors import some
 from toolkit.lock.keepers import is_keeper_tag, keeper_tag
 from toolkit.manifest.grammar import REFRESH
 from toolkit.oci.companions import is_companion_tag, kind_of
@@ -67,8 +68,6 @@ from toolkit.plan.observed import (
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import judge_plan, pull_costs, pulls_of
 
-# A notice with more names than this is not clearer.
-_MOST_TAGS = 5
 _NOT_KNOWN = "differs from upstream; whether it ever came from there is not known"
 # Why a source is unavailable, as a phrase for a table.
 _CANNOT = {
@@ -164,6 +163,7 @@ def make_plan(
     notices += [_kept_without_source(fault, images) for fault, images in kept.items()]
     notices += _rebuilds(desired, seeds)
     notices += _left_behind(desired, observed, doomed)
+    notices += _lost_replicas(infra_changes)
     plan = Plan(
         name=desired.name,
         account=account,
@@ -214,13 +214,18 @@ def _rebuilds(desired: Desired, seeds: Sequence[Seed]) -> Iterator[Notice]:
         if builds and seed.action is SeedAction.MOVE:
             moved.setdefault(builds, []).append(seed.key)
     for builds, keys in moved.items():
-        named = ", ".join(f"`{key}`" for key in keys[:_MOST_TAGS])
-        more = f" and {len(keys) - _MOST_TAGS} more" if len(keys) > _MOST_TAGS else ""
         yield Notice(
             "image.rebuilds",
-            f"moving {named}{more} rebuilds {', '.join(f'`{name}`' for name in builds)}",
-            hint="let `toolkit refresh` move it: `apply` and `seed` start no build",
+            f"moving {some(keys)} rebuilds {', '.join(f'`{name}`' for name in builds)}",
+            hint="move it by `toolkit refresh`, which alone starts builds",
         )
+
+
+def _lost_replicas(changes: Iterable[InfraChange]) -> Iterator[Notice]:
+    """What goes in other regions: the losses of a plan are those of the registry itself."""
+    regions = sorted({change.region for change in changes if change.is_of_replica and change.destroys})
+    if regions:
+        yield Notice("infra.destroys_replicas", f"the replicas in {some(regions)} are deleted with their images")
 
 
 def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Notice]:
@@ -233,10 +238,8 @@ def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -
             if f"{repository}:{tag}" not in wanted and not is_companion_tag(tag) and not is_keeper_tag(tag)
         ]
         if left and repository not in doomed:
-            named = ", ".join(f"`{tag}`" for tag in left[:_MOST_TAGS])
-            more = f" and {len(left) - _MOST_TAGS} more" if len(left) > _MOST_TAGS else ""
             yield Notice(
-                "image.left", f"ECR keeps tags of `{repository}` that the manifest does not name: {named}{more}"
+                "image.left", f"ECR keeps tags of `{repository}` that the manifest does not name: {some(left)}"
             )
 
 

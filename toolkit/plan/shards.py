@@ -156,6 +156,15 @@ def division_misfits(plan: Plan, put_image_per_second: float) -> Iterator[str]:
     rates = [shard.put_image_per_second for shard in shards]
     if min(rates, default=0) <= 0 or sum(rates) > put_image_per_second * (1 + 1e-9):
         yield "the shards do not share the manifests a second that the manifest allows"
+    left = {cost.registry: cost.budget.remaining for cost in plan.pull_costs if cost.budget}
+    for shard in shards:
+        if sorted(share.registry for share in shard.pulls) != sorted(left):
+            yield f"the shard {shard.number} has no share of the pulls that the plan found"
+    for name, remaining in sorted(left.items()):
+        shares = [share for shard in shards for share in shard.pulls if share.registry == name]
+        parts, pulls = [share.part for share in shares], [share.pulls for share in shares]
+        if min((*parts, *pulls), default=0) < 0 or sum(parts) > 1 + 1e-9 or sum(pulls) > remaining:
+            yield f"the shards do not share the pulls at `{name}` that the plan found"
 
 
 def _groups(plan: Plan, contents: Mapping[str, Content], bytes_a_document: float) -> list[_Group]:

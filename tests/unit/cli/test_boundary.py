@@ -227,8 +227,8 @@ def test_describes_every_command_in_50_characters() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_shows_examples_one_a_line(command: str) -> None:
-    done = subprocess.run([TOOLKIT, command, "--help"], capture_output=True, text=True, check=True)
+def test_shows_examples_one_a_line(command: str, tmp_path: Path) -> None:
+    done = Toolkit(tmp_path).run(command, "--help").expect(0)
     examples = done.stdout.partition("\n  Examples:\n")[2].splitlines()
     assert examples
     assert all(line.startswith("    toolkit ") for line in examples)

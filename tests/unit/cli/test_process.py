@@ -15,8 +15,8 @@ from typing import IO
 
 import pytest
 
-from tests.support.toolkit_run import TOOLKIT
-from toolkit.cli.process import NO_MEMORY, NO_THREADS, exhausted
+from tests.support.toolkit_run import TOOLKIT, Toolkit
+from toolkit.cli.process import NO_MEMORY, NO_THREADS, ending_after, exhausted
 from toolkit.seed.worker_pool import WorkerPool
 
 MANIFEST = "version: 1\nname: shop\naws: {region: eu-west-1}\nimages: [nginx:1.16]\n"
@@ -123,11 +123,10 @@ def _ignores_interrupts(process: subprocess.Popen[bytes]) -> bool:
 def test_a_pipe_instead_of_a_file_is_refused_and_not_waited_for(tmp_path: Path, command: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "images.yaml").write_text(MANIFEST)
-    argv = [TOOLKIT, *command.split(), "pipe"]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = Toolkit(tmp_path).run(*command.split(), "pipe", timeout=60)
     assert "Traceback" not in done.stderr
     assert "it is no regular file" in done.stdout + done.stderr
-    assert done.returncode == {"-f": 3, "show": 7, "apply": 7, "scan": 0}[command.split()[-1]]
+    assert done.code == {"-f": 3, "show": 7, "apply": 7, "scan": 0}[command.split()[-1]]
 
 
 def exit_after(statements: str, stdout: IO[str] | int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
@@ -156,3 +155,17 @@ def test_calls_an_output_that_cannot_be_written_no_success() -> None:
         done = exit_after("sys.stdout.write('lost')", stdout=full)
     assert done.returncode == 120
     assert "No space left" in done.stderr
+
+
+def test_a_run_ends_itself_in_time_and_at_once_after_the_machine_slept() -> None:
+    clock = [1000.0]
+    before = signal.getsignal(signal.SIGALRM)
+    with ending_after(3300, lambda: clock[0]):
+        time.sleep(1.2)
+        clock[0] += 3 * 3600
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(3)
+    with pytest.raises(KeyboardInterrupt), ending_after(1, lambda: 0.0):
+        time.sleep(4)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

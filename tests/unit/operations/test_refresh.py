@@ -333,12 +333,16 @@ def kill(owner: object, name: str, left: list[int]) -> None:
     setattr(owner, name, call)
 
 
-def test_ends_by_itself_before_its_lease_does_and_tells_of_what_it_has_moved(mirror: Mirror) -> None:
+@pytest.mark.parametrize("is_asleep", [False, True])
+def test_ends_by_itself_before_its_lease_does_and_tells_of_what_it_has_moved(mirror: Mirror, is_asleep: bool) -> None:
     mirror.run()
     mirror.move("one", "newer")
 
     def alarm(report: Report) -> None:
-        mirror.world.time.sleep(55 * 60)
+        if is_asleep:
+            mirror.world.now += timedelta(minutes=56)
+        else:
+            mirror.world.time.sleep(55 * 60)
         raise KeyboardInterrupt
 
     mirror.show_report = alarm  # type: ignore[method-assign]
@@ -423,7 +427,16 @@ def test_refuses_a_bundle_that_apply_has_not_written_and_leaves_it(mirror: Mirro
     assert (caught.value.code, mirror.shared.bundle.texts) == (code, [text])
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"run": 1, "moves": [], "seconds": 1}', '{"run": 1, "moves": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "{}", "[" * 100_000, '{"run": 1, "moves": [], "seconds": 1}', '{"run": 1, "moves": {}}'),
+        '{"run": null, "moves": {}, "seconds": 1e300}',
+        '{"run": null, "moves": {}, "seconds": NaN}',
+        '{"run": null, "moves": {"one:1": "latest"}, "seconds": 3600}',
+        '{"run": null, "moves": {"one:1": 1}, "seconds": 3600}',
+    ],
+)
 def test_refuses_a_lease_that_no_refresh_has_written(mirror: Mirror, text: str) -> None:
     mirror.shared.lease.put(text)
     mirror.run(code="refresh.lease_damaged")

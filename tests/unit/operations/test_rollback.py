@@ -382,6 +382,19 @@ def test_lock_moves_it_again_only_after_the_release_and_without_a_new_wait(tmp_p
     assert story.planned().wanted_digest == NEW.digest
 
 
+def test_says_that_a_released_image_is_suspended_still(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.rollback()
+    story.desired = replace(
+        story.desired,
+        images=tuple(
+            replace(one, policy=replace(one.policy, suspend=Hold("a freeze"))) for one in story.desired.images
+        ),
+    )
+    assert story.rollback().hold == WHY
+    assert story.release().hold == "a freeze"
+
+
 def test_the_hold_ends_on_its_day(tmp_path: Path) -> None:
     story = Story(tmp_path)
     assert story.rollback(until="2026-11-05").held_until == "2026-11-06T00:00:00+00:00"

@@ -10,7 +10,7 @@ from tests.support.fake_services import desired
 from tests.support.plan_samples import seed
 from toolkit.plan.model import Replica, SeedAction
 from toolkit.plan.observed import ReplicationRule
-from toolkit.plan.replication import foreign_rules, replicas_of
+from toolkit.plan.replication import copied_besides, foreign_rules, replicas_of
 
 OURS = ReplicationRule(("us-east-1",), ("mirror/",))
 OLD = ReplicationRule(("us-west-2",), ("mirror/",))
@@ -56,3 +56,14 @@ def test_a_new_region_gets_everything_and_one_that_is_filled_what_is_new() -> No
 def test_a_price_that_is_not_known_is_not_guessed() -> None:
     wanted = replace(desired("mirror/one"), region="ap-northeast-1", replicate_to=("us-east-1",), prefix="mirror")
     assert [one.dollars_once for one in replicas_of(wanted, [], 1, [])] == [None]
+
+
+def test_repositories_of_others_below_the_prefix_are_named_because_ecr_copies_them_too() -> None:
+    wanted = replace(desired("mirror/one"), replicate_to=("us-east-1",), prefix="mirror")
+    others = [f"mirror/team/{letter}" for letter in "abcdefg"]
+    (notice,) = copied_besides(wanted, {"mirror/one", "mirrors/x", "app/y", *others})
+    assert notice.code == "replication.copies_others"
+    assert "`mirror/team/a`" in notice.message
+    assert "`mirror/team/e` and 2 more to `us-east-1` too" in notice.message
+    assert list(copied_besides(wanted, {"mirror/one", "mirrors/x"})) == []
+    assert list(copied_besides(replace(wanted, replicate_to=()), {"mirror/two"})) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.plan_samples import ACCOUNT, hub_cost, seed
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import Bound, Division, Plan, PullCost, Replica, Seed, SeedAction
+from toolkit.plan.model import Bound, Division, Plan, PullCost, PullShare, Replica, Seed, SeedAction
 from toolkit.plan.observed import Content, PullBudget
 from toolkit.plan.pull_budget import pull_costs
 from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND, as_elsewhere, divide, division_misfits, part_of
@@ -287,6 +287,18 @@ def test_the_part_of_a_shard_has_its_share_of_the_pulls_and_nothing_but_copies()
         (
             lambda shards: (replace(shards[0], put_image_per_second=8.0), shards[1]),
             "the shards do not share the manifests a second that the manifest allows",
+        ),
+        (
+            lambda shards: (replace(shards[0], pulls=(PullShare("docker.io", 1000, 0.5),)), shards[1]),
+            "the shards do not share the pulls at `docker.io` that the plan found",
+        ),
+        (
+            lambda shards: (replace(shards[0], pulls=(PullShare("docker.io", 500, 1e9),)), shards[1]),
+            "the shards do not share the pulls at `docker.io` that the plan found",
+        ),
+        (
+            lambda shards: (shards[0], replace(shards[1], pulls=())),
+            "the shard 2 has no share of the pulls that the plan found",
         ),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +70,7 @@ def command(
     def body(run: Run) -> int:
         from datetime import UTC, datetime
 
+        from toolkit.cli.process import ending_after
         from toolkit.cli.wiring import Settings, open_services
         from toolkit.operations.bundle import refuse_other_manifest
         from toolkit.operations.lease import RUN_ENDS
@@ -84,8 +84,7 @@ def command(
             refuse_other_manifest(desired, shared.bundle)
             name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             run.keep_views({form: shared.text(f"runs/{name}.{form}", kind).put for form, kind in _KEPT.items()})
-            signal.alarm(int(RUN_ENDS.total_seconds()))
-            try:
+            with ending_after(RUN_ENDS.total_seconds()):
                 refresh(
                     desired,
                     services,
@@ -95,8 +94,6 @@ def command(
                     show_report=run.show_report,
                     publish=run.show_refresh,
                 )
-            finally:
-                signal.alarm(0)
         return 0
 
     presentation = Presentation(

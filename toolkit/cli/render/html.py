@@ -36,15 +36,15 @@ from toolkit.cli.render.plan_markdown import say_harmless, say_plan
 from toolkit.cli.render.plan_view import (
     PUT_OFF,
     judge_cost,
+    replica_facts,
     say_division,
     say_left,
     say_overwritten,
     say_refused,
-    say_replicas,
 )
 from toolkit.cli.render.preview_view import say_previews
 from toolkit.cli.render.prune_view import in_order, say_prune, say_pulled, say_saved, say_why
-from toolkit.cli.render.refresh_view import say_refresh
+from toolkit.cli.render.refresh_view import say_moves, say_refresh
 from toolkit.cli.render.report_markdown import say_report
 from toolkit.cli.render.report_view import say_blobs, say_late, say_next_step
 from toolkit.cli.render.result import Result, result_document, saved_file_lines
@@ -72,6 +72,7 @@ from toolkit.plan.model import (
     Plan,
     PullCost,
     Refusal,
+    Replica,
     Seed,
     SeedAction,
 )
@@ -421,6 +422,7 @@ def _parts(page: Page) -> Iterator[tuple[str, str, int | None]]:
         ("_drift", "Drift", page.drift, drifted),
         ("_notices", "Notices", page.notices, len(page.notices)),
         ("_lines", "Not understood", page.not_understood, len(page.not_understood)),
+        ("_shards", "Shards", page.shards, None),
         ("_data", "Data", True, None),
     ):
         if is_there:
@@ -492,7 +494,7 @@ def _plan_page(command: str, plan: Plan) -> Page:
             Tile("Resources", resources),
             *_size_tile(totals),
             *map(_pull_tile, plan.pull_costs),
-            *([Tile("Regions", "; ".join(say_replicas(plan)))] if plan.replicas else []),
+            *map(_replica_tile, plan.replicas),
         ],
         picture=picture_of(rows, _PLANNED, PLACES),
         states=_PLANNED,
@@ -520,6 +522,11 @@ def _with_plan(page: Page, plan: Plan) -> Page:
         credentials=plan.credentials,
         shards=say_division(plan.division),
     )
+
+
+def _replica_tile(replica: Replica) -> Tile:
+    keeps, *more = replica_facts(replica)
+    return Tile(f"Replicas in {replica.region}", keeps, "; ".join([*more, f"prices as of {replica.prices_of}"]))
 
 
 def _calm(plan: Plan) -> str:
@@ -698,6 +705,10 @@ def _report_page(command: str, report: Report, plan: Plan | None) -> Page:
             *image_tile(rows, _DONE),
             *([Tile("Resources", resources)] if resources else []),
             Tile("Blobs", say_blobs(totals)),
+            *(
+                Tile(f"Arrived in {one.region}", f"{one.arrived} of {one.arrived + len(one.missing)} images")
+                for one in report.replicas
+            ),
             Tile("Time", format_duration(report.seconds)),
         ],
         picture=picture_of(rows, _DONE, PLACES),
@@ -946,9 +957,16 @@ def _with_refresh(page: Page, report: RefreshReport, changes: LockChanges | None
         ("Not verified", report.unverified),
     ):
         alarms += [Alarm(heading, "bad", [Remark(key, link=key) for key in keys])] if keys else []
-    said = [Remark(text) for text in (*say_refresh(report), *([say_lock(changes)] if changes else []))]
+    said = [Remark(text) for text in (*say_refresh(report)[1:], *([say_lock(changes)] if changes else []))]
     found = [Remark(notice.message, notice.code, notice.hint) for notice in changes.notices] if changes else []
-    return replace(page, alarms=[*alarms, *page.alarms], notices=[*said, *page.notices, *found])
+    left = "" if report.pulls_left is None else str(report.pulls_left)
+    return replace(
+        page,
+        verdict=f"{format_sentence(say_moves(report))} {page.verdict}",
+        alarms=[*alarms, *page.alarms],
+        tiles=[*page.tiles, *([Tile("Counted pulls left", left)] if left else [])],
+        notices=[*said, *page.notices, *found],
+    )
 
 
 def _files(places: Iterable[str]) -> list[str]:

@@ -32,6 +32,7 @@ _WORDS = {
     "aws_sqs_queue": "dead-letter queue",
 }
 """The parts of a schedule in our words."""
+_RULES = "aws_ecr_replication_configuration.replicas"
 _REPLICA = re.compile(r"module\.replicas_(?P<region>\w+)\.")
 _ONLY_ONE = re.compile(r"\.this(\[[^\]]*\])?$")
 _PLURALS = {"repository": "repositories"}
@@ -232,7 +233,7 @@ def _split(address: str) -> tuple[str, str, str]:
     """Kind and name of what the resource at `address` belongs to, and the rest of its address."""
     calls = list(_MODULE_CALL.finditer(address))
     if not calls:
-        return "", address, ""
+        return "", "replication rules of the registry" if address == _RULES else address, ""
     call, rest = calls[-1]["call"], address[calls[-1].end() :]
     if replica := _REPLICA.match(address):
         region = replica["region"].replace("_", "-")

@@ -16,7 +16,7 @@ from toolkit.cli.render.lines import Paint, format_item, format_remarks, visible
 from toolkit.cli.render.totals import PlanTotals, count_changes, skipped_images, sum_plan
 from toolkit.oci.companions import kind_of
 from toolkit.oci.digest import Digest
-from toolkit.plan.model import Bound, Division, Plan, PullCost, Seed, SeedAction
+from toolkit.plan.model import Bound, Division, Plan, PullCost, Replica, Seed, SeedAction
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.pull_budget import postponed
 from toolkit.plan.shards import MACHINE_BYTES_PER_SECOND
@@ -352,12 +352,19 @@ def say_division(division: Division | None) -> list[str]:
 def say_replicas(plan: Plan) -> list[str]:
     """What each other region keeps and gets, in bytes and money."""
     return [
-        f"Replicas in `{one.region}`: at most {format_size(one.size)}, {_dollars(one.dollars_a_month)} a month"
-        + (f"; at most {format_size(one.sent)} is sent there once, {_sending(one.dollars_once)}" if one.sent else "")
-        + (f"; besides, {format_count(one.unknown_sizes, 'image')} of unknown size" if one.unknown_sizes else "")
-        + f" (prices as of {one.prices_of})"
+        f"Replicas in `{one.region}`: {'; '.join(replica_facts(one))} (prices as of {one.prices_of})"
         for one in plan.replicas
     ]
+
+
+def replica_facts(replica: Replica) -> list[str]:
+    """What a region keeps, then what is sent there and what is not known."""
+    facts = [f"at most {format_size(replica.size)}, {_dollars(replica.dollars_a_month)} a month"]
+    if replica.sent:
+        facts.append(f"at most {format_size(replica.sent)} is sent there once, {_sending(replica.dollars_once)}")
+    if replica.unknown_sizes:
+        facts.append(f"besides, {format_count(replica.unknown_sizes, 'image')} of unknown size")
+    return facts
 
 
 def say_manifest(plan: Plan) -> list[str]:

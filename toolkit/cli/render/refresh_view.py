@@ -10,7 +10,7 @@ from toolkit.cli.render.amounts import format_count
 from toolkit.cli.render.lines import Paint, visible, wrap
 from toolkit.cli.render.markdown import Part, code, comment, marker, names, prose, row
 from toolkit.cli.render.result import Result
-from toolkit.errors import SeedingIncomplete
+from toolkit.errors import SeedingIncomplete, some
 from toolkit.lock.admission import in_words
 from toolkit.oci.digest import Digest
 from toolkit.report import MovedTag, RefreshReport
@@ -54,36 +54,37 @@ def beneath(move: MovedTag) -> Iterator[str]:
         yield f"its event was not taken: {move.error}"
 
 
+def say_moves(report: RefreshReport) -> str:
+    """How many tags moved, and how many events tell of it."""
+    if not report.moves:
+        return "nothing was looked at" if report.gone is None else "no tag moved"
+    sent = format_count(len(report.moves) - len(report.untold), "event")
+    return f"{format_count(len(report.moves), 'tag')} moved, {sent} sent"
+
+
 def say_refresh(report: RefreshReport) -> list[str]:
     """What a refresh came to, in sentences; the last one says where it is kept."""
-    moved = format_count(len(report.moves), "tag") if report.moves else "no tag"
-    sent = format_count(len(report.moves) - len(report.untold), "event")
-    done = f"{moved} moved, {sent} sent" if report.moves or report.gone is not None else "nothing was looked at"
-    lines = [f"Refresh of `{report.manifest}`: {done}."]
+    lines = [f"Refresh of `{report.manifest}`: {say_moves(report)}."]
     if report.behind:
         ages = in_words(timedelta(days=report.days_behind or 0))
-        lines.append(f"Behind upstream: {_named(tuple(one.key for one in report.behind))}; the longest for {ages}.")
+        lines.append(f"Behind upstream: {some(one.key for one in report.behind)}; the longest for {ages}.")
     if report.gone:
-        lines.append(f"Gone upstream: {_named(report.gone)}.")
+        lines.append(f"Gone upstream: {some(report.gone)}.")
     if report.unreached:
-        lines.append(f"Not reached upstream: {_named(report.unreached)}.")
+        lines.append(f"Not reached upstream: {some(report.unreached)}.")
     if report.unverified:
-        lines.append(f"Not verified: {_named(report.unverified)}.")
+        lines.append(f"Not verified: {some(report.unverified)}.")
     if report.pulls_left is not None:
         lines.append(f"{format_count(report.pulls_left, 'counted pull')} left.")
     return [*lines, f"This run is `{report.place}/runs/{report.run}`."]
 
 
-def _named(keys: tuple[str, ...]) -> str:
-    shown = ", ".join(f"`{key}`" for key in keys[:5])
-    return f"{shown} and {len(keys) - 5} more" if len(keys) > 5 else shown
-
-
 def metrics_document(result: Result) -> dict[str, Any]:
     """The metrics of a refresh in CloudWatch's embedded metric format.
 
-    CloudWatch Logs takes metrics from a log event that is this object and nothing else; `Timestamp` is in milliseconds.
-    What the run did not come to is left out: a zero would say that it was looked at.
+    CloudWatch Logs takes metrics from a log event that is this object and nothing else ("Using the PutLogEvents API to
+    send manually-created embedded metric format logs"), and CodeBuild makes an event of each line. So it is one line.
+    `Timestamp` is in milliseconds. What the run did not come to is left out: a zero would say that it was looked at.
     """
     report: RefreshReport = result.values["refresh"]
     came_to_its_end = result.exit_code in (0, SeedingIncomplete.exit_code)

@@ -10,6 +10,7 @@ from collections import Counter
 from toolkit.cli.render.amounts import format_count, format_duration, format_size
 from toolkit.cli.render.lines import Paint, Row, format_remarks, format_table, wrap
 from toolkit.cli.render.totals import ReportTotals, count_changes, sum_infra, sum_report
+from toolkit.errors import some
 from toolkit.report import LEFT, Report, SeedOutcome, SeedStatus
 
 _STYLES = {
@@ -18,7 +19,6 @@ _STYLES = {
     SeedStatus.SKIPPED: "yellow",
 }
 _HEADER = Row(("STATUS", "IMAGE", "DIGEST", "MOVED", "TIME"), "bold")
-_MOST_NAMES = 5
 _AGAIN = "Run the same command again: it continues where this one stopped."
 _SHARDS_AGAIN = "Run the shards again that have these images: `toolkit apply FILE --shard K`, then this command."
 _PLAN_AGAIN = "Plan again with `toolkit plan --out FILE` and apply that: Terraform takes a saved plan only once."
@@ -84,9 +84,7 @@ def _late_section(report: Report, width: int, paint: Paint) -> list[str]:
 def say_late(report: Report) -> list[str]:
     """What each region lacks that does not have everything, and why if that is known."""
     return [
-        f"`{one.region}` lacks {', '.join(f'`{key}`' for key in one.missing[:_MOST_NAMES])}"
-        + (f" and {len(one.missing) - _MOST_NAMES} more" if len(one.missing) > _MOST_NAMES else "")
-        + (f": {one.error_message}" if one.error_message else "")
+        f"`{one.region}` lacks {some(one.missing)}{f': {one.error_message}' if one.error_message else ''}"
         for one in report.late
     ]
 

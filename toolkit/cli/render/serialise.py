@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
@@ -799,6 +799,16 @@ class RefreshObject(_Object):
     days_behind: ClassVar[Any] = _derived(
         float | None, "For how many days the tag that is furthest behind has been so.", lambda one: one.days_behind
     )
+
+    @model_validator(mode="after")
+    def _has_times_and_digests(self) -> Self:
+        for text in (self.at, *(one.since for one in self.behind or ())):
+            if datetime.fromisoformat(text).tzinfo is None:
+                raise ValueError(f"`{text}` has no time zone")
+        for move in self.moves:
+            for digest in (move.old_digest, move.new_digest):
+                _possible(partial(Digest.parse, digest))
+        return self
 
 
 # What has no view of its own

@@ -39,6 +39,7 @@ def test_puts_what_a_refresh_says_on_the_page_of_its_copies() -> None:
     page = render(Result("refresh", 6, values), "html", Look()) or ""
     for text in ("nobody was told", "ThrottlingException", "Gone upstream", "quay/job:1", "ghcr/app:6", "2 tags moved"):
         assert text in page
+    assert "<h1>2 tags moved, 1 event sent. " in page
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,18 @@ def test_tells_cloudwatch_in_one_line_what_was_looked_at_and_nothing_else(
 
 def test_has_no_metrics_where_nothing_is_known() -> None:
     assert render(Result("refresh", 4), "emf", Look()) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"at": "2026-11-30T', '"at": "2026-11-31T'),
+        ('+00:00"', '"'),
+        ('"old_digest": "sha256:', '"old_digest": "sha1:'),
+    ],
+)
+def test_a_damaged_result_is_refused_and_no_bug(old: str, new: str) -> None:
+    text = shown(BUSY, "json")
+    assert old in text
+    with pytest.raises(ValueError, match="refresh"):
+        read_result(text.replace(old, new).encode())

@@ -11,6 +11,7 @@ from toolkit.cli.render.plan_markdown import render_plan_markdown
 from toolkit.cli.render.plan_view import render_plan
 from toolkit.cli.render.report_markdown import render_report_markdown
 from toolkit.cli.render.report_view import render_report
+from toolkit.cli.render.result import Look, Result, render
 from toolkit.cli.render.serialise import document_of, plan_from_json, plan_to_json
 from toolkit.plan.model import InfraAction, InfraChange, Replica
 from toolkit.report import ReplicaOutcome, Report
@@ -67,3 +68,10 @@ def test_a_report_says_which_images_are_late_where(render: object) -> None:
     assert "Not finished" in shown
     assert "3 of 3 images have arrived." in shown
     assert not document_of("report", LATE)["is_complete"]
+
+
+def test_gives_each_region_a_tile_of_its_own_on_the_page() -> None:
+    page = render(Result("plan", 0, {"plan": PLAN}), "html", Look()) or ""
+    assert "<dt>Replicas in us-east-1</dt>\n<dd>at most 12.3 GB, $1.23 a month" in page
+    page = render(Result("apply", 6, {"report": LATE}), "html", Look()) or ""
+    assert "<dt>Arrived in us-east-1</dt>\n<dd>1 of 3 images" in page
