@@ -76,7 +76,7 @@ class ExistingService:
         return ExistingResource({tag["Key"]: tag["Value"] for tag in tags})
 
     def alarm(self, name: str) -> ExistingResource | None:
-        """The alarm `name` of CloudWatch on a metric; AWS shows one on other alarms only to who may see all."""
+        """The alarm `name` on a metric. To see one on other alarms, AWS wants the right to see all alarms."""
         client = self._session.client("cloudwatch")
         with explained():
             alarms = client.describe_alarms(AlarmNames=[name])["MetricAlarms"]

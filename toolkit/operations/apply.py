@@ -16,6 +16,7 @@ from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.orphans import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan_manifest, puts_manifest
+from toolkit.operations.read_tags import read_tags
 from toolkit.operations.replicate import await_replicas
 from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
@@ -282,14 +283,8 @@ def _state_moved(plan_file: PlanFile, services: Services) -> PlanStale | None:
 
 def _tags_now(plan: Plan, services: Services) -> Mapping[str, DestinationImage]:
     """The images in ECR under the plan's tags, by key."""
-    tags: dict[str, list[str]] = defaultdict(list)
-    for seed in plan.seeds:
-        tags[seed.repository].append(seed.tag)
-    return {
-        f"{repository}:{tag}": DestinationImage(image.digest, *(read_provenance(image.raw) or ()))
-        for repository, wanted in tags.items()
-        for tag, image in (services.ecr.images(repository, wanted) or {}).items()
-    }
+    found = read_tags([seed.key for seed in plan.seeds], services.ecr)
+    return {key: DestinationImage(image.digest, *(read_provenance(image.raw) or ())) for key, image in found.items()}
 
 
 def carry_out(
