@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -67,6 +68,8 @@ def apply_file(
         raise UsageError(
             "usage.commit", f"`{require_commit}` is not the whole name of a commit", hint="write all 40 digits"
         )
+    if part and is_in_s3(path):
+        run.keep_views({"json": keep_result(path, part)})  # also of a run that does not get further than the plan
     saved = read_plan(path)
     if require_commit is not None:
         refuse_other_commit(saved, require_commit)
@@ -78,8 +81,6 @@ def apply_file(
     if part:
         shard = shard_of(saved.plan, part)
         desired = replace(saved.desired, put_image_per_second=shard.put_image_per_second)
-        if is_in_s3(path):
-            run.keep_views({"json": keep_result(path, part)})
         with open_services(run.emit, desired, replace(settings, in_order=True), locks=False) as services:
             apply_shard(
                 desired,
@@ -93,6 +94,7 @@ def apply_file(
             )
         return
     made: list[Report] = []
+    started = time.monotonic()
     try:
         with (
             _place(run.emit, saved, settings.work_dir) as work_dir,
@@ -117,8 +119,9 @@ def apply_file(
             publish(report)
         raise
     if joined:
-        publish(replace(joined, infra_changes=made[0].infra_changes, outputs=made[0].outputs))
-        raise_if_missing(joined, "run the same command again: the shards copy only what is missing")
+        seconds = round(time.monotonic() - started, 3)  # a shard knows its own time only
+        publish(replace(joined, seconds=seconds, infra_changes=made[0].infra_changes, outputs=made[0].outputs))
+        raise_if_missing(joined, of_batch=True)
 
 
 def _copy_in_batch(run: Run, saved: SavedPlan, settings: Settings, on_budget: OnBudget | None) -> Report:
