@@ -12,8 +12,10 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.plain_http import plain_http
 from tests.support.roles import Role
 from tests.support.sandbox import RunningSandbox, running_sandbox
+from toolkit.sandbox import process
 from toolkit.terraform.iam_policy import Statement
 
 REGION = "eu-west-1"
@@ -122,7 +124,7 @@ def statuses(batch: Mapping[str, Any]) -> dict[str, str | None]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+    with running_sandbox(tmp_path_factory.mktemp("it's a sandbox")) as sandbox:
         yield World(sandbox, tmp_path_factory.mktemp("notes"))
 
 
@@ -150,6 +152,12 @@ def test_a_build_has_nothing_of_the_users_environment(world: World) -> None:
     assert f"HOME={world.sandbox.status.folder}" in world.printed(build)
 
 
+def test_a_long_log_is_kept(world: World) -> None:
+    build = world.build(world.project("seq 20000; head -c 400000 /dev/zero | tr '\\0' x"))
+    assert build["buildStatus"] == "SUCCEEDED"
+    assert (world.sandbox.status.folder / "builds" / f"{build['id'].replace(':', '-')}.log").stat().st_size > 500_000
+
+
 def test_a_failed_command_fails_the_build(world: World) -> None:
     build = world.build(world.project("echo before", "exit 3", "echo after"))
     assert (build["buildStatus"], world.printed(build)) == ("FAILED", "before")
@@ -168,18 +176,26 @@ def test_a_failed_command_fails_the_build(world: World) -> None:
             "FAULT",
             "no secret for KEY",
         ),
+        ({"asked": {"buildspecOverride": buildspec(env={"parameter-store": {"A": "/a"}})}}, "FAULT", "parameter-store"),
+        ({"asked": {"buildspecOverride": "{"}}, "FAILED", "not YAML"),
         ({"serviceRole": "arn:aws:iam::123456789012:role/none"}, "FAILED", "cannot assume the role"),
     ],
 )
 def test_says_of_a_build_that_it_was_not_run(world: World, project: Any, status: str, words: str) -> None:
-    build = world.build(world.project(f"touch {world.notes}/ran", **project))
+    asked = project.get("asked", {})
+    changes = {name: value for name, value in project.items() if name != "asked"}
+    build = world.build(world.project(f"touch {world.notes}/ran", **changes), **asked)
     assert build["buildStatus"] == status
     assert words in json.dumps(build["phases"], default=str)
     assert not (world.notes / "ran").exists()
+    shown = process.status(world.sandbox.status.folder)
+    assert shown is not None
+    assert (shown.builds[-1].id, shown.builds[-1].status) == (build["id"], status)
+    assert words in shown.builds[-1].message
 
 
 def test_a_stopped_build_is_killed(world: World) -> None:
-    name = world.project('echo $$ > "$NOTES/waits"', "sleep 60")
+    name = world.project('echo $$ > "$NOTES/waits"; sleep 60')
     key = world.builds.start_build(projectName=name)["build"]["id"]
     pid = wait_for_pid(world.notes / "waits")
     assert world.builds.stop_build(id=key)["build"]["buildStatus"] == "STOPPED"
@@ -263,9 +279,9 @@ def test_a_stopped_batch_starts_nothing_more(world: World) -> None:
     name = world.project()
     key = world.start_batch(
         name,
-        task("first"),
+        task("first", ignore=True),
         task("second", "first"),
-        commands=[f"echo $$ > {world.notes}/batch", "sleep 60"],
+        commands=[f"echo $$ > {world.notes}/batch; sleep 60"],
     )
     pid = wait_for_pid(world.notes / "batch")
     world.builds.stop_build_batch(id=key)
@@ -324,6 +340,14 @@ def test_refuses_a_batch_of_a_project_without_a_batch_configuration(world: World
         world.builds.start_build_batch(projectName=name)
     with pytest.raises(world.builds.exceptions.ResourceNotFoundException):
         world.builds.start_build_batch(projectName="none")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_a_web_page_cannot_call(world: World, method: str) -> None:
+    page = {"Origin": "https://pages.example", "X-Amz-Target": "CodeBuild_20161006.StartBuild"}
+    with plain_http(world.sandbox.status.aws_endpoint, page) as http:
+        answer = http.ask(method, "/", b"{}" if method == "POST" else b"")
+    assert (answer.status, answer.headers.get("access-control-allow-origin")) == (403, None)
 
 
 def test_a_call_needs_the_right_to_its_project(world: World) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.sandbox import RunningSandbox, running_sandbox
-from tests.support.saved_plans import MANIFEST, S3, save
+from tests.support.saved_plans import MANIFEST, S3, edit, edited_json, save
+from tests.support.toolkit_run import Toolkit
 from toolkit.aws.object_folder import ObjectFolder
 from toolkit.aws.session import AwsSession
 from toolkit.cli import sealed_archive
@@ -124,6 +125,17 @@ def test_results_are_found_beside_the_plan(sandbox: RunningSandbox, saved: Saved
     keep_result(place, 3)("{}")
     with pytest.raises(Refused, match=r"`results/3.json` is not the result of a command"):
         kept_results(place, 3)
+
+
+def test_a_shard_that_cannot_read_the_plan_says_why_beside_it(
+    sandbox: RunningSandbox, saved: SavedPlan, tmp_path: Path
+) -> None:
+    edit(tmp_path / "plan.toolkit", about_json=edited_json(lambda about: about.update(toolkit_version="9.0")))
+    place = put(sandbox, "newer/plan.toolkit", (tmp_path / "plan.toolkit").read_bytes())
+    Toolkit(tmp_path, sandbox.environment()).run("apply", place, "--shard", "1").expect(7)
+    [result] = kept_results(place, 1).values()
+    assert result.error
+    assert result.error["code"] == "plan.other_version"
 
 
 def test_a_new_batch_begins_without_the_results_of_an_earlier_one(saved: SavedPlan) -> None:

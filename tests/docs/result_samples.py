@@ -22,7 +22,7 @@ from toolkit.cli.render.serialise import document_of
 from toolkit.operations.scan import ScanOptions, scan
 from toolkit.plan.model import Plan, SeedAction
 from toolkit.report import CheckState, CopyPreview, Finding, Report, SeedOutcome, SeedStatus, ShardRun
-from toolkit.sandbox.process import SandboxStatus
+from toolkit.sandbox.process import SandboxStatus, StartedBuild
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _SKOPEO_SYNC = Path(__file__).parents[1] / "unit" / "migration" / "samples" / "skopeo-sync.yml"
@@ -121,7 +121,7 @@ def _sandboxes() -> list[dict[str, Any]]:
     up = SandboxStatus(
         Path("sandbox"), 1, "123456789012", "eu-west-1", *["http://127.0.0.1:1"] * 4,
         images={"docker_hub": ("library/nginx:1.16",), "upstream": ("library/nginx:1.16",), "ecr": ("library/nginx:1.16",)},
-        notices=("…",),
+        builds=(StartedBuild("web:1", "FAULT", "rule/web", "…"),), notices=("…",),
     )  # fmt: skip
     return [_as_json(asdict(up)), {"was_running": True}]
 

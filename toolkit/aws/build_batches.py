@@ -18,7 +18,8 @@ _QUOTA = "L-5ED1D25B"
 _BUILD_MINUTES = 480
 """For one shard; the project's own limit is that of a refresh, which is short."""
 _QUEUED_MINUTES = 480
-"""The longest that CodeBuild takes: where few builds run at a time, the others wait for them."""
+"""The longest that CodeBuild takes: where few builds run at a time, the others wait for them. Its queue has room for
+five times as many as run: https://docs.aws.amazon.com/codebuild/latest/userguide/builds-working.html"""
 
 
 class BuildBatches:

@@ -68,6 +68,8 @@ def apply_file(
         raise UsageError(
             "usage.commit", f"`{require_commit}` is not the whole name of a commit", hint="write all 40 digits"
         )
+    if part and is_in_s3(path):
+        run.keep_views({"json": keep_result(path, part)})  # also of a run that does not get further than the plan
     saved = read_plan(path)
     if require_commit is not None:
         refuse_other_commit(saved, require_commit)
@@ -79,8 +81,6 @@ def apply_file(
     if part:
         shard = shard_of(saved.plan, part)
         desired = replace(saved.desired, put_image_per_second=shard.put_image_per_second)
-        if is_in_s3(path):
-            run.keep_views({"json": keep_result(path, part)})
         with open_services(run.emit, desired, replace(settings, in_order=True), locks=False) as services:
             apply_shard(
                 desired,
@@ -121,7 +121,7 @@ def apply_file(
     if joined:
         seconds = round(time.monotonic() - started, 3)  # a shard knows its own time only
         publish(replace(joined, seconds=seconds, infra_changes=made[0].infra_changes, outputs=made[0].outputs))
-        raise_if_missing(joined, "run the same command again: the shards copy only what is missing")
+        raise_if_missing(joined, of_batch=True)
 
 
 def _copy_in_batch(run: Run, saved: SavedPlan, settings: Settings, on_budget: OnBudget | None) -> Report:

@@ -18,7 +18,7 @@ from toolkit.events import BuildChanged, NoticeGiven, RetryScheduled
 from toolkit.operations.doctor import increase
 from toolkit.operations.refresh import shared_by_refreshes
 from toolkit.operations.services import Batches, Services, step
-from toolkit.plan.model import Division, Plan
+from toolkit.plan.model import Plan
 from toolkit.plan.on_budget import OnBudget
 
 _PAUSE = 5.0
@@ -29,8 +29,8 @@ _SUCCEEDED = "SUCCEEDED"
 _BUDGET_VARIABLE = "TOOLKIT_ON_BUDGET"
 
 
-def check_batch(plan: Plan, services: Services) -> Division:
-    """How the plan is divided. Raises UsageError and Refused if no batch of CodeBuild can do it."""
+def check_batch(plan: Plan, services: Services) -> None:
+    """Raise UsageError or Refused if no batch of CodeBuild can do the plan."""
     if plan.division is None:
         raise UsageError(
             "usage.batch",
@@ -57,7 +57,6 @@ def check_batch(plan: Plan, services: Services) -> Division:
         at_once = f"of {shards} shards {quota.value:.0f} {verb} at a time here"
         message = f"{at_once}: CodeBuild's quota `{quota.code}` allows no more"
         services.emit(NoticeGiven("batch.few_builds", message, hint=increase(quota, "codebuild", shards)))
-    return plan.division
 
 
 def read_quota(batches: Batches, services: Services) -> Quota | None:

@@ -70,13 +70,15 @@ def _added(replica: ReplicaOutcome, report: Report, own: Mapping[str, SeedOutcom
     )
 
 
-def raise_if_missing(report: Report, again: str = "run their shards again: `toolkit apply FILE --shard K`") -> None:
-    """Raise SeedingIncomplete unless every image is in place, in every region; `again` is the hint."""
+def raise_if_missing(report: Report, *, of_batch: bool = False) -> None:
+    """Raise SeedingIncomplete unless every image is in place, in every region. The report may be that `of_batch`."""
     if report.failed:
         raise SeedingIncomplete(
             "report.incomplete",
             f"{len(report.failed)} of {len(report.outcomes)} images are not in place",
-            hint=again,
+            hint="run the same command again: the shards copy only what is missing"
+            if of_batch
+            else "run their shards again: `toolkit apply FILE --shard K`",
         )
     raise_if_late(report)
 

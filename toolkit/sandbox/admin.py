@@ -2,7 +2,7 @@
 
 | request | effect |
 |---|---|
-| `GET /sandbox/status` | list the images of each stand-in, and the pulls used and left |
+| `GET /sandbox/status` | list the images of each stand-in, the pulls used and left, and the builds |
 | `GET /sandbox/pulls` | list the counted pulls of Docker Hub, by source and by reference |
 | `DELETE /sandbox/pulls` | reset the counted pulls |
 | `POST /sandbox/images` | JSON `{"references": […], "upstream_limit": n}`: make missing images, set the limit |
@@ -40,12 +40,14 @@ class Admin:
         hub_policy: DockerHubPolicy,
         ecr_references: Callable[[], list[str]],
         age_ecr: Callable[[int], None],
+        builds: Callable[[], list[dict[str, str]]],
     ) -> None:
         self._hub = hub
         self._others = others
         self._policy = hub_policy
         self._ecr_references = ecr_references
         self._age_ecr = age_ecr
+        self._builds = builds
         self._notices: dict[str, str] = {}
 
     def answer(self, request: Request) -> Response:
@@ -74,7 +76,8 @@ class Admin:
             "upstream": _images(self._others),
             "ecr": self._ecr_references(),
         }
-        return {"images": images, "pulls": self._pulls(), "notices": list(self._notices.values())}
+        notices = list(self._notices.values())
+        return {"images": images, "pulls": self._pulls(), "builds": self._builds(), "notices": notices}
 
     def _pulls(self) -> dict[str, object]:
         used = self._policy.pulls.used("127.0.0.1")

@@ -43,8 +43,8 @@ def make_aws(
     `log` gets the action, the path, the status, and the rights that the call needs. A call of a role's session without
     these rights is refused.
 
-    A repeated create or put call gets the first response again. On loopback, the provider loses one response in some
-    hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists.
+    A repeated create, put or start call gets the first response again. On loopback, the provider loses one response in
+    some hundreds and retries; without this, the retry would fail because the resource, or Terraform's own lock, exists.
     Credentials from AssumeRole belong to the role's account, all others to `account_id`.
     """
     iam_models.DEFAULT_ACCOUNT_ID = account_id
@@ -64,6 +64,10 @@ def make_aws(
     world = World()
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # Whoever calls can start a build, and so run commands. moto would let any web page in the user's browser do so.
+        if "HTTP_ORIGIN" in environ:
+            start_response("403 Forbidden", [("Content-Length", "0")])
+            return []
         call = read_call(environ)
         rights = tuple(rights_of(call, world.account_of(call.key), world)) if call.service else ()
 
@@ -90,7 +94,7 @@ def make_aws(
             return start_response(status, headers, exc_info)
 
         response = cast("Iterable[bytes]", moto(environ, logged))
-        is_once_only = call.action.startswith(("Create", "Put")) or call.action == "PUT"
+        is_once_only = call.action.startswith(("Create", "Put", "Start")) or call.action == "PUT"
         if not invocation or not is_once_only or not started or not started[0][0].startswith("2"):
             return response
         body = list(response)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ class BuildContainer:
 
     def _run_command(self, command: str) -> int:
         script = self._state / "command"
-        script.write_text(command + _CARRY_OVER.format(state=self._state), encoding="utf-8")
+        script.write_text(command + _CARRY_OVER.format(state=shlex.quote(str(self._state))), encoding="utf-8")
         done = subprocess.run(
             [self._shell, str(script)],
             env=self._variables,
@@ -125,6 +126,8 @@ class BuildProcess:
     def __init__(self, folder: Path, log: Path, buildspec: str, variables: Mapping[str, str]) -> None:
         self._folder = folder
         machine = {name: os.environ[name] for name in _KEPT if name in os.environ} | {"HOME": str(folder)}
+        # The first folder is that of this package, which the sandbox's server has put there for itself.
+        path = os.pathsep.join(machine.get("PYTHONPATH", "").split(os.pathsep)[1:])
         machine["PATH"] = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), machine.get("PATH"))))
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -137,7 +140,10 @@ class BuildProcess:
             )
         assert self._process.stdin is not None  # noqa: S101  it is a pipe
         self._stdin = self._process.stdin
-        self._stdin.write(json.dumps({"buildspec": buildspec, "variables": {**machine, **variables}}).encode() + b"\n")
+        self._stdin.write(
+            json.dumps({"buildspec": buildspec, "variables": {**machine, "PYTHONPATH": path, **variables}}).encode()
+            + b"\n"
+        )
         self._stdin.flush()
 
     def stop(self) -> None:

@@ -41,6 +41,7 @@ SUCCEEDED, FAILED, FAULT, TIMED_OUT, STOPPED = "SUCCEEDED", "FAILED", "FAULT", "
 _IN_PROGRESS = "IN_PROGRESS"
 _PLATFORMS = {"LINUX_CONTAINER": "Linux", "ARM_CONTAINER": "ARM"}
 _SIZES = {"SMALL": "Small", "MEDIUM": "Medium", "LARGE": "Large", "XLARGE": "XLarge", "2XLARGE": "2XLarge"}
+_STORES = {"parameter-store", "secrets-manager"}
 _TOKEN_SECONDS = 300
 _MOST_BUILDS = 100
 """In a batch."""
@@ -162,7 +163,7 @@ class Builds:
         self._sandbox = folder
         self._folder = folder / "builds"
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)
         self._builds: dict[str, Build] = {}
         self._batches: dict[str, Batch] = {}
         self._tokens: dict[str, tuple[Mapping[str, Any], Batch | None]] = {}
@@ -181,6 +182,20 @@ class Builds:
             "list_build_batches_for_project": self._list_build_batches_for_project,
         }.items():
             setattr(responses.CodeBuildResponse, name, _answered_by(operation))
+
+    def listed(self) -> list[dict[str, str]]:
+        """Every build, the first one first."""
+        return [
+            {
+                "id": facts["id"],
+                "status": facts["buildStatus"],
+                "initiator": facts["initiator"],
+                "message": next(
+                    (about["message"] for phase in facts["phases"] for about in phase.get("contexts", ())), ""
+                ),
+            }
+            for facts in (build.facts for build in tuple(self._builds.values()))
+        ]
 
     def start(
         self,
@@ -235,7 +250,12 @@ class Builds:
 
     def _run(self, backend: Any, build: Build, task: Task | None, room: threading.Semaphore) -> None:
         facts = build.facts
-        if flaw := _not_runnable(facts):
+        try:
+            flaw = _not_runnable(facts)
+        except YAMLError as error:
+            build.end(FAILED, [_phase("DOWNLOAD_SOURCE", 1, f"the buildspec is not YAML: {error}")])
+            return
+        if flaw:
             build.end(FAULT, [_phase("PROVISIONING", 1, flaw)])
             return
         session = _session(backend, facts["serviceRole"])
@@ -482,6 +502,8 @@ def _not_runnable(facts: Mapping[str, Any]) -> str | None:
         one["name"] for one in environment["environmentVariables"] if one.get("type", "PLAINTEXT") != "PLAINTEXT"
     ]:
         return f"the sandbox did not run this build: it reads no secret for {secret[0]}"
+    if kinds := YAML(typ="safe").load(facts["source"]["buildspec"]).get("env", {}).keys() & _STORES:
+        return f"the sandbox did not run this build: it reads no {min(kinds)}"
     return None
 
 

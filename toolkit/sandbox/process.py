@@ -49,6 +49,16 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
+class StartedBuild:
+    """A build of CodeBuild: `initiator` started it, `message` says why it was not run or failed."""
+
+    id: str
+    status: str
+    initiator: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxStatus:
     """A sandbox that accepts requests.
 
@@ -67,6 +77,7 @@ class SandboxStatus:
     pulls_used: int = 0
     pulls_left: int = 0
     images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    builds: tuple[StartedBuild, ...] = ()
     notices: tuple[str, ...] = ()
 
 
@@ -268,6 +279,7 @@ def _status(folder: Path, running: Record, found: Mapping[str, Any]) -> SandboxS
         pulls_used=found["pulls"]["used"],
         pulls_left=found["pulls"]["left"],
         images={name: tuple(references) for name, references in found["images"].items()},
+        builds=tuple(StartedBuild(**one) for one in found["builds"]),
         notices=tuple(found["notices"]),
     )
 

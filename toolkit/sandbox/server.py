@@ -68,7 +68,8 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     blobs_of = cache(lambda owner, ecr_region: BlobStore(folder / "ecr" / owner / ecr_region))
     replication = Replication(blobs_of)
     aws_log = AccessLog(folder / "aws.access.jsonl").aws_call
-    aws_app = aws.make_aws(account_id, tokens, aws_log, replication.backfill, Builds(folder))
+    builds = Builds(folder)
+    aws_app = aws.make_aws(account_id, tokens, aws_log, replication.backfill, builds)
     ecr_log = AccessLog(folder / "ecr.access.jsonl").registry_request
 
     def make_ecr(owner: str, ecr_region: str) -> RegistryApp:
@@ -83,7 +84,8 @@ def start(folder: Path, account_id: str, region: str, upstream_limit: int) -> Re
     hub, hub_policy = _upstream(folder, "docker-hub", upstream_limit)
     hub.provide(Reference.parse(LIMIT_PREVIEW))
     others, others_policy = _upstream(folder, "upstream", None)
-    admin = Admin(hub, others, hub_policy, lambda: ecr_references(account_id), partial(age_images, account_id))
+    held = partial(ecr_references, account_id)
+    admin = Admin(hub, others, hub_policy, held, partial(age_images, account_id), builds.listed)
     servers = {
         "aws": open_server(aws_app, aws.AWS_HANDLER),
         "docker_hub": open_server(route(_app(folder, "docker-hub", hub, hub_policy), hub_policy, admin)),

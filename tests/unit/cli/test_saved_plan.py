@@ -74,6 +74,21 @@ def test_a_key_that_is_none_stops_before_planning(tmp_path: Path, key: str, said
         plan_key({"TOOLKIT_PLAN_KEY": key})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--batch"], "`--batch` is about a saved plan"),
+        (["plan.toolkit", "--batch", "--shard", "1"], "`--batch` does `--infra-only` and every `--shard`"),
+        (["plan.toolkit", "--batch", "--infra-only"], "`--batch` does `--infra-only` and every `--shard`"),
+        (["plan.toolkit", "--batch"], "the plan is not divided into shards"),
+        (["s3://acme", "--shard", "1"], "`s3://acme` is no object in S3"),
+    ],
+)
+def test_says_what_a_batch_needs(desk: Desk, arguments: list[str], said: str) -> None:
+    desk.save()
+    assert said in desk.toolkit.run("apply", *arguments).expect(64).stderr
+
+
 def test_what_is_read_is_what_was_written(desk: Desk) -> None:
     saved = desk.save()
     read = read_plan(desk.path, {})

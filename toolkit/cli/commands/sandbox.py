@@ -15,12 +15,12 @@ from toolkit.errors import Refused
 
 if TYPE_CHECKING:
     from toolkit.plan.desired import Desired
-    from toolkit.sandbox.process import SandboxStatus
+    from toolkit.sandbox.process import SandboxStatus, StartedBuild
 
 HELP = (
     "Run AWS, Docker Hub and ECR on this machine. A moto server, a stand-in for Docker Hub with token login and pull "
     'limit, and one for ECR listen on loopback. After `eval "$(toolkit sandbox env)"` every command runs against them, '
-    "unchanged."
+    "unchanged. A build of CodeBuild runs as a process of yours, or ends as `FAULT` if it needs a source or Docker."
 )
 EXAMPLES = ('toolkit sandbox up && eval "$(toolkit sandbox env)" && toolkit apply --auto-approve',)
 
@@ -175,6 +175,13 @@ def _document(status: SandboxStatus) -> dict[str, Any]:
     return dict(json.loads(json.dumps(dataclasses.asdict(status), default=str)))
 
 
+def _build_text(build: StartedBuild) -> str:
+    from toolkit.cli.render.lines import visible
+
+    why = f": {build.message}" if build.message else ""
+    return visible(f"{build.id}  {build.status}, started by {build.initiator}{why}")
+
+
 def _text(status: SandboxStatus) -> str:
     from toolkit.cli.render.lines import visible
 
@@ -193,6 +200,7 @@ def _text(status: SandboxStatus) -> str:
             f"images on Docker Hub:{names(images['docker_hub'])}",
             f"images on other upstreams:{names(images['upstream'])}",
             f"images in ECR:{names(images['ecr'])}",
+            *([f"builds:{names([_build_text(one) for one in status.builds])}"] if status.builds else []),
             *status.notices,
         )
     )

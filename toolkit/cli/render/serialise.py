@@ -930,6 +930,15 @@ class ProviderLockObject(_Parts):
     missing: list[str]
 
 
+class SandboxBuildObject(_Parts):
+    """A build of the sandbox's CodeBuild; `message` says why it failed or was not run."""
+
+    id: str
+    status: str
+    initiator: str
+    message: str
+
+
 class SandboxObject(_Parts):
     """Where the sandbox listens and what it holds; `was_running` is that of `sandbox down`."""
 
@@ -944,6 +953,7 @@ class SandboxObject(_Parts):
     pulls_used: int = _ABSENT
     pulls_left: int = _ABSENT
     images: Mapping[str, list[str]] = _ABSENT
+    builds: list[SandboxBuildObject] = _ABSENT
     notices: list[str] = _ABSENT
     was_running: bool = _ABSENT
 
