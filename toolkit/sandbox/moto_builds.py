@@ -41,8 +41,8 @@ SUCCEEDED, FAILED, FAULT, TIMED_OUT, STOPPED = "SUCCEEDED", "FAILED", "FAULT", "
 _IN_PROGRESS = "IN_PROGRESS"
 _PLATFORMS = {"LINUX_CONTAINER": "Linux", "ARM_CONTAINER": "ARM"}
 _SIZES = {"SMALL": "Small", "MEDIUM": "Medium", "LARGE": "Large", "XLARGE": "XLarge", "2XLARGE": "2XLarge"}
-_TOKEN_SECONDS = 300
 _STORES = {"parameter-store", "secrets-manager"}
+_TOKEN_SECONDS = 300
 _MOST_BUILDS = 100
 """In a batch."""
 

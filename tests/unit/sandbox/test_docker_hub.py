@@ -39,7 +39,9 @@ class Hub:
         self.policy = DockerHubPolicy(self.stock.documents.has_repository, pulls, limit, accounts, clock=self.clock)
         registry = RegistryApp(self.stock.blobs, self.stock.documents, self.policy)
         self.app = route(
-            registry, self.policy, Admin(self.stock, Stock(folder / "others"), self.policy, list, lambda seconds: None)
+            registry,
+            self.policy,
+            Admin(self.stock, Stock(folder / "others"), self.policy, list, lambda seconds: None, list),
         )
         self.http: PlainHttp
         self.url: str
