@@ -1,11 +1,12 @@
 locals {
-  # Who starts builds, for which resource alone, and what else it may do. AWS wants the group of a schedule, not the schedule
-  # itself ("Confused deputy prevention in EventBridge Scheduler").
+  # Who starts builds, for which resources alone, and what else it may do. AWS wants the group of a schedule, not the schedule
+  # itself ("Confused deputy prevention in EventBridge Scheduler"). The rules are known by how their names begin: a trust
+  # policy has 2,048 characters at most, which is room for 20 names.
   starters = merge(
     {
       schedule = {
         service  = "scheduler.amazonaws.com"
-        sources  = ["arn:${local.partition}:scheduler:${local.place}:schedule-group/default"]
+        source   = "arn:${local.partition}:scheduler:${local.place}:schedule-group/default"
         projects = [local.project_arn]
         others   = [{ Sid = "KeepWhatFailed", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [local.queue_arn] }]
       }
@@ -13,7 +14,7 @@ locals {
     length(local.rules) == 0 ? {} : {
       rebuild = {
         service  = "events.amazonaws.com"
-        sources  = sort([for name in values(local.rule_names) : "arn:${local.partition}:events:${local.place}:rule/${name}"])
+        source   = "arn:${local.partition}:events:${local.place}:rule/${var.name}-rebuild-*"
         projects = sort(distinct(values(local.project_arns)))
         others   = []
       }
@@ -42,10 +43,8 @@ resource "aws_iam_role" "this" {
       Principal = { Service = each.value.service }
       Action    = "sts:AssumeRole"
       Condition = {
-        StringEquals = {
-          "aws:SourceAccount" = local.account_id
-          "aws:SourceArn"     = each.value.sources
-        }
+        StringEquals = { "aws:SourceAccount" = local.account_id }
+        ArnLike      = { "aws:SourceArn" = each.value.source }
       }
     }]
   })

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.support.fake_services import FakeContents
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import RunningSandbox
 from toolkit.aws.contents import ContentService
 from toolkit.aws.session import AwsSession
 from toolkit.oci.digest import Digest
@@ -23,15 +23,9 @@ from toolkit.plan.pruning import Removal, UnreadIndex, Why
 from toolkit.plan.severity import Severity
 from toolkit.plan.status import Scan
 
-pytestmark = pytest.mark.xdist_group("contents on aws")
+pytestmark = pytest.mark.xdist_group("aws")
 REGION = "eu-west-1"
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        yield sandbox
 
 
 class Looked:

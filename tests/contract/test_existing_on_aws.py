@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import RunningSandbox
 from toolkit.aws.ecr import EcrService
 from toolkit.aws.existing import ExistingService
 from toolkit.aws.session import AwsSession
 from toolkit.plan.observed import WEBHOOK, ExistingRepository, ExistingResource
 
-pytestmark = pytest.mark.xdist_group("existing_on_aws")
+pytestmark = pytest.mark.xdist_group("aws")
 
-REGION = "eu-west-1"
+REGION = "eu-west-2"
 TAGS = {"owner": "somebody"}
 KEY = f"arn:aws:kms:{REGION}:123456789012:key/0a1b2c3d"
 STATEMENT = {"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": ["ecr:BatchGetImage"]}
@@ -26,21 +25,15 @@ RIGHTS = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["*"]}
 ROLE_POLICY = json.dumps({"Version": "2012-10-17", "Statement": [RIGHTS]})
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def session(aws: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
-    for name, value in aws.environment().items():
+def session(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
+    for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return AwsSession(REGION)
 
 
-def test_a_repository_is_read_with_its_tags_and_policies(aws: RunningSandbox, session: AwsSession) -> None:
-    ecr = aws.client("ecr", REGION)
+def test_a_repository_is_read_with_its_tags_and_policies(sandbox: RunningSandbox, session: AwsSession) -> None:
+    ecr = sandbox.client("ecr", REGION)
     ecr.create_repository(repositoryName="plain")
     ecr.create_repository(
         repositoryName="full",
@@ -72,8 +65,8 @@ def test_a_repository_is_read_with_its_tags_and_policies(aws: RunningSandbox, se
     assert service.repository("absent") is None
 
 
-def test_what_builds_have_is_read_with_its_tags_and_parts(aws: RunningSandbox, session: AwsSession) -> None:
-    iam, logs, codebuild = (aws.client(service, REGION) for service in ("iam", "logs", "codebuild"))
+def test_what_builds_have_is_read_with_its_tags_and_parts(sandbox: RunningSandbox, session: AwsSession) -> None:
+    iam, logs, codebuild = (sandbox.client(service, REGION) for service in ("iam", "logs", "codebuild"))
     tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     role = iam.create_role(RoleName="a-role", AssumeRolePolicyDocument=trust, Tags=tags)["Role"]["Arn"]

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import RunningSandbox
 from toolkit.aws.inspection import Bucket, Identity, Inspection, Quota
 from toolkit.aws.session import AwsSession
 from toolkit.errors import AccessDenied, Refused
 
-pytestmark = pytest.mark.xdist_group("inspection_on_aws")
+pytestmark = pytest.mark.xdist_group("aws")
 
-REGION = "eu-west-1"
+REGION = "eu-central-1"
 KMS = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def inspection(aws: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> Inspection:
-    for name, value in aws.environment().items():
+def inspection(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> Inspection:
+    for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return Inspection(AwsSession(REGION))
 
@@ -38,8 +32,8 @@ def test_tells_who_is_signed_in_and_by_what(inspection: Inspection) -> None:
     assert inspection.time().year >= 2026
 
 
-def test_reads_buckets_where_they_are(aws: RunningSandbox, inspection: Inspection) -> None:
-    here, there = aws.client("s3", REGION), aws.client("s3", "us-west-2")
+def test_reads_buckets_where_they_are(sandbox: RunningSandbox, inspection: Inspection) -> None:
+    here, there = sandbox.client("s3", REGION), sandbox.client("s3", "us-west-2")
     here.create_bucket(Bucket="full", CreateBucketConfiguration={"LocationConstraint": REGION})
     here.put_bucket_versioning(Bucket="full", VersioningConfiguration={"Status": "Enabled"})
     here.put_bucket_encryption(Bucket="full", ServerSideEncryptionConfiguration=KMS)
@@ -49,8 +43,8 @@ def test_reads_buckets_where_they_are(aws: RunningSandbox, inspection: Inspectio
     assert inspection.bucket("nowhere", REGION) is None
 
 
-def test_reads_both_kinds_of_lock(aws: RunningSandbox, inspection: Inspection) -> None:
-    s3, tables = aws.client("s3", REGION), aws.client("dynamodb", REGION)
+def test_reads_both_kinds_of_lock(sandbox: RunningSandbox, inspection: Inspection) -> None:
+    s3, tables = sandbox.client("s3", REGION), sandbox.client("dynamodb", REGION)
     info = json.dumps({"Who": "ann@build"})
     s3.create_bucket(Bucket="locks", CreateBucketConfiguration={"LocationConstraint": REGION})
     assert inspection.stored("locks", "k.tflock", REGION) is None
@@ -76,9 +70,9 @@ class Needed:
     conditions: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
-def test_simulates_the_rights_of_the_role_behind_a_session(aws: RunningSandbox, inspection: Inspection) -> None:
+def test_simulates_the_rights_of_the_role_behind_a_session(sandbox: RunningSandbox, inspection: Inspection) -> None:
     iam, here, passed = (
-        aws.client("iam", REGION),
+        sandbox.client("iam", REGION),
         "arn:aws:ecr:eu-west-1:123456789012:repository/a",
         "iam:PassedToService",
     )

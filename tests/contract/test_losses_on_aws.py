@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import RunningSandbox
 from toolkit.aws.losses import LossService
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
 from toolkit.plan.desired import ownership_tags
 from toolkit.plan.model import Loss
 
-pytestmark = pytest.mark.xdist_group("losses on aws")
-REGION = "eu-west-1"
+pytestmark = pytest.mark.xdist_group("aws")
+REGION = "eu-north-1"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

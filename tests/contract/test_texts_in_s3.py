@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 
 from tests.support.fake_refresh import FakeText
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import RunningSandbox
 from toolkit.aws.session import AwsSession
 from toolkit.aws.text_object import TextObject
 from toolkit.errors import Refused
 from toolkit.operations.lease import taken_meanwhile
 
 REGION = "eu-west-1"
-pytestmark = pytest.mark.xdist_group("texts in s3")
+pytestmark = pytest.mark.xdist_group("aws")
 
 _NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        bucket = {"Bucket": "texts", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
-        sandbox.client("s3", REGION).create_bucket(**bucket)
-        yield sandbox
+def with_bucket(sandbox: RunningSandbox) -> RunningSandbox:
+    bucket = {"Bucket": "texts", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
+    sandbox.client("s3", REGION).create_bucket(**bucket)
+    return sandbox
 
 
 @pytest.fixture
-def session(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
-    for name, value in sandbox.environment().items():
+def session(with_bucket: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
+    for name, value in with_bucket.environment().items():
         monkeypatch.setenv(name, value)
     return AwsSession(REGION)
 
@@ -90,5 +88,5 @@ def test_takes_a_text_for_written_that_is_there_after_a_lost_response(session: A
 
 
 def test_names_a_bucket_that_is_not_there(session: AwsSession) -> None:
-    with pytest.raises(Refused, match="NoSuchBucket"):
+    with pytest.raises(Refused, match="there is no bucket `nowhere`"):
         TextObject(session, "nowhere", "images.lock.yaml", "application/yaml").read()

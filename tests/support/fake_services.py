@@ -79,6 +79,7 @@ class World:
         self.repositories: dict[str, dict[str, str]] = {}
         self.state: set[str] = set()
         self.tainted: set[str] = set()
+        self.further_changes: list[InfraChange] = []
         self.drift: list[InfraChange] = []
         self.log: list[str] = []
         self.events: list[Event] = []
@@ -115,6 +116,7 @@ class World:
             ecr_in=lambda region: _ReplicaEcr(self, region),
             existing=_Existing(self),
             losses=_Losses(),
+            losses_in=lambda region: _ReplicaLosses(self, region),
             contents=self.contents,
             terraform=_Terraform(self),
             observer=Observer(upstream, _Ecr(self), self.events.append, cache=cache, find=upstream.find),
@@ -368,6 +370,16 @@ class _Losses:
         raise AssertionError(f"{[loss.name for loss in losses]} are not to be emptied")
 
 
+class _ReplicaLosses(_Losses):
+    """What a replica has is lost with it."""
+
+    def __init__(self, world: World, region: str) -> None:
+        self._there = world.replicas[region]
+
+    def repository(self, name: str) -> Loss:
+        return Loss("repository", name, size=1, digests=tuple(self._there[name].values()))
+
+
 _SHOWN: Mapping[InfraAction, Mapping[str, Any]] = {
     InfraAction.CREATE: {"actions": ["create"]},
     InfraAction.REPLACE: {"actions": ["delete", "create"]},
@@ -435,11 +447,12 @@ class _Terraform:
                 action = InfraAction.IMPORT if address in adopted else InfraAction.CREATE
                 changes.append(InfraChange(address, "aws_ecr_repository", action, name))
             for region in self._world.regions:
-                if (replica := repository_address(name, region)) not in self._world.state:
-                    kind = "aws_ecr_repository"
-                    changes.append(InfraChange(replica, kind, InfraAction.CREATE, name, region=region))
+                replica = repository_address(name, region)
+                if replica in self._world.tainted or replica not in self._world.state:
+                    action = InfraAction.REPLACE if replica in self._world.tainted else InfraAction.CREATE
+                    changes.append(InfraChange(replica, "aws_ecr_repository", action, name, region=region))
         self._planned_at = self._serial
-        return PlanFile(work_dir.plan_path, work_dir, tuple(changes))
+        return PlanFile(work_dir.plan_path, work_dir, (*changes, *self._world.further_changes))
 
     def detail(self, plan_file: PlanFile) -> PlanFile:
         return replace(plan_file, drift=tuple(self._world.drift))

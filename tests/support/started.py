@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,7 @@ class Starter:
         name = target["RoleArn"].rpartition("/")[2]
         [trust] = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": service}
-        allowed = trust["Condition"]["StringEquals"]["aws:SourceArn"]
-        assert source in ([allowed] if isinstance(allowed, str) else allowed)
+        assert fnmatchcase(source, trust["Condition"]["ArnLike"]["aws:SourceArn"])
         policies = iam.list_role_policies(RoleName=name)["PolicyNames"]
         granted = [iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"] for one in policies]
         documents = [json.loads(one) if isinstance(one, str) else one for one in granted]

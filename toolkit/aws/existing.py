@@ -76,11 +76,10 @@ class ExistingService:
         return ExistingResource({tag["Key"]: tag["Value"] for tag in tags})
 
     def alarm(self, name: str) -> ExistingResource | None:
-        """The alarm `name` of CloudWatch, on a metric or on other alarms: they share their names."""
+        """The alarm `name` on a metric. To see one on other alarms, AWS wants the right to see all alarms."""
         client = self._session.client("cloudwatch")
         with explained():
-            found = client.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-            alarms = (*found.get("MetricAlarms", ()), *found.get("CompositeAlarms", ()))
+            alarms = client.describe_alarms(AlarmNames=[name])["MetricAlarms"]
             if not alarms:
                 return None
             tags = client.list_tags_for_resource(ResourceARN=alarms[0]["AlarmArn"])["Tags"]

@@ -89,6 +89,7 @@ def open_services(emit: Emit, desired: Desired, settings: Settings, *, locks: bo
         ecr_in=functools.cache(lambda region: EcrService(AwsSession(region))),
         existing=ExistingService(session),
         losses=LossService(session),
+        losses_in=functools.cache(lambda region: LossService(AwsSession(region))),
         contents=ContentService(session),
         terraform=open_terraform(emit, desired, settings),
         observer=Observer(upstream, ecr, emit, cache=cache, find=upstream.find),

@@ -32,7 +32,7 @@ images:
 _KEY = re.compile(r"[a-z0-9][a-z0-9._/-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _KEY_LINE = re.compile(rf"  ({_KEY.pattern}):\s*(#.*)?")
 _COMMENT_AFTER = re.compile(r"""((?:"(?:\\.|[^"\\])*"|[^"#]|(?<!\s)#)*?)\s+(#.*)""")
-_RESTORE = "restore it from Git; without it, every digest counts as seen for the first time"
+_RESTORE = "restore an earlier version of it; without it, every digest counts as seen for the first time"
 
 T = TypeVar("T")
 

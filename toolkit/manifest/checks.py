@@ -322,7 +322,7 @@ def _check_refresh(readable: Readable) -> Iterator[Finding]:
         prefix = refresh.prefix or f"{data.get('name')}/{REFRESH}"
         folder = f"s3://{refresh.bucket}/{prefix}"
         for place, url in _objects(data):
-            if re.fullmatch(rf"{re.escape(folder)}/(bundle\.json|lease\.json|runs/.*)", url):
+            if re.fullmatch(rf"{re.escape(folder)}/(bundle\.json|lease\.json|(runs|shards)/.*)", url):
                 yield Finding(place, f"is an object that a refresh writes: keep it outside of `{folder}`")
 
 

@@ -16,6 +16,7 @@ from toolkit.operations.guards import find_account, refuse_if_unsafe
 from toolkit.operations.orphans import Kind
 from toolkit.operations.outcomes import finish, raise_if_incomplete, settle
 from toolkit.operations.plan import Planned, plan_manifest, puts_manifest
+from toolkit.operations.read_tags import read_tags
 from toolkit.operations.replicate import await_replicas
 from toolkit.operations.services import Services, open_run, step
 from toolkit.plan.creation_rights import with_creation_rights
@@ -72,6 +73,7 @@ def apply(
     refuse_if_unsafe(planned.plan)
     if planned.plan.has_changes and not confirm(planned.plan):
         raise Refused("apply.not_confirmed", "the plan was not approved; nothing was changed")
+    _refuse_foreign_rules(desired, planned.plan, planned.plan_file, services)
     carry_out(desired, planned, services, publish=publish, started=started)
 
 
@@ -107,12 +109,7 @@ def apply_saved(
         services.terraform.init(planned.plan_file.work_dir, keeps_lock=True)
     with step(services.emit, "terraform show"):
         _refuse_other_infra(desired, plan, planned.plan_file, services)
-    if any(change.address == REPLICATION_ADDRESS for change in plan.infra_changes):
-        known = services.terraform.planned_from(planned.plan_file).replication(
-            REPLICATION_ADDRESS, plan.account.account_id
-        )
-        for refusal in foreign_rules(services.ecr.replication(), desired.replication, known):
-            raise Refused(refusal.code, refusal.message, hint=refusal.hint)
+    _refuse_foreign_rules(desired, plan, planned.plan_file, services)
     if plan.infra_changes and _is_done_already(plan, planned.plan_file, services):
         # Anything that now has one of the deleted names belongs to somebody else.
         plan = replace(plan, infra_changes=(), losses=())
@@ -286,14 +283,8 @@ def _state_moved(plan_file: PlanFile, services: Services) -> PlanStale | None:
 
 def _tags_now(plan: Plan, services: Services) -> Mapping[str, DestinationImage]:
     """The images in ECR under the plan's tags, by key."""
-    tags: dict[str, list[str]] = defaultdict(list)
-    for seed in plan.seeds:
-        tags[seed.repository].append(seed.tag)
-    return {
-        f"{repository}:{tag}": DestinationImage(image.digest, *(read_provenance(image.raw) or ()))
-        for repository, wanted in tags.items()
-        for tag, image in (services.ecr.images(repository, wanted) or {}).items()
-    }
+    found = read_tags([seed.key for seed in plan.seeds], services.ecr)
+    return {key: DestinationImage(image.digest, *(read_provenance(image.raw) or ())) for key, image in found.items()}
 
 
 def carry_out(
@@ -381,13 +372,23 @@ def carry_out(
     raise_if_incomplete(report)
 
 
+def _refuse_foreign_rules(desired: Desired, plan: Plan, plan_file: PlanFile, services: Services) -> None:
+    """Raise Refused if somebody else has set rules of replication since the plan, which may have been long ago."""
+    if not any(change.address == REPLICATION_ADDRESS for change in plan.infra_changes):
+        return
+    state = services.terraform.planned_from(plan_file)
+    known = state.replication(REPLICATION_ADDRESS, plan.account.account_id)
+    for refusal in foreign_rules(services.ecr.replication(), desired.replication, known):
+        raise Refused(refusal.code, refusal.message, hint=refusal.hint)
+
+
 def _empty_doomed(planned: Planned, services: Services) -> None:
     """Delete the images that the plan lists as lost: AWS deletes a repository only when it is empty.
 
     Terraform could delete them itself, but only after another apply that sets `force_delete`. As the images go before
     Terraform starts, the reasons for which it would refuse to start are checked here.
     """
-    doomed = [loss for loss in planned.plan.losses if loss.digests]
+    doomed = [loss for loss in planned.plan.losses if loss.kind == "repository" and loss.digests]
     if not doomed:
         return
     services.terraform.check_lock(planned.plan_file.work_dir)

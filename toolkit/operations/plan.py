@@ -24,7 +24,7 @@ from toolkit.operations.select import select_images
 from toolkit.operations.services import AWS_LOOK_UPS, Services, decide_with_alternatives, step
 from toolkit.plan.creation_rights import with_creation_rights
 from toolkit.plan.desired import Desired
-from toolkit.plan.model import InfraChange, Loss, Plan, doomed_repositories
+from toolkit.plan.model import InfraChange, Loss, Plan, doomed_replicas, doomed_repositories
 from toolkit.plan.observed import Account, Observed
 from toolkit.plan.on_budget import OnBudget
 from toolkit.plan.planner import make_plan
@@ -157,6 +157,12 @@ def plan_manifest(
     return Planned(plan, plan_file)
 
 
+def _look_at_replica(change: InfraChange, services: Services) -> Loss:
+    """ECR replicates no deletion, so that a replica may have images which are nowhere else any more."""
+    found = services.losses_in(change.region).repository(change.name)
+    return replace(found, kind="replica", name=change.name_there)
+
+
 def _sets_rule(changes: Sequence[InfraChange]) -> bool:
     return any(change.address == REPLICATION_ADDRESS for change in changes)
 
@@ -182,5 +188,6 @@ def _look_at_losses(
     with asking(AWS_LOOK_UPS) as pool:
         users = pool.ask(partial(services.losses.users, repositories, desired.name))
         images = [pool.ask(partial(services.losses.repository, name)) for name in repositories]
+        images += [pool.ask(partial(_look_at_replica, replica, services)) for replica in doomed_replicas(changes)]
         logs = [pool.ask(partial(services.losses.log_group, name)) for name in log_groups if name]
         return [loss.result() for loss in (*images, *logs)], users.result()

@@ -195,7 +195,6 @@ def _raise_if_incomplete(found: RefreshReport, failure: BaseException | None, *,
     if found.unverified:
         raise SeedingIncomplete(
             "refresh.unverified",
-            f"the signatures of {len(found.unverified)} images are missing or bad, or cannot be read; all others are "
-            "up to date",
-            hint="read in the result why each of them waits, and ask its publisher",
+            f"the signature of {some(found.unverified)} is missing, bad or unreadable; all others are up to date",
+            hint="the lock says why for each: ask its publisher",
         )

@@ -219,8 +219,9 @@ class RefreshServices:
 class Services:
     """Everything that a use case may call. `account_id` calls STS on first use.
 
-    `ecr_in` is ECR in another region. `credential_uses` lists which credential was sent to which registry so far. `now`
-    is the time by which the lock judges how old a digest is. `refresh` is None where the manifest has no `refresh`.
+    `ecr_in` and `losses_in` are those of another region. `credential_uses` lists which credential was sent to which
+    registry so far. `now` is the time by which the lock judges how old a digest is. `refresh` is None where the
+    manifest has no `refresh`.
     """
 
     emit: Emit
@@ -229,6 +230,7 @@ class Services:
     ecr_in: Callable[[str], Ecr]
     existing: Existing
     losses: Losses
+    losses_in: Callable[[str], Losses]
     contents: Contents
     terraform: Terraform
     observer: Observer

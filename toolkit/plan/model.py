@@ -99,10 +99,20 @@ class InfraChange:
         """Whether the resource is a replica of the repository `name`."""
         return self.resource_type == "aws_ecr_repository" and bool(self.region)
 
+    @property
+    def name_there(self) -> str:
+        """What a replica is called: `mirror/nginx in us-east-1`."""
+        return f"{self.name} in {self.region}"
+
 
 def doomed_repositories(changes: Iterable[InfraChange]) -> frozenset[str]:
     """The names of the repositories that are deleted or replaced, with all their images."""
     return frozenset(change.name for change in changes if change.is_of_repository and change.destroys)
+
+
+def doomed_replicas(changes: Iterable[InfraChange]) -> tuple[InfraChange, ...]:
+    """The changes that delete or replace a replica, with all its images."""
+    return tuple(change for change in changes if change.is_of_replica and change.destroys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +229,8 @@ class Notice:
 class Loss:
     """What an apply of the plan deletes for good: the images of a repository, or the logs of a log group.
 
-    `kind` is `repository` or `log group`, `size` is in bytes. `digests` are the images that apply deletes, and it
-    deletes no others. `last_pulled` is ECR's own record (ISO 8601, UTC).
+    `kind` is `repository`, `replica` or `log group`, `size` is in bytes. `digests` are the images that apply deletes,
+    and it deletes no others from a repository. `last_pulled` is ECR's own record (ISO 8601, UTC).
     """
 
     kind: str

@@ -44,7 +44,7 @@ again at any time, and that must not stop what is in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -163,7 +163,6 @@ def make_plan(
     notices += [_kept_without_source(fault, images) for fault, images in kept.items()]
     notices += _rebuilds(desired, seeds)
     notices += _left_behind(desired, observed, doomed)
-    notices += _lost_replicas(infra_changes)
     plan = Plan(
         name=desired.name,
         account=account,
@@ -219,13 +218,6 @@ def _rebuilds(desired: Desired, seeds: Sequence[Seed]) -> Iterator[Notice]:
             f"moving {some(keys)} rebuilds {', '.join(f'`{name}`' for name in builds)}",
             hint="move it by `toolkit refresh`, which alone starts builds",
         )
-
-
-def _lost_replicas(changes: Iterable[InfraChange]) -> Iterator[Notice]:
-    """What goes in other regions: the losses of a plan are those of the registry itself."""
-    regions = sorted({change.region for change in changes if change.is_of_replica and change.destroys})
-    if regions:
-        yield Notice("infra.destroys_replicas", f"the replicas in {some(regions)} are deleted with their images")
 
 
 def _left_behind(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Notice]:

@@ -19,7 +19,7 @@ from toolkit.lock.keepers import keeper_tag
 from toolkit.oci.companions import cosign_tags, referrers_tag
 from toolkit.oci.digest import Digest
 from toolkit.plan.desired import Desired, DesiredImage
-from toolkit.plan.model import Plan, Refusal, Seed, SeedAction, doomed_repositories
+from toolkit.plan.model import Plan, Refusal, Seed, SeedAction, doomed_replicas, doomed_repositories
 from toolkit.plan.observed import DestinationImage
 from toolkit.plan.pull_budget import pull_costs
 
@@ -40,9 +40,10 @@ def misfits(desired: Desired, plan: Plan) -> Iterator[str]:
         yield f"the plan is for the region `{plan.account.region}`, its manifest for `{desired.region}`"
     if desired.account_id not in (None, plan.account.account_id):
         yield f"the plan is for the account `{plan.account.account_id}`, its manifest for `{desired.account_id}`"
-    doomed = doomed_repositories(plan.infra_changes)
+    doomed = {("repository", name) for name in doomed_repositories(plan.infra_changes)}
+    doomed |= {("replica", change.name_there) for change in doomed_replicas(plan.infra_changes)}
     for loss in plan.losses:
-        if loss.digests and loss.name not in doomed:
+        if loss.digests and (loss.kind, loss.name) not in doomed:
             yield f"the plan deletes images of `{loss.name}`, a repository that stays"
     counts = Counter(seed.key for seed in plan.seeds)
     yield from (f"the plan has `{key}` {count} times" for key, count in counts.items() if count > 1)

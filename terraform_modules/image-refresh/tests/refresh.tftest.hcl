@@ -71,9 +71,9 @@ run "a_schedule_starts_the_project_and_nothing_else" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role.this["schedule"].assume_role_policy).Statement[0].Condition.StringEquals == {
-      "aws:SourceAccount" = "123456789012"
-      "aws:SourceArn"     = ["arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"]
+    condition = jsondecode(aws_iam_role.this["schedule"].assume_role_policy).Statement[0].Condition == {
+      StringEquals = { "aws:SourceAccount" = "123456789012" }
+      ArnLike      = { "aws:SourceArn" = "arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default" }
     }
     error_message = "only schedules of this account may take the role"
   }
@@ -170,6 +170,19 @@ run "a_rule_starts_exactly_the_builds_that_use_what_moved" {
       ]
     }]
     error_message = "the rules' role must start exactly these projects"
+  }
+}
+
+run "iam_has_room_for_the_trust_in_many_rules" {
+  variables {
+    rebuilds = {
+      for number in range(60) : "build-${number}" => { project_name = "platform-build-${number}", images = [["nginx:1.27"]] }
+    }
+  }
+
+  assert {
+    condition     = length(aws_iam_role.this["rebuild"].assume_role_policy) <= 2048 && length(aws_cloudwatch_event_rule.this) == 60
+    error_message = "a trust policy has 2,048 characters"
   }
 }
 

@@ -10,13 +10,18 @@ import pytest
 
 from tests.support.fake_services import NAMES, World, desired
 from tests.support.plan_samples import EMPTY
+from toolkit.cli.render.infra_view import loss_text
 from toolkit.errors import AccessDenied, Refused, SeedingIncomplete, TerraformFailed
-from toolkit.operations.apply import apply
+from toolkit.oci.digest import Digest
+from toolkit.operations.apply import apply, carry_out
+from toolkit.operations.plan import plan_manifest
 from toolkit.operations.replicate import LONGEST_WAIT, await_replicas
 from toolkit.operations.seed import seed
-from toolkit.plan.model import Plan, Replica
+from toolkit.plan.model import InfraAction, InfraChange, Loss, Plan, Replica
 from toolkit.plan.observed import ReplicationRule
+from toolkit.plan.saved_plan import misfits
 from toolkit.report import ReplicaOutcome, Report, SeedStatus
+from toolkit.terraform.root_module import REPLICATION_ADDRESS, repository_address
 
 REGIONS = ("ap-south-1", "us-east-1")
 KEYS = tuple(f"{name}:1" for name in NAMES)
@@ -159,5 +164,43 @@ def test_rules_of_somebody_else_are_refused_before_anything_is_changed(tmp_path:
     wanted = replace(desired("one"), replicate_to=("us-east-1",))
     with pytest.raises(Refused, match="`legacy/ to eu-north-1`") as refused:
         apply(wanted, world.services, review=lambda plan: None, confirm=lambda plan: True, publish=lambda report: None)
+    assert refused.value.code == "replication.not_ours"
+    assert world.repositories == {}
+
+
+def test_a_replica_that_goes_is_named_with_its_images_and_nothing_at_home_is_emptied(tmp_path: Path) -> None:
+    world = World(tmp_path, ("one",))
+    world.regions = ("us-east-1",)
+    replica = repository_address("one", "us-east-1")
+    world.create("one")
+    world.state |= {repository_address("one"), replica}
+    world.tainted = {replica}
+    only_there = Digest.of(b"pruned at home")
+    world.replicas["us-east-1"]["one"]["0"] = only_there
+    wanted = replace(desired("one"), replicate_to=("us-east-1",))
+    made = plan_manifest(wanted, world.services, allows_destroy=True)
+    planned = made.plan
+    assert planned.losses == (Loss("replica", "one in us-east-1", 1, (only_there,)),)
+    assert loss_text(planned.losses[0]) == "replica one in us-east-1: 1 image, 1 B"
+    assert list(misfits(wanted, planned)) == []
+    stays = replace(planned, infra_changes=())
+    assert list(misfits(wanted, stays)) == ["the plan deletes images of `one in us-east-1`, a repository that stays"]
+    with suppress(SeedingIncomplete):
+        carry_out(wanted, made, world.services, publish=lambda _: None, started=0.0)
+    assert "apply" in world.log
+
+
+def test_rules_that_somebody_sets_while_the_plan_waits_for_its_approval_are_not_overwritten(tmp_path: Path) -> None:
+    world = World(tmp_path, ["one"])
+    kind = "aws_ecr_replication_configuration"
+    world.further_changes = [InfraChange(REPLICATION_ADDRESS, kind, InfraAction.CREATE)]
+
+    def approve_late(plan: Plan) -> bool:
+        world.rules = [ReplicationRule(("eu-north-1",), ("legacy/",))]
+        return True
+
+    wanted = replace(desired("one"), replicate_to=("us-east-1",))
+    with pytest.raises(Refused, match="`legacy/ to eu-north-1`") as refused:
+        apply(wanted, world.services, review=lambda plan: None, confirm=approve_late, publish=lambda report: None)
     assert refused.value.code == "replication.not_ours"
     assert world.repositories == {}

@@ -402,21 +402,6 @@ def test_says_which_builds_a_moved_image_starts(rebuilds: tuple[str, ...], named
         assert said == ([f"moving `{KEY}` rebuilds {named}"] if named and is_moved else [])
 
 
-def test_says_that_images_of_other_regions_go_with_their_replicas() -> None:
-    made = [
-        InfraChange(f"module.{region}", "aws_ecr_repository", action, REPOSITORY, "", region=region)
-        for region, action in (
-            ("us-east-1", InfraAction.DELETE),
-            ("eu-west-1", InfraAction.FORGET),
-            ("", InfraAction.DELETE),
-        )
-    ]
-    plan = make_plan(desired(), Observed({KEY: WHOLE}, {}, frozenset()), made, ACCOUNT)
-    assert [one.message for one in plan.notices if one.code == "infra.destroys_replicas"] == [
-        "the replicas in `us-east-1` are deleted with their images"
-    ]
-
-
 def test_says_when_the_repository_is_new() -> None:
     (seed,) = plan_of(WHOLE, repositories=frozenset()).seeds
     assert seed.reason == "its repository is new"

@@ -139,6 +139,15 @@ LOGS = f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:"
                 f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:silent",
             ),
         ),
+        *(
+            (
+                "monitoring",
+                "DescribeAlarms",
+                asked,
+                {"cloudwatch:DescribeAlarms": f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:silent"},
+            )
+            for asked in ({"AlarmNames": ["silent"]}, {"AlarmNames.member.1": "silent"})
+        ),
         ("sns", "CreateTopic", {"Name": "ops"}, {"sns:CreateTopic": f"arn:aws:sns:eu-west-1:{ACCOUNT}:ops"}),
         ("sts", "AssumeRole", {"RoleArn": ROLE}, {"sts:AssumeRole": ROLE}),
         ("sts", "GetCallerIdentity", {}, {}),

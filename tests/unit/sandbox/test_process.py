@@ -20,10 +20,20 @@ from toolkit.oci.endpoints import Endpoints
 from toolkit.sandbox import process, record
 from toolkit.sandbox.process import SandboxStatus
 
+pytestmark = pytest.mark.xdist_group("process of the sandbox")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "sandbox"
+    yield folder
+    process.down(folder)
+
+
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of those tests that break a sandbox and have it replaced: the next breaks what replaced it."""
+    folder = tmp_path_factory.mktemp("replaced") / "sandbox"
     yield folder
     process.down(folder)
 
@@ -77,25 +87,25 @@ def test_two_folders_have_two_sandboxes(tmp_path: Path) -> None:
         assert len(endpoints) == 4
 
 
-def test_killed_sandbox_is_replaced_and_keeps_its_upstream(folder: Path) -> None:
-    first = process.up(folder, ["nginx:1.16"])
+def test_killed_sandbox_is_replaced_and_keeps_its_upstream(replaced: Path) -> None:
+    first = process.up(replaced, ["nginx:1.16"])
     os.kill(first.pid, signal.SIGKILL)
-    wait_until(lambda: process.status(folder) is None)
-    second = process.up(folder)
+    wait_until(lambda: process.status(replaced) is None)
+    second = process.up(replaced)
     assert second.pid != first.pid
     assert second.images["docker_hub"] == ("library/nginx:1.16",)
 
 
-def test_recycled_process_id_is_never_ended(folder: Path) -> None:
-    stopped = process.up(folder)
-    kept = (folder / "server.json").read_text()
-    process.down(folder)
+def test_recycled_process_id_is_never_ended(replaced: Path) -> None:
+    stopped = process.up(replaced)
+    kept = (replaced / "server.json").read_text()
+    process.down(replaced)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
-        (folder / "server.json").write_text(kept.replace(str(stopped.pid), str(stranger.pid)))
-        (folder / "server.lock").write_text(str(stranger.pid))
-        assert process.status(folder) is None
-        assert process.down(folder) is False
-        process.up(folder)
+        (replaced / "server.json").write_text(kept.replace(str(stopped.pid), str(stranger.pid)))
+        (replaced / "server.lock").write_text(str(stranger.pid))
+        assert process.status(replaced) is None
+        assert process.down(replaced) is False
+        process.up(replaced)
         assert stranger.poll() is None
         stranger.communicate(b"\n")
 
@@ -112,23 +122,23 @@ def test_half_started_survivor_is_ended(folder: Path) -> None:
         assert survivor.wait() == -signal.SIGTERM
 
 
-def test_sandbox_that_does_not_answer_is_replaced(folder: Path) -> None:
-    hung = process.up(folder)
-    (folder / "server.json").write_text(
-        (folder / "server.json").read_text().replace(hung.docker_hub_endpoint, "http://127.0.0.1:1")
+def test_sandbox_that_does_not_answer_is_replaced(replaced: Path) -> None:
+    hung = process.up(replaced)
+    (replaced / "server.json").write_text(
+        (replaced / "server.json").read_text().replace(hung.docker_hub_endpoint, "http://127.0.0.1:1")
     )
-    assert process.status(folder) is None
-    assert process.up(folder).pid != hung.pid
+    assert process.status(replaced) is None
+    assert process.up(replaced).pid != hung.pid
     assert not is_alive(hung.pid)
 
 
-def test_sandbox_of_another_version_is_replaced(folder: Path) -> None:
-    old = process.up(folder)
+def test_sandbox_of_another_version_is_replaced(replaced: Path) -> None:
+    old = process.up(replaced)
     record.write_in_place(
-        folder / "server.json", f'{{"pid": {old.pid}}}'.ljust((folder / "server.json").stat().st_size)
+        replaced / "server.json", f'{{"pid": {old.pid}}}'.ljust((replaced / "server.json").stat().st_size)
     )
-    assert process.status(folder) is None
-    assert process.up(folder).pid != old.pid
+    assert process.status(replaced) is None
+    assert process.up(replaced).pid != old.pid
     assert not is_alive(old.pid)
 
 

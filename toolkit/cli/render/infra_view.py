@@ -421,7 +421,7 @@ def loss_text(loss: Loss) -> str:
 
 def loss_facts(loss: Loss) -> str:
     """How much is lost, in a few words."""
-    if loss.kind == "repository" and not loss.digests:
+    if loss.kind != "log group" and not loss.digests:
         return "no images"
     facts = [format_count(len(loss.digests), "image")] if loss.digests else []
     facts.append(format_size(loss.size))

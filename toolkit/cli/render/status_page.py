@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from toolkit.cli.render.amounts import format_count, format_size
@@ -67,7 +68,12 @@ _LABELS = {
 
 def status_page(command: str, report: StatusReport) -> Page:
     """The page of `report`."""
-    rows = sort_rows([_row(image, report) for image in report.images], _MARKS)
+    elsewhere: dict[str, list[str]] = defaultdict(list)
+    for replica in report.replicas:
+        for how, those in lacking(replica):
+            for key in those:
+                elsewhere[key].append(f"{how} in {replica.region}")
+    rows = sort_rows([_row(image, report, elsewhere[image.key]) for image in report.images], _MARKS)
     alarms = []
     if report.faults:
         keys = {image.key for image in report.images}  # a fault may be about a region
@@ -85,7 +91,7 @@ def status_page(command: str, report: StatusReport) -> Page:
             Remark(f"`{one.region}`: {say_replica(one)}") for one in report.replicas if one.fault or any(lacking(one))
         ]
         if late:
-            alarms.append(Alarm("Other regions lack images", "bad", late))
+            alarms.append(Alarm("Other regions", "bad", late))
     states = {image.state for image in report.images}
     is_fine = states <= {State.FINE, State.PINNED}
     word, tone = ("Look closely", "bad") if alarms else ("Fine", "new") if is_fine else ("Not up to date", "moved")
@@ -122,7 +128,7 @@ def status_page(command: str, report: StatusReport) -> Page:
     )
 
 
-def _row(image: ImageStatus, report: StatusReport) -> Row:
+def _row(image: ImageStatus, report: StatusReport, elsewhere: Sequence[str]) -> Row:
     counts = (image.scan.counts if image.scan else None) or {}
     more = [
         ("Source", image.source),
@@ -138,11 +144,7 @@ def _row(image: ImageStatus, report: StatusReport) -> Row:
         image.key,
         image.state.value,
         image.source,
-        beneath=[
-            f"from {image.source}",
-            *facts(image, is_short=True),
-            *(f"{w} in {one.region}" for one in report.replicas for w, keys in lacking(one) if image.key in keys),
-        ],
+        beneath=[f"from {image.source}", *facts(image, is_short=True), *elsewhere],
         old=str(image.filtered_from or image.in_ecr or ""),
         new=str(image.newest or "") if image.newest not in (image.in_ecr, image.filtered_from) else "",
         behind=say_behind(image, report.at),
