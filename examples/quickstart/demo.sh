@@ -41,7 +41,7 @@ show toolkit seed
 
 printf '\n# The same every day, inside AWS: what moves upstream cools down, is admitted, and starts the build that uses it.\n'
 sed 's/  - name: web/&\n    rebuild: on_update/' images.yaml > more.yaml
-cat - >> more.yaml <<'END'
+cat >> more.yaml <<'END'
 min_age: 2s
 refresh:
   schedule: rate(1 day)

@@ -2,7 +2,8 @@
 
 moto's own classes are changed, in the server process only. moto runs nothing, calls each build SUCCEEDED at the first
 look, and has no batches. Here a build runs its buildspec in an empty folder with a session of the project's role. The
-sandbox has neither sources nor a Docker daemon: a build that needs one of them is not run and ends as FAULT.
+sandbox has neither sources nor a Docker daemon: a build that needs one of them is not run and ends as FAULT. Of what a
+call can override, buildspec and variables are taken; artifacts and reports are not made.
 
 AWS documents that a build of a graph waits until those that it depends on are completed. It does not say what becomes
 of it when one of them failed. Here it runs if that failure is to be ignored, and never otherwise.
@@ -202,7 +203,7 @@ class Builds:
         backend: Any,
         name: str,
         asked: Mapping[str, Any],
-        initiator: str = "sandbox",
+        initiator: str = "user",
         task: Task | None = None,
         when_done: Callable[[], None] = lambda: None,
     ) -> Build:
