@@ -295,6 +295,21 @@ def test_the_schedule_runs_toolkit_with_the_bundle(world: World, tmp_path: Path)
     assert not starter.fire("acme-refresh", FAKE_STATUS="6").succeeded
 
 
+@pytest.mark.parametrize(
+    ("shard", "ran"),
+    [("2", "apply s3://b/plan.toolkit --shard 2 --no-progress"), ("report", "report s3://b/plan.toolkit")],
+)
+def test_a_build_of_a_batch_does_its_part_of_the_plan(world: World, tmp_path: Path, shard: str, ran: str) -> None:
+    program = tmp_path / "bin" / "toolkit"
+    program.parent.mkdir()
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    starter = Starter(world.aws, REGION, tmp_path, program.parent)
+    batch = {"TOOLKIT_PLAN": "s3://b/plan.toolkit", "TOOLKIT_SHARD": shard}
+    assert starter.build("acme-refresh", **batch).output == f"ran: {ran}\n"
+    assert not starter.build("acme-refresh", **batch, FAKE_STATUS="6").succeeded
+
+
 AWS = f"""\
 #!{sys.executable}
 import boto3, sys

@@ -15,6 +15,8 @@ from tests.support.fake_services import HOST, Signatures, World
 from tests.support.fake_services import desired as listing
 from tests.support.made_images import image, store
 from tests.support.memory_registry import Call, Fault
+from toolkit.cli.render.plan_markdown import render_plan_markdown
+from toolkit.cli.render.plan_view import render_plan
 from toolkit.errors import Refused, SeedingIncomplete
 from toolkit.lock.model import Freshness, Hold, Policy, Verification
 from toolkit.manifest.loader import loads
@@ -386,6 +388,9 @@ def test_plans_that_refreshes_go_by_another_manifest_until_it_is_there(mirror: M
     assert (changed.puts_manifest, changed.has_changes) == (mirror.shared.bundle.name, True)
     assert (changed.infra_changes, changed.pending_seeds) == ((), ())
     assert applied_manifest(mirror.shared.bundle) == "min_age: 0d"
+    assert "; refreshes get another manifest." in render_plan(changed).splitlines()[0]
+    assert "Gives refreshes this manifest; nothing is destroyed." in render_plan_markdown(changed)
+    assert "refreshes" not in render_plan(done)
 
 
 @pytest.mark.parametrize(

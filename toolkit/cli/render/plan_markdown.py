@@ -108,7 +108,7 @@ def render_plan_markdown(plan: Plan) -> str:
 def say_plan(plan: Plan, totals: PlanTotals) -> str:
     """What apply does, in one sentence; "" if a plan that is refused has nothing to do."""
     actions = [*_image_actions(totals), *_infra_actions(plan), *_pull_actions(plan, totals)]
-    actions += ["has refreshes go by this manifest"] if plan.puts_manifest else []
+    actions += ["gives refreshes this manifest"] if plan.puts_manifest else []
     if not plan.has_changes and not totals.refusals:
         return f"{say_unchanged(plan, totals)}."
     ends = []

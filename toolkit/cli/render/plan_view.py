@@ -70,6 +70,8 @@ def _summary(plan: Plan, totals: PlanTotals) -> str:
     """One line, however long."""
     is_verdict = not plan.has_changes and not totals.refusals
     parts = [say_unchanged(plan, totals)] if is_verdict else _count_all(plan, totals)
+    if plan.puts_manifest:
+        parts.append("refreshes get another manifest")
     if plan.unseen_images:
         parts.append(f"{plan.unseen_images} {'was' if plan.unseen_images == 1 else 'were'} left out by --only")
     if totals.skipped:
@@ -368,8 +370,10 @@ def replica_facts(replica: Replica) -> list[str]:
 
 
 def say_manifest(plan: Plan) -> list[str]:
-    """That a refresh goes by this manifest after the apply, where it does not yet."""
-    return [f"Refreshes go by this manifest then: it is put into `{plan.puts_manifest}`"] if plan.puts_manifest else []
+    """Where apply puts the manifest, if it is not there yet."""
+    return (
+        [f"Apply puts the manifest into `{plan.puts_manifest}`, by which refreshes go."] if plan.puts_manifest else []
+    )
 
 
 def _sending(amount: float | None) -> str:
