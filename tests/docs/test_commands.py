@@ -19,8 +19,13 @@ from toolkit.terraform import provider_mirror
 
 SCHEMAS = ROOT / "docs" / "reference" / "schemas"
 RUNS_TERRAFORM = re.compile(r"^(terraform|toolkit (plan|apply|destroy|lock-provider))\b", re.MULTILINE)
+LONG = ("docs/how-to/roles.md",)  # 9 s of CPU: a policy for each role
 PAGES = [
-    pytest.param(page, id=name_of(page), marks=pytest.mark.slow if RUNS_TERRAFORM.search(script(page)) else ())
+    pytest.param(
+        page,
+        id=name_of(page),
+        marks=pytest.mark.slow if RUNS_TERRAFORM.search(script(page)) or name_of(page) in LONG else (),
+    )
     for page in FOLLOWED
     if "toolkit " in script(page)
 ]
