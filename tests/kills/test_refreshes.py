@@ -16,6 +16,7 @@ from tests.support.received_events import ReceivedEvents
 from tests.support.toolkit_run import Toolkit
 from toolkit.operations.bundle import put_bundle
 from toolkit.operations.load import load_desired
+from toolkit.plan.observed import Account
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +64,7 @@ def test_a_refresh_broken_off_at_any_time_is_finished_and_told_by_the_next(tmp_p
         client.create_bucket(Bucket="base", CreateBucketConfiguration={"LocationConstraint": REGION})
         (tmp_path / "images.yaml").write_text(MANIFEST + REFRESH)
         shared, ecr, received = Shared(client), Ecr(sandbox), ReceivedEvents(sandbox, REGION)
-        put_bundle(load_desired(tmp_path / "images.yaml"), shared)
+        put_bundle(load_desired(tmp_path / "images.yaml"), Account("123456789012", REGION, ""), shared)
         ecr.empty()
         toolkit = Toolkit(tmp_path, sandbox.environment())
         toolkit.run("refresh").expect(0)
