@@ -134,7 +134,7 @@ def test_nothing_but_comments_is_no_document() -> None:
         ("a: 1\nb: \x07\n", 2, "the character U+0007 is not allowed in YAML"),
         ("&a [*a]\n", 1, "lists and mappings are nested too deeply"),
         ("a: &a {<<: *a}\n", 1, "lists and mappings are nested too deeply"),
-        ("[" * 800, 1, "lists and mappings are nested too deeply"),
+        ("[" * 5000, 1, "lists and mappings are nested too deeply"),
     ],
 )
 def test_what_is_not_yaml_is_refused_with_its_line(text: str, line: int, message: str) -> None:
