@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from toolkit.aws.explain import explained
 from toolkit.aws.session import AwsSession
+
+
+def find_object(session: AwsSession, bucket: str, key: str) -> Any:
+    """S3's answer with the object; None if there is none. Raises AccessDenied and Refused."""
+    client = session.client("s3")
+    with explained():
+        try:
+            return client.get_object(Bucket=bucket, Key=key)
+        except client.exceptions.NoSuchKey:
+            return None
 
 
 class ObjectFolder:
@@ -16,16 +28,10 @@ class ObjectFolder:
 
     def read(self, name: str, most: int) -> bytes | None:
         """The first `most` bytes of the object; None if there is none."""
-        from botocore.exceptions import ClientError
-
-        client = self._session.client("s3")
+        answer = find_object(self._session, self._bucket, self._prefix + name)
+        if answer is None:
+            return None
         with explained():
-            try:
-                answer = client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "NoSuchKey":
-                    return None
-                raise
             content: bytes = answer["Body"].read(most)
         return content
 

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from toolkit.aws.explain import explained
+from toolkit.aws.object_folder import find_object
 from toolkit.aws.session import AwsSession
 from toolkit.errors import Refused
 from toolkit.lock.stored import MAX_BYTES, Stored, changed_meanwhile, decode
@@ -38,16 +39,10 @@ class TextObject:
 
     def read(self) -> Stored | None:
         """What is there now; None if there is nothing yet. Its age is told by S3's own clock alone."""
-        from botocore.exceptions import ClientError
-
-        client = self._session.client("s3")
+        answer = find_object(self._session, self._where["Bucket"], self._where["Key"])
+        if answer is None:
+            return None
         with explained():
-            try:
-                answer = client.get_object(**self._where)
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "NoSuchKey":
-                    return None
-                raise
             content: bytes = answer["Body"].read(MAX_BYTES + 1)
         age = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) - answer["LastModified"]
         return Stored(decode(content, self.name), answer["ETag"], age)

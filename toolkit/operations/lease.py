@@ -9,9 +9,8 @@
 that is killed leaves a record of what it may have moved. The next one compares it with ECR, and tells of what did move.
 
 A run ends itself before its lease does, by a timer that it starts before it asks for the lease, and at once when the
-machine has slept for longer. Another run takes the
-lease over when it is older than it was given for, by the clock of where it is kept. No two clocks are compared, so it
-does not matter how far they are apart.
+machine has slept for longer. Another run takes the lease over when it is older than it was given for, by the clock of
+where it is kept. No two clocks are compared, so it does not matter how far they are apart.
 """
 
 from __future__ import annotations
