@@ -106,4 +106,5 @@ def _by_tags(statement: Statement, wide: Mapping[str, str], tags: Mapping[str, S
     if others := tuple(resource for resource in statement.resources if resource not in wide):
         yield replace(statement, resources=others)
     if tagged := sorted({wide[resource] for resource in statement.resources if resource in wide}):
-        yield replace(statement, resources=tuple(tagged), conditions={"StringEquals": tags})
+        equals = {**statement.conditions.get("StringEquals", {}), **tags}
+        yield replace(statement, resources=tuple(tagged), conditions={**statement.conditions, "StringEquals": equals})
