@@ -26,8 +26,6 @@ _HOUR = timedelta(hours=1)
 _LONGEST_SILENCE = timedelta(days=7)
 """CloudWatch: an alarm looks back 604,800 seconds at most, in periods of an hour."""
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
-
-
 _CRON = (
     ("minute", 0, 59, ""),
     ("hour", 0, 23, ""),
@@ -36,13 +34,15 @@ _CRON = (
     ("day of the week", 1, 7, "SUN MON TUE WED THU FRI SAT L"),
     ("year", 1970, 2199, ""),
 )
-"""The fields of a `cron` schedule with their numbers and words. Steps (`/15`) and weeks (`#2`) are smaller."""
+"""The fields of a `cron` schedule with their numbers and words. Steps (`/15`) and weeks (`#2`) are not checked."""
 
 
 def _schedule(text: str) -> str:
     """Terraform's provider takes any text, and AWS refuses it after the rest is made."""
-    for (field, low, high, words), value in zip(_CRON, text.removeprefix("cron(").rstrip(")").split(" "), strict=False):
-        for part in re.findall(r"(?<![0-9/#])[0-9]+|[A-Z]+", value) if text.startswith("cron") else ():
+    if not text.startswith("cron("):
+        return text
+    for (field, low, high, words), value in zip(_CRON, text[5:-1].split(" "), strict=True):
+        for part in re.findall(r"(?<![0-9/#])[0-9]+|[A-Z]+", value):
             if not (low <= int(part) <= high if part.isdigit() else part in words.split()):
                 raise ValueError(f"`{text}` has no {field} `{part}`: {low} to {high}{words and f', {words}'}")
     return text
