@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError, UsageError
+from toolkit.errors import PLAN_AGAIN, Interrupted, PlanStale, Refused, TerraformFailed, ToolkitError, UsageError, some
 from toolkit.events import NoticeGiven
 from toolkit.oci.companions import referrers_tag
 from toolkit.oci.filtered_index import read_provenance
@@ -136,10 +136,9 @@ def apply_shard(
     plan = part_of(saved, shard)
     missing = sorted({seed.repository for seed in plan.seeds} - services.ecr.repositories().keys())
     if missing:
-        more = f" and {len(missing) - 1} more" if missing[1:] else ""
         raise Refused(
             "shard.no_repository",
-            f"the shard copies into `{missing[0]}`{more}, which ECR does not have",
+            f"the shard copies into {some(missing)}, which ECR does not have",
             hint="make the infrastructure first: `toolkit apply FILE --infra-only`",
         )
     plan = resume(plan, _tags_now(plan, services))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from toolkit.errors import some
 from toolkit.plan.desired import Desired
 from toolkit.plan.model import Notice, Refusal, Replica, Seed
 from toolkit.plan.observed import ReplicationRule
 from toolkit.plan.prices import STORAGE, transfer_from
-
-_MOST_NAMED = 5
 
 
 def replicas_of(
@@ -44,13 +43,10 @@ def copied_besides(desired: Desired, existing: Collection[str]) -> Iterator[Noti
     others = sorted(name for name in existing if name not in own and rule and name.startswith(rule.prefixes))
     if not rule or not others:
         return
-    shown = "`, `".join(others[:_MOST_NAMED]) + (
-        f"` and {len(others) - _MOST_NAMED} more" if others[_MOST_NAMED:] else "`"
-    )
     yield Notice(
         "replication.copies_others",
-        f"ECR copies `{shown} to {', '.join(f'`{region}`' for region in rule.destinations)} too, because each name "
-        f"begins with `{rule.prefixes[0]}`; their bytes are in no price here",
+        f"ECR copies {some(others)} to {', '.join(f'`{region}`' for region in rule.destinations)} too, because each "
+        f"name begins with `{rule.prefixes[0]}`; their bytes are in no price here",
         hint="choose a `repositories.prefix` that is this manifest's alone",
     )
 
