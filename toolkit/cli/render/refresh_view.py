@@ -83,7 +83,8 @@ def metrics_document(result: Result) -> dict[str, Any]:
     """The metrics of a refresh in CloudWatch's embedded metric format.
 
     CloudWatch Logs takes metrics from a log event that is this object and nothing else ("Using the PutLogEvents API to
-    send manually-created embedded metric format logs"), and CodeBuild makes an event of each line. So it is one line.
+    send manually-created embedded metric format logs"). So it is one line: logs of CodeBuild have an event for each,
+    which AWS does not document.
     `Timestamp` is in milliseconds. What the run did not come to is left out: a zero would say that it was looked at.
     """
     report: RefreshReport = result.values["refresh"]
